@@ -1,0 +1,1 @@
+"""The TVM wing: models, tasks, design spaces, build, run, apply. The only importer of tvm."""

@@ -1,0 +1,121 @@
+"""The database: an append-only log of records in Parquet parts; two verbs, ``append`` and ``read``.
+
+Each part is written under a temporary name, fsynced and renamed, so a part is either whole or not
+there. Parts are merged once there are many; a part that was merged but not yet deleted is
+recognised by the sequence numbers it repeats.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from chameleon_ray.record import Record, Status
+
+SCHEMA = pa.schema(
+    [
+        ("task", pa.string()),
+        ("target", pa.string()),
+        ("device", pa.string()),
+        ("config", pa.list_(pa.int32())),
+        ("values", pa.string()),
+        ("status", pa.string()),
+        ("latencies", pa.list_(pa.float64())),
+        ("explore_seconds", pa.float64()),
+        ("build_seconds", pa.float64()),
+        ("run_seconds", pa.float64()),
+        ("plan", pa.int32()),
+        ("sequence", pa.int64()),
+        ("finished", pa.float64()),
+        ("error", pa.string()),
+    ]
+)
+PARTS_BEFORE_MERGE = 128
+
+
+class DatabaseError(Exception):
+    """A part that cannot be read, in one sentence that says which and what to do."""
+
+
+class Database:
+    """Records of one run, under ``folder`` (made where it is missing)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._parts = len(self._paths())
+
+    def append(self, records: Sequence[Record]) -> None:
+        """Adds records durably: when this returns they survive ``kill -9``.
+
+        Raises:
+            OSError: The disk is full or the folder cannot be written; nothing is half written.
+        """
+        if not records:
+            return
+        self._write(list(records), f"part-{records[0].sequence:09d}.parquet")
+        self._parts += 1
+        if self._parts >= PARTS_BEFORE_MERGE:
+            self._merge()
+
+    def read(self) -> list[Record]:
+        """All records, each once, in order of their sequence numbers.
+
+        Raises:
+            DatabaseError: A part is damaged or is not one of this project's.
+        """
+        by_sequence: dict[int, Record] = {}
+        for path in self._paths():
+            for record in _read(path):
+                by_sequence.setdefault(record.sequence, record)
+        return [by_sequence[sequence] for sequence in sorted(by_sequence)]
+
+    def _paths(self) -> list[Path]:
+        return sorted(self.folder.glob("*.parquet"))
+
+    def _merge(self) -> None:
+        parts = self._paths()
+        records = self.read()
+        self._write(records, f"merged-{records[-1].sequence:09d}.parquet")
+        for path in parts:
+            path.unlink()
+        self._parts = 1
+
+    def _write(self, records: list[Record], name: str) -> None:
+        table = pa.Table.from_pylist([asdict(record) for record in records], schema=SCHEMA)
+        temporary = self.folder / f".{name}.{os.getpid()}"
+        try:
+            with temporary.open("wb") as sink:
+                pq.write_table(table, sink)
+                sink.flush()
+                os.fsync(sink.fileno())
+            temporary.rename(self.folder / name)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _read(path: Path) -> list[Record]:
+    try:
+        rows = pq.read_table(path, schema=SCHEMA).to_pylist()
+    except (pa.ArrowException, OSError) as cause:
+        raise DatabaseError(
+            f"{path} is not a readable part of the records ({cause}); move it away to go on."
+        ) from cause
+    return [_record(row) for row in rows]
+
+
+def _record(row: dict) -> Record:
+    row["config"], row["latencies"] = tuple(row["config"]), tuple(row["latencies"])
+    row["status"] = Status(row["status"])
+    return Record(**row)
+
+

@@ -1,0 +1,1 @@
+"""The one door to hardware: building and running configurations."""

@@ -1,0 +1,147 @@
+"""Every default of the project, as frozen dataclasses, and the presets that name whole systems."""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class PPO:
+    """Proximal policy optimisation over the cost model (Chameleon Tables 7 and 9)."""
+
+    walkers: int = 128
+    """Start configurations walked from at once (the paper's ``episode_rl``)."""
+    steps: int = 500
+    """Moves of each walker in one plan (the paper's ``step_rl``)."""
+    updates: int = 5
+    """Policy updates in one plan; the moves are shared equally between them."""
+    learning_rate: float = 1e-3
+    discount: float = 0.9
+    gae_lambda: float = 0.99
+    epochs: int = 3
+    clip: float = 0.3
+    value_coefficient: float = 1.0
+    entropy_coefficient: float = 0.1
+    minibatch: int = 1600
+    """Transitions per gradient step; the paper does not give one."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Units of the tanh layers shared by policy and value."""
+
+
+@dataclass(frozen=True)
+class Annealing:
+    """Simulated annealing over the cost model (AutoTVM; Chameleon Table 8)."""
+
+    chains: int = 128
+    steps: int = 500
+    temperature: tuple[float, float] = (1.0, 0.0)
+    """At the first and the last step."""
+    patience: int = 50
+    """Steps without a new candidate after which it ends."""
+
+
+@dataclass(frozen=True)
+class RandomWalk:
+    """Uniform candidates, ranked by the cost model."""
+
+    candidates: int = 4096
+
+
+@dataclass(frozen=True)
+class Boosting:
+    """The XGBoost cost model: throughput over the task's best, from knob features."""
+
+    rounds: int = 150
+    depth: int = 6
+    learning_rate: float = 0.15
+    min_child_weight: float = 1.0
+    row_share: float = 0.9
+    """Share of the records each tree sees."""
+    column_share: float = 0.7
+    """Share of the features each tree sees."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Choosing what to measure among the candidates (Chameleon section 4.2)."""
+
+    candidates: int = 64
+    """Best candidates the explorer hands over."""
+    clusters: tuple[int, ...] = (8, 16, 24, 32, 40, 48, 56, 64)
+    """Numbers of clusters tried in turn."""
+    threshold: float = 2.5
+    """The knee: the first count whose loss times this is no less than the one before."""
+    epsilon: float = 0.05
+    """Share of a plan that is drawn at random instead."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """One whole search system."""
+
+    explorer: str = "ppo"
+    sampler: str = "adaptive"
+    first_plan: int = 16
+    """Random configurations measured before there is a cost model."""
+    plan: int = 16
+    """Most configurations measured in one plan."""
+    ppo: PPO = PPO(steps=100, updates=2, minibatch=800)
+    annealing: Annealing = Annealing()
+    random: RandomWalk = RandomWalk()
+    boosting: Boosting = Boosting()
+    sampling: Sampling = Sampling(clusters=(4, 8, 12, 16), candidates=64)
+
+
+PAPER = Search(first_plan=64, plan=64, ppo=PPO(), sampling=Sampling())
+PRESETS: dict[str, Search] = {
+    "chameleon": Search(),
+    "chameleon-paper": PAPER,
+    "autotvm": replace(PAPER, explorer="annealing", sampler="greedy"),
+}
+"""``autotvm`` is AutoTVM's search: annealing, the best of its candidates, 5 % random."""
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """How a configuration is compiled and timed."""
+
+    build_timeout: float = 5.0
+    """Seconds; a kernel that compiles longer is rarely fast and holds up the others."""
+    run_timeout: float = 5.0
+    """Seconds for loading and all repeats."""
+    repeats: int = 3
+    """Timings of a candidate."""
+    repeat_seconds: float = 0.01
+    """Least seconds of one timing; a shorter kernel is executed several times in it."""
+    hopeless: float = 4.0
+    """A candidate this many times slower than the best so far is timed once only."""
+    memory_bytes: int = 8 << 30
+    """Most memory a build or a run may take on a CPU target."""
+
+
+@dataclass(frozen=True)
+class Budgeting:
+    """Sharing measurements between layers (after Ansor's gradient scheduler)."""
+
+    minutes: float = 6.0
+    """Wall time of the whole command where neither trials nor minutes are asked for."""
+    window: int = 3
+    """Plans over which a layer's recent improvement is measured."""
+    backward: float = 0.2
+    """Weight of the recent improvement against the predicted one (Ansor's alpha)."""
+    similar: float = 2.0
+    """How far above the best similar layer's throughput a layer is believed to reach (beta)."""
+    patience: int = 96
+    """Measurements without an improvement after which a layer is finished."""
+    improvement: float = 0.01
+    """Relative decrease of a layer's latency that counts as an improvement."""
+
+
+@dataclass(frozen=True)
+class Confirming:
+    """Choosing each layer's winner at the end."""
+
+    finalists: int = 3
+    """Fastest candidates of a layer that are timed again, interleaved with the default."""
+    repeats: int = 7
+    """Timings of each finalist."""
+    reserve: float = 0.15
+    """Share of the wall time kept for choosing winners, compiling and verifying the model."""

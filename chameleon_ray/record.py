@@ -1,0 +1,65 @@
+"""A record: everything that is known about one configuration that was tried."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from statistics import median
+
+from chameleon_ray.space import Config
+
+DEFAULT: Config = ()
+"""The configuration of a task's default schedule: what TVM does untuned."""
+
+
+class Status(StrEnum):
+    """How a measurement ended; only ``ok`` carries latencies."""
+
+    OK = "ok"
+    INVALID = "invalid"
+    BUILD_ERROR = "build_error"
+    BUILD_TIMEOUT = "build_timeout"
+    RUN_ERROR = "run_error"
+    RUN_TIMEOUT = "run_timeout"
+    CRASH = "crash"
+    WRONG_ANSWER = "wrong_answer"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One configuration of one task, tried once.
+
+    Attributes:
+        task: The task's digest.
+        target: TVM target, as JSON.
+        device: What it was timed on.
+        config: One choice index per knob; empty for the default schedule.
+        values: The knobs by name, as JSON.
+        status: How it ended.
+        latencies: Seconds of one execution, one entry per repeat; empty unless ``ok``.
+        explore_seconds: This configuration's share of the search that proposed it.
+        build_seconds: Compiling.
+        run_seconds: Loading and timing.
+        plan: The task's round of search that proposed it; 0 is the first, random one.
+        sequence: Number within the run, from 0, in order of completion.
+        finished: Seconds since the run began, over all its sessions.
+        error: Why it failed, in words; empty if it did not.
+    """
+
+    task: str
+    target: str
+    device: str
+    config: Config
+    values: str
+    status: Status
+    latencies: tuple[float, ...] = field(default=())
+    explore_seconds: float = 0.0
+    build_seconds: float = 0.0
+    run_seconds: float = 0.0
+    plan: int = 0
+    sequence: int = 0
+    finished: float = 0.0
+    error: str = ""
+
+    @property
+    def latency(self) -> float:
+        """Median of the repeats in seconds; infinite unless ``ok``."""
+        return median(self.latencies) if self.status is Status.OK else float("inf")

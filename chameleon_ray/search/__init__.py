@@ -1,0 +1,1 @@
+"""Explorers, cost model and samplers: algorithms on plain data, without Ray or TVM."""

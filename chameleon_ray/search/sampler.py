@@ -1,0 +1,35 @@
+"""The sampler protocol: a trail in, the few configurations worth measuring out."""
+
+from typing import Protocol
+
+import numpy as np
+
+from chameleon_ray.search.explorer import Trail
+from chameleon_ray.space import DesignSpace
+
+
+class Sampler(Protocol):
+    """Chooses what to measure."""
+
+    def select(
+        self,
+        space: DesignSpace,
+        trail: Trail,
+        seen: np.ndarray,
+        count: int,
+        rng: np.random.Generator,
+    ) -> np.ndarray:
+        """One plan's batch.
+
+        Args:
+            space: The task's design space.
+            trail: Candidates, best first; may be short or empty.
+            seen: ``(m, knobs)`` configurations measured before or in flight.
+            count: Most configurations wanted.
+            rng: The only source of randomness.
+
+        Returns:
+            ``(n, knobs)`` distinct unseen canonical configurations, n <= count; n is 0 only where
+            the whole space has been seen.
+        """
+        ...

@@ -1,0 +1,30 @@
+"""A task: one distinct layer of a model on one target, as plain data that any process can hold."""
+
+from dataclasses import dataclass, field
+
+from chameleon_ray.space import DesignSpace
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One distinct layer and the ways to schedule it.
+
+    Attributes:
+        name: The layer's fused operators, as the extractor names them.
+        digest: Structural hash of the layer and its target (16 hex digits); names it in records.
+        target: TVM target, as JSON.
+        weight: How often the layer occurs in the model.
+        flop: Floating-point operations of one execution; 0 where there are none.
+        space: Its design space; no knobs where there is nothing to tune.
+        program: What the compiler needs to rebuild the layer and its sketches; opaque to others.
+        shape: Shapes of inputs and outputs in words, for people.
+    """
+
+    name: str
+    digest: str
+    target: str
+    weight: int
+    flop: float
+    space: DesignSpace
+    program: bytes = field(repr=False, default=b"")
+    shape: str = ""
