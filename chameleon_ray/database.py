@@ -1,8 +1,8 @@
 """The database: an append-only log of records in Parquet parts; two verbs, ``append`` and ``read``.
 
 Each part is written under a temporary name, fsynced and renamed, so a part is either whole or not
-there. Parts are merged once there are many; a part that was merged but not yet deleted is
-recognised by the sequence numbers it repeats.
+there. Parts are merged once there are many; a part that was merged but not yet deleted repeats
+records, which does no harm. A later record of a configuration replaces the earlier one.
 """
 
 import os
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chameleon_ray.record import Record, Status
+from chameleon_ray.space import Config
 
 SCHEMA = pa.schema(
     [
@@ -62,16 +63,18 @@ class Database:
             self._merge()
 
     def read(self) -> list[Record]:
-        """All records, each once, in order of their sequence numbers.
+        """The latest record of every configuration tried, in order of their sequence numbers.
 
         Raises:
             DatabaseError: A part is damaged or is not one of this project's.
         """
-        by_sequence: dict[int, Record] = {}
-        for path in self._paths():
-            for record in _read(path):
-                by_sequence.setdefault(record.sequence, record)
-        return [by_sequence[sequence] for sequence in sorted(by_sequence)]
+        latest: dict[tuple[str, Config], Record] = {}
+        for record in sorted(
+            (record for path in self._paths() for record in _read(path)),
+            key=lambda record: record.sequence,
+        ):
+            latest[record.task, record.config] = record
+        return sorted(latest.values(), key=lambda record: record.sequence)
 
     def _paths(self) -> list[Path]:
         return sorted(self.folder.glob("*.parquet"))

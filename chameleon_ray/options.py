@@ -71,6 +71,8 @@ class Sampling:
     """The knee: the first count whose loss times this is no less than the one before."""
     epsilon: float = 0.05
     """Share of a plan that is drawn at random instead."""
+    combinations: int = 512
+    """Most combinations of frequent choices looked at in one plan's sample synthesis."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ PRESETS: dict[str, Search] = {
 class Measuring:
     """How a configuration is compiled and timed."""
 
-    build_timeout: float = 5.0
+    build_timeout: float = 3.0
     """Seconds; a kernel that compiles longer is rarely fast and holds up the others."""
     run_timeout: float = 5.0
     """Seconds for loading and all repeats."""
@@ -143,5 +145,63 @@ class Confirming:
     """Fastest candidates of a layer that are timed again, interleaved with the default."""
     repeats: int = 7
     """Timings of each finalist."""
+    model_repeats: int = 20
+    """Timings of a whole model."""
+    model_seconds: float = 8.0
+    """Seconds after which whole models are not timed again (each at least twice)."""
     reserve: float = 0.15
     """Share of the wall time kept for choosing winners, compiling and verifying the model."""
+
+
+@dataclass(frozen=True)
+class Reporting:
+    """What people see of a run."""
+
+    refresh_seconds: float = 0.25
+    """Least time between two drawings of the live table."""
+    core_share: float = 0.005
+    """Most of one core that drawing may take; where a drawing is dear it draws less often."""
+    log_seconds: float = 5.0
+    """Least time between two lines of progress where stderr is no terminal."""
+    agreement: float = 0.25
+    """Relative difference between a model and the sum of its layers that needs no explanation."""
+    errors: int = 8
+    """Commonest error texts shown."""
+    error_width: int = 240
+    """Most characters shown of an error text."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for."""
+
+    model: str
+    """Zoo name, ``.onnx`` or ``.pt2`` file, or ``package.module:factory``."""
+    inputs: tuple[str, ...] = ()
+    """``NAME:SHAPE[:DTYPE]``."""
+    target: str = "llvm"
+    """``llvm``, or a TVM target as JSON."""
+    trials: int | None = None
+    """Most measurements; no limit where None."""
+    minutes: float | None = None
+    """Most wall time of the whole command; ``Budgeting.minutes`` where ``trials`` is None, too."""
+    preset: str = "chameleon"
+    explorer: str | None = None
+    """In place of the preset's."""
+    sampler: str | None = None
+    """In place of the preset's."""
+    seed: int = 0
+    out: str | None = None
+    """The run directory; a new one under ``runs/`` where None."""
+    resume: bool = False
+    address: str | None = None
+    """Ray cluster to join; a new one on this machine where None."""
+    threads: int | None = None
+    """Cores that a kernel may use and that are kept free of everything else; half where None."""
+    layout: str = "NHWC"
+    """Layout in which convolutions are tuned."""
+    engine: str = "ray"
+    """``ray``, or ``serial`` for everything in one process and its children, without Ray."""
+    measuring: Measuring = Measuring()
+    budgeting: Budgeting = Budgeting()
+    confirming: Confirming = Confirming()

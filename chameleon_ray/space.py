@@ -1,4 +1,4 @@
-"""A task's design space: ordered knobs in, random, moved, rounded and featurised configurations out.
+"""A task's design space: ordered knobs in; random, moved, rounded, featurised configurations out.
 
 A configuration is one choice index per knob: a tuple of ints on its own, an ``(n, knobs)`` int64
 array in bulk. Every knob places its choices at points of one or more *axes*: a plain list has one
@@ -12,7 +12,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 
 import numpy as np
 
@@ -74,9 +73,9 @@ class Knob:
     def tiling(name: str, extent: int, parts: int, innermost: int) -> "Knob":
         """All factorisations of ``extent`` into ``parts`` tiles, the last at most ``innermost``.
 
-        Axis j is log2 of the product of the tiles inside cut j, so a move along it carries one
-        factor across that cut and leaves every other cut where it is. These cumulative products
-        and the tiles themselves (log2) are the features.
+        Axis j is log2 of the product of the tiles inside cut j, so a move along it shifts that cut
+        to its next possible place and leaves every other cut where it is. These cumulative
+        products and the tiles themselves (log2) are the features.
         """
         tilings = factorisations(extent, parts, innermost)
         logs = np.log2(np.array(tilings, dtype=float))
@@ -90,9 +89,8 @@ def factorisations(extent: int, parts: int, innermost: int) -> list[tuple[int, .
     """Ordered factorisations of ``extent`` into ``parts`` factors, the last <= ``innermost``."""
     if parts == 1:
         return [(extent,)] if extent <= innermost else []
-    limit = math.inf if parts > 1 else innermost
     found = []
-    for first in (d for d in range(1, extent + 1) if extent % d == 0 and d <= limit):
+    for first in (d for d in range(1, extent + 1) if extent % d == 0):
         found += [(first, *rest) for rest in factorisations(extent // first, parts - 1, innermost)]
     return found
 
@@ -175,11 +173,24 @@ class DesignSpace:
 
     def features(self, configs: np.ndarray) -> np.ndarray:
         """``(n, features)`` float32; knobs that do not count are NaN (missing, for the trees)."""
-        columns = [knob.features[configs[:, k]] for k, knob in enumerate(self.knobs)]
+        owner, start, values = self._feature_columns
+        at = configs[:, owner] + start
         if self.active is not None:
-            counts = self.active[configs[:, 0]]
-            columns = [np.where(counts[:, [k]], c, np.nan) for k, c in enumerate(columns)]
-        return np.concatenate(columns, axis=1).astype(np.float32)
+            at = np.where(self.active[configs[:, 0]][:, owner], at, 0)
+        return values[at]
+
+    @cached_property
+    def _feature_columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Each feature's knob and where its column starts in the third array, which holds all.
+
+        One look-up for all knobs: annealing asks for the features of few configurations, often.
+        The third array begins with NaN, for knobs that do not count.
+        """
+        columns = [(k, column) for k, knob in enumerate(self.knobs) for column in knob.features.T]
+        owner = np.array([k for k, _ in columns], dtype=np.int64)
+        start = np.cumsum([1, *(len(column) for _, column in columns)], dtype=np.int64)[:-1]
+        values = np.concatenate([[np.nan], *(column for _, column in columns)])
+        return owner, start, values.astype(np.float32)
 
     def nearest(self, points: np.ndarray) -> np.ndarray:
         """``(n, axes)`` points rounded, knob by knob, to the nearest choices."""
@@ -199,8 +210,17 @@ class DesignSpace:
 
     def enumerate(self) -> np.ndarray:
         """Every configuration, once; for small spaces."""
-        grid = np.array(list(product(*(range(int(d)) for d in self.dims))), dtype=np.int64)
-        return distinct(self.canonical(grid))
+        if self.active is None:
+            return _grid(self.dims)
+        grids = [_grid(np.where(row, self.dims[1:], 1)) for row in self.active[:, 1:]]
+        sketches = [np.full((len(grid), 1), sketch) for sketch, grid in enumerate(grids)]
+        return np.hstack([np.concatenate(sketches), np.concatenate(grids)])
+
+
+def _grid(dims: np.ndarray) -> np.ndarray:
+    """``(product of dims, len(dims))`` all index vectors, the last index varying fastest."""
+    inner = np.append(np.cumprod(dims[:0:-1])[::-1], 1).astype(np.int64)
+    return np.arange(math.prod(int(d) for d in dims))[:, None] // inner % dims
 
 
 def distinct(configs: np.ndarray) -> np.ndarray:

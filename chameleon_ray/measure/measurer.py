@@ -1,8 +1,11 @@
 """The measuring protocols: a task and a configuration in, what came of it out; failures are values."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from chameleon_ray.crew import Crew
+from chameleon_ray.options import Confirming
 from chameleon_ray.record import Status
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
@@ -39,6 +42,16 @@ class Timing:
     error: str = ""
 
 
+@dataclass(frozen=True)
+class Finalist:
+    """One candidate of a contest: latencies in seconds, and its output against the reference's."""
+
+    latencies: tuple[float, ...]
+    max_abs_err: float
+    max_rel_err: float
+    right: bool
+
+
 class Builder(Protocol):
     """Compiles; keeps nothing of one job for the next but warmth."""
 
@@ -61,22 +74,54 @@ class Runner(Protocol):
         """
         ...
 
+    def contest(
+        self, task: Task, artifacts: tuple[Artifact, ...], options: Confirming
+    ) -> tuple[Finalist, ...] | Timing:
+        """Compares all artifacts with the first and times them in turns, on one device.
+
+        Returns:
+            One finalist per artifact, or the failure of the contest as a whole.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Measurement:
-    """One configuration, built and timed (or not)."""
+    """One configuration, built and timed; a failed build's status is the timing's, too."""
 
     artifact: Artifact
     timing: Timing
 
     @property
     def status(self) -> Status:
-        return self.artifact.status if self.artifact.status is not Status.OK else self.timing.status
+        return self.timing.status
+
+    @property
+    def error(self) -> str:
+        return self.artifact.error or self.timing.error
 
 
-class Measurer(Protocol):
-    """Builds and times configurations; many calls may be awaited at once."""
+class Measurer:
+    """The one door to hardware: a crew of builders and a crew of runners."""
 
-    async def measure(self, task: Task, config: Config, best: float) -> Measurement:
-        """Builds, and where that succeeds times, one configuration. Never raises for its faults."""
-        ...
+    def __init__(self, builders: Crew, runners: Crew) -> None:
+        self.builders, self.runners = builders, runners
+
+    async def measure(
+        self, task: Task, config: Config, best: Callable[[], float]
+    ) -> Measurement:
+        """Builds, and where that succeeds times, one configuration; its faults are values.
+
+        Args:
+            task: Whose configuration it is.
+            config: The empty one is the default schedule.
+            best: Asked, when the build is done, for the task's best latency so far in seconds.
+        """
+        artifact = await self.builders.do("build", task, config)
+        if artifact.status is not Status.OK:
+            return Measurement(artifact, Timing(status=artifact.status))
+        timing = await self.runners.do("run", task, artifact, best())
+        return Measurement(artifact, timing)
+
+    def crews(self) -> tuple[Crew, ...]:
+        return self.builders, self.runners

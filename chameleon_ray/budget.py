@@ -1,0 +1,137 @@
+"""The budget: what layers have gained so far in, the layer worth the next plan out.
+
+A layer's claim is its weight times the latency it is expected to lose in one more plan: Ansor's
+gradient (Zheng et al., OSDI 2020, section 6), over plans instead of seconds.
+"""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from chameleon_ray.options import Budgeting
+from chameleon_ray.record import DEFAULT, Record
+from chameleon_ray.tuner import Tuner
+
+
+@dataclass
+class Layer:
+    """What the budget knows of one tuner.
+
+    Attributes:
+        history: Best latency in seconds after each plan.
+        stale: Measurements since the last improvement that counted.
+        mark: The latency that improvement reached.
+        busy: A plan of it is in flight.
+        finished: Why it gets no more plans; empty while it may.
+    """
+
+    tuner: Tuner
+    history: list[float] = field(default_factory=list)
+    stale: int = 0
+    mark: float = math.inf
+    busy: bool = False
+    finished: str = ""
+
+
+class Budget:
+    """Shares ``trials`` measurements, and the time until ``deadline``, between tuners."""
+
+    def __init__(
+        self,
+        tuners: Sequence[Tuner],
+        options: Budgeting,
+        trials: int | None,
+        deadline: float | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self.options, self.deadline, self.clock = options, deadline, clock
+        self.remaining = math.inf if trials is None else trials
+        self.layers = {tuner.task.digest: Layer(tuner) for tuner in tuners}
+        for layer in self.layers.values():
+            if not layer.tuner.task.space.knobs:
+                layer.finished = "nothing to tune"
+            self._learn(layer, layer.tuner.records)
+
+    def next(self) -> Tuner | None:
+        """Hands out the tuner with the greatest claim; None where none is free or wanted."""
+        if self.over:
+            return None
+        free = [layer for layer in self.layers.values() if not layer.busy and not layer.finished]
+        if not free:
+            return None
+        layer = max(free, key=self.claim)
+        layer.busy = True
+        return layer.tuner
+
+    def grant(self, wanted: int) -> int:
+        """How many of ``wanted`` measurements may be made; they are taken off what remains."""
+        granted = int(min(wanted, self.remaining))
+        self.remaining -= granted
+        return granted
+
+    def settle(self, tuner: Tuner, records: Sequence[Record]) -> str:
+        """Takes back a tuner whose plan is done and measured; why it is finished, if it is."""
+        layer = self.layers[tuner.task.digest]
+        layer.busy = False
+        self._learn(layer, records)
+        if tuner.exhausted:
+            layer.finished = "its whole space was measured"
+        return layer.finished
+
+    @property
+    def over(self) -> bool:
+        """Nothing more may be begun."""
+        late = self.deadline is not None and self.clock() >= self.deadline
+        return self.remaining <= 0 or late
+
+    @property
+    def open(self) -> bool:
+        """Some layer may still get a plan."""
+        return not self.over and any(not layer.finished for layer in self.layers.values())
+
+    def claim(self, layer: Layer) -> float:
+        """Seconds of model latency one more plan is expected to save; infinite before the first."""
+        if not layer.history:
+            return math.inf
+        if math.isinf(layer.history[-1]):
+            return 0.0
+        plans, latency = len(layer.history), layer.history[-1]
+        window = min(self.options.window, plans - 1)
+        past = layer.history[-1 - window]
+        backward = (past - latency) / window if window and math.isfinite(past) else 0.0
+        forward = max(latency / plans, latency - self._reachable(layer))
+        alpha = self.options.backward
+        return layer.tuner.task.weight * (alpha * backward + (1 - alpha) * forward)
+
+    def _reachable(self, layer: Layer) -> float:
+        """Latency at a ``similar``-th of the best throughput of the same kind of layer."""
+        task = layer.tuner.task
+        kind = _kind(task.name)
+        rates = [
+            other.tuner.task.flop / other.history[-1]
+            for other in self.layers.values()
+            if other.history and _kind(other.tuner.task.name) == kind
+        ]
+        fastest = max(rates, default=0.0)
+        return self.options.similar * task.flop / fastest if fastest > 0 else math.inf
+
+    def _learn(self, layer: Layer, records: Sequence[Record]) -> None:
+        """Updates a layer's history and staleness with one plan's records."""
+        if not records:
+            return
+        for record in records:
+            layer.stale += 1
+            if record.latency < layer.mark * (1 - self.options.improvement):
+                layer.mark, layer.stale = record.latency, 0
+        layer.history.append(layer.tuner.best_latency)
+        tried = [record for record in layer.tuner.records if record.config != DEFAULT]
+        if layer.stale >= self.options.patience:
+            layer.finished = f"no improvement in {layer.stale} measurements"
+        elif len(tried) >= layer.tuner.task.space.size:
+            layer.finished = "its whole space was measured"
+
+
+def _kind(name: str) -> str:
+    """A layer's operators without their numbers: ``fused_conv2d3_add1`` -> ``fused_conv_add``."""
+    return re.sub(r"\d+d?", "", name)

@@ -1,0 +1,89 @@
+"""Applying: a lowered model and its winners in, a shared library and a MetaSchedule database out."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tvm
+from tvm.s_tir import meta_schedule as ms
+
+from chameleon_ray.compiler.extract import layer_digest, layer_module
+from chameleon_ray.compiler.link import link
+from chameleon_ray.compiler.sketch import Program
+from chameleon_ray.space import Config
+from chameleon_ray.task import Task
+
+
+def schedule_layers(
+    module: Any, tasks: Mapping[str, Task], winners: Mapping[str, Config]
+) -> tuple[Any, set[str]]:
+    """The model with every winner's schedule in place of the layer it is for.
+
+    Args:
+        module: Relax module as ``lower`` gives it.
+        tasks: By digest.
+        winners: Configurations by task digest; a task that is left out keeps its default.
+
+    Returns:
+        The new module, and the digests of the winners that were applied.
+    """
+    target = next(iter(tasks.values())).target if tasks else ""
+    scheduled = {
+        digest: Program.loads(tasks[digest].program).schedule(config).mod["main"]
+        for digest, config in winners.items()
+    }
+    functions, applied = {}, set()
+    for variable, function in module.functions.items():
+        digest = layer_digest(function, target) if _is_layer(function) else ""
+        if digest in scheduled:
+            function = scheduled[digest].with_attr("global_symbol", variable.name_hint)
+            function = function.with_attr("tirx.is_scheduled", True)
+            applied.add(digest)
+        functions[variable] = function
+    return tvm.IRModule(functions, attrs=module.attrs), applied
+
+
+def compile_model(module: Any, target: str, path: Path) -> None:
+    """Compiles a model into a shared library that ``tvm.runtime.load_module`` loads.
+
+    Raises:
+        LinkError: There is no linker, or it failed.
+    """
+    executable = tvm.compile(module, tvm.target.Target(json.loads(target)))
+    temporary = path.with_name(f".{path.name}")
+    executable.export_library(str(temporary), fcompile=link)
+    temporary.rename(path)
+
+
+def export_database(
+    folder: Path, tasks: Mapping[str, Task], winners: Mapping[str, tuple[Config, float]]
+) -> None:
+    """Writes the winners as a MetaSchedule ``JSONDatabase`` that TVM alone can apply.
+
+    Args:
+        folder: Replaced where it exists.
+        tasks: By digest.
+        winners: Configuration and latency in seconds, by task digest.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    database = ms.database.JSONDatabase(
+        str(folder / "database_workload.json"), str(folder / "database_tuning_record.json")
+    )
+    for digest, (config, latency) in winners.items():
+        program = Program.loads(tasks[digest].program)
+        module = layer_module(program.module["main"])
+        record = ms.database.TuningRecord(
+            program.schedule(config).trace,
+            database.commit_workload(module),
+            [latency],
+            program.target,
+            ms.arg_info.ArgInfo.from_entry_func(module, remove_preproc=True),
+        )
+        database.commit_tuning_record(record)
+
+
+def _is_layer(function: Any) -> bool:
+    return isinstance(function, tvm.tirx.PrimFunc)

@@ -1,0 +1,125 @@
+"""Whole models: compiled libraries and inputs in, outputs compared and latencies out."""
+
+import statistics
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chameleon_ray.compiler.run import difference
+from chameleon_ray.compiler.session import block_torch
+from chameleon_ray.options import Confirming
+
+MODEL_TOLERANCE = 1e-3
+"""Largest error of a float32 model's outputs over their largest magnitude."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A compiled model, inputs, and the outputs that another one gave."""
+
+    library: str
+    inputs: tuple[np.ndarray, ...]
+    reference: tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """A compiled model and inputs, to be run once."""
+
+    library: str
+    inputs: tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True)
+class Duel:
+    """Compiled models to time in turns on the same inputs."""
+
+    libraries: tuple[str, ...]
+    inputs: tuple[np.ndarray, ...]
+    options: Confirming
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How far a model's outputs are from their reference."""
+
+    ok: bool
+    max_abs_err: float
+    max_rel_err: float
+
+
+class Bench:
+    """What runs inside the bench's child; loads models afresh for every job."""
+
+    def __init__(self) -> None:
+        block_torch()
+        import tvm
+        from tvm import relax  # noqa: F401  warms the zygote
+
+        self._tvm = tvm
+
+    def __call__(self, job: Check | Outputs | Duel) -> Any:
+        if isinstance(job, Duel):
+            return self._duel(job)
+        outputs = self._run(self._load(job.library), self._tensors(job.inputs))
+        return outputs if isinstance(job, Outputs) else verdict(outputs, job.reference)
+
+    def _duel(self, job: Duel) -> list[tuple[float, ...]]:
+        """Latencies in seconds of each library; slow ones get fewer turns."""
+        models = [self._load(library) for library in job.libraries]
+        inputs = self._tensors(job.inputs)
+        times: list[list[float]] = [[] for _ in models]
+        ended = time.perf_counter() + job.options.model_seconds
+        for turn in range(job.options.model_repeats + 1):
+            for model, latencies in zip(models, times, strict=True):
+                slow = sum(latencies) > job.options.model_seconds / len(models)
+                if slow and len(latencies) >= 2:
+                    continue
+                began = time.perf_counter()
+                model(*inputs)
+                if turn > 0:  # the first turn warms caches and allocators
+                    latencies.append(time.perf_counter() - began)
+            if time.perf_counter() > ended and turn >= 2:
+                break
+        return [tuple(latencies) for latencies in times]
+
+    def _load(self, library: str) -> Any:
+        from tvm import relax
+
+        machine = relax.VirtualMachine(self._tvm.runtime.load_module(library), self._tvm.cpu())
+        return machine["main"]
+
+    def _tensors(self, arrays: tuple[np.ndarray, ...]) -> list[Any]:
+        return [self._tvm.runtime.tensor(array) for array in arrays]
+
+    def _run(self, model: Any, inputs: list[Any]) -> tuple[np.ndarray, ...]:
+        return tuple(tensor.numpy() for tensor in _flat(model(*inputs)))
+
+
+def verdict(outputs: tuple[np.ndarray, ...], reference: tuple[np.ndarray, ...]) -> Verdict:
+    """Compares all outputs; different numbers or shapes of outputs are wrong."""
+    same = [o.shape for o in outputs] == [r.shape for r in reference]
+    if not same or not outputs:
+        return Verdict(False, float("inf"), float("inf"))
+    errors = [difference(out, ref) for out, ref in zip(outputs, reference, strict=True)]
+    absolute, relative = max(e[0] for e in errors), max(e[1] for e in errors)
+    return Verdict(relative <= MODEL_TOLERANCE, absolute, relative)
+
+
+def spread(latencies: tuple[float, ...]) -> tuple[float, float, float]:
+    """Median, least and greatest."""
+    return statistics.median(latencies), min(latencies), max(latencies)
+
+
+def bench(_: None) -> Bench:
+    """Factory of the bench's child."""
+    return Bench()
+
+
+def _flat(value: Any) -> list[Any]:
+    """A model's outputs in order: one tensor, or a (nested) tuple of them."""
+    if hasattr(value, "numpy"):
+        return [value]
+    return [tensor for part in value for tensor in _flat(part)]

@@ -1,0 +1,259 @@
+"""A Relax module in; the same module with batch norms and constant expressions computed out."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tvm
+from tvm import relax
+from tvm.ir import Call, GenericConst, IRModule
+
+Rule = Callable[[Call, list[np.ndarray], tuple[int, ...]], np.ndarray]
+"""Evaluates one call from the call itself, its tensor arguments and its result's shape."""
+
+
+def _elementwise(function: Callable[..., np.ndarray]) -> Rule:
+    return lambda call, arrays, shape: function(*arrays)
+
+
+def _reshape(call: Call, arrays: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    return arrays[0].reshape(shape)
+
+
+def _permute(call: Call, arrays: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    axes = call.attrs.axes
+    return arrays[0].transpose(None if axes is None else [int(axis) for axis in axes])
+
+
+def _concat(call: Call, arrays: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    return np.concatenate(arrays, axis=int(call.attrs.axis or 0))
+
+
+RULES: dict[str, Rule] = {
+    "relax.add": _elementwise(np.add),
+    "relax.subtract": _elementwise(np.subtract),
+    "relax.multiply": _elementwise(np.multiply),
+    "relax.divide": _elementwise(np.divide),
+    "relax.power": _elementwise(np.power),
+    "relax.maximum": _elementwise(np.maximum),
+    "relax.minimum": _elementwise(np.minimum),
+    "relax.sqrt": _elementwise(np.sqrt),
+    "relax.rsqrt": _elementwise(lambda x: 1 / np.sqrt(x)),
+    "relax.exp": _elementwise(np.exp),
+    "relax.log": _elementwise(np.log),
+    "relax.negative": _elementwise(np.negative),
+    "relax.abs": _elementwise(np.abs),
+    "relax.astype": _elementwise(np.asarray),
+    "relax.reshape": _reshape,
+    "relax.expand_dims": _reshape,
+    "relax.squeeze": _reshape,
+    "relax.flatten": _reshape,
+    "relax.permute_dims": _permute,
+    "relax.broadcast_to": lambda call, arrays, shape: np.broadcast_to(arrays[0], shape),
+    "relax.concat": _concat,
+    "relax.zeros_like": lambda call, arrays, shape: np.zeros(shape),
+    "relax.ones_like": lambda call, arrays, shape: np.ones(shape),
+}
+"""What numpy computes, with the same meaning as Relax; the result is cast to Relax's own type."""
+
+
+def fold_constants(mod: IRModule) -> IRModule:
+    """Replaces every expression of constants by its value, and drops what nothing uses.
+
+    TVM's ``FoldConstant`` compiles each of these expressions with LLVM, which takes seconds for
+    ResNet-18, nearly all of it for scaling and transposing weights. It is called only where a
+    call of constants is left that ``RULES`` does not know: a constant left to run time would be a
+    layer of its own, tuned, and paid for at every inference.
+
+    Args:
+        mod: Before or after legalisation; only its function ``main`` is changed.
+    """
+    known: dict[relax.Var, GenericConst] = {}
+    unknown: list[Call] = []
+
+    def evaluate(binding: relax.Binding) -> list[relax.Binding]:
+        value = binding.value
+        if isinstance(binding, relax.VarBinding) and isinstance(value, Call):
+            arrays = _constants(value, known)
+            if arrays and _name(value) in RULES and _is_static(binding.var.ty):
+                value = _evaluate(value, arrays, binding.var.ty)
+                binding = relax.VarBinding(binding.var, value)
+            elif arrays:
+                unknown.append(value)
+        if isinstance(value, GenericConst):
+            known[binding.var] = value
+        return [binding]
+
+    mod = _rewrite(mod, evaluate)
+    return _clean(_clean(relax.transform.FoldConstant()(mod)) if unknown else mod)
+
+
+def fold_batch_norm(mod: IRModule) -> IRModule:
+    """Turns each batch norm with constant statistics into a scale and a shift of its channels.
+
+    Where its input is a convolution (with or without a bias) that nothing else uses, the scale
+    goes into the convolution's weights. TVM's ``FoldBatchnormToConv2D`` leaves biased
+    convolutions alone, and would also fold a batch norm in training mode.
+
+    Args:
+        mod: Its constants must have been folded.
+    """
+    main = mod["main"]
+    values = {binding.var: binding.value for block in main.body.blocks for binding in block.bindings}
+    uses = Counter(
+        var
+        for value in [*values.values(), main.body.body]
+        for var in relax.analysis.free_vars(value)
+    )
+    private = {var: value for var, value in values.items() if uses[var] == 1}
+
+    def replace(binding: relax.Binding) -> list[relax.Binding]:
+        if not _is_inference_norm(binding.value):
+            return [binding]
+        scaled, shift = _scale(binding.value, private)
+        scaled_var = _variable(scaled, binding.var)
+        shifted = _normal(relax.op.add(scaled_var, shift))
+        shifted_var = _variable(shifted, binding.var)
+        moments = binding.value.args[3:]
+        return [
+            relax.VarBinding(scaled_var, scaled),
+            relax.VarBinding(shifted_var, shifted),
+            relax.VarBinding(binding.var, _normal(relax.Tuple([shifted_var, *moments]))),
+        ]
+
+    return _clean(_rewrite(mod, replace))
+
+
+def _is_inference_norm(value: relax.Expr) -> bool:
+    return (
+        _name(value) == "relax.nn.batch_norm"
+        and not value.attrs.training
+        and all(isinstance(arg, GenericConst) for arg in value.args[1:])
+    )
+
+
+def _scale(norm: Call, private: dict[relax.Var, relax.Expr]) -> tuple[relax.Expr, GenericConst]:
+    """A batch norm as an expression and what to add to it.
+
+    ``gamma * (x - mean) / sqrt(variance + epsilon) + beta`` (Ioffe and Szegedy, 2015, algorithm 2)
+    is ``scale * x + shift``; with ``x = conv(y, w) + b`` it is ``conv(y, scale * w)`` and
+    ``scale * b + shift``.
+    """
+    data, attrs, dtype = norm.args[0], norm.attrs, str(norm.args[1].ty.dtype)
+    gamma, beta, mean, variance = (arg.value.numpy().astype("float64") for arg in norm.args[1:])
+    scale = (gamma if attrs.scale else 1.0) / np.sqrt(variance + float(attrs.epsilon))
+    shift = (beta if attrs.center else 0.0) - mean * scale
+    rank, axis = len(data.ty.shape), int(attrs.axis)
+    conv, bias = _convolution(data, private, axis)
+    if conv is None:
+        scaled = relax.op.multiply(data, _channels(scale, rank, axis, dtype))
+    else:
+        weight = conv.args[1].value.numpy() * scale.reshape(-1, *[1] * (rank - 1))
+        scaled = Call(conv.op, [conv.args[0], relax.const(weight, dtype)], conv.attrs)
+        shift = shift + bias * scale
+    return _normal(scaled), _channels(shift, rank, axis, dtype)
+
+
+def _convolution(
+    data: relax.Expr, private: dict[relax.Var, relax.Expr], axis: int
+) -> tuple[Call | None, np.ndarray | float]:
+    """The convolution with constant weights that only ``data`` is made of, and its bias."""
+    value, bias = private.get(data), 0.0
+    if _name(value) == "relax.add":
+        constant = next((arg for arg in value.args if isinstance(arg, GenericConst)), None)
+        other = next((arg for arg in value.args if isinstance(arg, relax.Var)), None)
+        if constant is None or other is None or not _is_per_channel(constant, value.ty, axis):
+            return None, 0.0
+        value, bias = private.get(other), constant.value.numpy().reshape(-1)
+    is_conv = _name(value) in ("relax.nn.conv1d", "relax.nn.conv2d", "relax.nn.conv3d")
+    if is_conv and axis == 1 and isinstance(value.args[1], GenericConst):
+        attrs = value.attrs
+        if str(attrs.data_layout)[1] == "C" and str(attrs.kernel_layout)[0] == "O":
+            return value, bias
+    return None, 0.0
+
+
+def _is_per_channel(constant: GenericConst, ty: relax.TensorType, axis: int) -> bool:
+    """Whether adding it gives every channel one number (a scalar too)."""
+    shape = [int(size) for size in constant.ty.shape]
+    aligned = [1] * (len(ty.shape) - len(shape)) + shape
+    return all(size == 1 for place, size in enumerate(aligned) if place != axis)
+
+
+def _channels(values: np.ndarray, rank: int, axis: int, dtype: str) -> GenericConst:
+    """One number per channel, shaped to be broadcast against ``rank`` axes."""
+    shape = [1] * rank
+    shape[axis] = -1
+    return relax.const(values.reshape(shape), dtype)
+
+
+def _rewrite(
+    mod: IRModule, replace: Callable[[relax.Binding], Sequence[relax.Binding]]
+) -> IRModule:
+    """Replaces, in order, every top-level binding of ``main`` by others."""
+    main = mod["main"]
+    blocks = [
+        type(block)([new for old in block.bindings for new in replace(old)])
+        for block in main.body.blocks
+    ]
+    body = _normal(relax.SeqExpr(blocks, main.body.body))
+    changed = IRModule(mod.functions, attrs=mod.attrs, global_infos=mod.global_infos)
+    changed["main"] = relax.Function(main.params, body, main.ret_ty, main.is_pure, main.attrs)
+    return changed
+
+
+def _clean(mod: IRModule) -> IRModule:
+    """Carries constants to where they are used, and drops what nothing uses."""
+    mod = relax.transform.CanonicalizeBindings()(mod)
+    return relax.transform.DeadCodeElimination(["main"])(mod)
+
+
+def _constants(call: Call, known: dict[relax.Var, GenericConst]) -> list[np.ndarray]:
+    """The tensors among a call's arguments; empty where any argument is not constant."""
+    found: list[np.ndarray] = []
+    rest = list(call.args)
+    while rest:
+        arg = rest.pop(0)
+        arg = known.get(arg, arg) if isinstance(arg, relax.Var) else arg
+        if isinstance(arg, GenericConst):
+            found.append(arg)
+        elif isinstance(arg, relax.Tuple):
+            rest[:0] = arg.fields
+        elif isinstance(arg, tvm.tirx.IntImm | tvm.tirx.FloatImm):
+            found.append(np.asarray(arg.value, str(arg.ty.dtype)))
+        elif not isinstance(arg, relax.ShapeExpr | tvm.ir.GlobalVar):
+            return []
+    if not any(isinstance(value, GenericConst) for value in found):
+        return []
+    return [value.value.numpy() if isinstance(value, GenericConst) else value for value in found]
+
+
+def _evaluate(call: Call, arrays: list[np.ndarray], ty: relax.TensorType) -> GenericConst:
+    shape = tuple(int(size) for size in ty.shape)
+    with np.errstate(all="ignore"):
+        value = RULES[call.op.name](call, arrays, shape)
+    if value.shape != shape:
+        raise AssertionError(f"{call.op.name} gave {value.shape} where Relax expects {shape}")
+    return relax.const(np.ascontiguousarray(value), str(ty.dtype))
+
+
+def _is_static(ty: tvm.ir.Type) -> bool:
+    shaped = isinstance(ty, relax.TensorType) and isinstance(ty.shape, relax.ShapeExpr)
+    return shaped and all(isinstance(size, tvm.tirx.IntImm) for size in ty.shape)
+
+
+def _name(value: relax.Expr | None) -> str:
+    """The operator a call calls, else nothing."""
+    is_operator = isinstance(value, Call) and isinstance(value.op, tvm.ir.Op)
+    return value.op.name if is_operator else ""
+
+
+def _variable(value: relax.Expr, like: relax.Var) -> relax.Var:
+    """A new variable for a value, of the kind of block that ``like`` is in."""
+    return type(like)(like.name, value.ty)
+
+
+def _normal(value: relax.Expr) -> relax.Expr:
+    """The same expression with its type filled in."""
+    return relax.BlockBuilder().normalize(value)

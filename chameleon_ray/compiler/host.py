@@ -1,0 +1,157 @@
+"""The model's home: the one process that holds the model, from its import to the tuned library.
+
+Weights stay here; what leaves are tasks, and libraries on disk.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chameleon_ray.space import Config
+from chameleon_ray.task import Task
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """What to import and for which target.
+
+    Attributes:
+        spec: Zoo name, file, or ``module:factory``.
+        inputs: ``NAME:SHAPE[:DTYPE]`` texts.
+        seed: Of zoo weights and example inputs.
+        target: ``llvm`` or a target as JSON.
+        threads: Threads a kernel may use.
+        layout: Convolution layout, ``NHWC`` or ``NCHW``.
+    """
+
+    spec: str
+    inputs: tuple[str, ...]
+    seed: int
+    target: str
+    threads: int
+    layout: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is known of the model once its layers are extracted.
+
+    Attributes:
+        name: For people and file names.
+        digest: Of structure and weights.
+        target: Complete, as JSON.
+        tasks: Its distinct layers.
+        inputs: Example inputs, in order.
+        reference: The source model's outputs for them; None where it could not be run.
+        reference_name: What gave them: ``torch``, ``onnxruntime``, or None.
+        notes: What the user should know, in sentences.
+        seconds: By phase: ``import``, ``extract``.
+    """
+
+    name: str
+    digest: str
+    target: str
+    tasks: tuple[Task, ...]
+    inputs: tuple[np.ndarray, ...]
+    reference: tuple[np.ndarray, ...] | None
+    reference_name: str | None
+    notes: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CompileUntuned:
+    """Compile the model as TVM does without tuning."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class CompileTuned:
+    """Compile the model with the winners' schedules and export them as a database.
+
+    Attributes:
+        winners: Configuration and latency in seconds, by task digest; defaults are left out.
+        path: Of the shared library.
+        database: Folder of the MetaSchedule database.
+    """
+
+    winners: Mapping[str, tuple[Config, float]]
+    path: Path
+    database: Path
+
+
+class ModelHost:
+    """What runs inside the model's process."""
+
+    def __init__(self) -> None:
+        began = time.perf_counter()
+        import chameleon_ray.compiler.models  # noqa: F401  warms the process
+
+        self._importing = time.perf_counter() - began
+        self._model: Any = None
+        self._lowered: Any = None
+        self._tasks: dict[str, Task] = {}
+        self._target = ""
+
+    def __call__(self, job: Prepare | CompileUntuned | CompileTuned) -> Any:
+        if isinstance(job, Prepare):
+            return self._prepare(job)
+        if isinstance(job, CompileUntuned):
+            return self._compile_untuned(job)
+        return self._compile_tuned(job)
+
+    def _prepare(self, job: Prepare) -> Prepared:
+        from chameleon_ray.compiler.extract import extract
+        from chameleon_ray.compiler.lower import lower
+        from chameleon_ray.compiler.models import InputSpec, load
+        from chameleon_ray.compiler.target import resolve
+
+        began = time.perf_counter()
+        self._target = resolve(job.target, job.threads)
+        inputs = [InputSpec.parse(text) for text in job.inputs]
+        self._model = load(job.spec, inputs, job.seed)
+        imported = time.perf_counter()
+        self._lowered = lower(self._model.module, self._target, job.layout)
+        tasks = extract(self._lowered, self._target)
+        self._tasks = {task.digest: task for task in tasks}
+        extracted = time.perf_counter()
+        return Prepared(
+            name=self._model.name,
+            digest=self._model.digest,
+            target=self._target,
+            tasks=tuple(tasks),
+            inputs=tuple(self._model.examples),
+            reference=self._model.reference,
+            reference_name=self._model.reference_name,
+            seconds={
+                "import": imported - began + self._importing,
+                "extract": extracted - imported,
+            },
+        )
+
+    def _compile_untuned(self, job: CompileUntuned) -> None:
+        from chameleon_ray.compiler.apply import compile_model
+        from chameleon_ray.compiler.lower import lower
+
+        untuned = lower(self._model.module, self._target, "NCHW")
+        compile_model(untuned, self._target, job.path)
+
+    def _compile_tuned(self, job: CompileTuned) -> set[str]:
+        """The digests of the winners that were applied."""
+        from chameleon_ray.compiler.apply import compile_model, export_database, schedule_layers
+
+        configs = {digest: config for digest, (config, _) in job.winners.items()}
+        tuned, applied = schedule_layers(self._lowered, self._tasks, configs)
+        compile_model(tuned, self._target, job.path)
+        export_database(job.database, self._tasks, job.winners)
+        return applied
+
+
+def model_host(_: None) -> ModelHost:
+    """Factory of the model's process."""
+    return ModelHost()

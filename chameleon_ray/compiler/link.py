@@ -1,0 +1,39 @@
+"""Linking: object files in, a shared library out, by whatever linker the machine has."""
+
+import shutil
+import subprocess
+from typing import Any
+
+LINKERS = ("cc", "gcc", "clang", "ld")
+
+
+class LinkError(Exception):
+    """The tuned model cannot be written, in one sentence that says what to do."""
+
+
+def find_linker() -> str:
+    """The linker that will make the model's shared library.
+
+    Raises:
+        LinkError: There is none on this machine.
+    """
+    for name in LINKERS:
+        found = shutil.which(name)
+        if found is not None:
+            return found
+    raise LinkError(
+        "There is no linker on this machine to write the tuned model with; install one, for "
+        "example with: apt-get install binutils"
+    )
+
+
+def link(output: str, objects: list[str], **_: Any) -> None:
+    """What TVM's ``export_library`` calls to make a shared library of object files."""
+    done = subprocess.run(
+        [find_linker(), "-shared", "-o", output, *objects], capture_output=True, text=True
+    )
+    if done.returncode:
+        raise LinkError(f"Linking {output} failed: {done.stderr.strip()[-400:]}")
+
+
+link.output_format = "so"  # type: ignore[attr-defined]

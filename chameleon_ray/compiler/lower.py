@@ -1,0 +1,21 @@
+"""An imported Relax module in, one of fused loop nests, ready to tune and to compile, out."""
+
+import tvm
+from tvm import relax
+from tvm.ir import IRModule
+
+from chameleon_ray.compiler.fold import fold_batch_norm, fold_constants
+
+
+def lower(module: IRModule, target: tvm.target.Target, layout: str = "NHWC") -> IRModule:
+    mod = relax.transform.CanonicalizeBindings()(module)
+    mod = fold_batch_norm(fold_constants(mod))
+    if layout=="NHWC":
+        mod = relax.transform.ConvertLayout({"relax.nn.conv2d": ["NHWC", "HWIO"]})(mod)
+        mod = fold_constants(relax.transform.Normalize()(mod))
+    with target:
+        mod = relax.transform.LegalizeOps()(mod)
+        mod = relax.transform.AnnotateTIROpPattern()(mod)
+        mod = fold_constants(mod)
+        mod = relax.transform.FuseOps()(mod)
+        return relax.transform.FuseTIR()(mod)

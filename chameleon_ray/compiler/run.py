@@ -1,0 +1,226 @@
+"""Timing: compiled candidates in, latencies out, on the cores that belong to the runner."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import numpy as np
+
+from chameleon_ray.compiler.session import block_torch
+from chameleon_ray.measure.isolate import Ending, Isolate, Outcome, Setting
+from chameleon_ray.measure.measurer import Artifact, Finalist, Timing
+from chameleon_ray.options import Confirming, Measuring
+from chameleon_ray.record import Status
+from chameleon_ray.task import Task
+
+TOLERANCE = {"float64": 1e-9, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
+"""Largest error over the largest magnitude of the reference; other dtypes must be equal."""
+
+
+@dataclass(frozen=True)
+class Race:
+    """One candidate to time; one clearly slower than ``best`` seconds is timed once."""
+
+    program: bytes
+    code: bytes
+    best: float
+    options: Measuring
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Candidates to compare with the first, the reference, and to time in turns."""
+
+    program: bytes
+    codes: tuple[bytes, ...]
+    repeats: int
+    options: Measuring
+
+
+class Timer:
+    """What runs inside the runner's child; keeps each layer's inputs."""
+
+    def __init__(self) -> None:
+        block_torch()
+        import tvm  # noqa: F401  warms the zygote
+
+        self._inputs: dict[bytes, list[np.ndarray]] = {}
+        self._buffers: dict[bytes, list[Any]] = {}
+
+    def __call__(self, job: Race | Contest) -> Any:
+        if isinstance(job, Race):
+            return self._race(job)
+        return self._contest(job)
+
+    def _race(self, job: Race) -> tuple[tuple[float, ...], float]:
+        """Latencies, and the seconds the device executed the kernel."""
+        import tvm
+
+        buffers = self._arguments(job.program)
+        library = _load(job.code)
+        kernel = library["main"]
+        began = time.perf_counter()
+        kernel(*buffers)
+        first = time.perf_counter() - began
+        if first < job.options.repeat_seconds:  # short: caches were cold, try again
+            kernel(*buffers)
+            first = time.perf_counter() - began - first
+        if first > job.options.hopeless * job.best:
+            return (first,), first
+        evaluate = library.time_evaluator(
+            "main",
+            tvm.cpu(),
+            number=1,
+            repeat=job.options.repeats,
+            min_repeat_ms=int(job.options.repeat_seconds * 1e3),
+        )
+        latencies = tuple(float(seconds) for seconds in evaluate(*buffers).results)
+        return latencies, time.perf_counter() - began
+
+    def _contest(self, job: Contest) -> list[tuple[tuple[float, ...], float, float, bool]]:
+        """Per candidate: latencies, largest absolute and relative error, and whether it is right."""
+        buffers = self._arguments(job.program)
+        libraries = [_load(code) for code in job.codes]
+        errors = self._errors(job.program, libraries)
+        latencies: list[list[float]] = [[] for _ in libraries]
+        clocks = [_clock(library, buffers, job.options) for library in libraries]
+        for _ in range(job.repeats):
+            fastest = min((min(times) for times in latencies if times), default=float("inf"))
+            for times, clock in zip(latencies, clocks, strict=True):
+                if not times or min(times) <= job.options.hopeless * fastest:
+                    times.append(clock())
+        return [(tuple(t), *error) for t, error in zip(latencies, errors, strict=True)]
+
+    def _errors(self, program: bytes, libraries: list[Any]) -> list[tuple[float, float, bool]]:
+        """Each library's output on the same fresh inputs against the first library's."""
+        reference: list[np.ndarray] = []
+        found = []
+        for library in libraries:
+            buffers = self._arguments(program, fresh=True)
+            library["main"](*buffers)
+            outputs = [buffer.numpy() for buffer in buffers]
+            reference = reference or outputs
+            pairs = [difference(out, ref) for out, ref in zip(outputs, reference, strict=True)]
+            found.append(
+                (max(p[0] for p in pairs), max(p[1] for p in pairs), all(p[2] for p in pairs))
+            )
+        return found
+
+    def _arguments(self, program: bytes, fresh: bool = False) -> list[Any]:
+        """The layer's buffers, filled at random; ``fresh`` ones are not shared."""
+        import tvm
+
+        if program not in self._inputs:
+            from chameleon_ray.compiler.sketch import Program
+
+            rng = np.random.default_rng(0)
+            shapes = Program.loads(program).arguments
+            self._inputs[program] = [random_array(rng, shape, dtype) for shape, dtype in shapes]
+            self._buffers[program] = [tvm.runtime.tensor(a) for a in self._inputs[program]]
+        if fresh:
+            return [tvm.runtime.tensor(array) for array in self._inputs[program]]
+        return self._buffers[program]
+
+
+def _clock(library: Any, buffers: list[Any], options: Measuring) -> Callable[[], float]:
+    """Each call gives the seconds of one execution, averaged over ``repeat_seconds``."""
+    import tvm
+
+    evaluate = library.time_evaluator(
+        "main", tvm.cpu(), number=1, repeat=1, min_repeat_ms=int(options.repeat_seconds * 1e3)
+    )
+    return lambda: float(evaluate(*buffers).mean)
+
+
+def _load(code: bytes) -> Any:
+    import tvm
+
+    with NamedTemporaryFile(suffix=".ll") as file:
+        file.write(code)
+        file.flush()
+        return tvm.runtime.load_module(file.name)
+
+
+def random_array(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """Floats uniform in [-1, 1), integers and booleans in {0, 1} (valid as indices, too)."""
+    if dtype.startswith(("float", "bfloat")):
+        values = rng.uniform(-1, 1, shape)
+        return values.astype("float32" if dtype == "bfloat16" else dtype)
+    return rng.integers(0, 2, shape).astype(dtype)
+
+
+def difference(output: np.ndarray, reference: np.ndarray) -> tuple[float, float, bool]:
+    """Largest absolute error, the same over the reference's largest magnitude, and if it is right.
+
+    Not-a-number is right only where the reference has it too.
+    """
+    if not np.issubdtype(reference.dtype, np.floating):
+        equal = bool(np.array_equal(output, reference))
+        return (0.0, 0.0, True) if equal else (float("inf"), float("inf"), False)
+    if not np.array_equal(np.isfinite(output), np.isfinite(reference)):
+        return float("inf"), float("inf"), False
+    finite = np.isfinite(reference)
+    if not finite.any():
+        return 0.0, 0.0, True
+    absolute = float(np.max(np.abs(output[finite].astype("f8") - reference[finite])))
+    scale = float(np.max(np.abs(reference[finite].astype("f8"))))
+    relative = absolute / scale if scale > 0 else absolute
+    return absolute, relative, relative <= TOLERANCE.get(str(reference.dtype), 0.0)
+
+
+def timer(_: None) -> Timer:
+    """Factory of the runner's child."""
+    return Timer()
+
+
+class LocalRunner:
+    """Times on this machine, in a warm child bound to ``cores``."""
+
+    def __init__(self, options: Measuring, cores: tuple[int, ...], device: str) -> None:
+        self.options, self.device = options, device
+        threads = str(len(cores))
+        self._child = Isolate(
+            Setting(
+                handler="chameleon_ray.compiler.run:timer",
+                cores=cores,
+                memory_bytes=options.memory_bytes,
+                environment=(("OMP_NUM_THREADS", threads), ("TVM_NUM_THREADS", threads)),
+            )
+        )
+
+    def warm(self) -> None:
+        """Waits until it can time without delay."""
+        self._child.warm()
+
+    def run(self, task: Task, artifact: Artifact, best: float) -> Timing:
+        """Times one artifact; see ``measure.Runner``."""
+        job = Race(task.program, artifact.code, best, self.options)
+        outcome = self._child.call(job, self.options.run_timeout)
+        if outcome.ending is not Ending.OK:
+            return self._failure(outcome)
+        latencies, timing = outcome.value
+        return Timing(latencies, Status.OK, outcome.seconds, timing, self.device)
+
+    def contest(
+        self, task: Task, artifacts: tuple[Artifact, ...], options: Confirming
+    ) -> tuple[Finalist, ...] | Timing:
+        """Compares and times artifacts in turns; see ``measure.Runner``."""
+        codes = tuple(artifact.code for artifact in artifacts)
+        job = Contest(task.program, codes, options.repeats, self.options)
+        outcome = self._child.call(job, self.options.run_timeout * options.repeats * len(codes))
+        if outcome.ending is not Ending.OK:
+            return self._failure(outcome)
+        return tuple(Finalist(*fields) for fields in outcome.value)
+
+    def close(self) -> None:
+        self._child.close()
+
+    def _failure(self, outcome: Outcome) -> Timing:
+        status = {
+            Ending.TIMEOUT: Status.RUN_TIMEOUT,
+            Ending.ERROR: Status.RUN_ERROR,
+            Ending.CRASH: Status.CRASH,
+        }[outcome.ending]
+        return Timing((), status, outcome.seconds, 0.0, self.device, outcome.error)

@@ -1,0 +1,58 @@
+"""Targets: what the user asked for in, TVM's target as JSON and the device's name out."""
+
+import json
+import platform
+from pathlib import Path
+
+KINDS = ("llvm",)
+"""Kinds of target whose kernels can be timed here."""
+
+
+class TargetError(Exception):
+    """A target that cannot be used, in one sentence that says what to do."""
+
+
+def resolve(text: str, threads: int) -> str:
+    """A complete target as JSON.
+
+    Args:
+        text: ``llvm`` for this machine's CPU, or a target as JSON.
+        threads: Threads a kernel may use; a JSON target's own ``num-cores`` goes before it.
+
+    Raises:
+        TargetError: It is unknown to TVM or cannot be timed on this machine.
+    """
+    import tvm
+
+    try:
+        fields = json.loads(text) if text.lstrip().startswith("{") else {"kind": text}
+    except json.JSONDecodeError as error:
+        raise TargetError(
+            f"The target is not JSON ({error}); give llvm or a target such as "
+            '\'{"kind": "llvm", "mcpu": "skylake"}\'.'
+        ) from error
+    kind = fields.get("kind")
+    if kind not in KINDS:
+        known = ", ".join(KINDS)
+        raise TargetError(f"The target kind {kind!r} cannot be timed here; use one of: {known}.")
+    fields.setdefault("num-cores", threads)
+    fields.setdefault("mcpu", tvm.target.codegen.llvm_get_system_cpu())
+    try:
+        return str(tvm.target.Target(fields))
+    except Exception as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise TargetError(f"TVM does not accept the target {text}: {reason}") from error
+
+
+def device_name(cores: int) -> str:
+    """The CPU's model name and the number of cores that time."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        models = [
+            line.partition(":")[2].strip()
+            for line in cpuinfo.read_text().splitlines()
+            if line.startswith("model name")
+        ]
+        name = models[0] if models else name
+    return f"{name}, {cores} core{'s' if cores > 1 else ''}"

@@ -1,0 +1,81 @@
+"""A crew: interchangeable workers behind one awaitable call, in this process or elsewhere.
+
+The engine, the search and the measurer speak to crews only, so the same code drives one object in
+this process and pools of actors on a cluster.
+"""
+
+import pickle
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from chameleon_ray.ledger import Account, Ledger
+
+
+class CrewError(RuntimeError):
+    """No worker of a crew can work any more; says which crew and why."""
+
+
+class Crew(Protocol):
+    """Workers that all offer the same methods."""
+
+    async def do(self, method: str, *args: Any) -> Any:
+        """Has one worker call a method; waits until one is free.
+
+        A worker that dies is replaced and the call made again; an exception of the method itself
+        is raised here.
+
+        Raises:
+            CrewError: No worker is left.
+        """
+        ...
+
+    async def accounts(self) -> list[Account]:
+        """Where the time of each worker went."""
+        ...
+
+    def close(self) -> None:
+        """Lets all workers go."""
+        ...
+
+
+class Worker:
+    """A plain object and its ledger; what an actor hosts."""
+
+    def __init__(self, factory: Callable[[], Any], phases: dict[str, str]) -> None:
+        self._object = factory()
+        self._phases = phases
+        self._ledger = Ledger()
+
+    def do(self, method: str, *args: Any) -> Any:
+        with self._ledger.phase(self._phases.get(method, method)):
+            return getattr(self._object, method)(*args)
+
+    def account(self, name: str, starting: float) -> Account:
+        return self._ledger.account(name, starting)
+
+    def close(self) -> None:
+        if hasattr(self._object, "close"):
+            self._object.close()
+
+
+class LocalCrew:
+    """One worker in this process. Arguments and results are pickled all the same, so that what
+    works here works with actors."""
+
+    def __init__(
+        self, name: str, factory: Callable[[], Any], phases: dict[str, str], began: float
+    ) -> None:
+        self.name = name
+        self._worker = Worker(factory, phases)
+        self._starting = time.perf_counter() - began
+
+    async def do(self, method: str, *args: Any) -> Any:
+        arguments = pickle.loads(pickle.dumps(args))
+        return pickle.loads(pickle.dumps(self._worker.do(method, *arguments)))
+
+    async def accounts(self) -> list[Account]:
+        return [self._worker.account(self.name, self._starting)]
+
+    def close(self) -> None:
+        self._worker.close()

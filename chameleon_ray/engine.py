@@ -1,0 +1,135 @@
+"""The engine: tuners, a budget and a measurer in, records out, many layers in flight at once.
+
+It awaits crews and does not know where they work: with crews in this process it runs serially,
+with actors it keeps explorers, builders and runners of different layers busy at the same time.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from chameleon_ray.budget import Budget
+from chameleon_ray.measure.measurer import Measurement, Measurer
+from chameleon_ray.record import DEFAULT, Record
+from chameleon_ray.space import Config
+from chameleon_ray.tuner import Tuner
+
+
+class Watcher(Protocol):
+    """Is told what happens, on the event loop; must be quick."""
+
+    def proposed(self, task: str, count: int) -> None: ...
+
+    def measured(self, record: Record, timing_seconds: float) -> None: ...
+
+    def finished(self, task: str, reason: str) -> None: ...
+
+    def planned(self, tuner: Tuner) -> None: ...
+
+
+@dataclass
+class Engine:
+    """Runs plans until the budget is spent.
+
+    Attributes:
+        budget: Which layer is next, and when to stop.
+        measurer: The door to hardware.
+        device: Names the runners' device in records.
+        watcher: Told of every record the moment it exists, and of plans begun and done.
+        clock: Seconds since the run began, over all its sessions.
+        layers_in_flight: Plans under way at once; 1 is serial.
+        sequence: Number of the next record.
+    """
+
+    budget: Budget
+    measurer: Measurer
+    device: str
+    watcher: Watcher
+    clock: Callable[[], float]
+    layers_in_flight: int
+    sequence: int = 0
+    _best: dict[str, float] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Returns when the budget is spent; what is in flight at its deadline is dropped.
+
+        Raises:
+            CrewError: No worker of some crew is left.
+            OSError: A record could not be kept.
+        """
+        self._settled = asyncio.Event()
+        workers = [asyncio.create_task(self._work()) for _ in range(self.layers_in_flight)]
+        deadline = self.budget.deadline
+        patience = None if deadline is None else max(deadline - self.budget.clock(), 0.0)
+        try:
+            done, _ = await asyncio.wait(
+                workers, timeout=patience, return_when=asyncio.FIRST_EXCEPTION
+            )
+            for worker in done:
+                worker.result()
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _work(self) -> None:
+        """One layer's plan after another."""
+        while self.budget.open:
+            tuner = self.budget.next()
+            if tuner is None:
+                self._settled.clear()
+                await self._settled.wait()
+                continue
+            await self._plan(tuner)
+            self._settled.set()
+        self._settled.set()
+
+    async def _plan(self, tuner: Tuner) -> None:
+        """Explore and sample, measure, learn."""
+        plan, began = tuner.plan, time.perf_counter()
+        batch = await tuner.propose()
+        batch = batch[: self.budget.grant(len(batch))]
+        share = (time.perf_counter() - began) / max(len(batch), 1)
+        self.watcher.proposed(tuner.task.digest, len(batch))
+        measuring = [self._measure(tuner, config, plan, share) for config in batch]
+        records = await asyncio.gather(*measuring)
+        tuner.observe(records)
+        self.watcher.planned(tuner)
+        if reason := self.budget.settle(tuner, records):
+            self.watcher.finished(tuner.task.digest, reason)
+
+    async def _measure(self, tuner: Tuner, config: Config, plan: int, share: float) -> Record:
+        digest = tuner.task.digest
+        measurement = await self.measurer.measure(
+            tuner.task, config, lambda: self._best.get(digest, tuner.best_latency)
+        )
+        record = self._record(tuner, config, plan, share, measurement)
+        self._best[digest] = min(record.latency, self._best.get(digest, tuner.best_latency))
+        self.watcher.measured(record, measurement.timing.timing_seconds)
+        return record
+
+    def _record(
+        self, tuner: Tuner, config: Config, plan: int, share: float, measurement: Measurement
+    ) -> Record:
+        values = {} if config == DEFAULT else tuner.task.space.values(config)
+        record = Record(
+            task=tuner.task.digest,
+            target=tuner.task.target,
+            device=measurement.timing.device or self.device,
+            config=config,
+            values=json.dumps(values),
+            status=measurement.status,
+            latencies=measurement.timing.latencies,
+            explore_seconds=share,
+            build_seconds=measurement.artifact.seconds,
+            run_seconds=measurement.timing.seconds,
+            plan=plan,
+            sequence=self.sequence,
+            finished=self.clock(),
+            error=measurement.error,
+        )
+        self.sequence += 1
+        return record

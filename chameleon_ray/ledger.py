@@ -1,0 +1,53 @@
+"""Where a process's time goes: phases entered and left in, busy and waiting seconds out."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Account:
+    """One process's time, in seconds; ``starting``, busy and waiting make up the wall time.
+
+    Attributes:
+        name: The process, for people.
+        busy: By phase.
+        waiting: Between phases.
+        starting: From the beginning of the run until the process was ready.
+    """
+
+    name: str
+    busy: dict[str, float] = field(default_factory=dict)
+    waiting: float = 0.0
+    starting: float = 0.0
+
+    @property
+    def total(self) -> float:
+        return sum(self.busy.values()) + self.waiting + self.starting
+
+
+class Ledger:
+    """Measures busy and waiting stretches, each by its own clock readings."""
+
+    def __init__(self) -> None:
+        self._busy: dict[str, float] = {}
+        self._waiting = 0.0
+        self._idle_since = time.perf_counter()
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Books the time inside the block; phases do not nest."""
+        began = time.perf_counter()
+        self._waiting += began - self._idle_since
+        try:
+            yield
+        finally:
+            ended = time.perf_counter()
+            self._busy[name] = self._busy.get(name, 0.0) + ended - began
+            self._idle_since = ended
+
+    def account(self, name: str, starting: float = 0.0) -> Account:
+        """The time so far; asked for between phases."""
+        waiting = self._waiting + time.perf_counter() - self._idle_since
+        return Account(name, dict(self._busy), waiting, starting)

@@ -1,0 +1,251 @@
+"""A job in a child process that may hang, crash or run out of memory: a job in, an outcome out.
+
+The child is forked from a warm *zygote*, a process that has done the slow imports and nothing
+else, so a lost child is replaced in milliseconds. The zygote is started fresh (never forked from a
+process with threads) and both die with the process that made them.
+"""
+
+import contextlib
+import ctypes
+import importlib
+import os
+import pickle
+import resource
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+LENGTH = struct.Struct("<Q")
+PID = struct.Struct("<i")
+STARTING_SECONDS = 120.0
+"""Patience with a zygote's imports; a cold disk is slow."""
+
+
+class Ending(StrEnum):
+    """How a job in a child ended."""
+
+    OK = "ok"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    CRASH = "crash"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job: its value where ``ending`` is ``ok``, else an error in words."""
+
+    ending: Ending
+    value: Any = None
+    error: str = ""
+    seconds: float = 0.0
+
+
+class IsolateError(RuntimeError):
+    """The zygote itself cannot start: the machine or the installation is broken."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a child is set up.
+
+    Attributes:
+        handler: ``module:factory``; ``factory(argument)`` gives the callable that does the jobs.
+        argument: Picklable argument of the factory.
+        cores: CPU cores the child is bound to; all of the parent's where None.
+        memory_bytes: Most private memory; no limit where None.
+        environment: Environment variables set before any import.
+    """
+
+    handler: str
+    argument: Any = None
+    cores: tuple[int, ...] | None = None
+    memory_bytes: int | None = None
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+class Isolate:
+    """Does one job at a time in a child; not for use from several threads at once."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115
+        self._child: socket.socket | None = None
+        self._pid = 0
+        self._control, theirs = socket.socketpair()
+        self._zygote = subprocess.Popen(
+            [sys.executable, "-m", "chameleon_ray.measure.isolate", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            env={**os.environ, **dict(setting.environment)},
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+        )
+        theirs.close()
+        _send(self._control, setting)
+
+    def warm(self) -> None:
+        """Waits until the zygote is ready.
+
+        Raises:
+            IsolateError: Its imports failed.
+        """
+        if self._child is None:
+            self._fork()
+
+    def call(self, job: Any, timeout: float | None = None) -> Outcome:
+        """Does one job; a child that hangs, crashes or dies is replaced for the next.
+
+        Args:
+            job: Picklable argument of the handler.
+            timeout: Seconds; for ever where None.
+        """
+        self.warm()
+        assert self._child is not None
+        began = time.perf_counter()
+        try:
+            _send(self._child, job)
+            ready, _, _ = select.select([self._child], [], [], timeout)
+            if not ready:
+                self._replace()
+                seconds = time.perf_counter() - began
+                return Outcome(Ending.TIMEOUT, None, f"stopped after {timeout:g} s", seconds)
+            good, value = _receive(self._child)
+        except (EOFError, OSError):
+            error = self._replace()
+            return Outcome(Ending.CRASH, None, error, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        if good:
+            return Outcome(Ending.OK, value, "", seconds)
+        return Outcome(Ending.ERROR, None, value, seconds)
+
+    def close(self) -> None:
+        """Ends child and zygote; a call under way in another thread ends as a crash."""
+        self._zygote.kill()
+        self._zygote.wait()
+        if self._child is not None:
+            self._child.close()
+        self._control.close()
+        self._log.close()
+
+    def _fork(self) -> None:
+        mine, theirs = socket.socketpair()
+        try:
+            socket.send_fds(self._control, [b"F"], [theirs.fileno()])
+            ready, _, _ = select.select([self._control], [], [], STARTING_SECONDS)
+            reply = self._control.recv(PID.size) if ready else b""
+        except OSError:
+            reply = b""
+        finally:
+            theirs.close()
+        if len(reply) < PID.size:
+            raise IsolateError(
+                f"the process for {self.setting.handler} did not start: {self._last_words()}"
+            )
+        self._child, self._pid = mine, PID.unpack(reply)[0]
+
+    def _replace(self) -> str:
+        """Kills the child, where it still lives, and says how it died."""
+        assert self._child is not None
+        self._child.close()
+        self._child = None
+        with contextlib.suppress(OSError):
+            self._control.sendall(b"R")
+            reply = self._control.recv(PID.size)
+            if len(reply) == PID.size:
+                status = PID.unpack(reply)[0]
+                if os.WIFSIGNALED(status):
+                    return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+                return f"exited with status {os.waitstatus_to_exitcode(status)}"
+        return "its process was lost"
+
+    def _last_words(self) -> str:
+        self._log.seek(0)
+        lines = self._log.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "no message"
+
+
+def _send(channel: socket.socket, value: Any) -> None:
+    body = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+    channel.sendall(LENGTH.pack(len(body)) + body)
+
+
+def _receive(channel: socket.socket) -> Any:
+    return pickle.loads(_exactly(channel, LENGTH.unpack(_exactly(channel, LENGTH.size))[0]))
+
+
+def _exactly(channel: socket.socket, count: int) -> bytes:
+    body = bytearray()
+    while len(body) < count:
+        piece = channel.recv(min(count - len(body), 1 << 20))
+        if not piece:
+            raise EOFError
+        body += piece
+    return bytes(body)
+
+
+def _die_with_parent() -> None:
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def _handler(setting: Setting) -> Callable[[Any], Any]:
+    module, _, factory = setting.handler.partition(":")
+    return getattr(importlib.import_module(module), factory)(setting.argument)
+
+
+def _zygote(control: socket.socket) -> None:
+    """Warms up, then forks a child for every ``F`` and reaps the last one for every ``R``."""
+    _die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    setting: Setting = _receive(control)
+    if setting.cores is not None:
+        os.sched_setaffinity(0, setting.cores)
+    handler = _handler(setting)
+    pid = 0
+    while True:
+        command, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+        if command == b"F":
+            pid = os.fork()
+            if pid == 0:
+                control.close()
+                _child(socket.socket(fileno=descriptors[0]), handler, setting)
+            os.close(descriptors[0])
+            control.sendall(PID.pack(pid))
+        elif command == b"R":
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            control.sendall(PID.pack(os.waitpid(pid, 0)[1]))
+        else:
+            os._exit(0)
+
+
+def _child(channel: socket.socket, handler: Callable[[Any], Any], setting: Setting) -> None:
+    """Does jobs until the parent is gone. An exception is an answer; anything worse is a crash."""
+    _die_with_parent()
+    if setting.memory_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (setting.memory_bytes, setting.memory_bytes))
+    while True:
+        try:
+            job = _receive(channel)
+        except EOFError:
+            os._exit(0)
+        try:
+            answer = (True, handler(job))
+        except MemoryError:
+            answer = (False, f"more than {setting.memory_bytes} bytes of memory")
+        except Exception as error:
+            answer = (False, f"{type(error).__name__}: {error}")
+        _send(channel, answer)
+
+
+if __name__ == "__main__":
+    _zygote(socket.socket(fileno=int(sys.argv[1])))

@@ -1,0 +1,243 @@
+"""The report: a run's result in, one self-contained HTML page for people out (no network)."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from html import escape
+from math import isfinite
+
+from chameleon_ray.options import Reporting
+from chameleon_ray.record import Record, Status
+from chameleon_ray.report.charts import bar, convergence, lives
+from chameleon_ray.report.loading import snippet
+from chameleon_ray.report.look import CSS
+from chameleon_ray.report.progress import gflops, shares
+from chameleon_ray.report.result import Latency, LayerResult, RunResult, layers
+from chameleon_ray.report.summary import explain
+from chameleon_ray.report.words import clock, digits, milliseconds, percent, times
+
+
+def render(result: RunResult, options: Reporting | None = None) -> str:
+    """The page; every text of the run is escaped."""
+    rows = layers(result)
+    sections = [
+        _headline(result, rows),
+        _section("Layers", _layers(rows)),
+        _section("Convergence", _convergence(rows)),
+        _section("Where the time went", _time(result)),
+        _section("Measurements", _measurements(result.records, options or Reporting())),
+        _section("Loading the model", _loading(result)),
+        _section("Settings", _settings(result)),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{escape(result.model)}: tuning report</title><style>{CSS}</style></head>"
+        f"<body><main>{''.join(sections)}</main></body></html>\n"
+    )
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of cells that are HTML already; titles end in ``#`` over numbers, ``%`` over bars."""
+    styles = [{"#": "num", "%": "share"}.get(title[-1], "") for title in titles]
+    heads = "".join(
+        f'<th class="{style}">{title.rstrip("#%")}</th>'
+        for title, style in zip(titles, styles, strict=True)
+    )
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f'<td class="{style}">{cell}</td>' for cell, style in zip(row, styles, strict=True)
+        )
+        + "</tr>"
+        for row in rows
+    )
+    head = f"<thead><tr>{heads}</tr></thead>"
+    return f'<div class="scroll"><table>{head}<tbody>{body}</tbody></table></div>'
+
+
+def commonest(records: Sequence[Record], options: Reporting) -> list[tuple[Status, str, int]]:
+    """The commonest errors, by status and text; texts that differ in numbers only are one."""
+    texts: dict[tuple[Status, str], str] = {}
+    counts: Counter[tuple[Status, str]] = Counter()
+    for record in records:
+        if record.status is Status.OK:
+            continue
+        said = _said(record.error, options.error_width)
+        kind = (record.status, re.sub(r"0x[0-9a-fA-F]+|\d+", "#", said))
+        texts.setdefault(kind, said)
+        counts[kind] += 1
+    return [(kind[0], texts[kind], n) for kind, n in counts.most_common(options.errors)]
+
+
+def _section(title: str, body: str) -> str:
+    return f"<section><h2>{title}</h2>{body}</section>"
+
+
+def _headline(result: RunResult, rows: list[LayerResult]) -> str:
+    facts = {
+        "Device": result.device,
+        "Wall time": clock(result.wall_seconds),
+        "Measurements": str(len(result.records)),
+        "Device busy": percent(result.device_busy_fraction),
+        "Layers faster": f"{sum((row.speedup or 0) > 1 for row in rows)} of {len(rows)}",
+        "Layers at default": str(sum(row.kept_default for row in rows)),
+    }
+    listed = "".join(
+        f"<div><dt>{key}</dt><dd>{escape(value)}</dd></div>" for key, value in facts.items()
+    )
+    reason = explain(result, rows)
+    why = f"<p>{escape(reason)}</p>" if reason else ""
+    return (
+        f"<header><h1>{escape(result.model)}</h1>{_hero(result)}{_verdict(result)}{why}"
+        f'<dl class="facts">{listed}</dl></header>'
+    )
+
+
+def _hero(result: RunResult) -> str:
+    if result.untuned is None or result.tuned is None:
+        return '<p class="hero">Not timed as a whole</p>'
+    style = "good" if (result.speedup or 0) > 1 else "bad"
+    spreads = f"{_spread(result.untuned)} before, {_spread(result.tuned)} after"
+    return (
+        f'<p class="hero">{milliseconds(result.untuned.seconds)} &rarr; '
+        f"{milliseconds(result.tuned.seconds)} <small>ms</small> "
+        f'<span class="{style}">{times(result.speedup)}</span></p>'
+        f'<p class="soft">Median latency of the whole model; interquartile range {spreads}.</p>'
+    )
+
+
+def _spread(latency: Latency) -> str:
+    return f"{milliseconds(latency.spread)} ms"
+
+
+def _verdict(result: RunResult) -> str:
+    verified = result.verified
+    if verified is None:
+        return '<p class="soft">Outputs were not compared with the untuned model.</p>'
+    errors = (
+        f"largest error {verified.max_abs_err:.2g} absolute, {verified.max_rel_err:.2g} relative"
+    )
+    if verified.ok:
+        return f'<p><b class="good">Verified</b>: same outputs as the untuned model, {errors}.</p>'
+    return (
+        f'<p><b class="bad">Not verified</b>: outputs differ from the untuned model, {errors}.</p>'
+    )
+
+
+def _layers(rows: list[LayerResult]) -> str:
+    before = shares([row.task.weight * row.default for row in rows])
+    after = shares([row.task.weight * row.best for row in rows])
+    order = sorted(range(len(rows)), key=lambda n: -(after[n] or 0.0))
+    titles = ["layer", "times#", "default ms#", "best ms#", "faster#"]
+    titles += ["GFLOP/s before#", "after#", "time before%", "time after%", "outcome"]
+    most = max((share or 0.0 for share in before + after), default=0.0)
+    cells = [
+        [*_latencies(rows[n]), bar(before[n], most), bar(after[n], most), _outcome(rows[n])]
+        for n in order
+    ]
+    note = "Most time first; the time is a layer's share of the weighted sum of all layers."
+    return f'<p class="soft">{note}</p>{table(titles, cells)}'
+
+
+def _latencies(row: LayerResult) -> list[str]:
+    task = row.task
+    name = f"{_name(task.name)}<small>{escape(task.shape)}</small>"
+    return [
+        f'<div class="layer">{name}</div>',
+        str(task.weight),
+        milliseconds(row.default),
+        milliseconds(row.best),
+        times(row.speedup),
+        digits(gflops(task, row.default)),
+        digits(gflops(task, row.best)),
+    ]
+
+
+def _name(name: str) -> str:
+    """A layer's name that may be broken after underscores."""
+    return escape(name).replace("_", "_<wbr>")
+
+
+def _outcome(row: LayerResult) -> str:
+    if not isfinite(row.best):
+        word = '<span class="bad">never ran</span>'
+    else:
+        word = "kept default" if row.kept_default else "tuned"
+    reason = f": {escape(row.reason)}" if row.reason else ""
+    if not row.values or not isfinite(row.best):
+        return word + reason
+    knobs = f"<details><summary>schedule</summary><code>{escape(row.values)}</code></details>"
+    return word + reason + knobs
+
+
+def _convergence(rows: list[LayerResult]) -> str:
+    ordered = sorted(rows, key=lambda row: -row.task.weight * row.default)
+    figures = "".join(_figure(row) for row in ordered)
+    note = "Best latency in ms (log scale) over measurements; dashed: the default schedule."
+    return f'<p class="soft">{note}</p><div class="plots">{figures}</div>'
+
+
+def _figure(row: LayerResult) -> str:
+    head = f"<figcaption><b>{times(row.speedup)}</b>{_name(row.task.name)}</figcaption>"
+    if not row.curve:
+        return f'<figure>{head}<p class="soft">No measurement succeeded.</p></figure>'
+    return f"<figure>{head}{convergence(row.curve, 1e3 * row.default)}</figure>"
+
+
+def _time(result: RunResult) -> str:
+    spent = [(phase, seconds) for phase, seconds in result.seconds.items() if seconds > 0]
+    most = max((seconds for _, seconds in spent), default=0.0)
+    whole = sum(seconds for _, seconds in spent)
+    cells = [[escape(name), digits(s), bar(s / whole, most / whole)] for name, s in spent]
+    phases = table(["phase", "seconds#", "share%"], cells)
+    busy = lives(result.processes) if result.processes else ""
+    note = "Seconds by phase, summed over all processes, which work at the same time."
+    return f'{busy}<p class="soft note">{note}</p><div class="pair">{phases}</div>'
+
+
+def _measurements(records: Sequence[Record], options: Reporting) -> str:
+    counts = Counter(record.status for record in records)
+    total = max(len(records), 1)
+    found = [[status.value, str(counts[status]), bar(counts[status] / total)] for status in Status]
+    parts = table(["status", "count#", "share%"], found)
+    errors = commonest(records, options)
+    if not errors:
+        return f'<div class="pair">{parts}</div>'
+    texts = [[status.value, str(n), f"<code>{escape(text)}</code>"] for status, text, n in errors]
+    return (
+        f'<div class="pair">{parts}{table(["status", "count#", "commonest errors"], texts)}</div>'
+    )
+
+
+def _said(error: str, width: int) -> str:
+    """The line that says it: a traceback's last, any other text's first."""
+    told = [line.strip() for line in error.splitlines() if line.strip()] or ["(no text)"]
+    line = told[-1] if told[0].startswith("Traceback") else told[0]
+    return line if len(line) <= width else line[:width] + "..."
+
+
+def _loading(result: RunResult) -> str:
+    if result.tuned is None:
+        return '<p class="soft">No tuned model was made.</p>'
+    return f"<pre>{escape(snippet(result))}</pre>"
+
+
+def _settings(result: RunResult) -> str:
+    system = {
+        "target": result.target,
+        "seed": result.seed,
+        "preset": result.preset,
+        "explorer": result.explorer,
+        "sampler": result.sampler,
+    }
+    options = _pairs("option", system | dict(result.settings))
+    versions = _pairs("package", result.versions) if result.versions else ""
+    return f'<div class="pair">{options}{versions}</div>'
+
+
+def _pairs(title: str, pairs: Mapping[str, object]) -> str:
+    cells = [
+        [escape(str(key)), f"<code>{escape(str(value))}</code>"] for key, value in pairs.items()
+    ]
+    return table([title, "value"], cells)

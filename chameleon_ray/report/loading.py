@@ -1,0 +1,34 @@
+"""How a tuned model is loaded: a result in, Python for its reader out."""
+
+import keyword
+
+from chameleon_ray.report.result import RunResult
+
+MODEL = "model.so"
+
+
+def snippet(result: RunResult) -> str:
+    """A program that loads the model and calls it once; TVM and NumPy are all it needs."""
+    named = [(_word(name, n), shape, dtype) for n, (name, shape, dtype) in enumerate(result.inputs)]
+    device = "tvm.cuda()" if "cuda" in result.target else "tvm.cpu()"
+    made = [f"{name} = np.zeros({shape}, {dtype!r})" for name, shape, dtype in named]
+    passed = "".join(f", tvm.runtime.tensor({name}, device)" for name, _, _ in named)
+    lines = [
+        "import numpy as np",
+        "import tvm",
+        "from tvm import relax",
+        "",
+        f"device = {device}",
+        f"library = tvm.runtime.load_module({str(result.folder / MODEL)!r})",
+        "machine = relax.VirtualMachine(library, device)",
+        *made,
+        f'output = machine["main"]({passed.removeprefix(", ")})',
+    ]
+    return "\n".join(lines)
+
+
+def _word(name: str, number: int) -> str:
+    """The input's own name where Python takes it and the program has no other use for it."""
+    taken = {"np", "tvm", "relax", "device", "library", "machine", "output"}
+    usable = name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
+    return name if usable and name not in taken else f"input_{number}"

@@ -1,0 +1,193 @@
+"""The result of a run: everything that the summary, the report and the last words are made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf, isfinite
+from pathlib import Path
+from statistics import median, quantiles
+
+from chameleon_ray.record import DEFAULT, Record
+from chameleon_ray.report.progress import Layer, Point, Progress, ratio
+from chameleon_ray.space import Config
+from chameleon_ray.task import Task
+
+PHASES = ("import", "extract", "explore", "sample", "fit", "build", "run", "apply", "verify")
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Seconds of one execution of the whole model: the median and the interquartile range."""
+
+    seconds: float
+    spread: float = 0.0
+
+    @staticmethod
+    def of(repeats: Sequence[float]) -> "Latency":
+        """From the timings themselves; at least one."""
+        several = len(repeats) > 1
+        low, _, high = quantiles(repeats, n=4, method="inclusive") if several else (0.0, 0.0, 0.0)
+        return Latency(median(repeats), high - low)
+
+
+@dataclass(frozen=True)
+class Verified:
+    """The tuned model's outputs beside the untuned one's; errors are the largest of all outputs."""
+
+    ok: bool
+    max_abs_err: float
+    max_rel_err: float
+
+
+@dataclass(frozen=True)
+class Process:
+    """Where one process of the run spent its life: seconds busy by phase; the rest it waited."""
+
+    name: str
+    busy: Mapping[str, float]
+    alive_seconds: float
+
+    @property
+    def busy_seconds(self) -> float:
+        return sum(self.busy.values())
+
+    @property
+    def waiting_seconds(self) -> float:
+        return max(0.0, self.alive_seconds - self.busy_seconds)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was chosen for one task at the end.
+
+    Attributes:
+        task: Its digest.
+        config: The winner; empty where the default schedule was kept.
+        default: Confirmed seconds of the default schedule; infinite where not confirmed.
+        best: Confirmed seconds of the winner; infinite where not confirmed.
+        reason: Why the default was kept, or why the search ended; may be empty.
+    """
+
+    task: str
+    config: Config = DEFAULT
+    default: float = inf
+    best: float = inf
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """All that came of a run.
+
+    Attributes:
+        model: As the user named it.
+        target: TVM target.
+        device: What it was timed on.
+        seed: Of the whole run.
+        preset: Its search system; ``explorer`` and ``sampler`` are the parts of it.
+        wall_seconds: From the command's start to its end.
+        seconds: By phase, summed over processes; see ``PHASES``.
+        device_busy_fraction: Share of the search in which the devices executed kernels.
+        tasks: The model's layers.
+        records: Every measurement of every session.
+        outcomes: One per task where the search came to its end.
+        processes: Of this session.
+        untuned: The whole model with default schedules; None where it was not timed.
+        tuned: The whole model with the winners.
+        verified: None where the outputs were not compared.
+        inputs: Name, shape and dtype of the model's inputs.
+        explanation: Why model and layers disagree, where whoever compiled it knows.
+        folder: The run directory.
+        settings: Options as the user would give them.
+        versions: Of the packages that matter.
+    """
+
+    model: str
+    target: str
+    device: str
+    seed: int
+    preset: str
+    explorer: str
+    sampler: str
+    wall_seconds: float
+    seconds: Mapping[str, float]
+    device_busy_fraction: float | None
+    tasks: tuple[Task, ...]
+    records: tuple[Record, ...]
+    outcomes: tuple[Outcome, ...] = ()
+    processes: tuple[Process, ...] = ()
+    untuned: Latency | None = None
+    tuned: Latency | None = None
+    verified: Verified | None = None
+    inputs: tuple[tuple[str, tuple[int, ...], str], ...] = ()
+    explanation: str = ""
+    folder: Path = Path()
+    settings: Mapping[str, object] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def speedup(self) -> float | None:
+        """Untuned against tuned model; None while either is unknown."""
+        if self.untuned is None or self.tuned is None:
+            return None
+        return ratio(self.untuned.seconds, self.tuned.seconds)
+
+
+@dataclass(frozen=True)
+class LayerResult:
+    """One layer at the end; latencies in seconds of one execution, infinite where unknown."""
+
+    task: Task
+    measurements: int
+    failed: int
+    default: float
+    best: float
+    curve: list[Point]
+    kept_default: bool
+    reason: str
+    values: str
+    """The winner's knobs by name, as JSON; empty for the default schedule."""
+
+    @property
+    def speedup(self) -> float | None:
+        return ratio(self.default, self.best)
+
+
+def layers(result: RunResult) -> list[LayerResult]:
+    """Every layer, in the model's order; confirmed latencies go before those of the search.
+
+    Curves are the search's own. Where the default was kept it is also the layer's best.
+    """
+    progress = Progress()
+    progress.began(result.tasks, None, None, result.records)
+    outcomes = {outcome.task: outcome for outcome in result.outcomes}
+    values = {(record.task, record.config): record.values for record in result.records}
+    return [
+        _layer(layer, outcomes.get(digest), values) for digest, layer in progress.layers.items()
+    ]
+
+
+def total(rows: Sequence[LayerResult], latencies: Sequence[float]) -> float:
+    """Weighted sum of the known ones of the layers' latencies; infinite where none is known."""
+    pairs = zip(rows, latencies, strict=True)
+    known = [row.task.weight * latency for row, latency in pairs if isfinite(latency)]
+    return sum(known) if known else inf
+
+
+def _layer(
+    layer: Layer, outcome: Outcome | None, values: Mapping[tuple[str, Config], str]
+) -> LayerResult:
+    end = outcome or Outcome(layer.task.digest)
+    kept = outcome is not None and end.config == DEFAULT
+    default = end.default if isfinite(end.default) else layer.default
+    best = end.best if isfinite(end.best) else layer.best
+    return LayerResult(
+        task=layer.task,
+        measurements=layer.measurements,
+        failed=layer.failed,
+        default=default,
+        best=default if kept else best,
+        curve=layer.curve,
+        kept_default=kept,
+        reason=end.reason,
+        values="" if kept else values.get((layer.task.digest, end.config), ""),
+    )

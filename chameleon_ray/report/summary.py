@@ -1,0 +1,179 @@
+"""The summary: all that came of a run in, ``summary.json`` for programs out (strict, versioned)."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping
+from math import inf, isfinite
+from pathlib import Path
+
+import numpy as np
+
+from chameleon_ray.options import Reporting
+from chameleon_ray.record import Status
+from chameleon_ray.report.result import (
+    PHASES,
+    Latency,
+    LayerResult,
+    Outcome,
+    Process,
+    RunResult,
+    Verified,
+    layers,
+    total,
+)
+from chameleon_ray.report.words import counted, milliseconds
+
+__all__ = [
+    "Latency",
+    "Outcome",
+    "Process",
+    "RunResult",
+    "Verified",
+    "explain",
+    "summary",
+    "write",
+    "write_text",
+]
+
+SCHEMA = 1
+
+
+def summary(result: RunResult, options: Reporting | None = None) -> dict:
+    """``summary.json`` as plain, strict JSON data: what is not known is None."""
+    rows = layers(result)
+    counts = Counter(record.status for record in result.records)
+    verified = result.verified
+    body = {
+        "schema": SCHEMA,
+        "model": result.model,
+        "target": result.target,
+        "device": result.device,
+        "seed": result.seed,
+        "preset": result.preset,
+        "explorer": result.explorer,
+        "sampler": result.sampler,
+        "wall_seconds": result.wall_seconds,
+        "seconds": dict.fromkeys(PHASES, 0.0) | dict(result.seconds),
+        "device_busy_fraction": result.device_busy_fraction,
+        "measurements": {"total": len(result.records)}
+        | {status.value: counts[status] for status in Status},
+        "tasks": [_layer(row) for row in rows],
+        "processes": [_process(process) for process in result.processes],
+        "latency_ms": {
+            "untuned": 1e3 * _seconds(result.untuned),
+            "tuned": 1e3 * _seconds(result.tuned),
+        },
+        "layers_ms": 1e3 * total(rows, [row.best for row in rows]),
+        "explanation": explain(result, rows, options),
+        "verified": {
+            "ok": verified.ok if verified else None,
+            "max_abs_err": verified.max_abs_err if verified else None,
+            "max_rel_err": verified.max_rel_err if verified else None,
+        },
+    }
+    return {key: _strict(value) for key, value in body.items()}
+
+
+def write(path: Path, result: RunResult) -> None:
+    """Writes ``summary.json`` at once or not at all.
+
+    Raises:
+        OSError: The disk is full or the folder cannot be written; an older file stands.
+    """
+    text = json.dumps(summary(result), indent=2, allow_nan=False) + "\n"
+    write_text(path, text)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Puts a text file in the place of an older one, atomically and durably.
+
+    Raises:
+        OSError: As ``write``.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w", encoding="utf-8") as sink:
+            sink.write(text)
+            sink.flush()
+            os.fsync(sink.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def explain(
+    result: RunResult, rows: list[LayerResult] | None = None, options: Reporting | None = None
+) -> str | None:
+    """Why the model's latency is not near the weighted sum of its layers'; None where it is."""
+    rows = layers(result) if rows is None else rows
+    agreement = (options or Reporting()).agreement
+    whole, parts = _seconds(result.tuned), total(rows, [row.best for row in rows])
+    if not isfinite(whole) or not isfinite(parts) or abs(whole - parts) <= agreement * parts:
+        return None
+    found = [
+        f"The tuned model takes {milliseconds(whole)} ms, its layers {milliseconds(parts)} ms."
+    ]
+    missing = sum(not isfinite(row.best) for row in rows)
+    if missing:
+        found.append(f"The sum lacks {counted(missing, 'layer')} without a successful measurement.")
+    untuned, defaults = _seconds(result.untuned), total(rows, [row.default for row in rows])
+    if result.explanation:
+        found.append(result.explanation)
+    elif isfinite(untuned) and isfinite(defaults):
+        found.append(_compared(untuned - defaults, whole - parts, agreement * defaults))
+    return " ".join(found)
+
+
+def _compared(before: float, after: float, small: float) -> str:
+    """What the gaps (seconds) between model and layers say, untuned and tuned side by side."""
+    gap = f"The untuned model differs from its layers by {milliseconds(before)} ms"
+    if abs(after - before) <= 0.5 * abs(after):
+        return (
+            f"{gap}, about as much: the difference was there before tuning, in the work between "
+            "layers or in timing layers alone."
+        )
+    if abs(before) <= small:
+        return (
+            f"{gap} only: some winners behave otherwise inside the model (caches, layouts, "
+            "threads), or were not applied."
+        )
+    return f"{gap}."
+
+
+def _layer(row: LayerResult) -> dict:
+    return {
+        "name": row.task.name,
+        "digest": row.task.digest,
+        "weight": row.task.weight,
+        "flop": row.task.flop,
+        "space_size": row.task.space.size,
+        "measurements": row.measurements,
+        "default_ms": 1e3 * row.default,
+        "best_ms": 1e3 * row.best,
+        "curve": row.curve,
+    }
+
+
+def _process(process: Process) -> dict:
+    return {
+        "name": process.name,
+        "busy_seconds": process.busy_seconds,
+        "waiting_seconds": process.waiting_seconds,
+        "alive_seconds": process.alive_seconds,
+    }
+
+
+def _seconds(latency: Latency | None) -> float:
+    return latency.seconds if latency else inf
+
+
+def _strict(value: object) -> object:
+    """The same data in JSON's own types, with None for every number that is not finite."""
+    if isinstance(value, Mapping):
+        return {str(key): _strict(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(entry) for entry in value]
+    if isinstance(value, np.generic):
+        return _strict(value.item())
+    return None if isinstance(value, float) and not isfinite(value) else value

@@ -1,0 +1,43 @@
+"""Numbers of a run in, the short words people read out; what is not known reads as a dash."""
+
+from math import floor, isfinite, log10
+
+UNKNOWN = "-"
+
+
+def milliseconds(seconds: float) -> str:
+    """Seconds as milliseconds with three significant digits, without the unit."""
+    return digits(1e3 * seconds)
+
+
+def digits(number: float | None) -> str:
+    """Three significant digits, never in scientific notation."""
+    if number is None or not isfinite(number):
+        return UNKNOWN
+    rounded = float(f"{number:.3g}")
+    places = 2 - floor(log10(abs(rounded))) if rounded else 0
+    return f"{rounded:.{min(max(places, 0), 9)}f}"
+
+
+def times(ratio: float | None) -> str:
+    """A speed-up."""
+    return UNKNOWN if ratio is None or not isfinite(ratio) else f"{ratio:.2f}x"
+
+
+def percent(share: float | None) -> str:
+    """A share of one."""
+    return UNKNOWN if share is None or not isfinite(share) else f"{100 * share:.1f}%"
+
+
+def clock(seconds: float | None) -> str:
+    """A duration as ``m:ss`` or ``h:mm:ss``."""
+    if seconds is None or not isfinite(seconds):
+        return UNKNOWN
+    minutes, rest = divmod(max(0, floor(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun, in the plural where it must be."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,88 @@
+"""AutoTVM's simulated annealing: a design space and a score in, the best unseen points out."""
+
+import heapq
+
+import numpy as np
+
+from chameleon_ray.options import Annealing
+from chameleon_ray.search.explorer import Agent, Score, Trail
+from chameleon_ray.space import DesignSpace
+
+COLDEST = 1e-5
+"""Added to the temperature, which may be 0 (as AutoTVM does)."""
+
+
+class AnnealingExplorer:
+    """Parallel chains that go on from plan to plan (AutoTVM's ``SimulatedAnnealingOptimizer``).
+
+    Unlike AutoTVM it keeps candidates of negative score: a regression may be below 0 anywhere.
+    """
+
+    def __init__(self, options: Annealing, count: int) -> None:
+        self.options = options
+        self.count = count
+
+    def explore(
+        self,
+        space: DesignSpace,
+        score: Score,
+        seen: np.ndarray,
+        agent: Agent,
+        rng: np.random.Generator,
+    ) -> Trail:
+        """One plan's exploration; see ``Explorer``. The agent holds the chains' ``points``."""
+        points = agent["points"] if agent else space.random(rng, self.options.chains)
+        values = score(points)
+        shortlist = Shortlist(self.count, seen)
+        shortlist.offer(points, values)
+        queries, idle = len(points), 0
+        for temperature in np.linspace(*self.options.temperature, self.options.steps):
+            proposals = space.mutate(rng, points)
+            proposed = score(proposals)
+            queries += len(proposals)
+            idle = 0 if shortlist.offer(proposals, proposed) else idle + 1
+            # A gain is bounded at 1 before the exponential, which would overflow in the cold.
+            gain = np.minimum((proposed - values) / (temperature + COLDEST), 1.0)
+            accepted = rng.random(len(points)) < np.exp(gain)
+            points = np.where(accepted[:, None], proposals, points)
+            values = np.where(accepted, proposed, values)
+            if idle >= self.options.patience:
+                break
+        configs, scores = shortlist.ranked(len(space.knobs))
+        return Trail(configs, scores, {"points": points}, queries)
+
+
+class Shortlist:
+    """The best ``count`` distinct configurations offered that are not in ``seen``."""
+
+    def __init__(self, count: int, seen: np.ndarray) -> None:
+        self.count = count
+        self._heap: list[tuple[float, int, bytes]] = []
+        # Whatever was once on the heap stays barred: once pushed off, its score is too low.
+        self._barred = {row.tobytes() for row in seen.astype(np.int64)}
+
+    def offer(self, configs: np.ndarray, scores: np.ndarray) -> bool:
+        """Takes ``(n, knobs)`` canonical configurations; True where any came on the list."""
+        full = len(self._heap) == self.count
+        rows = np.flatnonzero(scores > (self._heap[0][0] if full else -np.inf))
+        return any([self._take(configs[row].tobytes(), float(scores[row])) for row in rows])
+
+    def _take(self, config: bytes, score: float) -> bool:
+        if config in self._barred:
+            return False
+        # Earlier arrivals win ties.
+        entry = (score, -len(self._barred), config)
+        if len(self._heap) < self.count:
+            heapq.heappush(self._heap, entry)
+        elif entry > self._heap[0]:
+            heapq.heapreplace(self._heap, entry)
+        else:
+            return False
+        self._barred.add(config)
+        return True
+
+    def ranked(self, knobs: int) -> tuple[np.ndarray, np.ndarray]:
+        """``(n, knobs)`` configurations and their ``(n,)`` scores, best first."""
+        ranked = sorted(self._heap, reverse=True)
+        configs = np.frombuffer(b"".join(config for _, _, config in ranked), dtype=np.int64)
+        return configs.reshape(-1, knobs).copy(), np.array([score for score, _, _ in ranked])

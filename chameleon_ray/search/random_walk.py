@@ -1,0 +1,62 @@
+"""Uniform search: a design space in, random unseen configurations (ranked by the score) out."""
+
+import numpy as np
+
+from chameleon_ray.options import RandomWalk
+from chameleon_ray.search.explorer import Agent, Score, Trail
+from chameleon_ray.space import DesignSpace, unseen
+
+ENUMERATION = 4
+"""A space at most this many times what is wanted and seen is enumerated, not drawn from."""
+
+
+class RandomExplorer:
+    """Uniform candidates, the best ``count`` of them by the score; learns and keeps nothing."""
+
+    def __init__(self, options: RandomWalk, count: int) -> None:
+        self.options = options
+        self.count = count
+
+    def explore(
+        self,
+        space: DesignSpace,
+        score: Score,
+        seen: np.ndarray,
+        agent: Agent,
+        rng: np.random.Generator,
+    ) -> Trail:
+        """One plan's exploration; see ``Explorer``."""
+        configs = random_unseen(space, seen, self.options.candidates, rng)
+        scores = score(configs)
+        order = np.argsort(-scores, kind="stable")[: self.count]
+        return Trail(configs[order], scores[order], queries=len(configs))
+
+
+def random_unseen(
+    space: DesignSpace, seen: np.ndarray, count: int, rng: np.random.Generator
+) -> np.ndarray:
+    """``count`` distinct random configurations that are not rows of ``seen``.
+
+    Returns:
+        ``(n, knobs)``; n < count only where the space has no more than n left.
+    """
+    if space.size <= ENUMERATION * (count + len(seen)):
+        left = unseen(space.enumerate(), seen)
+        return left[rng.permutation(len(left))[:count]]
+    found = np.empty((0, len(space.knobs)), dtype=np.int64)
+    # Ends: most of the space is neither seen nor found, so most of a large sketch is not.
+    while len(found) < count:
+        found = unseen(np.concatenate([found, space.random(rng, count)]), seen)
+    return found[:count]
+
+
+def fill(
+    space: DesignSpace,
+    chosen: np.ndarray,
+    seen: np.ndarray,
+    count: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """``chosen``, then random unseen configurations, ``count`` in all while there are any."""
+    taken = np.concatenate([seen, chosen])
+    return np.concatenate([chosen, random_unseen(space, taken, count - len(chosen), rng)])

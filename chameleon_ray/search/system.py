@@ -1,0 +1,57 @@
+"""A search system: cost model, explorer and sampler behind awaitable calls to three crews."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chameleon_ray.crew import Crew
+from chameleon_ray.search.explorer import Agent, Trail
+from chameleon_ray.space import DesignSpace
+
+
+@dataclass(frozen=True)
+class SearchSystem:
+    """What a tuner asks: learn, explore, choose. The score it passes on is opaque to it.
+
+    Attributes:
+        cost_model: Workers with the method of ``CostModel``.
+        explorers: Workers with the method of ``Explorer``; any of them can serve any task.
+        sampler: Workers with the method of ``Sampler``.
+    """
+
+    cost_model: Crew
+    explorers: Crew
+    sampler: Crew
+
+    async def fit(
+        self,
+        space: DesignSpace,
+        configs: np.ndarray,
+        fitness: np.ndarray,
+        rng: np.random.Generator,
+    ) -> Any:
+        return await self.cost_model.do("fit", space, configs, fitness, rng)
+
+    async def explore(
+        self,
+        space: DesignSpace,
+        score: Any,
+        seen: np.ndarray,
+        agent: Agent,
+        rng: np.random.Generator,
+    ) -> Trail:
+        return await self.explorers.do("explore", space, score, seen, agent, rng)
+
+    async def select(
+        self,
+        space: DesignSpace,
+        trail: Trail,
+        seen: np.ndarray,
+        count: int,
+        rng: np.random.Generator,
+    ) -> np.ndarray:
+        return await self.sampler.do("select", space, trail, seen, count, rng)
+
+    def crews(self) -> tuple[Crew, ...]:
+        return self.cost_model, self.explorers, self.sampler

@@ -1,0 +1,120 @@
+"""The walkers' world: a design space and a score in; observations, rewards and all visits out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from chameleon_ray.search.explorer import Score
+from chameleon_ray.space import DesignSpace
+
+Act = Callable[[np.ndarray], np.ndarray]
+"""``(walkers, axes)`` observations -> ``(walkers, axes)`` actions 0, 1, 2."""
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """Some consecutive moves of all walkers.
+
+    Attributes:
+        observations: ``(moves + 1, walkers, axes)`` float32, before the first to after the last.
+        actions: ``(moves, walkers, axes)`` of 0 (decrement), 1 (stay), 2 (increment).
+        rewards: ``(moves, walkers)`` float32.
+    """
+
+    observations: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+
+
+class KnobWorld(VectorEnv):
+    """Many configurations of one space, walked at once (Chameleon section 4.1).
+
+    A walker observes its configuration's coordinates, moves along every axis at once, and is
+    rewarded with the score of where it arrives. A score that is not finite counts as 0, the
+    fitness of a failure. An episode ends after ``horizon`` moves and starts anew at the call
+    after that.
+
+    Attributes:
+        clock: Moves made in this episode.
+    """
+
+    metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012, gymnasium's contract
+
+    def __init__(
+        self,
+        space: DesignSpace,
+        score: Score,
+        walkers: int,
+        horizon: int,
+        rng: np.random.Generator,
+    ) -> None:
+        self.space, self.score, self.horizon, self.rng = space, score, horizon, rng
+        self.num_envs, self.clock = walkers, 0
+        self.single_observation_space = gymnasium.spaces.Box(0.0, 1.0, (space.axes,), np.float32)
+        self.single_action_space = gymnasium.spaces.MultiDiscrete([3] * space.axes)
+        self.observation_space = batch_space(self.single_observation_space, walkers)
+        self.action_space = batch_space(self.single_action_space, walkers)
+        self.configs = np.empty((0, len(space.knobs)), dtype=np.int64)
+        self.visits: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Every walker at a new uniform configuration; the seed given at construction rules."""
+        self.configs = self.space.random(self.rng, self.num_envs)
+        self.clock = 0
+        return self.observe(), {}
+
+    def step(
+        self, actions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """One move of every walker; after the horizon a reset instead, without reward."""
+        no = np.zeros(self.num_envs, dtype=bool)
+        if self.over:
+            return self.reset()[0], np.zeros(self.num_envs), no, no, {}
+        self.configs = self.space.move(self.configs, actions)
+        self.clock += 1
+        return self.observe(), self.rate(self.configs), no, no | self.over, {}
+
+    def walk(self, act: Act, moves: int) -> Walk:
+        """As many steps, scored in one call at the end: rewards do not steer the walk itself."""
+        shape = (moves, self.num_envs)
+        observations = np.empty((moves + 1, *self.observation_space.shape), dtype=np.float32)
+        actions = np.empty((*shape, self.space.axes), dtype=np.int64)
+        path = np.empty((*shape, len(self.space.knobs)), dtype=np.int64)
+        observations[0] = self.observe()
+        for t in range(moves):
+            actions[t] = act(observations[t])
+            path[t] = self.configs = self.space.move(self.configs, actions[t])
+            observations[t + 1] = self.observe()
+        self.clock += moves
+        rewards = self.rate(path.reshape(-1, path.shape[-1])).reshape(shape)
+        return Walk(observations, actions, rewards.astype(np.float32))
+
+    @property
+    def over(self) -> bool:
+        """Whether the episode has reached its horizon."""
+        return self.clock >= self.horizon
+
+    @property
+    def visited(self) -> tuple[np.ndarray, np.ndarray]:
+        """``(n, knobs)`` all configurations arrived at, in order, and their ``(n,)`` scores."""
+        if not self.visits:
+            return np.empty((0, len(self.space.knobs)), dtype=np.int64), np.empty(0)
+        configs, scores = zip(*self.visits, strict=True)
+        return np.concatenate(configs), np.concatenate(scores)
+
+    def observe(self) -> np.ndarray:
+        """``(walkers, axes)`` float32 coordinates of where the walkers are."""
+        return self.space.coordinates(self.configs).astype(np.float32)
+
+    def rate(self, configs: np.ndarray) -> np.ndarray:
+        """``(n,)`` finite scores of configurations, which are noted as visited."""
+        scores = np.nan_to_num(np.asarray(self.score(configs), dtype=float), posinf=0, neginf=0)
+        self.visits.append((configs, scores))
+        return scores
