@@ -120,5 +120,3 @@ def _record(row: dict) -> Record:
     row["config"], row["latencies"] = tuple(row["config"]), tuple(row["latencies"])
     row["status"] = Status(row["status"])
     return Record(**row)
-
-

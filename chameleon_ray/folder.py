@@ -10,8 +10,12 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.database import Database
+from chameleon_ray.record import Record
+from chameleon_ray.space import Config
 
 SCHEMA = 1
+SAME = ("model", "model_digest", "target", "device", "layout")
+"""What must not change between the sessions of a run."""
 
 
 class FolderError(Exception):
@@ -21,12 +25,21 @@ class FolderError(Exception):
 class RunFolder:
     """One run's files under ``path``; held by one process at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, existing: bool) -> None:
         """Makes the directory where it is missing, and locks it.
 
+        Args:
+            path: The run directory.
+            existing: Whether it must hold a run already, or must not.
+
         Raises:
-            FolderError: It cannot be written, or another process works in it.
+            FolderError: It cannot be written, another process works in it, or it holds a run
+                where it must not or none where it must.
         """
+        if existing and not (path / "run.json").exists():
+            raise FolderError(f"{path} holds no run to go on with.")
+        if not existing and (path / "run.json").exists():
+            raise FolderError(f"{path} holds a run; add --resume, or choose another --out.")
         self.path = path
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -77,14 +90,48 @@ class RunFolder:
             raise FolderError(f"{file} was written by another version; choose another --out.")
         return identity
 
-    def identify(self, identity: Mapping[str, Any]) -> None:
-        """Writes ``run.json``."""
-        self.write("run.json", json.dumps({"schema": SCHEMA, **identity}, indent=2))
+    def resume(self, identity: Mapping[str, Any]) -> list[Record]:
+        """The records of earlier sessions; a new directory is given its identity.
+
+        Args:
+            identity: What this run is; the keys of ``SAME`` decide whether it is the same.
+
+        Raises:
+            FolderError: The directory is another run's.
+            DatabaseError: Its records cannot be read.
+        """
+        known = self.identity()
+        if known is None:
+            self.write("run.json", json.dumps({"schema": SCHEMA, **identity}, indent=2))
+            return []
+        for key in SAME:
+            if known.get(key) != identity[key]:
+                raise FolderError(
+                    f"{self.path} is a run of another {key.replace('_', ' ')} ({known.get(key)}, "
+                    f"now {identity[key]}); choose another --out."
+                )
+        return self.database.read()
+
+    def save_winners(self, winners: Mapping[str, tuple[Config, float]]) -> None:
+        """Keeps every layer's configuration (empty: the default) and latency in seconds."""
+        self.write("winners.json", json.dumps(winners, indent=2))
+
+    def load_winners(self) -> dict[str, tuple[Config, float]]:
+        """What ``save_winners`` kept.
+
+        Raises:
+            FolderError: The run has not chosen its winners yet.
+        """
+        file = self.path / "winners.json"
+        if not file.exists():
+            raise FolderError(f"{self.path} has no winners yet; finish the run with --resume.")
+        winners = json.loads(file.read_text())
+        return {task: (tuple(config), latency) for task, (config, latency) in winners.items()}
 
     def write(self, name: str, text: str) -> None:
         """Writes a text file, whole or not at all."""
         temporary = self.path / f".{name}.new"
-        with temporary.open("w") as sink:
+        with temporary.open("w", encoding="utf-8") as sink:
             sink.write(text)
             sink.flush()
             os.fsync(sink.fileno())

@@ -205,3 +205,13 @@ class Request:
     measuring: Measuring = Measuring()
     budgeting: Budgeting = Budgeting()
     confirming: Confirming = Confirming()
+
+
+@dataclass(frozen=True)
+class Session:
+    """The Ray runtime."""
+
+    store_bytes: int = 200 << 20
+    """Size of a local session's object store; boosters and compiled kernels are small."""
+    check_seconds: float = 60.0
+    """Time for every node to say which versions it has."""

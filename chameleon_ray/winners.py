@@ -58,9 +58,7 @@ async def choose(
         wrong += [r.config for f, r in zip(rivals, final, strict=True) if not f.right]
         if right:
             return _winner(task, reference, right, tuple(wrong))
-    return Winner(
-        task.digest, DEFAULT, default, default, "every candidate was wrong", tuple(wrong)
-    )
+    return Winner(task.digest, DEFAULT, default, default, "every candidate was wrong", tuple(wrong))
 
 
 def _winner(

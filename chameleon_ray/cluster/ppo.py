@@ -11,6 +11,7 @@ from functools import cache
 
 import gymnasium
 import numpy as np
+import ray
 import torch
 from ray.rllib.algorithms.ppo import PPO as Algorithm  # noqa: N811
 from ray.rllib.algorithms.ppo import PPOConfig
@@ -20,6 +21,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.util.debug import log_once
 
 from chameleon_ray.cluster.rollout import MoveCatalog, WalkRunner
+from chameleon_ray.cluster.session import SessionError
 from chameleon_ray.options import PPO
 from chameleon_ray.search.explorer import Agent, Score, Trail, best
 from chameleon_ray.search.world import KnobWorld
@@ -40,7 +42,16 @@ class PPOExplorer:
         self.options, self.count = options, count
 
     def prepare(self, axes: int) -> None:
-        """Builds what exploring a space of so many axes needs, which takes a second at first."""
+        """Builds what exploring a space of so many axes needs; takes seconds the first time.
+
+        Raises:
+            SessionError: There is no Ray session; RLlib would start one of its own, or join one.
+        """
+        if not ray.is_initialized():
+            raise SessionError(
+                "PPO needs a Ray session and there is none; start one (chameleon_ray.cluster."
+                "session.start) or choose another explorer"
+            )
         with isolated(0):
             algorithm(axes, self.options)
 
@@ -52,22 +63,32 @@ class PPOExplorer:
         agent: Agent,
         rng: np.random.Generator,
     ) -> Trail:
-        """One plan: fresh start configurations, ``steps`` moves each, ``updates`` of the policy."""
+        """One plan: new start configurations, ``steps`` moves from each, ``updates`` of the policy.
+
+        The walks go on where they were cut by an update. See ``Explorer``.
+        """
         if space.size < 2 or (len(seen) and len(distinct(seen)) >= space.size):
             return Trail(np.empty((0, len(space.knobs)), dtype=np.int64), np.empty(0), agent)
         self.prepare(space.axes)
-        ppo = algorithm(space.axes, self.options)
         world = KnobWorld(space, score, self.options.walkers, self.options.steps, rng)
         with isolated(int(rng.integers(2**31))):
-            ppo.learner_group.foreach_learner(lambda learner: restore(learner, agent))
-            ppo.env_runner.set_state(ppo.learner_group.get_state(components="learner/rl_module")["learner"])
-            ppo.env_runner.enter(world)
-            for _ in range(self.options.updates):
-                ppo.train()
-            learnt = ppo.learner_group.foreach_learner(carry).result_or_errors
+            learnt = learn(algorithm(space.axes, self.options), world, agent, self.options.updates)
         configs, scores = world.visited
         top = best(configs, scores, seen, self.count)
-        return Trail(configs[top], scores[top], learnt[0].get(), queries=len(scores))
+        return Trail(configs[top], scores[top], learnt, queries=len(scores))
+
+
+def learn(ppo: Algorithm, world: KnobWorld, agent: Agent, updates: int) -> Agent:
+    """Walks the world once, from wherever the agent is, and returns what it is then."""
+    ppo.learner_group.foreach_learner(lambda learner: restore(learner, agent))
+    weights = ppo.learner_group.get_state(components="learner/rl_module")["learner"]["rl_module"]
+    # Without a sequence number, or the runner takes a task's weights for those it already has.
+    ppo.env_runner.set_state({"rl_module": weights})
+    ppo.env_runner.enter(world)
+    for _ in range(updates):
+        ppo.train()
+    (learnt,) = ppo.learner_group.foreach_learner(carry)
+    return learnt.get()
 
 
 @contextmanager
@@ -118,8 +139,7 @@ def carry(learner: Learner) -> Agent:
 @cache
 def algorithm(axes: int, options: PPO) -> Algorithm:
     """RLlib's PPO for spaces of so many axes; built once per process, silently."""
-    for warning in ("PPO_on_new_api_stack",):
-        log_once(warning)
+    log_once("PPO_on_new_api_stack")
     logging.getLogger("ray._common.deprecation").setLevel(logging.ERROR)
     gymnasium.logger.min_level = gymnasium.logger.ERROR
     return configured(axes, options).build_algo()
@@ -146,7 +166,7 @@ def configured(axes: int, options: PPO) -> PPOConfig:
             gamma=options.discount,
             lambda_=options.gae_lambda,
             num_epochs=options.epochs,
-            minibatch_size=options.minibatch,
+            minibatch_size=min(options.minibatch, options.walkers * fragment),
             train_batch_size_per_learner=options.walkers * fragment,
             clip_param=options.clip,
             vf_clip_param=float("inf"),

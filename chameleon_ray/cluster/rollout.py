@@ -103,19 +103,21 @@ class WalkRunner(SingleAgentEnvRunner):
         world.reset()
 
     def _sample(self, *, explore: bool, **ignored: Any) -> list[SingleAgentEpisode]:
-        moves, started = self.config.get_rollout_fragment_length(), self.env.clock
+        fragment, started = self.config.get_rollout_fragment_length(), self.env.clock
+        left = self.env.horizon - started
+        moves = left if left < 2 * fragment else fragment
         logits: list[torch.Tensor] = []
 
         def act(observations: np.ndarray) -> np.ndarray:
             out = self.module.forward_exploration({Columns.OBS: torch.from_numpy(observations)})
             logits.append(out[Columns.ACTION_DIST_INPUTS])
-            return moves_of.from_logits(logits[-1]).sample().numpy()
+            return distribution.from_logits(logits[-1]).sample().numpy()
 
-        moves_of = self.module.get_exploration_action_dist_cls()
+        distribution = self.module.get_exploration_action_dist_cls()
         with torch.no_grad():
             walk = self.env.walk(act, moves)
             policy = torch.stack(logits)
-            likelihood = moves_of.from_logits(policy).logp(torch.from_numpy(walk.actions))
+            likelihood = distribution.from_logits(policy).logp(torch.from_numpy(walk.actions))
         outputs = {
             Columns.ACTION_DIST_INPUTS: policy.numpy(),
             Columns.ACTION_LOGP: likelihood.numpy(),

@@ -1,4 +1,4 @@
-"""Applying: a lowered model and its winners in, a shared library and a MetaSchedule database out."""
+"""Applying: a lowered model and its winners in, a library and a MetaSchedule database out."""
 
 import json
 import shutil

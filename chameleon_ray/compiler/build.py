@@ -32,8 +32,7 @@ class Compiler:
 
     def __init__(self) -> None:
         block_torch()
-        import tvm  # noqa: F401  warms the zygote
-        import tvm.s_tir.meta_schedule
+        import tvm.s_tir.meta_schedule  # noqa: F401  warms the zygote
 
         register_x86_intrinsics()
         self._programs: dict[bytes, Any] = {}

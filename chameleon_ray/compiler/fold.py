@@ -85,7 +85,7 @@ def fold_constants(mod: IRModule) -> IRModule:
             known[binding.var] = value
         return [binding]
 
-    mod = _rewrite(mod, evaluate)
+    mod = rewrite(mod, evaluate)
     return _clean(_clean(relax.transform.FoldConstant()(mod)) if unknown else mod)
 
 
@@ -113,16 +113,16 @@ def fold_batch_norm(mod: IRModule) -> IRModule:
             return [binding]
         scaled, shift = _scale(binding.value, private)
         scaled_var = _variable(scaled, binding.var)
-        shifted = _normal(relax.op.add(scaled_var, shift))
+        shifted = normal(relax.op.add(scaled_var, shift))
         shifted_var = _variable(shifted, binding.var)
         moments = binding.value.args[3:]
         return [
             relax.VarBinding(scaled_var, scaled),
             relax.VarBinding(shifted_var, shifted),
-            relax.VarBinding(binding.var, _normal(relax.Tuple([shifted_var, *moments]))),
+            relax.VarBinding(binding.var, normal(relax.Tuple([shifted_var, *moments]))),
         ]
 
-    return _clean(_rewrite(mod, replace))
+    return _clean(rewrite(mod, replace))
 
 
 def _is_inference_norm(value: relax.Expr) -> bool:
@@ -152,7 +152,7 @@ def _scale(norm: Call, private: dict[relax.Var, relax.Expr]) -> tuple[relax.Expr
         weight = conv.args[1].value.numpy() * scale.reshape(-1, *[1] * (rank - 1))
         scaled = Call(conv.op, [conv.args[0], relax.const(weight, dtype)], conv.attrs)
         shift = shift + bias * scale
-    return _normal(scaled), _channels(shift, rank, axis, dtype)
+    return normal(scaled), _channels(shift, rank, axis, dtype)
 
 
 def _convolution(
@@ -188,7 +188,7 @@ def _channels(values: np.ndarray, rank: int, axis: int, dtype: str) -> GenericCo
     return relax.const(values.reshape(shape), dtype)
 
 
-def _rewrite(
+def rewrite(
     mod: IRModule, replace: Callable[[relax.Binding], Sequence[relax.Binding]]
 ) -> IRModule:
     """Replaces, in order, every top-level binding of ``main`` by others."""
@@ -197,7 +197,7 @@ def _rewrite(
         type(block)([new for old in block.bindings for new in replace(old)])
         for block in main.body.blocks
     ]
-    body = _normal(relax.SeqExpr(blocks, main.body.body))
+    body = normal(relax.SeqExpr(blocks, main.body.body))
     changed = IRModule(mod.functions, attrs=mod.attrs, global_infos=mod.global_infos)
     changed["main"] = relax.Function(main.params, body, main.ret_ty, main.is_pure, main.attrs)
     return changed
@@ -254,6 +254,6 @@ def _variable(value: relax.Expr, like: relax.Var) -> relax.Var:
     return type(like)(like.name, value.ty)
 
 
-def _normal(value: relax.Expr) -> relax.Expr:
+def normal(value: relax.Expr) -> relax.Expr:
     """The same expression with its type filled in."""
     return relax.BlockBuilder().normalize(value)

@@ -4,12 +4,13 @@ import tvm
 from tvm import relax
 from tvm.ir import IRModule
 
-from chameleon_ray.compiler.fold import fold_batch_norm, fold_constants
+from chameleon_ray.compiler.fold import fold_batch_norm, fold_constants, normal, rewrite
 
 
 def lower(module: IRModule, target: tvm.target.Target, layout: str = "NHWC") -> IRModule:
     mod = relax.transform.CanonicalizeBindings()(module)
     mod = fold_batch_norm(fold_constants(mod))
+    mod = spell_out(mod)
     if layout=="NHWC":
         mod = relax.transform.ConvertLayout({"relax.nn.conv2d": ["NHWC", "HWIO"]})(mod)
         mod = fold_constants(relax.transform.Normalize()(mod))
@@ -19,3 +20,15 @@ def lower(module: IRModule, target: tvm.target.Target, layout: str = "NHWC") -> 
         mod = fold_constants(mod)
         mod = relax.transform.FuseOps()(mod)
         return relax.transform.FuseTIR()(mod)
+
+def spell_out(mod):
+    def replace(b):
+        v=b.value
+        if isinstance(v, tvm.ir.Call) and v.op==tvm.ir.Op.get("relax.clip"):
+            x,lo,hi=v.args
+            dt=str(v.ty.dtype)
+            v1=normal(relax.op.maximum(x, relax.const(float(lo.value),dt)))
+            a=relax.DataflowVar("clip",v1.ty)
+            return [relax.VarBinding(a,v1),relax.VarBinding(b.var,normal(relax.op.minimum(a,relax.const(float(hi.value),dt))))]
+        return [b]
+    return rewrite(mod,replace)

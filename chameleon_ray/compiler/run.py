@@ -80,7 +80,7 @@ class Timer:
         return latencies, time.perf_counter() - began
 
     def _contest(self, job: Contest) -> list[tuple[tuple[float, ...], float, float, bool]]:
-        """Per candidate: latencies, largest absolute and relative error, and whether it is right."""
+        """Per candidate: latencies, largest absolute and relative error, whether it is right."""
         buffers = self._arguments(job.program)
         libraries = [_load(code) for code in job.codes]
         errors = self._errors(job.program, libraries)

@@ -1,4 +1,4 @@
-"""The measuring protocols: a task and a configuration in, what came of it out; failures are values."""
+"""The measuring protocols: a task and a configuration in, a measurement, failed or not, out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from chameleon_ray.task import Task
 
 @dataclass(frozen=True)
 class Artifact:
-    """What a builder made: code ready to load where ``status`` is ``ok``, else why there is none."""
+    """What a builder made: code to load where ``status`` is ``ok``, else why there is none."""
 
     code: bytes = b""
     status: Status = Status.OK
@@ -107,9 +107,7 @@ class Measurer:
     def __init__(self, builders: Crew, runners: Crew) -> None:
         self.builders, self.runners = builders, runners
 
-    async def measure(
-        self, task: Task, config: Config, best: Callable[[], float]
-    ) -> Measurement:
+    async def measure(self, task: Task, config: Config, best: Callable[[], float]) -> Measurement:
         """Builds, and where that succeeds times, one configuration; its faults are values.
 
         Args:

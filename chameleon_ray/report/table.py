@@ -1,7 +1,7 @@
 """The live table: a run's progress in, a screenful about it on the terminal, a few times a second.
 
-Lines are laid out here rather than by ``rich.table``, which takes ten times as long: the core that
-draws is one that compiles kernels.
+Lines are laid out here rather than by ``rich.table``, which takes almost twenty times as long:
+the core that draws is one that compiles kernels.
 """
 
 import sys

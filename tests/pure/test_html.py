@@ -16,7 +16,7 @@ from chameleon_ray.report.progress import Point
 from chameleon_ray.report.result import Latency, Outcome, Process
 from tests.pure.fake_result import fake_result, record, task
 
-VOID = {"meta", "wbr", "line", "path", "circle"}
+VOID = {"meta", "wbr"}
 EVIL = "<script>alert(1)</script>&\"'"
 
 

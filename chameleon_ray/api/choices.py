@@ -1,0 +1,80 @@
+"""What can be chosen by name: explorers and samplers, visible in one place."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from chameleon_ray.options import PRESETS, Request, Search
+from chameleon_ray.search.adaptive import AdaptiveSampler
+from chameleon_ray.search.annealing import AnnealingExplorer
+from chameleon_ray.search.greedy import GreedySampler
+from chameleon_ray.search.random_walk import RandomExplorer
+
+Factory = Callable[[], Any]
+
+
+class UserError(Exception):
+    """A request that cannot be met, in one sentence: what, where, what to do."""
+
+
+class Stopped(Exception):
+    """The user stopped the run; everything measured so far is kept."""
+
+
+def _ppo(search: Search) -> Any:
+    from chameleon_ray.cluster.ppo import PPOExplorer  # RLlib: only where an actor wants it
+
+    return PPOExplorer(search.ppo, search.sampling.candidates)
+
+
+EXPLORERS: dict[str, Callable[[Search], Any]] = {
+    "ppo": _ppo,
+    "annealing": lambda s: AnnealingExplorer(s.annealing, s.sampling.candidates),
+    "random": lambda s: RandomExplorer(s.random, s.sampling.candidates),
+}
+SAMPLERS: dict[str, Callable[[Search], Any]] = {
+    "adaptive": lambda s: AdaptiveSampler(s.sampling),
+    "greedy": lambda s: GreedySampler(s.sampling),
+}
+ENGINES = ("ray", "serial")
+LAYOUTS = ("NHWC", "NCHW")
+
+
+def search_of(request: Request) -> Search:
+    """The preset, with the explorer and sampler that were asked for in place of its own.
+
+    Raises:
+        UserError: Something was asked for that does not exist.
+    """
+    _check("engine", request.engine, ENGINES)
+    _check("layout", request.layout, LAYOUTS)
+    _check("preset", request.preset, PRESETS)
+    search = PRESETS[request.preset]
+    explorer, sampler = request.explorer or search.explorer, request.sampler or search.sampler
+    _check("explorer", explorer, EXPLORERS)
+    _check("sampler", sampler, SAMPLERS)
+    if explorer == "ppo" and request.engine == "serial":
+        raise UserError("The explorer ppo needs Ray; leave out --engine serial, or choose another.")
+    return replace(search, explorer=explorer, sampler=sampler)
+
+
+def explorer_factory(search: Search) -> Factory:
+    """Makes the explorer where it will work."""
+    return partial(_made, "explorer", search)
+
+
+def sampler_factory(search: Search) -> Factory:
+    """Makes the sampler where it will work."""
+    return partial(_made, "sampler", search)
+
+
+def _made(what: str, search: Search) -> Any:
+    if what == "explorer":
+        return EXPLORERS[search.explorer](search)
+    return SAMPLERS[search.sampler](search)
+
+
+def _check(what: str, name: str, among: Mapping[str, Any] | tuple[str, ...]) -> None:
+    if name not in among:
+        raise UserError(f"There is no {what} {name!r}; choose one of: {', '.join(among)}.")

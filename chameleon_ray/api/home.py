@@ -1,0 +1,105 @@
+"""The model's processes: what compiles it and what runs it, with errors as sentences."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chameleon_ray.api.choices import UserError
+from chameleon_ray.compiler import bench, host
+from chameleon_ray.compiler.build import SINGLE_THREADED
+from chameleon_ray.measure.isolate import Ending, Isolate, Setting
+from chameleon_ray.options import Confirming, Request
+from chameleon_ray.report.result import Verified
+from chameleon_ray.space import Config
+
+SENTENCES = ("ModelError", "TargetError", "LinkError")
+"""Errors of the compiler's processes that are already a sentence for the user."""
+
+
+class ModelHome:
+    """Imports, compiles, compares and times one model, in children bound to ``cores``."""
+
+    def __init__(self, cores: tuple[int, ...], stack: ExitStack) -> None:
+        """Starts the process that will hold the model; ``stack`` ends it."""
+        self.cores, self._stack = cores, stack
+        self._host = self._child("chameleon_ray.compiler.host:model_host", SINGLE_THREADED)
+        self._bench: Isolate | None = None
+
+    def prepare(self, request: Request) -> host.Prepared:
+        """Imports the model and extracts its tasks.
+
+        Raises:
+            UserError: The model or the target cannot be used.
+        """
+        job = host.Prepare(
+            spec=request.model,
+            inputs=request.inputs,
+            seed=request.seed,
+            target=request.target,
+            threads=len(self.cores),
+            layout=request.layout,
+        )
+        prepared: host.Prepared = _value(self._host, job)
+        return prepared
+
+    def compile_tuned(
+        self, winners: Mapping[str, tuple[Config, float]], path: Path, database: Path
+    ) -> set[str]:
+        """Writes the tuned library and its database; the digests of the winners applied."""
+        applied: set[str] = _value(self._host, host.CompileTuned(winners, path, database))
+        return applied
+
+    def compile_untuned(self, path: Path) -> None:
+        """Writes the library that TVM makes without tuning."""
+        _value(self._host, host.CompileUntuned(path))
+
+    def outputs(self, library: Path, inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+        """What a compiled model gives."""
+        outputs: tuple[np.ndarray, ...] = _value(
+            self._runner(), bench.Outputs(str(library), inputs)
+        )
+        return outputs
+
+    def check(
+        self,
+        library: Path,
+        inputs: tuple[np.ndarray, ...],
+        reference: tuple[np.ndarray, ...],
+    ) -> Verified:
+        """Compares a compiled model's outputs with another's."""
+        verdict = _value(self._runner(), bench.Check(str(library), inputs, reference))
+        return Verified(verdict.ok, verdict.max_abs_err, verdict.max_rel_err)
+
+    def duel(
+        self, libraries: tuple[Path, ...], inputs: tuple[np.ndarray, ...], options: Confirming
+    ) -> list[tuple[float, ...]]:
+        """Latencies in seconds of compiled models, timed in turns."""
+        job = bench.Duel(tuple(map(str, libraries)), inputs, options)
+        latencies: list[tuple[float, ...]] = _value(self._runner(), job)
+        return latencies
+
+    def _runner(self) -> Isolate:
+        if self._bench is None:
+            count = str(len(self.cores))
+            threads = (("TVM_NUM_THREADS", count), ("OMP_NUM_THREADS", count))
+            self._bench = self._child("chameleon_ray.compiler.bench:bench", threads)
+        return self._bench
+
+    def _child(self, handler: str, environment: tuple[tuple[str, str], ...]) -> Isolate:
+        child = Isolate(Setting(handler, cores=self.cores, environment=environment))
+        self._stack.callback(child.close)
+        return child
+
+
+def _value(child: Isolate, job: Any) -> Any:
+    """What a job comes to; its failure as a sentence for the user."""
+    outcome = child.call(job)
+    if outcome.ending is Ending.OK:
+        return outcome.value
+    kind, _, sentence = outcome.error.partition(": ")
+    if kind in SENTENCES:
+        raise UserError(sentence)
+    raise UserError(f"The step {type(job).__name__} failed: {outcome.error}")

@@ -1,0 +1,307 @@
+"""One ``chameleon tune``: its stages in order, from the import of the model to the verified result.
+
+Import while the workers warm up, search, choose winners, compile, verify and time.
+"""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+from chameleon_ray.api.choices import Factory, Stopped, explorer_factory, sampler_factory
+from chameleon_ray.api.home import ModelHome
+from chameleon_ray.budget import Budget
+from chameleon_ray.compiler.build import LocalBuilder
+from chameleon_ray.compiler.host import Prepared
+from chameleon_ray.compiler.run import LocalRunner
+from chameleon_ray.compiler.target import device_name
+from chameleon_ray.crew import Crew, LocalCrew
+from chameleon_ray.engine import Engine
+from chameleon_ray.folder import RunFolder
+from chameleon_ray.ledger import Account
+from chameleon_ray.measure.measurer import Measurer
+from chameleon_ray.options import Request, Search
+from chameleon_ray.record import DEFAULT, Record, Status
+from chameleon_ray.report.progress import Progress
+from chameleon_ray.report.result import Latency, Outcome, Process, RunResult
+from chameleon_ray.search.boosting import XGBoostCostModel
+from chameleon_ray.search.system import SearchSystem
+from chameleon_ray.tuner import Tuner
+from chameleon_ray.winners import Winner, choose
+
+PACKAGES = ("chameleon_ray", "apache-tvm", "apache-tvm-ffi", "ray", "xgboost", "torch", "numpy")
+PHASES = {"contest": "verify", "select": "sample"}
+"""What the summary calls the time spent in a method, where it is not the method's name."""
+Hire = Callable[[str, Factory], Crew]
+
+
+@dataclass
+class Recorder:
+    """Keeps what the engine tells: records, agents, progress."""
+
+    folder: RunFolder
+    progress: Progress
+
+    def proposed(self, task: str, count: int) -> None:
+        self.progress.proposed(task, count)
+
+    def measured(self, record: Record, timing_seconds: float) -> None:
+        self.folder.database.append([record])
+        self.progress.measured(record, timing_seconds)
+
+    def planned(self, tuner: Tuner) -> None:
+        self.folder.save_agent(tuner.task.digest, tuner.agent)
+
+    def finished(self, task: str, reason: str) -> None:
+        self.progress.finished(task, reason)
+
+
+@dataclass
+class Tuning:
+    """What the stages share.
+
+    Attributes:
+        request: What the user asked for.
+        search: The search system it names.
+        folder: Where everything is kept.
+        progress: Told what happens.
+        began: ``time.perf_counter()`` when the command began.
+        search_cores: For search and builds.
+        timing_cores: For timing alone.
+        seconds: Process-seconds by phase.
+    """
+
+    request: Request
+    search: Search
+    folder: RunFolder
+    progress: Progress
+    began: float
+    search_cores: tuple[int, ...]
+    timing_cores: tuple[int, ...]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    async def run(self) -> RunResult:
+        """All stages."""
+        with ExitStack() as stack:
+            home = ModelHome(self.timing_cores, stack)
+            self.progress.phase("importing the model")
+            preparing = asyncio.create_task(asyncio.to_thread(home.prepare, self.request))
+            system, measurer = await asyncio.to_thread(self.hire, stack)
+            prepared = await preparing
+            self.seconds |= prepared.seconds
+            records = self.folder.resume(self.identity(prepared))
+            with _interruptible():
+                await self.explore(self.tuners(prepared, system, records), measurer, records)
+                winners = await self.choose(prepared, measurer)
+            accounts = await self.accounts(system, measurer)
+            return await asyncio.to_thread(self.finish, home, prepared, winners, accounts)
+
+    def hire(self, stack: ExitStack) -> tuple[SearchSystem, Measurer]:
+        """The crews: actors, or workers of this process."""
+        hire = self._actors(stack) if self.request.engine == "ray" else self._workers(stack)
+        measuring, search = self.request.measuring, self.search
+        builder = partial(LocalBuilder, measuring, self.search_cores)
+        runner = partial(LocalRunner, measuring, self.timing_cores, self.device)
+        measurer = Measurer(hire("builder", builder), hire("runner", runner))
+        system = SearchSystem(
+            cost_model=hire("cost model", partial(XGBoostCostModel, search.boosting)),
+            explorers=hire("explorer", explorer_factory(search)),
+            sampler=hire("sampler", sampler_factory(search)),
+        )
+        return system, measurer
+
+    def _actors(self, stack: ExitStack) -> Hire:
+        from chameleon_ray.cluster import session
+        from chameleon_ray.cluster.pool import ActorCrew
+
+        cores = len(self.search_cores)
+        stack.enter_context(session.start(self.request.address, cores))
+        counts = {"builder": cores, "explorer": max(cores // 4, 1)}
+
+        def hire(name: str, factory: Factory) -> Crew:
+            crew = ActorCrew(name, factory, PHASES, self.began, counts.get(name, 1))
+            stack.callback(crew.close)
+            return crew
+
+        return hire
+
+    def _workers(self, stack: ExitStack) -> Hire:
+        def hire(name: str, factory: Factory) -> Crew:
+            crew = LocalCrew(name, factory, PHASES, self.began)
+            stack.callback(crew.close)
+            return crew
+
+        return hire
+
+    def identity(self, prepared: Prepared) -> dict[str, Any]:
+        """What makes two runs the same; the directory holds one."""
+        return {
+            "model": prepared.name,
+            "model_digest": prepared.digest,
+            "target": prepared.target,
+            "device": self.device,
+            "layout": self.request.layout,
+            "inputs": [[list(array.shape), str(array.dtype)] for array in prepared.inputs],
+            "options": {**asdict(self.request), "search": asdict(self.search)},
+            "versions": self.versions,
+        }
+
+    def tuners(
+        self, prepared: Prepared, system: SearchSystem, records: list[Record]
+    ) -> list[Tuner]:
+        """One for every task, with what earlier sessions learnt about it."""
+        tuners = []
+        for task in prepared.tasks:
+            tuner = Tuner(task, system, self.search, self.request.seed)
+            tuner.agent = self.folder.load_agent(task.digest)
+            tuner.observe([record for record in records if record.task == task.digest])
+            tuners.append(tuner)
+        return tuners
+
+    async def explore(self, tuners: list[Tuner], measurer: Measurer, records: list[Record]) -> None:
+        """Searches until the budget is spent."""
+        request, earlier = self.request, max((r.finished for r in records), default=0.0)
+        limit = self._wall_limit()
+        deadline = None if limit is None else limit * (1 - request.confirming.reserve)
+        trials = None if request.trials is None else max(request.trials - len(records), 0)
+        budget = Budget(tuners, request.budgeting, trials, deadline, self._elapsed)
+        self.progress.began([t.task for t in tuners], deadline, request.trials, records)
+        self.progress.phase("searching")
+        for digest, layer in budget.layers.items():
+            if layer.finished:
+                self.progress.finished(digest, layer.finished)
+        engine = Engine(
+            budget=budget,
+            measurer=measurer,
+            device=self.device,
+            watcher=Recorder(self.folder, self.progress),
+            clock=lambda: earlier + self._elapsed(),
+            layers_in_flight=1 if request.engine == "serial" else 2 + len(self.search_cores),
+            sequence=max((r.sequence + 1 for r in records), default=0),
+        )
+        await engine.run()
+
+    async def choose(self, prepared: Prepared, measurer: Measurer) -> list[Winner]:
+        """Every layer's winner; candidates found wrong are recorded as such."""
+        self.progress.phase("choosing winners")
+        records = self.folder.database.read()
+        by_task: dict[str, list[Record]] = {task.digest: [] for task in prepared.tasks}
+        for record in records:
+            by_task[record.task].append(record)
+        options = self.request.confirming
+        choosing = [choose(t, by_task[t.digest], measurer, options) for t in prepared.tasks]
+        winners = await asyncio.gather(*choosing)
+        wrong = {(winner.task, config) for winner in winners for config in winner.wrong}
+        found = [record for record in records if (record.task, record.config) in wrong]
+        corrected = [
+            replace(
+                record,
+                status=Status.WRONG_ANSWER,
+                latencies=(),
+                sequence=records[-1].sequence + 1 + number,
+                error="its output differs from the default schedule's",
+            )
+            for number, record in enumerate(found)
+        ]
+        self.folder.database.append(corrected)
+        self.folder.save_winners({w.task: (w.config, w.latency) for w in winners})
+        return winners
+
+    async def accounts(self, system: SearchSystem, measurer: Measurer) -> list[Account]:
+        """Where the time of every process of the search went, this one first."""
+        crews = (*system.crews(), *measurer.crews())
+        own = time.process_time()
+        accounts = [Account("driver", {"drive": own}, self._elapsed() - own)]
+        for crew in crews:
+            accounts += await crew.accounts()
+        for account in accounts[1:]:
+            for phase, seconds in account.busy.items():
+                self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
+        return accounts
+
+    def finish(
+        self, home: ModelHome, prepared: Prepared, winners: list[Winner], accounts: list[Account]
+    ) -> RunResult:
+        """Compiles the tuned and the untuned model, compares and times them."""
+        folder, began = self.folder, time.perf_counter()
+        self.progress.phase("compiling the model")
+        chosen = {w.task: (w.config, w.latency) for w in winners if w.config != DEFAULT}
+        applied = home.compile_tuned(chosen, folder.library, folder.tvm_database)
+        home.compile_untuned(folder.untuned_library)
+        self.seconds["apply"] = time.perf_counter() - began
+        self.progress.phase("verifying the model")
+        began = time.perf_counter()
+        inputs, reference = prepared.inputs, prepared.reference
+        if reference is None:
+            reference = home.outputs(folder.untuned_library, inputs)
+        verified = home.check(folder.library, inputs, reference)
+        libraries = (folder.library, folder.untuned_library)
+        tuned, untuned = home.duel(libraries, inputs, self.request.confirming)
+        self.seconds["verify"] = self.seconds.get("verify", 0.0) + time.perf_counter() - began
+        lost = len(chosen) - len(applied)
+        return RunResult(
+            model=prepared.name,
+            target=prepared.target,
+            device=self.device,
+            seed=self.request.seed,
+            preset=self.request.preset,
+            explorer=self.search.explorer,
+            sampler=self.search.sampler,
+            wall_seconds=self._elapsed(),
+            seconds=self.seconds,
+            device_busy_fraction=self.progress.busy_fraction,
+            tasks=prepared.tasks,
+            records=tuple(folder.database.read()),
+            outcomes=tuple(
+                Outcome(w.task, w.config, w.default_latency, w.latency, w.reason) for w in winners
+            ),
+            processes=tuple(Process(a.name, a.busy, a.total) for a in accounts),
+            untuned=Latency.of(untuned),
+            tuned=Latency.of(tuned),
+            verified=verified,
+            inputs=tuple(
+                (f"input{n}", array.shape, str(array.dtype)) for n, array in enumerate(inputs)
+            ),
+            explanation=f"{lost} winners could not be applied to the model." if lost else "",
+            folder=folder.path,
+            settings=asdict(self.request),
+            versions=self.versions,
+        )
+
+    @property
+    def device(self) -> str:
+        return device_name(len(self.timing_cores))
+
+    @property
+    def versions(self) -> dict[str, str]:
+        return {package: version(package) for package in PACKAGES}
+
+    def _elapsed(self) -> float:
+        return time.perf_counter() - self.began
+
+    def _wall_limit(self) -> float | None:
+        """Seconds that the whole command may take."""
+        request = self.request
+        if request.minutes is not None:
+            return 60 * request.minutes
+        return 60 * request.budgeting.minutes if request.trials is None else None
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends the block cleanly, as ``Stopped``."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    loop.add_signal_handler(signal.SIGINT, task.cancel)
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        raise Stopped from error
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)

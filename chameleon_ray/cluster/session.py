@@ -1,0 +1,184 @@
+"""A Ray session: an address, or none, in; a quiet, checked Ray runtime for as long as it is used.
+
+Left alone, Ray may join any cluster it finds on the machine, listens on every interface, reports
+usage, and runs its workers at nice 15, where a foreign process on the core falsifies timings.
+"""
+
+import importlib.metadata
+import logging
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+from ray._private import ray_constants
+from ray._raylet import AuthenticationTokenLoader, Config
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from chameleon_ray.options import Session
+
+PINNED = ("chameleon_ray", "ray", "apache-tvm", "apache-tvm-ffi")
+"""Distributions whose versions must be the same on every node."""
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_SCHEDULER_EVENTS": "0",
+    "RAY_worker_niceness": "0",
+}
+
+Versions = dict[str, str]
+"""Version by distribution; ``none`` where it is not installed."""
+
+
+class SessionError(RuntimeError):
+    """Ray cannot be used as asked; the message says what is wrong, where, and what to do."""
+
+
+@contextmanager
+def start(
+    address: str | None = None,
+    cpus: int | None = None,
+    gpus: int | None = None,
+    options: Session = Session(),  # noqa: B008, frozen
+) -> Iterator[None]:
+    """Ray for the length of a ``with`` block.
+
+    A Ray runtime that this process already has is checked, used and left running.
+
+    Args:
+        address: The cluster to join (``auto``: the one running on this machine). None starts a
+            local one, which listens on the loopback interface only and asks for a token.
+        cpus: Cores a local session hands out; all if None. A cluster has its own.
+        gpus: The same for GPUs.
+        options: Sizes and time limits.
+
+    Raises:
+        SessionError: Ray did not start, could not be reached, or a node has other versions.
+    """
+    check_pins()
+    if ray.is_initialized():
+        check_nodes(options)
+        yield
+        return
+    with environment(QUIET if address else QUIET | locked()), loopback(address is None):
+        connect(address, cpus, gpus, options)
+        try:
+            check_nodes(options)
+            yield
+        finally:
+            ray.shutdown()
+
+
+def connect(address: str | None, cpus: int | None, gpus: int | None, options: Session) -> None:
+    """``ray.init`` with nothing left to its defaults that matters here."""
+    arguments: dict[str, Any] = {"address": address, "log_to_driver": False}
+    if address is None:
+        arguments |= {"address": "local", "num_cpus": cpus, "num_gpus": gpus}
+        arguments |= {"include_dashboard": False, "object_store_memory": options.store_bytes}
+    try:
+        ray.init(logging_level=logging.WARNING, **arguments)
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        where = f"Ray at {address} cannot be joined" if address else "Ray does not start here"
+        advice = "is the address right, and are Ray and Python the same there?" if address else ""
+        raise SessionError(f"{where}: {error} {advice}".strip()) from error
+
+
+def check_pins() -> None:
+    """Compares this machine's distributions with the versions ``chameleon_ray`` asks for.
+
+    Raises:
+        SessionError: One is missing or of another version than pinned.
+    """
+    ours, wrong = reader()(), []
+    for requirement in importlib.metadata.requires("chameleon_ray") or []:
+        name, pin, version = requirement.partition("==")
+        name = name.partition("[")[0]
+        if pin and ours.get(name, version) != version:
+            wrong.append(f"{name} is {ours[name]} on this machine, but has to be {version}")
+    if wrong:
+        raise SessionError(f"{'; '.join(wrong)}; install chameleon_ray again")
+
+
+def check_nodes(options: Session) -> None:
+    """Compares the pinned distributions on every other node with this one's.
+
+    Raises:
+        SessionError: A node has other versions, or does not answer in time.
+    """
+    here, ours, read = ray.get_runtime_context().get_node_id(), reader()(), ray.remote(reader())
+    asked = {}
+    for node in ray.nodes():
+        if node["Alive"] and node["NodeID"] != here:
+            there = NodeAffinitySchedulingStrategy(node_id=node["NodeID"], soft=False)
+            answer = read.options(num_cpus=0, scheduling_strategy=there).remote()
+            asked[answer] = f"node {node['NodeManagerAddress']}"
+    if not asked:
+        return
+    answers, silent = ray.wait(
+        list(asked), num_returns=len(asked), timeout=options.check_seconds, fetch_local=False
+    )
+    wrong = [f"{asked[answer]} gave no answer" for answer in silent]
+    for answer in answers:
+        wrong += differences(asked[answer], ray.get(answer), ours)
+    if wrong:
+        raise SessionError(f"{'; '.join(wrong)}; install the same versions on every node")
+
+
+def differences(where: str, theirs: Versions, ours: Versions) -> list[str]:
+    """One sentence per distribution that differs."""
+    return [
+        f"{where} has {name} {theirs[name]}, this one {ours[name]}"
+        for name in ours
+        if theirs[name] != ours[name]
+    ]
+
+
+def reader() -> Callable[[], Versions]:
+    """What reads a machine's versions; nested, so that Ray sends it even where we are missing."""
+    names = PINNED
+
+    def read() -> Versions:
+        found = {name: importlib.metadata.distributions(name=name) for name in names}
+        return {name: next((d.version for d in ds), "none") for name, ds in found.items()}
+
+    return read
+
+
+def locked() -> dict[str, str]:
+    """A token that only this session's processes know; the user's own choice comes first."""
+    if "RAY_AUTH_MODE" in os.environ:
+        return {}
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
+
+@contextmanager
+def environment(wanted: Mapping[str, str]) -> Iterator[None]:
+    """Sets what is not set yet, and unsets it again."""
+    added = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(added)
+    read_again()
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
+        read_again()
+
+
+def read_again() -> None:
+    """Ray reads its environment once, at import; how to authenticate may have changed since."""
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
+
+
+@contextmanager
+def loopback(local: bool) -> Iterator[None]:
+    """Binds a local session to 127.0.0.1: Ray offers that on macOS and Windows only."""
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = before and not local
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before

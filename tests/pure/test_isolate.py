@@ -1,0 +1,122 @@
+"""Jobs in a child: what they return, and what happens when they hang, crash or leak."""
+
+import ctypes
+import os
+import signal
+import time
+
+import pytest
+
+from chameleon_ray.measure.isolate import Ending, Isolate, IsolateError, Setting
+
+
+class Doer:
+    """Does named misdeeds; counts the jobs its child has done."""
+
+    def __init__(self, greeting: str) -> None:
+        self.greeting, self.done = greeting, 0
+
+    def __call__(self, job):
+        self.done += 1
+        return getattr(self, job[0])(*job[1:])
+
+    def greet(self, name):
+        return f"{self.greeting} {name}", self.done, os.getpid()
+
+    def environment(self, name):
+        return os.environ.get(name), os.sched_getaffinity(0)
+
+    def fail(self):
+        raise ValueError("no such thing")
+
+    def hang(self):
+        while True:
+            time.sleep(60)
+
+    def crash(self):
+        ctypes.string_at(0)
+
+    def leave(self):
+        os._exit(3)
+
+    def hoard(self):
+        return [bytearray(1 << 24) for _ in range(1000)]
+
+
+def doer(greeting):
+    return Doer(greeting)
+
+
+def broken(_):
+    raise RuntimeError("nothing works here")
+
+
+@pytest.fixture(scope="module")
+def isolate():
+    core = min(os.sched_getaffinity(0))
+    setting = Setting(
+        f"{__name__}:doer", "hello", (core,), 1 << 28, (("CHAMELEON_TEST", "yes"),)
+    )
+    child = Isolate(setting)
+    yield child
+    child.close()
+
+
+def test_a_job_returns_its_value_and_the_child_stays(isolate):
+    first = isolate.call(("greet", "you"), 5)
+    second = isolate.call(("greet", "me"), 5)
+    assert first.ending is second.ending is Ending.OK
+    assert first.value[0] == "hello you"
+    assert second.value[1] == first.value[1] + 1
+    assert second.value[2] == first.value[2] != os.getpid()
+
+
+def test_the_child_has_its_cores_and_environment(isolate):
+    value, cores = isolate.call(("environment", "CHAMELEON_TEST"), 5).value
+    assert value == "yes"
+    assert cores == {min(os.sched_getaffinity(0))}
+
+
+@pytest.mark.parametrize(
+    ("job", "ending", "words"),
+    [
+        ("fail", Ending.ERROR, "ValueError: no such thing"),
+        ("hang", Ending.TIMEOUT, "0.5 s"),
+        ("crash", Ending.CRASH, "SIGSEGV"),
+        ("leave", Ending.CRASH, "status 3"),
+        ("hoard", Ending.ERROR, "memory"),
+    ],
+)
+def test_a_bad_job_is_an_outcome_and_the_next_one_works(isolate, job, ending, words):
+    outcome = isolate.call((job,), 0.5 if job == "hang" else 10)
+    assert outcome.ending is ending
+    assert words in outcome.error
+    assert outcome.value is None
+    began = time.perf_counter()
+    assert isolate.call(("greet", "again"), 5).value[0] == "hello again"
+    assert time.perf_counter() - began < 1.0
+
+
+def test_a_killed_child_is_replaced(isolate):
+    pid = isolate.call(("greet", "a"), 5).value[2]
+    os.kill(pid, signal.SIGKILL)
+    first = isolate.call(("greet", "b"), 5)
+    assert first.ending is Ending.CRASH
+    assert isolate.call(("greet", "c"), 5).value[2] != pid
+
+
+def test_nothing_outlives_close():
+    child = Isolate(Setting(f"{__name__}:doer", "bye"))
+    pid = child.call(("greet", "x"), 5).value[2]
+    child.close()
+    deadline = time.time() + 5
+    while os.path.exists(f"/proc/{pid}") and time.time() < deadline:
+        time.sleep(0.01)
+    assert not os.path.exists(f"/proc/{pid}")
+
+
+def test_a_factory_that_fails_says_why():
+    child = Isolate(Setting(f"{__name__}:broken"))
+    with pytest.raises(IsolateError, match="nothing works here"):
+        child.call(("greet", "x"), 5)
+    child.close()
