@@ -2,13 +2,17 @@
 
 import logging
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from chameleon_ray import __version__
 from chameleon_ray.options import Request
+
+if TYPE_CHECKING:
+    from chameleon_ray.report.result import Verified
 
 app = typer.Typer(
     help="Tunes whole deep-learning models for TVM: Chameleon's search, in parallel on Ray.",
@@ -17,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 errors = Console(stderr=True)
+out = Console(soft_wrap=True, highlight=False)
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 
@@ -38,7 +43,9 @@ def tune(
     explorer: Annotated[str | None, typer.Option(help="In place of the preset's.")] = None,
     sampler: Annotated[str | None, typer.Option(help="In place of the preset's.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    out: Annotated[str | None, typer.Option(help="The run directory.")] = None,
+    run: Annotated[
+        str | None, typer.Option("--out", help="The run directory; a new one where left out.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     address: Annotated[
         str | None, typer.Option(help="Ray cluster to join; a private one where left out.")
@@ -64,7 +71,7 @@ def tune(
         explorer=explorer,
         sampler=sampler,
         seed=seed,
-        out=out,
+        out=run,
         resume=resume,
         address=address,
         threads=threads,
@@ -78,12 +85,71 @@ def tune(
 
         with watching(progress, errors):
             result = api.tune(request, progress)
-        Console().print(closing(result))
-        if result.verified is None or not result.verified.ok:
-            raise api.UserError(
-                "The tuned model's outputs differ from the original's; do not use "
-                f"{result.folder}/model.so."
+        out.print(closing(result))
+        _demand_equal(result.verified, result.folder / "model.so")
+
+
+@app.command()
+def apply(
+    run: Annotated[Path, typer.Argument(help="The directory of a finished run.")],
+    model: Annotated[str, typer.Argument(help="Its model, as for tune.")],
+    inputs: Annotated[list[str], typer.Option("--input", help="NAME:SHAPE[:DTYPE].")] = [],  # noqa: B006
+    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks.")] = False,
+) -> None:
+    """Compiles a model with the winners of a finished run, and verifies it."""
+    with answering(debug):
+        from chameleon_ray import api
+
+        done = api.apply(run, model, tuple(inputs))
+        _demand_equal(done.verified, done.library)
+        out.print(
+            f"{done.library}: {done.applied} of {done.layers} layers tuned, verified "
+            f"(largest relative error {done.verified.max_rel_err:.1e})."
+        )
+
+
+@app.command()
+def bench(
+    run: Annotated[Path, typer.Argument(help="The directory of a finished run.")],
+    repeats: Annotated[int, typer.Option(min=2, help="Timings of each library.")] = 20,
+    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks.")] = False,
+) -> None:
+    """Times a finished run's model, untuned and tuned in turns."""
+    with answering(debug):
+        from chameleon_ray import api
+        from chameleon_ray.options import Confirming
+
+        untuned, tuned = api.bench(run, Confirming(model_repeats=repeats, model_seconds=60))
+        for name, latency in (("untuned", untuned), ("tuned", tuned)):
+            out.print(
+                f"{name:8} {1e3 * latency.seconds:9.3f} ms (spread {1e3 * latency.spread:.3f} ms)"
             )
+        out.print(f"{untuned.seconds / tuned.seconds:.1f} times as fast")
+
+
+@app.command()
+def devices(
+    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks.")] = False,
+) -> None:
+    """Lists what this machine can tune on, and what is missing where it cannot."""
+    with answering(debug):
+        from chameleon_ray import api
+
+        found = api.devices()
+        for device in found:
+            state = "ready" if device.usable else "not usable"
+            out.print(f"{device.target:5} {device.name}: {state}. {device.missing}.")
+        if not any(device.usable for device in found):
+            raise api.UserError("No device can be tuned on; see above.")
+
+
+def _demand_equal(verified: "Verified | None", library: Path) -> None:
+    from chameleon_ray.api import UserError
+
+    if verified is None or not verified.ok:
+        raise UserError(
+            f"The tuned model's outputs differ from the original's; do not use {library}."
+        )
 
 
 class answering:  # noqa: N801  reads as a phrase
@@ -96,14 +162,14 @@ class answering:  # noqa: N801  reads as a phrase
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from chameleon_ray.api import Stopped, UserError
+        from chameleon_ray.api import TROUBLE, Stopped, UserError
 
         if error is None or self.debug:
             return
         if isinstance(error, Stopped | KeyboardInterrupt):
             errors.print(f"Stopped. {error}", highlight=False, soft_wrap=True)
             raise typer.Exit(INTERRUPTED) from None
-        if isinstance(error, UserError):
+        if isinstance(error, (UserError, *TROUBLE)):
             errors.print(f"Error: {error}", style="red", highlight=False, soft_wrap=True)
             raise typer.Exit(1) from None
 
@@ -111,7 +177,7 @@ class answering:  # noqa: N801  reads as a phrase
 @app.command(name="version")
 def show_version() -> None:
     """Prints the version."""
-    Console().print(__version__)
+    out.print(__version__)
 
 
 def main() -> None:

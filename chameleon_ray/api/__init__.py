@@ -7,8 +7,10 @@ import time
 from pathlib import Path
 
 from chameleon_ray.api.choices import Stopped, UserError, search_of
+from chameleon_ray.api.finished import apply, bench
 from chameleon_ray.api.tuning import Tuning
 from chameleon_ray.cluster.session import SessionError
+from chameleon_ray.compiler.devices import devices
 from chameleon_ray.compiler.link import LinkError, find_linker
 from chameleon_ray.crew import CrewError
 from chameleon_ray.database import DatabaseError
@@ -21,7 +23,10 @@ from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.result import RunResult
 from chameleon_ray.report.summary import write, write_text
 
-__all__ = ["Stopped", "UserError", "tune"]
+__all__ = ["TROUBLE", "Stopped", "UserError", "apply", "bench", "devices", "tune"]
+
+TROUBLE = (FolderError, DatabaseError, SessionError, CrewError, IsolateError, LinkError)
+"""Errors that are one sentence for the user already."""
 
 
 def tune(request: Request, progress: Progress) -> RunResult:
@@ -41,7 +46,7 @@ def tune(request: Request, progress: Progress) -> RunResult:
         find_linker()
         search_cores, timing_cores = split(cores, request.threads)
         folder = RunFolder(_path(request), request.resume)
-    except (LinkError, ValueError, FolderError) as error:
+    except (*TROUBLE, ValueError) as error:
         raise UserError(str(error)) from error
     try:
         os.sched_setaffinity(0, search_cores)  # before any child: the timing cores stay free
@@ -52,7 +57,7 @@ def tune(request: Request, progress: Progress) -> RunResult:
         return result
     except (Stopped, KeyboardInterrupt, asyncio.CancelledError) as stop:
         raise Stopped(_go_on(folder, request)) from stop
-    except (FolderError, DatabaseError, SessionError, CrewError, IsolateError) as error:
+    except TROUBLE as error:
         raise UserError(str(error)) from error
     except OSError as error:
         reason = f"Writing to {folder.path} failed: {error.strerror or error}."

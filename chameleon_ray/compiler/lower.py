@@ -4,7 +4,7 @@ import tvm
 from tvm import relax
 from tvm.ir import IRModule
 
-from chameleon_ray.compiler.fold import fold_batch_norm, fold_constants, normal, rewrite
+from chameleon_ray.compiler.fold import fold_batch_norm, fold_constants, rewrite
 
 
 def lower(module: IRModule, target: tvm.target.Target, layout: str = "NHWC") -> IRModule:
@@ -27,8 +27,6 @@ def spell_out(mod):
         if isinstance(v, tvm.ir.Call) and v.op==tvm.ir.Op.get("relax.clip"):
             x,lo,hi=v.args
             dt=str(v.ty.dtype)
-            v1=normal(relax.op.maximum(x, relax.const(float(lo.value),dt)))
-            a=relax.DataflowVar("clip",v1.ty)
-            return [relax.VarBinding(a,v1),relax.VarBinding(b.var,normal(relax.op.minimum(a,relax.const(float(hi.value),dt))))]
-        return [b]
+            return relax.op.minimum(relax.op.maximum(x, relax.const(float(lo.value),dt)),relax.const(float(hi.value),dt))
+        return v
     return rewrite(mod,replace)

@@ -44,7 +44,7 @@ def test_learns_where_configurations_fail() -> None:
     fitness = np.where(fails(configs), 0.0, land(configs))
     predicted = MODEL.fit(land.space, configs, fitness, rng)(held_out)
     failing = fails(held_out)
-    assert predicted[failing].mean() < 0.2 * predicted[~failing].mean()
+    assert predicted[failing].mean() < 0.5 * predicted[~failing].mean()
 
 
 def test_same_seed_gives_same_predictions_and_another_does_not() -> None:

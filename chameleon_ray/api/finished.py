@@ -1,0 +1,102 @@
+"""What can be done with a finished run: apply it to its model again, and time its libraries."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chameleon_ray.api.choices import UserError
+from chameleon_ray.api.home import ModelHome
+from chameleon_ray.compiler.run import random_array
+from chameleon_ray.folder import RunFolder
+from chameleon_ray.measure.cores import available, split
+from chameleon_ray.options import Confirming, Request
+from chameleon_ray.record import DEFAULT
+from chameleon_ray.report.result import Latency, Verified
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A run's winners in a model.
+
+    Attributes:
+        library: The compiled model.
+        applied: Layers that got a tuned schedule.
+        layers: Layers of the model.
+        verified: The outputs against the source model's, or the untuned one's.
+    """
+
+    library: Path
+    applied: int
+    layers: int
+    verified: Verified
+
+
+def apply(path: Path, model: str, inputs: tuple[str, ...] = ()) -> Applied:
+    """Compiles a model with the winners of a finished run, into the run directory.
+
+    Args:
+        path: The run directory.
+        model: The run's model, or one with layers in common with it.
+        inputs: ``NAME:SHAPE[:DTYPE]``, as for ``tune``.
+
+    Raises:
+        UserError: The model cannot be used, or shares no layer with the run.
+        FolderError: The directory is not a finished run's.
+    """
+    folder = RunFolder(path, existing=True)
+    identity, winners = folder.identity() or {}, folder.load_winners()
+    request = Request(
+        model=model,
+        inputs=inputs,
+        target=identity["target"],
+        layout=identity["layout"],
+        seed=identity["options"]["seed"],
+    )
+    with ExitStack() as stack:
+        stack.callback(folder.close)
+        home = ModelHome(_timing_cores(identity), stack)
+        prepared = home.prepare(request)
+        known = {task.digest for task in prepared.tasks} & set(winners)
+        if not known:
+            raise UserError(f"{model} has no layer in common with the run in {path}.")
+        chosen = {d: winners[d] for d in known if winners[d][0] != DEFAULT}
+        applied = home.compile_tuned(chosen, folder.library, folder.tvm_database)
+        reference = prepared.reference
+        if reference is None:
+            home.compile_untuned(folder.untuned_library)
+            reference = home.outputs(folder.untuned_library, prepared.inputs)
+        verified = home.check(folder.library, prepared.inputs, reference)
+    return Applied(folder.library, len(applied), len(prepared.tasks), verified)
+
+
+def bench(path: Path, options: Confirming) -> tuple[Latency, Latency]:
+    """Untuned and tuned latency of a finished run's model, timed in turns.
+
+    Raises:
+        UserError: The libraries do not run.
+        FolderError: The directory is not a finished run's.
+    """
+    folder = RunFolder(path, existing=True)
+    identity = folder.identity() or {}
+    libraries = (folder.library, folder.untuned_library)
+    with ExitStack() as stack:
+        stack.callback(folder.close)
+        for library in libraries:
+            if not library.exists():
+                raise UserError(f"{library} is missing; finish the run with --resume.")
+        rng = np.random.default_rng(0)
+        inputs = [random_array(rng, tuple(shape), dtype) for shape, dtype in identity["inputs"]]
+        home = ModelHome(_timing_cores(identity), stack)
+        tuned, untuned = home.duel(libraries, tuple(inputs), options)
+    return Latency.of(untuned), Latency.of(tuned)
+
+
+def _timing_cores(identity: dict[str, Any]) -> tuple[int, ...]:
+    """As many cores as the run timed on, where this machine has them."""
+    cores = available()
+    threads = identity["options"]["threads"]
+    wanted = threads if threads is None or threads < len(cores) else None
+    return split(cores, wanted)[1]
