@@ -30,6 +30,10 @@ class Crew(Protocol):
         """
         ...
 
+    async def ready(self) -> None:
+        """Waits until every worker has been set up."""
+        ...
+
     async def accounts(self) -> list[Account]:
         """Where the time of each worker went."""
         ...
@@ -73,6 +77,9 @@ class LocalCrew:
     async def do(self, method: str, *args: Any) -> Any:
         arguments = pickle.loads(pickle.dumps(args))
         return pickle.loads(pickle.dumps(self._worker.do(method, *arguments)))
+
+    async def ready(self) -> None:
+        """A worker of this process is set up when it is made."""
 
     async def accounts(self) -> list[Account]:
         return [self._worker.account(self.name, self._starting)]

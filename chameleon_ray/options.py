@@ -85,7 +85,7 @@ class Search:
     """Random configurations measured before there is a cost model."""
     plan: int = 16
     """Most configurations measured in one plan."""
-    ppo: PPO = PPO(steps=100, updates=2, minibatch=800)
+    ppo: PPO = PPO(steps=100, updates=5, minibatch=800)
     annealing: Annealing = Annealing()
     random: RandomWalk = RandomWalk()
     boosting: Boosting = Boosting()
@@ -113,6 +113,8 @@ class Measuring:
     """Timings of a candidate."""
     repeat_seconds: float = 0.01
     """Least seconds of one timing; a shorter kernel is executed several times in it."""
+    long_seconds: float = 0.1
+    """A kernel that takes longer than this is timed once only."""
     hopeless: float = 4.0
     """A candidate this many times slower than the best so far is timed once only."""
     memory_bytes: int = 8 << 30
@@ -213,5 +215,7 @@ class Session:
 
     store_bytes: int = 200 << 20
     """Size of a local session's object store; boosters and compiled kernels are small."""
+    knock_seconds: float = 5.0
+    """Time for a cluster's address to accept a connection."""
     check_seconds: float = 60.0
     """Time for every node to say which versions it has."""

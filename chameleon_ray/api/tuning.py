@@ -91,15 +91,19 @@ class Tuning:
         with ExitStack() as stack:
             home = ModelHome(self.timing_cores, stack)
             self.progress.phase("importing the model")
-            preparing = asyncio.create_task(asyncio.to_thread(home.prepare, self.request))
-            system, measurer = await asyncio.to_thread(self.hire, stack)
+            loop = asyncio.get_running_loop()
+            preparing = loop.run_in_executor(None, home.prepare, self.request)
+            system, measurer = self.hire(stack)
             prepared = await preparing
+            crews = (*system.crews(), *measurer.crews())
+            ready = [asyncio.create_task(crew.ready()) for crew in crews]
             self.seconds |= prepared.seconds
             records = self.folder.resume(self.identity(prepared))
             with _interruptible():
                 await self.explore(self.tuners(prepared, system, records), measurer, records)
                 winners = await self.choose(prepared, measurer)
-            accounts = await self.accounts(system, measurer)
+            await asyncio.gather(*ready)
+            accounts = await self.accounts(crews)
             return await asyncio.to_thread(self.finish, home, prepared, winners, accounts)
 
     def hire(self, stack: ExitStack) -> tuple[SearchSystem, Measurer]:
@@ -213,9 +217,8 @@ class Tuning:
         self.folder.save_winners({w.task: (w.config, w.latency) for w in winners})
         return winners
 
-    async def accounts(self, system: SearchSystem, measurer: Measurer) -> list[Account]:
+    async def accounts(self, crews: tuple[Crew, ...]) -> list[Account]:
         """Where the time of every process of the search went, this one first."""
-        crews = (*system.crews(), *measurer.crews())
         own = time.process_time()
         accounts = [Account("driver", {"drive": own}, self._elapsed() - own)]
         for crew in crews:

@@ -174,8 +174,6 @@ def configured(axes: int, options: PPO) -> PPOConfig:
             entropy_coeff=options.entropy_coefficient,
             use_kl_loss=False,
         )
-        .rl_module(
-            rl_module_spec=RLModuleSpec(catalog_class=MoveCatalog, model_config=network)
-        )
+        .rl_module(rl_module_spec=RLModuleSpec(catalog_class=MoveCatalog, model_config=network))
         .debugging(log_level="ERROR", log_sys_usage=False)
     )

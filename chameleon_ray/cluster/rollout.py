@@ -82,7 +82,9 @@ def blank(axes: int, walkers: int) -> KnobWorld:
     """A world of two choices per axis and no reward: what a runner is built with."""
     knobs = tuple(Knob.listed(str(axis), (0, 1)) for axis in range(axes))
     nothing = np.random.default_rng(0)
-    return KnobWorld(DesignSpace(knobs), lambda configs: np.zeros(len(configs)), walkers, 1, nothing)
+    return KnobWorld(
+        DesignSpace(knobs), lambda configs: np.zeros(len(configs)), walkers, 1, nothing
+    )
 
 
 class WalkRunner(SingleAgentEnvRunner):

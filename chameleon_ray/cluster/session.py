@@ -8,13 +8,14 @@ import importlib.metadata
 import logging
 import os
 import secrets
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import ray
+import ray._raylet
 from ray._private import ray_constants
-from ray._raylet import AuthenticationTokenLoader, Config
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from chameleon_ray.options import Session
@@ -74,7 +75,9 @@ def start(
 def connect(address: str | None, cpus: int | None, gpus: int | None, options: Session) -> None:
     """``ray.init`` with nothing left to its defaults that matters here."""
     arguments: dict[str, Any] = {"address": address, "log_to_driver": False}
-    if address is None:
+    if address is not None:
+        knock(address, options.knock_seconds)
+    else:
         arguments |= {"address": "local", "num_cpus": cpus, "num_gpus": gpus}
         arguments |= {"include_dashboard": False, "object_store_memory": options.store_bytes}
     try:
@@ -83,6 +86,17 @@ def connect(address: str | None, cpus: int | None, gpus: int | None, options: Se
         where = f"Ray at {address} cannot be joined" if address else "Ray does not start here"
         advice = "is the address right, and are Ray and Python the same there?" if address else ""
         raise SessionError(f"{where}: {error} {advice}".strip()) from error
+
+
+def knock(address: str, seconds: float) -> None:
+    """Whether anything listens at ``host:port``: Ray itself would take minutes to find out."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if not (host and port.isdecimal()):
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=seconds).close()
+    except OSError as error:
+        raise SessionError(f"no Ray at {address} ({error}); is the address right?") from error
 
 
 def check_pins() -> None:
@@ -169,8 +183,8 @@ def environment(wanted: Mapping[str, str]) -> Iterator[None]:
 
 def read_again() -> None:
     """Ray reads its environment once, at import; how to authenticate may have changed since."""
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+    ray._raylet.Config.initialize("")
+    ray._raylet.AuthenticationTokenLoader.instance().reset_cache()
 
 
 @contextmanager

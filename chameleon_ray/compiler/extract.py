@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import tvm
+import tvm_ffi
 from tvm import relax
 
 from chameleon_ray.compiler.sketch import design
@@ -35,7 +36,7 @@ def extract(module: Any, target: str) -> list[Task]:
 
 def layer_digest(function: Any, target: str) -> str:
     """Names a layer on a target by structure, not by name (16 hex digits)."""
-    structure = tvm.ir.structural_hash(layer_module(function))
+    structure = tvm_ffi.structural_hash(layer_module(function))
     return hashlib.sha256(f"{structure} {target}".encode()).hexdigest()[:16]
 
 

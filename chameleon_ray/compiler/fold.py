@@ -1,5 +1,6 @@
 """A Relax module in; the same module with batch norms and constant expressions computed out."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ Rule = Callable[[Call, list[np.ndarray], tuple[int, ...]], np.ndarray]
 
 TILE = 256
 """Side of the square tiles in which a matrix is transposed."""
+
+SPREAD = 1 << 16
+"""A constant of more elements than this is only kept where it is no larger than what it is of."""
 
 
 def _elementwise(function: Callable[..., np.ndarray]) -> Rule:
@@ -87,10 +91,11 @@ def fold_constants(mod: IRModule) -> IRModule:
     def evaluate(binding: relax.Binding) -> relax.Expr:
         value = binding.value
         arrays = _constants(value, known) if isinstance(value, Call) else []
-        if arrays and operator(value) in RULES and _is_static(binding.var.ty):
-            value = _evaluate(value, arrays, binding.var.ty)
-        elif arrays:
-            unknown.append(value)
+        if arrays and _is_worth(binding.var.ty, arrays):
+            if operator(value) in RULES:
+                value = _evaluate(value, arrays, binding.var.ty)
+            else:
+                unknown.append(value)
         if isinstance(value, GenericConst):
             known[binding.var] = value
         return value
@@ -154,7 +159,7 @@ def _scale(norm: Call, private: dict[relax.Var, relax.Expr]) -> tuple[relax.Expr
     else:
         weight = conv.args[1].value.numpy()
         weight *= scale.reshape(-1, *[1] * (rank - 1)).astype(weight.dtype)
-        scaled = Call(conv.op, [conv.args[0], relax.const(weight, dtype)], conv.attrs)
+        scaled = Call(conv.op, [conv.args[0], constant(weight, dtype)], conv.attrs)
         shift = shift + bias * scale
     return scaled, _channels(shift, rank, axis, dtype)
 
@@ -165,11 +170,11 @@ def _convolution(
     """The convolution with constant weights that only ``data`` is made of, and its bias."""
     value, bias = private.get(data), 0.0
     if operator(value) == "relax.add":
-        constant = next((arg for arg in value.args if isinstance(arg, GenericConst)), None)
+        added = next((arg for arg in value.args if isinstance(arg, GenericConst)), None)
         other = next((arg for arg in value.args if isinstance(arg, relax.Var)), None)
-        if constant is None or other is None or not _is_per_channel(constant, value.ty, axis):
+        if added is None or other is None or not _is_per_channel(added, value.ty, axis):
             return None, 0.0
-        value, bias = private.get(other), constant.value.numpy().reshape(-1)
+        value, bias = private.get(other), added.value.numpy().reshape(-1)
     is_conv = operator(value) in ("relax.nn.conv1d", "relax.nn.conv2d", "relax.nn.conv3d")
     if is_conv and axis == 1 and isinstance(value.args[1], GenericConst):
         attrs = value.attrs
@@ -189,7 +194,7 @@ def _channels(values: np.ndarray, rank: int, axis: int, dtype: str) -> GenericCo
     """One number per channel, shaped to be broadcast against ``rank`` axes."""
     shape = [1] * rank
     shape[axis] = -1
-    return relax.const(values.reshape(shape), dtype)
+    return constant(values.reshape(shape), dtype)
 
 
 def rewrite(mod: IRModule, replace: Callable[[relax.Binding], relax.Expr]) -> IRModule:
@@ -207,6 +212,11 @@ def rewrite(mod: IRModule, replace: Callable[[relax.Binding], relax.Expr]) -> IR
     changed = IRModule(mod.functions, attrs=mod.attrs, global_infos=mod.global_infos)
     changed["main"] = relax.Function(main.params, body, main.ret_ty, main.is_pure, main.attrs)
     return relax.transform.Normalize()(changed)
+
+
+def constant(value: np.ndarray, dtype: str) -> GenericConst:
+    """A Relax constant; unlike ``relax.const`` it keeps 64 bits and copies only once."""
+    return relax.const(tvm.runtime.tensor(np.ascontiguousarray(value, dtype)))
 
 
 def _clean(mod: IRModule) -> IRModule:
@@ -241,12 +251,20 @@ def _evaluate(call: Call, arrays: list[np.ndarray], ty: relax.TensorType) -> Gen
         value = RULES[call.op.name](call, arrays, shape)
     if value.shape != shape:
         raise AssertionError(f"{call.op.name} gave {value.shape} where Relax expects {shape}")
-    return relax.const(np.ascontiguousarray(value), str(ty.dtype))
+    return constant(value, str(ty.dtype))
 
 
-def _is_static(ty: tvm.ir.Type) -> bool:
-    shaped = isinstance(ty, relax.TensorType) and isinstance(ty.shape, relax.ShapeExpr)
-    return shaped and all(isinstance(size, tvm.tirx.IntImm) for size in ty.shape)
+def _is_worth(ty: tvm.ir.Type, arrays: list[np.ndarray]) -> bool:
+    """Whether a value of this type may be kept: of known size, and not much spread out.
+
+    Importers broadcast a dense layer's weights to every token of a transformer, for example.
+    """
+    if not isinstance(ty, relax.TensorType) or not isinstance(ty.shape, relax.ShapeExpr):
+        return False
+    if not all(isinstance(size, tvm.tirx.IntImm) for size in ty.shape):
+        return False
+    size = math.prod(int(size) for size in ty.shape)
+    return size <= max(SPREAD, sum(array.size for array in arrays))
 
 
 def operator(value: relax.Expr | None) -> str:

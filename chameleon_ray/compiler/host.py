@@ -3,6 +3,7 @@
 Weights stay here; what leaves are tasks, and libraries on disk.
 """
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -106,6 +107,8 @@ class ModelHost:
         return self._compile_tuned(job)
 
     def _prepare(self, job: Prepare) -> Prepared:
+        import tvm
+
         from chameleon_ray.compiler.extract import extract
         from chameleon_ray.compiler.lower import lower
         from chameleon_ray.compiler.models import InputSpec, load
@@ -116,7 +119,8 @@ class ModelHost:
         inputs = [InputSpec.parse(text) for text in job.inputs]
         self._model = load(job.spec, inputs, job.seed)
         imported = time.perf_counter()
-        self._lowered = lower(self._model.module, self._target, job.layout)
+        target = tvm.target.Target(json.loads(self._target))
+        self._lowered = lower(self._model.module, target, job.layout)
         tasks = extract(self._lowered, self._target)
         self._tasks = {task.digest: task for task in tasks}
         extracted = time.perf_counter()
@@ -135,10 +139,13 @@ class ModelHost:
         )
 
     def _compile_untuned(self, job: CompileUntuned) -> None:
+        import tvm
+
         from chameleon_ray.compiler.apply import compile_model
         from chameleon_ray.compiler.lower import lower
 
-        untuned = lower(self._model.module, self._target, "NCHW")
+        target = tvm.target.Target(json.loads(self._target))
+        untuned = lower(self._model.module, target, "NCHW")
         compile_model(untuned, self._target, job.path)
 
     def _compile_tuned(self, job: CompileTuned) -> set[str]:

@@ -1,32 +1,38 @@
-"""An imported Relax module in, one of fused loop nests, ready to tune and to compile, out."""
+"""An imported Relax module in; one of fused loop nests, ready to be tuned and compiled, out."""
 
 import tvm
 from tvm import relax
 from tvm.ir import IRModule
 
-from chameleon_ray.compiler.fold import fold_batch_norm, fold_constants, rewrite
+from chameleon_ray.compiler.fold import fold_batch_norm, fold_constants
+from chameleon_ray.compiler.layout import to_nhwc
 
 
 def lower(module: IRModule, target: tvm.target.Target, layout: str = "NHWC") -> IRModule:
-    mod = relax.transform.CanonicalizeBindings()(module)
-    mod = fold_batch_norm(fold_constants(mod))
-    mod = spell_out(mod)
-    if layout=="NHWC":
-        mod = relax.transform.ConvertLayout({"relax.nn.conv2d": ["NHWC", "HWIO"]})(mod)
-        mod = fold_constants(relax.transform.Normalize()(mod))
+    """Folds, lays out, legalises and fuses a model.
+
+    Args:
+        module: As ``models.load`` gives it; it is not changed.
+        target: What the loops are for.
+        layout: Of 2-D convolutions: ``NHWC``, or ``NCHW`` to leave them as imported.
+
+    Returns:
+        What ``tvm.compile`` and the extraction of tasks take: ``main`` calls one PrimFunc per
+        layer and holds every weight as that PrimFunc wants it.
+
+    Raises:
+        ValueError: There is no such layout.
+    """
+    if layout not in ("NHWC", "NCHW"):
+        raise ValueError(f"The layout must be NHWC or NCHW, not {layout!r}.")
+    mod = relax.transform.ConvertToDataflow()(module)
+    mod = relax.transform.CanonicalizeBindings()(mod)
     with target:
+        mod = fold_batch_norm(fold_constants(mod))
+        if layout == "NHWC":
+            mod = to_nhwc(mod)
         mod = relax.transform.LegalizeOps()(mod)
         mod = relax.transform.AnnotateTIROpPattern()(mod)
         mod = fold_constants(mod)
         mod = relax.transform.FuseOps()(mod)
         return relax.transform.FuseTIR()(mod)
-
-def spell_out(mod):
-    def replace(b):
-        v=b.value
-        if isinstance(v, tvm.ir.Call) and v.op==tvm.ir.Op.get("relax.clip"):
-            x,lo,hi=v.args
-            dt=str(v.ty.dtype)
-            return relax.op.minimum(relax.op.maximum(x, relax.const(float(lo.value),dt)),relax.const(float(hi.value),dt))
-        return v
-    return rewrite(mod,replace)

@@ -1,7 +1,7 @@
 """Timing: compiled candidates in, latencies out, on the cores that belong to the runner."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -67,8 +67,8 @@ class Timer:
         if first < job.options.repeat_seconds:  # short: caches were cold, try again
             kernel(*buffers)
             first = time.perf_counter() - began - first
-        if first > job.options.hopeless * job.best:
-            return (first,), first
+        if first > min(job.options.hopeless * job.best, job.options.long_seconds):
+            return (first,), time.perf_counter() - began
         evaluate = library.time_evaluator(
             "main",
             tvm.cpu(),
@@ -81,32 +81,32 @@ class Timer:
 
     def _contest(self, job: Contest) -> list[tuple[tuple[float, ...], float, float, bool]]:
         """Per candidate: latencies, largest absolute and relative error, whether it is right."""
-        buffers = self._arguments(job.program)
+        buffers, options = self._arguments(job.program), job.options
         libraries = [_load(code) for code in job.codes]
-        errors = self._errors(job.program, libraries)
-        latencies: list[list[float]] = [[] for _ in libraries]
-        clocks = [_clock(library, buffers, job.options) for library in libraries]
+        first, errors = zip(*self._compared(job.program, libraries), strict=True)
+        bound = max(options.hopeless * min(first), options.long_seconds)
+        latencies = [[seconds] if seconds > bound else [] for seconds in first]
+        clocks = [_clock(library, buffers, options) for library in libraries]
         for _ in range(job.repeats):
-            fastest = min((min(times) for times in latencies if times), default=float("inf"))
-            for times, clock in zip(latencies, clocks, strict=True):
-                if not times or min(times) <= job.options.hopeless * fastest:
+            for seconds, times, clock in zip(first, latencies, clocks, strict=True):
+                if seconds <= bound:
                     times.append(clock())
         return [(tuple(t), *error) for t, error in zip(latencies, errors, strict=True)]
 
-    def _errors(self, program: bytes, libraries: list[Any]) -> list[tuple[float, float, bool]]:
-        """Each library's output on the same fresh inputs against the first library's."""
+    def _compared(
+        self, program: bytes, libraries: list[Any]
+    ) -> Iterator[tuple[float, tuple[float, float, bool]]]:
+        """Each library's seconds, and its output against the first's on the same fresh inputs."""
         reference: list[np.ndarray] = []
-        found = []
         for library in libraries:
             buffers = self._arguments(program, fresh=True)
+            began = time.perf_counter()
             library["main"](*buffers)
+            seconds = time.perf_counter() - began
             outputs = [buffer.numpy() for buffer in buffers]
             reference = reference or outputs
-            pairs = [difference(out, ref) for out, ref in zip(outputs, reference, strict=True)]
-            found.append(
-                (max(p[0] for p in pairs), max(p[1] for p in pairs), all(p[2] for p in pairs))
-            )
-        return found
+            absolute, relative, right = zip(*map(difference, outputs, reference), strict=True)
+            yield seconds, (max(absolute), max(relative), all(right))
 
     def _arguments(self, program: bytes, fresh: bool = False) -> list[Any]:
         """The layer's buffers, filled at random; ``fresh`` ones are not shared."""

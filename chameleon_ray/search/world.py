@@ -41,6 +41,7 @@ class KnobWorld(VectorEnv):
 
     Attributes:
         clock: Moves made in this episode.
+        places: ``(walkers, knobs)`` where the walkers are; canonically, their configurations.
     """
 
     metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012, gymnasium's contract
@@ -54,19 +55,21 @@ class KnobWorld(VectorEnv):
         rng: np.random.Generator,
     ) -> None:
         self.space, self.score, self.horizon, self.rng = space, score, horizon, rng
+        # Knobs that do not count in one sketch are kept for when the walker is back in another.
+        self.ground = DesignSpace(space.knobs)
         self.num_envs, self.clock = walkers, 0
         self.single_observation_space = gymnasium.spaces.Box(0.0, 1.0, (space.axes,), np.float32)
         self.single_action_space = gymnasium.spaces.MultiDiscrete([3] * space.axes)
         self.observation_space = batch_space(self.single_observation_space, walkers)
         self.action_space = batch_space(self.single_action_space, walkers)
-        self.configs = np.empty((0, len(space.knobs)), dtype=np.int64)
+        self.places = np.empty((0, len(space.knobs)), dtype=np.int64)
         self.visits: list[tuple[np.ndarray, np.ndarray]] = []
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Every walker at a new uniform configuration; the seed given at construction rules."""
-        self.configs = self.space.random(self.rng, self.num_envs)
+        self.places = self.ground.random(self.rng, self.num_envs)
         self.clock = 0
         return self.observe(), {}
 
@@ -77,20 +80,20 @@ class KnobWorld(VectorEnv):
         no = np.zeros(self.num_envs, dtype=bool)
         if self.over:
             return self.reset()[0], np.zeros(self.num_envs), no, no, {}
-        self.configs = self.space.move(self.configs, actions)
+        self.places = self.ground.move(self.places, actions)
         self.clock += 1
-        return self.observe(), self.rate(self.configs), no, no | self.over, {}
+        return self.observe(), self.rate(self.places), no, no | self.over, {}
 
     def walk(self, act: Act, moves: int) -> Walk:
         """As many steps, scored in one call at the end: rewards do not steer the walk itself."""
         shape = (moves, self.num_envs)
-        observations = np.empty((moves + 1, *self.observation_space.shape), dtype=np.float32)
+        observations = np.empty((moves + 1, self.num_envs, self.space.axes), dtype=np.float32)
         actions = np.empty((*shape, self.space.axes), dtype=np.int64)
         path = np.empty((*shape, len(self.space.knobs)), dtype=np.int64)
         observations[0] = self.observe()
         for t in range(moves):
             actions[t] = act(observations[t])
-            path[t] = self.configs = self.space.move(self.configs, actions[t])
+            path[t] = self.places = self.ground.move(self.places, actions[t])
             observations[t + 1] = self.observe()
         self.clock += moves
         rewards = self.rate(path.reshape(-1, path.shape[-1])).reshape(shape)
@@ -111,10 +114,11 @@ class KnobWorld(VectorEnv):
 
     def observe(self) -> np.ndarray:
         """``(walkers, axes)`` float32 coordinates of where the walkers are."""
-        return self.space.coordinates(self.configs).astype(np.float32)
+        return self.space.coordinates(self.places).astype(np.float32)
 
-    def rate(self, configs: np.ndarray) -> np.ndarray:
-        """``(n,)`` finite scores of configurations, which are noted as visited."""
+    def rate(self, places: np.ndarray) -> np.ndarray:
+        """``(n,)`` finite scores of ``(n, knobs)`` places, whose configurations are noted."""
+        configs = self.space.canonical(places)
         scores = np.nan_to_num(np.asarray(self.score(configs), dtype=float), posinf=0, neginf=0)
         self.visits.append((configs, scores))
         return scores

@@ -1,0 +1,97 @@
+"""The engine with crews in this process; the same checks run with actors in tests/ray."""
+
+import dataclasses
+import math
+
+import pytest
+
+from chameleon_ray.budget import Budget
+from chameleon_ray.options import Budgeting
+from chameleon_ray.record import Status
+from chameleon_ray.tuner import Tuner
+from tests.pure import toys
+from tests.pure.engine_checks import CHECKS, QUICK, local, run
+from tests.pure.test_database import record
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_engine(check):
+    check(local)
+
+
+def test_the_same_seed_tries_the_same_configurations():
+    one, _ = run(local, ("sketched-a",), trials=50, seed=3)
+    two, _ = run(local, ("sketched-a",), trials=50, seed=3)
+    other, _ = run(local, ("sketched-a",), trials=50, seed=4)
+    assert [r.config for r in one.records] == [r.config for r in two.records]
+    assert [r.config for r in one.records] != [r.config for r in other.records]
+
+
+def test_search_beats_chance():
+    notes, tuners = run(local, ("convolution-a",), trials=110)
+    first = [r.latency for r in notes.records if r.plan == 0]
+    assert tuners[0].best_latency < 0.8 * min(first)
+
+
+def budget_of(*layers: tuple[str, int, tuple[float, ...]], **options) -> Budget:
+    """A budget that has seen these bests, plan by plan, of tasks of these names and weights."""
+    tuners = []
+    for name, weight, bests in layers:
+        tuner = Tuner(toys.task(name, weight), None, QUICK, 0)  # type: ignore[arg-type]
+        tuners.append(tuner)
+    budget = Budget(tuners, Budgeting(**options), None, None, lambda: 0.0)
+    for tuner, (_, _, bests) in zip(tuners, layers, strict=True):
+        for plan, best in enumerate(bests):
+            got = [record(plan, task=tuner.task.digest, latencies=(best,), config=(plan, 0))]
+            tuner.observe(got)
+            budget.settle(tuner, got)
+    return budget
+
+
+def test_every_layer_gets_a_first_plan_before_any_gets_a_second():
+    budget = budget_of(("sketched-a", 1, (1.0,)), ("sketched-b", 1, ()), ("sketched-c", 9, (2.0,)))
+    assert budget.next().task.name == "sketched-b"
+
+
+def test_the_layer_that_costs_the_model_most_comes_first():
+    budget = budget_of(("sketched-a", 1, (1.0,)), ("sketched-b", 3, (0.5,)))
+    assert budget.next().task.name == "sketched-b"
+    assert budget.next().task.name == "sketched-a"
+    assert budget.next() is None
+
+
+def test_claim_is_ansors_gradient():
+    budget = budget_of(("sketched-a", 2, (1.0, 0.7, 0.4)), backward=0.2, similar=math.inf)
+    layer = next(iter(budget.layers.values()))
+    backward, forward = (1.0 - 0.4) / 2, 0.4 / 3
+    assert budget.claim(layer) == pytest.approx(2 * (0.2 * backward + 0.8 * forward))
+
+
+def test_a_slow_layer_is_believed_to_reach_half_of_a_similar_ones_throughput():
+    slow = ("sketched-1", 1, (1.0, 1.0, 1.0, 1.0))
+    budget = budget_of(slow, ("sketched-2", 1, (0.1,)), backward=0.0, similar=2.0)
+    layer = next(iter(budget.layers.values()))
+    assert budget.claim(layer) == pytest.approx(1.0 - 2.0 * 0.1)
+
+
+def test_a_layer_without_improvement_is_finished():
+    budget = budget_of(("sketched-a", 1, (1.0, 0.999, 0.998, 0.997)), patience=3)
+    layer = next(iter(budget.layers.values()))
+    assert layer.finished == "no improvement in 3 measurements"
+    assert not budget.open
+
+
+def test_trials_are_granted_once():
+    tuner = Tuner(toys.task("sketched-a"), None, QUICK, 0)  # type: ignore[arg-type]
+    budget = Budget([tuner], Budgeting(), 10, None, lambda: 0.0)
+    assert [budget.grant(7), budget.grant(7), budget.grant(7)] == [7, 3, 0]
+    assert budget.over
+
+
+def test_fitness_is_throughput_over_the_best_and_failures_are_zero():
+    tuner = Tuner(toys.task("sketched-a"), None, QUICK, 0)  # type: ignore[arg-type]
+    failed = record(2, status=Status.CRASH, latencies=())
+    slow, fast = record(0, latencies=(4.0,)), record(1, latencies=(1.0,))
+    tuner.observe([dataclasses.replace(slow, config=()), slow, fast, failed])
+    assert tuner._fitness().tolist() == [0.25, 1.0, 0.0]
+    assert tuner.best == fast

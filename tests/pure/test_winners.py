@@ -1,0 +1,66 @@
+"""Choosing winners: the fastest right candidate, or the default schedule with the reason."""
+
+import asyncio
+from functools import partial
+
+from chameleon_ray.measure.measurer import Measurer
+from chameleon_ray.options import Confirming
+from chameleon_ray.record import DEFAULT, Status
+from chameleon_ray.winners import choose
+from tests.pure import toys
+from tests.pure.engine_checks import local
+from tests.pure.test_database import record
+
+TASK = toys.task("tiny-a")
+LATENCY = {c: toys.ToyRunner.latency(TASK, c) for c in [(0, 0), (0, 1), (0, 2)]}
+RECORDS = [
+    record(n, config=config, latencies=(seconds,))
+    for n, (config, seconds) in enumerate({**LATENCY, DEFAULT: 0.1}.items())
+]
+
+
+def chosen(records=RECORDS, runner=toys.ToyRunner, finalists=2, builder=toys.ToyBuilder):
+    measurer = Measurer(local("builder", builder), local("runner", runner))
+    return asyncio.run(choose(TASK, records, measurer, Confirming(finalists=finalists)))
+
+
+def test_the_fastest_wins():
+    winner = chosen()
+    assert winner.config == (0, 2)
+    assert winner.latency == LATENCY[0, 2]
+    assert winner.default_latency == 0.1
+    assert not winner.reason
+
+
+def test_a_wrong_candidate_is_named_and_the_next_best_taken():
+    runner = partial(toys.ToyRunner, ((0, 2),))
+    assert chosen(runner=runner).config == (0, 1)
+    alone = chosen(runner=runner, finalists=1)
+    assert (alone.config, alone.wrong) == ((0, 1), ((0, 2),))
+
+
+def test_the_default_is_kept_where_every_candidate_is_wrong():
+    winner = chosen(runner=partial(toys.ToyRunner, tuple(LATENCY)))
+    assert winner.config == DEFAULT
+    assert winner.reason == "every candidate was wrong"
+    assert set(winner.wrong) == set(LATENCY)
+
+
+def test_the_default_is_kept_where_no_candidate_is_faster():
+    class Slow(toys.ToyRunner):
+        @staticmethod
+        def latency(one, config):
+            return 0.1 if config == DEFAULT else 0.2
+
+    winner = chosen(runner=Slow)
+    assert winner.config == DEFAULT
+    assert winner.latency == 0.1
+    assert "faster" in winner.reason
+
+
+def test_the_default_is_kept_where_nothing_could_be_timed():
+    failed = [record(0, status=Status.CRASH, latencies=(), config=(0, 1)), RECORDS[-1]]
+    winner = chosen(failed)
+    assert winner.config == DEFAULT
+    assert winner.default_latency == 0.1
+    assert winner.reason == "no candidate could be timed"

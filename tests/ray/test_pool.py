@@ -1,0 +1,101 @@
+"""Crews of actors: the engine's checks once more, and actors that die."""
+
+import asyncio
+import time
+from functools import partial
+
+import pytest
+
+from chameleon_ray.cluster.pool import ATTEMPTS, ActorCrew
+from chameleon_ray.crew import CrewError
+from tests.pure import toys
+from tests.pure.engine_checks import CHECKS, run
+
+
+pytestmark = pytest.mark.usefixtures("local_ray")
+
+
+class Counter:
+    """Counts its calls; refuses on demand."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def count(self, pause: float) -> int:
+        time.sleep(pause)
+        self.calls += 1
+        return self.calls
+
+    def refuse(self) -> None:
+        raise ValueError("not today")
+
+    def die(self) -> None:
+        import os
+
+        os._exit(1)
+
+
+def hire(name, factory, count=1):
+    return ActorCrew(name, factory, {}, time.perf_counter(), count)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_engine(check):
+    check(hire)
+
+
+def test_calls_are_shared_and_accounted():
+    async def body():
+        crew = hire("counter", Counter, 2)
+        await crew.ready()
+        counts = await asyncio.gather(*(crew.do("count", 0.2) for _ in range(6)))
+        accounts = await crew.accounts()
+        crew.close()
+        return counts, accounts
+
+    began = time.perf_counter()
+    counts, accounts = asyncio.run(body())
+    wall = time.perf_counter() - began
+    assert max(counts) < 6
+    assert sum(account.busy["count"] for account in accounts) >= 6 * 0.2
+    for account in accounts:
+        assert account.total == pytest.approx(wall, rel=0.05, abs=0.2)
+
+
+def test_a_methods_own_exception_is_raised_and_the_actor_lives():
+    async def body():
+        crew = hire("counter", Counter)
+        assert await crew.do("count", 0) == 1
+        with pytest.raises(ValueError, match="not today"):
+            await crew.do("refuse")
+        assert await crew.do("count", 0) == 2
+        crew.close()
+
+    asyncio.run(body())
+
+
+def test_a_call_that_kills_every_actor_is_given_up():
+    async def body():
+        crew = hire("counter", Counter)
+        with pytest.raises(CrewError, match=f"{ATTEMPTS} counter workers died"):
+            await crew.do("die")
+        assert await crew.do("count", 0) == 1
+        crew.close()
+
+    asyncio.run(body())
+
+
+def test_a_dead_runner_costs_nothing_but_time(tmp_path):
+    fatal = tmp_path / "fatal"
+    fatal.write_text("xx")
+    runner = partial(toys.ToyRunner, fatal=str(fatal))
+    notes, _ = run(hire, ("convolution-a",), trials=40, runner=runner)
+    assert fatal.read_text() == ""
+    assert len({record.config for record in notes.records}) == 40
+    assert all(record.status == "ok" for record in notes.records)
+
+
+def test_layers_are_in_flight_at_the_same_time():
+    names = ("convolution-a", "sketched-a", "sketched-b")
+    notes, _ = run(hire, names, trials=100, layers=3, runner=partial(toys.ToyRunner, pause=0.005))
+    assert notes.most_layers >= 2
