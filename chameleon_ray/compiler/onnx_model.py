@@ -1,5 +1,6 @@
 """An ONNX file in, an imported model out; torch is not needed."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from tvm.relax.frontend.onnx import from_onnx, onnx_frontend
 
 from chameleon_ray.compiler.inputs import Declared, InputSpec, ModelError, close_all
 from chameleon_ray.compiler.models import Model, digest, quiet, reason
+
+logger = logging.getLogger(__name__)
 
 BUILT_IN = {"Constant", "If"}
 """Operators that TVM's importer handles outside its table of converters."""
@@ -35,7 +38,7 @@ def _read(path: Path) -> onnx.ModelProto:
         if not proto.graph.node:
             raise ValueError("it has no nodes")
         _refuse_unsupported(proto, path)
-        onnx.checker.check_model(proto if proto.ByteSize() < onnx.checker.MAXIMUM_PROTOBUF else path)
+        onnx.checker.check_model(str(path))  # by name: a model in memory may not exceed 2 GB
     except ModelError:
         raise
     except Exception as error:
@@ -44,3 +47,75 @@ def _read(path: Path) -> onnx.ModelProto:
             "data files: export or download it again."
         ) from error
     return proto
+
+
+def _refuse_unsupported(proto: onnx.ModelProto, path: Path) -> None:
+    known = BUILT_IN | set(onnx_frontend._get_convert_map())
+    unknown = sorted({node.op_type for node in _nodes(proto.graph)} - known)
+    if unknown:
+        raise ModelError(
+            f"{path} uses ONNX operators that TVM cannot convert: {', '.join(unknown)}; export the "
+            "model without them."
+        )
+
+
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """The nodes of a graph and of the graphs in their attributes."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _nodes(inner)
+
+
+def _declared(graph: onnx.GraphProto) -> list[Declared]:
+    """The inputs that are not weights."""
+    weights = {weight.name for weight in graph.initializer}
+    declared = []
+    for value in graph.input:
+        if value.name in weights:
+            continue
+        tensor = value.type.tensor_type
+        if not value.type.HasField("tensor_type"):
+            raise ModelError(f"The input {value.name!r} is no tensor; export the model without it.")
+        if not tensor.HasField("shape"):
+            raise ModelError(f"The input {value.name!r} has no known rank; export it with a shape.")
+        shape = tuple(
+            size.dim_value if size.dim_value > 0 else size.dim_param or "?"
+            for size in tensor.shape.dim
+        )
+        dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
+        declared.append(Declared(value.name, shape, dtype))
+    return declared
+
+
+def _translate(proto: onnx.ModelProto, specs: Sequence[InputSpec], path: Path) -> IRModule:
+    shapes = {spec.name: list(spec.shape) for spec in specs}
+    try:
+        with quiet():
+            return from_onnx(proto, shape_dict=shapes)
+    except Exception as error:
+        raise ModelError(
+            f"TVM cannot translate {path} ({reason(error)}); simplify the model, or export it from "
+            "torch as a .pt2 file instead."
+        ) from error
+
+
+def _reference(
+    path: Path, specs: Sequence[InputSpec], examples: Sequence[np.ndarray]
+) -> tuple[np.ndarray, ...] | None:
+    try:
+        import onnxruntime
+    except ImportError:
+        return None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+        feeds = {spec.name: array for spec, array in zip(specs, examples, strict=True)}
+        return tuple(np.asarray(output) for output in session.run(None, feeds))
+    except Exception as error:
+        logger.warning("ONNX Runtime cannot run %s (%s).", path, reason(error))
+        return None

@@ -1,6 +1,7 @@
 """Toy builders and runners, so that search and engines are tested without a compiler.
 
-A toy kernel is its configuration; its latency is a known-answer landscape's.
+A toy kernel is its configuration; its latency is a known-answer landscape's. The real algorithms
+are imported where they are made, so that an actor loads only its own.
 """
 
 import hashlib
@@ -15,9 +16,6 @@ import numpy as np
 from chameleon_ray.measure.measurer import Artifact, Finalist, Timing
 from chameleon_ray.options import Search
 from chameleon_ray.record import DEFAULT, Status
-from chameleon_ray.search.adaptive import AdaptiveSampler
-from chameleon_ray.search.annealing import AnnealingExplorer
-from chameleon_ray.search.boosting import XGBoostCostModel
 from chameleon_ray.task import Task
 from tests.pure.landscape import Landscape, convolution, sketched, tiny
 
@@ -88,13 +86,19 @@ class ToyRunner:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def explorer(search: Search) -> AnnealingExplorer:
+def explorer(search: Search):
+    from chameleon_ray.search.annealing import AnnealingExplorer
+
     return AnnealingExplorer(search.annealing, search.sampling.candidates)
 
 
-def cost_model(search: Search) -> XGBoostCostModel:
+def cost_model(search: Search):
+    from chameleon_ray.search.boosting import XGBoostCostModel
+
     return XGBoostCostModel(search.boosting)
 
 
-def sampler(search: Search) -> AdaptiveSampler:
+def sampler(search: Search):
+    from chameleon_ray.search.adaptive import AdaptiveSampler
+
     return AdaptiveSampler(search.sampling)
