@@ -1,7 +1,7 @@
 """Where a process's time goes: phases entered and left in, busy and waiting seconds out."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -18,13 +18,17 @@ class Account:
     """
 
     name: str
-    busy: dict[str, float] = field(default_factory=dict)
+    busy: Mapping[str, float] = field(default_factory=dict)
     waiting: float = 0.0
     starting: float = 0.0
 
     @property
+    def busy_seconds(self) -> float:
+        return sum(self.busy.values())
+
+    @property
     def total(self) -> float:
-        return sum(self.busy.values()) + self.waiting + self.starting
+        return self.busy_seconds + self.waiting + self.starting
 
 
 class Ledger:

@@ -10,6 +10,7 @@ import numpy as np
 from chameleon_ray.api.choices import UserError
 from chameleon_ray.compiler import bench, host
 from chameleon_ray.compiler.build import SINGLE_THREADED
+from chameleon_ray.ledger import Account, Ledger
 from chameleon_ray.measure.isolate import Ending, Isolate, Setting
 from chameleon_ray.options import Confirming, Request
 from chameleon_ray.report.result import Verified
@@ -25,6 +26,7 @@ class ModelHome:
     def __init__(self, cores: tuple[int, ...], stack: ExitStack) -> None:
         """Starts the process that will hold the model; ``stack`` ends it."""
         self.cores, self._stack = cores, stack
+        self._ledger = Ledger()
         self._host = self._child("chameleon_ray.compiler.host:model_host", SINGLE_THREADED)
         self._bench: Isolate | None = None
 
@@ -42,25 +44,25 @@ class ModelHome:
             threads=len(self.cores),
             layout=request.layout,
         )
-        prepared: host.Prepared = _value(self._host, job)
+        prepared: host.Prepared = self._value("import", self._host, job)
         return prepared
 
     def compile_tuned(
         self, winners: Mapping[str, tuple[Config, float]], path: Path, database: Path
     ) -> set[str]:
         """Writes the tuned library and its database; the digests of the winners applied."""
-        applied: set[str] = _value(self._host, host.CompileTuned(winners, path, database))
+        job = host.CompileTuned(winners, path, database)
+        applied: set[str] = self._value("apply", self._host, job)
         return applied
 
     def compile_untuned(self, path: Path) -> None:
         """Writes the library that TVM makes without tuning."""
-        _value(self._host, host.CompileUntuned(path))
+        self._value("apply", self._host, host.CompileUntuned(path))
 
     def outputs(self, library: Path, inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
         """What a compiled model gives."""
-        outputs: tuple[np.ndarray, ...] = _value(
-            self._runner(), bench.Outputs(str(library), inputs)
-        )
+        job = bench.Outputs(str(library), inputs)
+        outputs: tuple[np.ndarray, ...] = self._value("verify", self._runner(), job)
         return outputs
 
     def check(
@@ -70,7 +72,8 @@ class ModelHome:
         reference: tuple[np.ndarray, ...],
     ) -> Verified:
         """Compares a compiled model's outputs with another's."""
-        verdict = _value(self._runner(), bench.Check(str(library), inputs, reference))
+        job = bench.Check(str(library), inputs, reference)
+        verdict = self._value("verify", self._runner(), job)
         return Verified(verdict.ok, verdict.max_abs_err, verdict.max_rel_err)
 
     def duel(
@@ -78,8 +81,23 @@ class ModelHome:
     ) -> list[tuple[float, ...]]:
         """Latencies in seconds of compiled models, timed in turns."""
         job = bench.Duel(tuple(map(str, libraries)), inputs, options)
-        latencies: list[tuple[float, ...]] = _value(self._runner(), job)
+        latencies: list[tuple[float, ...]] = self._value("verify", self._runner(), job)
         return latencies
+
+    def account(self) -> Account:
+        """Where the time of the model's processes went."""
+        return self._ledger.account("model")
+
+    def _value(self, phase: str, child: Isolate, job: Any) -> Any:
+        """What a job comes to; its failure as a sentence for the user."""
+        with self._ledger.phase(phase):
+            outcome = child.call(job)
+        if outcome.ending is Ending.OK:
+            return outcome.value
+        kind, _, sentence = outcome.error.partition(": ")
+        if kind in SENTENCES:
+            raise UserError(sentence)
+        raise UserError(f"The step {type(job).__name__} failed: {outcome.error}")
 
     def _runner(self) -> Isolate:
         if self._bench is None:
@@ -92,14 +110,3 @@ class ModelHome:
         child = Isolate(Setting(handler, cores=self.cores, environment=environment))
         self._stack.callback(child.close)
         return child
-
-
-def _value(child: Isolate, job: Any) -> Any:
-    """What a job comes to; its failure as a sentence for the user."""
-    outcome = child.call(job)
-    if outcome.ending is Ending.OK:
-        return outcome.value
-    kind, _, sentence = outcome.error.partition(": ")
-    if kind in SENTENCES:
-        raise UserError(sentence)
-    raise UserError(f"The step {type(job).__name__} failed: {outcome.error}")

@@ -7,15 +7,17 @@ import asyncio
 import contextlib
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 from chameleon_ray.api.choices import Factory, Stopped, explorer_factory, sampler_factory
 from chameleon_ray.api.home import ModelHome
+from chameleon_ray.api.recorder import Recorder
 from chameleon_ray.budget import Budget
 from chameleon_ray.compiler.build import LocalBuilder
 from chameleon_ray.compiler.host import Prepared
@@ -29,7 +31,7 @@ from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.options import Request, Search
 from chameleon_ray.record import DEFAULT, Record, Status
 from chameleon_ray.report.progress import Progress
-from chameleon_ray.report.result import Latency, Outcome, Process, RunResult
+from chameleon_ray.report.result import Latency, Outcome, RunResult, Verified
 from chameleon_ray.search.boosting import XGBoostCostModel
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.tuner import Tuner
@@ -41,25 +43,14 @@ PHASES = {"contest": "verify", "select": "sample"}
 Hire = Callable[[str, Factory], Crew]
 
 
-@dataclass
-class Recorder:
-    """Keeps what the engine tells: records, agents, progress."""
+@dataclass(frozen=True)
+class Finish:
+    """The compiled model: latencies, verification, and winners that were not applied."""
 
-    folder: RunFolder
-    progress: Progress
-
-    def proposed(self, task: str, count: int) -> None:
-        self.progress.proposed(task, count)
-
-    def measured(self, record: Record, timing_seconds: float) -> None:
-        self.folder.database.append([record])
-        self.progress.measured(record, timing_seconds)
-
-    def planned(self, tuner: Tuner) -> None:
-        self.folder.save_agent(tuner.task.digest, tuner.agent)
-
-    def finished(self, task: str, reason: str) -> None:
-        self.progress.finished(task, reason)
+    tuned: Latency
+    untuned: Latency
+    verified: Verified
+    lost: int
 
 
 @dataclass
@@ -74,7 +65,6 @@ class Tuning:
         began: ``time.perf_counter()`` when the command began.
         search_cores: For search and builds.
         timing_cores: For timing alone.
-        seconds: Process-seconds by phase.
     """
 
     request: Request
@@ -84,7 +74,6 @@ class Tuning:
     began: float
     search_cores: tuple[int, ...]
     timing_cores: tuple[int, ...]
-    seconds: dict[str, float] = field(default_factory=dict)
 
     async def run(self) -> RunResult:
         """All stages."""
@@ -97,14 +86,14 @@ class Tuning:
             prepared = await preparing
             crews = (*system.crews(), *measurer.crews())
             ready = [asyncio.create_task(crew.ready()) for crew in crews]
-            self.seconds |= prepared.seconds
             records = self.folder.resume(self.identity(prepared))
             with _interruptible():
                 await self.explore(self.tuners(prepared, system, records), measurer, records)
                 winners = await self.choose(prepared, measurer)
             await asyncio.gather(*ready)
-            accounts = await self.accounts(crews)
-            return await asyncio.to_thread(self.finish, home, prepared, winners, accounts)
+            finish = await asyncio.to_thread(self.finish, home, prepared, winners)
+            accounts = await self.accounts(crews, home)
+            return self.result(prepared, winners, finish, accounts)
 
     def hire(self, stack: ExitStack) -> tuple[SearchSystem, Measurer]:
         """The crews: actors, or workers of this process."""
@@ -217,37 +206,41 @@ class Tuning:
         self.folder.save_winners({w.task: (w.config, w.latency) for w in winners})
         return winners
 
-    async def accounts(self, crews: tuple[Crew, ...]) -> list[Account]:
-        """Where the time of every process of the search went, this one first."""
-        own = time.process_time()
-        accounts = [Account("driver", {"drive": own}, self._elapsed() - own)]
-        for crew in crews:
-            accounts += await crew.accounts()
-        for account in accounts[1:]:
-            for phase, seconds in account.busy.items():
-                self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
-        return accounts
-
-    def finish(
-        self, home: ModelHome, prepared: Prepared, winners: list[Winner], accounts: list[Account]
-    ) -> RunResult:
+    def finish(self, home: ModelHome, prepared: Prepared, winners: list[Winner]) -> Finish:
         """Compiles the tuned and the untuned model, compares and times them."""
-        folder, began = self.folder, time.perf_counter()
+        folder, inputs, reference = self.folder, prepared.inputs, prepared.reference
         self.progress.phase("compiling the model")
         chosen = {w.task: (w.config, w.latency) for w in winners if w.config != DEFAULT}
         applied = home.compile_tuned(chosen, folder.library, folder.tvm_database)
         home.compile_untuned(folder.untuned_library)
-        self.seconds["apply"] = time.perf_counter() - began
         self.progress.phase("verifying the model")
-        began = time.perf_counter()
-        inputs, reference = prepared.inputs, prepared.reference
         if reference is None:
             reference = home.outputs(folder.untuned_library, inputs)
         verified = home.check(folder.library, inputs, reference)
         libraries = (folder.library, folder.untuned_library)
         tuned, untuned = home.duel(libraries, inputs, self.request.confirming)
-        self.seconds["verify"] = self.seconds.get("verify", 0.0) + time.perf_counter() - began
-        lost = len(chosen) - len(applied)
+        return Finish(Latency.of(tuned), Latency.of(untuned), verified, len(chosen) - len(applied))
+
+    async def accounts(self, crews: tuple[Crew, ...], home: ModelHome) -> list[Account]:
+        """Where the time of every process went, this one first."""
+        own = time.process_time()
+        accounts = [Account("driver", {"drive": own}, self._elapsed() - own), home.account()]
+        for crew in crews:
+            accounts += await crew.accounts()
+        return accounts
+
+    def result(
+        self, prepared: Prepared, winners: list[Winner], finish: Finish, accounts: list[Account]
+    ) -> RunResult:
+        """Everything that the summary and the report are made of."""
+        seconds: Counter[str] = Counter(prepared.seconds)
+        for account in accounts[1:]:
+            seconds.update({p: s for p, s in account.busy.items() if p not in prepared.seconds})
+        outcomes = [
+            Outcome(w.task, w.config, w.default_latency, w.latency, w.reason) for w in winners
+        ]
+        inputs = enumerate(prepared.inputs)
+        lost = f"{finish.lost} winners could not be applied to the model." if finish.lost else ""
         return RunResult(
             model=prepared.name,
             target=prepared.target,
@@ -257,22 +250,18 @@ class Tuning:
             explorer=self.search.explorer,
             sampler=self.search.sampler,
             wall_seconds=self._elapsed(),
-            seconds=self.seconds,
-            device_busy_fraction=self.progress.busy_fraction,
+            seconds=seconds,
+            device_busy_fraction=self.progress.device_seconds / self._elapsed(),
             tasks=prepared.tasks,
-            records=tuple(folder.database.read()),
-            outcomes=tuple(
-                Outcome(w.task, w.config, w.default_latency, w.latency, w.reason) for w in winners
-            ),
-            processes=tuple(Process(a.name, a.busy, a.total) for a in accounts),
-            untuned=Latency.of(untuned),
-            tuned=Latency.of(tuned),
-            verified=verified,
-            inputs=tuple(
-                (f"input{n}", array.shape, str(array.dtype)) for n, array in enumerate(inputs)
-            ),
-            explanation=f"{lost} winners could not be applied to the model." if lost else "",
-            folder=folder.path,
+            records=tuple(self.folder.database.read()),
+            outcomes=tuple(outcomes),
+            processes=tuple(accounts),
+            untuned=finish.untuned,
+            tuned=finish.tuned,
+            verified=finish.verified,
+            inputs=tuple((f"input{n}", array.shape, str(array.dtype)) for n, array in inputs),
+            explanation=lost,
+            folder=self.folder.path,
             settings=asdict(self.request),
             versions=self.versions,
         )

@@ -62,12 +62,8 @@ def devices() -> list[Device]:
 
 
 def _gpu(information: Path, seen: bool) -> Device:
-    lines = dict(
-        (part.strip() for part in line.split(":", 1))
-        for line in information.read_text().splitlines()
-        if ":" in line
-    )
-    name = lines.get("Model", "NVIDIA GPU")
+    fields = (line.partition(":") for line in information.read_text().splitlines())
+    name = {key.strip(): value.strip() for key, _, value in fields}.get("Model", "NVIDIA GPU")
     if not seen:
         runtime = ctypes.util.find_library("cudart")
         lacking = "TVM does not see it" if runtime else "libcudart.so.13 is missing"

@@ -2,8 +2,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tvm
@@ -78,9 +78,9 @@ def fold_constants(mod: IRModule) -> IRModule:
     """Replaces every expression of constants by its value, and drops what nothing uses.
 
     TVM's ``FoldConstant`` compiles each of these expressions with LLVM, which takes seconds for
-    ResNet-18, nearly all of it for scaling and transposing weights. It is called only where a
-    call of constants is left that ``RULES`` does not know: a constant left to run time would be a
-    layer of its own, tuned, and paid for at every inference.
+    ResNet-18, nearly all of it for scaling and transposing weights. It is called only where,
+    after legalisation, a call of constants is left that ``RULES`` did not know: left to run time
+    it would be a layer of its own, tuned, and paid for at every inference.
 
     Args:
         mod: Before or after legalisation; only its function ``main`` is changed.
@@ -94,7 +94,7 @@ def fold_constants(mod: IRModule) -> IRModule:
         if arrays and _is_worth(binding.var.ty, arrays):
             if operator(value) in RULES:
                 value = _evaluate(value, arrays, binding.var.ty)
-            else:
+            elif operator(value) == "relax.call_tir":
                 unknown.append(value)
         if isinstance(value, GenericConst):
             known[binding.var] = value
@@ -115,7 +115,9 @@ def fold_batch_norm(mod: IRModule) -> IRModule:
         mod: Its constants must have been folded.
     """
     main = mod["main"]
-    values = {binding.var: binding.value for block in main.body.blocks for binding in block.bindings}
+    values = {
+        binding.var: binding.value for block in main.body.blocks for binding in block.bindings
+    }
     uses = Counter(
         var
         for value in [*values.values(), main.body.body]
@@ -168,7 +170,8 @@ def _convolution(
     data: relax.Expr, private: dict[relax.Var, relax.Expr], axis: int
 ) -> tuple[Call | None, np.ndarray | float]:
     """The convolution with constant weights that only ``data`` is made of, and its bias."""
-    value, bias = private.get(data), 0.0
+    value: Any = private.get(data)
+    bias: np.ndarray | float = 0.0
     if operator(value) == "relax.add":
         added = next((arg for arg in value.args if isinstance(arg, GenericConst)), None)
         other = next((arg for arg in value.args if isinstance(arg, relax.Var)), None)
@@ -267,7 +270,7 @@ def _is_worth(ty: tvm.ir.Type, arrays: list[np.ndarray]) -> bool:
     return size <= max(SPREAD, sum(array.size for array in arrays))
 
 
-def operator(value: relax.Expr | None) -> str:
+def operator(value: Any) -> str:
     """The operator a call calls, else nothing."""
     is_operator = isinstance(value, Call) and isinstance(value.op, tvm.ir.Op)
     return value.op.name if is_operator else ""

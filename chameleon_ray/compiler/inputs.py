@@ -130,9 +130,7 @@ def close_all(
     )
 
 
-def name_all(
-    given: Sequence[InputSpec], names: Sequence[str], model: str
-) -> dict[str, InputSpec]:
+def name_all(given: Sequence[InputSpec], names: Sequence[str], model: str) -> dict[str, InputSpec]:
     """What the user gave, by name.
 
     Raises:

@@ -35,8 +35,8 @@ def to_nhwc(mod: IRModule) -> IRModule:
 
     TVM's ``ConvertLayout`` gets some operators wrong: layer norm silently; squeezed negative axes
     run out of memory; transposed convolutions cannot be legalised afterwards; batch norms that
-    were not folded end the process. All but ``MOVABLE`` are therefore turned into loops first, which it never
-    touches; they are given the layout they were written for, through a transpose.
+    were not folded end the process. All but ``MOVABLE`` are therefore turned into loops first,
+    which it never touches; they keep the layout they were written for, through a transpose.
 
     Args:
         mod: Constants and batch norms folded, in dataflow form.

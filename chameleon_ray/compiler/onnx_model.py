@@ -35,21 +35,10 @@ def _read(path: Path) -> onnx.ModelProto:
     """The model, if it is whole and made of operators that TVM can convert."""
     try:
         proto = onnx.load(path)
-        if not proto.graph.node:
-            raise ValueError("it has no nodes")
-        _refuse_unsupported(proto, path)
-        onnx.checker.check_model(str(path))  # by name: a model in memory may not exceed 2 GB
-    except ModelError:
-        raise
     except Exception as error:
-        raise ModelError(
-            f"{path} is not a valid ONNX model ({reason(error)}); it may be cut short or miss its "
-            "data files: export or download it again."
-        ) from error
-    return proto
-
-
-def _refuse_unsupported(proto: onnx.ModelProto, path: Path) -> None:
+        raise _invalid(path, reason(error)) from error
+    if not (proto.graph.node and proto.graph.output and proto.opset_import):
+        raise _invalid(path, "its graph or operator set is missing")
     known = BUILT_IN | set(onnx_frontend._get_convert_map())
     unknown = sorted({node.op_type for node in _nodes(proto.graph)} - known)
     if unknown:
@@ -57,6 +46,14 @@ def _refuse_unsupported(proto: onnx.ModelProto, path: Path) -> None:
             f"{path} uses ONNX operators that TVM cannot convert: {', '.join(unknown)}; export the "
             "model without them."
         )
+    return proto
+
+
+def _invalid(path: Path, why: str) -> ModelError:
+    return ModelError(
+        f"{path} is not a valid ONNX model ({why}); it may be cut short or miss its data files: "
+        "export or download it again."
+    )
 
 
 def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
@@ -95,6 +92,10 @@ def _translate(proto: onnx.ModelProto, specs: Sequence[InputSpec], path: Path) -
         with quiet():
             return from_onnx(proto, shape_dict=shapes)
     except Exception as error:
+        try:
+            onnx.checker.check_model(str(path))  # too strict to be asked where all goes well
+        except Exception as finding:
+            raise _invalid(path, reason(finding)) from error
         raise ModelError(
             f"TVM cannot translate {path} ({reason(error)}); simplify the model, or export it from "
             "torch as a .pt2 file instead."

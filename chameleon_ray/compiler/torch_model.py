@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 from tvm.ir import IRModule
@@ -19,8 +20,6 @@ from tvm.relax.frontend.torch import from_exported_program
 from chameleon_ray.compiler import zoo
 from chameleon_ray.compiler.inputs import Declared, InputSpec, ModelError, close_all, name_all
 from chameleon_ray.compiler.models import Model, digest, quiet, reason
-
-Tensor = torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -144,9 +143,7 @@ def _from_module(name: str, module: torch.nn.Module, arguments: Arguments) -> Mo
     return _finish(name, _export(name, module, arguments), arguments, outputs)
 
 
-def _run(
-    name: str, module: Callable[..., Any], arguments: Arguments
-) -> tuple[np.ndarray, ...]:
+def _run(name: str, module: Callable[..., Any], arguments: Arguments) -> tuple[np.ndarray, ...]:
     try:
         with torch.no_grad():
             outputs = module(*arguments.args, **arguments.kwargs)

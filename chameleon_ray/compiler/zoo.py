@@ -27,9 +27,7 @@ def resnet_18() -> nn.Module:
     for wider, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
         layers += [_basic_block(width, wider, stride), _basic_block(wider, wider, 1)]
         width = wider
-    return nn.Sequential(
-        *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, CLASSES)
-    )
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, CLASSES))
 
 
 def vgg_16() -> nn.Module:

@@ -5,7 +5,7 @@ from html import escape
 from math import floor, isfinite, log10
 
 from chameleon_ray.report.progress import Point
-from chameleon_ray.report.result import Process
+from chameleon_ray.ledger import Account
 from chameleon_ray.report.words import clock, counted, digits, percent
 
 WIDTH, HEIGHT = 240, 120
@@ -63,10 +63,10 @@ def ticks(low: float, high: float) -> list[float]:
     return apart
 
 
-def lives(processes: Sequence[Process]) -> str:
+def lives(processes: Sequence[Account]) -> str:
     """One stacked bar per process, all on one scale: busy by phase, then waiting; a legend."""
     phases = list(dict.fromkeys(phase for process in processes for phase in process.busy))
-    longest = max((process.alive_seconds for process in processes), default=0.0)
+    longest = max((process.total for process in processes), default=0.0)
     rows = "".join(_life(process, phases, longest) for process in processes)
     keys = "".join(_key(phase, f"s{n % SERIES}") for n, phase in enumerate(phases))
     return f'<p class="legend">{keys}{_key("waiting", "waits")}</p><div class="lives">{rows}</div>'
@@ -80,10 +80,10 @@ def bar(share: float | None, largest: float = 1.0) -> str:
     return f'<span class="bar"><i style="width:{width:.1f}%"></i></span>{percent(share)}'
 
 
-def _life(process: Process, phases: Sequence[str], longest: float) -> str:
+def _life(process: Account, phases: Sequence[str], longest: float) -> str:
     spans: Mapping[str, str] = {phase: f"s{n % SERIES}" for n, phase in enumerate(phases)}
     parts = [(phase, seconds, spans[phase]) for phase, seconds in process.busy.items()]
-    parts.append(("waiting", process.waiting_seconds, "waits"))
+    parts.append(("waiting", process.starting + process.waiting, "waits"))
     whole = max(longest, process.busy_seconds) or 1.0
     bars = "".join(
         f'<i class="{style}" style="width:{100 * seconds / whole:.2f}%" '
@@ -91,7 +91,7 @@ def _life(process: Process, phases: Sequence[str], longest: float) -> str:
         for phase, seconds, style in parts
         if seconds > 0
     )
-    alive = process.alive_seconds
+    alive = process.total
     busy = f"{100 * process.busy_seconds / alive:.0f}% of {clock(alive)}" if alive > 0 else "-"
     name = escape(process.name)
     return f'<span>{name}</span><span class="life">{bars}</span><span class="num">{busy}</span>'

@@ -6,6 +6,7 @@ from math import inf, isfinite
 from pathlib import Path
 from statistics import median, quantiles
 
+from chameleon_ray.ledger import Account
 from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.report.progress import Layer, Point, Progress, ratio
 from chameleon_ray.space import Config
@@ -39,23 +40,6 @@ class Verified:
 
 
 @dataclass(frozen=True)
-class Process:
-    """Where one process of the run spent its life: seconds busy by phase; the rest it waited."""
-
-    name: str
-    busy: Mapping[str, float]
-    alive_seconds: float
-
-    @property
-    def busy_seconds(self) -> float:
-        return sum(self.busy.values())
-
-    @property
-    def waiting_seconds(self) -> float:
-        return max(0.0, self.alive_seconds - self.busy_seconds)
-
-
-@dataclass(frozen=True)
 class Outcome:
     """What was chosen for one task at the end.
 
@@ -86,7 +70,7 @@ class RunResult:
         preset: Its search system; ``explorer`` and ``sampler`` are the parts of it.
         wall_seconds: From the command's start to its end.
         seconds: By phase, summed over processes; see ``PHASES``.
-        device_busy_fraction: Share of the search in which the devices executed kernels.
+        device_busy_fraction: Share of the wall time in which a device timed kernels, in the search.
         tasks: The model's layers.
         records: Every measurement of every session.
         outcomes: One per task where the search came to its end.
@@ -114,7 +98,7 @@ class RunResult:
     tasks: tuple[Task, ...]
     records: tuple[Record, ...]
     outcomes: tuple[Outcome, ...] = ()
-    processes: tuple[Process, ...] = ()
+    processes: tuple[Account, ...] = ()
     untuned: Latency | None = None
     tuned: Latency | None = None
     verified: Verified | None = None

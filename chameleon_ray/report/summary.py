@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from chameleon_ray.ledger import Account
 from chameleon_ray.options import Reporting
 from chameleon_ray.record import Status
 from chameleon_ray.report.result import (
@@ -16,7 +17,6 @@ from chameleon_ray.report.result import (
     Latency,
     LayerResult,
     Outcome,
-    Process,
     RunResult,
     Verified,
     layers,
@@ -27,7 +27,6 @@ from chameleon_ray.report.words import counted, milliseconds
 __all__ = [
     "Latency",
     "Outcome",
-    "Process",
     "RunResult",
     "Verified",
     "explain",
@@ -155,12 +154,14 @@ def _layer(row: LayerResult) -> dict:
     }
 
 
-def _process(process: Process) -> dict:
+def _process(process: Account) -> dict:
     return {
         "name": process.name,
         "busy_seconds": process.busy_seconds,
-        "waiting_seconds": process.waiting_seconds,
-        "alive_seconds": process.alive_seconds,
+        "waiting_seconds": process.waiting,
+        "starting_seconds": process.starting,
+        "total_seconds": process.total,
+        "busy": dict(process.busy),
     }
 
 

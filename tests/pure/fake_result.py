@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from chameleon_ray.record import DEFAULT, Record, Status
-from chameleon_ray.report.result import PHASES, Latency, Outcome, Process, RunResult, Verified
+from chameleon_ray.ledger import Account
+from chameleon_ray.report.result import PHASES, Latency, Outcome, RunResult, Verified
 from chameleon_ray.space import DesignSpace, Knob
 from chameleon_ray.task import Task
 
@@ -119,12 +120,17 @@ def _whole(tasks: list[Task], outcomes: list[Outcome], which: str) -> float:
     return sum(part for part in seconds if np.isfinite(part))
 
 
-def _processes() -> tuple[Process, ...]:
-    builders = [Process(f"builder {n}", {"build": 205.0 - 9 * n}, 350.0) for n in range(2)]
+def living(name: str, busy: dict[str, float], total: float) -> Account:
+    """A process that was busy like this and waited for the rest of ``total`` seconds."""
+    return Account(name, busy, total - sum(busy.values()))
+
+
+def _processes() -> tuple[Account, ...]:
+    builders = [living(f"builder {n}", {"build": 205.0 - 9 * n}, 350.0) for n in range(2)]
     return (
-        Process("driver", {"import": 2.1, "extract": 3.4, "apply": 9.3, "verify": 2.2}, 364.0),
-        Process("explorer 0", {"explore": 118.0, "sample": 6.2}, 349.0),
-        Process("cost model", {"fit": 21.5}, 349.0),
+        living("driver", {"import": 2.1, "extract": 3.4, "apply": 9.3, "verify": 2.2}, 364.0),
+        living("explorer 0", {"explore": 118.0, "sample": 6.2}, 349.0),
+        living("cost model", {"fit": 21.5}, 349.0),
         *builders,
-        Process("runner cpu:1", {"run": 232.0}, 352.0),
+        living("runner cpu:1", {"run": 232.0}, 352.0),
     )

@@ -36,7 +36,7 @@ def test_search_beats_chance():
 def budget_of(*layers: tuple[str, int, tuple[float, ...]], **options) -> Budget:
     """A budget that has seen these bests, plan by plan, of tasks of these names and weights."""
     tuners = []
-    for name, weight, bests in layers:
+    for name, weight, _ in layers:
         tuner = Tuner(toys.task(name, weight), None, QUICK, 0)  # type: ignore[arg-type]
         tuners.append(tuner)
     budget = Budget(tuners, Budgeting(**options), None, None, lambda: 0.0)

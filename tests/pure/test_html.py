@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from chameleon_ray.ledger import Account
 from chameleon_ray.options import Reporting
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.report.charts import convergence, ticks
 from chameleon_ray.report.html import commonest, render
 from chameleon_ray.report.loading import snippet
 from chameleon_ray.report.progress import Point
-from chameleon_ray.report.result import Latency, Outcome, Process
+from chameleon_ray.report.result import Latency, Outcome
 from tests.pure.fake_result import fake_result, record, task
 
 VOID = {"meta", "wbr"}
@@ -81,7 +82,7 @@ def test_every_text_is_escaped():
             record(of, None, (2, 1), error=EVIL),
         ),
         outcomes=(Outcome(of.digest, (1, 1), 2e-3, 1e-3, EVIL),),
-        processes=(Process(EVIL, {EVIL: 1.0}, 2.0),),
+        processes=(Account(EVIL, {EVIL: 1.0}, 1.0),),
         seconds={EVIL: 1.0},
         settings={EVIL: EVIL},
         versions={EVIL: EVIL},

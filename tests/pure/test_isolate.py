@@ -54,9 +54,7 @@ def broken(_):
 @pytest.fixture(scope="module")
 def isolate():
     core = min(os.sched_getaffinity(0))
-    setting = Setting(
-        f"{__name__}:doer", "hello", (core,), 1 << 28, (("CHAMELEON_TEST", "yes"),)
-    )
+    setting = Setting(f"{__name__}:doer", "hello", (core,), 1 << 28, (("CHAMELEON_TEST", "yes"),))
     child = Isolate(setting)
     yield child
     child.close()

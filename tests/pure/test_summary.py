@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from chameleon_ray.ledger import Account
 from chameleon_ray.options import Reporting
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.report.log import LogLines
 from chameleon_ray.report.progress import Progress, shares
-from chameleon_ray.report.result import Latency, Outcome, Process, RunResult, layers
+from chameleon_ray.report.result import Latency, Outcome, RunResult, layers
 from chameleon_ray.report.summary import explain, summary, write
 from chameleon_ray.report.words import clock, digits
 from tests.pure.fake_result import fake_result, record, task
@@ -196,9 +197,16 @@ def test_explanation_only_beyond_a_quarter():
 
 
 def test_processes_wait_when_they_are_not_busy():
-    process = Process("runner", {"run": 3.0, "import": 1.0}, 10.0)
+    process = Account("runner", {"run": 3.0, "import": 1.0}, 5.0, 1.0)
     assert summary(result(processes=(process,)))["processes"] == [
-        {"name": "runner", "busy_seconds": 4.0, "waiting_seconds": 6.0, "alive_seconds": 10.0}
+        {
+            "name": "runner",
+            "busy": {"run": 3.0, "import": 1.0},
+            "busy_seconds": 4.0,
+            "waiting_seconds": 5.0,
+            "starting_seconds": 1.0,
+            "total_seconds": 10.0,
+        }
     ]
 
 
