@@ -109,6 +109,10 @@ class Measuring:
     """Seconds; a kernel that compiles longer is rarely fast and holds up the others."""
     run_timeout: float = 5.0
     """Seconds for loading and all repeats."""
+    load_timeout: float = 2.0
+    """Seconds for loading alone; a candidate gets this and twice what makes it hopeless."""
+    default_timeout: float = 90.0
+    """Seconds for building or running a default schedule, which may be very slow."""
     repeats: int = 3
     """Timings of a candidate."""
     repeat_seconds: float = 0.01

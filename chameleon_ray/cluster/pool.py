@@ -62,7 +62,8 @@ class ActorCrew:
                 self._idle.put_nowait(actor)
                 raise error.as_instanceof_cause() from None
             except RayActorError as error:
-                logger.warning("%s was lost and is replaced: %s", self._names[actor], _reason(error))
+                name = self._names[actor]
+                logger.warning("%s was lost and is replaced: %s", name, _reason(error))
                 self._dismiss(actor)
                 self._hire()
                 continue

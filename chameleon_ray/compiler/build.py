@@ -81,17 +81,18 @@ class LocalBuilder:
 
     def build(self, task: Task, config: Config) -> Artifact:
         """Compiles one configuration; the empty one is the task's default schedule."""
-        timeout = self.options.build_timeout
+        slow = config == DEFAULT  # it is needed in any case
+        timeout = self.options.default_timeout if slow else self.options.build_timeout
         outcome = self._child.call(Job(task.program, config), timeout)
         if outcome.ending is Ending.OK:
             status, code, error = outcome.value
-            return Artifact(code, status, outcome.seconds, error)
+            return Artifact(code, config == DEFAULT, status, outcome.seconds, error)
         status = {
             Ending.TIMEOUT: Status.BUILD_TIMEOUT,
             Ending.ERROR: Status.BUILD_ERROR,
             Ending.CRASH: Status.CRASH,
         }[outcome.ending]
-        return Artifact(b"", status, outcome.seconds, outcome.error)
+        return Artifact(b"", config == DEFAULT, status, outcome.seconds, outcome.error)
 
     def close(self) -> None:
         self._child.close()

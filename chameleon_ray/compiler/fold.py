@@ -139,6 +139,7 @@ def _is_inference_norm(value: relax.Expr) -> bool:
     return (
         operator(value) == "relax.nn.batch_norm"
         and not value.attrs.training
+        and value.args[0].ty.ndim > 0
         and all(isinstance(arg, GenericConst) for arg in value.args[1:])
     )
 
@@ -154,7 +155,7 @@ def _scale(norm: Call, private: dict[relax.Var, relax.Expr]) -> tuple[relax.Expr
     gamma, beta, mean, variance = (arg.value.numpy().astype("float64") for arg in norm.args[1:])
     scale = (gamma if attrs.scale else 1.0) / np.sqrt(variance + float(attrs.epsilon))
     shift = (beta if attrs.center else 0.0) - mean * scale
-    rank, axis = len(data.ty.shape), int(attrs.axis)
+    rank, axis = data.ty.ndim, int(attrs.axis)
     conv, bias = _convolution(data, private, axis)
     if conv is None:
         scaled = relax.op.multiply(data, _channels(scale, rank, axis, dtype))
@@ -189,7 +190,7 @@ def _convolution(
 def _is_per_channel(constant: GenericConst, ty: relax.TensorType, axis: int) -> bool:
     """Whether adding it gives every channel one number (a scalar too)."""
     shape = [int(size) for size in constant.ty.shape]
-    aligned = [1] * (len(ty.shape) - len(shape)) + shape
+    aligned = [1] * (ty.ndim - len(shape)) + shape
     return all(size == 1 for place, size in enumerate(aligned) if place != axis)
 
 

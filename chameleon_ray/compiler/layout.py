@@ -77,11 +77,11 @@ def _leaky_relu(call: Call) -> relax.Expr:
 def _parametric_relu(call: Call) -> relax.Expr:
     """``max(x, 0) + slope min(x, 0)``."""
     data, slope = call.args
-    axis = int(call.attrs.axis) % len(call.ty.shape)
-    if not isinstance(slope, GenericConst) or len(slope.ty.shape) != 1:
+    rank = call.ty.ndim
+    if not isinstance(slope, GenericConst) or slope.ty.ndim != 1 or rank < 1:
         return call
-    shape = [1] * len(call.ty.shape)
-    shape[axis] = -1
+    shape = [1] * rank
+    shape[int(call.attrs.axis)] = -1
     slopes = constant(slope.value.numpy().reshape(shape), str(call.ty.dtype))
     zero = relax.const(0, str(call.ty.dtype))
     negative = relax.op.multiply(relax.op.minimum(data, zero), slopes)
@@ -90,7 +90,7 @@ def _parametric_relu(call: Call) -> relax.Expr:
 
 def _aligned(call: Call) -> relax.Expr:
     """Gives a constant operand, such as one number per channel, as many axes as the result."""
-    rank = len(call.ty.shape)
+    rank = call.ty.ndim
     args = []
     for arg in call.args:
         shape = [int(size) for size in arg.ty.shape] if isinstance(arg, GenericConst) else []

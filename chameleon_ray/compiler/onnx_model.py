@@ -1,12 +1,15 @@
 """An ONNX file in, an imported model out; torch is not needed."""
 
+import contextlib
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import helper
+from tvm import relax
 from tvm.ir import IRModule
 from tvm.relax.frontend.onnx import from_onnx, onnx_frontend
 
@@ -86,10 +89,42 @@ def _declared(graph: onnx.GraphProto) -> list[Declared]:
     return declared
 
 
+class Clip(onnx_frontend.OnnxOpConverter):
+    """ONNX's Clip in Relax operators; TVM's own makes loops of it, which stop every layout."""
+
+    @classmethod
+    def _impl_v1(cls, bb: Any, inputs: Any, attr: dict[str, Any], params: Any) -> relax.Expr:
+        dtype = str(inputs[0].ty.dtype)
+        low, high = (
+            relax.const(attr[name], dtype) if name in attr else None for name in ("min", "max")
+        )
+        return cls._between(inputs[0], low, high)
+
+    @classmethod
+    def _impl_v11(cls, bb: Any, inputs: Any, attr: dict[str, Any], params: Any) -> relax.Expr:
+        return cls._between(inputs[0], inputs[1], inputs[2])
+
+    @staticmethod
+    def _between(data: relax.Expr, low: Any, high: Any) -> relax.Expr:
+        bounded = data if low is None else relax.op.maximum(data, low)
+        return bounded if high is None else relax.op.minimum(bounded, high)
+
+
+@contextlib.contextmanager
+def _own_converters() -> Iterator[None]:
+    """TVM looks its converters up by name, in their module, at each import of a model."""
+    before = onnx_frontend.Clip
+    onnx_frontend.Clip = Clip
+    try:
+        yield
+    finally:
+        onnx_frontend.Clip = before
+
+
 def _translate(proto: onnx.ModelProto, specs: Sequence[InputSpec], path: Path) -> IRModule:
     shapes = {spec.name: list(spec.shape) for spec in specs}
     try:
-        with quiet():
+        with quiet(), _own_converters():
             return from_onnx(proto, shape_dict=shapes)
     except Exception as error:
         try:

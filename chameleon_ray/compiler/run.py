@@ -1,11 +1,14 @@
 """Timing: compiled candidates in, latencies out, on the cores that belong to the runner."""
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from tempfile import NamedTemporaryFile
+from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import Any
 
+import ml_dtypes  # noqa: F401  teaches numpy bfloat16
 import numpy as np
 
 from chameleon_ray.compiler.session import block_torch
@@ -21,12 +24,16 @@ TOLERANCE = {"float64": 1e-9, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2
 
 @dataclass(frozen=True)
 class Race:
-    """One candidate to time; one clearly slower than ``best`` seconds is timed once."""
+    """One candidate to time; one clearly slower than ``best`` seconds is timed once.
+
+    A slow ``default`` schedule's outputs are kept, so that it need not run again for a contest.
+    """
 
     program: bytes
     code: bytes
     best: float
     options: Measuring
+    default: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,12 +47,16 @@ class Contest:
 
 
 class Timer:
-    """What runs inside the runner's child; keeps each layer's inputs."""
+    """What runs inside the runner's child; keeps each layer's inputs.
 
-    def __init__(self) -> None:
+    Outputs of slow default schedules are kept in the folder ``scratch``, for later children, too.
+    """
+
+    def __init__(self, scratch: str) -> None:
         block_torch()
         import tvm  # noqa: F401  warms the zygote
 
+        self._scratch = Path(scratch)
         self._inputs: dict[bytes, list[np.ndarray]] = {}
         self._buffers: dict[bytes, list[Any]] = {}
 
@@ -67,6 +78,8 @@ class Timer:
         if first < job.options.repeat_seconds:  # short: caches were cold, try again
             kernel(*buffers)
             first = time.perf_counter() - began - first
+        if job.default and first > job.options.long_seconds:
+            self._keep(job.program, first, [buffer.numpy() for buffer in buffers])
         if first > min(job.options.hopeless * job.best, job.options.long_seconds):
             return (first,), time.perf_counter() - began
         evaluate = library.time_evaluator(
@@ -98,6 +111,11 @@ class Timer:
     ) -> Iterator[tuple[float, tuple[float, float, bool]]]:
         """Each library's seconds, and its output against the first's on the same fresh inputs."""
         reference: list[np.ndarray] = []
+        if self._kept(program).exists():
+            with np.load(self._kept(program), allow_pickle=False) as arrays:
+                kept, *reference = (arrays[name] for name in arrays.files)
+            yield float(kept), (0.0, 0.0, True)
+            libraries = libraries[1:]
         for library in libraries:
             buffers = self._arguments(program, fresh=True)
             began = time.perf_counter()
@@ -107,6 +125,15 @@ class Timer:
             reference = reference or outputs
             absolute, relative, right = zip(*map(difference, outputs, reference), strict=True)
             yield seconds, (max(absolute), max(relative), all(right))
+
+    def _keep(self, program: bytes, seconds: float, outputs: list[np.ndarray]) -> None:
+        if all(output.dtype.kind in "fiub" for output in outputs):  # numpy can read these back
+            temporary = self._kept(program).with_suffix(".new.npz")
+            np.savez(temporary, np.array(seconds), *outputs)
+            temporary.rename(self._kept(program))
+
+    def _kept(self, program: bytes) -> Path:
+        return self._scratch / f"{hashlib.sha256(program).hexdigest()}.npz"
 
     def _arguments(self, program: bytes, fresh: bool = False) -> list[Any]:
         """The layer's buffers, filled at random; ``fresh`` ones are not shared."""
@@ -146,8 +173,7 @@ def _load(code: bytes) -> Any:
 def random_array(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
     """Floats uniform in [-1, 1), integers and booleans in {0, 1} (valid as indices, too)."""
     if dtype.startswith(("float", "bfloat")):
-        values = rng.uniform(-1, 1, shape)
-        return values.astype("float32" if dtype == "bfloat16" else dtype)
+        return (2 * rng.random(shape, dtype="float32") - 1).astype(dtype)
     return rng.integers(0, 2, shape).astype(dtype)
 
 
@@ -156,7 +182,7 @@ def difference(output: np.ndarray, reference: np.ndarray) -> tuple[float, float,
 
     Not-a-number is right only where the reference has it too.
     """
-    if not np.issubdtype(reference.dtype, np.floating):
+    if str(reference.dtype) not in TOLERANCE:
         equal = bool(np.array_equal(output, reference))
         return (0.0, 0.0, True) if equal else (float("inf"), float("inf"), False)
     if not np.array_equal(np.isfinite(output), np.isfinite(reference)):
@@ -164,15 +190,15 @@ def difference(output: np.ndarray, reference: np.ndarray) -> tuple[float, float,
     finite = np.isfinite(reference)
     if not finite.any():
         return 0.0, 0.0, True
-    absolute = float(np.max(np.abs(output[finite].astype("f8") - reference[finite])))
+    absolute = float(np.max(np.abs(output[finite].astype("f8") - reference[finite].astype("f8"))))
     scale = float(np.max(np.abs(reference[finite].astype("f8"))))
     relative = absolute / scale if scale > 0 else absolute
-    return absolute, relative, relative <= TOLERANCE.get(str(reference.dtype), 0.0)
+    return absolute, relative, relative <= TOLERANCE[str(reference.dtype)]
 
 
-def timer(_: None) -> Timer:
+def timer(scratch: str) -> Timer:
     """Factory of the runner's child."""
-    return Timer()
+    return Timer(scratch)
 
 
 class LocalRunner:
@@ -180,10 +206,12 @@ class LocalRunner:
 
     def __init__(self, options: Measuring, cores: tuple[int, ...], device: str) -> None:
         self.options, self.device = options, device
+        self._scratch = TemporaryDirectory(prefix="chameleon-")
         threads = str(len(cores))
         self._child = Isolate(
             Setting(
                 handler="chameleon_ray.compiler.run:timer",
+                argument=self._scratch.name,
                 cores=cores,
                 memory_bytes=options.memory_bytes,
                 environment=(("OMP_NUM_THREADS", threads), ("TVM_NUM_THREADS", threads)),
@@ -196,8 +224,8 @@ class LocalRunner:
 
     def run(self, task: Task, artifact: Artifact, best: float) -> Timing:
         """Times one artifact; see ``measure.Runner``."""
-        job = Race(task.program, artifact.code, best, self.options)
-        outcome = self._child.call(job, self.options.run_timeout)
+        job = Race(task.program, artifact.code, best, self.options, artifact.default)
+        outcome = self._child.call(job, self._patience(artifact.default, best))
         if outcome.ending is not Ending.OK:
             return self._failure(outcome)
         latencies, timing = outcome.value
@@ -209,13 +237,22 @@ class LocalRunner:
         """Compares and times artifacts in turns; see ``measure.Runner``."""
         codes = tuple(artifact.code for artifact in artifacts)
         job = Contest(task.program, codes, options.repeats, self.options)
-        outcome = self._child.call(job, self.options.run_timeout * options.repeats * len(codes))
+        patience = self.options.run_timeout * options.repeats * (len(codes) - 1)
+        outcome = self._child.call(job, self.options.default_timeout + patience)
         if outcome.ending is not Ending.OK:
             return self._failure(outcome)
         return tuple(Finalist(*fields) for fields in outcome.value)
 
     def close(self) -> None:
         self._child.close()
+        self._scratch.cleanup()
+
+    def _patience(self, default: bool, best: float) -> float:
+        """Seconds after which a run is stopped: a hopeless candidate need not end."""
+        options = self.options
+        if default:
+            return options.default_timeout
+        return min(options.run_timeout, options.load_timeout + 2 * options.hopeless * best)
 
     def _failure(self, outcome: Outcome) -> Timing:
         status = {

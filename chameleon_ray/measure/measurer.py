@@ -13,9 +13,18 @@ from chameleon_ray.task import Task
 
 @dataclass(frozen=True)
 class Artifact:
-    """What a builder made: code to load where ``status`` is ``ok``, else why there is none."""
+    """What a builder made: code to load where ``status`` is ``ok``, else why there is none.
+
+    Attributes:
+        code: Opaque to all but the runner.
+        default: It is the task's default schedule.
+        status: How the build ended.
+        seconds: What it took.
+        error: What went wrong, in words.
+    """
 
     code: bytes = b""
+    default: bool = False
     status: Status = Status.OK
     seconds: float = 0.0
     error: str = ""

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from math import floor, isfinite, log10
 
-from chameleon_ray.report.progress import Point
 from chameleon_ray.ledger import Account
+from chameleon_ray.report.progress import Point
 from chameleon_ray.report.words import clock, counted, digits, percent
 
 WIDTH, HEIGHT = 240, 120

@@ -1,0 +1,198 @@
+"""Floors and sizes: imports go downwards only, heavy packages stay where they belong, files short.
+
+Read from the source, so that nothing is imported; a module named in a string, as the handlers of
+child processes are, counts as imported.
+"""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = "chameleon_ray"
+FLOORS = (
+    ("crew", "ledger", "folder", "database", "record", "task", "space", "options"),
+    ("search", "measure"),
+    ("engine", "budget", "tuner", "winners"),
+    ("cluster", "compiler", "report"),
+    ("api",),
+    ("__main__",),
+)
+CHAINS = (
+    ("crew", "ledger"),
+    ("folder", "database", "record", "space"),
+    ("task", "space"),
+    ("engine", "budget", "tuner"),
+)
+"""Within a floor a part may import those to its right; all other pairs are apart."""
+THIRD_PARTY = {
+    "folder": {"numpy"},
+    "database": {"pyarrow"},
+    "space": {"numpy"},
+    "search": {"numpy", "gymnasium", "xgboost", "sklearn"},
+    "tuner": {"numpy"},
+    "cluster": {"numpy", "gymnasium", "ray", "torch"},
+    "compiler": {"numpy", "tvm", "tvm_ffi", "torch", "onnx", "onnxruntime"},
+    "report": {"numpy", "rich"},
+    "api": {"numpy"},
+    "__main__": {"rich", "typer"},
+}
+"""Parts that are not named have the standard library only."""
+HEAVY = {"ray", "torch", "tvm", "tvm_ffi", "xgboost"}
+LONGEST_FILE = 300
+LONGEST_FUNCTION = 40
+
+FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
+MODULES = sorted((ROOT / PACKAGE).rglob("*.py"))
+SOURCES = [*MODULES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "scripts").glob("*.py"))]
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def part(path: Path) -> str:
+    """The part of the package a file belongs to; empty for the package's ``__init__``."""
+    inside = path.relative_to(ROOT / PACKAGE).with_suffix("").parts
+    return "" if inside == ("__init__",) else inside[0]
+
+
+def imports(source: str) -> Iterator[str]:
+    """Dotted names of all that is imported, anywhere in a file, and of modules named in strings."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            yield "." * node.level + (node.module or "")
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            handler = re.fullmatch(rf"({PACKAGE}(\.\w+)+)(:\w+)?", node.value)
+            if handler:
+                yield handler[1]
+
+
+def offences(source: str, home: str) -> list[str]:
+    """What a file of the part ``home`` imports and may not."""
+    return [name for name in imports(source) if not _allowed(name, home)]
+
+
+def _allowed(name: str, home: str) -> bool:
+    top, _, rest = name.partition(".")
+    if top != PACKAGE:
+        return top in sys.stdlib_module_names or top in THIRD_PARTY.get(home, set())
+    there = rest.partition(".")[0]
+    if there in ("", "__version__", home):
+        return True
+    if home == "" or there not in FLOOR_OF:
+        return False
+    chained = any(
+        home in chain and there in chain and chain.index(home) < chain.index(there)
+        for chain in CHAINS
+    )
+    return FLOOR_OF[there] < FLOOR_OF[home] or chained
+
+
+def oversized(source: str) -> list[str]:
+    """What is too long in a file: the file itself, and functions from ``def`` to their end."""
+    lines = len(source.splitlines())
+    found = [f"{lines} lines"] if lines > LONGEST_FILE else []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or 0) - node.lineno + 1
+            found += [f"{node.name}: {lines} lines"] if lines > LONGEST_FUNCTION else []
+    return found
+
+
+def loaded(program: str) -> set[str]:
+    """The heavy packages in a fresh interpreter after a program, which may exit with status 0."""
+    report = f"import atexit, sys; atexit.register(lambda: print(*({HEAVY} & sys.modules.keys())))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{report}\n{program}"], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_every_module_is_on_a_floor() -> None:
+    assert {part(path) for path in MODULES} - {""} == set(FLOOR_OF)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_imports_go_downwards_only(path: Path) -> None:
+    assert offences(path.read_text(), part(path)) == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=named)
+def test_files_and_functions_are_short(path: Path) -> None:
+    assert oversized(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("home", "line"),
+    [
+        ("search", "import tvm"),
+        ("search", "import ray.util"),
+        ("measure", "from torch import nn"),
+        ("search", "from chameleon_ray.measure.measurer import Timing"),
+        ("measure", "import chameleon_ray.search.explorer"),
+        ("compiler", "from chameleon_ray import cluster"),
+        ("cluster", "def later():\n    import tvm_ffi"),
+        ("cluster", "def later():\n    from chameleon_ray.report.result import RunResult"),
+        ("compiler", "import ray"),
+        ("report", "HANDLER = 'chameleon_ray.compiler.host:model_host'"),
+        ("tuner", "from chameleon_ray.budget import Budget"),
+        ("winners", "from chameleon_ray.tuner import Tuner"),
+        ("space", "from chameleon_ray.task import Task"),
+        ("options", "import numpy"),
+        ("engine", "from chameleon_ray.api import tune"),
+        ("api", "import torch"),
+        ("api", "from . import choices"),
+        ("api", "from chameleon_ray.nowhere import nothing"),
+        ("", "from chameleon_ray.api import tune"),
+    ],
+)
+def test_a_forbidden_import_is_found(home: str, line: str) -> None:
+    assert len(offences(line, home)) == 1
+
+
+@pytest.mark.parametrize(
+    ("home", "line"),
+    [
+        ("engine", "from chameleon_ray.tuner import Tuner"),
+        ("cluster", "import ray, torch, asyncio.queues"),
+        ("compiler", "HANDLER = 'chameleon_ray.compiler.host:model_host'"),
+        ("search", "from chameleon_ray.search.explorer import Trail"),
+        ("__main__", "from chameleon_ray import __version__, api"),
+    ],
+)
+def test_an_import_downwards_is_none(home: str, line: str) -> None:
+    assert offences(line, home) == []
+
+
+def test_sizes_are_measured() -> None:
+    body = "\n".join(["    pass"] * LONGEST_FUNCTION)
+    assert oversized(f"async def f():\n{body}") == [f"f: {LONGEST_FUNCTION + 1} lines"]
+    assert oversized(f"def f():\n{body.removesuffix('pass').rstrip()}") == []
+    assert oversized("\n" * LONGEST_FILE) == []
+    assert oversized("\n" * (LONGEST_FILE + 1)) == [f"{LONGEST_FILE + 1} lines"]
+
+
+HELP = "import sys; sys.argv = ['chameleon', {}]\nfrom chameleon_ray.__main__ import main\nmain()"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [f"import {PACKAGE}", HELP.format("'--help'"), HELP.format("'tune', '--help'")],
+    ids=["import", "help", "tune help"],
+)
+def test_what_must_be_quick_loads_nothing_heavy(program: str) -> None:
+    assert loaded(program) == set()
+
+
+def test_a_heavy_package_is_noticed() -> None:
+    assert "xgboost" in loaded("import xgboost")
