@@ -15,6 +15,7 @@ from tvm.relax.frontend.onnx import from_onnx, onnx_frontend
 
 from chameleon_ray.compiler.inputs import Declared, InputSpec, ModelError, close_all
 from chameleon_ray.compiler.models import Model, digest, quiet, reason
+from chameleon_ray.compiler.onnx_shapes import fix_shapes
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ def _translate(proto: onnx.ModelProto, specs: Sequence[InputSpec], path: Path) -
     shapes = {spec.name: list(spec.shape) for spec in specs}
     try:
         with quiet(), _own_converters():
-            return from_onnx(proto, shape_dict=shapes)
+            return from_onnx(fix_shapes(proto, specs), shape_dict=shapes)
     except Exception as error:
         try:
             onnx.checker.check_model(str(path))  # too strict to be asked where all goes well
