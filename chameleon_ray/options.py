@@ -89,7 +89,7 @@ class Search:
     annealing: Annealing = Annealing()
     random: RandomWalk = RandomWalk()
     boosting: Boosting = Boosting()
-    sampling: Sampling = Sampling(clusters=(4, 8, 12, 16), candidates=64)
+    sampling: Sampling = Sampling(clusters=(8, 12, 16))
 
 
 PAPER = Search(first_plan=64, plan=64, ppo=PPO(), sampling=Sampling())

@@ -64,11 +64,8 @@ def apply(path: Path, model: str, inputs: tuple[str, ...] = ()) -> Applied:
             raise UserError(f"{model} has no layer in common with the run in {path}.")
         chosen = {d: winners[d] for d in known if winners[d][0] != DEFAULT}
         applied = home.compile_tuned(chosen, folder.library, folder.tvm_database)
-        reference = prepared.reference
-        if reference is None:
-            home.compile_untuned(folder.untuned_library)
-            reference = home.outputs(folder.untuned_library, prepared.inputs)
-        verified = home.check(folder.library, prepared.inputs, reference)
+        home.compile_untuned(folder.untuned_library)
+        verified = home.check(folder.library, prepared, folder.untuned_library)
     return Applied(folder.library, len(applied), len(prepared.tasks), verified)
 
 

@@ -68,13 +68,22 @@ class ModelHome:
     def check(
         self,
         library: Path,
-        inputs: tuple[np.ndarray, ...],
-        reference: tuple[np.ndarray, ...],
+        prepared: host.Prepared,
+        untuned: Path,
     ) -> Verified:
-        """Compares a compiled model's outputs with another's."""
+        """Compares a compiled model's outputs with the source model's.
+
+        Args:
+            library: The compiled model.
+            prepared: Its source, with inputs and, where it could be run, its outputs.
+            untuned: The library whose outputs are the reference where it could not.
+        """
+        inputs, reference, against = prepared.inputs, prepared.reference, prepared.reference_name
+        if reference is None:
+            reference, against = self.outputs(untuned, inputs), "untuned TVM"
         job = bench.Check(str(library), inputs, reference)
         verdict = self._value("verify", self._runner(), job)
-        return Verified(verdict.ok, verdict.max_abs_err, verdict.max_rel_err)
+        return Verified(verdict.ok, verdict.max_abs_err, verdict.max_rel_err, str(against))
 
     def duel(
         self, libraries: tuple[Path, ...], inputs: tuple[np.ndarray, ...], options: Confirming

@@ -208,15 +208,13 @@ class Tuning:
 
     def finish(self, home: ModelHome, prepared: Prepared, winners: list[Winner]) -> Finish:
         """Compiles the tuned and the untuned model, compares and times them."""
-        folder, inputs, reference = self.folder, prepared.inputs, prepared.reference
+        folder, inputs = self.folder, prepared.inputs
         self.progress.phase("compiling the model")
         chosen = {w.task: (w.config, w.latency) for w in winners if w.config != DEFAULT}
         applied = home.compile_tuned(chosen, folder.library, folder.tvm_database)
         home.compile_untuned(folder.untuned_library)
         self.progress.phase("verifying the model")
-        if reference is None:
-            reference = home.outputs(folder.untuned_library, inputs)
-        verified = home.check(folder.library, inputs, reference)
+        verified = home.check(folder.library, prepared, folder.untuned_library)
         libraries = (folder.library, folder.untuned_library)
         tuned, untuned = home.duel(libraries, inputs, self.request.confirming)
         return Finish(Latency.of(tuned), Latency.of(untuned), verified, len(chosen) - len(applied))

@@ -14,8 +14,9 @@ from tvm.ir import IRModule
 from tvm.relax.frontend.onnx import from_onnx, onnx_frontend
 
 from chameleon_ray.compiler.inputs import Declared, InputSpec, ModelError, close_all
-from chameleon_ray.compiler.models import Model, digest, quiet, reason
+from chameleon_ray.compiler.models import Model, digest, reason
 from chameleon_ray.compiler.onnx_shapes import fix_shapes
+from chameleon_ray.compiler.quiet import quiet
 
 logger = logging.getLogger(__name__)
 

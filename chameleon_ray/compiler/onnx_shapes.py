@@ -13,6 +13,10 @@ SMALL = 1024
 """Most elements of a tensor that is taken for part of shape arithmetic, not for weights."""
 
 
+SHAPELY = {"Shape", "Size", "ConstantOfShape", "Range"}
+"""Operators without which there is no shape arithmetic."""
+
+
 def fix_shapes(proto: onnx.ModelProto, specs: Sequence[InputSpec]) -> onnx.ModelProto:
     """Computes what follows from the shapes of tensors, and the shapes that follow from that.
 
@@ -23,7 +27,7 @@ def fix_shapes(proto: onnx.ModelProto, specs: Sequence[InputSpec]) -> onnx.Model
         proto: It is changed.
         specs: Its inputs.
     """
-    if not any(node.op_type in ("Shape", "Size") for node in proto.graph.node):
+    if not any(node.op_type in SHAPELY for node in proto.graph.node):
         return proto
     for value in proto.graph.input:
         for spec in specs:

@@ -19,7 +19,8 @@ from tvm.relax.frontend.torch import from_exported_program
 
 from chameleon_ray.compiler import zoo
 from chameleon_ray.compiler.inputs import Declared, InputSpec, ModelError, close_all, name_all
-from chameleon_ray.compiler.models import Model, digest, quiet, reason
+from chameleon_ray.compiler.models import Model, digest, reason
+from chameleon_ray.compiler.quiet import quiet
 
 
 @dataclass(frozen=True)

@@ -58,8 +58,10 @@ def _verdict(verified: Verified) -> Text:
         f"largest error {verified.max_abs_err:.2g} absolute, {verified.max_rel_err:.2g} relative"
     )
     if verified.ok:
-        return Text(f"Verified: same outputs as untuned ({errors}).", "green")
-    return Text(f"NOT verified: outputs differ from the untuned model's ({errors}).", "bold red")
+        return Text(f"Verified: same outputs as {verified.against} ({errors}).", "green")
+    return Text(
+        f"NOT verified: outputs differ from those of {verified.against} ({errors}).", "bold red"
+    )
 
 
 def _files(result: RunResult) -> str:

@@ -114,15 +114,13 @@ def _spread(latency: Latency) -> str:
 def _verdict(result: RunResult) -> str:
     verified = result.verified
     if verified is None:
-        return '<p class="soft">Outputs were not compared with the untuned model.</p>'
+        return '<p class="soft">Outputs were not compared.</p>'
     errors = (
         f"largest error {verified.max_abs_err:.2g} absolute, {verified.max_rel_err:.2g} relative"
     )
     if verified.ok:
-        return f'<p><b class="good">Verified</b>: same outputs as the untuned model, {errors}.</p>'
-    return (
-        f'<p><b class="bad">Not verified</b>: outputs differ from the untuned model, {errors}.</p>'
-    )
+        return f'<p><b class="good">Verified</b>: same outputs as {escape(verified.against)}, {errors}.</p>'
+    return f'<p><b class="bad">Not verified</b>: outputs differ from those of {escape(verified.against)}, {errors}.</p>'
 
 
 def _layers(rows: list[LayerResult]) -> str:

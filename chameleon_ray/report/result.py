@@ -32,11 +32,12 @@ class Latency:
 
 @dataclass(frozen=True)
 class Verified:
-    """The tuned model's outputs beside the untuned one's; errors are the largest of all outputs."""
+    """The tuned model's outputs beside those of ``against``; the largest errors of all outputs."""
 
     ok: bool
     max_abs_err: float
     max_rel_err: float
+    against: str = "untuned TVM"
 
 
 @dataclass(frozen=True)

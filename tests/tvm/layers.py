@@ -7,6 +7,7 @@ from typing import Any
 
 import tvm
 from tvm import relax, te, topi
+from tvm.s_tir import Schedule
 
 from chameleon_ray.compiler.extract import extract, layer_digest
 from chameleon_ray.compiler.sketch import design
@@ -87,6 +88,30 @@ def add(rows: int = 32) -> Any:
     return module(a, b, topi.add(a, b))
 
 
+def minus() -> Any:
+    """Has the signature of ``add``."""
+    a, b = _input("a", 32, 64), _input("b", 32, 64)
+    return module(a, b, topi.subtract(a, b))
+
+
+def brain() -> Any:
+    x = _input("x", 8, 64, dtype="bfloat16")
+    return module(x, te.compute((8, 64), lambda i, j: te.max(x[i, j], x[7 - i, j]), "y"))
+
+
+def boolean() -> Any:
+    x = _input("x", 8, 64, dtype="bool")
+    return module(x, te.compute((8, 64), lambda i, j: tvm.tirx.Not(x[i, j]), "y"))
+
+
+def unrolled(statements: int) -> Any:
+    """A layer that takes for ever to compile."""
+    x = _input("x", statements)
+    schedule = Schedule(module(x, te.compute((statements,), lambda i: x[i] + 1.0, "y")))
+    schedule.unroll(schedule.get_loops(schedule.get_sblock("y"))[0])
+    return schedule.mod
+
+
 def reshape() -> Any:
     x = _input("x", 8, 100)
     return module(x, topi.reshape(x, (10, 80)))
@@ -133,8 +158,8 @@ def flop_of(function: Any) -> float:
 
 @cache
 def task_of(kind: str) -> Task:
-    """One of ``KINDS``, designed once."""
-    return task(KINDS[kind](), kind)
+    """A layer by its name, designed once."""
+    return task(globals()[kind](), kind)
 
 
 def model(functions: list[Any], shape: tuple[Any, ...] = (8, 64)) -> Any:
