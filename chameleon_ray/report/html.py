@@ -118,9 +118,10 @@ def _verdict(result: RunResult) -> str:
     errors = (
         f"largest error {verified.max_abs_err:.2g} absolute, {verified.max_rel_err:.2g} relative"
     )
+    against = escape(verified.against)
     if verified.ok:
-        return f'<p><b class="good">Verified</b>: same outputs as {escape(verified.against)}, {errors}.</p>'
-    return f'<p><b class="bad">Not verified</b>: outputs differ from those of {escape(verified.against)}, {errors}.</p>'
+        return f'<p><b class="good">Verified</b>: same outputs as {against}, {errors}.</p>'
+    return f'<p><b class="bad">Not verified</b>: outputs differ from {against}, {errors}.</p>'
 
 
 def _layers(rows: list[LayerResult]) -> str:
