@@ -35,13 +35,23 @@ def resolve(text: str, threads: int) -> str:
     if kind not in KINDS:
         known = ", ".join(KINDS)
         raise TargetError(f"The target kind {kind!r} cannot be timed here; use one of: {known}.")
+    llvm = tvm.target.codegen
+    triple, here = fields.get("mtriple"), llvm.llvm_get_system_triple()
+    if triple is not None and str(triple).partition("-")[0] != here.partition("-")[0]:
+        raise TargetError(f"A target for {triple} cannot be timed here; this machine is {here}.")
     fields.setdefault("num-cores", threads)
-    fields.setdefault("mcpu", tvm.target.codegen.llvm_get_system_cpu())
+    fields.setdefault("mcpu", llvm.llvm_get_system_cpu())
     try:
-        return str(tvm.target.Target(fields))
+        target = tvm.target.Target(fields)
     except Exception as error:
-        reason = str(error).strip().splitlines()[-1]
+        reason = str(error).strip().splitlines()[-1].partition(" Target creation from")[0]
         raise TargetError(f"TVM does not accept the target {text}: {reason}") from error
+    if fields["mcpu"] not in llvm.llvm_get_cpu_archlist(target):
+        raise TargetError(
+            f"LLVM knows no CPU {fields['mcpu']!r}; leave mcpu out for this machine's, "
+            f"which is {llvm.llvm_get_system_cpu()!r}."
+        )
+    return str(target)
 
 
 def device_name(cores: int) -> str:

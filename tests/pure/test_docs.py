@@ -83,7 +83,7 @@ def wrong_options(text: str) -> list[str]:
     return [
         f"{kind.__name__}.{field}"
         for kind, field in found
-        if dataclasses.is_dataclass(kind) and not hasattr(kind, field)
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind) and not hasattr(kind, field)
     ]
 
 
@@ -114,6 +114,15 @@ def choices(table: str) -> set[str]:
             assert isinstance(node.value, ast.Dict)
             return {ast.literal_eval(key) for key in node.value.keys if key is not None}
     raise AssertionError(f"no table {table}")
+
+
+def clusters(search: options.Search) -> str:
+    adaptive = search.sampler == "adaptive"
+    return ", ".join(map(str, search.sampling.clusters)) if adaptive else "-"
+
+
+def steps(search: options.Search) -> str:
+    return str(search.ppo.steps) if search.explorer == "ppo" else "-"
 
 
 @every_document
@@ -175,6 +184,8 @@ def test_presets_are_as_tabulated() -> None:
         ([s.first_plan for s in PRESETS.values()], "measurements in the first, random plan"),
         ([s.plan for s in PRESETS.values()], "most measurements in a later plan"),
         ([s.sampling.candidates for s in PRESETS.values()], "candidates from the explorer"),
+        ([clusters(s) for s in PRESETS.values()], "cluster counts tried"),
+        ([steps(s) for s in PRESETS.values()], "moves per walker and plan"),
     ):
         assert f"| {title} | {' | '.join(map(str, row))} |" in text
 

@@ -37,7 +37,7 @@ THIRD_PARTY = {
     "search": {"numpy", "gymnasium", "xgboost", "sklearn"},
     "tuner": {"numpy"},
     "cluster": {"numpy", "gymnasium", "ray", "torch"},
-    "compiler": {"numpy", "tvm", "tvm_ffi", "torch", "onnx", "onnxruntime"},
+    "compiler": {"numpy", "tvm", "tvm_ffi", "torch", "onnx", "onnxruntime", "ml_dtypes"},
     "report": {"numpy", "rich"},
     "api": {"numpy"},
     "__main__": {"rich", "typer"},
@@ -49,7 +49,7 @@ LONGEST_FUNCTION = 40
 
 FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 MODULES = sorted((ROOT / PACKAGE).rglob("*.py"))
-SOURCES = [*MODULES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "scripts").glob("*.py"))]
+SOURCES = [*MODULES, *sorted(p for d in ("tests", "scripts") for p in (ROOT / d).rglob("*.py"))]
 
 
 def named(path: Path) -> str:

@@ -1,10 +1,11 @@
-"""Tiny layers of every kind that the compiler meets: TIR modules, tasks, and a small Relax model."""
+"""Tiny layers of every kind that the compiler meets: TIR modules, tasks, small Relax models."""
 
 import json
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+import numpy as np
 import tvm
 from tvm import relax, te, topi
 from tvm.s_tir import Schedule
@@ -196,3 +197,26 @@ def open_relu() -> tuple[Any, tuple[Any, ...]]:
     rows = tvm.tirx.Var("rows", "int64")
     x = te.placeholder((rows, 64), "float32", "x")
     return te.create_prim_func([x, topi.nn.relu(x)]), (rows, 64)
+
+
+def network() -> Any:
+    """An imported model: convolution, ReLU, the same again, pooling, dense; weights inside."""
+    rng = np.random.default_rng(0)
+
+    def weights(*shape: int) -> Any:
+        return relax.const(rng.uniform(-0.5, 0.5, shape).astype("float32"))
+
+    builder = relax.BlockBuilder()
+    x = relax.Var("x", relax.TensorType((1, 8, 12, 12), "float32"))
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            value = x
+            for _ in range(2):
+                value = builder.emit(relax.op.nn.conv2d(value, weights(8, 8, 3, 3), padding=1))
+                value = builder.emit(relax.op.nn.relu(value))
+            value = builder.emit(relax.op.nn.max_pool2d(value, (2, 2), (2, 2)))
+            value = builder.emit(relax.op.reshape(value, (1, 8 * 6 * 6)))
+            value = builder.emit(relax.op.matmul(value, weights(8 * 6 * 6, 10)))
+            value = builder.emit_output(value)
+        builder.emit_func_output(value)
+    return builder.get()

@@ -94,6 +94,21 @@ def test_a_slow_kernel_is_timed_once(good: Artifact) -> None:
         runner.close()
 
 
+def test_a_slow_default_is_not_run_again_for_its_output(good: Artifact) -> None:
+    options = replace(PATIENT, long_seconds=1e-9, hopeless=1e-9)
+    runner = LocalRunner(options, available()[-1:], "")
+    try:
+        task = layers.task_of("dense")
+        default = replace(good, default=True)
+        assert runner.run(task, default, INFINITE).status is Status.OK
+        lazy = replaced(good, SIGNATURE + b"  ret i32 0\n}\n")
+        contest = runner.contest(task, (replaced(good, HANGS), lazy, good), Confirming())
+        assert not isinstance(contest, Timing), contest
+        assert [finalist.right for finalist in contest] == [True, False, True]
+    finally:
+        runner.close()
+
+
 @pytest.mark.parametrize("code", [b"", b"garbage", b"\x00" * 100, "cut", "nothing in it"])
 def test_garbage_is_a_failure(runner: LocalRunner, good: Artifact, code: bytes | str) -> None:
     if code == "cut":

@@ -56,8 +56,7 @@ def test_a_scheduled_module_is_what_its_trace_replays(kind: str) -> None:
     for config in drawn(kind):
         try:
             schedule = program.schedule(config)
-        except InvalidConfig as reason:
-            assert str(reason)
+        except InvalidConfig:
             continue
         replay = Schedule(program.module, debug_mask=0)
         schedule.trace.apply_to_schedule(replay, remove_postproc=False)
@@ -95,7 +94,7 @@ def test_a_trace_that_does_not_apply_is_invalid() -> None:
     other = Program(
         program_of("add").module_json, program.target_json, program.sketches, program.knobs
     )
-    with pytest.raises(InvalidConfig, match="the trace does not apply: .+"):
+    with pytest.raises(InvalidConfig, match=r"the trace does not apply: \w+"):
         other.schedule(drawn("conv")[0])
 
 
@@ -115,7 +114,7 @@ def test_arguments_are_the_buffers_in_order() -> None:
 
 
 def test_a_digest_names_structure_and_target_only() -> None:
-    def digest(module, target=layers.target()):  # noqa: ANN001, ANN202, B008
+    def digest(module, target=layers.target()):  # noqa: B008
         return layer_digest(module["main"], target)
 
     assert digest(layers.conv("data")) == digest(layers.conv("another_name"))
