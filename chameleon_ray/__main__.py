@@ -21,80 +21,65 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 errors = Console(stderr=True)
-out = Console(soft_wrap=True, highlight=False)
+screen = Console(soft_wrap=True, highlight=False)
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 
 
+Model = Annotated[
+    str, typer.Argument(help="Zoo name, .onnx or .pt2 file, or package.module:factory.")
+]
+Inputs = Annotated[
+    list[str], typer.Option("--input", help="NAME:SHAPE[:DTYPE], as data:1x3x224x224:float32.")
+]
+Run = Annotated[Path, typer.Argument(help="The directory of a finished run.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Tracebacks and warnings.")]
+Name = Annotated[str | None, typer.Option(help="In place of the preset's.")]
+
+
 @app.command()
 def tune(
-    model: Annotated[
-        str, typer.Argument(help="Zoo name, .onnx or .pt2 file, or package.module:factory.")
-    ],
-    inputs: Annotated[
-        list[str], typer.Option("--input", help="NAME:SHAPE[:DTYPE], as data:1x3x224x224:float32.")
-    ] = [],  # noqa: B006
+    model: Model,
+    inputs: Inputs = [],  # noqa: B006
     target: Annotated[str, typer.Option(help="llvm, or a TVM target as JSON.")] = "llvm",
     trials: Annotated[int | None, typer.Option(min=1, help="Most measurements.")] = None,
-    minutes: Annotated[
-        float | None, typer.Option(min=0.1, help="Most wall time of the whole command.")
-    ] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="Most wall time.")] = None,
     preset: Annotated[str, typer.Option(help="The search system.")] = "chameleon",
-    explorer: Annotated[str | None, typer.Option(help="In place of the preset's.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="In place of the preset's.")] = None,
+    explorer: Name = None,
+    sampler: Name = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    run: Annotated[
-        str | None, typer.Option("--out", help="The run directory; a new one where left out.")
-    ] = None,
+    out: Annotated[str | None, typer.Option(help="The run directory; else a new one.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    address: Annotated[
-        str | None, typer.Option(help="Ray cluster to join; a private one where left out.")
-    ] = None,
+    address: Annotated[str | None, typer.Option(help="Ray cluster to join; else none.")] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Cores kept for timing; half where left out.")
     ] = None,
     layout: Annotated[str, typer.Option(help="Convolution layout: NHWC or NCHW.")] = "NHWC",
     engine: Annotated[str, typer.Option(help="ray, or serial.")] = "ray",
-    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks and warnings.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Tunes a model and writes the compiled, verified result to the run directory."""
+    asked = {name: value for name, value in locals().items() if name != "debug"}
     from chameleon_ray.report.progress import Progress
 
     progress = Progress()
-    request = Request(
-        model=model,
-        inputs=tuple(inputs),
-        target=target,
-        trials=trials,
-        minutes=minutes,
-        preset=preset,
-        explorer=explorer,
-        sampler=sampler,
-        seed=seed,
-        out=run,
-        resume=resume,
-        address=address,
-        threads=threads,
-        layout=layout,
-        engine=engine,
-    )
     with answering(debug):
         from chameleon_ray import api
         from chameleon_ray.report.closing import closing
         from chameleon_ray.report.table import watching
 
         with watching(progress, errors):
-            result = api.tune(request, progress)
-        out.print(closing(result))
+            result = api.tune(Request(**asked | {"inputs": tuple(inputs)}), progress)
+        screen.print(closing(result))
         _demand_equal(result.verified, result.folder / "model.so")
 
 
 @app.command()
 def apply(
-    run: Annotated[Path, typer.Argument(help="The directory of a finished run.")],
-    model: Annotated[str, typer.Argument(help="Its model, as for tune.")],
-    inputs: Annotated[list[str], typer.Option("--input", help="NAME:SHAPE[:DTYPE].")] = [],  # noqa: B006
-    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks.")] = False,
+    run: Run,
+    model: Model,
+    inputs: Inputs = [],  # noqa: B006
+    debug: Debug = False,
 ) -> None:
     """Compiles a model with the winners of a finished run, and verifies it."""
     with answering(debug):
@@ -102,7 +87,7 @@ def apply(
 
         done = api.apply(run, model, tuple(inputs))
         _demand_equal(done.verified, done.library)
-        out.print(
+        screen.print(
             f"{done.library}: {done.applied} of {done.layers} layers tuned, verified "
             f"(largest relative error {done.verified.max_rel_err:.1e})."
         )
@@ -110,9 +95,9 @@ def apply(
 
 @app.command()
 def bench(
-    run: Annotated[Path, typer.Argument(help="The directory of a finished run.")],
+    run: Run,
     repeats: Annotated[int, typer.Option(min=2, help="Timings of each library.")] = 20,
-    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Times a finished run's model, untuned and tuned in turns."""
     with answering(debug):
@@ -121,15 +106,15 @@ def bench(
 
         untuned, tuned = api.bench(run, Confirming(model_repeats=repeats, model_seconds=60))
         for name, latency in (("untuned", untuned), ("tuned", tuned)):
-            out.print(
+            screen.print(
                 f"{name:8} {1e3 * latency.seconds:9.3f} ms (spread {1e3 * latency.spread:.3f} ms)"
             )
-        out.print(f"{untuned.seconds / tuned.seconds:.1f} times as fast")
+        screen.print(f"{untuned.seconds / tuned.seconds:.1f} times as fast")
 
 
 @app.command()
 def devices(
-    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Lists what this machine can tune on, and what is missing where it cannot."""
     with answering(debug):
@@ -138,7 +123,7 @@ def devices(
         found = api.devices()
         for device in found:
             state = "ready" if device.usable else "not usable"
-            out.print(f"{device.target:5} {device.name}: {state}. {device.missing}.")
+            screen.print(f"{device.target:5} {device.name}: {state}. {device.missing}.")
         if not any(device.usable for device in found):
             raise api.UserError("No device can be tuned on; see above.")
 
@@ -177,7 +162,7 @@ class answering:  # noqa: N801  reads as a phrase
 @app.command(name="version")
 def show_version() -> None:
     """Prints the version."""
-    out.print(__version__)
+    screen.print(__version__)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """The run directory: options and identity in ``run.json``, records, agents, winners, results."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -45,13 +46,13 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = (path / ".lock").open("w")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.database = Database(path / "records")
         except BlockingIOError as error:
             raise FolderError(
                 f"Another process is working in {path}; wait for it, or choose another --out."
             ) from error
         except OSError as error:
             raise FolderError(f"Cannot write to {path}: {error.strerror}.") from error
-        self.database = Database(path / "records")
 
     @property
     def library(self) -> Path:
@@ -157,4 +158,10 @@ class RunFolder:
             return {name: arrays[name] for name in arrays.files}
 
     def close(self) -> None:
+        """Lets others have the directory; one in which no run was begun is removed again."""
+        if not (self.path / "run.json").exists():
+            with contextlib.suppress(OSError):  # where it holds something else it stays
+                (self.path / ".lock").unlink()
+                self.database.folder.rmdir()
+                self.path.rmdir()
         self._lock.close()

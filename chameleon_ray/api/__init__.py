@@ -3,13 +3,14 @@
 import asyncio
 import os
 import re
+import shlex
 import time
 from pathlib import Path
 
 from chameleon_ray.api.choices import Stopped, UserError, search_of
 from chameleon_ray.api.finished import apply, bench
 from chameleon_ray.api.tuning import Tuning
-from chameleon_ray.cluster.session import SessionError
+from chameleon_ray.cluster.session import SessionError, check_pins
 from chameleon_ray.compiler.devices import devices
 from chameleon_ray.compiler.link import LinkError, find_linker
 from chameleon_ray.crew import CrewError
@@ -27,6 +28,8 @@ __all__ = ["TROUBLE", "Stopped", "UserError", "apply", "bench", "devices", "tune
 
 TROUBLE = (FolderError, DatabaseError, SessionError, CrewError, IsolateError, LinkError)
 """Errors that are one sentence for the user already."""
+OPTIONS = "target trials minutes preset explorer sampler seed address threads layout engine".split()
+"""Of the command ``tune``, named as the request's fields are."""
 
 
 def tune(request: Request, progress: Progress) -> RunResult:
@@ -43,6 +46,7 @@ def tune(request: Request, progress: Progress) -> RunResult:
     began, cores = time.perf_counter() - progress.elapsed, available()
     try:
         search = search_of(request)
+        check_pins()
         find_linker()
         search_cores, timing_cores = split(cores, request.threads)
         folder = RunFolder(_path(request), request.resume)
@@ -82,7 +86,13 @@ def _path(request: Request) -> Path:
 def _go_on(folder: RunFolder, request: Request) -> str:
     if folder.identity() is None:
         return "Nothing was measured yet."
+    words = ["chameleon", "tune", request.model, "--out", str(folder.path), "--resume"]
+    words += [word for text in request.inputs for word in ("--input", text)]
+    plain = Request(request.model)
+    for option in OPTIONS:
+        if getattr(request, option) != getattr(plain, option):
+            words += [f"--{option}", str(getattr(request, option))]
     return (
         f"{len(folder.database.read())} measurements are kept in {folder.path}; go on with: "
-        f"chameleon tune {request.model} --out {folder.path} --resume"
+        f"{shlex.join(words)}"
     )

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 from chameleon_ray.options import PRESETS, Request, Search
-from chameleon_ray.search.adaptive import AdaptiveSampler
 from chameleon_ray.search.annealing import AnnealingExplorer
 from chameleon_ray.search.greedy import GreedySampler
 from chameleon_ray.search.random_walk import RandomExplorer
@@ -28,13 +27,19 @@ def _ppo(search: Search) -> Any:
     return PPOExplorer(search.ppo, search.sampling.candidates)
 
 
+def _adaptive(search: Search) -> Any:
+    from chameleon_ray.search.adaptive import AdaptiveSampler  # scikit-learn takes 2 s
+
+    return AdaptiveSampler(search.sampling)
+
+
 EXPLORERS: dict[str, Callable[[Search], Any]] = {
     "ppo": _ppo,
     "annealing": lambda s: AnnealingExplorer(s.annealing, s.sampling.candidates),
     "random": lambda s: RandomExplorer(s.random, s.sampling.candidates),
 }
 SAMPLERS: dict[str, Callable[[Search], Any]] = {
-    "adaptive": lambda s: AdaptiveSampler(s.sampling),
+    "adaptive": _adaptive,
     "greedy": lambda s: GreedySampler(s.sampling),
 }
 ENGINES = ("ray", "serial")

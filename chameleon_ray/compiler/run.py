@@ -1,11 +1,9 @@
 """Timing: compiled candidates in, latencies out, on the cores that belong to the runner."""
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import NamedTemporaryFile, TemporaryDirectory
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import ml_dtypes  # noqa: F401  teaches numpy bfloat16
@@ -23,11 +21,21 @@ TOLERANCE = {"float64": 1e-9, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2
 
 
 @dataclass(frozen=True)
-class Race:
-    """One candidate to time; one clearly slower than ``best`` seconds is timed once.
+class Reference:
+    """What a slow default schedule came to, so that it need not run again for a contest.
 
-    A slow ``default`` schedule's outputs are kept, so that it need not run again for a contest.
+    Attributes:
+        seconds: Of its one execution.
+        changed: The buffers that it wrote, by their position.
     """
+
+    seconds: float
+    changed: dict[int, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Race:
+    """One candidate to time; one clearly slower than ``best`` seconds is timed once."""
 
     program: bytes
     code: bytes
@@ -44,19 +52,16 @@ class Contest:
     codes: tuple[bytes, ...]
     repeats: int
     options: Measuring
+    reference: Reference | None = None
 
 
 class Timer:
-    """What runs inside the runner's child; keeps each layer's inputs.
+    """What runs inside the runner's child; keeps each layer's inputs."""
 
-    Outputs of slow default schedules are kept in the folder ``scratch``, for later children, too.
-    """
-
-    def __init__(self, scratch: str) -> None:
+    def __init__(self) -> None:
         block_torch()
         import tvm  # noqa: F401  warms the zygote
 
-        self._scratch = Path(scratch)
         self._inputs: dict[bytes, list[np.ndarray]] = {}
         self._buffers: dict[bytes, list[Any]] = {}
 
@@ -65,8 +70,8 @@ class Timer:
             return self._race(job)
         return self._contest(job)
 
-    def _race(self, job: Race) -> tuple[tuple[float, ...], float]:
-        """Latencies, and the seconds the device executed the kernel."""
+    def _race(self, job: Race) -> tuple[tuple[float, ...], float, Reference | None]:
+        """Latencies, the seconds the device executed the kernel, a slow default's outputs."""
         import tvm
 
         buffers = self._arguments(job.program)
@@ -78,10 +83,9 @@ class Timer:
         if first < job.options.repeat_seconds:  # short: caches were cold, try again
             kernel(*buffers)
             first = time.perf_counter() - began - first
-        if job.default and first > job.options.long_seconds:
-            self._keep(job.program, first, [buffer.numpy() for buffer in buffers])
         if first > min(job.options.hopeless * job.best, job.options.long_seconds):
-            return (first,), time.perf_counter() - began
+            executing = time.perf_counter() - began
+            return (first,), executing, self._reference(job, first) if job.default else None
         evaluate = library.time_evaluator(
             "main",
             tvm.cpu(),
@@ -90,13 +94,13 @@ class Timer:
             min_repeat_ms=int(job.options.repeat_seconds * 1e3),
         )
         latencies = tuple(float(seconds) for seconds in evaluate(*buffers).results)
-        return latencies, time.perf_counter() - began
+        return latencies, time.perf_counter() - began, None
 
     def _contest(self, job: Contest) -> list[tuple[tuple[float, ...], float, float, bool]]:
         """Per candidate: latencies, largest absolute and relative error, whether it is right."""
         buffers, options = self._arguments(job.program), job.options
         libraries = [_load(code) for code in job.codes]
-        first, errors = zip(*self._compared(job.program, libraries), strict=True)
+        first, errors = zip(*self._compared(job, libraries), strict=True)
         bound = max(options.hopeless * min(first), options.long_seconds)
         latencies = [[seconds] if seconds > bound else [] for seconds in first]
         clocks = [_clock(library, buffers, options) for library in libraries]
@@ -107,17 +111,17 @@ class Timer:
         return [(tuple(t), *error) for t, error in zip(latencies, errors, strict=True)]
 
     def _compared(
-        self, program: bytes, libraries: list[Any]
+        self, job: Contest, libraries: list[Any]
     ) -> Iterator[tuple[float, tuple[float, float, bool]]]:
         """Each library's seconds, and its output against the first's on the same fresh inputs."""
         reference: list[np.ndarray] = []
-        if self._kept(program).exists():
-            with np.load(self._kept(program), allow_pickle=False) as arrays:
-                kept, *reference = (arrays[name] for name in arrays.files)
-            yield float(kept), (0.0, 0.0, True)
+        if job.reference is not None:
+            changed = job.reference.changed
+            reference = [changed.get(n, a) for n, a in enumerate(self._inputs[job.program])]
             libraries = libraries[1:]
+            yield job.reference.seconds, (0.0, 0.0, True)
         for library in libraries:
-            buffers = self._arguments(program, fresh=True)
+            buffers = self._arguments(job.program, fresh=True)
             began = time.perf_counter()
             library["main"](*buffers)
             seconds = time.perf_counter() - began
@@ -126,14 +130,10 @@ class Timer:
             absolute, relative, right = zip(*map(difference, outputs, reference), strict=True)
             yield seconds, (max(absolute), max(relative), all(right))
 
-    def _keep(self, program: bytes, seconds: float, outputs: list[np.ndarray]) -> None:
-        if all(output.dtype.kind in "fiub" for output in outputs):  # numpy can read these back
-            temporary = self._kept(program).with_suffix(".new.npz")
-            np.savez(temporary, np.array(seconds), *outputs)
-            temporary.rename(self._kept(program))
-
-    def _kept(self, program: bytes) -> Path:
-        return self._scratch / f"{hashlib.sha256(program).hexdigest()}.npz"
+    def _reference(self, job: Race, seconds: float) -> Reference:
+        outputs = [buffer.numpy() for buffer in self._buffers[job.program]]
+        pairs = enumerate(zip(outputs, self._inputs[job.program], strict=True))
+        return Reference(seconds, {n: o for n, (o, i) in pairs if not np.array_equal(o, i)})
 
     def _arguments(self, program: bytes, fresh: bool = False) -> list[Any]:
         """The layer's buffers, filled at random; ``fresh`` ones are not shared."""
@@ -198,9 +198,9 @@ def difference(output: np.ndarray, reference: np.ndarray) -> tuple[float, float,
     return absolute, relative, relative <= TOLERANCE[str(reference.dtype)]
 
 
-def timer(scratch: str) -> Timer:
+def timer(_: None) -> Timer:
     """Factory of the runner's child."""
-    return Timer(scratch)
+    return Timer()
 
 
 class LocalRunner:
@@ -208,12 +208,11 @@ class LocalRunner:
 
     def __init__(self, options: Measuring, cores: tuple[int, ...], device: str) -> None:
         self.options, self.device = options, device
-        self._scratch = TemporaryDirectory(prefix="chameleon-")
+        self._references: dict[str, Reference] = {}
         threads = str(len(cores))
         self._child = Isolate(
             Setting(
                 handler="chameleon_ray.compiler.run:timer",
-                argument=self._scratch.name,
                 cores=cores,
                 memory_bytes=options.memory_bytes,
                 environment=(("OMP_NUM_THREADS", threads), ("TVM_NUM_THREADS", threads)),
@@ -230,7 +229,9 @@ class LocalRunner:
         outcome = self._child.call(job, self._patience(artifact.default, best))
         if outcome.ending is not Ending.OK:
             return self._failure(outcome)
-        latencies, timing = outcome.value
+        latencies, timing, reference = outcome.value
+        if reference is not None:
+            self._references[task.digest] = reference
         return Timing(latencies, Status.OK, outcome.seconds, timing, self.device)
 
     def contest(
@@ -238,7 +239,8 @@ class LocalRunner:
     ) -> tuple[Finalist, ...] | Timing:
         """Compares and times artifacts in turns; see ``measure.Runner``."""
         codes = tuple(artifact.code for artifact in artifacts)
-        job = Contest(task.program, codes, options.repeats, self.options)
+        kept = self._references.get(task.digest)
+        job = Contest(task.program, codes, options.repeats, self.options, kept)
         patience = self.options.run_timeout * options.repeats * (len(codes) - 1)
         outcome = self._child.call(job, self.options.default_timeout + patience)
         if outcome.ending is not Ending.OK:
@@ -247,7 +249,6 @@ class LocalRunner:
 
     def close(self) -> None:
         self._child.close()
-        self._scratch.cleanup()
 
     def _patience(self, default: bool, best: float) -> float:
         """Seconds after which a run is stopped: a hopeless candidate need not end."""

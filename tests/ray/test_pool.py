@@ -11,7 +11,6 @@ from chameleon_ray.crew import CrewError
 from tests.pure import toys
 from tests.pure.engine_checks import CHECKS, run
 
-
 pytestmark = pytest.mark.usefixtures("local_ray")
 
 
