@@ -79,6 +79,12 @@ class Budget:
             layer.finished = "its whole space was measured"
         return layer.finished
 
+    def retire(self, tuner: Tuner, reason: str) -> str:
+        """Gives a tuner no more plans; returns the reason."""
+        layer = self.layers[tuner.task.digest]
+        layer.busy, layer.finished = False, reason
+        return reason
+
     @property
     def over(self) -> bool:
         """Nothing more may be begun."""
@@ -91,11 +97,9 @@ class Budget:
         return not self.over and any(not layer.finished for layer in self.layers.values())
 
     def claim(self, layer: Layer) -> float:
-        """Seconds of model latency one more plan is expected to save; infinite before the first."""
-        if not layer.history:
+        """Seconds of latency that one more plan is expected to save; infinite before a success."""
+        if not layer.history or math.isinf(layer.history[-1]):
             return math.inf
-        if math.isinf(layer.history[-1]):
-            return 0.0
         plans, latency = len(layer.history), layer.history[-1]
         window = min(self.options.window, plans - 1)
         past = layer.history[-1 - window]

@@ -4,6 +4,7 @@ The engine, the search and the measurer speak to crews only, so the same code dr
 this process and pools of actors on a cluster.
 """
 
+import asyncio
 import pickle
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from chameleon_ray.ledger import Account, Ledger
 
 
 class CrewError(RuntimeError):
-    """No worker of a crew can work any more; says which crew and why."""
+    """A call that several workers of a crew died of; says which."""
 
 
 class Crew(Protocol):
@@ -26,7 +27,7 @@ class Crew(Protocol):
         is raised here.
 
         Raises:
-            CrewError: No worker is left.
+            CrewError: Several workers died of this call, one after the other.
         """
         ...
 
@@ -75,6 +76,7 @@ class LocalCrew:
         self._starting = time.perf_counter() - began
 
     async def do(self, method: str, *args: Any) -> Any:
+        await asyncio.sleep(0)  # a deadline or Ctrl-C may take effect between two calls
         arguments = pickle.loads(pickle.dumps(args))
         return pickle.loads(pickle.dumps(self._worker.do(method, *arguments)))
 

@@ -47,7 +47,7 @@ class Database:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._parts = len(self._paths())
+        self._parts = len(self._unmerged())
 
     def append(self, records: Sequence[Record]) -> None:
         """Adds records durably: when this returns they survive ``kill -9``.
@@ -79,13 +79,17 @@ class Database:
     def _paths(self) -> list[Path]:
         return sorted(self.folder.glob("*.parquet"))
 
+    def _unmerged(self) -> list[Path]:
+        return sorted(self.folder.glob("part-*.parquet"))
+
     def _merge(self) -> None:
-        parts = self._paths()
-        records = self.read()
+        """Makes one file of all parts since the last merge."""
+        parts = self._unmerged()
+        records = [record for path in parts for record in _read(path)]
         self._write(records, f"merged-{records[-1].sequence:09d}.parquet")
         for path in parts:
             path.unlink()
-        self._parts = 1
+        self._parts = 0
 
     def _write(self, records: list[Record], name: str) -> None:
         table = pa.Table.from_pylist([asdict(record) for record in records], schema=SCHEMA)

@@ -6,6 +6,7 @@ with actors it keeps explorers, builders and runners of different layers busy at
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ class Watcher(Protocol):
     def finished(self, task: str, reason: str) -> None: ...
 
     def planned(self, tuner: Tuner) -> None: ...
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -57,7 +61,6 @@ class Engine:
         """Returns when the budget is spent; what is in flight at its deadline is dropped.
 
         Raises:
-            CrewError: No worker of some crew is left.
             OSError: A record could not be kept.
         """
         self._settled = asyncio.Event()
@@ -90,12 +93,24 @@ class Engine:
     async def _plan(self, tuner: Tuner) -> None:
         """Explore and sample, measure, learn."""
         plan, began = tuner.plan, time.perf_counter()
-        batch = await tuner.propose()
+        try:
+            batch = await tuner.propose()
+        except Exception as error:  # one layer's search must not end the others'
+            logger.warning("the search of %s failed", tuner.task.name, exc_info=True)
+            reason = self.budget.retire(tuner, f"its search failed: {error}")
+            self.watcher.finished(tuner.task.digest, reason)
+            return
         batch = batch[: self.budget.grant(len(batch))]
         share = (time.perf_counter() - began) / max(len(batch), 1)
         self.watcher.proposed(tuner.task.digest, len(batch))
-        measuring = [self._measure(tuner, config, plan, share) for config in batch]
-        records = await asyncio.gather(*measuring)
+        measuring = [
+            asyncio.create_task(self._measure(tuner, config, plan, share)) for config in batch
+        ]
+        try:
+            records = await asyncio.gather(*measuring)
+        finally:
+            for one in measuring:
+                one.cancel()
         tuner.observe(records)
         self.watcher.planned(tuner)
         if reason := self.budget.settle(tuner, records):

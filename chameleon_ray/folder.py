@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from chameleon_ray.record import Record
 from chameleon_ray.space import Config
 
 SCHEMA = 1
-SAME = ("model", "model_digest", "target", "device", "layout")
+SAME = ("model", "model_digest", "target", "device", "layout", "spaces")
 """What must not change between the sessions of a run."""
 
 
@@ -138,24 +139,30 @@ class RunFolder:
             os.fsync(sink.fileno())
         temporary.rename(self.path / name)
 
-    def save_agent(self, task: str, agent: Mapping[str, np.ndarray]) -> None:
+    def _agent(self, explorer: str, task: str) -> Path:
+        return self.path / "agents" / explorer / f"{task}.npz"
+
+    def save_agent(self, explorer: str, task: str, agent: Mapping[str, np.ndarray]) -> None:
         """Keeps a task's explorer state, for ``--resume``."""
         if not agent:
             return
-        folder = self.path / "agents"
-        folder.mkdir(exist_ok=True)
-        temporary = folder / f".{task}.npz"
+        file = self._agent(explorer, task)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_name(f".{task}.npz")
         with temporary.open("wb") as sink:
             np.savez(sink, **agent)  # type: ignore[arg-type]
-        temporary.rename(folder / f"{task}.npz")
+        temporary.rename(file)
 
-    def load_agent(self, task: str) -> dict[str, np.ndarray]:
-        """A task's explorer state; empty where none was kept. Reads arrays only, runs nothing."""
-        file = self.path / "agents" / f"{task}.npz"
-        if not file.exists():
+    def load_agent(self, explorer: str, task: str) -> dict[str, np.ndarray]:
+        """A task's explorer state; empty where none, or half of one, was kept.
+
+        Reads arrays only, runs nothing.
+        """
+        try:
+            with np.load(self._agent(explorer, task), allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+        except (OSError, ValueError, zipfile.BadZipFile, KeyError):
             return {}
-        with np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
 
     def close(self) -> None:
         """Lets others have the directory; one in which no run was begun is removed again."""

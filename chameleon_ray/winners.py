@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from chameleon_ray.measure.measurer import Artifact, Finalist, Measurer, Timing
+from chameleon_ray.measure.measurer import Finalist, Measurer, Timing
 from chameleon_ray.options import Confirming
 from chameleon_ray.record import DEFAULT, Record, Status
 from chameleon_ray.space import Config
@@ -50,23 +50,22 @@ async def choose(
     wrong: list[Config] = []
     while tried:
         final, tried = tried[: options.finalists], tried[options.finalists :]
-        contest = await _contest(task, [r.config for r in final], measurer, options)
-        if isinstance(contest, Timing):
-            return Winner(task.digest, DEFAULT, default, default, f"final timing: {contest.error}")
-        reference, rivals = contest[0], contest[1:]
-        right = [(f, r.config) for f, r in zip(rivals, final, strict=True) if f.right]
-        wrong += [r.config for f, r in zip(rivals, final, strict=True) if not f.right]
+        configs = [record.config for record in final]
+        default_seconds, finalists = await _contest(task, configs, measurer, options)
+        wrong += [c for c, f in finalists.items() if not f.right]
+        right = {config: f for config, f in finalists.items() if f.right}
         if right:
-            return _winner(task, reference, right, tuple(wrong))
-    return Winner(task.digest, DEFAULT, default, default, "every candidate was wrong", tuple(wrong))
+            return _winner(task, min(default_seconds, default), right, tuple(wrong))
+    return Winner(
+        task.digest, DEFAULT, default, default, "no candidate passed the final", tuple(wrong)
+    )
 
 
 def _winner(
-    task: Task, reference: Finalist, right: list[tuple[Finalist, Config]], wrong: tuple[Config, ...]
+    task: Task, default: float, right: dict[Config, Finalist], wrong: tuple[Config, ...]
 ) -> Winner:
-    default = median(reference.latencies)
-    best, config = min(right, key=lambda pair: median(pair[0].latencies))
-    latency = median(best.latencies)
+    config = min(right, key=lambda c: median(right[c].latencies))
+    latency = median(right[config].latencies)
     if latency >= default:
         reason = "no candidate was faster than the default schedule"
         return Winner(task.digest, DEFAULT, default, default, reason, wrong)
@@ -75,19 +74,28 @@ def _winner(
 
 async def _contest(
     task: Task, configs: list[Config], measurer: Measurer, options: Confirming
-) -> tuple[Finalist, ...] | Timing:
-    """The default schedule and the candidates, compared and timed in turns."""
+) -> tuple[float, dict[Config, Finalist]]:
+    """Compares candidates with the default and times them in turns.
+
+    One that breaks the contest is left out: then each is compared with the default alone.
+
+    Returns:
+        Seconds of the default, infinite where it failed; and what came of each candidate that
+        could be built and run.
+    """
     builds = [measurer.builders.do("build", task, config) for config in (DEFAULT, *configs)]
-    artifacts: list[Artifact] = await asyncio.gather(*builds)
-    if artifacts[0].status is not Status.OK:
-        return Timing(status=artifacts[0].status, error=artifacts[0].error)
-    good = [artifact for artifact in artifacts if artifact.status is Status.OK]
-    contest = await measurer.runners.do("contest", task, tuple(good), options)
-    if isinstance(contest, Timing):
-        return contest
-    finalists = iter(contest)
-    failed = Finalist((float("inf"),), float("inf"), float("inf"), False)
-    return tuple(next(finalists) if a.status is Status.OK else failed for a in artifacts)
+    default, *rivals = await asyncio.gather(*builds)
+    built = {c: a for c, a in zip(configs, rivals, strict=True) if a.status is Status.OK}
+    if default.status is not Status.OK or not built:
+        return float("inf"), {}
+    contest = await measurer.runners.do("contest", task, (default, *built.values()), options)
+    if not isinstance(contest, Timing):
+        return median(contest[0].latencies), dict(zip(built, contest[1:], strict=True))
+    if len(built) == 1:
+        return float("inf"), {}
+    alone = [await _contest(task, [config], measurer, options) for config in built]
+    finalists = {config: finalist for _, one in alone for config, finalist in one.items()}
+    return min(seconds for seconds, _ in alone), finalists
 
 
 def _latency(record: Record) -> float:

@@ -28,7 +28,10 @@ __all__ = ["TROUBLE", "Stopped", "UserError", "apply", "bench", "devices", "tune
 
 TROUBLE = (FolderError, DatabaseError, SessionError, CrewError, IsolateError, LinkError)
 """Errors that are one sentence for the user already."""
-OPTIONS = "target trials minutes preset explorer sampler seed address threads layout engine".split()
+OPTIONS = (
+    *("target", "trials", "minutes", "preset", "explorer", "sampler"),
+    *("seed", "address", "threads", "layout", "engine"),
+)
 """Of the command ``tune``, named as the request's fields are."""
 
 

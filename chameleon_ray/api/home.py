@@ -1,5 +1,6 @@
 """The model's processes: what compiles it and what runs it, with errors as sentences."""
 
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from chameleon_ray.api.choices import UserError
 from chameleon_ray.compiler import bench, host
 from chameleon_ray.compiler.build import SINGLE_THREADED
+from chameleon_ray.compiler.run import timing_environment
 from chameleon_ray.ledger import Account, Ledger
 from chameleon_ray.measure.isolate import Ending, Isolate, Setting
 from chameleon_ray.options import Confirming, Request
@@ -26,7 +28,7 @@ class ModelHome:
     def __init__(self, cores: tuple[int, ...], stack: ExitStack) -> None:
         """Starts the process that will hold the model; ``stack`` ends it."""
         self.cores, self._stack = cores, stack
-        self._ledger = Ledger()
+        self._ledger, self._made = Ledger(), time.perf_counter()
         self._host = self._child("chameleon_ray.compiler.host:model_host", SINGLE_THREADED)
         self._bench: Isolate | None = None
 
@@ -93,9 +95,9 @@ class ModelHome:
         latencies: list[tuple[float, ...]] = self._value("verify", self._runner(), job)
         return latencies
 
-    def account(self) -> Account:
-        """Where the time of the model's processes went."""
-        return self._ledger.account("model")
+    def account(self, began: float) -> Account:
+        """Where the time of the model's processes went since ``began`` (``perf_counter``)."""
+        return self._ledger.account("model", self._made - began)
 
     def _value(self, phase: str, child: Isolate, job: Any) -> Any:
         """What a job comes to; its failure as a sentence for the user."""
@@ -110,9 +112,8 @@ class ModelHome:
 
     def _runner(self) -> Isolate:
         if self._bench is None:
-            count = str(len(self.cores))
-            threads = (("TVM_NUM_THREADS", count), ("OMP_NUM_THREADS", count))
-            self._bench = self._child("chameleon_ray.compiler.bench:bench", threads)
+            environment = timing_environment(len(self.cores))
+            self._bench = self._child("chameleon_ray.compiler.bench:bench", environment)
         return self._bench
 
     def _child(self, handler: str, environment: tuple[tuple[str, str], ...]) -> Isolate:

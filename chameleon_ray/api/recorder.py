@@ -13,6 +13,7 @@ class Recorder:
     """Keeps what the engine tells: records, agents, progress."""
 
     folder: RunFolder
+    explorer: str
     progress: Progress
 
     def proposed(self, task: str, count: int) -> None:
@@ -23,7 +24,7 @@ class Recorder:
         self.progress.measured(record, timing_seconds)
 
     def planned(self, tuner: Tuner) -> None:
-        self.folder.save_agent(tuner.task.digest, tuner.agent)
+        self.folder.save_agent(self.explorer, tuner.task.digest, tuner.agent)
 
     def finished(self, task: str, reason: str) -> None:
         self.progress.finished(task, reason)

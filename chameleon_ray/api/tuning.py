@@ -8,22 +8,20 @@ import contextlib
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from importlib.metadata import version
 from typing import Any
 
-from chameleon_ray.api.choices import Factory, Stopped, explorer_factory, sampler_factory
+from chameleon_ray.api.choices import Stopped, UserError
+from chameleon_ray.api.crews import hire_all
 from chameleon_ray.api.home import ModelHome
 from chameleon_ray.api.recorder import Recorder
 from chameleon_ray.budget import Budget
-from chameleon_ray.compiler.build import LocalBuilder
 from chameleon_ray.compiler.host import Prepared
-from chameleon_ray.compiler.run import LocalRunner
 from chameleon_ray.compiler.target import device_name
-from chameleon_ray.crew import Crew, LocalCrew
+from chameleon_ray.crew import Crew
 from chameleon_ray.engine import Engine
 from chameleon_ray.folder import RunFolder
 from chameleon_ray.ledger import Account
@@ -32,15 +30,11 @@ from chameleon_ray.options import Request, Search
 from chameleon_ray.record import DEFAULT, Record, Status
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.result import Latency, Outcome, RunResult, Verified
-from chameleon_ray.search.boosting import XGBoostCostModel
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.tuner import Tuner
 from chameleon_ray.winners import Winner, choose
 
 PACKAGES = ("chameleon_ray", "apache-tvm", "apache-tvm-ffi", "ray", "xgboost", "torch", "numpy")
-PHASES = {"contest": "verify", "select": "sample"}
-"""What the summary calls the time spent in a method, where it is not the method's name."""
-Hire = Callable[[str, Factory], Crew]
 
 
 @dataclass(frozen=True)
@@ -82,10 +76,19 @@ class Tuning:
             self.progress.phase("importing the model")
             loop = asyncio.get_running_loop()
             preparing = loop.run_in_executor(None, home.prepare, self.request)
-            system, measurer = self.hire(stack)
-            prepared = await preparing
+            preparing.add_done_callback(_heard)
+            system, measurer = hire_all(
+                self.request,
+                self.search,
+                self.search_cores,
+                self.timing_cores,
+                self.device,
+                self.began,
+                stack,
+            )
             crews = (*system.crews(), *measurer.crews())
             ready = [asyncio.create_task(crew.ready()) for crew in crews]
+            prepared = await preparing
             records = self.folder.resume(self.identity(prepared))
             with _interruptible():
                 await self.explore(self.tuners(prepared, system, records), measurer, records)
@@ -95,43 +98,6 @@ class Tuning:
             accounts = await self.accounts(crews, home)
             return self.result(prepared, winners, finish, accounts)
 
-    def hire(self, stack: ExitStack) -> tuple[SearchSystem, Measurer]:
-        """The crews: actors, or workers of this process."""
-        hire = self._actors(stack) if self.request.engine == "ray" else self._workers(stack)
-        measuring, search = self.request.measuring, self.search
-        builder = partial(LocalBuilder, measuring, self.search_cores)
-        runner = partial(LocalRunner, measuring, self.timing_cores, self.device)
-        measurer = Measurer(hire("builder", builder), hire("runner", runner))
-        system = SearchSystem(
-            cost_model=hire("cost model", partial(XGBoostCostModel, search.boosting)),
-            explorers=hire("explorer", explorer_factory(search)),
-            sampler=hire("sampler", sampler_factory(search)),
-        )
-        return system, measurer
-
-    def _actors(self, stack: ExitStack) -> Hire:
-        from chameleon_ray.cluster import session
-        from chameleon_ray.cluster.pool import ActorCrew
-
-        cores = len(self.search_cores)
-        stack.enter_context(session.start(self.request.address, cores))
-        counts = {"builder": cores, "explorer": max(cores // 4, 1)}
-
-        def hire(name: str, factory: Factory) -> Crew:
-            crew = ActorCrew(name, factory, PHASES, self.began, counts.get(name, 1))
-            stack.callback(crew.close)
-            return crew
-
-        return hire
-
-    def _workers(self, stack: ExitStack) -> Hire:
-        def hire(name: str, factory: Factory) -> Crew:
-            crew = LocalCrew(name, factory, PHASES, self.began)
-            stack.callback(crew.close)
-            return crew
-
-        return hire
-
     def identity(self, prepared: Prepared) -> dict[str, Any]:
         """What makes two runs the same; the directory holds one."""
         return {
@@ -140,6 +106,7 @@ class Tuning:
             "target": prepared.target,
             "device": self.device,
             "layout": self.request.layout,
+            "spaces": {task.digest: task.space.digest for task in prepared.tasks},
             "inputs": [[list(array.shape), str(array.dtype)] for array in prepared.inputs],
             "options": {**asdict(self.request), "search": asdict(self.search)},
             "versions": self.versions,
@@ -152,7 +119,7 @@ class Tuning:
         tuners = []
         for task in prepared.tasks:
             tuner = Tuner(task, system, self.search, self.request.seed)
-            tuner.agent = self.folder.load_agent(task.digest)
+            tuner.agent = self.folder.load_agent(self.search.explorer, task.digest)
             tuner.observe([record for record in records if record.task == task.digest])
             tuners.append(tuner)
         return tuners
@@ -173,7 +140,7 @@ class Tuning:
             budget=budget,
             measurer=measurer,
             device=self.device,
-            watcher=Recorder(self.folder, self.progress),
+            watcher=Recorder(self.folder, self.search.explorer, self.progress),
             clock=lambda: earlier + self._elapsed(),
             layers_in_flight=1 if request.engine == "serial" else 2 + len(self.search_cores),
             sequence=max((r.sequence + 1 for r in records), default=0),
@@ -187,6 +154,8 @@ class Tuning:
         by_task: dict[str, list[Record]] = {task.digest: [] for task in prepared.tasks}
         for record in records:
             by_task[record.task].append(record)
+        if not any(record.latencies for record in records):
+            raise UserError(_hopeless(records))
         options = self.request.confirming
         choosing = [choose(t, by_task[t.digest], measurer, options) for t in prepared.tasks]
         winners = await asyncio.gather(*choosing)
@@ -222,7 +191,10 @@ class Tuning:
     async def accounts(self, crews: tuple[Crew, ...], home: ModelHome) -> list[Account]:
         """Where the time of every process went, this one first."""
         own = time.process_time()
-        accounts = [Account("driver", {"drive": own}, self._elapsed() - own), home.account()]
+        accounts = [
+            Account("driver", {"drive": own}, self._elapsed() - own),
+            home.account(self.began),
+        ]
         for crew in crews:
             accounts += await crew.accounts()
         return accounts
@@ -281,6 +253,20 @@ class Tuning:
         if request.minutes is not None:
             return 60 * request.minutes
         return 60 * request.budgeting.minutes if request.trials is None else None
+
+
+def _heard(future: asyncio.Future) -> None:
+    """Takes note of an import's error where something else failed first."""
+    if not future.cancelled():
+        future.exception()
+
+
+def _hopeless(records: list[Record]) -> str:
+    """Why there is nothing to choose from."""
+    if not records:
+        return "Nothing was measured in the time given; give more --minutes."
+    error, count = Counter(record.error for record in records).most_common(1)[0]
+    return f"None of {len(records)} measurements succeeded; {count} times: {error}."
 
 
 @contextlib.contextmanager

@@ -4,13 +4,14 @@ A dead actor costs the call it was doing, which is made again on another one, an
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
 from chameleon_ray.crew import CrewError, Worker
 from chameleon_ray.ledger import Account
@@ -47,7 +48,7 @@ class ActorCrew:
         self._actor = ray.remote(Worker).options(**{"num_cpus": 0, **(resources or {})})
         self._names: dict[Any, str] = {}
         self._starting: dict[Any, float] = {}
-        self._hired = 0
+        self._hired, self._count = 0, count
         self._idle: asyncio.Queue[Any] = asyncio.Queue()
         for _ in range(count):
             self._hire()
@@ -61,8 +62,8 @@ class ActorCrew:
             except RayTaskError as error:
                 self._idle.put_nowait(actor)
                 raise error.as_instanceof_cause() from None
-            except RayActorError as error:
-                name = self._names[actor]
+            except RayError as error:
+                name = self._names.get(actor, self.name)
                 logger.warning("%s was lost and is replaced: %s", name, _reason(error))
                 self._dismiss(actor)
                 self._hire()
@@ -94,20 +95,23 @@ class ActorCrew:
         self._hired += 1
         self._names[actor] = f"{self.name} {self._hired}"
         self._idle.put_nowait(actor)
+        if self._hired > self._count:  # a replacement waits for nobody to settle it
+            self._starting[actor] = time.perf_counter() - self._began
 
     def _dismiss(self, actor: Any) -> None:
         self._names.pop(actor, None)
         ray.kill(actor)
 
     async def _settle(self, actor: Any) -> None:
-        await actor.account.remote("", 0.0)
-        self._starting.setdefault(actor, time.perf_counter() - self._began)
+        with contextlib.suppress(RayError):  # the first call to it finds out and replaces it
+            await actor.account.remote("", 0.0)
+            self._starting.setdefault(actor, time.perf_counter() - self._began)
 
     async def _account(self, actor: Any) -> Account | None:
         try:
             starting = self._starting.get(actor, 0.0)
             return await actor.account.remote(self._names[actor], starting)
-        except RayActorError:
+        except RayError:
             return None
 
 

@@ -70,19 +70,15 @@ class Bench:
         models = [self._load(library) for library in job.libraries]
         inputs = self._tensors(job.inputs)
         times: list[list[float]] = [[] for _ in models]
-        ended = time.perf_counter() + job.options.model_seconds
-        for turn in range(job.options.model_repeats + 1):
+        share = job.options.model_seconds / len(models)
+        for _ in range(job.options.model_repeats + 1):
             for model, latencies in zip(models, times, strict=True):
-                slow = sum(latencies) > job.options.model_seconds / len(models)
-                if slow and len(latencies) >= 2:
-                    continue
-                began = time.perf_counter()
-                model(*inputs)
-                if turn > 0:  # the first turn warms caches and allocators
+                if sum(latencies) <= share:
+                    began = time.perf_counter()
+                    model(*inputs)
                     latencies.append(time.perf_counter() - began)
-            if time.perf_counter() > ended and turn >= 2:
-                break
-        return [tuple(latencies) for latencies in times]
+        # the first turn warms caches and allocators; it counts only where it was the only one
+        return [tuple(latencies[1:] or latencies) for latencies in times]
 
     def _load(self, library: str) -> Any:
         from tvm import relax

@@ -1,11 +1,38 @@
 """CPU cores: which ones time kernels, and which ones do everything else."""
 
 import os
+import re
+from pathlib import Path
+
+CPU = Path("/sys/devices/system/cpu")
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def available() -> tuple[int, ...]:
-    """Cores this process may use, in order."""
-    return tuple(sorted(os.sched_getaffinity(0)))
+    """Cores this process may use, as many as its quota of CPU time allows.
+
+    Hyper-threads of one core are neighbours, so that a split leaves them together.
+    """
+    cores = sorted(os.sched_getaffinity(0), key=lambda core: (_first_sibling(core), core))
+    return tuple(cores[: _quota(len(cores))])
+
+
+def _first_sibling(core: int) -> int:
+    """The first hyper-thread of the physical core that ``core`` is a thread of."""
+    siblings = CPU / f"cpu{core}" / "topology" / "thread_siblings_list"
+    try:
+        return int(re.split("[,-]", siblings.read_text().strip())[0])
+    except (OSError, ValueError):
+        return core
+
+
+def _quota(cores: int) -> int:
+    """Whole cores that a container's quota allows; at least one."""
+    try:
+        quota, period = QUOTA.read_text().split()
+        return max(1, min(cores, int(quota) // int(period)))
+    except (OSError, ValueError):
+        return cores
 
 
 def split(cores: tuple[int, ...], threads: int | None) -> tuple[tuple[int, ...], tuple[int, ...]]:

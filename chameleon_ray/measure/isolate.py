@@ -80,6 +80,11 @@ class Isolate:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         self._child: socket.socket | None = None
         self._pid = 0
+        self._start()
+
+    def _start(self) -> None:
+        """Starts a zygote."""
+        setting = self.setting
         self._control, theirs = socket.socketpair()
         self._zygote = subprocess.Popen(
             [sys.executable, "-m", "chameleon_ray.measure.isolate", str(theirs.fileno())],
@@ -137,6 +142,9 @@ class Isolate:
         self._log.close()
 
     def _fork(self) -> None:
+        if self._zygote.poll() is not None:  # it was killed since the last job
+            self._control.close()
+            self._start()
         mine, theirs = socket.socketpair()
         try:
             socket.send_fds(self._control, [b"F"], [theirs.fileno()])

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from chameleon_ray.crew import Crew
+from chameleon_ray.crew import Crew, CrewError
 from chameleon_ray.options import Confirming
 from chameleon_ray.record import Status
 from chameleon_ray.space import Config
@@ -124,10 +124,16 @@ class Measurer:
             config: The empty one is the default schedule.
             best: Asked, when the build is done, for the task's best latency so far in seconds.
         """
-        artifact = await self.builders.do("build", task, config)
+        try:
+            artifact = await self.builders.do("build", task, config)
+        except CrewError as error:
+            artifact = Artifact(status=Status.CRASH, error=str(error))
         if artifact.status is not Status.OK:
             return Measurement(artifact, Timing(status=artifact.status))
-        timing = await self.runners.do("run", task, artifact, best())
+        try:
+            timing = await self.runners.do("run", task, artifact, best())
+        except CrewError as error:
+            timing = Timing(status=Status.CRASH, error=str(error))
         return Measurement(artifact, timing)
 
     def crews(self) -> tuple[Crew, ...]:

@@ -17,7 +17,7 @@ import yaml
 from chameleon_ray import options
 from chameleon_ray.__main__ import app
 from chameleon_ray.database import SCHEMA as COLUMNS
-from chameleon_ray.folder import RunFolder
+from chameleon_ray.folder import SAME, RunFolder
 from chameleon_ray.options import PRESETS
 from chameleon_ray.record import Record, Status
 from chameleon_ray.report.result import PHASES
@@ -97,9 +97,9 @@ def missing_modules(text: str) -> list[str]:
 def written(folder: Path) -> set[str]:
     """Names in a run directory once everything has been written that ``RunFolder`` writes."""
     run = RunFolder(folder, existing=False)
-    run.resume(dict.fromkeys(("model", "model_digest", "target", "device", "layout"), ""))
+    run.resume(dict.fromkeys(SAME, ""))
     run.database.append([Record("task", "llvm", "cpu", (), "{}", Status.INVALID)])
-    run.save_agent("task", {"weights": np.zeros(1)})
+    run.save_agent("ppo", "task", {"weights": np.zeros(1)})
     run.save_winners({})
     run.close()
     others = (run.library, run.untuned_library, run.tvm_database, run.summary, run.report)

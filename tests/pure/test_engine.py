@@ -95,3 +95,23 @@ def test_fitness_is_throughput_over_the_best_and_failures_are_zero():
     tuner.observe([dataclasses.replace(slow, config=()), slow, fast, failed])
     assert tuner._fitness().tolist() == [0.25, 1.0, 0.0]
     assert tuner.best == fast
+
+
+def test_a_search_that_fails_ends_its_layer_and_not_the_run(monkeypatch):
+    explore = toys.explorer(QUICK).explore
+
+    class Picky:
+        def explore(self, space, *args):
+            if space.size > 1e6:
+                raise RuntimeError("no idea")
+            return explore(space, *args)
+
+    monkeypatch.setattr(toys, "explorer", lambda search: Picky())
+    notes, _ = run(local, ("convolution-a", "tiny-a"))
+    reasons = set(notes.reasons.values())
+    assert reasons == {"its search failed: no idea", "its whole space was measured"}
+
+
+def test_a_layer_without_a_success_comes_first():
+    budget = budget_of(("sketched-a", 1, (math.inf,)), ("sketched-b", 9, (0.5,)))
+    assert budget.next().task.name == "sketched-a"

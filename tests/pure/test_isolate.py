@@ -103,6 +103,15 @@ def test_a_killed_child_is_replaced(isolate):
     assert isolate.call(("greet", "c"), 5).value[2] != pid
 
 
+def test_a_killed_zygote_is_replaced():
+    child = Isolate(Setting(f"{__name__}:doer", "hello"))
+    child.warm()
+    child._zygote.kill()
+    assert child.call(("greet", "a"), 5).ending is Ending.CRASH
+    assert child.call(("greet", "b"), 5).value[0] == "hello b"
+    child.close()
+
+
 def test_nothing_outlives_close():
     child = Isolate(Setting(f"{__name__}:doer", "bye"))
     pid = child.call(("greet", "x"), 5).value[2]

@@ -1,9 +1,10 @@
 """Choosing winners: the fastest right candidate, or the default schedule with the reason."""
 
 import asyncio
+import pickle
 from functools import partial
 
-from chameleon_ray.measure.measurer import Measurer
+from chameleon_ray.measure.measurer import Artifact, Measurer, Timing
 from chameleon_ray.options import Confirming
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.winners import choose
@@ -42,7 +43,7 @@ def test_a_wrong_candidate_is_named_and_the_next_best_taken():
 def test_the_default_is_kept_where_every_candidate_is_wrong():
     winner = chosen(runner=partial(toys.ToyRunner, tuple(LATENCY)))
     assert winner.config == DEFAULT
-    assert winner.reason == "every candidate was wrong"
+    assert winner.reason == "no candidate passed the final"
     assert set(winner.wrong) == set(LATENCY)
 
 
@@ -64,3 +65,30 @@ def test_the_default_is_kept_where_nothing_could_be_timed():
     assert winner.config == DEFAULT
     assert winner.default_latency == 0.1
     assert winner.reason == "no candidate could be timed"
+
+
+class Brittle(toys.ToyRunner):
+    """A contest that the fastest candidate takes part in comes to nothing."""
+
+    def contest(self, one, artifacts, options):
+        if any(artifact.code == pickle.dumps((0, 2)) for artifact in artifacts):
+            return Timing(status=Status.CRASH, error="killed by SIGSEGV")
+        return super().contest(one, artifacts, options)
+
+
+def test_a_candidate_that_breaks_the_contest_is_left_out():
+    winner = chosen(runner=Brittle)
+    assert winner.config == (0, 1)
+    assert winner.wrong == ()
+
+
+def test_a_candidate_that_cannot_be_built_again_is_not_wrong():
+    class Forgetful(toys.ToyBuilder):
+        def build(self, one, config):
+            if config == (0, 2):
+                return Artifact(status=Status.BUILD_TIMEOUT, error="stopped after 3 s")
+            return super().build(one, config)
+
+    winner = chosen(builder=Forgetful)
+    assert winner.config == (0, 1)
+    assert winner.wrong == ()

@@ -1,9 +1,15 @@
-"""The smallest network worth tuning: one convolution, one dense layer."""
+"""The smallest networks worth tuning."""
 
 import torch
 from torch import nn
 
 
 def make() -> tuple[nn.Module, torch.Tensor]:
+    """One convolution, one dense layer."""
     net = nn.Sequential(nn.Conv2d(4, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(512, 10))
     return net, torch.ones(1, 4, 8, 8)
+
+
+def dense() -> tuple[nn.Module, torch.Tensor]:
+    """One dense layer."""
+    return nn.Linear(64, 48), torch.ones(16, 64)

@@ -1,0 +1,43 @@
+"""The split of the machine's cores into those that search and those that time."""
+
+import pytest
+
+from chameleon_ray.measure import cores
+
+
+@pytest.mark.parametrize(
+    ("every", "threads", "searching", "timing"),
+    [
+        ((0, 1), None, (0,), (1,)),
+        ((0, 1, 2, 3), None, (0, 1), (2, 3)),
+        ((0, 1, 2, 3), 3, (0,), (1, 2, 3)),
+        ((4, 9, 2), None, (4, 9), (2,)),
+        ((5,), None, (5,), (5,)),
+    ],
+)
+def test_split(every, threads, searching, timing):
+    assert cores.split(every, threads) == (searching, timing)
+
+
+@pytest.mark.parametrize(("every", "threads"), [((0, 1), 2), ((0, 1), 0), ((3,), 2)])
+def test_more_than_can_be_had_is_refused(every, threads):
+    with pytest.raises(ValueError, match=f"--threads {threads}"):
+        cores.split(every, threads)
+
+
+def test_hyper_threads_stay_together_and_the_quota_holds(tmp_path, monkeypatch):
+    for core, siblings in enumerate(("0,2", "1,3", "0,2", "1,3")):
+        folder = tmp_path / f"cpu{core}" / "topology"
+        folder.mkdir(parents=True)
+        (folder / "thread_siblings_list").write_text(siblings)
+    quota = tmp_path / "cpu.max"
+    monkeypatch.setattr(cores, "CPU", tmp_path)
+    monkeypatch.setattr(cores, "QUOTA", quota)
+    monkeypatch.setattr(cores.os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
+    assert cores.available() == (0, 2, 1, 3)
+    quota.write_text("max 100000")
+    assert cores.available() == (0, 2, 1, 3)
+    quota.write_text("250000 100000")
+    assert cores.available() == (0, 2)
+    quota.write_text("50000 100000")
+    assert cores.available() == (0,)

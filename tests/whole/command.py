@@ -1,0 +1,88 @@
+"""The ``chameleon`` command in a process of its own: started, read, and hunted for orphans."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from chameleon_ray.database import Database
+from chameleon_ray.record import Record
+
+ROOT = Path(__file__).parents[2]
+NET, DENSE = "tests.whole.net:make", "tests.whole.net:dense"
+SERIAL = ("--engine", "serial", "--explorer", "random", "--sampler", "greedy")
+PROGRESS = re.compile(r"\[\d+:\d\d\] ")
+"""How a line of progress begins where stderr is no terminal."""
+MARK = "CHAMELEON_TEST"
+
+
+class Command:
+    """A ``chameleon`` under way; it and all its descendants carry a mark in their environment."""
+
+    def __init__(
+        self, *arguments: str, environment: Mapping[str, str] = {}, **options: object
+    ) -> None:
+        self.mark = uuid.uuid4().hex
+        python = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH", "")]))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "chameleon_ray", *arguments],
+            env={**os.environ, **environment, "PYTHONPATH": python, MARK: self.mark},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            **options,  # type: ignore[call-overload]
+        )
+
+    def wait(self, seconds: float = 180) -> tuple[int, str, str]:
+        """Exit status, stdout, and what stderr says besides progress."""
+        try:
+            out, err = self.process.communicate(timeout=seconds)
+        finally:
+            self.process.kill()
+        said = [line for line in err.splitlines() if not PROGRESS.match(line)]
+        return self.process.returncode, out, "\n".join(said)
+
+    def processes(self) -> dict[int, str]:
+        """The command's living processes, itself included: their command lines by id."""
+        found = {}
+        for folder in Path("/proc").iterdir():
+            if not folder.name.isdecimal():
+                continue
+            try:
+                marked = f"{MARK}={self.mark}".encode() in (folder / "environ").read_bytes()
+                if marked and (folder / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                    line = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
+                    found[int(folder.name)] = line.decode(errors="replace")
+            except OSError:  # it has just ended
+                continue
+        return found
+
+    def orphans(self, seconds: float = 30) -> dict[int, str]:
+        """What is left of it some time after its end."""
+        until(lambda: not self.processes(), seconds)
+        return self.processes()
+
+
+def until(true: Callable[[], object], seconds: float) -> bool:
+    """Waits for something; whether it came in time."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def chameleon(*arguments: str, **options: object) -> tuple[int, str, str]:
+    """Exit status, stdout, and what stderr says besides progress."""
+    return Command(*arguments, **options).wait()  # type: ignore[arg-type]
+
+
+def records(run: Path) -> list[Record]:
+    return Database(run / "records").read()

@@ -1,0 +1,114 @@
+"""Whole runs on the smallest network: files, summary, accounts, verification."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.whole.command import DENSE, NET, chameleon, records
+
+FILES = ("run.json", "winners.json", "model.so", "untuned.so", "summary.json", "report.html")
+SYSTEMS: dict[str, tuple[str, int, tuple[str, ...]]] = {
+    "ray": (NET, 60, ("--engine", "ray")),
+    "serial": (
+        DENSE,
+        24,
+        ("--engine", "serial", "--explorer", "annealing", "--sampler", "greedy"),
+    ),
+    "random": (DENSE, 24, ("--explorer", "random")),
+}
+"""Model, trials, options: more trials than its layers have first plans, so that each searches."""
+PHASES = {"import", "extract", "explore", "sample", "fit", "build", "run", "apply", "verify"}
+STATUSES = (
+    *("ok", "invalid", "build_error", "build_timeout"),
+    *("run_error", "run_timeout", "crash", "wrong_answer"),
+)
+
+
+@pytest.fixture(scope="module", params=SYSTEMS)
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("run") / request.param
+    model, trials, options = SYSTEMS[request.param]
+    code, out, err = chameleon("tune", model, "--trials", str(trials), "--out", str(path), *options)
+    assert code == 0, err
+    assert err == ""
+    assert "Verified" in out
+    assert str(path / "model.so") in out
+    return path
+
+
+@pytest.fixture
+def summary(run: Path) -> dict:
+    body: dict = json.loads((run / "summary.json").read_text())
+    return body
+
+
+def test_everything_is_there(run: Path) -> None:
+    for name in FILES:
+        assert (run / name).stat().st_size > 0, name
+    assert len(list((run / "tvm_db").glob("*.json"))) == 2
+    assert "<html" in (run / "report.html").read_text()
+    assert not [path for path in run.rglob(".*") if path.name != ".lock"]
+
+
+def test_every_config_is_one_record(run: Path, summary: dict) -> None:
+    known = records(run)
+    keys = Counter((record.task, record.config) for record in known)
+    trials = SYSTEMS[run.name][1]
+    assert len(known) == summary["measurements"]["total"] == trials
+    assert set(keys.values()) == {1}
+    assert sorted(record.sequence for record in known) == list(range(trials))
+    assert {record.task for record in known} <= {task["digest"] for task in summary["tasks"]}
+    for record in known:
+        assert (record.status == "ok") == bool(record.latencies) == (record.error == "")
+        assert record.finished > 0
+
+
+def test_the_summary_says_what_it_must(run: Path, summary: dict) -> None:
+    assert summary["schema"] == 1
+    assert {"model", "target", "device", "seed", "preset"} <= set(summary)
+    assert set(summary["seconds"]) >= PHASES
+    assert all(seconds >= 0 for seconds in summary["seconds"].values())
+    assert all(summary["seconds"][phase] > 0 for phase in PHASES), summary["seconds"]
+    counts = summary["measurements"]
+    assert sum(counts[status] for status in STATUSES) == counts["total"]
+    assert 0 < summary["device_busy_fraction"] < 1
+    for task in summary["tasks"]:
+        assert {"name", "digest", "weight", "flop", "space_size", "measurements"} <= set(task)
+        assert task["best_ms"] <= task["default_ms"]
+        assert all(len(point) == 3 for point in task["curve"])
+        best = [point[2] for point in task["curve"] if point[2] is not None]
+        assert best == sorted(best, reverse=True)
+    assert sum(task["measurements"] for task in summary["tasks"]) == counts["total"]
+    assert summary["latency_ms"]["tuned"] > 0
+    assert summary["latency_ms"]["untuned"] > 0
+
+
+def test_the_result_is_verified(summary: dict) -> None:
+    assert summary["verified"]["ok"] is True
+    assert summary["verified"]["max_rel_err"] < 1e-3
+
+
+def test_every_process_accounts_for_its_time(summary: dict) -> None:
+    wall = summary["wall_seconds"]
+    names = {process["name"] for process in summary["processes"]}
+    assert any(name.startswith("driver") for name in names)
+    for crew in ("cost model", "explorer", "sampler", "builder", "runner"):
+        assert any(name.startswith(crew) for name in names), crew
+    for process in summary["processes"]:
+        parts = [process[f"{part}_seconds"] for part in ("busy", "waiting", "starting")]
+        assert min(parts) >= 0, process
+        assert sum(parts) == pytest.approx(wall, rel=0.05), process
+
+
+def test_a_finished_run_can_be_applied_and_timed(run: Path) -> None:
+    if run.name != "serial":
+        pytest.skip("once is enough")
+    code, out, err = chameleon("apply", str(run), DENSE)
+    assert code == 0, err
+    assert "verified" in out
+    code, out, err = chameleon("bench", str(run), "--repeats", "3")
+    assert code == 0, err
+    assert "untuned" in out
+    assert "times as fast" in out
