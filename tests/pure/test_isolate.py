@@ -51,6 +51,20 @@ def broken(_):
     raise RuntimeError("nothing works here")
 
 
+def gone(pid: int) -> None:
+    """Waits until a process has ended (a zombie has)."""
+    deadline = time.time() + 5
+    while time.time() < deadline:
+        try:
+            with open(f"/proc/{pid}/stat") as file:
+                if file.read().rpartition(")")[2].split()[0] == "Z":
+                    return
+        except FileNotFoundError:
+            return
+        time.sleep(0.01)
+    pytest.fail(f"process {pid} lives on")
+
+
 @pytest.fixture(scope="module")
 def isolate():
     core = min(os.sched_getaffinity(0))
@@ -105,8 +119,10 @@ def test_a_killed_child_is_replaced(isolate):
 
 def test_a_killed_zygote_is_replaced():
     child = Isolate(Setting(f"{__name__}:doer", "hello"))
-    child.warm()
+    pid = child.call(("greet", "x"), 5).value[2]
     child._zygote.kill()
+    child._zygote.wait()
+    gone(pid)
     assert child.call(("greet", "a"), 5).ending is Ending.CRASH
     assert child.call(("greet", "b"), 5).value[0] == "hello b"
     child.close()
@@ -116,10 +132,7 @@ def test_nothing_outlives_close():
     child = Isolate(Setting(f"{__name__}:doer", "bye"))
     pid = child.call(("greet", "x"), 5).value[2]
     child.close()
-    deadline = time.time() + 5
-    while os.path.exists(f"/proc/{pid}") and time.time() < deadline:
-        time.sleep(0.01)
-    assert not os.path.exists(f"/proc/{pid}")
+    gone(pid)
 
 
 def test_a_factory_that_fails_says_why():
