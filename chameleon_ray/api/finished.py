@@ -35,7 +35,9 @@ class Applied:
 
 
 def apply(path: Path, model: str, inputs: tuple[str, ...] = ()) -> Applied:
-    """Compiles a model with the winners of a finished run, into the run directory.
+    """Compiles a model with the winners of a finished run.
+
+    The run's own model goes into its directory, another one into ``applied/NAME`` below it.
 
     Args:
         path: The run directory.
@@ -59,14 +61,19 @@ def apply(path: Path, model: str, inputs: tuple[str, ...] = ()) -> Applied:
         stack.callback(folder.close)
         home = ModelHome(_timing_cores(identity), stack)
         prepared = home.prepare(request)
-        known = {task.digest for task in prepared.tasks} & set(winners)
+        spaces = {task.digest: task.space.digest for task in prepared.tasks}
+        known = {d for d in winners if d in spaces and spaces[d] == identity["spaces"][d]}
         if not known:
             raise UserError(f"{model} has no layer in common with the run in {path}.")
         chosen = {d: winners[d] for d in known if winners[d][0] != DEFAULT}
-        applied = home.compile_tuned(chosen, folder.library, folder.tvm_database)
-        home.compile_untuned(folder.untuned_library)
-        verified = home.check(folder.library, prepared, folder.untuned_library)
-    return Applied(folder.library, len(applied), len(prepared.tasks), verified)
+        same = prepared.digest == identity["model_digest"]
+        place = path if same else path / "applied" / prepared.name
+        place.mkdir(parents=True, exist_ok=True)
+        library, untuned = place / folder.library.name, place / folder.untuned_library.name
+        applied = home.compile_tuned(chosen, library, place / folder.tvm_database.name)
+        home.compile_untuned(untuned)
+        verified = home.check(library, prepared, untuned)
+    return Applied(library, len(applied), len(prepared.tasks), verified)
 
 
 def bench(path: Path, options: Confirming) -> tuple[Latency, Latency]:

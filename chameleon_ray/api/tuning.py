@@ -89,6 +89,8 @@ class Tuning:
             crews = (*system.crews(), *measurer.crews())
             ready = [asyncio.create_task(crew.ready()) for crew in crews]
             prepared = await preparing
+            for note in prepared.notes:
+                self.progress.note(note)
             records = self.folder.resume(self.identity(prepared))
             with _interruptible():
                 await self.explore(self.tuners(prepared, system, records), measurer, records)
@@ -183,10 +185,13 @@ class Tuning:
         applied = home.compile_tuned(chosen, folder.library, folder.tvm_database)
         home.compile_untuned(folder.untuned_library)
         self.progress.phase("verifying the model")
+        lost = len(chosen) - len(applied)
+        if lost:
+            self.progress.note(f"{lost} winners could not be applied to the model.")
         verified = home.check(folder.library, prepared, folder.untuned_library)
         libraries = (folder.library, folder.untuned_library)
         tuned, untuned = home.duel(libraries, inputs, self.request.confirming)
-        return Finish(Latency.of(tuned), Latency.of(untuned), verified, len(chosen) - len(applied))
+        return Finish(Latency.of(tuned), Latency.of(untuned), verified, lost)
 
     async def accounts(self, crews: tuple[Crew, ...], home: ModelHome) -> list[Account]:
         """Where the time of every process went, this one first."""

@@ -4,6 +4,7 @@ Weights stay here; what leaves are tasks, and libraries on disk.
 """
 
 import json
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -87,6 +88,23 @@ class CompileTuned:
     database: Path
 
 
+class Notes(logging.Handler):
+    """Warnings that this package logs, kept for the user."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._sentences: list[str] = []
+        logging.getLogger("chameleon_ray").addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._sentences.append(record.getMessage())
+
+    def taken(self) -> list[str]:
+        """All so far; none are kept from now on."""
+        logging.getLogger("chameleon_ray").removeHandler(self)
+        return self._sentences
+
+
 class ModelHost:
     """What runs inside the model's process."""
 
@@ -104,7 +122,7 @@ class ModelHost:
         return self._compile_tuned(job)
 
     def _prepare(self, job: Prepare) -> Prepared:
-        began = time.perf_counter()
+        began, notes = time.perf_counter(), Notes()
         if job.spec.endswith(".onnx"):
             block_torch()
         import tvm
@@ -131,6 +149,7 @@ class ModelHost:
             inputs=tuple(self._model.examples),
             reference=self._model.reference,
             reference_name=self._model.reference_name,
+            notes=tuple(notes.taken()),
             seconds={
                 "import": imported - began,
                 "extract": extracted - imported,
