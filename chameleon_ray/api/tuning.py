@@ -276,13 +276,15 @@ def _hopeless(records: list[Record]) -> str:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """Ctrl-C ends the block cleanly, as ``Stopped``."""
+    """Ctrl-C and SIGTERM end the block cleanly, as ``Stopped``."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
-    loop.add_signal_handler(signal.SIGINT, task.cancel)
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(stop, task.cancel)
     try:
         yield
     except asyncio.CancelledError as error:
         raise Stopped from error
     finally:
-        loop.remove_signal_handler(signal.SIGINT)
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(stop)

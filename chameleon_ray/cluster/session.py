@@ -59,6 +59,8 @@ def start(
         SessionError: Ray did not start, could not be reached, or a node has other versions.
     """
     check_pins()
+    if address is not None:
+        knock(address, options.knock_seconds)
     if ray.is_initialized():
         check_nodes(options)
         yield
@@ -75,9 +77,7 @@ def start(
 def connect(address: str | None, cpus: int | None, gpus: int | None, options: Session) -> None:
     """``ray.init`` with nothing left to its defaults that matters here."""
     arguments: dict[str, Any] = {"address": address, "log_to_driver": False}
-    if address is not None:
-        knock(address, options.knock_seconds)
-    else:
+    if address is None:
         arguments |= {"address": "local", "num_cpus": cpus, "num_gpus": gpus}
         arguments |= {"include_dashboard": False, "object_store_memory": options.store_bytes}
     try:

@@ -33,7 +33,8 @@ def link(output: str, objects: list[str], **_: Any) -> None:
         [find_linker(), "-shared", "-o", output, *objects], capture_output=True, text=True
     )
     if done.returncode:
-        raise LinkError(f"Linking {output} failed: {done.stderr.strip()[-400:]}")
+        said = "; ".join(line.strip() for line in done.stderr.splitlines() if line.strip())
+        raise LinkError(f"Linking {output} failed: {said[-400:]}")
 
 
 link.output_format = "so"  # type: ignore[attr-defined]

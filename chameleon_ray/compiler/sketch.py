@@ -141,11 +141,11 @@ class Program:
         Raises:
             InvalidConfig: A postprocessor turned it down, or the trace does not apply.
         """
-        schedule = Schedule(self.module, seed=SEED, debug_mask=0, error_render_level="none")
+        schedule = Schedule(self.module, seed=SEED, debug_mask=0, error_render_level="fast")
         try:
             Trace.apply_json_to_schedule(self.trace(config), schedule)
         except Exception as error:
-            raise InvalidConfig(f"the trace does not apply: {_first_line(error)}") from error
+            raise InvalidConfig(f"the trace does not apply: {_last_line(error)}") from error
         schedule.enter_postproc()
         for postprocessor in self._postprocessors:
             if not postprocessor.apply(schedule):
@@ -266,6 +266,6 @@ def _plain(value: Any) -> Any:
     return getattr(value, "value", value)
 
 
-def _first_line(error: Exception) -> str:
+def _last_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,6 +79,7 @@ def test_tiles_are_what_the_config_says() -> None:
     values = task.space.values(config)
     text = program.schedule(config).mod.script()
     inner = next(tiles for name, tiles in values.items() if name.startswith("tile32"))
+    assert isinstance(inner, tuple)
     decided = [d for _, d in program.trace(config)[1] if isinstance(d, list)]
     assert list(inner) in decided
     assert str(inner[1]) in text
@@ -94,7 +96,7 @@ def test_a_trace_that_does_not_apply_is_invalid() -> None:
     other = Program(
         program_of("add").module_json, program.target_json, program.sketches, program.knobs
     )
-    with pytest.raises(InvalidConfig, match=r"the trace does not apply: \w+"):
+    with pytest.raises(InvalidConfig, match="the trace does not apply: ScheduleError: Cannot find"):
         other.schedule(drawn("conv")[0])
 
 
@@ -114,8 +116,8 @@ def test_arguments_are_the_buffers_in_order() -> None:
 
 
 def test_a_digest_names_structure_and_target_only() -> None:
-    def digest(module, target=layers.target()):  # noqa: B008
-        return layer_digest(module["main"], target)
+    def digest(module: Any, target: str = "") -> str:
+        return layer_digest(module["main"], target or layers.target())
 
     assert digest(layers.conv("data")) == digest(layers.conv("another_name"))
     assert digest(layers.conv()) != digest(layers.conv(filters=8))

@@ -5,12 +5,13 @@ import re
 import shlex
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from chameleon_ray.record import Record
+from chameleon_ray.record import Record, Status
 from tests.whole.command import DENSE, SERIAL, Command, chameleon, records, until
 
 TRIALS = 40
@@ -71,6 +72,18 @@ def test_killed_then_interrupted_it_goes_on_where_it_was(tmp_path: Path) -> None
     assert "Verified" in out
     assert_goes_on(before, run)
     assert len(records(run)) == TRIALS
+
+
+def test_a_polite_kill_is_an_interruption(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = Command("tune", DENSE, *RANDOM, "--out", str(run))
+    reaches(command, run, 4)
+    os.kill(command.process.pid, signal.SIGTERM)
+    code, out, err = command.wait()
+    assert (code, out) == (130, "")
+    assert re.fullmatch(r"Stopped\. \d+ measurements are kept in .*", err), err
+    assert len(records(run)) >= 4
+    assert command.orphans() == {}
 
 
 def test_interrupted_before_anything_was_measured(tmp_path: Path) -> None:
@@ -151,7 +164,7 @@ def test_it_survives_the_loss_of_its_workers(tmp_path: Path) -> None:
     assert "Verified" in out
     known = records(run)
     assert len(known) == len({(record.task, record.config) for record in known}) == TRIALS
-    failed = [record for record in known if not record.latencies]
-    assert len(failed) <= 2
-    assert all(record.status == "crash" for record in failed)
+    statuses = Counter(record.status for record in known)
+    assert statuses[Status.CRASH] <= len(children)
+    assert set(statuses) <= {"ok", "crash", "run_timeout", "build_timeout"}  # a busy machine
     assert command.orphans() == {}
