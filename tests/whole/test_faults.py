@@ -14,7 +14,7 @@ import pytest
 from chameleon_ray.record import Record, Status
 from tests.whole.command import DENSE, SERIAL, Command, chameleon, records, until
 
-TRIALS = 40
+TRIALS = 28
 RANDOM = ("--explorer", "random", "--trials", str(TRIALS))
 ISOLATE = "chameleon_ray.measure.isolate"
 PATIENCE = 120.0
