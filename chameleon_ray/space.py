@@ -1,98 +1,20 @@
 """A task's design space: ordered knobs in; random, moved, rounded, featurised configurations out.
 
 A configuration is one choice index per knob: a tuple of ints on its own, an ``(n, knobs)`` int64
-array in bulk. Every knob places its choices at points of one or more *axes*: a plain list has one
-axis, a tiling one per cut. Moves (-1/0/+1, Chameleon section 4.1) go along axes, clustering
-measures distances on them.
+array in bulk.
 """
 
 import hashlib
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from chameleon_ray.knob import Choice, Knob
+
 Config = tuple[int, ...]
-Choice = int | float | str | tuple[int, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Knob:
-    """One decision of a schedule.
-
-    Attributes:
-        name: Unique within its space.
-        choices: What the knob may be set to.
-        coordinates: ``(choices, axes)`` float64 in [0, 1]; no two rows are equal.
-        features: ``(choices, features)`` float32 shown to the cost model.
-    """
-
-    name: str
-    choices: tuple[Choice, ...]
-    coordinates: np.ndarray
-    features: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.choices)
-
-    @property
-    def axes(self) -> int:
-        return self.coordinates.shape[1]
-
-    @cached_property
-    def moves(self) -> np.ndarray:
-        """``(choices, axes, 3)`` choice reached by -1, 0, +1 along an axis.
-
-        A move goes to the next choice along that axis among those that agree on all other axes;
-        where there is none the knob stays as it is.
-        """
-        table = np.repeat(np.arange(len(self))[:, None, None], self.axes, axis=1).repeat(3, axis=2)
-        rounded = np.round(self.coordinates, 9)
-        for axis in range(self.axes):
-            lines: dict[tuple[float, ...], list[int]] = {}
-            for choice in np.argsort(rounded[:, axis], kind="stable"):
-                lines.setdefault(tuple(np.delete(rounded[choice], axis)), []).append(int(choice))
-            for line in lines.values():
-                table[line[1:], axis, 0] = line[:-1]
-                table[line[:-1], axis, 2] = line[1:]
-        return table
-
-    @staticmethod
-    def listed(name: str, choices: Sequence[Choice]) -> "Knob":
-        """A knob whose choices are ordered as given, evenly spaced on one axis."""
-        rank = np.arange(len(choices), dtype=float)
-        numbers = all(isinstance(choice, int | float) for choice in choices)
-        feature = np.array(choices, dtype=float) if numbers else rank
-        coordinates = rank[:, None] / max(len(choices) - 1, 1)
-        return Knob(name, tuple(choices), coordinates, feature[:, None].astype(np.float32))
-
-    @staticmethod
-    def tiling(name: str, extent: int, parts: int, innermost: int) -> "Knob":
-        """All factorisations of ``extent`` into ``parts`` tiles, the last at most ``innermost``.
-
-        Axis j is log2 of the product of the tiles inside cut j, so a move along it shifts that cut
-        to its next possible place and leaves every other cut where it is. These cumulative
-        products and the tiles themselves (log2) are the features.
-        """
-        tilings = factorisations(extent, parts, innermost)
-        logs = np.log2(np.array(tilings, dtype=float))
-        inner = np.cumsum(logs[:, ::-1], axis=1)[:, ::-1][:, 1:]
-        coordinates = inner / max(math.log2(extent), 1.0)
-        features = np.concatenate([logs, inner], axis=1).astype(np.float32)
-        return Knob(name, tuple(tilings), coordinates, features)
-
-
-def factorisations(extent: int, parts: int, innermost: int) -> list[tuple[int, ...]]:
-    """Ordered factorisations of ``extent`` into ``parts`` factors, the last <= ``innermost``."""
-    if parts == 1:
-        return [(extent,)] if extent <= innermost else []
-    found = []
-    for first in (d for d in range(1, extent + 1) if extent % d == 0):
-        found += [(first, *rest) for rest in factorisations(extent // first, parts - 1, innermost)]
-    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,10 +24,13 @@ class DesignSpace:
     Attributes:
         knobs: In the order of a configuration's entries.
         active: ``(choices of knob 0, knobs)`` bool; a knob that does not count is held at choice 0.
+        members: ``(n, knobs)`` the statically valid configurations, where not all are; canonical,
+            each once.
     """
 
     knobs: tuple[Knob, ...]
     active: np.ndarray | None = None
+    members: np.ndarray | None = None
 
     @cached_property
     def dims(self) -> np.ndarray:
@@ -114,6 +39,8 @@ class DesignSpace:
     @cached_property
     def size(self) -> int:
         """Number of distinct configurations."""
+        if self.members is not None:
+            return len(self.members)
         if self.active is None:
             return math.prod(int(d) for d in self.dims)
         rest = self.dims[1:]
@@ -128,7 +55,10 @@ class DesignSpace:
         """Names the space by its knobs and choices (16 hex digits)."""
         body = [(knob.name, knob.choices) for knob in self.knobs]
         active = None if self.active is None else self.active.tolist()
-        return hashlib.sha256(json.dumps([body, active]).encode()).hexdigest()[:16]
+        name = hashlib.sha256(json.dumps([body, active]).encode())
+        if self.members is not None:
+            name.update(np.sort(self._numbers(self.members)).tobytes())
+        return name.hexdigest()[:16]
 
     def canonical(self, configs: np.ndarray) -> np.ndarray:
         """The same configurations with knobs that do not count set to 0."""
@@ -136,12 +66,37 @@ class DesignSpace:
             return configs
         return np.where(self.active[configs[:, 0]], configs, 0)
 
+    def valid(self, configs: np.ndarray) -> np.ndarray:
+        """``(n,)`` bool: which of ``(n, knobs)`` canonical configurations are members."""
+        if self.members is None:
+            return np.ones(len(configs), dtype=bool)
+        numbers, sought = self._sorted_numbers, self._numbers(configs)
+        at = np.minimum(np.searchsorted(numbers, sought), len(numbers) - 1)
+        return numbers[at] == sought
+
+    @cached_property
+    def _sorted_numbers(self) -> np.ndarray:
+        assert self.members is not None
+        return np.sort(self._numbers(self.members))
+
+    def _numbers(self, configs: np.ndarray) -> np.ndarray:
+        """``(n,)`` configurations as mixed-radix numbers."""
+        return configs @ np.append(np.cumprod(self.dims[:0:-1])[::-1], 1).astype(np.int64)
+
     def random(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        """``(count, knobs)`` configurations, every knob uniform; duplicates are possible."""
+        """``(count, knobs)`` valid configurations, every knob uniform where all are valid.
+
+        Duplicates are possible.
+        """
+        if self.members is not None:
+            return self.members[rng.integers(0, len(self.members), size=count)]
         return self.canonical(rng.integers(0, self.dims, size=(count, len(self.knobs))))
 
     def mutate(self, rng: np.random.Generator, configs: np.ndarray) -> np.ndarray:
-        """Each configuration with one of its counting knobs set to another choice."""
+        """Each configuration with one of its counting knobs set to another choice.
+
+        It stays as it is where that is not valid.
+        """
         free = np.repeat(self.dims[None] > 1, len(configs), axis=0)
         if self.active is not None:
             free &= self.active[configs[:, 0]]
@@ -150,10 +105,10 @@ class DesignSpace:
         shift = 1 + np.floor(rng.random(len(configs)) * (self.dims[pick] - 1)).astype(np.int64)
         moved = configs.copy()
         moved[rows, pick] = (configs[rows, pick] + shift) % self.dims[pick]
-        return self.canonical(moved)
+        return self._or_stay(self.canonical(moved), configs)
 
     def move(self, configs: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """One step of every configuration along every axis.
+        """One step of every configuration along every axis; it stays where that is not valid.
 
         Args:
             configs: ``(n, knobs)``.
@@ -164,7 +119,12 @@ class DesignSpace:
             for a in range(knob.axes):
                 moved[:, k] = knob.moves[moved[:, k], a, actions[:, axis]]
                 axis += 1
-        return self.canonical(moved)
+        return self._or_stay(self.canonical(moved), configs)
+
+    def _or_stay(self, moved: np.ndarray, configs: np.ndarray) -> np.ndarray:
+        if self.members is None:
+            return moved
+        return np.where(self.valid(moved)[:, None], moved, configs)
 
     def coordinates(self, configs: np.ndarray) -> np.ndarray:
         """``(n, axes)`` positions in the unit cube."""
@@ -193,14 +153,23 @@ class DesignSpace:
         return owner, start, values.astype(np.float32)
 
     def nearest(self, points: np.ndarray) -> np.ndarray:
-        """``(n, axes)`` points rounded, knob by knob, to the nearest choices."""
+        """``(n, axes)`` points rounded, knob by knob, to the nearest choices.
+
+        Where that is not valid it is the nearest member instead.
+        """
         configs = np.empty((len(points), len(self.knobs)), dtype=np.int64)
         start = 0
         for k, knob in enumerate(self.knobs):
             offsets = points[:, None, start : start + knob.axes] - knob.coordinates[None]
             configs[:, k] = np.argmin((offsets**2).sum(axis=2), axis=1)
             start += knob.axes
-        return self.canonical(configs)
+        configs = self.canonical(configs)
+        if self.members is None:
+            return configs
+        for row in np.flatnonzero(~self.valid(configs)):
+            offsets = self.coordinates(self.members) - points[row]
+            configs[row] = self.members[np.argmin((offsets**2).sum(axis=1))]
+        return configs
 
     def values(self, config: Config) -> dict[str, Choice]:
         """What each counting knob is set to, by name."""
@@ -209,7 +178,9 @@ class DesignSpace:
         return {knob.name: knob.choices[index] for knob, index, used in named if used}
 
     def enumerate(self) -> np.ndarray:
-        """Every configuration, once; for small spaces."""
+        """Every valid configuration, once; for small spaces."""
+        if self.members is not None:
+            return self.members
         if self.active is None:
             return _grid(self.dims)
         grids = [_grid(np.where(row, self.dims[1:], 1)) for row in self.active[:, 1:]]

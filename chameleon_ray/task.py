@@ -18,6 +18,7 @@ class Task:
         space: Its design space; no knobs where there is nothing to tune.
         program: What the compiler needs to rebuild the layer and its sketches; opaque to others.
         shape: Shapes of inputs and outputs in words, for people.
+        has_default: Whether there is a default schedule; a recorded space has none.
     """
 
     name: str
@@ -28,3 +29,4 @@ class Task:
     space: DesignSpace
     program: bytes = field(repr=False, default=b"")
     shape: str = ""
+    has_default: bool = True

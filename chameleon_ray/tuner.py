@@ -11,6 +11,7 @@ import numpy as np
 
 from chameleon_ray.options import Search
 from chameleon_ray.record import DEFAULT, Record
+from chameleon_ray.search.cost_model import Experience
 from chameleon_ray.search.explorer import Agent
 from chameleon_ray.search.random_walk import random_unseen
 from chameleon_ray.search.system import SearchSystem
@@ -42,14 +43,14 @@ class Tuner:
         if not self._learnable():
             batch = random_unseen(space, seen, self.options.first_plan, sample_rng)
         else:
-            score = await self.system.fit(space, seen, self._fitness(), fit_rng)
+            score = await self.system.fit(space, self._known(), fit_rng)
             trail = await self.system.explore(space, score, seen, self.agent, explore_rng)
             self.agent = trail.agent
             batch = await self.system.select(space, trail, seen, self.options.plan, sample_rng)
         self.plan += 1
         self.exhausted = len(batch) == 0
-        default = [] if any(r.config == DEFAULT for r in self.records) else [DEFAULT]
-        return default + as_configs(batch)
+        known = not self.task.has_default or any(r.config == DEFAULT for r in self.records)
+        return ([] if known else [DEFAULT]) + as_configs(batch)
 
     def observe(self, records: Sequence[Record]) -> None:
         """Learns of configurations that were tried: this tuner's, or an earlier session's."""
@@ -78,10 +79,10 @@ class Tuner:
         configs = [record.config for record in self._tried()]
         return np.array(configs, dtype=np.int64).reshape(len(configs), len(self.task.space.knobs))
 
-    def _fitness(self) -> np.ndarray:
-        """``(n,)`` throughput over the best configuration's; 0 for a failure."""
+    def _known(self) -> Experience:
         latencies = np.array([record.latency for record in self._tried()])
-        return np.min(latencies) / latencies
+        plans = np.array([record.plan for record in self._tried()])
+        return Experience(self._seen(), np.min(latencies) / latencies, plans)
 
     def _rng(self) -> np.random.Generator:
         """Depends on the plan only, so a resumed run draws what an unbroken one would."""

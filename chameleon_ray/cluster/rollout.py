@@ -14,8 +14,9 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from ray.rllib.env.utils.infinite_lookback_buffer import InfiniteLookbackBuffer as Buffer
 
+from chameleon_ray.knob import Knob
 from chameleon_ray.search.world import KnobWorld, Walk
-from chameleon_ray.space import DesignSpace, Knob
+from chameleon_ray.space import DesignSpace
 
 
 class Moves(Distribution):

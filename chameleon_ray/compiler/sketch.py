@@ -19,7 +19,8 @@ from tvm.s_tir.meta_schedule.space_generator import SpaceGenerator
 from tvm.s_tir.schedule import Trace
 
 from chameleon_ray.compiler.session import register_x86_intrinsics, tune_context
-from chameleon_ray.space import Config, DesignSpace, Knob
+from chameleon_ray.knob import Knob
+from chameleon_ray.space import Config, DesignSpace
 
 ROOT = -1
 """``sample_compute_location``: compute at the root."""

@@ -7,6 +7,7 @@ import numpy as np
 from xgboost import Booster, DMatrix, train
 
 from chameleon_ray.options import Boosting
+from chameleon_ray.search.cost_model import Experience
 from chameleon_ray.space import DesignSpace
 
 
@@ -41,14 +42,8 @@ class XGBoostCostModel:
     def __init__(self, options: Boosting) -> None:
         self.options = options
 
-    def fit(
-        self,
-        space: DesignSpace,
-        configs: np.ndarray,
-        fitness: np.ndarray,
-        rng: np.random.Generator,
-    ) -> BoostedScore:
-        """Learns from scratch, in this thread; see ``CostModel``. One row is enough."""
+    def fit(self, space: DesignSpace, known: Experience, rng: np.random.Generator) -> BoostedScore:
+        """Learns from scratch, in this thread; see ``CostModel``."""
         options = self.options
         parameters = {
             "objective": "reg:squarederror",
@@ -60,6 +55,6 @@ class XGBoostCostModel:
             "seed": int(rng.integers(2**31)),
             "nthread": 1,
         }
-        data = DMatrix(space.features(configs), label=fitness, nthread=1)
+        data = DMatrix(space.features(known.configs), label=known.fitness, nthread=1)
         booster = train(parameters, data, num_boost_round=options.rounds)
         return BoostedScore(space, bytes(booster.save_raw()))

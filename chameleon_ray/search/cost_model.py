@@ -1,5 +1,6 @@
-"""The cost model protocol: measured configurations in, a score for any configuration out."""
+"""The cost model protocol: what was tried in, a score for any configuration out."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -8,22 +9,32 @@ from chameleon_ray.search.explorer import Score
 from chameleon_ray.space import DesignSpace
 
 
+@dataclass(frozen=True, eq=False)
+class Experience:
+    """All that was tried of one task, in order.
+
+    Attributes:
+        configs: ``(n, knobs)`` tried configurations, failed ones included.
+        fitness: ``(n,)`` throughput over the task's best, in [0, 1]; 0 where it failed.
+        plans: ``(n,)`` number of the plan that proposed each, ascending.
+        prior: What other tasks taught, as a score; None where there was no other.
+    """
+
+    configs: np.ndarray
+    fitness: np.ndarray
+    plans: np.ndarray
+    prior: Score | None = None
+
+
 class CostModel(Protocol):
     """Learns a task's fitness from its records; keeps nothing between calls."""
 
-    def fit(
-        self,
-        space: DesignSpace,
-        configs: np.ndarray,
-        fitness: np.ndarray,
-        rng: np.random.Generator,
-    ) -> Score:
+    def fit(self, space: DesignSpace, known: Experience, rng: np.random.Generator) -> Score:
         """Learns from all of a task's records, from scratch.
 
         Args:
             space: The task's design space.
-            configs: ``(n, knobs)`` tried configurations, failed ones included.
-            fitness: ``(n,)`` throughput over the task's best, in [0, 1]; 0 where it failed.
+            known: What was tried; one configuration is enough.
             rng: The only source of randomness.
 
         Returns:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.crew import Crew
+from chameleon_ray.search.cost_model import Experience
 from chameleon_ray.search.explorer import Agent, Trail
 from chameleon_ray.space import DesignSpace
 
@@ -24,14 +25,8 @@ class SearchSystem:
     explorers: Crew
     sampler: Crew
 
-    async def fit(
-        self,
-        space: DesignSpace,
-        configs: np.ndarray,
-        fitness: np.ndarray,
-        rng: np.random.Generator,
-    ) -> Any:
-        return await self.cost_model.do("fit", space, configs, fitness, rng)
+    async def fit(self, space: DesignSpace, known: Experience, rng: np.random.Generator) -> Any:
+        return await self.cost_model.do("fit", space, known, rng)
 
     async def explore(
         self,

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from chameleon_ray.knob import Knob
 from chameleon_ray.ledger import Account
 from chameleon_ray.record import DEFAULT, Record, Status
 from chameleon_ray.report.result import PHASES, Latency, Outcome, RunResult, Verified
-from chameleon_ray.space import DesignSpace, Knob
+from chameleon_ray.space import DesignSpace
 from chameleon_ray.task import Task
 
 REASONS = {7: "every schedule crashed", 16: "no candidate was 1 % faster"}

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chameleon_ray.space import Config, DesignSpace, Knob
+from chameleon_ray.knob import Knob
+from chameleon_ray.space import Config, DesignSpace
 
 ANY = 1 << 20
 """An ``innermost`` that bounds nothing."""

@@ -9,6 +9,7 @@ import pytest
 
 from chameleon_ray.options import Boosting
 from chameleon_ray.search.boosting import BoostedScore, XGBoostCostModel
+from chameleon_ray.search.cost_model import Experience
 from tests.pure.landscape import Landscape, convolution, sketched, tiny
 
 MODEL = XGBoostCostModel(Boosting())
@@ -19,11 +20,16 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(a.argsort().argsort(), b.argsort().argsort())[0, 1])
 
 
+def known(configs: np.ndarray, fitness: np.ndarray) -> Experience:
+    """All tried in one plan."""
+    return Experience(configs, fitness, np.zeros(len(configs), dtype=np.int64))
+
+
 def fitted(land: Landscape, rows: int, seed: int = 0) -> tuple[BoostedScore, np.random.Generator]:
     """A score learnt from random configurations, and the generator that drew them."""
     rng = np.random.default_rng(seed)
     configs = land.space.random(rng, rows)
-    return MODEL.fit(land.space, configs, land(configs), rng), rng
+    return MODEL.fit(land.space, known(configs, land(configs)), rng), rng
 
 
 @pytest.mark.parametrize("landscape", [convolution, sketched])
@@ -42,7 +48,7 @@ def test_learns_where_configurations_fail() -> None:
         return rows[:, 6] == 2
 
     fitness = np.where(fails(configs), 0.0, land(configs))
-    predicted = MODEL.fit(land.space, configs, fitness, rng)(held_out)
+    predicted = MODEL.fit(land.space, known(configs, fitness), rng)(held_out)
     failing = fails(held_out)
     assert predicted[failing].mean() < 0.5 * predicted[~failing].mean()
 
@@ -52,7 +58,7 @@ def test_same_seed_gives_same_predictions_and_another_does_not() -> None:
     queries = land.space.random(np.random.default_rng(9), 100)
     configs = land.space.random(np.random.default_rng(8), 100)
     once, again, other = (
-        MODEL.fit(land.space, configs, land(configs), np.random.default_rng(seed))(queries)
+        MODEL.fit(land.space, known(configs, land(configs)), np.random.default_rng(seed))(queries)
         for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(once, again)
@@ -87,7 +93,7 @@ def test_constant_fitness_predicts_it(value: float, rows: int) -> None:
     land = convolution()
     rng = np.random.default_rng(0)
     configs = land.space.random(rng, rows)
-    score = MODEL.fit(land.space, configs, np.full(rows, value), rng)
+    score = MODEL.fit(land.space, known(configs, np.full(rows, value)), rng)
     np.testing.assert_allclose(score(land.space.random(rng, 20)), value, atol=1e-4)
 
 
@@ -96,7 +102,7 @@ def test_few_rows_and_single_choices() -> None:
     configs = land.space.enumerate()
     for rows in (1, 2, 3):
         score = MODEL.fit(
-            land.space, configs[:rows], land(configs[:rows]), np.random.default_rng(0)
+            land.space, known(configs[:rows], land(configs[:rows])), np.random.default_rng(0)
         )
         assert np.isfinite(score(configs)).all()
 

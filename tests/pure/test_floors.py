@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = "chameleon_ray"
 FLOORS = (
-    ("crew", "ledger", "folder", "database", "record", "task", "space", "options"),
+    ("crew", "ledger", "folder", "database", "record", "task", "space", "knob", "options"),
     ("search", "measure"),
     ("engine", "budget", "tuner", "winners"),
     ("cluster", "compiler", "report"),
@@ -25,8 +25,8 @@ FLOORS = (
 )
 CHAINS = (
     ("crew", "ledger"),
-    ("folder", "database", "record", "space"),
-    ("task", "space"),
+    ("folder", "database", "record", "space", "knob"),
+    ("task", "space", "knob"),
     ("engine", "budget", "tuner"),
 )
 """Within a floor a part may import those to its right; all other pairs are apart."""
@@ -34,6 +34,7 @@ THIRD_PARTY = {
     "folder": {"numpy"},
     "database": {"pyarrow"},
     "space": {"numpy"},
+    "knob": {"numpy"},
     "search": {"numpy", "gymnasium", "xgboost", "sklearn"},
     "tuner": {"numpy"},
     "cluster": {"numpy", "gymnasium", "ray", "torch"},

@@ -7,12 +7,13 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from chameleon_ray.knob import Knob
 from chameleon_ray.options import Sampling
 from chameleon_ray.search.adaptive import AdaptiveSampler, knee, most_probable, synthesise
 from chameleon_ray.search.explorer import Trail
 from chameleon_ray.search.greedy import GreedySampler
 from chameleon_ray.search.sampler import Sampler
-from chameleon_ray.space import DesignSpace, Knob, as_configs, distinct, unseen
+from chameleon_ray.space import DesignSpace, as_configs, distinct, unseen
 from tests.pure.conformance import SAMPLER_CHECKS, nothing, some_trail
 from tests.pure.landscape import Landscape, convolution, sketched, tiny
 

@@ -6,15 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from chameleon_ray.space import (
-    DesignSpace,
-    Knob,
-    as_configs,
-    distinct,
-    factorisations,
-    pack,
-    unseen,
-)
+from chameleon_ray.knob import Knob, factorisations
+from chameleon_ray.space import DesignSpace, as_configs, distinct, pack, unseen
 from tests.pure.landscape import ANY, Landscape, convolution, sketched, tiny
 
 SPACES = {"convolution": convolution, "sketched": sketched, "tiny": tiny}
@@ -208,3 +201,48 @@ def test_space_survives_pickling_and_keeps_its_digest(
     assert copy.digest == space.digest
     np.testing.assert_array_equal(copy.features(configs), space.features(configs))
     assert convolution().space.digest != sketched().space.digest
+
+
+def triangle() -> DesignSpace:
+    """Pairs of which the second is no greater than the first."""
+    knobs = (Knob.listed("a", (0, 1, 2, 3)), Knob.listed("b", (0, 1, 2, 3)))
+    members = np.array([(a, b) for a in range(4) for b in range(a + 1)])
+    return DesignSpace(knobs, members=members)
+
+
+def test_only_members_are_drawn_reached_and_rounded_to() -> None:
+    space, rng = triangle(), np.random.default_rng(0)
+    assert space.size == len(space.enumerate()) == 10
+    draws = space.random(rng, 300)
+    assert len(distinct(draws)) == 10
+    assert space.valid(draws).all()
+    assert not space.valid(np.array([[0, 1], [2, 3]])).any()
+    assert space.valid(space.mutate(rng, draws)).all()
+    assert space.valid(space.move(draws, rng.integers(0, 3, (300, 2)))).all()
+    assert space.valid(space.nearest(rng.random((300, 2)))).all()
+
+
+def test_a_move_out_of_the_members_is_none() -> None:
+    space = triangle()
+    moved = space.move(np.array([[2, 2], [2, 1]]), np.array([[1, 2], [1, 2]]))
+    assert as_configs(moved) == [(2, 2), (2, 2)]
+
+
+def test_an_invalid_point_is_rounded_to_the_nearest_member() -> None:
+    assert as_configs(triangle().nearest(np.array([[0.0, 0.34], [1.0, 1.0]]))) == [(0, 0), (3, 3)]
+
+
+def test_members_name_the_space() -> None:
+    space = triangle()
+    shuffled = DesignSpace(space.knobs, members=space.members[::-1])
+    fewer = DesignSpace(space.knobs, members=space.members[1:])
+    assert space.digest == shuffled.digest
+    assert len({space.digest, fewer.digest, DesignSpace(space.knobs).digest}) == 3
+
+
+def test_numbers_lie_by_size_and_know_their_alignment() -> None:
+    knob = Knob.listed("block", (16, 32, 48, 64))
+    np.testing.assert_allclose(knob.coordinates[:, 0], [0, 0.5, np.log2(3) / 2, 1])
+    np.testing.assert_allclose(knob.features[:, 1], [4, 5, 4, 6])
+    assert Knob.listed("tile", (1, 2, 4)).features.shape == (3, 1)
+    assert Knob.listed("unroll", (0, 16, 64)).coordinates[:, 0].tolist() == [0, 0.5, 1]

@@ -13,10 +13,11 @@ from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 
 from chameleon_ray.cluster.ppo import PPOExplorer, configured, isolated
 from chameleon_ray.cluster.rollout import Moves, WalkRunner
+from chameleon_ray.knob import Knob
 from chameleon_ray.options import PPO
 from chameleon_ray.search.explorer import Agent, Trail
 from chameleon_ray.search.world import KnobWorld
-from chameleon_ray.space import DesignSpace, Knob
+from chameleon_ray.space import DesignSpace
 from tests.pure.conformance import EXPLORER_CHECKS, nothing
 from tests.pure.landscape import Landscape, convolution, sketched, tiny
 

@@ -1,0 +1,114 @@
+"""A knob: one decision of a schedule, its choices placed on axes and described by features.
+
+A plain list has one axis, a tiling one per cut. Moves (-1/0/+1, Chameleon section 4.1) go along
+axes, clustering measures distances on them.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+Choice = int | float | str | tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Knob:
+    """One decision of a schedule.
+
+    Attributes:
+        name: Unique within its space.
+        choices: What the knob may be set to.
+        coordinates: ``(choices, axes)`` float64 in [0, 1]; no two rows are equal.
+        features: ``(choices, features)`` float32 shown to the cost model.
+    """
+
+    name: str
+    choices: tuple[Choice, ...]
+    coordinates: np.ndarray
+    features: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.choices)
+
+    @property
+    def axes(self) -> int:
+        return self.coordinates.shape[1]
+
+    @cached_property
+    def moves(self) -> np.ndarray:
+        """``(choices, axes, 3)`` choice reached by -1, 0, +1 along an axis.
+
+        A move goes to the next choice along that axis among those that agree on all other axes;
+        where there is none the knob stays as it is.
+        """
+        table = np.repeat(np.arange(len(self))[:, None, None], self.axes, axis=1).repeat(3, axis=2)
+        rounded = np.round(self.coordinates, 9)
+        for axis in range(self.axes):
+            lines: dict[tuple[float, ...], list[int]] = {}
+            for choice in np.argsort(rounded[:, axis], kind="stable"):
+                lines.setdefault(tuple(np.delete(rounded[choice], axis)), []).append(int(choice))
+            for line in lines.values():
+                table[line[1:], axis, 0] = line[:-1]
+                table[line[:-1], axis, 2] = line[1:]
+        return table
+
+    @staticmethod
+    def listed(name: str, choices: Sequence[Choice]) -> "Knob":
+        """A knob whose choices lie on one axis: evenly and in their order, or by size.
+
+        By size, as log2, where they are three or more positive numbers. Their features are log2
+        and, where not all are powers of two, alignment. Of other numbers it is log2(1 + number),
+        or the number where it may be negative; of anything else the rank.
+        """
+        numeric = all(isinstance(choice, int | float) for choice in choices)
+        place = np.arange(len(choices), dtype=float)
+        features = [place]
+        if numeric:
+            values = np.array(choices, dtype=float)
+            features = [np.log2(1 + values) if (values >= 0).all() else values]
+            if len(choices) > 2 and (values > 0).all():
+                place = np.log2(values)
+                aligned = alignment(values)
+                features = [place] if (aligned == place).all() else [place, aligned]
+        coordinates = (place - place.min()) / (np.ptp(place) or 1.0)
+        return Knob(
+            name, tuple(choices), coordinates[:, None], np.stack(features, 1, dtype=np.float32)
+        )
+
+    @staticmethod
+    def tiling(name: str, extent: int, parts: int, innermost: int) -> "Knob":
+        """All factorisations of ``extent`` into ``parts`` tiles, the last at most ``innermost``.
+
+        Axis j is log2 of the product of the tiles inside cut j, so a move along it shifts that cut
+        to its next possible place and leaves every other cut where it is. These cumulative
+        products and the tiles themselves (log2) are the features.
+        """
+        tilings = factorisations(extent, parts, innermost)
+        logs = np.log2(np.array(tilings, dtype=float))
+        inner = np.cumsum(logs[:, ::-1], axis=1)[:, ::-1][:, 1:]
+        coordinates = inner / max(math.log2(extent), 1.0)
+        features = np.concatenate([logs, inner], axis=1).astype(np.float32)
+        return Knob(name, tuple(tilings), coordinates, features)
+
+
+def factorisations(extent: int, parts: int, innermost: int) -> list[tuple[int, ...]]:
+    """Ordered factorisations of ``extent`` into ``parts`` factors, the last <= ``innermost``."""
+    if parts == 1:
+        return [(extent,)] if extent <= innermost else []
+    found = []
+    for first in (d for d in range(1, extent + 1) if extent % d == 0):
+        found += [(first, *rest) for rest in factorisations(extent // first, parts - 1, innermost)]
+    return found
+
+
+def alignment(values: np.ndarray) -> np.ndarray:
+    """How often each number can be halved: what banks, lines and warps are sensitive to.
+
+    Args:
+        values: ``(n,)`` positive numbers; of those that are not whole it is 0.
+    """
+    whole = np.where(values % 1 == 0, values, 1).astype(np.int64)
+    return np.log2(whole & -whole)
