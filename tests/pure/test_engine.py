@@ -90,8 +90,11 @@ def test_trials_are_granted_once():
 
 def test_fitness_is_throughput_over_the_best_and_failures_are_zero():
     tuner = Tuner(toys.task("sketched-a"), None, QUICK, 0)  # type: ignore[arg-type]
-    failed = record(2, status=Status.CRASH, latencies=())
-    slow, fast = record(0, latencies=(4.0,)), record(1, latencies=(1.0,))
+    failed, slow, fast = (
+        dataclasses.replace(record(n, latencies=latencies), config=(n, 0, 0, 0, 0))
+        for n, latencies in enumerate([(), (4.0,), (1.0,)])
+    )
+    failed = dataclasses.replace(failed, status=Status.CRASH)
     tuner.observe([dataclasses.replace(slow, config=()), slow, fast, failed])
     assert tuner._known().fitness.tolist() == [0.25, 1.0, 0.0]
     assert tuner.best == fast
