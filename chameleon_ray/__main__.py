@@ -50,6 +50,9 @@ def tune(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     out: Annotated[str | None, typer.Option(help="The run directory; else a new one.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    warm_start: Annotated[
+        list[str], typer.Option("--warm-start", help="An earlier run to learn from.")
+    ] = [],  # noqa: B006
     address: Annotated[str | None, typer.Option(help="Ray cluster to join; else none.")] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Cores kept for timing; half where left out.")
@@ -69,7 +72,8 @@ def tune(
         from chameleon_ray.report.table import watching
 
         with watching(progress, errors):
-            result = api.tune(Request(**asked | {"inputs": tuple(inputs)}), progress)
+            several = {"inputs": tuple(inputs), "warm_start": tuple(warm_start)}
+            result = api.tune(Request(**asked | several), progress)
         screen.print(closing(result))
         _demand_equal(result.verified, result.folder / "model.so")
 

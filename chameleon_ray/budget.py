@@ -5,7 +5,6 @@ gradient (Zheng et al., OSDI 2020, section 6), over plans instead of seconds.
 """
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -111,11 +110,11 @@ class Budget:
     def _reachable(self, layer: Layer) -> float:
         """Latency at a ``similar``-th of the best throughput of the same kind of layer."""
         task = layer.tuner.task
-        kind = _kind(task.name)
+        kind = task.kind
         rates = [
             other.tuner.task.flop / other.history[-1]
             for other in self.layers.values()
-            if other.history and _kind(other.tuner.task.name) == kind
+            if other.history and other.tuner.task.kind == kind
         ]
         fastest = max(rates, default=0.0)
         return self.options.similar * task.flop / fastest if fastest > 0 else math.inf
@@ -134,8 +133,3 @@ class Budget:
             layer.finished = f"no improvement in {layer.stale} measurements"
         elif len(tried) >= layer.tuner.task.space.size:
             layer.finished = "its whole space was measured"
-
-
-def _kind(name: str) -> str:
-    """A layer's operators without their numbers: ``fused_conv2d3_add1`` -> ``fused_conv_add``."""
-    return re.sub(r"\d+d?", "", name)

@@ -55,6 +55,25 @@ class Knob:
                 table[line[:-1], axis, 2] = line[1:]
         return table
 
+    def featurise(self, value: Choice | Sequence[int]) -> np.ndarray:
+        """``(features,)`` float32 of a value that another task's knob of this name was set to.
+
+        A tiling of another extent has features, too; any other value that is not among the
+        choices has none (NaN).
+        """
+        choice = tuple(value) if isinstance(value, list | tuple) else value
+        if choice in self._numbers:
+            return self.features[self._numbers[choice]]
+        if isinstance(choice, tuple):
+            features = np.concatenate(tile_logs(np.array([choice])), axis=1)[0]
+            if len(features) == self.features.shape[1]:
+                return features.astype(np.float32)
+        return np.full(self.features.shape[1], np.nan, dtype=np.float32)
+
+    @cached_property
+    def _numbers(self) -> dict[Choice, int]:
+        return {choice: number for number, choice in enumerate(self.choices)}
+
     @staticmethod
     def listed(name: str, choices: Sequence[Choice]) -> "Knob":
         """A knob whose choices lie on one axis: evenly and in their order, or by size.
@@ -87,11 +106,9 @@ class Knob:
         products and the tiles themselves (log2) are the features.
         """
         tilings = factorisations(extent, parts, innermost)
-        logs = np.log2(np.array(tilings, dtype=float))
-        inner = np.cumsum(logs[:, ::-1], axis=1)[:, ::-1][:, 1:]
-        coordinates = inner / max(math.log2(extent), 1.0)
+        logs, inner = tile_logs(np.array(tilings))
         features = np.concatenate([logs, inner], axis=1).astype(np.float32)
-        return Knob(name, tuple(tilings), coordinates, features)
+        return Knob(name, tuple(tilings), inner / max(math.log2(extent), 1.0), features)
 
 
 def factorisations(extent: int, parts: int, innermost: int) -> list[tuple[int, ...]]:
@@ -102,6 +119,12 @@ def factorisations(extent: int, parts: int, innermost: int) -> list[tuple[int, .
     for first in (d for d in range(1, extent + 1) if extent % d == 0):
         found += [(first, *rest) for rest in factorisations(extent // first, parts - 1, innermost)]
     return found
+
+
+def tile_logs(tilings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """log2 of ``(n, parts)`` tiles, and of the product inside each of the ``parts - 1`` cuts."""
+    logs = np.log2(tilings.astype(float))
+    return logs, np.cumsum(logs[:, ::-1], axis=1)[:, ::-1][:, 1:]
 
 
 def alignment(values: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""Every default of the project, as frozen dataclasses, and the presets that name whole systems."""
+"""Every default of the project, as frozen dataclasses."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class PPO:
     """Transitions per gradient step; the paper does not give one."""
     hidden: tuple[int, ...] = (64, 64)
     """Units of the tanh layers shared by policy and value."""
+    reward: str = "fitness"
+    """What a predicted fitness is worth to the policy: itself, or ``penalty9``."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,52 @@ class Boosting:
     depth: int = 6
     learning_rate: float = 0.15
     min_child_weight: float = 1.0
+    split_gain: float = 0.0
+    """Least reduction of the loss that a split is made for (XGBoost's ``gamma``)."""
+    shrinkage: float = 1.0
+    """Weight of the squared leaf values in the loss (XGBoost's ``lambda``)."""
     row_share: float = 0.9
     """Share of the records each tree sees."""
     column_share: float = 0.7
     """Share of the features each tree sees."""
+    recall: int | None = None
+    """N of the training metric a-recall@N that ends the fit early; no early end where None."""
+    patience: int = 20
+    """Rounds without a better a-recall after which the fit ends."""
+
+
+@dataclass(frozen=True)
+class PingPong:
+    """ALT's filter and its predictors of score and of uncertainty."""
+
+    samples: int = 8
+    """Least working and least failed configurations that the filter is learnt from."""
+    validity: float = 0.5
+    """Configurations that are less likely than this to work are turned down."""
+    batches: int = 2
+    """Latest plans on whose errors the uncertainty is learnt."""
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """The Gaussian-process cost model: expected improvement of fitness."""
+
+    rows: int = 256
+    """Most records learnt from; the rest of the best and of a random choice."""
+    smoothness: float = 2.5
+    """Of the Matern kernel (nu)."""
+    scale: float = 0.5
+    """Length scale that the fit begins with; the features span 1."""
+    scales: tuple[float, float] = (0.05, 20.0)
+    """Bounds of the length scales."""
+    amplitudes: tuple[float, float] = (0.05, 20.0)
+    """Bounds of the signal's variance over the fitnesses'."""
+    noise: float = 1e-3
+    """Variance of the noise, over the fitnesses', that the fit begins with."""
+    noises: tuple[float, float] = (1e-6, 0.3)
+    """Bounds of the noise's variance."""
+    prior: Boosting = Boosting(rounds=60, depth=5)
+    """Of what other tasks teach."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +113,28 @@ class Sampling:
     """Numbers of clusters tried in turn."""
     threshold: float = 2.5
     """The knee: the first count whose loss times this is no less than the one before."""
+    leaders: bool = False
+    """Whether the best candidate of a cluster is measured, not what is nearest to its centroid."""
     epsilon: float = 0.05
     """Share of a plan that is drawn at random instead."""
     combinations: int = 512
     """Most combinations of frequent choices looked at in one plan's sample synthesis."""
+    diversity: int = 2
+    """Candidates per configuration wanted that a pick by diversity is made from."""
+    distance: float = 0.5
+    """Weight of the distance against the score in active sampling (ALT)."""
+
+
+@dataclass(frozen=True)
+class Transferring:
+    """Learning from other tasks of the same kind."""
+
+    tasks: int = 6
+    """Most other tasks learnt from."""
+    rows: int = 128
+    """Most records of each."""
+    share: float = 0.5
+    """Share of a task's first plan that is chosen by what others taught; the rest is random."""
 
 
 @dataclass(frozen=True)
@@ -81,24 +143,22 @@ class Search:
 
     explorer: str = "ppo"
     sampler: str = "adaptive"
+    cost_model: str = "gaussian"
+    exhaustive: int = 20_000
+    """Size of the largest space that is scored whole instead of walked."""
     first_plan: int = 16
     """Random configurations measured before there is a cost model."""
-    plan: int = 16
+    plan: int = 8
     """Most configurations measured in one plan."""
-    ppo: PPO = PPO(steps=100, updates=5, minibatch=800)
+    ppo: PPO = PPO(walkers=64, steps=100, updates=5, minibatch=400)
     annealing: Annealing = Annealing()
     random: RandomWalk = RandomWalk()
     boosting: Boosting = Boosting()
-    sampling: Sampling = Sampling(clusters=(8, 12, 16))
-
-
-PAPER = Search(first_plan=64, plan=64, ppo=PPO(), sampling=Sampling())
-PRESETS: dict[str, Search] = {
-    "chameleon": Search(),
-    "chameleon-paper": PAPER,
-    "autotvm": replace(PAPER, explorer="annealing", sampler="greedy"),
-}
-"""``autotvm`` is AutoTVM's search: annealing, the best of its candidates, 5 % random."""
+    gaussian: Gaussian = Gaussian()
+    pingpong: PingPong = PingPong()
+    sampling: Sampling = Sampling(candidates=32, clusters=(8,), leaders=True)
+    transfer: Transferring | None = Transferring()
+    """What tasks learn from each other; nothing where None."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +260,8 @@ class Request:
     out: str | None = None
     """The run directory; a new one under ``runs/`` where None."""
     resume: bool = False
+    warm_start: tuple[str, ...] = ()
+    """Directories of earlier runs to learn from."""
     address: str | None = None
     """Ray cluster to join; a new one on this machine where None."""
     threads: int | None = None

@@ -1,6 +1,7 @@
 """A task: one distinct layer of a model on one target, as plain data that any process can hold."""
 
 from dataclasses import dataclass, field
+from re import sub
 
 from chameleon_ray.space import DesignSpace
 
@@ -30,3 +31,13 @@ class Task:
     program: bytes = field(repr=False, default=b"")
     shape: str = ""
     has_default: bool = True
+
+    @property
+    def kind(self) -> str:
+        """Its operators, whatever their shapes."""
+        return kind_of(self.name)
+
+
+def kind_of(name: str) -> str:
+    """A layer's name without numbers: ``fused_conv2d3_add1`` -> ``fused_conv_add``."""
+    return sub(r"\d+d?", "", name)

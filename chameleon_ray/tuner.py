@@ -13,10 +13,11 @@ from chameleon_ray.options import Search
 from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.search.cost_model import Experience
 from chameleon_ray.search.explorer import Agent
-from chameleon_ray.search.random_walk import random_unseen
+from chameleon_ray.search.random_walk import fill
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.space import Config, as_configs
 from chameleon_ray.task import Task
+from chameleon_ray.transfer import Transfer
 
 
 class Tuner:
@@ -29,8 +30,17 @@ class Tuner:
         exhausted: Nothing is left to propose.
     """
 
-    def __init__(self, task: Task, system: SearchSystem, options: Search, seed: int) -> None:
+    def __init__(
+        self,
+        task: Task,
+        system: SearchSystem,
+        options: Search,
+        seed: int,
+        transfer: Transfer | None = None,
+    ) -> None:
+        """Takes the task, who searches and how, and what other tasks know where it may be used."""
         self.task, self.system, self.options, self.seed = task, system, options, seed
+        self.transfer = transfer
         self.records: list[Record] = []
         self.plan = 0
         self.agent: Agent = {}
@@ -38,24 +48,29 @@ class Tuner:
 
     async def propose(self) -> list[Config]:
         """The next plan's batch; empty where the whole space has been tried."""
-        space, seen = self.task.space, self._seen()
-        fit_rng, explore_rng, sample_rng = self._rng().spawn(3)
+        space, seen, known = self.task.space, self._seen(), self._known()
+        count = self.options.plan if self._learnable() else self._taught(known)
+        fit_rng, explore_rng, sample_rng, rest_rng = self._rng().spawn(4)
+        batch = seen[:0]
+        if count:
+            score = await self.system.fit(space, known, fit_rng)
+            agent = self.agent or self._inherited()
+            trail = await self.system.explore(space, score, seen, agent, explore_rng)
+            self._keep(trail.agent)
+            batch = await self.system.select(space, trail, seen, count, sample_rng)
         if not self._learnable():
-            batch = random_unseen(space, seen, self.options.first_plan, sample_rng)
-        else:
-            score = await self.system.fit(space, self._known(), fit_rng)
-            trail = await self.system.explore(space, score, seen, self.agent, explore_rng)
-            self.agent = trail.agent
-            batch = await self.system.select(space, trail, seen, self.options.plan, sample_rng)
+            batch = fill(space, batch, seen, self.options.first_plan, rest_rng)
         self.plan += 1
         self.exhausted = len(batch) == 0
-        known = not self.task.has_default or any(r.config == DEFAULT for r in self.records)
-        return ([] if known else [DEFAULT]) + as_configs(batch)
+        default = not self.task.has_default or any(r.config == DEFAULT for r in self.records)
+        return ([] if default else [DEFAULT]) + as_configs(batch)
 
     def observe(self, records: Sequence[Record]) -> None:
         """Learns of configurations that were tried: this tuner's, or an earlier session's."""
         self.records += records
         self.plan = max([self.plan, *(record.plan + 1 for record in records)])
+        if self.transfer is not None:
+            self.transfer.learn(self.task.kind, records)
 
     @property
     def best(self) -> Record | None:
@@ -71,6 +86,20 @@ class Tuner:
     def _learnable(self) -> bool:
         return any(record.latencies and record.config != DEFAULT for record in self.records)
 
+    def _taught(self, known: Experience) -> int:
+        """How many of the first plan are chosen by what other tasks teach."""
+        if self.transfer is None or known.lessons is None:
+            return 0
+        return round(self.transfer.options.share * self.options.first_plan)
+
+    def _inherited(self) -> Agent:
+        return {} if self.transfer is None else self.transfer.agent(self.task)
+
+    def _keep(self, agent: Agent) -> None:
+        self.agent = agent
+        if self.transfer is not None:
+            self.transfer.keep_agent(self.task, agent)
+
     def _tried(self) -> list[Record]:
         return [record for record in self.records if record.config != DEFAULT]
 
@@ -82,7 +111,9 @@ class Tuner:
     def _known(self) -> Experience:
         latencies = np.array([record.latency for record in self._tried()])
         plans = np.array([record.plan for record in self._tried()])
-        return Experience(self._seen(), np.min(latencies) / latencies, plans)
+        best = min(latencies.min(initial=np.inf), np.finfo(float).max)
+        lessons = self.transfer.lessons(self.task) if self.transfer is not None else None
+        return Experience(self._seen(), best / latencies, plans, lessons)
 
     def _rng(self) -> np.random.Generator:
         """Depends on the plan only, so a resumed run draws what an unbroken one would."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from chameleon_ray.api.choices import Stopped, UserError, search_of
 from chameleon_ray.api.finished import apply, bench
 from chameleon_ray.api.tuning import Tuning
+from chameleon_ray.api.warm_start import layers_of
 from chameleon_ray.cluster.session import SessionError, check_pins
 from chameleon_ray.compiler.devices import devices
 from chameleon_ray.compiler.link import LinkError, find_linker
@@ -52,12 +53,15 @@ def tune(request: Request, progress: Progress) -> RunResult:
         check_pins()
         find_linker()
         search_cores, timing_cores = split(cores, request.threads)
+        earlier = tuple(layer for run in request.warm_start for layer in layers_of(Path(run)))
         folder = RunFolder(_path(request), request.resume)
     except (*TROUBLE, ValueError) as error:
         raise UserError(str(error)) from error
     try:
         os.sched_setaffinity(0, search_cores)  # before any child: the timing cores stay free
-        tuning = Tuning(request, search, folder, progress, began, search_cores, timing_cores)
+        tuning = Tuning(
+            request, search, folder, progress, began, search_cores, timing_cores, earlier
+        )
         result = asyncio.run(tuning.run())
         write(folder.summary, result)
         write_text(folder.report, render(result))
@@ -91,6 +95,7 @@ def _go_on(folder: RunFolder, request: Request) -> str:
         return "Nothing was measured yet."
     words = ["chameleon", "tune", request.model, "--out", str(folder.path), "--resume"]
     words += [word for text in request.inputs for word in ("--input", text)]
+    words += [word for run in request.warm_start for word in ("--warm-start", run)]
     plain = Request(request.model)
     for option in OPTIONS:
         if getattr(request, option) != getattr(plain, option):

@@ -1,12 +1,16 @@
-"""What can be chosen by name: explorers and samplers, visible in one place."""
+"""What can be chosen by name: explorers, samplers and cost models, visible in one place."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from chameleon_ray.options import PRESETS, Request, Search
+from chameleon_ray.options import Request, Search
+from chameleon_ray.presets import PRESETS
+from chameleon_ray.search.active import ActiveSampler
 from chameleon_ray.search.annealing import AnnealingExplorer
+from chameleon_ray.search.diversity import DiversitySampler
+from chameleon_ray.search.exhaustive import ExhaustiveExplorer
 from chameleon_ray.search.greedy import GreedySampler
 from chameleon_ray.search.random_walk import RandomExplorer
 
@@ -33,6 +37,30 @@ def _adaptive(search: Search) -> Any:
     return AdaptiveSampler(search.sampling)
 
 
+def _release(search: Search) -> Any:
+    from chameleon_ray.search.release import ReleaseSampler  # scikit-learn, too
+
+    return ReleaseSampler(search.sampling)
+
+
+def _boosting(search: Search) -> Any:
+    from chameleon_ray.search.boosting import XGBoostCostModel  # XGBoost: not for --help
+
+    return XGBoostCostModel(search.boosting)
+
+
+def _gaussian(search: Search) -> Any:
+    from chameleon_ray.search.gaussian import GaussianCostModel  # scikit-learn, too
+
+    return GaussianCostModel(search.gaussian)
+
+
+def _pingpong(search: Search) -> Any:
+    from chameleon_ray.search.pingpong import PingPongCostModel  # XGBoost, too
+
+    return PingPongCostModel(search.pingpong, search.boosting)
+
+
 EXPLORERS: dict[str, Callable[[Search], Any]] = {
     "ppo": _ppo,
     "annealing": lambda s: AnnealingExplorer(s.annealing, s.sampling.candidates),
@@ -41,6 +69,14 @@ EXPLORERS: dict[str, Callable[[Search], Any]] = {
 SAMPLERS: dict[str, Callable[[Search], Any]] = {
     "adaptive": _adaptive,
     "greedy": lambda s: GreedySampler(s.sampling),
+    "diversity": lambda s: DiversitySampler(s.sampling),
+    "release": _release,
+    "active": lambda s: ActiveSampler(s.sampling),
+}
+COST_MODELS: dict[str, Callable[[Search], Any]] = {
+    "gaussian": _gaussian,
+    "boosting": _boosting,
+    "pingpong": _pingpong,
 }
 ENGINES = ("ray", "serial")
 LAYOUTS = ("NHWC", "NCHW")
@@ -74,10 +110,18 @@ def sampler_factory(search: Search) -> Factory:
     return partial(_made, "sampler", search)
 
 
+def cost_model_factory(search: Search) -> Factory:
+    """Makes the cost model where it will work."""
+    return partial(_made, "cost model", search)
+
+
 def _made(what: str, search: Search) -> Any:
     if what == "explorer":
-        return EXPLORERS[search.explorer](search)
-    return SAMPLERS[search.sampler](search)
+        walker = partial(EXPLORERS[search.explorer], search)
+        return ExhaustiveExplorer(search.exhaustive, search.sampling.candidates, walker)
+    if what == "sampler":
+        return SAMPLERS[search.sampler](search)
+    return COST_MODELS[search.cost_model](search)
 
 
 def _check(what: str, name: str, among: Mapping[str, Any] | tuple[str, ...]) -> None:

@@ -4,13 +4,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 
-from chameleon_ray.api.choices import Factory, explorer_factory, sampler_factory
+from chameleon_ray.api.choices import Factory, cost_model_factory, explorer_factory, sampler_factory
 from chameleon_ray.compiler.build import LocalBuilder
 from chameleon_ray.compiler.run import LocalRunner
 from chameleon_ray.crew import Crew, LocalCrew
 from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.options import Request, Search
-from chameleon_ray.search.boosting import XGBoostCostModel
 from chameleon_ray.search.system import SearchSystem
 
 PHASES = {"contest": "verify", "select": "sample"}
@@ -48,7 +47,7 @@ def hire_all(
     runner = partial(LocalRunner, request.measuring, timing_cores, device)
     measurer = Measurer(hire("builder", builder), hire("runner", runner))
     system = SearchSystem(
-        cost_model=hire("cost model", partial(XGBoostCostModel, search.boosting)),
+        cost_model=hire("cost model", cost_model_factory(search)),
         explorers=hire("explorer", explorer_factory(search)),
         sampler=hire("sampler", sampler_factory(search)),
     )

@@ -18,6 +18,7 @@ from chameleon_ray.api.choices import Stopped, UserError
 from chameleon_ray.api.crews import hire_all
 from chameleon_ray.api.home import ModelHome
 from chameleon_ray.api.recorder import Recorder
+from chameleon_ray.api.warm_start import Layer, transfer_of
 from chameleon_ray.budget import Budget
 from chameleon_ray.compiler.host import Prepared
 from chameleon_ray.compiler.target import device_name
@@ -59,6 +60,7 @@ class Tuning:
         began: ``time.perf_counter()`` when the command began.
         search_cores: For search and builds.
         timing_cores: For timing alone.
+        earlier: Layers of earlier runs, to learn from.
     """
 
     request: Request
@@ -68,6 +70,7 @@ class Tuning:
     began: float
     search_cores: tuple[int, ...]
     timing_cores: tuple[int, ...]
+    earlier: tuple[Layer, ...] = ()
 
     async def run(self) -> RunResult:
         """All stages."""
@@ -109,6 +112,7 @@ class Tuning:
             "device": self.device,
             "layout": self.request.layout,
             "spaces": {task.digest: task.space.digest for task in prepared.tasks},
+            "layers": {task.digest: task.name for task in prepared.tasks},
             "inputs": [[list(array.shape), str(array.dtype)] for array in prepared.inputs],
             "options": {**asdict(self.request), "search": asdict(self.search)},
             "versions": self.versions,
@@ -118,9 +122,9 @@ class Tuning:
         self, prepared: Prepared, system: SearchSystem, records: list[Record]
     ) -> list[Tuner]:
         """One for every task, with what earlier sessions learnt about it."""
-        tuners = []
+        tuners, transfer = [], transfer_of(self.search, self.earlier)
         for task in prepared.tasks:
-            tuner = Tuner(task, system, self.search, self.request.seed)
+            tuner = Tuner(task, system, self.search, self.request.seed, transfer)
             tuner.agent = self.folder.load_agent(self.search.explorer, task.digest)
             tuner.observe([record for record in records if record.task == task.digest])
             tuners.append(tuner)

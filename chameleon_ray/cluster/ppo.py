@@ -70,7 +70,8 @@ class PPOExplorer:
         if space.size < 2 or (len(seen) and len(distinct(seen)) >= space.size):
             return Trail(np.empty((0, len(space.knobs)), dtype=np.int64), np.empty(0), agent)
         self.prepare(space.axes)
-        world = KnobWorld(space, score, self.options.walkers, self.options.steps, rng)
+        walkers, steps, reward = self.options.walkers, self.options.steps, self.options.reward
+        world = KnobWorld(space, score, walkers, steps, rng, reward)
         with isolated(int(rng.integers(2**31))):
             learnt = learn(algorithm(space.axes, self.options), world, agent, self.options.updates)
         configs, scores = world.visited

@@ -179,7 +179,7 @@ def design(module: Any, target: Any) -> tuple[DesignSpace, Program]:
     knobs: list[Knob] = []
     if len(traces) > 1:
         knobs.append(Knob.listed("sketch", tuple(range(len(traces)))))
-    sketches = tuple(_sketch(module, trace, knobs, numbered) for trace in traces)
+    sketches = tuple(_sketch(module, t, n, knobs, numbered) for n, t in enumerate(traces))
     if sketches and not knobs:
         knobs.append(Knob.listed("sketch", (0,)))
     active = None
@@ -192,8 +192,14 @@ def design(module: Any, target: Any) -> tuple[DesignSpace, Program]:
     return DesignSpace(tuple(knobs), active), program
 
 
-def _sketch(module: Any, trace: Any, knobs: list[Knob], numbered: dict[tuple, int]) -> Sketch:
-    """One sketch; knobs that no earlier sketch has are added to ``knobs`` and ``numbered``."""
+def _sketch(
+    module: Any, trace: Any, number: int, knobs: list[Knob], numbered: dict[tuple, int]
+) -> Sketch:
+    """One sketch; knobs that no earlier sketch has are added to ``knobs`` and ``numbered``.
+
+    A knob is named after its place in the first sketch that has it, not after its extent, so that
+    layers of the same operators have knobs of the same names.
+    """
     instructions, _ = _plain(trace.as_json(remove_postproc=True))
     occurrences: Counter[tuple] = Counter()
     slots = []
@@ -210,7 +216,7 @@ def _sketch(module: Any, trace: Any, knobs: list[Knob], numbered: dict[tuple, in
         key = (*identity, occurrences[identity])
         if key not in numbered:
             numbered[key] = len(knobs)
-            name = f"{knob.name}.{numbered[key]}"
+            name = f"{knob.name}{number}.{occurrences.total() - 1}"
             knobs.append(Knob(name, knob.choices, knob.coordinates, knob.features))
         slots.append(Slot(index, kind, decisions, numbered[key]))
     return Sketch(instructions, tuple(slots))
@@ -221,7 +227,7 @@ def _knob(module: Any, trace: Any, index: int, instruction: Any) -> tuple[Knob, 
     attributes = _plain(instruction.attrs)
     if instruction.kind.name == "SamplePerfectTile":
         extent = math.prod(_plain(trace.get_decision(instruction)))
-        knob = Knob.tiling(f"tile{extent}", extent, *attributes)
+        knob = Knob.tiling("tile", extent, *attributes)
         return knob, tuple(list(choice) for choice in knob.choices)  # type: ignore[arg-type]
     if instruction.kind.name == "SampleCategorical":
         candidates = attributes[0]

@@ -61,16 +61,37 @@ def representatives(
     options: Sampling,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """``(k, knobs)`` configurations nearest to the centroids of ``candidates`` (best first)."""
-    counts = [k for k in options.clusters if k < len(candidates) and k <= count]
-    positions = space.coordinates(candidates)
+    """``(k, knobs)`` one configuration for each cluster of ``candidates`` (best first).
+
+    It is the cluster's best candidate, or what is nearest to its centroid. Those of the clusters
+    with the best candidates come first.
+    """
+    clustering = clustered(space, candidates, space.coordinates(candidates), count, options, rng)
+    _, leaders = np.unique(clustering.labels_, return_index=True)
+    if options.leaders:
+        return candidates[np.sort(leaders)]
+    return space.nearest(clustering.cluster_centers_[np.argsort(leaders), : space.axes])
+
+
+def clustered(
+    space: DesignSpace,
+    candidates: np.ndarray,
+    positions: np.ndarray,
+    count: int,
+    options: Sampling,
+    rng: np.random.Generator,
+) -> KMeans:
+    """The clusters of ``candidates`` at their ``(n, axes)`` positions, ``count`` at most.
+
+    Columns that keep sketches apart come after the positions' own.
+    """
     if space.active is not None:
         # Sketches lie further apart than any two configurations of one, so none shares a cluster.
         sketches = np.eye(len(space.knobs[0]))[candidates[:, 0]] * space.axes
         positions = np.concatenate([positions, sketches], axis=1)
-    clustering = knee(positions, counts or [min(count, len(candidates))], options.threshold, rng)
-    _, leaders = np.unique(clustering.labels_, return_index=True)
-    return space.nearest(clustering.cluster_centers_[np.argsort(leaders), : space.axes])
+    places = len(np.unique(positions, axis=0))
+    counts = [k for k in options.clusters if k < places and k <= count]
+    return knee(positions, counts or [min(count, places)], options.threshold, rng)
 
 
 def knee(
@@ -114,7 +135,7 @@ def synthesise(
     for config in islice(most_probable(space, candidates), combinations):
         if len(found) == count:
             break
-        if config not in barred:
+        if config not in barred and space.valid(np.array([config]))[0]:
             found.append(config)
     return np.array(found, dtype=np.int64).reshape(-1, len(space.knobs))
 

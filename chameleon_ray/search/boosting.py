@@ -5,10 +5,14 @@ from functools import cached_property
 
 import numpy as np
 from xgboost import Booster, DMatrix, train
+from xgboost.callback import TrainingCallback
 
 from chameleon_ray.options import Boosting
 from chameleon_ray.search.cost_model import Experience
 from chameleon_ray.space import DesignSpace
+
+EVERY = 2
+"""Rounds from one look at the training metric to the next (as in AutoTVM)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,17 +48,75 @@ class XGBoostCostModel:
 
     def fit(self, space: DesignSpace, known: Experience, rng: np.random.Generator) -> BoostedScore:
         """Learns from scratch, in this thread; see ``CostModel``."""
-        options = self.options
-        parameters = {
-            "objective": "reg:squarederror",
-            "max_depth": options.depth,
-            "learning_rate": options.learning_rate,
-            "min_child_weight": options.min_child_weight,
-            "subsample": options.row_share,
-            "colsample_bytree": options.column_share,
-            "seed": int(rng.integers(2**31)),
-            "nthread": 1,
-        }
-        data = DMatrix(space.features(known.configs), label=known.fitness, nthread=1)
-        booster = train(parameters, data, num_boost_round=options.rounds)
-        return BoostedScore(space, bytes(booster.save_raw()))
+        return boosted(space, space.features(known.configs), known.fitness, self.options, rng)
+
+
+def boosted(
+    space: DesignSpace,
+    features: np.ndarray,
+    targets: np.ndarray,
+    options: Boosting,
+    rng: np.random.Generator,
+    **objective: str | float,
+) -> BoostedScore:
+    """Trees fitted to ``(n,)`` targets of ``(n, features)`` configurations, in this thread.
+
+    Args:
+        space: Whose configurations they are to score.
+        features: Of one configuration at least, as the space gives them.
+        targets: What is predicted.
+        options: The hyper-parameters.
+        rng: Draws the rows and columns each tree sees.
+        objective: XGBoost's parameters of it, in place of those of squared error.
+    """
+    parameters = {
+        "objective": "reg:squarederror",
+        "max_depth": options.depth,
+        "learning_rate": options.learning_rate,
+        "min_child_weight": options.min_child_weight,
+        "gamma": options.split_gain,
+        "lambda": options.shrinkage,
+        "subsample": options.row_share,
+        "colsample_bytree": options.column_share,
+        "seed": int(rng.integers(2**31)),
+        "nthread": 1,
+    }
+    data = DMatrix(features, label=targets, nthread=1)
+    stop = [] if options.recall is None else [RecallStop(data, options.recall, options.patience)]
+    booster = train(parameters | objective, data, num_boost_round=options.rounds, callbacks=stop)
+    return BoostedScore(space, bytes(booster.save_raw()))
+
+
+class RecallStop(TrainingCallback):
+    """Ends a fit when the recall of the best records has stopped growing; keeps all trees.
+
+    AutoTVM's early stop: on the training data, so it bounds the fit's length more than its
+    accuracy.
+    """
+
+    def __init__(self, data: DMatrix, count: int, patience: int) -> None:
+        self.data, self.count, self.patience = data, count, patience
+        self.targets = data.get_label()
+        self.highest, self.when = -1.0, 0
+
+    def after_iteration(self, model: Booster, epoch: int, evals_log: object) -> bool:
+        """True where there were ``patience`` rounds without a better recall."""
+        if epoch % EVERY == 0:
+            recall = average_recall(model.predict(self.data), self.targets, self.count)
+            if recall > self.highest:
+                self.highest, self.when = recall, epoch
+        return epoch - self.when >= self.patience
+
+
+def average_recall(predicted: np.ndarray, actual: np.ndarray, count: int) -> float:
+    """a-recall@``count`` of AutoTVM, of ``(n,)`` predictions: near 1 where the order is right.
+
+    Recall(m) is the share, of m + 1, of the m highest predictions whose actual rank, counted from
+    0, is at most m. The result is the mean of Recall(0) to Recall(count - 1).
+    """
+    order, rank = np.argsort(-predicted, kind="stable"), np.empty(len(actual), dtype=np.int64)
+    rank[np.argsort(-actual, kind="stable")] = np.arange(len(actual))
+    # The prediction in place i, of actual rank r, counts in Recall(m) from m = max(i + 1, r) on.
+    begins = np.maximum(np.arange(1, len(actual) + 1), rank[order])
+    hits = np.cumsum(np.bincount(begins, minlength=count))[: min(count, len(actual))]
+    return float(np.mean(hits / np.arange(1, len(hits) + 1)))

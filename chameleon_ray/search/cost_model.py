@@ -10,6 +10,19 @@ from chameleon_ray.space import DesignSpace
 
 
 @dataclass(frozen=True, eq=False)
+class Lessons:
+    """What was tried of other tasks, in the terms of this task's space.
+
+    Attributes:
+        features: ``(n, features)`` float32; NaN for knobs that the other task does not have.
+        fitness: ``(n,)`` throughput over the other task's best; 0 where it failed.
+    """
+
+    features: np.ndarray
+    fitness: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Experience:
     """All that was tried of one task, in order.
 
@@ -17,13 +30,13 @@ class Experience:
         configs: ``(n, knobs)`` tried configurations, failed ones included.
         fitness: ``(n,)`` throughput over the task's best, in [0, 1]; 0 where it failed.
         plans: ``(n,)`` number of the plan that proposed each, ascending.
-        prior: What other tasks taught, as a score; None where there was no other.
+        lessons: What other tasks teach; None where there is none, or it is not asked for.
     """
 
     configs: np.ndarray
     fitness: np.ndarray
     plans: np.ndarray
-    prior: Score | None = None
+    lessons: Lessons | None = None
 
 
 class CostModel(Protocol):
@@ -34,7 +47,7 @@ class CostModel(Protocol):
 
         Args:
             space: The task's design space.
-            known: What was tried; one configuration is enough.
+            known: What was tried; one configuration is enough, or none where there are lessons.
             rng: The only source of randomness.
 
         Returns:

@@ -12,6 +12,26 @@ from gymnasium.vector.utils import batch_space
 from chameleon_ray.search.explorer import Score
 from chameleon_ray.space import DesignSpace
 
+WORST = -9.0
+"""Reward of a failure, as if it took ten times as long as the best."""
+
+
+def penalty9(fitness: np.ndarray) -> np.ndarray:
+    """The time saved over that of the best configuration: 1 - 1 / fitness, -9 at the least.
+
+    After NeuroVectorizer (Haj-Ali et al., CGO 2020), where a failure, here a fitness of 0 or less,
+    costs -9; what works is never worse than that. Divided by 10, so that rewards span 1 like those
+    by fitness: advantages are standardised, but errors of the value function are squared as they
+    are and would outweigh the policy's share of the loss a hundredfold.
+    """
+    return (1 - 1 / np.maximum(fitness, 1 / (1 - WORST))) / (1 - WORST)
+
+
+REWARDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "fitness": lambda fitness: fitness,
+    "penalty9": penalty9,
+}
+
 Act = Callable[[np.ndarray], np.ndarray]
 """``(walkers, axes)`` observations -> ``(walkers, axes)`` actions 0, 1, 2."""
 
@@ -35,9 +55,9 @@ class KnobWorld(VectorEnv):
     """Many configurations of one space, walked at once (Chameleon section 4.1).
 
     A walker observes its configuration's coordinates, moves along every axis at once, and is
-    rewarded with the score of where it arrives. A score that is not finite counts as 0, the
-    fitness of a failure. An episode ends after ``horizon`` moves and starts anew at the call
-    after that.
+    rewarded by the score of where it arrives, as ``REWARDS`` says. A score that is not finite
+    counts as 0, the fitness of a failure. An episode ends after ``horizon`` moves and starts anew
+    at the call after that.
 
     Attributes:
         clock: Moves made in this episode.
@@ -53,7 +73,9 @@ class KnobWorld(VectorEnv):
         walkers: int,
         horizon: int,
         rng: np.random.Generator,
+        reward: str = "fitness",
     ) -> None:
+        self.reward = REWARDS[reward]
         self.space, self.score, self.horizon, self.rng = space, score, horizon, rng
         # Knobs that do not count in one sketch are kept for when the walker is back in another.
         self.ground = DesignSpace(space.knobs) if space.members is None else space
@@ -82,7 +104,7 @@ class KnobWorld(VectorEnv):
             return self.reset()[0], np.zeros(self.num_envs), no, no, {}
         self.places = self.ground.move(self.places, actions)
         self.clock += 1
-        return self.observe(), self.rate(self.places), no, no | self.over, {}
+        return self.observe(), self.reward(self.rate(self.places)), no, no | self.over, {}
 
     def walk(self, act: Act, moves: int) -> Walk:
         """As many steps, scored in one call at the end: rewards do not steer the walk itself."""
@@ -96,7 +118,7 @@ class KnobWorld(VectorEnv):
             path[t] = self.places = self.ground.move(self.places, actions[t])
             observations[t + 1] = self.observe()
         self.clock += moves
-        rewards = self.rate(path.reshape(-1, path.shape[-1])).reshape(shape)
+        rewards = self.reward(self.rate(path.reshape(-1, path.shape[-1]))).reshape(shape)
         return Walk(observations, actions, rewards.astype(np.float32))
 
     @property

@@ -1,11 +1,13 @@
-"""What every explorer and every sampler must do: functions that any of them is pushed through."""
+"""What every explorer, sampler and cost model must do: functions any of them is pushed through."""
 
 import pickle
+import threading
 from collections.abc import Callable
 
 import numpy as np
 
-from chameleon_ray.search.explorer import Agent, Explorer, Trail
+from chameleon_ray.search.cost_model import CostModel, Experience
+from chameleon_ray.search.explorer import Agent, Explorer, Score, Trail
 from chameleon_ray.search.sampler import Sampler
 from chameleon_ray.space import as_configs, unseen
 from tests.pure.landscape import Landscape
@@ -26,6 +28,7 @@ def assert_trail(landscape: Landscape, trail: Trail, seen: np.ndarray, count: in
     assert (configs < space.dims).all()
     np.testing.assert_array_equal(unseen(configs, seen), configs)
     np.testing.assert_array_equal(space.canonical(configs), configs)
+    assert space.valid(configs).all()
     np.testing.assert_allclose(trail.scores, landscape(configs), rtol=1e-5)
     assert (np.diff(trail.scores) <= 0).all()
 
@@ -126,6 +129,7 @@ def assert_batch(landscape: Landscape, batch: np.ndarray, seen: np.ndarray, coun
     assert (batch < space.dims).all()
     np.testing.assert_array_equal(unseen(batch, seen), batch)
     np.testing.assert_array_equal(space.canonical(batch), batch)
+    assert space.valid(batch).all()
 
 
 def batch_is_sound(sampler: Sampler, landscape: Landscape) -> None:
@@ -179,4 +183,103 @@ SAMPLER_CHECKS: tuple[Callable[[Sampler, Landscape], None], ...] = (
     batch_is_sound,
     same_seed_gives_same_batch,
     space_is_measured_to_the_end,
+)
+
+
+def known(configs: np.ndarray, fitness: np.ndarray, plans: int = 1) -> Experience:
+    """Tried in so many plans, one like the other."""
+    return Experience(configs, fitness, np.arange(len(configs)) * plans // max(len(configs), 1))
+
+
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's, for values of which few are equal."""
+    return float(np.corrcoef(a.argsort().argsort(), b.argsort().argsort())[0, 1])
+
+
+def learnt(model: CostModel, landscape: Landscape, rows: int, plans: int, seed: int = 14) -> Score:
+    """What the model makes of random configurations, a quarter of which failed."""
+    rng = np.random.default_rng(seed)
+    configs = landscape.space.random(rng, rows)
+    fitness = np.where(rng.random(rows) < 0.25, 0.0, landscape(configs))
+    return model.fit(landscape.space, known(configs, fitness, plans), rng)
+
+
+def ranks_what_it_has_not_seen(model: CostModel, landscape: Landscape) -> None:
+    """Random configurations are put in nearly the right order (where there are enough)."""
+    if landscape.space.size < 1000:
+        return
+    rng = np.random.default_rng(15)
+    configs, held_out = landscape.space.random(rng, 128), landscape.space.random(rng, 500)
+    score = model.fit(landscape.space, known(configs, landscape(configs)), rng)
+    assert rank_correlation(score(held_out), landscape(held_out)) > 0.6
+
+
+def same_seed_gives_same_score(model: CostModel, landscape: Landscape) -> None:
+    """The same records and seed, the same score; the fits in between leave no trace."""
+    queries = landscape.space.random(np.random.default_rng(16), 100)
+    once, _, again = (learnt(model, landscape, 100, plans, 17)(queries) for plans in (2, 3, 2))
+    np.testing.assert_array_equal(once, again)
+
+
+def score_survives_pickling(model: CostModel, landscape: Landscape) -> None:
+    """Before its first use and after; what it holds for speed stays in its process."""
+    score = learnt(model, landscape, 64, 2)
+    queries = landscape.space.random(np.random.default_rng(18), 50)
+    fresh = pickle.dumps(score)
+    expected = score(queries)
+    used = pickle.dumps(score)
+    for copy in (fresh, used):
+        np.testing.assert_array_equal(pickle.loads(copy)(queries), expected)
+    assert len(used) < len(fresh) + 20_000
+
+
+def score_is_one_float_per_row(model: CostModel, landscape: Landscape) -> None:
+    """Whatever the number of rows; finite, and each row's is its own."""
+    for plans in (1, 2, 5):
+        score = learnt(model, landscape, 64, plans)
+        queries = landscape.space.random(np.random.default_rng(19), 1000)
+        predicted = score(queries)
+        for rows in (0, 1, 3, 1000):
+            part = score(queries[:rows])
+            assert part.shape == (rows,)
+            assert part.dtype == np.float32
+            np.testing.assert_allclose(part, predicted[:rows], rtol=1e-4, atol=1e-6)
+        assert np.isfinite(predicted).all()
+
+
+def constant_fitness_gives_finite_scores(model: CostModel, landscape: Landscape) -> None:
+    """All failed, all alike, all best; from one record on."""
+    for value in (0.0, 0.5, 1.0):
+        for rows in (1, 2, 40):
+            rng = np.random.default_rng(20)
+            configs = landscape.space.random(rng, rows)
+            for plans in (1, 2):
+                experience = known(configs, np.full(rows, value), plans)
+                score = model.fit(landscape.space, experience, rng)
+                assert np.isfinite(score(landscape.space.random(rng, 20))).all()
+
+
+def few_records_are_enough(model: CostModel, landscape: Landscape) -> None:
+    """One to five records, good and failed, of one or more plans."""
+    queries = landscape.space.random(np.random.default_rng(21), 20)
+    for rows in (1, 2, 3, 5):
+        for plans in (1, rows):
+            assert np.isfinite(learnt(model, landscape, rows, plans)(queries)).all()
+
+
+def fits_in_this_thread(model: CostModel, landscape: Landscape) -> None:
+    """The cores are shared with builders: no threads are started."""
+    before = threading.active_count()
+    learnt(model, landscape, 64, 2)
+    assert threading.active_count() == before
+
+
+COST_MODEL_CHECKS: tuple[Callable[[CostModel, Landscape], None], ...] = (
+    ranks_what_it_has_not_seen,
+    same_seed_gives_same_score,
+    score_survives_pickling,
+    score_is_one_float_per_row,
+    constant_fitness_gives_finite_scores,
+    few_records_are_enough,
+    fits_in_this_thread,
 )

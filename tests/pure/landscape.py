@@ -56,6 +56,15 @@ def sketched() -> Landscape:
     return Landscape(DesignSpace(knobs, active), (1, 12, 17, 4, 2))
 
 
+def fenced() -> Landscape:
+    """The three sketches, two thirds of whose configurations are valid."""
+    open_field = sketched()
+    knobs, active = open_field.space.knobs, open_field.space.active
+    everything = open_field.space.enumerate()
+    members = everything[everything.sum(axis=1) % 3 != 2]
+    return Landscape(DesignSpace(knobs, active, members), open_field.optimum)
+
+
 def tiny() -> Landscape:
     """Three configurations; one of the two knobs has a single choice."""
     knobs = (Knob.listed("only", (1,)), Knob.listed("few", (1, 2, 3)))

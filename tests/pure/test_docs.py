@@ -18,7 +18,7 @@ from chameleon_ray import options
 from chameleon_ray.__main__ import app
 from chameleon_ray.database import SCHEMA as COLUMNS
 from chameleon_ray.folder import SAME, RunFolder
-from chameleon_ray.options import PRESETS
+from chameleon_ray.presets import PRESETS
 from chameleon_ray.record import Record, Status
 from chameleon_ray.report.result import PHASES
 from chameleon_ray.report.summary import summary
@@ -117,8 +117,8 @@ def choices(table: str) -> set[str]:
 
 
 def clusters(search: options.Search) -> str:
-    adaptive = search.sampler == "adaptive"
-    return ", ".join(map(str, search.sampling.clusters)) if adaptive else "-"
+    clustered = search.sampler in ("adaptive", "release")
+    return ", ".join(map(str, search.sampling.clusters)) if clustered else "-"
 
 
 def steps(search: options.Search) -> str:
@@ -181,6 +181,9 @@ def test_presets_are_as_tabulated() -> None:
     titles = re.findall(r"`([\w-]+)`", text.partition("| |")[2].splitlines()[0])
     assert titles == list(PRESETS)
     for row, title in (
+        ([f"`{s.explorer}`" for s in PRESETS.values()], "explorer"),
+        ([f"`{s.sampler}`" for s in PRESETS.values()], "sampler"),
+        ([f"`{s.cost_model}`" for s in PRESETS.values()], "cost model"),
         ([s.first_plan for s in PRESETS.values()], "measurements in the first, random plan"),
         ([s.plan for s in PRESETS.values()], "most measurements in a later plan"),
         ([s.sampling.candidates for s in PRESETS.values()], "candidates from the explorer"),

@@ -8,6 +8,7 @@ import pytest
 
 from chameleon_ray.options import Annealing, RandomWalk
 from chameleon_ray.search.annealing import AnnealingExplorer, Shortlist
+from chameleon_ray.search.exhaustive import ExhaustiveExplorer
 from chameleon_ray.search.explorer import Agent, Explorer
 from chameleon_ray.search.random_walk import RandomExplorer, random_unseen
 from chameleon_ray.space import as_configs, distinct
@@ -19,6 +20,7 @@ SHORT = Annealing(chains=64, steps=60)
 EXPLORERS: dict[str, Explorer] = {
     "random": RandomExplorer(RandomWalk(candidates=1500), COUNT),
     "annealing": AnnealingExplorer(SHORT, COUNT),
+    "exhaustive": ExhaustiveExplorer(20_000, COUNT, lambda: AnnealingExplorer(SHORT, COUNT)),
 }
 
 
@@ -116,3 +118,18 @@ def test_random_unseen_ends_where_most_sketches_are_exhausted() -> None:
     found = random_unseen(space, seen, 50, np.random.default_rng(0))
     assert len(distinct(found)) == 50
     assert (found[:, 0] == 1).all()
+
+
+def test_a_small_space_is_scored_whole_and_nobody_walks() -> None:
+    def nobody() -> Explorer:
+        raise AssertionError("a walker was made")
+
+    land = sketched()
+    explorer = ExhaustiveExplorer(land.space.size, COUNT, nobody)
+    trail = explorer.explore(land.space, land, nothing(land), {}, np.random.default_rng(0))
+    everything = np.sort(land(land.space.enumerate()))[::-1]
+    np.testing.assert_allclose(trail.scores, everything[:COUNT])
+    assert trail.queries == land.space.size
+    large = convolution()
+    with pytest.raises(AssertionError, match="walker"):
+        explorer.explore(large.space, large, nothing(large), {}, np.random.default_rng(0))

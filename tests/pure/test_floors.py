@@ -16,9 +16,20 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = "chameleon_ray"
 FLOORS = (
-    ("crew", "ledger", "folder", "database", "record", "task", "space", "knob", "options"),
+    (
+        "crew",
+        "ledger",
+        "folder",
+        "database",
+        "record",
+        "task",
+        "space",
+        "knob",
+        "presets",
+        "options",
+    ),
     ("search", "measure"),
-    ("engine", "budget", "tuner", "winners"),
+    ("engine", "budget", "tuner", "transfer", "winners"),
     ("cluster", "compiler", "report"),
     ("api",),
     ("__main__",),
@@ -27,7 +38,8 @@ CHAINS = (
     ("crew", "ledger"),
     ("folder", "database", "record", "space", "knob"),
     ("task", "space", "knob"),
-    ("engine", "budget", "tuner"),
+    ("presets", "options"),
+    ("engine", "budget", "tuner", "transfer"),
 )
 """Within a floor a part may import those to its right; all other pairs are apart."""
 THIRD_PARTY = {
@@ -35,8 +47,9 @@ THIRD_PARTY = {
     "database": {"pyarrow"},
     "space": {"numpy"},
     "knob": {"numpy"},
-    "search": {"numpy", "gymnasium", "xgboost", "sklearn"},
+    "search": {"numpy", "scipy", "gymnasium", "xgboost", "sklearn", "threadpoolctl"},
     "tuner": {"numpy"},
+    "transfer": {"numpy"},
     "cluster": {"numpy", "gymnasium", "ray", "torch"},
     "compiler": {"numpy", "tvm", "tvm_ffi", "torch", "onnx", "onnxruntime", "ml_dtypes"},
     "report": {"numpy", "rich"},

@@ -9,23 +9,29 @@ import pytest
 
 from chameleon_ray.knob import Knob
 from chameleon_ray.options import Sampling
+from chameleon_ray.search.active import ActiveSampler, spread
 from chameleon_ray.search.adaptive import AdaptiveSampler, knee, most_probable, synthesise
+from chameleon_ray.search.diversity import DiversitySampler, diverse
 from chameleon_ray.search.explorer import Trail
 from chameleon_ray.search.greedy import GreedySampler
+from chameleon_ray.search.release import ReleaseSampler, substituted, synthetic, widest
 from chameleon_ray.search.sampler import Sampler
 from chameleon_ray.space import DesignSpace, as_configs, distinct, unseen
 from tests.pure.conformance import SAMPLER_CHECKS, nothing, some_trail
-from tests.pure.landscape import Landscape, convolution, sketched, tiny
+from tests.pure.landscape import Landscape, convolution, fenced, sketched, tiny
 
 OPTIONS = Sampling(clusters=(4, 8, 12, 16))
 SAMPLERS: dict[str, Sampler] = {
     "greedy": GreedySampler(OPTIONS),
     "adaptive": AdaptiveSampler(OPTIONS),
+    "diversity": DiversitySampler(OPTIONS),
+    "release": ReleaseSampler(OPTIONS),
+    "active": ActiveSampler(OPTIONS),
 }
 
 
 @pytest.mark.parametrize("check", SAMPLER_CHECKS)
-@pytest.mark.parametrize("landscape", [convolution, sketched, tiny])
+@pytest.mark.parametrize("landscape", [convolution, sketched, fenced, tiny])
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_conformance(
     sampler: str, landscape: Callable[[], Landscape], check: Callable[[Sampler, Landscape], None]
@@ -52,6 +58,104 @@ def test_greedy_fills_a_short_trail() -> None:
     )
     np.testing.assert_array_equal(batch[:3], trail.configs)
     assert len(batch) == 16
+
+
+def test_diverse_covers_choices_first_and_prefers_the_better() -> None:
+    space = DesignSpace(tuple(Knob.listed(name, range(4)) for name in "abc"))
+    candidates = np.array(
+        [
+            [0, 0, 0],  # first: 3 pairs, as every other
+            [0, 0, 1],  # 1 new pair
+            [1, 0, 1],  # 2 new pairs
+            [1, 1, 0],  # 2 new pairs; then 1, as the third has come before it
+            [2, 2, 2],  # 3 new pairs: second
+            [2, 2, 3],  # 1 new pair
+        ]
+    )
+    assert diverse(space, candidates, 6).tolist() == [0, 4, 2, 3, 5, 1]
+    assert diverse(space, candidates, 2).tolist() == [0, 4]
+    assert diverse(space, candidates[:0], 2).tolist() == []
+
+
+def test_diverse_counts_only_knobs_that_count() -> None:
+    land = sketched()
+    # Of the last sketch two knobs count, of the first four.
+    candidates = np.array([[2, 0, 0, 0, 3], [0, 0, 0, 0, 3], [1, 0, 0, 0, 2]])
+    assert diverse(land.space, candidates, 3).tolist() == [2, 0, 1]
+
+
+def test_diversity_picks_among_the_best_and_draws_its_random_share() -> None:
+    land, rng = convolution(), np.random.default_rng(0)
+    trail = some_trail(land, nothing(land))
+    batch = DiversitySampler(Sampling()).select(land.space, trail, nothing(land), 20, rng)
+    best = trail.configs[:40]
+    assert len(batch) == 20
+    np.testing.assert_array_equal(batch[:19], best[diverse(land.space, best, 19)])
+    assert len(unseen(batch, best)) == 1
+
+    def choices(configs: np.ndarray) -> int:
+        return sum(len(np.unique(column)) for column in configs.T)
+
+    assert choices(batch[:19]) > choices(best[:19])
+
+
+def test_release_clusters_the_two_widest_knobs() -> None:
+    assert widest(convolution().space).tolist() == [0, 1]
+    # The sketch is none, whatever its number of choices.
+    many = Knob.listed("sketch", range(50))
+    space = DesignSpace((many, *sketched().space.knobs[1:]), np.ones((50, 5), dtype=bool))
+    assert widest(space).tolist() == [1, 2]
+
+
+def test_release_draws_the_other_knobs_in_the_cluster() -> None:
+    names = {"a": 9, "b": 30, "c": 30}
+    space = DesignSpace(tuple(Knob.listed(name, range(n)) for name, n in names.items()))
+    rng = np.random.default_rng(0)
+    near = np.array([[0, 5, 5], [1, 5, 7], [1, 7, 5], [0, 7, 7], [1, 6, 6]])
+    candidates = np.concatenate([near, near + np.array([5, 15, 15])])
+    drawn = set()
+    for _ in range(20):
+        configs = synthetic(space, candidates, 2, Sampling(clusters=(2,)), rng)
+        assert configs[:, 1:].tolist() == [[6, 6], [21, 21]]
+        drawn |= set(configs[:, 0].tolist())
+    assert drawn == {0, 1, 5, 6}
+
+
+def test_release_puts_candidates_in_place_of_what_is_seen_repeated_or_not_valid() -> None:
+    members = np.array([(a, b) for a in range(4) for b in range(a + 1)])
+    space = DesignSpace((Knob.listed("a", range(4)), Knob.listed("b", range(4))), members=members)
+    configs = np.array([[3, 3], [3, 3], [2, 1], [0, 3], [1, 1]])
+    seen, candidates = np.array([[2, 1]]), np.array([[1, 1], [3, 1], [3, 2], [2, 2]])
+    batch = substituted(space, configs, candidates, seen, np.random.default_rng(0))
+    assert batch[:2].tolist() == [[3, 3], [1, 1]]
+    assert sorted(batch[2:].tolist()) == [[2, 2], [3, 1], [3, 2]]
+    few = substituted(space, configs, candidates[:2], seen, np.random.default_rng(0))
+    assert few.tolist() == [[3, 3], [1, 1], [3, 1]]
+
+
+def test_spread_weighs_score_against_distance() -> None:
+    scores, places = np.array([1.0, 0.9, 0.5, 0.0]), np.array([[0.0], [0.1], [1.0], [0.5]])
+    none = places[:0]
+    assert spread(scores, places, none, 4, 0.0).tolist() == [0, 1, 2, 3]
+    # Then row 2 has 0.25 + 0.5, row 1 has 0.45 + 0.05; then row 1 has 0.5, row 3 has 0.25.
+    assert spread(scores, places, none, 4, 0.5).tolist() == [0, 2, 1, 3]
+    # Then row 3 is 0.5 away from both, row 1 is 0.1 away from the first.
+    assert spread(scores, places, none, 4, 1.0).tolist() == [0, 2, 3, 1]
+    # What is near to others waits: rows 0 to 3 have 0.5, 0.5, 0.7, 0.25.
+    assert spread(scores, places, places[:1], 1, 0.5).tolist() == [2]
+    assert spread(np.full(4, 0.3), places, none, 9, 0.0).tolist() == [0, 1, 2, 3]
+
+
+def test_active_leaves_out_what_was_turned_down() -> None:
+    land, rng = convolution(), np.random.default_rng(0)
+    trail = some_trail(land, nothing(land))
+    scores = np.where(np.arange(64) < 10, 0.5, -1.5)
+    batch = ActiveSampler(Sampling()).select(
+        land.space, Trail(trail.configs, scores), nothing(land), 16, rng
+    )
+    assert len(batch) == 16
+    assert len(unseen(trail.configs[:10], batch)) == 0
+    assert len(unseen(trail.configs[10:], batch)) == 54
 
 
 def groups(count: int, spread: float, rng: np.random.Generator) -> np.ndarray:

@@ -229,7 +229,7 @@ def test_a_move_out_of_the_members_is_none() -> None:
 
 
 def test_an_invalid_point_is_rounded_to_the_nearest_member() -> None:
-    assert as_configs(triangle().nearest(np.array([[0.0, 0.34], [1.0, 1.0]]))) == [(0, 0), (3, 3)]
+    assert as_configs(triangle().nearest(np.array([[0.0, 0.3], [1.0, 1.0]]))) == [(0, 0), (3, 3)]
 
 
 def test_members_name_the_space() -> None:

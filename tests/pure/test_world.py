@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chameleon_ray.search.world import KnobWorld
+from chameleon_ray.search.world import KnobWorld, penalty9
 from tests.pure.landscape import Landscape, convolution, sketched
 
 WALKERS, HORIZON = 7, 12
@@ -80,6 +80,32 @@ def test_scores_that_are_not_finite_count_as_failures() -> None:
     here.reset()
     walk = here.walk(np.ones_like, 1)
     assert walk.rewards.tolist() == [[0.0, 0.0, 0.0, 0.5, 0.25, 1.0, 0.0]]
+
+
+def test_penalty9_is_the_time_saved_and_a_tenth_of_it() -> None:
+    # As fast as the best, twice as fast, half as fast, five and ten times slower, slower, failed.
+    fitness = np.array([1.0, 2.0, 0.5, 0.2, 0.1, 0.01, 0.0, -0.3])
+    expected = np.array([0.0, 0.5, -1.0, -4.0, -9.0, -9.0, -9.0, -9.0]) / 10
+    np.testing.assert_allclose(penalty9(fitness), expected)
+    assert penalty9(np.array([1e300])) <= 0.1
+
+
+def test_a_reward_does_not_change_what_is_noted() -> None:
+    land = convolution()
+    worlds = [
+        KnobWorld(land.space, land, WALKERS, HORIZON, np.random.default_rng(0), reward)
+        for reward in ("fitness", "penalty9")
+    ]
+    walks = []
+    for here in worlds:
+        here.reset()
+        choose = np.random.default_rng(1)
+        walks.append(here.walk(lambda seen, c=choose: c.integers(0, 3, seen.shape), HORIZON))
+    np.testing.assert_array_equal(worlds[0].visited[1], worlds[1].visited[1])
+    np.testing.assert_allclose(walks[1].rewards, penalty9(walks[0].rewards), rtol=1e-5, atol=1e-6)
+    worlds[1].reset()
+    _, rewards, *_ = worlds[1].step(np.ones((WALKERS, land.space.axes), dtype=np.int64))
+    np.testing.assert_allclose(rewards, penalty9(land(worlds[1].places)))
 
 
 def test_same_seed_same_starts() -> None:

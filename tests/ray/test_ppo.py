@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -53,6 +54,20 @@ def test_learns_and_keeps_what_it_learnt() -> None:
     assert fresh.queries == SHORT.walkers * SHORT.steps
     assert trails[-1].scores.mean() > np.sort(uniform)[-COUNT:].mean()
     assert trails[-1].scores.mean() > fresh.scores.mean()
+
+
+def test_penalty9_changes_what_is_learnt_and_not_how_candidates_are_ranked() -> None:
+    land, options = convolution(), replace(SHORT, reward="penalty9")
+    trails = [
+        PPOExplorer(one, COUNT).explore(
+            land.space, land, nothing(land), {}, np.random.default_rng(0)
+        )
+        for one in (SHORT, options)
+    ]
+    for trail in trails:
+        np.testing.assert_allclose(trail.scores, land(trail.configs))
+    weights = [np.concatenate([w.ravel() for w in trail.agent.values()]) for trail in trails]
+    assert (weights[0] != weights[1]).any()
 
 
 def test_tasks_share_a_process_without_sharing_anything_else() -> None:

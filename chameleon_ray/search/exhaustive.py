@@ -1,0 +1,39 @@
+"""Exhaustive exploration: a small space and a score in, the best unseen configurations out."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+
+from chameleon_ray.search.explorer import Agent, Explorer, Score, Trail, best
+from chameleon_ray.space import DesignSpace
+
+
+class ExhaustiveExplorer:
+    """Scores a small space whole, which no walk can better; has others walk the large ones."""
+
+    def __init__(self, limit: int, count: int, walker: Callable[[], Explorer]) -> None:
+        """Takes the size of the largest small space, the trail's length, and who walks."""
+        self.limit, self.count = limit, count
+        self._make_walker = walker
+
+    @cached_property
+    def walker(self) -> Explorer:
+        """Made when the first large space comes: what it stands on may be slow to start."""
+        return self._make_walker()
+
+    def explore(
+        self,
+        space: DesignSpace,
+        score: Score,
+        seen: np.ndarray,
+        agent: Agent,
+        rng: np.random.Generator,
+    ) -> Trail:
+        """One plan's exploration; see ``Explorer``."""
+        if space.size > self.limit:
+            return self.walker.explore(space, score, seen, agent, rng)
+        configs = space.enumerate()
+        scores = np.nan_to_num(np.asarray(score(configs), dtype=float), posinf=0, neginf=0)
+        top = best(configs, scores, seen, self.count)
+        return Trail(configs[top], scores[top], agent, queries=len(configs))

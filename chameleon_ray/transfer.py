@@ -1,0 +1,90 @@
+"""Transfer: records and agents of other tasks in, what they can teach a task out.
+
+Other tasks are those of the same run and of earlier runs. A task learns from tasks of its own kind
+only, that is of the same operators, and of them what is said of knobs that it has, too.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+
+import numpy as np
+
+from chameleon_ray.options import Transferring
+from chameleon_ray.record import DEFAULT, Record
+from chameleon_ray.search.cost_model import Lessons
+from chameleon_ray.search.explorer import Agent
+from chameleon_ray.space import DesignSpace
+from chameleon_ray.task import Task
+
+
+class Transfer:
+    """What a run's tasks know of each other; its tuners share one."""
+
+    def __init__(self, options: Transferring) -> None:
+        self.options = options
+        self._records: dict[str, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
+        self._agents: dict[tuple, tuple[str, Agent]] = {}
+        self._translated: dict[tuple[str, str], list[np.ndarray]] = defaultdict(list)
+
+    def learn(self, kind: str, records: Iterable[Record]) -> None:
+        """Takes note of what was tried of tasks of a kind."""
+        for record in records:
+            known = self._records[kind][record.task]
+            if record.config != DEFAULT and len(known) < self.options.rows:
+                known.append(record)
+
+    def lessons(self, task: Task) -> Lessons | None:
+        """What the tasks of its kind with the most records teach a task; None where none does."""
+        known = self._records[task.kind]
+        teachers = [other for other in known if other != task.digest and _succeeded(known[other])]
+        teachers.sort(key=lambda other: (-len(known[other]), other))
+        chosen = teachers[: self.options.tasks]
+        if not chosen:
+            return None
+        features = [self._features(task, other, known[other]) for other in chosen]
+        fitness = [_fitness(known[other]) for other in chosen]
+        return Lessons(np.concatenate(features), np.concatenate(fitness))
+
+    def keep_agent(self, task: Task, agent: Agent) -> None:
+        """Takes note of what a task's explorer knows."""
+        if agent:
+            self._agents[_world(task)] = (task.digest, agent)
+
+    def agent(self, task: Task) -> Agent:
+        """What an explorer knows of a task with the same axes; empty where there is none."""
+        other, agent = self._agents.get(_world(task), (task.digest, {}))
+        return agent if other != task.digest else {}
+
+    def _features(self, task: Task, other: str, records: list[Record]) -> np.ndarray:
+        """``(n, features)`` another task's records in the terms of a task's space."""
+        rows = self._translated[task.digest, other]
+        rows += [translated(task.space, record.values) for record in records[len(rows) :]]
+        return np.stack(rows)
+
+
+def translated(space: DesignSpace, values: str) -> np.ndarray:
+    """``(features,)`` float32 of knob values, as a record has them; NaN for knobs they lack."""
+    named = json.loads(values)
+    return np.concatenate(
+        [
+            knob.featurise(named[knob.name])
+            if knob.name in named
+            else np.full(knob.features.shape[1], np.nan, dtype=np.float32)
+            for knob in space.knobs
+        ]
+    )
+
+
+def _succeeded(records: list[Record]) -> bool:
+    return any(record.latencies for record in records)
+
+
+def _fitness(records: list[Record]) -> np.ndarray:
+    latencies = np.array([record.latency for record in records])
+    return latencies.min() / latencies
+
+
+def _world(task: Task) -> tuple:
+    """Tasks that are equal in this have policies of the same shape and meaning."""
+    return task.kind, tuple((knob.name, knob.axes) for knob in task.space.knobs)

@@ -1,0 +1,100 @@
+"""The Gaussian-process cost model: its improvement is a known quantity, and it uses its lessons."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.gaussian_process import GaussianProcessRegressor
+
+from chameleon_ray.options import Gaussian
+from chameleon_ray.search.cost_model import Experience, Lessons
+from chameleon_ray.search.gaussian import (
+    ExpectedImprovement,
+    GaussianCostModel,
+    Inputs,
+    Trend,
+    informative,
+)
+from tests.pure.landscape import Landscape, convolution, sketched
+
+MODEL = GaussianCostModel(Gaussian())
+
+
+def tried(land: Landscape, count: int, rng: np.random.Generator) -> Experience:
+    configs = land.space.random(rng, count)
+    fitness = land(configs)
+    return Experience(configs, fitness / fitness.max(), np.zeros(count, dtype=np.int64))
+
+
+class Certain(GaussianProcessRegressor):
+    """Predicts what it is told."""
+
+    def __init__(self, mean: float, deviation: float) -> None:
+        self.told = mean, deviation
+
+    def predict(self, points: np.ndarray, return_std: bool) -> tuple[np.ndarray, np.ndarray]:
+        return np.full(len(points), self.told[0]), np.full(len(points), self.told[1])
+
+
+@pytest.mark.parametrize(
+    ("mean", "deviation", "expected"),
+    [
+        (1.5, 1e-12, 0.5),
+        (0.5, 1e-12, 0.0),
+        (1.0, 2.0, 2.0 / math.sqrt(2 * math.pi)),
+        (2.0, 1.0, 0.8413447 + 0.2419707),
+    ],
+)
+def test_expected_improvement_by_hand(mean: float, deviation: float, expected: float) -> None:
+    land = sketched()
+    inputs = Inputs.of(land.space)
+    score = ExpectedImprovement(inputs, Certain(mean, deviation), Trend(None, 0.0), 1.0)
+    gain = score(land.space.random(np.random.default_rng(0), 3))
+    np.testing.assert_allclose(gain, expected, atol=1e-6)
+
+
+def test_the_promising_and_unknown_is_worth_more_than_what_was_measured() -> None:
+    land, rng = convolution(), np.random.default_rng(0)
+    known = tried(land, 100, rng)
+    score = MODEL.fit(land.space, known, rng)
+    fresh = land.space.random(rng, 2000)
+    best = fresh[np.argsort(-score(fresh))[:20]]
+    assert land(best).mean() > np.quantile(land(fresh), 0.9)
+    assert score(known.configs).max() < score(fresh).max()
+
+
+def test_inputs_span_a_unit_box() -> None:
+    land = sketched()
+    points = Inputs.of(land.space)(land.space.enumerate())
+    assert points.min() == 0
+    assert points.max() == 1
+    assert np.isfinite(points).all()
+    # The unit box leaves no input out that tells two configurations apart.
+    assert len(np.unique(points, axis=0)) == land.space.size
+
+
+def test_lessons_are_the_score_before_anything_was_tried_and_help_after() -> None:
+    land, rng = convolution(), np.random.default_rng(1)
+    other = tried(land, 150, rng)
+    lessons = Lessons(land.space.features(other.configs), other.fitness)
+    nothing = Experience(other.configs[:0], other.fitness[:0], other.plans[:0], lessons)
+    fresh = land.space.random(rng, 2000)
+    score = MODEL.fit(land.space, nothing, rng)
+    prior = np.corrcoef(score(fresh), land(fresh))[0, 1]
+    assert prior > 0.5
+    few = tried(land, 12, rng)
+    gains = []
+    for taught in (None, lessons):
+        known = Experience(few.configs, few.fitness, few.plans, taught)
+        fitted = MODEL.fit(land.space, known, np.random.default_rng(2))
+        mean = fitted.trend(fresh) + fitted.process.predict(fitted.inputs(fresh))
+        gains.append(np.corrcoef(mean, land(fresh))[0, 1])
+    assert gains[1] > gains[0] + 0.1
+
+
+def test_many_records_are_thinned_to_the_best_half_and_a_draw() -> None:
+    fitness = np.random.default_rng(0).random(300)
+    rows = informative(fitness, 100, np.random.default_rng(1))
+    assert len(set(rows.tolist())) == 100
+    assert set(np.argsort(-fitness)[:50].tolist()) <= set(rows.tolist())
+    assert informative(fitness[:40], 100, np.random.default_rng(1)).tolist() == list(range(40))
