@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ import typer
 from rich.console import Console
 
 from chameleon_ray import __version__
-from chameleon_ray.options import Request
+from chameleon_ray.options import Replaying, Request
 
 if TYPE_CHECKING:
     from chameleon_ray.report.result import Verified
@@ -117,6 +118,43 @@ def bench(
 
 
 @app.command()
+def replay(
+    table: Annotated[
+        Path, typer.Argument(help="Kernel Tuner cache, T4 results, or records of a run.")
+    ],
+    preset: Annotated[str, typer.Option(help="The search system.")] = "chameleon",
+    explorer: Name = None,
+    sampler: Name = None,
+    measurements: Annotated[
+        int, typer.Option(min=1, help="Of each search.")
+    ] = Replaying.measurements,
+    seeds: Annotated[int, typer.Option(min=1, help="How many searches.")] = Replaying.seeds,
+    seed: Annotated[int, typer.Option(min=0, help="Of the first search.")] = 0,
+    task: Annotated[str | None, typer.Option(help="Its digest, where there are several.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Directory for the records.")] = None,
+    file: Annotated[Path | None, typer.Option("--json", help="File for the figures.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Searches a table of recorded measurements: no compiler, no device, the same search."""
+    with answering(debug):
+        from chameleon_ray.api import choices
+        from chameleon_ray.api import replay as replaying
+        from chameleon_ray.report.replay import line, shown
+
+        numbers = range(seed, seed + seeds)
+        search = choices.chosen(preset, explorer, sampler)
+        recorded = replaying.load(table, task)
+        replaying.destinations(out, file, numbers)
+        told = partial(errors.print, highlight=False, soft_wrap=True, markup=False)
+        result = replaying.replay(
+            recorded, search, measurements, numbers, lambda so_far, run: told(line(so_far, run))
+        )
+        replaying.write(result, preset, out, file)
+        for part in shown(result, preset):
+            screen.print(part, markup=False)
+
+
+@app.command()
 def devices(
     debug: Debug = False,
 ) -> None:
@@ -151,14 +189,15 @@ class answering:  # noqa: N801  reads as a phrase
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from chameleon_ray.api import TROUBLE, Stopped, UserError
-
         if error is None or self.debug:
             return
-        if isinstance(error, Stopped | KeyboardInterrupt):
+        from chameleon_ray import api
+
+        if isinstance(error, api.Stopped | KeyboardInterrupt):
             errors.print(f"Stopped. {error}", highlight=False, soft_wrap=True)
             raise typer.Exit(INTERRUPTED) from None
-        if isinstance(error, (UserError, *TROUBLE)):
+        asked = isinstance(error, api.UserError)
+        if asked or isinstance(error, api.TROUBLE):  # which takes seconds to load
             errors.print(f"Error: {error}", style="red", highlight=False, soft_wrap=True)
             raise typer.Exit(1) from None
 

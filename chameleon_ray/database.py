@@ -70,7 +70,7 @@ class Database:
         """
         latest: dict[tuple[str, Config], Record] = {}
         for record in sorted(
-            (record for path in self._paths() for record in _read(path)),
+            (record for path in self._paths() for record in read_part(path)),
             key=lambda record: record.sequence,
         ):
             latest[record.task, record.config] = record
@@ -85,7 +85,7 @@ class Database:
     def _merge(self) -> None:
         """Makes one file of all parts since the last merge."""
         parts = self._unmerged()
-        records = [record for path in parts for record in _read(path)]
+        records = [record for path in parts for record in read_part(path)]
         self._write(records, f"merged-{records[-1].sequence:09d}.parquet")
         for path in parts:
             path.unlink()
@@ -110,7 +110,12 @@ class Database:
             os.close(folder)
 
 
-def _read(path: Path) -> list[Record]:
+def read_part(path: Path) -> list[Record]:
+    """The records of one Parquet file.
+
+    Raises:
+        DatabaseError: It is damaged.
+    """
     try:
         rows = pq.read_table(path, schema=SCHEMA).to_pylist()
     except (pa.ArrowException, OSError) as cause:

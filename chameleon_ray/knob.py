@@ -65,7 +65,7 @@ class Knob:
         if choice in self._numbers:
             return self.features[self._numbers[choice]]
         if isinstance(choice, tuple):
-            features = np.concatenate(tile_logs(np.array([choice])), axis=1)[0]
+            features = np.concatenate(tile_logs(np.array([choice]))[::-1], axis=1)[0]
             if len(features) == self.features.shape[1]:
                 return features.astype(np.float32)
         return np.full(self.features.shape[1], np.nan, dtype=np.float32)
@@ -105,10 +105,15 @@ class Knob:
         to its next possible place and leaves every other cut where it is. These cumulative
         products and the tiles themselves (log2) are the features.
         """
-        tilings = factorisations(extent, parts, innermost)
-        logs, inner = tile_logs(np.array(tilings))
-        features = np.concatenate([logs, inner], axis=1).astype(np.float32)
-        return Knob(name, tuple(tilings), inner / max(math.log2(extent), 1.0), features)
+        return Knob.tilings(name, factorisations(extent, parts, innermost))
+
+    @staticmethod
+    def tilings(name: str, choices: Sequence[tuple[int, ...]]) -> "Knob":
+        """Some tilings of one extent, on the axes and with the features of ``tiling``."""
+        logs, inner = tile_logs(np.array(choices))
+        features = np.concatenate([inner, logs], axis=1).astype(np.float32)
+        scale = max(math.log2(math.prod(choices[0])), 1.0)
+        return Knob(name, tuple(choices), inner / scale, features)
 
 
 def factorisations(extent: int, parts: int, innermost: int) -> list[tuple[int, ...]]:

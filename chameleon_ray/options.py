@@ -90,15 +90,16 @@ class Gaussian:
     smoothness: float = 2.5
     """Of the Matern kernel (nu)."""
     scale: float = 0.5
-    """Length scale that the fit begins with; the features span 1."""
     scales: tuple[float, float] = (0.05, 20.0)
-    """Bounds of the length scales."""
+    """Length scale that the fit begins with, and their bounds; the features span 1."""
     amplitudes: tuple[float, float] = (0.05, 20.0)
     """Bounds of the signal's variance over the fitnesses'."""
     noise: float = 1e-3
     """Variance of the noise, over the fitnesses', that the fit begins with."""
     noises: tuple[float, float] = (1e-6, 0.3)
     """Bounds of the noise's variance."""
+    doubtful: float = 0.8
+    """A configuration less likely to work than this times the share that did is turned down."""
     prior: Boosting = Boosting(rounds=60, depth=5)
     """Of what other tasks teach."""
 
@@ -110,7 +111,7 @@ class Sampling:
     candidates: int = 64
     """Best candidates the explorer hands over."""
     clusters: tuple[int, ...] = (8, 16, 24, 32, 40, 48, 56, 64)
-    """Numbers of clusters tried in turn."""
+    """Numbers of clusters tried in turn; as many as may be measured where there are none."""
     threshold: float = 2.5
     """The knee: the first count whose loss times this is no less than the one before."""
     leaders: bool = False
@@ -150,13 +151,15 @@ class Search:
     """Random configurations measured before there is a cost model."""
     plan: int = 8
     """Most configurations measured in one plan."""
-    ppo: PPO = PPO(walkers=64, steps=100, updates=5, minibatch=400)
+    small_plan: int = 4
+    """The same of a space that is scored whole, which costs less than a walk."""
+    ppo: PPO = PPO(walkers=64, steps=100, updates=2, minibatch=800)
     annealing: Annealing = Annealing()
     random: RandomWalk = RandomWalk()
     boosting: Boosting = Boosting()
     gaussian: Gaussian = Gaussian()
     pingpong: PingPong = PingPong()
-    sampling: Sampling = Sampling(candidates=32, clusters=(8,), leaders=True)
+    sampling: Sampling = Sampling(candidates=32, clusters=(), leaders=True)
     transfer: Transferring | None = Transferring()
     """What tasks learn from each other; nothing where None."""
 
@@ -235,6 +238,16 @@ class Reporting:
     """Commonest error texts shown."""
     error_width: int = 240
     """Most characters shown of an error text."""
+
+
+@dataclass(frozen=True)
+class Replaying:
+    """Searching a recorded table."""
+
+    measurements: int = 200
+    """Most measurements of one search."""
+    seeds: int = 5
+    """Searches, each with a seed of its own."""
 
 
 @dataclass(frozen=True)

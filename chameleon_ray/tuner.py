@@ -49,7 +49,7 @@ class Tuner:
     async def propose(self) -> list[Config]:
         """The next plan's batch; empty where the whole space has been tried."""
         space, seen, known = self.task.space, self._seen(), self._known()
-        count = self.options.plan if self._learnable() else self._taught(known)
+        count = self._most() if self._learnable() else self._taught(known)
         fit_rng, explore_rng, sample_rng, rest_rng = self._rng().spawn(4)
         batch = seen[:0]
         if count:
@@ -85,6 +85,11 @@ class Tuner:
 
     def _learnable(self) -> bool:
         return any(record.latencies and record.config != DEFAULT for record in self.records)
+
+    def _most(self) -> int:
+        """Most configurations measured in a plan after the first."""
+        small = self.task.space.size <= self.options.exhaustive
+        return self.options.small_plan if small else self.options.plan
 
     def _taught(self, known: Experience) -> int:
         """How many of the first plan are chosen by what other tasks teach."""

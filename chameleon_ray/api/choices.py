@@ -83,20 +83,30 @@ LAYOUTS = ("NHWC", "NCHW")
 
 
 def search_of(request: Request) -> Search:
-    """The preset, with the explorer and sampler that were asked for in place of its own.
+    """The search system that was asked for.
 
     Raises:
         UserError: Something was asked for that does not exist.
     """
     _check("engine", request.engine, ENGINES)
     _check("layout", request.layout, LAYOUTS)
-    _check("preset", request.preset, PRESETS)
-    search = PRESETS[request.preset]
-    explorer, sampler = request.explorer or search.explorer, request.sampler or search.sampler
+    search = chosen(request.preset, request.explorer, request.sampler)
+    if search.explorer == "ppo" and request.engine == "serial":
+        raise UserError("The explorer ppo needs Ray; leave out --engine serial, or choose another.")
+    return search
+
+
+def chosen(preset: str, explorer: str | None = None, sampler: str | None = None) -> Search:
+    """The preset, with the explorer and sampler that are given in place of its own.
+
+    Raises:
+        UserError: One of them does not exist.
+    """
+    _check("preset", preset, PRESETS)
+    search = PRESETS[preset]
+    explorer, sampler = explorer or search.explorer, sampler or search.sampler
     _check("explorer", explorer, EXPLORERS)
     _check("sampler", sampler, SAMPLERS)
-    if explorer == "ppo" and request.engine == "serial":
-        raise UserError("The explorer ppo needs Ray; leave out --engine serial, or choose another.")
     return replace(search, explorer=explorer, sampler=sampler)
 
 

@@ -211,7 +211,8 @@ def ranks_what_it_has_not_seen(model: CostModel, landscape: Landscape) -> None:
     rng = np.random.default_rng(15)
     configs, held_out = landscape.space.random(rng, 128), landscape.space.random(rng, 500)
     score = model.fit(landscape.space, known(configs, landscape(configs)), rng)
-    assert rank_correlation(score(held_out), landscape(held_out)) > 0.6
+    # An expected improvement is not a prediction: it values the unknown, too.
+    assert rank_correlation(score(held_out), landscape(held_out)) > 0.5
 
 
 def same_seed_gives_same_score(model: CostModel, landscape: Landscape) -> None:

@@ -118,7 +118,12 @@ def choices(table: str) -> set[str]:
 
 def clusters(search: options.Search) -> str:
     clustered = search.sampler in ("adaptive", "release")
-    return ", ".join(map(str, search.sampling.clusters)) if clustered else "-"
+    counts = ", ".join(map(str, search.sampling.clusters)) or "the plan's"
+    return counts if clustered else "-"
+
+
+def smaller(search: options.Search) -> str:
+    return str(search.small_plan) if search.exhaustive else "-"
 
 
 def steps(search: options.Search) -> str:
@@ -186,6 +191,7 @@ def test_presets_are_as_tabulated() -> None:
         ([f"`{s.cost_model}`" for s in PRESETS.values()], "cost model"),
         ([s.first_plan for s in PRESETS.values()], "measurements in the first, random plan"),
         ([s.plan for s in PRESETS.values()], "most measurements in a later plan"),
+        ([smaller(s) for s in PRESETS.values()], "the same, of a space that is scored whole"),
         ([s.sampling.candidates for s in PRESETS.values()], "candidates from the explorer"),
         ([clusters(s) for s in PRESETS.values()], "cluster counts tried"),
         ([steps(s) for s in PRESETS.values()], "moves per walker and plan"),

@@ -47,6 +47,7 @@ THIRD_PARTY = {
     "database": {"pyarrow"},
     "space": {"numpy"},
     "knob": {"numpy"},
+    "measure": {"numpy"},
     "search": {"numpy", "scipy", "gymnasium", "xgboost", "sklearn", "threadpoolctl"},
     "tuner": {"numpy"},
     "transfer": {"numpy"},
@@ -201,8 +202,13 @@ HELP = "import sys; sys.argv = ['chameleon', {}]\nfrom chameleon_ray.__main__ im
 
 @pytest.mark.parametrize(
     "program",
-    [f"import {PACKAGE}", HELP.format("'--help'"), HELP.format("'tune', '--help'")],
-    ids=["import", "help", "tune help"],
+    [
+        f"import {PACKAGE}",
+        f"import {PACKAGE}.api.replay",
+        HELP.format("'--help'"),
+        HELP.format("'tune', '--help'"),
+    ],
+    ids=["import", "import replay", "help", "tune help"],
 )
 def test_what_must_be_quick_loads_nothing_heavy(program: str) -> None:
     assert loaded(program) == set()

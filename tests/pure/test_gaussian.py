@@ -9,11 +9,13 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from chameleon_ray.options import Gaussian
 from chameleon_ray.search.cost_model import Experience, Lessons
 from chameleon_ray.search.gaussian import (
+    TEMPER,
     ExpectedImprovement,
     GaussianCostModel,
     Inputs,
     Trend,
     informative,
+    log_improvement,
 )
 from tests.pure.landscape import Landscape, convolution, sketched
 
@@ -48,9 +50,17 @@ class Certain(GaussianProcessRegressor):
 def test_expected_improvement_by_hand(mean: float, deviation: float, expected: float) -> None:
     land = sketched()
     inputs = Inputs.of(land.space)
-    score = ExpectedImprovement(inputs, Certain(mean, deviation), Trend(None, 0.0), 1.0)
+    score = ExpectedImprovement(inputs, Certain(mean, deviation), Trend(None, 0.0), None, 1.0)
     gain = score(land.space.random(np.random.default_rng(0), 3))
-    np.testing.assert_allclose(gain, expected, atol=1e-6)
+    np.testing.assert_allclose(gain**TEMPER, expected, atol=1e-6)
+
+
+def test_the_logarithm_of_the_improvement_is_smooth_and_falls_for_ever() -> None:
+    gain = np.linspace(-200, 5, 20_001)
+    logarithm = log_improvement(gain)
+    assert (np.diff(logarithm) > 0).all()
+    assert np.abs(np.diff(logarithm, 2)).max() < 1e-3
+    np.testing.assert_allclose(log_improvement(np.array([-10.0])), -55.5531, atol=1e-3)
 
 
 def test_the_promising_and_unknown_is_worth_more_than_what_was_measured() -> None:

@@ -179,10 +179,10 @@ def test_features_are_those_of_the_choices(space: DesignSpace, configs: np.ndarr
         np.testing.assert_array_equal(row, np.concatenate(expected))
 
 
-def test_features_of_a_tiling_are_logarithms_of_tiles_and_of_what_they_enclose() -> None:
+def test_features_of_a_tiling_are_logarithms_of_what_cuts_enclose_and_of_tiles() -> None:
     knob = Knob.tiling("tile", 64, 3, ANY)
     row = knob.features[knob.choices.index((4, 8, 2))]
-    assert row.tolist() == [2.0, 3.0, 1.0, 4.0, 1.0]
+    assert row.tolist() == [4.0, 1.0, 2.0, 3.0, 1.0]
 
 
 def test_rows_as_a_set() -> None:

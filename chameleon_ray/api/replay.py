@@ -1,0 +1,205 @@
+"""Replays: a recorded table and a search system in, what the search would have found out.
+
+The search is the real one, from cost model to engine; only compiler and device are replaced by
+the table. Needs neither Ray nor TVM, but for PPO on a table too large to be scored whole.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from chameleon_ray.api.choices import (
+    UserError,
+    cost_model_factory,
+    explorer_factory,
+    sampler_factory,
+)
+from chameleon_ray.budget import Budget
+from chameleon_ray.crew import LocalCrew
+from chameleon_ray.database import Database
+from chameleon_ray.engine import Engine
+from chameleon_ray.measure.cores import available
+from chameleon_ray.measure.measurer import Measurer
+from chameleon_ray.measure.replay import ReplayBuilder, ReplayRunner
+from chameleon_ray.measure.table import Table, TableError, read_table
+from chameleon_ray.options import Budgeting, Search
+from chameleon_ray.record import Record
+from chameleon_ray.report.replay import ReplayResult, SeedRun, figures
+from chameleon_ray.report.summary import write_text
+from chameleon_ray.search.explorer import Trail
+from chameleon_ray.search.system import SearchSystem
+from chameleon_ray.task import Task
+from chameleon_ray.tuner import Tuner
+
+__all__ = ["ReplayResult", "SeedRun", "destinations", "load", "replay", "write"]
+
+TARGET = json.dumps({"kind": "replay"})
+Told = Callable[[ReplayResult, SeedRun], None]
+
+
+def load(path: Path, task: str | None = None) -> Table:
+    """``read_table`` with its errors as the user's.
+
+    Raises:
+        UserError: It cannot be replayed.
+    """
+    try:
+        return read_table(path, task)
+    except TableError as error:
+        raise UserError(str(error)) from error
+
+
+def replay(
+    table: Table,
+    search: Search,
+    measurements: int,
+    seeds: Sequence[int],
+    told: Told = lambda result, run: None,
+) -> ReplayResult:
+    """Searches a table once per seed; the same seed gives the same measurements.
+
+    Args:
+        table: Answers instead of compiler and device.
+        search: The search system.
+        measurements: Of each search; fewer where the table has no more.
+        seeds: One search each, one after the other.
+        told: Is given every run when it is done, and what is known of all so far.
+
+    Raises:
+        UserError: The search itself failed.
+        SessionError: PPO needs Ray, and it does not start.
+    """
+    result = ReplayResult(table.name, len(table), table.optimum, search, measurements, ())
+    with _session(table, search):
+        for seed in seeds:
+            run = asyncio.run(_search(table, search, measurements, seed))
+            result = replace(result, runs=(*result.runs, run))
+            told(result, run)
+    return result
+
+
+@contextmanager
+def _session(table: Table, search: Search) -> Iterator[None]:
+    """Ray, where PPO will walk."""
+    if search.explorer != "ppo" or table.space.size <= search.exhaustive:
+        yield
+        return
+    from chameleon_ray.cluster import session  # Ray: only where it is needed
+
+    with session.start(None, len(available())):
+        yield
+
+
+async def _search(table: Table, search: Search, measurements: int, seed: int) -> SeedRun:
+    """One seed's search, with fresh workers in this process."""
+    model, explorer, sampler = crews = [
+        ClockedCrew(factory(search))
+        for factory in (cost_model_factory, explorer_factory, sampler_factory)
+    ]
+    builder, runner = (
+        LocalCrew("table", partial(made, table), {}, time.perf_counter())
+        for made in (ReplayBuilder, ReplayRunner)
+    )
+    task = Task(table.name, table.space.digest, TARGET, 1, 0.0, table.space, has_default=False)
+    tuner = Tuner(task, SearchSystem(model, explorer, sampler), search, seed)
+    patient = Budgeting(patience=measurements + 1)
+    clock, notes = time.perf_counter, Notes()
+    budget = Budget([tuner], patient, measurements, None, clock)
+    began = clock()
+    engine = Engine(
+        budget=budget,
+        measurer=Measurer(builder, runner),
+        device=table.device,
+        watcher=notes,
+        clock=lambda: clock() - began,
+        layers_in_flight=1,
+    )
+    await engine.run()
+    if len(notes.records) < min(measurements, len(table)):
+        raise UserError(f"The search of {table.name} with seed {seed} ended early: {notes.reason}.")
+    seconds = sum(crew.cpu_seconds for crew in crews)
+    return SeedRun(seed, tuple(notes.records), seconds, tuple(explorer.queries))
+
+
+class ClockedCrew(LocalCrew):
+    """A worker in this process that adds up the CPU seconds its calls take, and notes how many
+    configurations its trails scored."""
+
+    def __init__(self, factory: Callable[[], Any]) -> None:
+        super().__init__("search", factory, {}, time.perf_counter())
+        self.cpu_seconds = 0.0
+        self.queries: list[int] = []
+
+    async def do(self, method: str, *args: Any) -> Any:
+        began = time.process_time()
+        try:
+            answer = await super().do(method, *args)
+        finally:
+            self.cpu_seconds += time.process_time() - began
+        if isinstance(answer, Trail):
+            self.queries.append(answer.queries)
+        return answer
+
+
+@dataclass
+class Notes:
+    """A watcher that remembers records and why the search ended."""
+
+    records: list[Record] = field(default_factory=list)
+    reason: str = ""
+
+    def proposed(self, task: str, count: int) -> None: ...
+
+    def measured(self, record: Record, timing_seconds: float) -> None:
+        self.records.append(record)
+
+    def planned(self, tuner: Tuner) -> None: ...
+
+    def finished(self, task: str, reason: str) -> None:
+        self.reason = reason
+
+
+def destinations(out: Path | None, file: Path | None, seeds: Sequence[int]) -> None:
+    """Finds out before the search whether its results can be written.
+
+    Raises:
+        UserError: They cannot, or there are records already.
+    """
+    if file is not None and (file.is_dir() or not file.parent.is_dir()):
+        raise UserError(f"--json {file}: that is a directory, or there is none to write it into.")
+    if out is None:
+        return
+    for folder in (_records(out, seed) for seed in seeds):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"--out {out}: cannot write there: {error.strerror}.") from error
+        if any(folder.glob("*.parquet")):
+            raise UserError(f"{folder} holds records already; choose another --out.")
+
+
+def write(result: ReplayResult, preset: str, out: Path | None, file: Path | None) -> None:
+    """Keeps the records of every seed under ``out`` and the figures in ``file``.
+
+    Raises:
+        UserError: The disk is full, or they cannot be written there.
+    """
+    try:
+        if out is not None:
+            for run in result.runs:
+                Database(_records(out, run.seed)).append(run.records)
+        if file is not None:
+            text = json.dumps(figures(result, preset), indent=2, allow_nan=False)
+            write_text(file, text + "\n")
+    except OSError as error:
+        raise UserError(f"Writing the results failed: {error.strerror or error}.") from error
+
+
+def _records(out: Path, seed: int) -> Path:
+    return out / f"seed-{seed}" / "records"
