@@ -131,6 +131,9 @@ def replay(
     seeds: Annotated[int, typer.Option(min=1, help="How many searches.")] = Replaying.seeds,
     seed: Annotated[int, typer.Option(min=0, help="Of the first search.")] = 0,
     task: Annotated[str | None, typer.Option(help="Its digest, where there are several.")] = None,
+    warm_start: Annotated[
+        Path | None, typer.Option(help="A table measured earlier, to learn from.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Directory for the records.")] = None,
     file: Annotated[Path | None, typer.Option("--json", help="File for the figures.")] = None,
     debug: Debug = False,
@@ -146,9 +149,9 @@ def replay(
         recorded = replaying.load(table, task)
         replaying.destinations(out, file, numbers)
         told = partial(errors.print, highlight=False, soft_wrap=True, markup=False)
-        result = replaying.replay(
-            recorded, search, measurements, numbers, lambda so_far, run: told(line(so_far, run))
-        )
+        teacher = None if warm_start is None else replaying.load(warm_start)
+        say = lambda so_far, run: told(line(so_far, run))  # noqa: E731
+        result = replaying.replay(recorded, search, measurements, numbers, say, teacher)
         replaying.write(result, preset, out, file)
         for part in shown(result, preset):
             screen.print(part, markup=False)

@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from chameleon_ray.api.choices import (
     UserError,
     cost_model_factory,
@@ -29,12 +31,15 @@ from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.measure.replay import ReplayBuilder, ReplayRunner
 from chameleon_ray.measure.table import Table, TableError, read_table
 from chameleon_ray.options import Budgeting, Search
-from chameleon_ray.record import Record
+from chameleon_ray.record import Record, Status
 from chameleon_ray.report.replay import ReplayResult, SeedRun, figures
 from chameleon_ray.report.summary import write_text
+from chameleon_ray.search.cost_model import informative
 from chameleon_ray.search.explorer import Trail
 from chameleon_ray.search.system import SearchSystem
+from chameleon_ray.space import as_configs
 from chameleon_ray.task import Task
+from chameleon_ray.transfer import Transfer
 from chameleon_ray.tuner import Tuner
 
 __all__ = ["ReplayResult", "SeedRun", "destinations", "load", "replay", "write"]
@@ -61,6 +66,7 @@ def replay(
     measurements: int,
     seeds: Sequence[int],
     told: Told = lambda result, run: None,
+    teacher: Table | None = None,
 ) -> ReplayResult:
     """Searches a table once per seed; the same seed gives the same measurements.
 
@@ -70,15 +76,16 @@ def replay(
         measurements: Of each search; fewer where the table has no more.
         seeds: One search each, one after the other.
         told: Is given every run when it is done, and what is known of all so far.
+        teacher: A table whose measurements were made before, for every search to learn from.
 
     Raises:
-        UserError: The search itself failed.
+        UserError: The search itself failed, or learns nothing from others.
         SessionError: PPO needs Ray, and it does not start.
     """
     result = ReplayResult(table.name, len(table), table.optimum, search, measurements, ())
     with _session(table, search):
         for seed in seeds:
-            run = asyncio.run(_search(table, search, measurements, seed))
+            run = asyncio.run(_search(table, search, measurements, seed, teacher))
             result = replace(result, runs=(*result.runs, run))
             told(result, run)
     return result
@@ -96,7 +103,9 @@ def _session(table: Table, search: Search) -> Iterator[None]:
         yield
 
 
-async def _search(table: Table, search: Search, measurements: int, seed: int) -> SeedRun:
+async def _search(
+    table: Table, search: Search, measurements: int, seed: int, teacher: Table | None
+) -> SeedRun:
     """One seed's search, with fresh workers in this process."""
     model, explorer, sampler = crews = [
         ClockedCrew(factory(search))
@@ -107,7 +116,8 @@ async def _search(table: Table, search: Search, measurements: int, seed: int) ->
         for made in (ReplayBuilder, ReplayRunner)
     )
     task = Task(table.name, table.space.digest, TARGET, 1, 0.0, table.space, has_default=False)
-    tuner = Tuner(task, SearchSystem(model, explorer, sampler), search, seed)
+    transfer = None if teacher is None else taught(task, search, teacher, seed)
+    tuner = Tuner(task, SearchSystem(model, explorer, sampler), search, seed, transfer)
     patient = Budgeting(patience=measurements + 1)
     clock, notes = time.perf_counter, Notes()
     budget = Budget([tuner], patient, measurements, None, clock)
@@ -125,6 +135,35 @@ async def _search(table: Table, search: Search, measurements: int, seed: int) ->
         raise UserError(f"The search of {table.name} with seed {seed} ended early: {notes.reason}.")
     seconds = sum(crew.cpu_seconds for crew in crews)
     return SeedRun(seed, tuple(notes.records), seconds, tuple(explorer.queries))
+
+
+def taught(task: Task, search: Search, teacher: Table, seed: int) -> Transfer:
+    """What a task knows of another table before its search: the most informative measurements.
+
+    Raises:
+        UserError: The search system learns nothing from others.
+    """
+    if search.transfer is None:
+        raise UserError("This preset learns nothing from others; leave out --warm-start.")
+    rng, most = np.random.default_rng(seed), search.transfer.rows
+    rows = informative(teacher.optimum / teacher.latency, most, rng)
+    transfer = Transfer(search.transfer)
+    transfer.learn(task.kind, [_record(teacher, int(row)) for row in rows])
+    return transfer
+
+
+def _record(table: Table, row: int) -> Record:
+    config = as_configs(table.space.enumerate()[row : row + 1])[0]
+    status = table.status[row]
+    return Record(
+        task=f"{table.name} (earlier)",
+        target=TARGET,
+        device=table.device,
+        config=config,
+        values=json.dumps(table.space.values(config)),
+        status=status,
+        latencies=(float(table.latency[row]),) if status is Status.OK else (),
+    )
 
 
 class ClockedCrew(LocalCrew):

@@ -54,3 +54,15 @@ class CostModel(Protocol):
             A picklable score.
         """
         ...
+
+
+def informative(fitness: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Row numbers of ``count`` records to learn from: half the best ones, half drawn from the rest.
+
+    What they are too many for is quick with few, and has most to learn from the best.
+    """
+    order = np.argsort(-fitness, kind="stable")
+    if len(order) <= count:
+        return np.sort(order)
+    best, rest = order[: count // 2], order[count // 2 :]
+    return np.sort(np.append(best, rng.choice(rest, count - len(best), replace=False)))

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from chameleon_ray.options import Gaussian
 from chameleon_ray.search.boosting import boosted
-from chameleon_ray.search.cost_model import Experience
+from chameleon_ray.search.cost_model import Experience, informative
 from chameleon_ray.search.explorer import Score
 from chameleon_ray.space import DesignSpace
 
@@ -229,15 +229,3 @@ def climb(
         objective, start, method="L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": STEPS}
     )
     return found.x, float(found.fun)
-
-
-def informative(fitness: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Row numbers of ``count`` records to learn from: half the best ones, half drawn from the rest.
-
-    The cost of a process grows with the cube of their number.
-    """
-    order = np.argsort(-fitness, kind="stable")
-    if len(order) <= count:
-        return np.sort(order)
-    best, rest = order[: count // 2], order[count // 2 :]
-    return np.sort(np.append(best, rng.choice(rest, count - len(best), replace=False)))

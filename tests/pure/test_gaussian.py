@@ -7,14 +7,13 @@ import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor
 
 from chameleon_ray.options import Gaussian
-from chameleon_ray.search.cost_model import Experience, Lessons
+from chameleon_ray.search.cost_model import Experience, Lessons, informative
 from chameleon_ray.search.gaussian import (
     TEMPER,
     ExpectedImprovement,
     GaussianCostModel,
     Inputs,
     Trend,
-    informative,
     log_improvement,
 )
 from tests.pure.landscape import Landscape, convolution, sketched

@@ -232,3 +232,18 @@ def test_a_search_that_fails_says_so(table: Table) -> None:
     broken = replace(system("annealing", "greedy"), annealing=Annealing(temperature=()))
     with pytest.raises(UserError, match="with seed 0 ended early: its search failed"):
         replay(table, broken, 40, seeds=(0,))
+
+
+def test_another_layers_measurements_give_a_better_start() -> None:
+    recorded = Path(__file__).parents[1] / "data"
+    table, teacher = (
+        read_table(recorded / "resnet-9.parquet"),
+        read_table(recorded / "vgg-4.parquet"),
+    )
+    search = chosen("chameleon", None, None)
+    alone, taught = (
+        replay(table, search, 16, range(4), teacher=other) for other in (None, teacher)
+    )
+    assert taught.fractions(16).mean() > alone.fractions(16).mean()
+    with pytest.raises(UserError, match="learns nothing from others"):
+        replay(table, chosen("autotvm", None, None), 16, range(1), teacher=teacher)
