@@ -60,9 +60,8 @@ class Boosting:
     shrinkage: float = 1.0
     """Weight of the squared leaf values in the loss (XGBoost's ``lambda``)."""
     row_share: float = 0.9
-    """Share of the records each tree sees."""
     column_share: float = 0.7
-    """Share of the features each tree sees."""
+    """Shares of the records and of the features that each tree sees."""
     recall: int | None = None
     """N of the training metric a-recall@N that ends the fit early; no early end where None."""
     patience: int = 20
@@ -86,7 +85,7 @@ class Gaussian:
     """The Gaussian-process cost model: expected improvement of fitness."""
 
     rows: int = 256
-    """Most records learnt from; the rest of the best and of a random choice."""
+    """Most records learnt from: half of them the best, half drawn from the rest."""
     smoothness: float = 2.5
     """Of the Matern kernel (nu)."""
     scale: float = 0.5
@@ -95,9 +94,8 @@ class Gaussian:
     amplitudes: tuple[float, float] = (0.05, 20.0)
     """Bounds of the signal's variance over the fitnesses'."""
     noise: float = 1e-3
-    """Variance of the noise, over the fitnesses', that the fit begins with."""
     noises: tuple[float, float] = (1e-6, 0.3)
-    """Bounds of the noise's variance."""
+    """Variance of the noise, over the fitnesses', that the fit begins with, and its bounds."""
     doubtful: float = 0.8
     """A configuration less likely to work than this times the share that did is turned down."""
     prior: Boosting = Boosting(rounds=60, depth=5)
@@ -184,6 +182,8 @@ class Measuring:
     """A kernel that takes longer than this is timed once only."""
     hopeless: float = 4.0
     """A candidate this many times slower than the best so far is timed once only."""
+    jobs_per_child: int = 200
+    """After so many the process that builds or times is replaced: TVM never frees compiled code."""
     memory_bytes: int = 8 << 30
     """Most memory a build or a run may take on a CPU target."""
 

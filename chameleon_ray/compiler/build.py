@@ -83,6 +83,7 @@ class LocalBuilder:
         """Compiles one configuration; the empty one is the task's default schedule."""
         slow = config == DEFAULT  # it is needed in any case
         timeout = self.options.default_timeout if slow else self.options.build_timeout
+        self._child.renew(self.options.jobs_per_child)
         outcome = self._child.call(Job(task.program, config), timeout)
         if outcome.ending is Ending.OK:
             status, code, error = outcome.value

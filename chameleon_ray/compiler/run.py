@@ -272,6 +272,7 @@ class LocalRunner:
 
     def _timed(self, task: Task, job: Race | Contest, timeout: float) -> Outcome:
         """A job's outcome; making a layer's inputs, at first, is not on its clock."""
+        self._child.renew(self.options.jobs_per_child)
         made = self._child.call(Inputs(task.program), self.options.default_timeout)
         return self._child.call(job, timeout) if made.ending is Ending.OK else made
 

@@ -79,7 +79,7 @@ class Isolate:
         self.setting = setting
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         self._child: socket.socket | None = None
-        self._pid = 0
+        self._pid = self._jobs = 0
         self._start()
 
     def _start(self) -> None:
@@ -106,6 +106,11 @@ class Isolate:
         if self._child is None:
             self._fork()
 
+    def renew(self, jobs: int) -> None:
+        """Replaces a child that has done so many jobs: what they leave in its memory adds up."""
+        if self._child is not None and self._jobs >= jobs:
+            self._replace()
+
     def call(self, job: Any, timeout: float | None = None) -> Outcome:
         """Does one job; a child that hangs, crashes or dies is replaced for the next.
 
@@ -115,6 +120,7 @@ class Isolate:
         """
         self.warm()
         assert self._child is not None
+        self._jobs += 1
         began = time.perf_counter()
         try:
             _send(self._child, job)
@@ -158,7 +164,7 @@ class Isolate:
             raise IsolateError(
                 f"the process for {self.setting.handler} did not start: {self._last_words()}"
             )
-        self._child, self._pid = mine, PID.unpack(reply)[0]
+        self._child, self._pid, self._jobs = mine, PID.unpack(reply)[0], 0
 
     def _replace(self) -> str:
         """Kills the child, where it still lives, and says how it died."""

@@ -117,6 +117,16 @@ def test_a_killed_child_is_replaced(isolate):
     assert isolate.call(("greet", "c"), 5).value[2] != pid
 
 
+def test_a_child_is_renewed_after_so_many_jobs(isolate):
+    isolate.renew(0)
+    pid = isolate.call(("greet", "a"), 5).value[2]
+    isolate.renew(2)
+    assert isolate.call(("greet", "b"), 5).value[2] == pid
+    isolate.renew(2)
+    assert isolate.call(("greet", "c"), 5).value[1:] != (3, pid)
+    gone(pid)
+
+
 def test_a_killed_zygote_is_replaced():
     child = Isolate(Setting(f"{__name__}:doer", "hello"))
     pid = child.call(("greet", "x"), 5).value[2]
