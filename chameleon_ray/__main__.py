@@ -197,11 +197,12 @@ class answering:  # noqa: N801  reads as a phrase
         from chameleon_ray import api
 
         if isinstance(error, api.Stopped | KeyboardInterrupt):
-            errors.print(f"Stopped. {error}", highlight=False, soft_wrap=True)
+            errors.print(f"Stopped. {error}", highlight=False, soft_wrap=True, markup=False)
             raise typer.Exit(INTERRUPTED) from None
         asked = isinstance(error, api.UserError)
         if asked or isinstance(error, api.TROUBLE):  # which takes seconds to load
-            errors.print(f"Error: {error}", style="red", highlight=False, soft_wrap=True)
+            told = f"Error: {error}"
+            errors.print(told, style="red", highlight=False, soft_wrap=True, markup=False)
             raise typer.Exit(1) from None
 
 

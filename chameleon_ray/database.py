@@ -117,12 +117,11 @@ def read_part(path: Path) -> list[Record]:
         DatabaseError: It is damaged.
     """
     try:
-        rows = pq.read_table(path, schema=SCHEMA).to_pylist()
-    except (pa.ArrowException, OSError) as cause:
+        return [_record(row) for row in pq.read_table(path, schema=SCHEMA).to_pylist()]
+    except (pa.ArrowException, OSError, TypeError, ValueError) as cause:
         raise DatabaseError(
             f"{path} is not a readable part of the records ({cause}); move it away to go on."
         ) from cause
-    return [_record(row) for row in rows]
 
 
 def _record(row: dict) -> Record:

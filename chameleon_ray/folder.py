@@ -15,7 +15,7 @@ from chameleon_ray.database import Database
 from chameleon_ray.record import Record
 from chameleon_ray.space import Config
 
-SCHEMA = 1
+SCHEMA = 2
 SAME = ("model", "model_digest", "target", "device", "layout", "spaces")
 """What must not change between the sessions of a run."""
 
@@ -89,7 +89,7 @@ class RunFolder:
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise FolderError(f"{file} is damaged ({error}); choose another --out.") from error
         if not isinstance(identity, dict) or identity.get("schema") != SCHEMA:
-            raise FolderError(f"{file} was written by another version; choose another --out.")
+            raise FolderError(f"{file} was written by another version; it cannot be used.")
         return identity
 
     def resume(self, identity: Mapping[str, Any]) -> list[Record]:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -61,10 +62,10 @@ class Knob:
         A tiling of another extent has features, too; any other value that is not among the
         choices has none (NaN).
         """
-        choice = tuple(value) if isinstance(value, list | tuple) else value
+        choice = _frozen(value)
         if choice in self._numbers:
             return self.features[self._numbers[choice]]
-        if isinstance(choice, tuple):
+        if isinstance(choice, tuple) and all(type(tile) is int and tile > 0 for tile in choice):
             features = np.concatenate(tile_logs(np.array([choice]))[::-1], axis=1)[0]
             if len(features) == self.features.shape[1]:
                 return features.astype(np.float32)
@@ -124,6 +125,11 @@ def factorisations(extent: int, parts: int, innermost: int) -> list[tuple[int, .
     for first in (d for d in range(1, extent + 1) if extent % d == 0):
         found += [(first, *rest) for rest in factorisations(extent // first, parts - 1, innermost)]
     return found
+
+
+def _frozen(value: Any) -> Any:
+    """A value as JSON has it, with tuples for its lists."""
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
 
 
 def tile_logs(tilings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

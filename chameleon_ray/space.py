@@ -57,7 +57,7 @@ class DesignSpace:
         active = None if self.active is None else self.active.tolist()
         name = hashlib.sha256(json.dumps([body, active]).encode())
         if self.members is not None:
-            name.update(np.sort(self._numbers(self.members)).tobytes())
+            name.update(self._sorted_numbers.tobytes())
         return name.hexdigest()[:16]
 
     def canonical(self, configs: np.ndarray) -> np.ndarray:
@@ -166,8 +166,9 @@ class DesignSpace:
         configs = self.canonical(configs)
         if self.members is None:
             return configs
+        places = self.coordinates(self.members)
         for row in np.flatnonzero(~self.valid(configs)):
-            offsets = self.coordinates(self.members) - points[row]
+            offsets = places - points[row]
             configs[row] = self.members[np.argmin((offsets**2).sum(axis=1))]
         return configs
 

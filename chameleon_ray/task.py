@@ -40,4 +40,4 @@ class Task:
 
 def kind_of(name: str) -> str:
     """A layer's name without numbers: ``fused_conv2d3_add1`` -> ``fused_conv_add``."""
-    return sub(r"\d+d?", "", name)
+    return sub(r"\d+(?=_|$)", "", name)

@@ -54,9 +54,9 @@ class Tuner:
         batch = seen[:0]
         if count:
             score = await self.system.fit(space, known, fit_rng)
-            agent = self.agent or self._inherited()
+            agent = self.agent or self._lent()
             trail = await self.system.explore(space, score, seen, agent, explore_rng)
-            self._keep(trail.agent)
+            self.inherit(trail.agent)
             batch = await self.system.select(space, trail, seen, count, sample_rng)
         if not self._learnable():
             batch = fill(space, batch, seen, self.options.first_plan, rest_rng)
@@ -71,6 +71,12 @@ class Tuner:
         self.plan = max([self.plan, *(record.plan + 1 for record in records)])
         if self.transfer is not None:
             self.transfer.learn(self.task.kind, records)
+
+    def inherit(self, agent: Agent) -> None:
+        """Goes on with what the explorer knew in an earlier session, or after its last plan."""
+        self.agent = agent
+        if self.transfer is not None:
+            self.transfer.keep_agent(self.task, agent)
 
     @property
     def best(self) -> Record | None:
@@ -97,13 +103,8 @@ class Tuner:
             return 0
         return round(self.transfer.options.share * self.options.first_plan)
 
-    def _inherited(self) -> Agent:
+    def _lent(self) -> Agent:
         return {} if self.transfer is None else self.transfer.agent(self.task)
-
-    def _keep(self, agent: Agent) -> None:
-        self.agent = agent
-        if self.transfer is not None:
-            self.transfer.keep_agent(self.task, agent)
 
     def _tried(self) -> list[Record]:
         return [record for record in self.records if record.config != DEFAULT]

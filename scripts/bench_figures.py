@@ -17,7 +17,7 @@ CLAIMED_STEPS = 2.88
 """How many times fewer search steps RL takes than SA, according to Chameleon's section 5.2."""
 GIVEN: dict = {
     "source": "Ten search strategies of Kernel Tuner on tables of the FAIR benchmark hub, six of "
-    "them convolutions; given with the request for this benchmark, not measured by it",
+    "them convolutions; run in its own simulation mode, not measured here",
     "fraction_of_optimum": {
         "convolution": {
             "best strategy of six tables": {"100": 0.82, "200": 0.89},

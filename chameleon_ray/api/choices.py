@@ -110,27 +110,36 @@ def chosen(preset: str, explorer: str | None = None, sampler: str | None = None)
     return replace(search, explorer=explorer, sampler=sampler)
 
 
-def explorer_factory(search: Search) -> Factory:
-    """Makes the explorer where it will work."""
-    return partial(_made, "explorer", search)
+def explorer_factory(search: Search, warm: bool = False) -> Factory:
+    """Makes the explorer where it will work; ``warm`` with what walks large spaces at once."""
+    return partial(_explorer, search, warm)
+
+
+def _explorer(search: Search, warm: bool) -> Any:
+    walker = partial(EXPLORERS[search.explorer], search)
+    if not search.exhaustive:
+        return walker()
+    explorer = ExhaustiveExplorer(search.exhaustive, search.sampling.candidates, walker)
+    if warm:
+        explorer.warm()
+    return explorer
 
 
 def sampler_factory(search: Search) -> Factory:
     """Makes the sampler where it will work."""
-    return partial(_made, "sampler", search)
+    return partial(_sampler, search)
+
+
+def _sampler(search: Search) -> Any:
+    return SAMPLERS[search.sampler](search)
 
 
 def cost_model_factory(search: Search) -> Factory:
     """Makes the cost model where it will work."""
-    return partial(_made, "cost model", search)
+    return partial(_cost_model, search)
 
 
-def _made(what: str, search: Search) -> Any:
-    if what == "explorer":
-        walker = partial(EXPLORERS[search.explorer], search)
-        return ExhaustiveExplorer(search.exhaustive, search.sampling.candidates, walker)
-    if what == "sampler":
-        return SAMPLERS[search.sampler](search)
+def _cost_model(search: Search) -> Any:
     return COST_MODELS[search.cost_model](search)
 
 

@@ -48,7 +48,7 @@ def hire_all(
     measurer = Measurer(hire("builder", builder), hire("runner", runner))
     system = SearchSystem(
         cost_model=hire("cost model", cost_model_factory(search)),
-        explorers=hire("explorer", explorer_factory(search)),
+        explorers=hire("explorer", explorer_factory(search, warm=True)),
         sampler=hire("sampler", sampler_factory(search)),
     )
     return system, measurer

@@ -22,6 +22,7 @@ from chameleon_ray.api.choices import (
     explorer_factory,
     sampler_factory,
 )
+from chameleon_ray.api.warm_start import UNTAUGHT
 from chameleon_ray.budget import Budget
 from chameleon_ray.crew import LocalCrew
 from chameleon_ray.database import Database
@@ -82,6 +83,8 @@ def replay(
         UserError: The search itself failed, or learns nothing from others.
         SessionError: PPO needs Ray, and it does not start.
     """
+    if measurements < 1 or not seeds:
+        raise UserError("A replay needs one measurement and one seed at least.")
     result = ReplayResult(table.name, len(table), table.optimum, search, measurements, ())
     with _session(table, search):
         for seed in seeds:
@@ -144,7 +147,7 @@ def taught(task: Task, search: Search, teacher: Table, seed: int) -> Transfer:
         UserError: The search system learns nothing from others.
     """
     if search.transfer is None:
-        raise UserError("This preset learns nothing from others; leave out --warm-start.")
+        raise UserError(UNTAUGHT)
     rng, most = np.random.default_rng(seed), search.transfer.rows
     rows = informative(teacher.optimum / teacher.latency, most, rng)
     transfer = Transfer(search.transfer)

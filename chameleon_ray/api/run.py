@@ -9,7 +9,7 @@ from pathlib import Path
 
 from chameleon_ray.api.choices import Stopped, UserError, search_of
 from chameleon_ray.api.tuning import Tuning
-from chameleon_ray.api.warm_start import layers_of
+from chameleon_ray.api.warm_start import transfer_of
 from chameleon_ray.cluster.session import SessionError, check_pins
 from chameleon_ray.compiler.link import LinkError, find_linker
 from chameleon_ray.crew import CrewError
@@ -49,14 +49,14 @@ def tune(request: Request, progress: Progress) -> RunResult:
         check_pins()
         find_linker()
         search_cores, timing_cores = split(cores, request.threads)
-        earlier = tuple(layer for run in request.warm_start for layer in layers_of(Path(run)))
+        transfer = transfer_of(search, map(Path, request.warm_start))
         folder = RunFolder(_path(request), request.resume)
     except (*TROUBLE, ValueError) as error:
         raise UserError(str(error)) from error
     try:
         os.sched_setaffinity(0, search_cores)  # before any child: the timing cores stay free
         tuning = Tuning(
-            request, search, folder, progress, began, search_cores, timing_cores, earlier
+            request, search, folder, progress, began, search_cores, timing_cores, transfer
         )
         result = asyncio.run(tuning.run())
         write(folder.summary, result)

@@ -18,7 +18,6 @@ from chameleon_ray.api.choices import Stopped, UserError
 from chameleon_ray.api.crews import hire_all
 from chameleon_ray.api.home import ModelHome
 from chameleon_ray.api.recorder import Recorder
-from chameleon_ray.api.warm_start import Layer, transfer_of
 from chameleon_ray.budget import Budget
 from chameleon_ray.compiler.host import Prepared
 from chameleon_ray.compiler.target import device_name
@@ -32,6 +31,7 @@ from chameleon_ray.record import DEFAULT, Record, Status
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.result import Latency, Outcome, RunResult, Verified
 from chameleon_ray.search.system import SearchSystem
+from chameleon_ray.transfer import Transfer
 from chameleon_ray.tuner import Tuner
 from chameleon_ray.winners import Winner, choose
 
@@ -60,7 +60,7 @@ class Tuning:
         began: ``time.perf_counter()`` when the command began.
         search_cores: For search and builds.
         timing_cores: For timing alone.
-        earlier: Layers of earlier runs, to learn from.
+        transfer: What tasks know of each other; None where they learn nothing from others.
     """
 
     request: Request
@@ -70,7 +70,7 @@ class Tuning:
     began: float
     search_cores: tuple[int, ...]
     timing_cores: tuple[int, ...]
-    earlier: tuple[Layer, ...] = ()
+    transfer: Transfer | None = None
 
     async def run(self) -> RunResult:
         """All stages."""
@@ -122,10 +122,10 @@ class Tuning:
         self, prepared: Prepared, system: SearchSystem, records: list[Record]
     ) -> list[Tuner]:
         """One for every task, with what earlier sessions learnt about it."""
-        tuners, transfer = [], transfer_of(self.search, self.earlier)
+        tuners = []
         for task in prepared.tasks:
-            tuner = Tuner(task, system, self.search, self.request.seed, transfer)
-            tuner.agent = self.folder.load_agent(self.search.explorer, task.digest)
+            tuner = Tuner(task, system, self.search, self.request.seed, self.transfer)
+            tuner.inherit(self.folder.load_agent(self.search.explorer, task.digest))
             tuner.observe([record for record in records if record.task == task.digest])
             tuners.append(tuner)
         return tuners

@@ -1,14 +1,17 @@
 """What earlier runs can teach: run directories in, what their layers know out."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
+from chameleon_ray.api.choices import UserError
 from chameleon_ray.folder import RunFolder
 from chameleon_ray.options import Search
 from chameleon_ray.record import Record
 from chameleon_ray.task import kind_of
 from chameleon_ray.transfer import Transfer
 
+UNTAUGHT = "This preset learns nothing from others; leave out --warm-start."
 Layer = tuple[str, list[Record]]
 """A layer's name and its records."""
 
@@ -22,16 +25,25 @@ def layers_of(path: Path) -> list[Layer]:
     """
     folder = RunFolder(path, existing=True)
     try:
-        names = (folder.identity() or {}).get("layers", {})
-        records = folder.database.read()
+        names = (folder.identity() or {})["layers"]
+        # Under a name of their own: the same layer of another run is another task.
+        records = [replace(r, task=f"{path}:{r.task}") for r in folder.database.read()]
     finally:
         folder.close()
-    return [(name, [r for r in records if r.task == task]) for task, name in names.items()]
+    return [(name, [r for r in records if r.task == f"{path}:{d}"]) for d, name in names.items()]
 
 
-def transfer_of(search: Search, earlier: Iterable[Layer]) -> Transfer | None:
-    """What a run's tasks share, beginning with earlier layers; None where they share nothing."""
+def transfer_of(search: Search, runs: Iterable[Path]) -> Transfer | None:
+    """What a run's tasks share, beginning with earlier runs'; None where they share nothing.
+
+    Raises:
+        UserError: There are earlier runs, and the search system learns nothing from others.
+        FolderError, DatabaseError: One of them cannot be read.
+    """
+    earlier = [layer for path in runs for layer in layers_of(path)]
     if search.transfer is None:
+        if earlier:
+            raise UserError(UNTAUGHT)
         return None
     transfer = Transfer(search.transfer)
     for name, records in earlier:

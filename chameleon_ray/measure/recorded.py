@@ -54,8 +54,6 @@ def _records(path: Path) -> list[Record]:
         records = [record for part in paths for record in read_part(part)]
     except DatabaseError as error:
         raise TableError(f"cannot be read: {error}") from error
-    except (TypeError, ValueError) as error:
-        raise TableError("is Parquet, but not records of this project.") from error
     return sorted(records, key=lambda record: record.sequence)
 
 

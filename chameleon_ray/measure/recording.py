@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf, isfinite
+from math import inf
 from typing import Any
 
 from chameleon_ray.knob import Choice
@@ -51,6 +51,10 @@ class Recording:
     layer: str = ""
 
 
+LARGEST = 2.0**63
+"""Numbers of this size and more are no sensible choices or durations."""
+
+
 def choice_of(value: Any) -> Choice:
     """A parameter's value as JSON has it, as a choice.
 
@@ -59,12 +63,13 @@ def choice_of(value: Any) -> Choice:
     """
     if isinstance(value, list):
         return tuple(choice_of(item) for item in value)  # type: ignore[misc]
-    if isinstance(value, dict) or (isinstance(value, float) and not isfinite(value)):
+    number = isinstance(value, int | float)
+    if isinstance(value, dict) or (number and not abs(value) < LARGEST):
         raise TableError(f"has a parameter set to {value}, which cannot be a choice.")
     return value
 
 
 def duration(number: Any, unit: float = 1.0) -> float:
     """Seconds of a number of ``unit`` seconds; 0 where it is none."""
-    usable = isinstance(number, int | float) and isfinite(number) and number > 0
+    usable = isinstance(number, int | float) and 0 < number < LARGEST
     return number * unit if usable else 0.0

@@ -40,7 +40,7 @@ def recording(document: Any) -> Recording:
     """
     metadata = document.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    unit = UNITS.get(metadata.get("timeunit", "milliseconds"), UNITS["milliseconds"])
+    unit = UNITS.get(str(metadata.get("timeunit")), UNITS["milliseconds"])
     entries = [_entry(result, unit) for result in document["results"]]
     return Recording(entries, device=str(metadata.get("device", "")))
 
@@ -70,9 +70,10 @@ def _entry(result: Any, unit: float) -> Entry:
 
 def _latency(result: dict, times: dict, unit: float) -> float:
     """Seconds: the measurement named ``time``, else the median of the runtimes; 0 if neither."""
-    for measurement in result.get("measurements") or []:
+    measurements = result.get("measurements")
+    for measurement in measurements if isinstance(measurements, list) else []:
         if isinstance(measurement, dict) and measurement.get("name") == "time":
-            own = UNITS.get(measurement.get("unit") or "", unit)
+            own = UNITS.get(str(measurement.get("unit")), unit)
             return duration(measurement.get("value"), own)
     runtimes = _runtimes(times, unit)
     return median(runtimes) if runtimes else 0.0

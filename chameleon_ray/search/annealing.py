@@ -30,8 +30,9 @@ class AnnealingExplorer:
         agent: Agent,
         rng: np.random.Generator,
     ) -> Trail:
-        """One plan's exploration; see ``Explorer``. The agent holds the chains' ``points``."""
-        points = agent["points"] if agent else space.random(rng, self.options.chains)
+        """One plan's exploration; see ``Explorer``. The agent holds the chains' ``places``."""
+        # Places, not choices: the agent may be another task's, whose extents are others.
+        points = space.nearest(agent["places"]) if agent else space.random(rng, self.options.chains)
         values = score(points)
         shortlist = Shortlist(self.count, seen)
         shortlist.offer(points, values)
@@ -49,7 +50,7 @@ class AnnealingExplorer:
             if idle >= self.options.patience:
                 break
         configs, scores = shortlist.ranked(len(space.knobs))
-        return Trail(configs, scores, {"points": points}, queries)
+        return Trail(configs, scores, {"places": space.coordinates(points)}, queries)
 
 
 class Shortlist:

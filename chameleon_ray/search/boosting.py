@@ -48,7 +48,10 @@ class XGBoostCostModel:
 
     def fit(self, space: DesignSpace, known: Experience, rng: np.random.Generator) -> BoostedScore:
         """Learns from scratch, in this thread; see ``CostModel``."""
-        return boosted(space, space.features(known.configs), known.fitness, self.options, rng)
+        features, fitness = space.features(known.configs), known.fitness
+        if not len(fitness) and known.lessons is not None:
+            features, fitness = known.lessons.features, known.lessons.fitness
+        return boosted(space, features, fitness, self.options, rng)
 
 
 def boosted(

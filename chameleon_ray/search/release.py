@@ -51,7 +51,7 @@ def widest(space: DesignSpace) -> np.ndarray:
     sizes = space.dims.copy()
     if space.active is not None:
         sizes[0] = 0
-    return np.sort(np.argsort(-sizes, kind="stable")[:WIDEST])
+    return np.sort(np.argsort(-sizes, kind="stable")[: min(WIDEST, np.count_nonzero(sizes))])
 
 
 def synthetic(

@@ -189,7 +189,7 @@ def test_presets_are_as_tabulated() -> None:
         ([f"`{s.explorer}`" for s in PRESETS.values()], "explorer"),
         ([f"`{s.sampler}`" for s in PRESETS.values()], "sampler"),
         ([f"`{s.cost_model}`" for s in PRESETS.values()], "cost model"),
-        ([s.first_plan for s in PRESETS.values()], "measurements in the first, random plan"),
+        ([s.first_plan for s in PRESETS.values()], "measurements in the first plan"),
         ([s.plan for s in PRESETS.values()], "most measurements in a later plan"),
         ([smaller(s) for s in PRESETS.values()], "the same, of a space that is scored whole"),
         ([s.sampling.candidates for s in PRESETS.values()], "candidates from the explorer"),

@@ -6,14 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from chameleon_ray.knob import Knob
 from chameleon_ray.options import Annealing, RandomWalk
 from chameleon_ray.search.annealing import AnnealingExplorer, Shortlist
 from chameleon_ray.search.exhaustive import ExhaustiveExplorer
 from chameleon_ray.search.explorer import Agent, Explorer
 from chameleon_ray.search.random_walk import RandomExplorer, random_unseen
-from chameleon_ray.space import as_configs, distinct
+from chameleon_ray.space import DesignSpace, as_configs, distinct
 from tests.pure.conformance import EXPLORER_CHECKS, nothing
-from tests.pure.landscape import Landscape, convolution, sketched, tiny
+from tests.pure.landscape import ANY, Landscape, convolution, sketched, tiny
 
 COUNT = 32
 SHORT = Annealing(chains=64, steps=60)
@@ -77,9 +78,9 @@ def test_annealing_chains_go_on_where_they_were() -> None:
     land, rng = convolution(), np.random.default_rng(0)
     cold = AnnealingExplorer(Annealing(chains=16, steps=100, temperature=(0.0, 0.0)), COUNT)
     first = cold.explore(land.space, land, nothing(land), {}, rng)
-    assert first.agent["points"].shape == (16, len(land.space.knobs))
+    assert first.agent["places"].shape == (16, land.space.axes)
     second = cold.explore(land.space, land, nothing(land), first.agent, rng)
-    before, after = land(first.agent["points"]), land(second.agent["points"])
+    before, after = (land(land.space.nearest(t.agent["places"])) for t in (first, second))
     assert (after >= before).all()
     assert (after > before).any()
 
@@ -133,3 +134,15 @@ def test_a_small_space_is_scored_whole_and_nobody_walks() -> None:
     large = convolution()
     with pytest.raises(AssertionError, match="walker"):
         explorer.explore(large.space, large, nothing(large), {}, np.random.default_rng(0))
+
+
+def test_annealing_goes_on_with_the_agent_of_a_task_of_other_extents() -> None:
+    def of(extent: int) -> DesignSpace:
+        return DesignSpace((Knob.tiling("tile", extent, 3, ANY), Knob.listed("unroll", (0, 16))))
+
+    explorer, rng = AnnealingExplorer(SHORT, COUNT), np.random.default_rng(0)
+    none = np.empty((0, 2), dtype=np.int64)
+    zero = lambda configs: np.zeros(len(configs))  # noqa: E731
+    agent = explorer.explore(of(256), zero, none, {}, rng).agent
+    trail = explorer.explore(of(28), zero, none, agent, rng)
+    assert (trail.configs < of(28).dims).all()

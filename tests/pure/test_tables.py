@@ -225,7 +225,7 @@ def damage(folder: Path) -> dict[str, tuple[Path, str]]:
         "missing": (folder / "missing", "There is no"),
         "half.gz": (folder / "half.gz", "cannot be read"),
         "torn": (folder / "torn.parquet", "cannot be read"),
-        "foreign": (foreign, "not records of this project"),
+        "foreign": (foreign, "is not a readable part of the records"),
         "binary": (folder / "binary", "is no table"),
         "prose": (folder / "prose", "is no table"),
         "empty": (folder / "empty", "holds no records"),

@@ -6,8 +6,12 @@ import json
 from functools import partial
 
 import numpy as np
+import pytest
 
+from chameleon_ray.api.choices import UserError
+from chameleon_ray.api.warm_start import transfer_of
 from chameleon_ray.crew import LocalCrew
+from chameleon_ray.folder import SAME, RunFolder
 from chameleon_ray.knob import Knob
 from chameleon_ray.options import Annealing, Transferring
 from chameleon_ray.presets import PRESETS
@@ -114,7 +118,7 @@ def test_a_layer_that_never_ran_teaches_nothing():
 
 def test_an_agent_is_inherited_within_a_kind():
     transfer = Transfer(Transferring())
-    agent = {"points": np.zeros((2, 5), dtype=np.int64)}
+    agent = {"places": np.zeros((2, 5))}
     transfer.keep_agent(toys.task("sketched-1"), agent)
     assert transfer.agent(toys.task("sketched-2")) is agent
     assert transfer.agent(toys.task("sketched-1")) == {}
@@ -124,3 +128,15 @@ def test_an_agent_is_inherited_within_a_kind():
 def test_kinds_are_operators_without_numbers():
     assert kind_of("fused_conv2d3_add1_relu") == kind_of("fused_conv2d_add12_relu4")
     assert kind_of("fused_conv2d_add") != kind_of("fused_dense_add")
+
+
+def test_an_earlier_run_of_the_same_layer_teaches_it(tmp_path):
+    task = toys.task("sketched-1")
+    folder = RunFolder(tmp_path / "run", existing=False)
+    folder.resume(dict.fromkeys(SAME) | {"layers": {task.digest: task.name}})
+    folder.database.append(records_of(task, 20))
+    folder.close()
+    transfer = transfer_of(PRESETS["chameleon"], [tmp_path / "run"])
+    assert len(transfer.lessons(task).fitness) == len(set(r.config for r in records_of(task, 20)))
+    with pytest.raises(UserError, match="learns nothing from others"):
+        transfer_of(PRESETS["autotvm"], [tmp_path / "run"])
