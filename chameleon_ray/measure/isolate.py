@@ -93,9 +93,11 @@ class Isolate:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
+            process_group=0,  # Ctrl-C is for the command, which ends its zygotes itself
         )
         theirs.close()
-        _send(self._control, setting)
+        with contextlib.suppress(OSError):  # one that died at once is started anew when needed
+            _send(self._control, setting)
 
     def warm(self) -> None:
         """Waits until the zygote is ready.
