@@ -164,12 +164,12 @@ class DesignSpace:
             configs[:, k] = np.argmin((offsets**2).sum(axis=2), axis=1)
             start += knob.axes
         configs = self.canonical(configs)
-        if self.members is None:
-            return configs
-        places = self.coordinates(self.members)
-        for row in np.flatnonzero(~self.valid(configs)):
-            offsets = places - points[row]
-            configs[row] = self.members[np.argmin((offsets**2).sum(axis=1))]
+        strays = np.flatnonzero(~self.valid(configs))
+        if len(strays):
+            members = self.enumerate()
+            places = self.coordinates(members)
+            for row in strays:
+                configs[row] = members[np.argmin(((places - points[row]) ** 2).sum(axis=1))]
         return configs
 
     def values(self, config: Config) -> dict[str, Choice]:

@@ -48,7 +48,8 @@ class Tuner:
 
     async def propose(self) -> list[Config]:
         """The next plan's batch; empty where the whole space has been tried."""
-        space, seen, known = self.task.space, self._seen(), self._known()
+        space, known = self.task.space, self._known()
+        seen = known.configs
         count = self._most() if self._learnable() else self._taught(known)
         fit_rng, explore_rng, sample_rng, rest_rng = self._rng().spawn(4)
         batch = seen[:0]
@@ -106,20 +107,16 @@ class Tuner:
     def _lent(self) -> Agent:
         return {} if self.transfer is None else self.transfer.agent(self.task)
 
-    def _tried(self) -> list[Record]:
-        return [record for record in self.records if record.config != DEFAULT]
-
-    def _seen(self) -> np.ndarray:
-        """``(n, knobs)`` configurations of the records, the default left out."""
-        configs = [record.config for record in self._tried()]
-        return np.array(configs, dtype=np.int64).reshape(len(configs), len(self.task.space.knobs))
-
     def _known(self) -> Experience:
-        latencies = np.array([record.latency for record in self._tried()])
-        plans = np.array([record.plan for record in self._tried()])
+        """The records, the default's left out, and what other tasks teach."""
+        tried = [record for record in self.records if record.config != DEFAULT]
+        configs = np.array([record.config for record in tried], dtype=np.int64)
+        configs = configs.reshape(len(tried), len(self.task.space.knobs))
+        latencies = np.array([record.latency for record in tried])
+        plans = np.array([record.plan for record in tried])
         best = min(latencies.min(initial=np.inf), np.finfo(float).max)
         lessons = self.transfer.lessons(self.task) if self.transfer is not None else None
-        return Experience(self._seen(), best / latencies, plans, lessons)
+        return Experience(configs, best / latencies, plans, lessons)
 
     def _rng(self) -> np.random.Generator:
         """Depends on the plan only, so a resumed run draws what an unbroken one would."""

@@ -24,11 +24,11 @@ from zlib import crc32
 
 from bench_figures import GIVEN, Found, summary
 from bench_report import markdown, tables
-from bench_systems import QUICK, SYSTEMS, walks
+from bench_systems import QUICK, SYSTEMS
 from rich.console import Console
 
 from chameleon_ray.api.choices import UserError
-from chameleon_ray.api.replay import destinations, load, replay
+from chameleon_ray.api.replay import destinations, load, replay, walks
 from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.table import Table
 from chameleon_ray.report.replay import MARKS, ReplayResult, figures

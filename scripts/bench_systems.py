@@ -8,23 +8,17 @@ one part replaced.
 
 from dataclasses import replace
 
-from chameleon_ray.options import PPO, Annealing, Sampling, Search
-from chameleon_ray.presets import AUTOTVM, PRESETS
-from chameleon_ray.space import DesignSpace
+from chameleon_ray.options import Sampling, Search
+from chameleon_ray.presets import PAPER, PRESETS
 
 OURS = PRESETS["chameleon"]
-SA = Search(
+SA = replace(
+    PAPER,
     explorer="annealing",
     sampler="greedy",
-    cost_model="boosting",
-    exhaustive=0,
     first_plan=16,
     plan=16,
-    ppo=PPO(),
-    annealing=Annealing(),
-    boosting=AUTOTVM,
     sampling=Sampling(clusters=(8, 12, 16)),
-    transfer=None,
 )
 ABLATION: dict[str, Search] = {
     "sa": SA,
@@ -40,8 +34,3 @@ PARTS: dict[str, Search] = {
 }
 SYSTEMS: dict[str, Search] = PRESETS | ABLATION | PARTS
 QUICK = ("chameleon", "autotvm", "alt", "sa", "sa+as", "chameleon-ppo")
-
-
-def walks(search: Search, space: DesignSpace) -> bool:
-    """Whether PPO explores this space, which is slow and needs Ray."""
-    return search.explorer == "ppo" and space.size > search.exhaustive

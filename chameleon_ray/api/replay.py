@@ -38,12 +38,12 @@ from chameleon_ray.report.summary import write_text
 from chameleon_ray.search.cost_model import informative
 from chameleon_ray.search.explorer import Trail
 from chameleon_ray.search.system import SearchSystem
-from chameleon_ray.space import as_configs
+from chameleon_ray.space import DesignSpace, as_configs
 from chameleon_ray.task import Task
 from chameleon_ray.transfer import Transfer
 from chameleon_ray.tuner import Tuner
 
-__all__ = ["ReplayResult", "SeedRun", "destinations", "load", "replay", "write"]
+__all__ = ["ReplayResult", "SeedRun", "destinations", "load", "replay", "walks", "write"]
 
 TARGET = json.dumps({"kind": "replay"})
 Told = Callable[[ReplayResult, SeedRun], None]
@@ -94,10 +94,15 @@ def replay(
     return result
 
 
+def walks(search: Search, space: DesignSpace) -> bool:
+    """Whether PPO explores this space, which is slow and needs Ray."""
+    return search.explorer == "ppo" and space.size > search.exhaustive
+
+
 @contextmanager
 def _session(table: Table, search: Search) -> Iterator[None]:
     """Ray, where PPO will walk."""
-    if search.explorer != "ppo" or table.space.size <= search.exhaustive:
+    if not walks(search, table.space):
         yield
         return
     from chameleon_ray.cluster import session  # Ray: only where it is needed

@@ -26,11 +26,14 @@ def layers_of(path: Path) -> list[Layer]:
     folder = RunFolder(path, existing=True)
     try:
         names = (folder.identity() or {})["layers"]
-        # Under a name of their own: the same layer of another run is another task.
-        records = [replace(r, task=f"{path}:{r.task}") for r in folder.database.read()]
+        records = folder.database.read()
     finally:
         folder.close()
-    return [(name, [r for r in records if r.task == f"{path}:{d}"]) for d, name in names.items()]
+    # Under a name of their own: the same layer of another run is another task.
+    return [
+        (name, [replace(r, task=f"{path}:{task}") for r in records if r.task == task])
+        for task, name in names.items()
+    ]
 
 
 def transfer_of(search: Search, runs: Iterable[Path]) -> Transfer | None:

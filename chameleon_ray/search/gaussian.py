@@ -187,10 +187,10 @@ class GaussianCostModel:
         inputs = Inputs.of(space)
         rows = informative(known.fitness, self.options.rows, rng)
         configs, fitness = known.configs[rows], known.fitness[rows]
-        works = fitness > 0
-        validity = None if works.all() else self._filter(inputs(configs), works)
+        points, works = inputs(configs), fitness > 0
+        validity = None if works.all() else self._filter(points, works)
         trend = Trend.fitted(prior, configs, fitness)
-        process = self._process(inputs(configs), fitness - trend(configs))
+        process = self._process(points, fitness - trend(configs))
         return ExpectedImprovement(inputs, process, trend, validity, float(fitness.max()))
 
     def _filter(self, points: np.ndarray, works: np.ndarray) -> Filter:
