@@ -6,11 +6,10 @@ this process and pools of actors on a cluster.
 
 import asyncio
 import pickle
-import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from chameleon_ray.ledger import Account, Ledger
+from chameleon_ray.ledger import Account, Ledger, epoch
 
 
 class CrewError(RuntimeError):
@@ -56,8 +55,8 @@ class Worker:
         with self._ledger.phase(self._phases.get(method, method)):
             return getattr(self._object, method)(*args)
 
-    def account(self, name: str, starting: float) -> Account:
-        return self._ledger.account(name, starting)
+    def account(self, name: str, began: float) -> Account:
+        return self._ledger.account(name, began)
 
     def close(self) -> None:
         if hasattr(self._object, "close"):
@@ -72,8 +71,7 @@ class LocalCrew:
         self, name: str, factory: Callable[[], Any], phases: dict[str, str], began: float
     ) -> None:
         self.name = name
-        self._worker = Worker(factory, phases)
-        self._starting = time.perf_counter() - began
+        self._worker, self._began = Worker(factory, phases), epoch(began)
 
     async def do(self, method: str, *args: Any) -> Any:
         await asyncio.sleep(0)  # a deadline or Ctrl-C may take effect between two calls
@@ -84,7 +82,7 @@ class LocalCrew:
         """A worker of this process is set up when it is made."""
 
     async def accounts(self) -> list[Account]:
-        return [self._worker.account(self.name, self._starting)]
+        return [self._worker.account(self.name, self._began)]
 
     def close(self) -> None:
         self._worker.close()

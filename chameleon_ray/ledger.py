@@ -31,12 +31,18 @@ class Account:
         return self.busy_seconds + self.waiting + self.starting
 
 
+def epoch(moment: float) -> float:
+    """What ``time.time()`` was at a reading of this process's ``time.perf_counter()``."""
+    return time.time() - (time.perf_counter() - moment)
+
+
 class Ledger:
-    """Measures busy and waiting stretches, each by its own clock readings."""
+    """Measures busy and waiting stretches, each by its own clock readings; ready when made."""
 
     def __init__(self) -> None:
         self._busy: dict[str, float] = {}
         self._waiting = 0.0
+        self._ready = time.time()
         self._idle_since = time.perf_counter()
 
     @contextmanager
@@ -51,7 +57,7 @@ class Ledger:
             self._busy[name] = self._busy.get(name, 0.0) + ended - began
             self._idle_since = ended
 
-    def account(self, name: str, starting: float = 0.0) -> Account:
-        """The time so far; asked for between phases."""
+    def account(self, name: str, began: float) -> Account:
+        """The time since the run began, by ``time.time()``; asked for between phases."""
         waiting = self._waiting + time.perf_counter() - self._idle_since
-        return Account(name, dict(self._busy), waiting, starting)
+        return Account(name, dict(self._busy), waiting, max(self._ready - began, 0.0))

@@ -1,6 +1,5 @@
 """The model's processes: what compiles it and what runs it, with errors as sentences."""
 
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +11,7 @@ from chameleon_ray.api.choices import UserError
 from chameleon_ray.compiler import bench, host
 from chameleon_ray.compiler.build import SINGLE_THREADED
 from chameleon_ray.compiler.run import timing_environment
-from chameleon_ray.ledger import Account, Ledger
+from chameleon_ray.ledger import Account, Ledger, epoch
 from chameleon_ray.measure.isolate import Ending, Isolate, Setting
 from chameleon_ray.options import Confirming, Request
 from chameleon_ray.report.result import Verified
@@ -28,7 +27,7 @@ class ModelHome:
     def __init__(self, cores: tuple[int, ...], stack: ExitStack) -> None:
         """Starts the process that will hold the model; ``stack`` ends it."""
         self.cores, self._stack = cores, stack
-        self._ledger, self._made = Ledger(), time.perf_counter()
+        self._ledger = Ledger()
         self._host = self._child("chameleon_ray.compiler.host:model_host", SINGLE_THREADED)
         self._bench: Isolate | None = None
 
@@ -97,7 +96,7 @@ class ModelHome:
 
     def account(self, began: float) -> Account:
         """Where the time of the model's processes went since ``began`` (``perf_counter``)."""
-        return self._ledger.account("model", self._made - began)
+        return self._ledger.account("model", epoch(began))
 
     def _value(self, phase: str, child: Isolate, job: Any) -> Any:
         """What a job comes to; its failure as a sentence for the user."""

@@ -6,7 +6,6 @@ A dead actor costs the call it was doing, which is made again on another one, an
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,7 +13,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from chameleon_ray.crew import CrewError, Worker
-from chameleon_ray.ledger import Account
+from chameleon_ray.ledger import Account, epoch
 
 ATTEMPTS = 3
 """Workers that one call may lose before it is given up."""
@@ -44,11 +43,11 @@ class ActorCrew:
             count: Actors.
             resources: Ray options of each actor; no CPUs are reserved unless asked for.
         """
-        self.name, self._factory, self._phases, self._began = name, factory, dict(phases), began
+        self.name, self._factory, self._phases = name, factory, dict(phases)
+        self._began = epoch(began)
         self._actor = ray.remote(Worker).options(**{"num_cpus": 0, **(resources or {})})
         self._names: dict[Any, str] = {}
-        self._starting: dict[Any, float] = {}
-        self._hired, self._count = 0, count
+        self._hired = 0
         self._idle: asyncio.Queue[Any] = asyncio.Queue()
         for _ in range(count):
             self._hire()
@@ -95,8 +94,6 @@ class ActorCrew:
         self._hired += 1
         self._names[actor] = f"{self.name} {self._hired}"
         self._idle.put_nowait(actor)
-        if self._hired > self._count:  # a replacement waits for nobody to settle it
-            self._starting[actor] = time.perf_counter() - self._began
 
     def _dismiss(self, actor: Any) -> None:
         self._names.pop(actor, None)
@@ -105,12 +102,10 @@ class ActorCrew:
     async def _settle(self, actor: Any) -> None:
         with contextlib.suppress(RayError):  # the first call to it finds out and replaces it
             await actor.account.remote("", 0.0)
-            self._starting.setdefault(actor, time.perf_counter() - self._began)
 
     async def _account(self, actor: Any) -> Account | None:
         try:
-            starting = self._starting.get(actor, 0.0)
-            return await actor.account.remote(self._names[actor], starting)
+            return await actor.account.remote(self._names[actor], self._began)
         except RayError:
             return None
 

@@ -61,6 +61,20 @@ def test_calls_are_shared_and_accounted():
         assert account.total == pytest.approx(wall, rel=0.05, abs=0.2)
 
 
+def test_a_driver_that_looks_away_books_no_time_twice():
+    async def body():
+        crew = hire("counter", Counter)
+        time.sleep(4)  # the actor becomes ready meanwhile
+        await crew.ready()
+        accounts = await crew.accounts()
+        crew.close()
+        return accounts
+
+    began = time.perf_counter()
+    (account,) = asyncio.run(body())
+    assert account.total == pytest.approx(time.perf_counter() - began, rel=0.05, abs=0.2)
+
+
 def test_a_methods_own_exception_is_raised_and_the_actor_lives():
     async def body():
         crew = hire("counter", Counter)
