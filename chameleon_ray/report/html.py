@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from math import isfinite
 
-from chameleon_ray.options import Reporting
 from chameleon_ray.record import Record, Status
 from chameleon_ray.report.charts import bar, convergence, lives
 from chameleon_ray.report.loading import snippet
@@ -15,6 +14,7 @@ from chameleon_ray.report.progress import gflops, shares
 from chameleon_ray.report.result import Latency, LayerResult, RunResult, layers
 from chameleon_ray.report.summary import explain
 from chameleon_ray.report.words import clock, digits, milliseconds, percent, times
+from chameleon_ray.reporting import Reporting
 
 
 def render(result: RunResult, options: Reporting | None = None) -> str:

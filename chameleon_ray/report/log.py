@@ -3,9 +3,9 @@
 from contextlib import suppress
 from typing import IO
 
-from chameleon_ray.options import Reporting
 from chameleon_ray.report.progress import Progress, ratio
 from chameleon_ray.report.words import clock, counted, digits, milliseconds, percent, times
+from chameleon_ray.reporting import Reporting
 
 
 class LogLines:

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from chameleon_ray.ledger import Account
-from chameleon_ray.options import Reporting
 from chameleon_ray.record import Status
 from chameleon_ray.report.result import (
     PHASES,
@@ -23,6 +22,7 @@ from chameleon_ray.report.result import (
     total,
 )
 from chameleon_ray.report.words import counted, milliseconds
+from chameleon_ray.reporting import Reporting
 
 __all__ = [
     "Latency",

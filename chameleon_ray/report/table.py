@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from chameleon_ray.options import Reporting
 from chameleon_ray.report.log import LogLines, gain, left, pace
 from chameleon_ray.report.progress import Layer, Progress
 from chameleon_ray.report.words import clock, digits, milliseconds, percent, times
+from chameleon_ray.reporting import Reporting
 
 NAME, GAP = 16, 2
 

@@ -27,6 +27,7 @@ FLOORS = (
         "knob",
         "presets",
         "options",
+        "reporting",
     ),
     ("search", "measure"),
     ("engine", "budget", "tuner", "transfer", "winners"),

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from chameleon_ray.ledger import Account
-from chameleon_ray.options import Reporting
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.report.log import LogLines
 from chameleon_ray.report.progress import Progress, shares
 from chameleon_ray.report.result import Latency, Outcome, RunResult, layers
 from chameleon_ray.report.summary import explain, summary, write
 from chameleon_ray.report.words import clock, digits
+from chameleon_ray.reporting import Reporting
 from tests.pure.fake_result import fake_result, record, task
 
 A, B = task("a", weight=2, flop=3e6), task("b", weight=1, flop=0.0)
