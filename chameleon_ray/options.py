@@ -88,9 +88,10 @@ class Gaussian:
     """Most records learnt from: half of them the best, half drawn from the rest."""
     smoothness: float = 2.5
     """Of the Matern kernel (nu)."""
-    scale: float = 0.5
-    scales: tuple[float, float] = (0.05, 20.0)
-    """Length scale that the fit begins with, and their bounds; the features span 1."""
+    scale: float = 1.0
+    spread: float = 0.5
+    """The length scales' prior is log-normal: its median, and its logarithm's deviation; the
+    features span 1."""
     amplitudes: tuple[float, float] = (0.05, 20.0)
     """Bounds of the signal's variance over the fitnesses'."""
     noise: float = 1e-3
@@ -98,6 +99,8 @@ class Gaussian:
     """Variance of the noise, over the fitnesses', that the fit begins with, and its bounds."""
     doubtful: float = 0.8
     """A configuration less likely to work than this times the share that did is turned down."""
+    filter: Boosting = Boosting(rounds=60, depth=5, min_child_weight=0.2)
+    """Of what works."""
     prior: Boosting = Boosting(rounds=60, depth=5)
     """Of what other tasks teach."""
 

@@ -8,6 +8,7 @@ Functions*, 1998, equation 15.
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.optimize import minimize
@@ -27,6 +28,8 @@ UNLIKELY = 0.01
 """Least probability of working that anything is given."""
 TEMPER = 10
 """The root of the expected improvement that is the score."""
+SCALES = (0.05, 20.0)
+"""Bounds of a length scale."""
 STEPS = 10
 """Most steps of the search for a kernel's parameters."""
 DOUBT = 4
@@ -98,16 +101,16 @@ class Filter:
     *Bayesian Optimization with Unknown Constraints*, 2014), and turns down what probably fails.
 
     Attributes:
-        process: Fitted to what worked (1) and what did not (0).
-        least: Probability below which a configuration scores less than any above it.
+        works: Predicts that probability.
+        least: What is less likely than this scores less than all that is not.
     """
 
-    process: GaussianProcessRegressor
+    works: Score
     least: float
 
-    def __call__(self, points: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """``(n,)`` scores in [0, 1] of ``(n, inputs)`` points -> ``(n,)`` in [-1, 1]."""
-        likely = np.clip(self.process.predict(points), UNLIKELY, 1.0)
+    def __call__(self, configs: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """``(n,)`` scores in [0, 1] of ``(n, knobs)`` configurations -> ``(n,)`` in [-1, 1]."""
+        likely = np.clip(self.works(configs), UNLIKELY, 1.0)
         return scores * likely - (likely < self.least)
 
 
@@ -143,7 +146,7 @@ class ExpectedImprovement:
         logarithm = np.log(deviation) + log_improvement(gain)
         root = np.exp(logarithm / TEMPER)
         if self.filter is not None:
-            root = self.filter(points, root)
+            root = self.filter(configs, root)
         return root.astype(np.float32)
 
 
@@ -162,9 +165,10 @@ def log_improvement(gain: np.ndarray) -> np.ndarray:
 
 
 class GaussianCostModel:
-    """Regression on fitness by a Gaussian process with a length scale per feature.
+    """Regression on the fitness of what works by a Gaussian process, a length scale per feature.
 
-    What fails has fitness 0, and is learnt by a second process besides, of what works.
+    Where something failed, boosted trees learn what works: that is a matter of thresholds, to
+    which they are better suited than a smooth process.
 
     What other tasks teach is a prior: boosted trees over their records. The process is fitted to
     what the prior, times how far it holds for this task, leaves over.
@@ -174,7 +178,7 @@ class GaussianCostModel:
         self.options = options
 
     def fit(self, space: DesignSpace, known: Experience, rng: np.random.Generator) -> Score:
-        """Length scales and noise by maximum likelihood; see ``CostModel``.
+        """Length scales and noise of the greatest posterior density; see ``CostModel``.
 
         Where nothing was tried yet the score is the prior.
         """
@@ -184,26 +188,32 @@ class GaussianCostModel:
             prior = boosted(space, lessons.features, lessons.fitness, self.options.prior, rng)
             if not len(known.configs):
                 return prior
-        inputs = Inputs.of(space)
-        rows = informative(known.fitness, self.options.rows, rng)
-        configs, fitness = known.configs[rows], known.fitness[rows]
-        points, works = inputs(configs), fitness > 0
-        validity = None if works.all() else self._filter(points, works)
-        trend = Trend.fitted(prior, configs, fitness)
-        process = self._process(points, fitness - trend(configs))
+        works = known.fitness > 0 if known.fitness.any() else known.fitness == 0
+        validity = None if works.all() else self._filter(space, known, works, rng)
+        configs, fitness = known.configs[works], known.fitness[works]
+        rows = informative(fitness, self.options.rows, rng)
+        configs, fitness = configs[rows], fitness[rows]
+        inputs, trend = Inputs.of(space), Trend.fitted(prior, configs, fitness)
+        process = self._process(inputs(configs), fitness - trend(configs))
         return ExpectedImprovement(inputs, process, trend, validity, float(fitness.max()))
 
-    def _filter(self, points: np.ndarray, works: np.ndarray) -> Filter:
-        process = self._process(points, works.astype(float))
-        return Filter(process, self.options.doubtful * float(works.mean()))
+    def _filter(
+        self, space: DesignSpace, known: Experience, works: np.ndarray, rng: np.random.Generator
+    ) -> Filter:
+        """Fitted to all that was tried; ``works`` is ``(n,)`` bool."""
+        features, target = space.features(known.configs), works.astype(float)
+        trees = self.options.filter
+        likely = boosted(space, features, target, trees, rng, objective="binary:logistic")
+        return Filter(likely, self.options.doubtful * float(works.mean()))
 
     def _process(self, points: np.ndarray, fitness: np.ndarray) -> GaussianProcessRegressor:
         """Fitted to ``(n, inputs)`` points and ``(n,)`` fitness, in this thread."""
         options = self.options
         scales = np.full(points.shape[1], options.scale)
-        signal = Matern(scales, options.scales, nu=options.smoothness)
+        signal = Matern(scales, SCALES, nu=options.smoothness)
         kernel = ConstantKernel(1.0, options.amplitudes) * signal
         kernel += WhiteKernel(options.noise, options.noises)
+        climb = partial(climbed, median=options.scale, spread=options.spread)
         process = GaussianProcessRegressor(kernel, normalize_y=True, optimizer=climb)
         with warnings.catch_warnings(), threadpool_limits(1):
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -221,11 +231,30 @@ def independent(features: np.ndarray) -> np.ndarray:
     return np.array(chosen, dtype=bool)
 
 
-def climb(
-    objective: Callable[..., tuple[float, np.ndarray]], start: np.ndarray, bounds: np.ndarray
+def climbed(
+    likelihood: Callable[..., tuple[float, np.ndarray]],
+    start: np.ndarray,
+    bounds: np.ndarray,
+    median: float,
+    spread: float,
 ) -> tuple[np.ndarray, float]:
-    """Where the objective is least, near enough: a fit's last steps cost more than they change."""
-    found = minimize(
-        objective, start, method="L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": STEPS}
-    )
+    """Where the posterior density is greatest, near enough: a fit's last steps change little.
+
+    Args:
+        likelihood: Gives minus the logarithm of a kernel's likelihood, and its gradient.
+        start: Logarithms of the kernel's parameters: amplitude, length scales, noise.
+        bounds: ``(parameters, 2)``.
+        median: Of the length scales' prior, which is log-normal. Without one the likelihood of a
+            few dozen records of many features overfits.
+        spread: Deviation of its logarithm.
+    """
+
+    def density(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = likelihood(parameters)
+        off = np.zeros_like(parameters)
+        off[1:-1] = (parameters[1:-1] - np.log(median)) / spread
+        return value + off @ off / 2, gradient + off / spread
+
+    limits = {"maxiter": STEPS}
+    found = minimize(density, start, method="L-BFGS-B", jac=True, bounds=bounds, options=limits)
     return found.x, float(found.fun)
