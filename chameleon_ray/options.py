@@ -223,6 +223,22 @@ class Confirming:
 
 
 @dataclass(frozen=True)
+class Scheduling:
+    """Finding the order of least peak memory (SERENITY)."""
+
+    seconds: float = 30.0
+    """After which the best order found so far is taken."""
+    beam: int = 64
+    """Partial schedules kept per step for the first, quick order."""
+    width: int = 4096
+    """Most partial schedules per step; with more, a lower budget is tried."""
+    growth: int = 4
+    """Factor of the width where every budget is too low or too wide."""
+    divide: bool = True
+    """Whether the graph is cut where that loses nothing."""
+
+
+@dataclass(frozen=True)
 class Replaying:
     """Searching a recorded table."""
 
