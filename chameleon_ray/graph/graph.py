@@ -21,6 +21,7 @@ class Node:
         linear: Whether nothing but a constant is added to what it computes: no activation.
         of: The node of the original graph that it is a part of; its own name where it is whole.
         part: Which part: the place of what it reads among what the whole node reads, else None.
+        after: Numbers of nodes that it waits for besides the writers of what it reads.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Node:
     linear: bool = False
     of: str = ""
     part: int | None = None
+    after: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,19 @@ class Graph:
     @cached_property
     def needs(self) -> tuple[int, ...]:
         """The nodes that must have run before each node can, as a set of bits."""
-        return tuple(union(self.writers[b] for b in node.reads) for node in self.nodes)
+        return tuple(
+            union(self.writers[b] for b in node.reads) | union(1 << n for n in node.after)
+            for node in self.nodes
+        )
 
     @cached_property
     def followers(self) -> tuple[tuple[int, ...], ...]:
         """The nodes that wait for each node."""
-        return tuple(tuple(bits(self.readers[node.writes])) for node in self.nodes)
+        later = [self.readers[node.writes] for node in self.nodes]
+        for number, node in enumerate(self.nodes):
+            for earlier in node.after:
+                later[earlier] |= 1 << number
+        return tuple(tuple(bits(numbers)) for numbers in later)
 
     @property
     def everything(self) -> int:
