@@ -279,6 +279,8 @@ class Request:
     """Cores that a kernel may use and that are kept free of everything else; half where None."""
     layout: str = "NHWC"
     """Layout in which convolutions are tuned."""
+    memory_aware: bool = False
+    """Whether operations are reordered and rewritten first, for least memory."""
     engine: str = "ray"
     """``ray``, or ``serial`` for everything in one process and its children, without Ray."""
     measuring: Measuring = Measuring()

@@ -55,6 +55,7 @@ def apply(path: Path, model: str, inputs: tuple[str, ...] = ()) -> Applied:
         inputs=inputs,
         target=identity["target"],
         layout=identity["layout"],
+        memory_aware=identity["options"].get("memory_aware", False),
         seed=identity["options"]["seed"],
     )
     with ExitStack() as stack:

@@ -48,7 +48,7 @@ def wired(ops: Sequence[Op], inputs: Mapping[str, Shape]) -> nn.Module:
     import torch
     from torch import nn
 
-    outputs = {op.name: (op.channels, op.side) for op in ops}
+    outputs: dict[str, Shape] = {op.name: (op.channels, op.side) for op in ops}
     outputs |= {name: shape[1:3] for name, shape in inputs.items()}
 
     class Wired(nn.Module):
@@ -131,6 +131,7 @@ DARTS = dict.fromkeys(("before", "last"), (1, 4 * darts.CHANNELS, darts.SIDE, da
 
 NETWORKS: dict[str, Irregular] = {
     "darts-cell": Irregular(lambda: wired(darts.cell(), DARTS), DARTS),
+    "darts-cells": Irregular(lambda: wired(darts.cells(), DARTS), DARTS),
     **{f"swiftnet-{name}": _cell(name) for name in swiftnet.CELLS},
     "swiftnet": Irregular(_swiftnet, {"input": (1, 3, 224, 224)}),
 }

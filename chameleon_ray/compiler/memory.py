@@ -19,7 +19,7 @@ from tvm.relax.backend.cpu_generic import pipeline
 from chameleon_ray.compiler.fold import operator
 from chameleon_ray.compiler.pointwise import is_pointwise
 from chameleon_ray.compiler.quiet import quiet
-from chameleon_ray.graph.graph import Graph, Node
+from chameleon_ray.graph.graph import Graph, Node, union
 
 
 class NotStatic(Exception):
@@ -32,15 +32,15 @@ class Program:
 
     Attributes:
         graph: A node per call that allocates a tensor.
-        bindings: Of every node, the call's; then views of its output.
-        first: Views of the inputs and the like.
+        calls: The binding of every node.
+        views: Bindings that allocate nothing, in order, with the nodes (a set of bits) they need.
         sums: Numbers of the nodes that write where one of their arguments is, with the argument's
             place among the call's.
     """
 
     graph: Graph
-    bindings: Sequence[Sequence[relax.Binding]]
-    first: Sequence[relax.Binding]
+    calls: Sequence[relax.Binding]
+    views: Sequence[tuple[int, relax.Binding]]
     sums: dict[int, int]
 
 
@@ -64,15 +64,18 @@ def program(module: IRModule, in_place: bool = False) -> Program:
 def reorder(module: IRModule, found: Program, order: Sequence[int]) -> IRModule:
     """The same module with its calls in another order, sums made in place."""
     main = module["main"]
-    bindings = [*found.first]
-    for number in order:
-        first, *views = found.bindings[number]
-        if number in found.sums:
-            first = _over(first, found.sums[number])
-        bindings += [first, *views]
+    bindings: list[relax.Binding] = []
+    views, done = list(found.views), 0
+    for number in (None, *order):
+        if number is not None:
+            call, done = found.calls[number], done | 1 << number
+            place = found.sums.get(number)
+            bindings.append(call if place is None else _over(call, place))
+        bindings += [view for needs, view in views if not needs & ~done]
+        views = [(needs, view) for needs, view in views if needs & ~done]
     functions = dict(module.functions)
     for number in found.sums:
-        variable = found.bindings[number][0].value.args[0]
+        variable = found.calls[number].value.args[0]
         functions[variable] = module[variable].with_attr("tirx.noalias", False)
     changed = IRModule(functions, attrs=module.attrs, global_infos=module.global_infos)
     body = relax.SeqExpr([relax.DataflowBlock(bindings)], main.body.body)
@@ -107,12 +110,12 @@ def nbytes(ty: Any) -> int:
     """
     if isinstance(ty, relax.TupleType | tvm.ir.TupleType):
         return sum(nbytes(one) for one in ty.fields)
-    shape = getattr(ty, "shape", None)
+    shape: Any = getattr(ty, "shape", None)
     known = isinstance(shape, relax.ShapeExpr)
     if not known or not all(isinstance(size, tvm.tirx.IntImm) for size in shape):
         raise NotStatic("some of its shapes are not known before it runs")
-    bits_each = tvm.DataType(str(ty.dtype)).bits
-    return math.prod(int(size) for size in shape) * -(-bits_each // 8)
+    elements: int = math.prod([int(size) for size in shape])
+    return elements * -(-tvm.DataType(str(ty.dtype)).bits // 8)
 
 
 def bindings_of(module: IRModule) -> list[relax.Binding]:
@@ -127,11 +130,12 @@ class _Reading:
         self.module, self.in_place = module, in_place
         self.sizes: list[int] = []
         self.nodes: list[Node] = []
-        self.bindings: list[list[relax.Binding]] = []
-        self.first: list[relax.Binding] = []
+        self.calls: list[relax.Binding] = []
+        self.views: list[tuple[int, relax.Binding]] = []
         self.sums: dict[int, int] = {}
         self.buffers: dict[relax.Var, tuple[int, ...]] = {}
         self.makers: dict[relax.Var, int] = {}
+        self.needs: dict[relax.Var, int] = {}
         main = module["main"]
         for param in main.params:
             self.buffers[param] = (self._buffer(0),)
@@ -143,7 +147,7 @@ class _Reading:
     def program(self) -> Program:
         kept = self._read(self.module["main"].body.body)
         graph = Graph(tuple(self.sizes), tuple(self.nodes), frozenset(kept))
-        return Program(graph, self.bindings, self.first, self.sums)
+        return Program(graph, self.calls, self.views, self.sums)
 
     def add(self, binding: relax.Binding) -> None:
         """Takes note of one binding.
@@ -157,38 +161,34 @@ class _Reading:
         if not isinstance(binding, relax.VarBinding):
             raise NotStatic("some of its shapes are not known before it runs")
         if not isinstance(value, Call) or self._is_view(value):
-            makers = [self.makers[v] for v in relax.analysis.free_vars(value) if v in self.makers]
             self.buffers[var] = self._read(value)
-            (self.bindings[max(makers)] if makers else self.first).append(binding)
-            self.makers |= {var: max(makers)} if makers else {}
+            self.needs[var] = union(self.needs.get(v, 0) for v in relax.analysis.free_vars(value))
+            self.views.append((self.needs[var], binding))
             return
         number = len(self.nodes)
         over = self._over(binding) if self.in_place else None
         if over is None:
-            reads, writes, after = self._read(value), self._buffer(nbytes(var.ty)), ()
+            reads, writes = self._read(value), self._buffer(nbytes(var.ty))
+            after: tuple[int, ...] = ()
         else:
             summed = value.args[1].fields[over]
             (writes,), after = self.buffers[summed], (self.makers[summed],)
             reads = tuple(buffer for buffer in self._read(value) if buffer != writes)
             self.sums[number] = over
         self.nodes.append(Node(f"{number} {_called(value)}", reads, writes, after=after))
-        self.bindings.append([binding])
-        self.buffers[var], self.makers[var] = (writes,), number
+        self.calls.append(binding)
+        self.buffers[var], self.makers[var], self.needs[var] = (writes,), number, 1 << number
 
     def _over(self, binding: relax.Binding) -> int | None:
         """The place of the argument that a call can write over."""
         value = binding.value
         if operator(value) != "relax.call_tir" or not isinstance(binding.var.ty, relax.TensorType):
             return None
-        for place, arg in enumerate(value.args[1].fields):
-            mine = arg in self.makers and self.uses[arg] == 1 and self.bindings[self.makers[arg]]
-            if (
-                not mine
-                or mine[-1].var != arg
-                or not tvm_ffi.structural_equal(arg.ty, binding.var.ty)
-            ):
-                continue
-            if is_pointwise(self.module[value.args[0]], place):
+        args = list(value.args[1].fields)
+        for place, arg in enumerate(args):
+            mine = arg in self.makers and self.uses[arg] == 1 and args.count(arg) == 1
+            fits = mine and tvm_ffi.structural_equal(arg.ty, binding.var.ty)
+            if fits and is_pointwise(self.module[value.args[0]], place):
                 return place
         return None
 

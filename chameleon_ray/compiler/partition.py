@@ -17,6 +17,7 @@ from tvm.ir import Call, GenericConst, IRModule
 from tvm.relax.dpl import is_op, wildcard
 
 from chameleon_ray.compiler.fold import constant, operator
+from chameleon_ray.compiler.fold import rewrite as replaced
 from chameleon_ray.compiler.memory import NotStatic, bindings_of, nbytes
 from chameleon_ray.graph.graph import ADD, CONCAT, CONV, DEPTHWISE, Graph, Node, bits
 from chameleon_ray.graph.rewriting import rewrite
@@ -52,13 +53,18 @@ class Group:
         return self.bindings[-1].var
 
     @property
+    def is_view(self) -> bool:
+        """Whether it allocates nothing."""
+        return not isinstance(self.bindings[0].value, Call)
+
+    @property
     def shifts(self) -> list[np.ndarray]:
         """Constants that are added before anything else is done."""
         found = []
         for binding in self.bindings[1:]:
             if operator(binding.value) != "relax.add":
                 break
-            found.append(_constant_of(binding.value))
+            found.append(np.asarray(_constant_of(binding.value)))
         return found
 
     @property
@@ -77,7 +83,7 @@ def partition(module: IRModule, options: Scheduling | None = None) -> IRModule:
     Raises:
         NotStatic: It has control flow, or tensors whose size is not known.
     """
-    reading = Reading(module)
+    reading = Reading(_each_part(module))
     before = reading.graph()
     after = rewrite(before)
     if not any(node.part is not None and node.kind != ADD for node in after.nodes):
@@ -99,6 +105,32 @@ def group_sums(module: IRModule) -> IRModule:
     patterns = [("sum_relu", is_op("relax.nn.relu")(added)), ("sum", added)]
     fused = [(name, pattern, {"other": other}, varies) for name, pattern in patterns]
     return relax.transform.FuseOpsByPattern(fused, bind_constants=False)(module)
+
+
+def _each_part(module: IRModule) -> IRModule:
+    """Applies pointwise operators to the parts of a concatenation that only they and convs read."""
+    module = relax.transform.EliminateCommonSubexpr()(module)
+    module = relax.transform.CanonicalizeBindings()(module)
+    bindings = bindings_of(module)
+    values = {binding.var: binding.value for binding in bindings}
+    others = {v for b in bindings if not _takes_parts(b.value) for v in _ordered_vars(b.value)}
+    others |= set(relax.analysis.free_vars(module["main"].body.body))
+
+    def spread(binding: relax.Binding) -> relax.Expr:
+        value = binding.value
+        joined: Any = values.get(value.args[0]) if operator(value) in POINTWISE else None
+        if operator(joined) != "relax.concat" or value.args[0] in others:
+            return value
+        rest = list(value.args[1:])
+        parts = [Call(value.op, [part, *rest], value.attrs) for part in joined.args[0].fields]
+        return Call(joined.op, [relax.Tuple(parts)], joined.attrs)
+
+    module = replaced(module, spread)
+    return relax.transform.DeadCodeElimination(["main"])(module)
+
+
+def _takes_parts(value: relax.Expr) -> bool:
+    return operator(value) in POINTWISE or (isinstance(value, Call) and bool(_kind(value)))
 
 
 class Reading:
@@ -129,7 +161,7 @@ class Reading:
             kind, name = "" if group.views else group.kind, str(number)
             reads = reads if many else list(dict.fromkeys(reads))
             nodes.append(Node(name, tuple(reads), number, kind, linear, of=name))
-        sizes = [nbytes(group.bindings[0].var.ty) for group in self.groups]
+        sizes = [nbytes(g.bindings[0].var.ty) * (not g.is_view) for g in self.groups]
         kept = {places[var] for var in self.kept if var in places}
         return Graph((*sizes, *(0 for _ in self.params)), tuple(nodes), frozenset(kept))
 
@@ -141,13 +173,7 @@ class Reading:
             raise NotStatic("some of its shapes are not known before it runs")
         makers = [self.owners[v] for v in relax.analysis.free_vars(value) if v in self.owners]
         if not isinstance(value, Call):
-            if makers:
-                group = self.groups[max(makers)]
-                group.bindings.append(binding)
-                group.views = True
-                self.owners[var] = max(makers)
-            else:
-                self.first.append(binding)
+            self._add_view(binding, set(makers))
             return
         if makers and self._follows(value, self.groups[makers[0]]):
             self.groups[makers[0]].bindings.append(binding)
@@ -155,6 +181,21 @@ class Reading:
             return
         self.owners[var] = len(self.groups)
         self.groups.append(Group(_kind(value), [binding]))
+
+    def _add_view(self, binding: relax.Binding, makers: set[int]) -> None:
+        """Takes note of what allocates nothing: part of what made it, or a node of its own."""
+        if not makers:
+            self.first.append(binding)
+            return
+        if len(makers) == 1:
+            (number,) = makers
+            self.groups[number].bindings.append(binding)
+            self.groups[number].views = True
+        else:
+            number = len(self.groups)
+            self.groups.append(Group("", [binding], views=True))
+            self.kept |= set(_ordered_vars(binding.value))
+        self.owners[binding.var] = number
 
     def _follows(self, call: Call, group: Group) -> bool:
         """Whether a call does nothing but change the elements of a group's output."""

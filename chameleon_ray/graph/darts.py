@@ -1,6 +1,6 @@
 """The normal cell of DARTS (Liu et al., ICLR 2019, second order), for ImageNet."""
 
-from chameleon_ray.graph.wiring import Op
+from chameleon_ray.graph.wiring import Op, prefixed
 
 GENOTYPE = (
     (("sep", 0), ("sep", 1)),
@@ -24,6 +24,17 @@ def cell() -> list[Op]:
         ops.append(_op(f"s{number}", "add", *ends))
     states = tuple(f"s{number}" for number in range(2, 2 + len(GENOTYPE)))
     return [*ops, Op("output", "concat", states, len(states) * CHANNELS, SIDE)]
+
+
+def cells(count: int = 3) -> list[Op]:
+    """Cells after each other, each of which reads the two before it."""
+    before, last = "before", "last"
+    ops: list[Op] = []
+    for number in range(count):
+        prefix = f"c{number}."
+        ops += prefixed(cell(), prefix, {"before": before, "last": last})
+        before, last = last, f"{prefix}output"
+    return ops
 
 
 def _edge(kind: str, name: str, read: str) -> list[Op]:
