@@ -35,6 +35,9 @@ Inputs = Annotated[
 ]
 Run = Annotated[Path, typer.Argument(help="The directory of a finished run.")]
 Layout = Annotated[str, typer.Option(help="Convolution layout: NHWC or NCHW.")]
+Aware = Annotated[
+    bool, typer.Option("--memory-aware", help="Reorder and rewrite for least memory first.")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Tracebacks and warnings.")]
 Name = Annotated[str | None, typer.Option(help="In place of the preset's.")]
 
@@ -60,9 +63,7 @@ def tune(
         int | None, typer.Option(min=1, help="Cores kept for timing; half where left out.")
     ] = None,
     layout: Layout = "NHWC",
-    memory_aware: Annotated[
-        bool, typer.Option("--memory-aware", help="Reorder and rewrite for least memory first.")
-    ] = False,
+    memory_aware: Aware = False,
     engine: Annotated[str, typer.Option(help="ray, or serial.")] = "ray",
     debug: Debug = False,
 ) -> None:

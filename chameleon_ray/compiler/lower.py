@@ -49,9 +49,7 @@ def lower(
         layout = "NCHW"
     with target, quiet():
         mod = to_nhwc(mod) if layout == "NHWC" else mod
-        if rewriting is not None:
-            mod = relax.transform.EliminateCommonSubexpr()(mod)
-            mod = group_sums(relax.transform.CanonicalizeBindings()(mod))
+        mod = mod if rewriting is None else group_sums(mod)
         mod = relax.transform.LegalizeOps()(mod)
         mod = relax.transform.AnnotateTIROpPattern()(mod)
         mod = fold_constants(mod)

@@ -118,6 +118,23 @@ def nbytes(ty: Any) -> int:
     return elements * -(-tvm.DataType(str(ty.dtype)).bits // 8)
 
 
+def demand_plain(binding: relax.Binding) -> None:
+    """Lets pass what can be put elsewhere.
+
+    Raises:
+        NotStatic: It is control flow, of unknown size, or more than a computation.
+    """
+    value = binding.value
+    if isinstance(value, relax.If | relax.SeqExpr | relax.Function):
+        raise NotStatic("it has control flow")
+    if not isinstance(binding, relax.VarBinding):
+        raise NotStatic("some of its shapes are not known before it runs")
+    if isinstance(value, Call):
+        pure = isinstance(value.op, tvm.ir.Op) and value.op.get_attr("FPurity")
+        if not pure:
+            raise NotStatic("it calls what may do more than compute")
+
+
 def bindings_of(module: IRModule) -> list[relax.Binding]:
     """All bindings of ``main``, in order."""
     return [binding for block in module["main"].body.blocks for binding in block.bindings]
@@ -156,10 +173,7 @@ class _Reading:
             NotStatic: It is control flow, or of unknown size.
         """
         value, var = binding.value, binding.var
-        if isinstance(value, relax.If | relax.SeqExpr | relax.Function):
-            raise NotStatic("it has control flow")
-        if not isinstance(binding, relax.VarBinding):
-            raise NotStatic("some of its shapes are not known before it runs")
+        demand_plain(binding)
         if not isinstance(value, Call) or self._is_view(value):
             self.buffers[var] = self._read(value)
             self.needs[var] = union(self.needs.get(v, 0) for v in relax.analysis.free_vars(value))

@@ -47,9 +47,9 @@ def shown(footprint: Footprint, width: int = WIDTH) -> Iterator[Table | str]:
         table.add_row(
             TITLES[name],
             digits(stage.peak / 1e3),
-            "" if stage is first else times(first.peak / stage.peak) + " less",
+            "" if stage is first else _less(first.peak, stage.peak),
             digits(stage.planned / 1e3),
-            "" if stage is first else times(first.planned / stage.planned) + " less",
+            "" if stage is first else _less(first.planned, stage.planned),
             str(len(stage.order)),
         )
     yield table
@@ -60,6 +60,11 @@ def shown(footprint: Footprint, width: int = WIDTH) -> Iterator[Table | str]:
     searched = sum(stage.seconds for stage in stages.values())
     proof = "" if figures(footprint)["optimal"] else ", which may not be the best ones"
     yield f"\nFound the orders in {digits(searched)} s{proof}."
+
+
+def _less(before: int, after: int) -> str:
+    """How many times less, or more."""
+    return f"{times(before / after)} less" if after <= before else f"{times(after / before)} more"
 
 
 def picture(levels: Sequence[int], highest: int, width: int = WIDTH) -> str:

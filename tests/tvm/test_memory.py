@@ -228,7 +228,19 @@ def dynamic() -> tvm.IRModule:
     return builder.get()
 
 
-@pytest.mark.parametrize(("make", "why"), [(branching, "control flow"), (dynamic, "shapes")])
+def printing() -> tvm.IRModule:
+    x = relax.Var("x", relax.TensorType((4,), "float32"))
+    builder = relax.BlockBuilder()
+    with builder.function("main", [x], pure=False):
+        builder.emit(relax.op.print(x, format="{}"))
+        builder.emit_func_output(builder.emit(relax.op.exp(x)))
+    return builder.get()
+
+
+UNPLANNED = [(branching, "control flow"), (dynamic, "shapes"), (printing, "more than compute")]
+
+
+@pytest.mark.parametrize(("make", "why"), UNPLANNED)
 def test_what_cannot_be_planned_is_left_alone_and_said(
     make: Callable[[], tvm.IRModule], why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
