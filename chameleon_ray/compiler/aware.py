@@ -7,7 +7,7 @@ import tvm
 from tvm.ir import IRModule
 
 from chameleon_ray.compiler.lower import lower
-from chameleon_ray.compiler.memory import NotStatic, planned_bytes, program, reorder
+from chameleon_ray.compiler.memory import Unplannable, planned_bytes, program, reorder
 from chameleon_ray.graph.footprint import MODEL_ORDER, REWRITTEN, SCHEDULED, Footprint, Stage
 from chameleon_ray.graph.scheduler import schedule
 from chameleon_ray.options import Scheduling
@@ -28,7 +28,7 @@ def compare(
         options: Of the search for orders.
 
     Raises:
-        NotStatic: It has control flow, or tensors whose size is not known.
+        Unplannable: It has control flow, or tensors whose size is not known.
     """
     plain = lower(module, target, layout)
     # Fusion may undo what rewriting has saved; sums in place are worth something by themselves.
@@ -50,7 +50,7 @@ def lower_aware(
     """``lower``, then whichever of the three versions TVM's planner needs least memory for."""
     try:
         footprint, modules = compare(name, module, target, layout, options)
-    except NotStatic as reason:
+    except Unplannable as reason:
         logger.warning("The order of operations stays as it is: %s.", reason)
         return lower(module, target, layout)
     best = footprint.stages[footprint.chosen]

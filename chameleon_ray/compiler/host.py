@@ -156,12 +156,12 @@ class ModelHost:
         target = self._load(job)
         from chameleon_ray.compiler.aware import compare
         from chameleon_ray.compiler.inputs import ModelError
-        from chameleon_ray.compiler.memory import NotStatic
+        from chameleon_ray.compiler.memory import Unplannable
 
         assert job.memory is not None
         try:
             return compare(self._model.name, self._model.module, target, job.layout, job.memory)[0]
-        except NotStatic as reason:
+        except Unplannable as reason:
             raise ModelError(
                 f"The memory of {job.spec} cannot be planned: {reason}; give a model without."
             ) from reason

@@ -1,7 +1,7 @@
 """A lowered Relax module in; its plain graph, and the module in the order of least peak, out.
 
-A node is a call of a loop nest, a buffer is the tensor it writes. What runs at the peak of such a
-graph is what TVM's static memory planner has to find room for, and the outputs besides.
+A node is a call of a loop nest, a buffer is the tensor it writes. The peak of such a graph is what
+a memory planner has to find room for, outputs included.
 """
 
 import math
@@ -22,7 +22,7 @@ from chameleon_ray.compiler.quiet import quiet
 from chameleon_ray.graph.graph import Graph, Node, union
 
 
-class NotStatic(Exception):
+class Unplannable(Exception):
     """A module whose order is left alone, and why, in a phrase."""
 
 
@@ -53,7 +53,7 @@ def program(module: IRModule, in_place: bool = False) -> Program:
             nothing else reads.
 
     Raises:
-        NotStatic: It has control flow, or tensors whose size is not known.
+        Unplannable: It has control flow, or tensors whose size is not known.
     """
     reading = _Reading(module, in_place)
     for binding in bindings_of(module):
@@ -70,7 +70,7 @@ def reorder(module: IRModule, found: Program, order: Sequence[int]) -> IRModule:
         if number is not None:
             call, done = found.calls[number], done | 1 << number
             place = found.sums.get(number)
-            bindings.append(call if place is None else _over(call, place))
+            bindings.append(call if place is None else _written_over(call, place))
         bindings += [view for needs, view in views if not needs & ~done]
         views = [(needs, view) for needs, view in views if needs & ~done]
     functions = dict(module.functions)
@@ -106,14 +106,14 @@ def nbytes(ty: Any) -> int:
     """Of a tensor, or of all tensors of a tuple.
 
     Raises:
-        NotStatic: Its size is not known.
+        Unplannable: Its size is not known.
     """
     if isinstance(ty, relax.TupleType | tvm.ir.TupleType):
         return sum(nbytes(one) for one in ty.fields)
     shape: Any = getattr(ty, "shape", None)
     known = isinstance(shape, relax.ShapeExpr)
     if not known or not all(isinstance(size, tvm.tirx.IntImm) for size in shape):
-        raise NotStatic("some of its shapes are not known before it runs")
+        raise Unplannable("some of its shapes are not known before it runs")
     elements: int = math.prod([int(size) for size in shape])
     return elements * -(-tvm.DataType(str(ty.dtype)).bits // 8)
 
@@ -122,17 +122,17 @@ def demand_plain(binding: relax.Binding) -> None:
     """Lets pass what can be put elsewhere.
 
     Raises:
-        NotStatic: It is control flow, of unknown size, or more than a computation.
+        Unplannable: It is control flow, of unknown size, or more than a computation.
     """
     value = binding.value
     if isinstance(value, relax.If | relax.SeqExpr | relax.Function):
-        raise NotStatic("it has control flow")
+        raise Unplannable("it has control flow")
     if not isinstance(binding, relax.VarBinding):
-        raise NotStatic("some of its shapes are not known before it runs")
+        raise Unplannable("some of its shapes are not known before it runs")
     if isinstance(value, Call):
         pure = isinstance(value.op, tvm.ir.Op) and value.op.get_attr("FPurity")
         if not pure:
-            raise NotStatic("it calls what may do more than compute")
+            raise Unplannable("it calls what may do more than compute")
 
 
 def bindings_of(module: IRModule) -> list[relax.Binding]:
@@ -170,7 +170,7 @@ class _Reading:
         """Takes note of one binding.
 
         Raises:
-            NotStatic: It is control flow, or of unknown size.
+            Unplannable: It is control flow, or of unknown size.
         """
         value, var = binding.value, binding.var
         demand_plain(binding)
@@ -226,7 +226,7 @@ def _called(call: Call) -> str:
     return call.args[0].name_hint if operator(call) == "relax.call_tir" else operator(call)
 
 
-def _over(binding: relax.Binding, place: int) -> relax.Binding:
+def _written_over(binding: relax.Binding, place: int) -> relax.Binding:
     """A call that writes its output over one of its arguments, which is passed twice."""
     function, args = binding.value.args[0], list(binding.value.args[1].fields)
     call = relax.op.call_tir_inplace(function, [*args, args[place]], [len(args)], binding.var.ty)

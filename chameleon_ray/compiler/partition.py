@@ -30,7 +30,7 @@ def partition(module: IRModule, options: Scheduling | None = None) -> IRModule:
         options: Of the search for the orders that are compared.
 
     Raises:
-        NotStatic: It has control flow, or tensors whose size is not known.
+        Unplannable: It has control flow, or tensors whose size is not known.
     """
     reading = Reading(_each_part(module))
     before = reading.graph()

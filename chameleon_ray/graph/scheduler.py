@@ -91,8 +91,10 @@ class SoftBudgeting:
         """Finds ``order`` and ``peak``, which is the part's floor at least."""
         self._keep(tuple(bits(self.part.end & ~self.part.start)))
         step, width = gcd(*self.graph.sizes) or 1, self.options.width
-        self._search(Limits(self.options.beam))
-        low, high = self.part.floor - step, self.peak
+        low = self.part.floor - step
+        if low + step < self.peak:
+            self._search(Limits(self.options.beam))
+        high = self.peak
         while low + step < self.peak:
             if high - low <= step:
                 width *= self.options.growth

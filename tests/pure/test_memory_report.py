@@ -6,6 +6,7 @@ from rich.console import Console
 
 from chameleon_ray.graph.footprint import MODEL_ORDER, REWRITTEN, SCHEDULED, Footprint, Stage
 from chameleon_ray.report.memory import HEIGHT, figures, picture, shown
+from tests.pure.test_docs import ROOT, rows
 
 FOOTPRINT = Footprint(
     "net",
@@ -35,6 +36,11 @@ def test_figures_are_strict_json() -> None:
             "rewritten": [1000, 2000, 2000, 1500],
         },
     }
+
+
+def test_every_figure_is_documented() -> None:
+    text = (ROOT / "docs" / "memory.md").read_text()
+    assert rows(text, "key") == list(figures(FOOTPRINT))
 
 
 def test_what_is_printed() -> None:

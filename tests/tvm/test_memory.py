@@ -15,7 +15,7 @@ from tvm import relax
 from chameleon_ray.compiler import irregular
 from chameleon_ray.compiler.aware import compare, lower_aware
 from chameleon_ray.compiler.lower import lower
-from chameleon_ray.compiler.memory import NotStatic, program, reorder
+from chameleon_ray.compiler.memory import Unplannable, program, reorder
 from chameleon_ray.compiler.models import Model, load
 from chameleon_ray.compiler.pointwise import is_pointwise
 from chameleon_ray.graph.footprint import MODEL_ORDER, REWRITTEN, SCHEDULED
@@ -245,7 +245,7 @@ def test_what_cannot_be_planned_is_left_alone_and_said(
     make: Callable[[], tvm.IRModule], why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     module = make()
-    with pytest.raises(NotStatic, match=why):
+    with pytest.raises(Unplannable, match=why):
         compare("m", module, tvm_target(), "NHWC", OPTIONS)
     with caplog.at_level(logging.WARNING):
         lowered = lower_aware("m", module, tvm_target(), "NHWC", OPTIONS)
