@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from chameleon_ray import __version__
-from chameleon_ray.options import Replaying, Request
+from chameleon_ray.options import Replaying, Request, Scheduling
 
 if TYPE_CHECKING:
     from chameleon_ray.report.result import Verified
@@ -34,6 +34,10 @@ Inputs = Annotated[
     list[str], typer.Option("--input", help="NAME:SHAPE[:DTYPE], as data:1x3x224x224:float32.")
 ]
 Run = Annotated[Path, typer.Argument(help="The directory of a finished run.")]
+Layout = Annotated[str, typer.Option(help="Convolution layout: NHWC or NCHW.")]
+Aware = Annotated[
+    bool, typer.Option("--memory-aware", help="Reorder and rewrite for least memory first.")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Tracebacks and warnings.")]
 Name = Annotated[str | None, typer.Option(help="In place of the preset's.")]
 
@@ -58,7 +62,8 @@ def tune(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Cores kept for timing; half where left out.")
     ] = None,
-    layout: Annotated[str, typer.Option(help="Convolution layout: NHWC or NCHW.")] = "NHWC",
+    layout: Layout = "NHWC",
+    memory_aware: Aware = False,
     engine: Annotated[str, typer.Option(help="ray, or serial.")] = "ray",
     debug: Debug = False,
 ) -> None:
@@ -154,6 +159,29 @@ def replay(
         result = replaying.replay(recorded, search, measurements, numbers, say, teacher)
         replaying.write(result, preset, out, file)
         for part in shown(result, preset):
+            screen.print(part, markup=False)
+
+
+@app.command()
+def memory(
+    model: Model,
+    inputs: Inputs = [],  # noqa: B006
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    layout: Layout = "NHWC",
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="Most for each search of an order.")
+    ] = Scheduling.seconds,
+    file: Annotated[Path | None, typer.Option("--json", help="File for the figures.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Peak memory of a model's activations: in its order, in the best one, and rewritten."""
+    with answering(debug):
+        from chameleon_ray.api import memory as weighing
+        from chameleon_ray.report.memory import shown
+
+        request = Request(model, tuple(inputs), seed=seed, layout=layout)
+        footprint = weighing.weigh(request, Scheduling(seconds=seconds), file)
+        for part in shown(footprint, screen.width):
             screen.print(part, markup=False)
 
 

@@ -226,6 +226,22 @@ class Confirming:
 
 
 @dataclass(frozen=True)
+class Scheduling:
+    """Finding the order of least peak memory (SERENITY)."""
+
+    seconds: float = 30.0
+    """After which the best order found so far is taken."""
+    beam: int = 64
+    """Partial schedules kept per step for the first, quick order."""
+    width: int = 4096
+    """Most partial schedules per step; with more, a lower budget is tried."""
+    growth: int = 4
+    """Factor of the width where every budget is too low or too wide."""
+    divide: bool = True
+    """Whether the graph is cut where that loses nothing."""
+
+
+@dataclass(frozen=True)
 class Replaying:
     """Searching a recorded table."""
 
@@ -266,6 +282,8 @@ class Request:
     """Cores that a kernel may use and that are kept free of everything else; half where None."""
     layout: str = "NHWC"
     """Layout in which convolutions are tuned."""
+    memory_aware: bool = False
+    """Whether operations are reordered and rewritten first, for least memory."""
     engine: str = "ray"
     """``ray``, or ``serial`` for everything in one process and its children, without Ray."""
     measuring: Measuring = Measuring()

@@ -88,8 +88,8 @@ def search_of(request: Request) -> Search:
     Raises:
         UserError: Something was asked for that does not exist.
     """
-    _check("engine", request.engine, ENGINES)
-    _check("layout", request.layout, LAYOUTS)
+    check("engine", request.engine, ENGINES)
+    check("layout", request.layout, LAYOUTS)
     search = chosen(request.preset, request.explorer, request.sampler)
     if search.explorer == "ppo" and request.engine == "serial":
         raise UserError("The explorer ppo needs Ray; leave out --engine serial, or choose another.")
@@ -102,11 +102,11 @@ def chosen(preset: str, explorer: str | None = None, sampler: str | None = None)
     Raises:
         UserError: One of them does not exist.
     """
-    _check("preset", preset, PRESETS)
+    check("preset", preset, PRESETS)
     search = PRESETS[preset]
     explorer, sampler = explorer or search.explorer, sampler or search.sampler
-    _check("explorer", explorer, EXPLORERS)
-    _check("sampler", sampler, SAMPLERS)
+    check("explorer", explorer, EXPLORERS)
+    check("sampler", sampler, SAMPLERS)
     return replace(search, explorer=explorer, sampler=sampler)
 
 
@@ -143,6 +143,7 @@ def _cost_model(search: Search) -> Any:
     return COST_MODELS[search.cost_model](search)
 
 
-def _check(what: str, name: str, among: Mapping[str, Any] | tuple[str, ...]) -> None:
+def check(what: str, name: str, among: Mapping[str, Any] | tuple[str, ...]) -> None:
+    """Raises a ``UserError`` that names the choices where ``name`` is none of them."""
     if name not in among:
         raise UserError(f"There is no {what} {name!r}; choose one of: {', '.join(among)}.")

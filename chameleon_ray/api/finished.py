@@ -50,13 +50,7 @@ def apply(path: Path, model: str, inputs: tuple[str, ...] = ()) -> Applied:
     """
     folder = RunFolder(path, existing=True)
     identity, winners = folder.identity() or {}, folder.load_winners()
-    request = Request(
-        model=model,
-        inputs=inputs,
-        target=identity["target"],
-        layout=identity["layout"],
-        seed=identity["options"]["seed"],
-    )
+    request = _request(identity, model, inputs)
     with ExitStack() as stack:
         stack.callback(folder.close)
         home = ModelHome(_timing_cores(identity), stack)
@@ -96,6 +90,18 @@ def bench(path: Path, options: Confirming) -> tuple[Latency, Latency]:
         home = ModelHome(_timing_cores(identity), stack)
         tuned, untuned = home.duel(libraries, tuple(inputs), options)
     return Latency.of(untuned), Latency.of(tuned)
+
+
+def _request(identity: dict[str, Any], model: str, inputs: tuple[str, ...]) -> Request:
+    """A model, to be lowered as the run's own was."""
+    return Request(
+        model=model,
+        inputs=inputs,
+        target=identity["target"],
+        layout=identity["layout"],
+        seed=identity["options"]["seed"],
+        memory_aware=identity["options"].get("memory_aware", False),
+    )
 
 
 def _timing_cores(identity: dict[str, Any]) -> tuple[int, ...]:

@@ -11,9 +11,10 @@ from chameleon_ray.api.choices import UserError
 from chameleon_ray.compiler import bench, host
 from chameleon_ray.compiler.build import SINGLE_THREADED
 from chameleon_ray.compiler.run import timing_environment
+from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.ledger import Account, Ledger, epoch
 from chameleon_ray.measure.isolate import Ending, Isolate, Setting
-from chameleon_ray.options import Confirming, Request
+from chameleon_ray.options import Confirming, Request, Scheduling
 from chameleon_ray.report.result import Verified
 from chameleon_ray.space import Config
 
@@ -37,16 +38,30 @@ class ModelHome:
         Raises:
             UserError: The model or the target cannot be used.
         """
-        job = host.Prepare(
+        memory = Scheduling() if request.memory_aware else None
+        prepared: host.Prepared = self._value("import", self._host, self._job(request, memory))
+        return prepared
+
+    def weigh(self, request: Request, options: Scheduling) -> Footprint:
+        """Imports the model and finds out what memory it takes in several orders.
+
+        Raises:
+            UserError: The model or the target cannot be used, or its memory not be planned.
+        """
+        job = host.Weigh(self._job(request, options))
+        footprint: Footprint = self._value("import", self._host, job)
+        return footprint
+
+    def _job(self, request: Request, memory: Scheduling | None) -> host.Prepare:
+        return host.Prepare(
             spec=request.model,
             inputs=request.inputs,
             seed=request.seed,
             target=request.target,
             threads=len(self.cores),
             layout=request.layout,
+            memory=memory,
         )
-        prepared: host.Prepared = self._value("import", self._host, job)
-        return prepared
 
     def compile_tuned(
         self, winners: Mapping[str, tuple[Config, float]], path: Path, database: Path

@@ -96,6 +96,7 @@ def _go_on(folder: RunFolder, request: Request) -> str:
     for option in OPTIONS:
         if getattr(request, option) != getattr(plain, option):
             words += [f"--{option}", str(getattr(request, option))]
+    words += ["--memory-aware"] if request.memory_aware else []
     return (
         f"{len(folder.database.read())} measurements are kept in {folder.path}; go on with: "
         f"{shlex.join(words)}"

@@ -9,6 +9,7 @@ import tvm
 import tvm_ffi
 from tvm import relax
 
+from chameleon_ray.compiler.fold import operator
 from chameleon_ray.compiler.sketch import design
 from chameleon_ray.space import DesignSpace
 from chameleon_ray.task import Task
@@ -50,7 +51,7 @@ def _calls(module: Any) -> Counter:
     found: Counter = Counter()
 
     def visit(expression: Any) -> None:
-        if isinstance(expression, relax.Call) and expression.op == tvm.ir.Op.get("relax.call_tir"):
+        if operator(expression) in ("relax.call_tir", "relax.call_tir_inplace"):
             found[expression.args[0]] += 1
 
     for function in module.functions.values():

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.compiler.session import block_torch
+from chameleon_ray.graph.footprint import Footprint
+from chameleon_ray.options import Scheduling
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 
@@ -29,6 +31,7 @@ class Prepare:
         target: ``llvm`` or a target as JSON.
         threads: Threads a kernel may use.
         layout: Convolution layout, ``NHWC`` or ``NCHW``.
+        memory: How to look for the order that takes least memory; the model's own where None.
     """
 
     spec: str
@@ -37,6 +40,18 @@ class Prepare:
     target: str
     threads: int
     layout: str
+    memory: Scheduling | None = None
+
+
+@dataclass(frozen=True)
+class Weigh:
+    """Find out what memory a model takes in several orders; ``prepare.memory`` says how.
+
+    Attributes:
+        prepare: The model.
+    """
+
+    prepare: Prepare
 
 
 @dataclass(frozen=True)
@@ -114,30 +129,56 @@ class ModelHost:
         self._tasks: dict[str, Task] = {}
         self._target = ""
 
-    def __call__(self, job: Prepare | CompileUntuned | CompileTuned) -> Any:
+    def __call__(self, job: Prepare | Weigh | CompileUntuned | CompileTuned) -> Any:
         if isinstance(job, Prepare):
             return self._prepare(job)
+        if isinstance(job, Weigh):
+            return self._weigh(job.prepare)
         if isinstance(job, CompileUntuned):
             return self._compile_untuned(job)
         return self._compile_tuned(job)
 
-    def _prepare(self, job: Prepare) -> Prepared:
-        began, notes = time.perf_counter(), Notes()
+    def _load(self, job: Prepare) -> Any:
+        """Imports the model; returns its target."""
         if job.spec.endswith(".onnx"):
             block_torch()
         import tvm
 
-        from chameleon_ray.compiler.extract import extract
-        from chameleon_ray.compiler.lower import lower
         from chameleon_ray.compiler.models import InputSpec, load
         from chameleon_ray.compiler.target import resolve
 
         self._target = resolve(job.target, job.threads)
         inputs = [InputSpec.parse(text) for text in job.inputs]
         self._model = load(job.spec, inputs, job.seed)
+        return tvm.target.Target(json.loads(self._target))
+
+    def _weigh(self, job: Prepare) -> Footprint:
+        target = self._load(job)
+        from chameleon_ray.compiler.aware import compare
+        from chameleon_ray.compiler.inputs import ModelError
+        from chameleon_ray.compiler.memory import Unplannable
+
+        assert job.memory is not None
+        try:
+            return compare(self._model.name, self._model.module, target, job.layout, job.memory)[0]
+        except Unplannable as reason:
+            raise ModelError(
+                f"The memory of {job.spec} cannot be planned: {reason}; give a model without."
+            ) from reason
+
+    def _prepare(self, job: Prepare) -> Prepared:
+        began, notes = time.perf_counter(), Notes()
+        target = self._load(job)
+        from chameleon_ray.compiler.aware import lower_aware
+        from chameleon_ray.compiler.extract import extract
+        from chameleon_ray.compiler.lower import lower
+
         imported = time.perf_counter()
-        target = tvm.target.Target(json.loads(self._target))
-        self._lowered = lower(self._model.module, target, job.layout)
+        name, module = self._model.name, self._model.module
+        if job.memory is None:
+            self._lowered = lower(module, target, job.layout)
+        else:
+            self._lowered = lower_aware(name, module, target, job.layout, job.memory)
         tasks = extract(self._lowered, self._target)
         self._tasks = {task.digest: task for task in tasks}
         extracted = time.perf_counter()
@@ -149,7 +190,7 @@ class ModelHost:
             inputs=tuple(self._model.examples),
             reference=self._model.reference,
             reference_name=self._model.reference_name,
-            notes=tuple(notes.taken()),
+            notes=tuple(dict.fromkeys(notes.taken())),
             seconds={
                 "import": imported - began,
                 "extract": extracted - imported,

@@ -8,18 +8,27 @@ from tvm.ir import IRModule
 
 from chameleon_ray.compiler.fold import fold_batch_norm, fold_constants
 from chameleon_ray.compiler.layout import to_nhwc
+from chameleon_ray.compiler.partition import group_sums, partition
 from chameleon_ray.compiler.quiet import quiet
+from chameleon_ray.options import Scheduling
 
 logger = logging.getLogger(__name__)
 
 
-def lower(module: IRModule, target: tvm.target.Target, layout: str = "NHWC") -> IRModule:
+def lower(
+    module: IRModule,
+    target: tvm.target.Target,
+    layout: str = "NHWC",
+    rewriting: Scheduling | None = None,
+) -> IRModule:
     """Folds, lays out, legalises and fuses a model.
 
     Args:
         module: As ``models.load`` gives it; it is not changed.
         target: What the loops are for.
         layout: Of 2-D convolutions: ``NHWC``, or ``NCHW`` to leave them as imported.
+        rewriting: How to look for parts that convolutions of concatenations are better split into;
+            they are left whole where None.
 
     Returns:
         What ``tvm.compile`` and the extraction of tasks take: ``main`` calls one PrimFunc per
@@ -34,11 +43,13 @@ def lower(module: IRModule, target: tvm.target.Target, layout: str = "NHWC") -> 
         mod = relax.transform.ConvertToDataflow()(module)
         mod = relax.transform.CanonicalizeBindings()(mod)
         mod = fold_batch_norm(fold_constants(mod))
+        mod = mod if rewriting is None else partition(mod, rewriting)
     if layout == "NHWC" and not _has_shapes(mod):
         logger.warning("Convolutions stay NCHW: the model computes some shapes at run time.")
         layout = "NCHW"
     with target, quiet():
         mod = to_nhwc(mod) if layout == "NHWC" else mod
+        mod = mod if rewriting is None else group_sums(mod)
         mod = relax.transform.LegalizeOps()(mod)
         mod = relax.transform.AnnotateTIROpPattern()(mod)
         mod = fold_constants(mod)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from chameleon_ray.compiler import zoo
 from chameleon_ray.compiler.inputs import InputSpec, ModelError
-from chameleon_ray.compiler.zoo import ZOO
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule
@@ -64,16 +64,17 @@ def load(spec: str, inputs: Sequence[InputSpec] = (), seed: int = 0) -> Model:
         from chameleon_ray.compiler.onnx_model import load_onnx
 
         return load_onnx(existing(spec), inputs, seed)
-    if spec in ZOO or suffix == ".pt2" or FACTORY.fullmatch(spec):
+    of_zoo = zoo.inputs(spec) is not None
+    if of_zoo or suffix == ".pt2" or FACTORY.fullmatch(spec):
         from chameleon_ray.compiler import torch_model
 
-        if spec in ZOO:
+        if of_zoo:
             return torch_model.load_zoo(spec, inputs, seed)
         if suffix == ".pt2":
             return torch_model.load_program(existing(spec), inputs, seed)
         return torch_model.load_factory(spec, inputs, seed)
     raise ModelError(
-        f"There is no model {spec!r}; give a name of the zoo ({', '.join(ZOO)}), "
+        f"There is no model {spec!r}; give a name of the zoo ({', '.join(zoo.NAMES)}), "
         "an .onnx file, a torch .pt2 file, or package.module:factory."
     )
 

@@ -35,11 +35,15 @@ class Arguments:
 
 
 def load_zoo(name: str, inputs: Sequence[InputSpec], seed: int) -> Model:
-    """A network of the zoo, for one ImageNet picture unless another shape is given."""
-    given = name_all(inputs, ["input"], name).get("input", InputSpec("input", zoo.IMAGE))
-    spec = Declared("input", ("batch", 3, "height", "width"), "float32").fix(given, name)
-    arguments = Arguments((_tensor(spec, np.random.default_rng(seed)),))
-    return _from_module(name, zoo.build(name, seed), arguments)
+    """A network of the zoo, for one picture unless another shape is given."""
+    shapes = zoo.inputs(name) or {}
+    given = name_all(inputs, list(shapes), name)
+    rng, tensors = np.random.default_rng(seed), []
+    for place, shape in shapes.items():
+        declared = Declared(place, ("batch", shape[1], "height", "width"), "float32")
+        spec = declared.fix(given.get(place, InputSpec(place, shape)), name)
+        tensors.append(_tensor(spec, rng))
+    return _from_module(name, zoo.build(name, seed), Arguments(tuple(tensors)))
 
 
 def load_factory(spec: str, inputs: Sequence[InputSpec], seed: int) -> Model:

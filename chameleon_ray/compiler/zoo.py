@@ -1,19 +1,22 @@
-"""Names of well-known image classifiers in, torch modules with random, well-scaled weights out.
+"""Names of well-known networks in, torch modules with random, well-scaled weights out.
 
-Parameters are declared as in torchvision and counted the same; only the weights are not trained.
+Parameters of the classifiers are declared as in torchvision and counted the same; only the weights
+are not trained.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
+
+from chameleon_ray.compiler import irregular
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 IMAGE = (1, 3, 224, 224)
-"""The input of every network here: one ImageNet picture, NCHW, float32."""
+"""The input of every classifier here: one ImageNet picture, NCHW, float32."""
 
 CLASSES = 1000
 
@@ -91,20 +94,30 @@ ZOO: dict[str, Callable[[], nn.Module]] = {
     "alexnet": alexnet,
     "mobilenet-v2": mobilenet_v2,
 }
-"""Every network by its name; each takes an ``IMAGE``, and larger or smaller ones too."""
+"""Every classifier by its name; each takes an ``IMAGE``, and larger or smaller ones too."""
+
+NAMES = (*ZOO, *irregular.NETWORKS, "randwire:SEED")
+"""Of all networks; SEED is a number."""
+
+
+def inputs(name: str) -> Mapping[str, tuple[int, ...]] | None:
+    """Shapes of a network's inputs by name, in order; None where there is no such network."""
+    found = irregular.find(name)
+    return {"input": IMAGE} if name in ZOO else found.inputs if found else None
 
 
 def build(name: str, seed: int) -> nn.Module:
     """The named network in inference mode; the same seed gives the same weights.
 
     Raises:
-        KeyError: ``ZOO`` has no such network.
+        KeyError: There is no such network.
     """
     import torch
 
     # Without storage at first: torch's own initialisation of VGG-16 takes seconds.
     with torch.device("meta"):
-        module = ZOO[name]()
+        found = irregular.find(name)
+        module = found.build() if found else ZOO[name]()
     module.to_empty(device="cpu").eval()
     with torch.random.fork_rng(devices=()), torch.no_grad():
         torch.manual_seed(seed)

@@ -6,7 +6,10 @@ import sys
 import pytest
 import torch
 
+from chameleon_ray.compiler import irregular
 from chameleon_ray.compiler.zoo import ZOO, build
+from chameleon_ray.compiler.zoo import inputs as zoo_inputs
+from chameleon_ray.graph import swiftnet
 
 PUBLISHED = {
     "resnet-18": 11_689_512,
@@ -36,6 +39,25 @@ def test_outputs_are_well_conditioned(name: str) -> None:
     assert 0.1 < first.std() < 100
     assert (first - second).std() > 0.01 * first.std()
     assert len(first) == len(first.unique()) == 1000
+
+
+@pytest.mark.parametrize("name", [*irregular.NETWORKS, "randwire:3"])
+def test_irregular_networks_are_well_conditioned(name: str) -> None:
+    shapes = zoo_inputs(name)
+    assert shapes is not None
+    rng = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        output = build(name, 0)(*(torch.randn(shape, generator=rng) for shape in shapes.values()))
+    assert 0.1 < output.std() < 1000
+    assert torch.isfinite(output).all()
+
+
+def test_swiftnet_has_the_wiring_s_sizes() -> None:
+    for name, cell in swiftnet.CELLS.items():
+        shapes = zoo_inputs(f"swiftnet-{name}")
+        assert shapes is not None
+        output = build(f"swiftnet-{name}", 0)(*map(torch.zeros, shapes.values()))
+        assert output.shape == (1, cell.outputs, cell.side, cell.side)
 
 
 def test_weights_follow_the_seed_alone() -> None:

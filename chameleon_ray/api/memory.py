@@ -1,0 +1,39 @@
+"""A model in, what memory it takes in several orders out; needs TVM, no Ray."""
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+
+from chameleon_ray.api.choices import LAYOUTS, UserError, check
+from chameleon_ray.api.home import ModelHome
+from chameleon_ray.api.replay import destinations
+from chameleon_ray.graph.footprint import Footprint
+from chameleon_ray.measure.cores import available
+from chameleon_ray.options import Request, Scheduling
+from chameleon_ray.report.memory import figures
+from chameleon_ray.report.summary import write_text
+
+
+def weigh(request: Request, options: Scheduling, file: Path | None = None) -> Footprint:
+    """Compares a model's own order with the best one, and with the rewritten model's.
+
+    Args:
+        request: The model, its inputs, the target and the layout.
+        options: Of the searches.
+        file: Where the figures are written as JSON, if anywhere.
+
+    Raises:
+        UserError: The model cannot be used or its memory not be planned, or there is no place for
+            the file.
+    """
+    check("layout", request.layout, LAYOUTS)
+    destinations(None, file, ())
+    with ExitStack() as stack:
+        footprint = ModelHome(available(), stack).weigh(request, options)
+    if file is not None:
+        try:
+            text = json.dumps(figures(footprint), indent=2, allow_nan=False)
+            write_text(file, text + "\n")
+        except OSError as error:
+            raise UserError(f"Writing {file} failed: {error.strerror or error}.") from error
+    return footprint

@@ -1,0 +1,63 @@
+"""Places in one block of memory for the buffers of an order, as an embedded runtime gives them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from chameleon_ray.graph.graph import Graph
+
+ALIGNMENT = 64
+"""Bytes, of every buffer's offset; TensorFlow Lite's."""
+
+
+@dataclass(frozen=True)
+class Arena:
+    """Where every buffer is.
+
+    Attributes:
+        offsets: Bytes from the beginning, by buffer; those without a writer are left out.
+        bytes: Of the whole block.
+        spans: First and last step at which a buffer is allocated, by buffer.
+    """
+
+    offsets: Mapping[int, int]
+    bytes: int
+    spans: Mapping[int, tuple[int, int]]
+
+    def alive(self, step: int) -> list[int]:
+        """The buffers that are allocated while a step of the order runs."""
+        return [buffer for buffer, (first, last) in self.spans.items() if first <= step <= last]
+
+
+def place(graph: Graph, order: Sequence[int], alignment: int = ALIGNMENT) -> Arena:
+    """Gives each buffer, in the order of allocation, the lowest gap that it fits into.
+
+    TensorFlow Lite's rule (its simple memory arena) before it sorted buffers by size.
+    """
+    spans = lifetimes(graph, order)
+    offsets: dict[int, int] = {}
+    for buffer in sorted(spans, key=lambda one: spans[one][0]):
+        beside = sorted(
+            (offsets[other], offsets[other] + graph.sizes[other])
+            for other in offsets
+            if spans[other][1] >= spans[buffer][0]
+        )
+        offset = 0
+        for begin, end in beside:
+            if offset + graph.sizes[buffer] <= begin:
+                break
+            offset = max(offset, -(-end // alignment) * alignment)
+        offsets[buffer] = offset
+    ends = [offset + graph.sizes[buffer] for buffer, offset in offsets.items()]
+    return Arena(offsets, max(ends, default=0), spans)
+
+
+def lifetimes(graph: Graph, order: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """First and last step of an order at which each buffer is allocated."""
+    spans: dict[int, tuple[int, int]] = {}
+    for step, number in enumerate(order):
+        node = graph.nodes[number]
+        for buffer in (node.writes, *node.reads):
+            if graph.writers[buffer]:
+                spans[buffer] = (spans.get(buffer, (step, step))[0], step)
+    last = len(order) - 1
+    return {b: (first, last if b in graph.kept else end) for b, (first, end) in spans.items()}
