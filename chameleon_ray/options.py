@@ -90,8 +90,7 @@ class Gaussian:
     """Of the Matern kernel (nu)."""
     scale: float = 1.0
     spread: float = 0.5
-    """The length scales' prior is log-normal: its median, and its logarithm's deviation; the
-    features span 1."""
+    """Median of the length scales' log-normal prior, and its logarithm's deviation."""
     amplitudes: tuple[float, float] = (0.05, 20.0)
     """Bounds of the signal's variance over the fitnesses'."""
     noise: float = 1e-3
@@ -100,9 +99,8 @@ class Gaussian:
     doubtful: float = 0.8
     """A configuration less likely to work than this times the share that did is turned down."""
     filter: Boosting = Boosting(rounds=60, depth=5, min_child_weight=0.2)
-    """Of what works."""
     prior: Boosting = Boosting(rounds=60, depth=5)
-    """Of what other tasks teach."""
+    """Of what works, and of what other tasks teach."""
 
 
 @dataclass(frozen=True)
@@ -246,9 +244,8 @@ class Replaying:
     """Searching a recorded table."""
 
     measurements: int = 200
-    """Most measurements of one search."""
     seeds: int = 5
-    """Searches, each with a seed of its own."""
+    """Most measurements of one search, and searches, each with a seed of its own."""
 
 
 @dataclass(frozen=True)
