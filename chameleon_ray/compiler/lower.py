@@ -6,6 +6,7 @@ import tvm
 from tvm import relax
 from tvm.ir import IRModule
 
+from chameleon_ray.compiler import pack
 from chameleon_ray.compiler.fold import fold_batch_norm, fold_constants
 from chameleon_ray.compiler.layout import to_nhwc
 from chameleon_ray.compiler.quiet import quiet
@@ -39,7 +40,7 @@ def lower(module: IRModule, target: tvm.target.Target, layout: str = "NHWC") -> 
         layout = "NCHW"
     with target, quiet():
         mod = to_nhwc(mod) if layout == "NHWC" else mod
-        mod = relax.transform.LegalizeOps()(mod)
+        mod = relax.transform.LegalizeOps(pack.LEGALIZE)(mod)
         mod = relax.transform.AnnotateTIROpPattern()(mod)
         mod = fold_constants(mod)
         mod = relax.transform.FuseOps()(mod)

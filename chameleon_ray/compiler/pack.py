@@ -1,0 +1,99 @@
+"""Weights packed ahead of time: operators with constant weights in, calls of loops on blocks out.
+
+A kernel that keeps a vector of output channels in a register reads, for one input channel after
+the other, the weights of just these channels. In HWIO they are a row of all output channels apart;
+in ``[O/b, H, W, I, b]``, b channels to the vector, they follow each other.
+"""
+
+import math
+from typing import Any
+
+import tvm
+from tvm import relax, te, topi
+from tvm.ir import Call, GenericConst
+
+from chameleon_ray.compiler.fold import constant
+
+NARROWEST = 4
+"""Fewest channels in a block; weights that have no such block stay as they are."""
+
+
+def lanes(channels: int, dtype: str) -> int:
+    """Channels in a block: what divides them, at most a vector of the current target."""
+    width = max(tvm.target.codegen.llvm_get_vector_width(tvm.target.Target.current()), 128)
+    return math.gcd(channels, width // tvm.DataType(dtype).bits)
+
+
+def conv2d(builder: relax.BlockBuilder, call: Call) -> relax.Expr:
+    """Legalises a 2-D convolution: where it can, with packed weights."""
+    attrs, (data, weights) = call.attrs, call.args
+    dtype = str(call.ty.dtype)
+    block = lanes(int(call.ty.shape[3]), dtype) if _is_packable(call) else 0
+    if block < NARROWEST:
+        return call.op.get_attr("FLegalize")(builder, call)
+    height, width, channels, filters = (int(size) for size in weights.ty.shape)
+    split = weights.value.numpy().reshape(height, width, channels, filters // block, block)
+    packed = constant(split.transpose(3, 0, 1, 2, 4), dtype)
+    return builder.call_te(
+        packed_conv2d,
+        data,
+        packed,
+        [int(stride) for stride in attrs.strides],
+        [int(size) for size in attrs.padding],
+        [int(step) for step in attrs.dilation],
+        primfunc_name_hint="conv2d",
+    )
+
+
+def _is_packable(call: Call) -> bool:
+    attrs, weights = call.attrs, call.args[1]
+    dtypes = {str(value.ty.dtype) for value in (call, *call.args)}
+    return (
+        isinstance(weights, GenericConst)
+        and attrs.data_layout == attrs.out_layout == "NHWC"
+        and attrs.kernel_layout == "HWIO"
+        and attrs.groups == 1
+        and len(dtypes) == 1
+        and min(dtypes).startswith("float")
+        and isinstance(call.ty.shape, relax.ShapeExpr)
+    )
+
+
+def packed_conv2d(
+    data: Any, weights: Any, strides: list[int], padding: list[int], dilation: list[int]
+) -> Any:
+    """``out[n, y, x, f] = sum data[n, y s + i d, x s + j d, c] weights[f // b, i, j, c, f % b]``.
+
+    Args:
+        data: ``(N, H, W, C)``.
+        weights: ``(F / b, I, J, C, b)``.
+        strides: Down and across.
+        padding: Top, left, bottom, right.
+        dilation: Down and across.
+    """
+    blocks, height, width, channels, block = (int(size) for size in weights.shape)
+    top, left, bottom, right = padding
+    if any(padding):
+        data = topi.nn.pad(data, [0, top, left, 0], [0, bottom, right, 0], name="pad_temp")
+    rows, columns = (
+        (size - (kernel - 1) * step - 1) // stride + 1
+        for size, kernel, step, stride in zip(
+            data.shape[1:3], (height, width), dilation, strides, strict=True
+        )
+    )
+    ry = te.reduce_axis((0, height), "ry")
+    rx = te.reduce_axis((0, width), "rx")
+    rc = te.reduce_axis((0, channels), "rc")
+
+    def point(n: Any, y: Any, x: Any, f: Any) -> Any:
+        row = y * strides[0] + ry * dilation[0]
+        column = x * strides[1] + rx * dilation[1]
+        value = data[n, row, column, rc] * weights[f // block, ry, rx, rc, f % block]
+        return te.sum(value, axis=[ry, rx, rc])
+
+    shape = (data.shape[0], rows, columns, blocks * block)
+    return te.compute(shape, point, name="conv2d_nhwc")
+
+
+LEGALIZE = {"relax.nn.conv2d": conv2d}
+"""Operators that are legalised here."""
