@@ -68,7 +68,9 @@ def _pad(schedule: Schedule, block: Any, vector: int) -> None:
 def _reduce(schedule: Schedule, layer: Reduction, vector: int, most: int) -> list[Any]:
     """Schedules the reduction and what follows it; gives the innermost tiles."""
     block, rank = schedule.get_sblock(layer.block), len(layer.outputs)
-    last = schedule.get_sblock(layer.last) if layer.last else schedule.cache_write(block, 0, "local")
+    last = (
+        schedule.get_sblock(layer.last) if layer.last else schedule.cache_write(block, 0, "local")
+    )
     loops = schedule.get_loops(block)
     rows = loops[1 : rank - 1] if rank > 3 else loops[rank - 2 : rank - 1]
     vectors, lane = schedule.split(loops[rank - 1], [None, vector])

@@ -169,5 +169,3 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "__iter__"):
         return [_plain(item) for item in value]
     return getattr(value, "value", value)
-
-

@@ -45,16 +45,23 @@ def conv2d(builder: relax.BlockBuilder, call: Call) -> relax.Expr:
     )
 
 
-def _is_packable(call: Call) -> bool:
-    attrs, weights = call.attrs, call.args[1]
+def _is_plain(call: Call) -> bool:
+    """Whether its weights are constant, all that it deals with is of one type of float."""
     dtypes = {str(value.ty.dtype) for value in (call, *call.args)}
     return (
-        isinstance(weights, GenericConst)
+        isinstance(call.args[1], GenericConst)
+        and len(dtypes) == 1
+        and min(dtypes).startswith("float")
+    )
+
+
+def _is_packable(call: Call) -> bool:
+    attrs = call.attrs
+    return (
+        _is_plain(call)
         and attrs.data_layout == attrs.out_layout == "NHWC"
         and attrs.kernel_layout == "HWIO"
         and attrs.groups == 1
-        and len(dtypes) == 1
-        and min(dtypes).startswith("float")
         and isinstance(call.ty.shape, relax.ShapeExpr)
     )
 
@@ -95,5 +102,36 @@ def packed_conv2d(
     return te.compute(shape, point, name="conv2d_nhwc")
 
 
-LEGALIZE = {"relax.nn.conv2d": conv2d}
+def matmul(builder: relax.BlockBuilder, call: Call) -> relax.Expr:
+    """Legalises a matrix product: with packed weights where the right one is constant."""
+    data, weights = call.args
+    dtype = str(call.ty.dtype)
+    plain = _is_plain(call) and weights.ty.ndim == 2 and data.ty.ndim > 1
+    block = lanes(int(weights.ty.shape[1]), dtype) if plain else 0
+    if block < NARROWEST:
+        return call.op.get_attr("FLegalize")(builder, call)
+    rows, columns = (int(size) for size in weights.ty.shape)
+    split = weights.value.numpy().reshape(rows, columns // block, block)
+    packed = constant(split.transpose(1, 0, 2), dtype)
+    return builder.call_te(packed_matmul, data, packed, primfunc_name_hint="matmul")
+
+
+def packed_matmul(data: Any, weights: Any) -> Any:
+    """``out[..., i, j] = sum data[..., i, k] weights[j // b, k, j % b]``.
+
+    Args:
+        data: ``(..., M, K)``.
+        weights: ``(N / b, K, b)``.
+    """
+    blocks, depth, block = (int(size) for size in weights.shape)
+    k = te.reduce_axis((0, depth), "k")
+
+    def point(*place: Any) -> Any:
+        *row, j = place
+        return te.sum(data[(*row, k)] * weights[j // block, k, j % block], axis=k)
+
+    return te.compute((*data.shape[:-1], blocks * block), point, name="matmul")
+
+
+LEGALIZE = {"relax.nn.conv2d": conv2d, "relax.matmul": matmul}
 """Operators that are legalised here."""

@@ -49,6 +49,8 @@ def find_reduction(module: Any) -> Reduction | None:
         None where there is none or several, or where there is more to the layer than a copy or
         padding of one input before it and elementwise operators after it.
     """
+    if module["main"].body.block.name_hint != "root":
+        return None
     schedule = Schedule(module, debug_mask=0)
     handles = schedule.get_child_blocks(schedule.get_sblock("root", "main"))
     blocks = [schedule.get(handle) for handle in handles]
@@ -59,8 +61,9 @@ def find_reduction(module: Any) -> Reduction | None:
     (place,) = places
     block, before, after = blocks[place], blocks[:place], blocks[place + 1 :]
     spatial, shared = _iterators(block, PARALLEL), _shared(block)
-    feeds = [schedule.get(producer).name_hint for producer in schedule.get_producers(handles[place])]
-    if shared is None or [b.name_hint for b in before] != feeds or len(before) > 1:
+    if shared is None or len(before) > 1:
+        return None
+    if len(before) != len(schedule.get_producers(handles[place])):
         return None
     if not _writes(block, spatial) or not _are_elementwise(block, after):
         return None
@@ -128,16 +131,20 @@ def _writes(block: Any, spatial: Sequence[Any]) -> bool:
 
 
 def _is_identity(region: Any, spatial: Sequence[Any]) -> bool:
+    """Whether a region is the one element at the iterators' place."""
     starts = _starts(region)
-    unit = all(isinstance(part.extent, tvm.tirx.IntImm) and int(part.extent) == 1 for part in region.region)
-    return unit and len(starts) == len(spatial) and all(
-        start.same_as(i.var) or (_extent(i) == 1 and _is_zero(start))
-        for start, i in zip(starts, spatial, strict=True)
+    return (
+        all(_is_number(part.extent, 1) for part in region.region)
+        and len(starts) == len(spatial)
+        and all(
+            start.same_as(i.var) or (_extent(i) == 1 and _is_number(start, 0))
+            for start, i in zip(starts, spatial, strict=True)
+        )
     )
 
 
-def _is_zero(expression: Any) -> bool:
-    return isinstance(expression, tvm.tirx.IntImm) and int(expression) == 0
+def _is_number(expression: Any, number: int) -> bool:
+    return isinstance(expression, tvm.tirx.IntImm) and int(expression) == number
 
 
 def _is_whole(block: Any) -> bool:

@@ -1,0 +1,165 @@
+"""The register-blocked template: every layer it fits computes what it did, and no other is fitted."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import tvm
+from tvm import relax
+from tvm.relax import Expr
+
+from chameleon_ray.compiler.blocked import blocked, registers
+from chameleon_ray.compiler.extract import extract
+from chameleon_ray.compiler.fold import constant
+from chameleon_ray.compiler.lower import lower
+from chameleon_ray.compiler.run import difference, random_array
+from chameleon_ray.compiler.sketch import Program
+from chameleon_ray.space import as_configs
+from chameleon_ray.task import Task
+from tests.tvm import layers
+
+op = relax.op
+RNG = np.random.default_rng(0)
+CONFIGS = 5
+
+
+def weights(*shape: int) -> Expr:
+    return constant(RNG.standard_normal(shape) / 4, "float32")
+
+
+def numbers(*shape: int) -> Expr:
+    return constant(RNG.integers(0, 9, shape), "int32")
+
+
+def conv(x: Expr, inputs: int, outputs: int, size: int = 3, **attributes: Any) -> Expr:
+    groups = attributes.get("groups", 1)
+    return op.nn.conv2d(x, weights(outputs, inputs // groups, size, size), **attributes)
+
+
+def emit(x: Expr) -> Expr:
+    return relax.BlockBuilder.current().emit(x)
+
+
+def branching(x: Expr) -> Expr:
+    """What the convolution gives is used three times."""
+    x = emit(emit(conv(x, 8, 16, padding=1)) + weights(1, 16, 1, 1))
+    return op.multiply(x, emit(op.sigmoid(x))) + op.exp(x)
+
+
+def separable(x: Expr) -> Expr:
+    x = emit(op.nn.relu(emit(conv(x, 8, 32, 1))))
+    return conv(x, 32, 32, padding=1, groups=32)
+
+
+IMAGE = (1, 8, 9, 12)
+FITTING: dict[str, tuple[tuple[int, ...], Callable[[Expr], Expr]]] = {
+    "3x3": (IMAGE, lambda x: conv(x, 8, 32, padding=1)),
+    "bias and relu": (IMAGE, lambda x: op.nn.relu(conv(x, 8, 64) + weights(1, 64, 1, 1))),
+    "residual": (IMAGE, lambda x: conv(x, 8, 8, padding=1) + x),
+    "silu and more": (IMAGE, branching),
+    "stride": (IMAGE, lambda x: conv(x, 8, 32, padding=1, strides=2)),
+    "lopsided": (
+        IMAGE,
+        lambda x: conv(x, 8, 16, 5, padding=(0, 1, 2, 3), strides=(1, 2), dilation=(1, 2)),
+    ),
+    "few inputs": ((1, 3, 15, 14), lambda x: conv(x, 3, 16, 7, padding=3, strides=2)),
+    "1x1": (IMAGE, lambda x: conv(x, 8, 48, 1)),
+    "1x1 stride": (IMAGE, lambda x: conv(x, 8, 48, 1, strides=2)),
+    "batch": ((3, 8, 5, 7), lambda x: op.nn.relu(conv(x, 8, 16, padding=1))),
+    "blocks of 8": (IMAGE, lambda x: conv(x, 8, 24, padding=1)),
+    "blocks of 4": (IMAGE, lambda x: conv(x, 8, 20, padding=1)),
+    "one pixel": ((1, 8, 3, 3), lambda x: conv(x, 8, 64)),
+    "depthwise": (IMAGE, lambda x: conv(x, 8, 8, padding=1, groups=8)),
+    "depthwise stride": (IMAGE, lambda x: conv(x, 8, 8, 5, padding=2, groups=8, strides=2)),
+    "separable": (IMAGE, separable),
+    "max pool": (IMAGE, lambda x: op.nn.max_pool2d(conv(x, 8, 16), (3, 3), 2, padding=1)),
+    "dense": ((1, 40), lambda x: op.nn.relu(op.matmul(x, weights(40, 96)) + weights(96))),
+    "dense rows": ((12, 40), lambda x: op.matmul(x, weights(40, 64))),
+    "dense batch": ((2, 6, 40), lambda x: op.matmul(x, weights(40, 32)) + weights(32)),
+}
+ALIEN: dict[str, tuple[tuple[int, ...], Callable[[Expr], Expr]]] = {
+    "odd channels": (IMAGE, lambda x: conv(x, 8, 10, padding=1)),
+    "groups": (IMAGE, lambda x: conv(x, 8, 16, padding=1, groups=2)),
+    "softmax": ((8, 64), lambda x: op.nn.softmax(x, -1)),
+    "rows summed": ((8, 64), lambda x: op.sum(x, -1)),
+    "whole numbers": ((8, 64), lambda x: op.matmul(emit(op.astype(x, "int32")), numbers(64, 64))),
+}
+
+
+@cache
+def tasks(name: str) -> list[Task]:
+    shape, build = {**FITTING, **ALIEN}[name]
+    builder = relax.BlockBuilder()
+    x = relax.Var("x", relax.TensorType(shape, "float32"))
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            out = builder.emit_output(builder.emit(build(x)))
+        builder.emit_func_output(out)
+    return extract(lower(builder.get(), layers.tvm_target()), layers.target())
+
+
+def fitted(name: str) -> list[Task]:
+    """The layers that the template makes the space of."""
+    return [task for task in tasks(name) if blocked(Program.loads(task.program).module, TARGET)]
+
+
+TARGET = layers.tvm_target()
+
+
+def outputs(module: Any, arrays: list[np.ndarray]) -> np.ndarray:
+    buffers = [tvm.runtime.tensor(array) for array in arrays]
+    tvm.compile(module, target=TARGET).jit()["main"](*buffers)
+    return buffers[-1].numpy()
+
+
+@pytest.mark.parametrize("name", FITTING)
+def test_every_configuration_computes_what_the_default_does(name: str) -> None:
+    found = fitted(name)
+    assert found
+    for task in found:
+        program = Program.loads(task.program)
+        rng = np.random.default_rng(1)
+        arrays = [random_array(rng, *argument) for argument in program.arguments]
+        reference = outputs(program.module, arrays)
+        for config in as_configs(task.space.random(rng, CONFIGS)):
+            assert program.config(program.trace(config)) == config
+            result = outputs(program.schedule(config).mod, arrays)
+            assert difference(result, reference)[2], (task.name, config)
+
+
+@pytest.mark.parametrize("name", FITTING)
+def test_convolutions_and_products_are_fitted(name: str) -> None:
+    kinds = {task.kind for task in fitted(name)}
+    heavy = {task.kind for task in tasks(name) if "conv" in task.kind or "matmul" in task.kind}
+    assert heavy
+    assert heavy <= kinds
+
+
+@pytest.mark.parametrize("name", ALIEN)
+def test_what_it_is_not_made_for_it_does_not_fit(name: str) -> None:
+    assert not fitted(name)
+    assert any(len(task.space.knobs) > 1 for task in tasks(name))
+
+
+@pytest.mark.parametrize("name", ["1x1", "depthwise", "dense rows"])
+def test_sums_fill_registers_and_fit_into_them(name: str) -> None:
+    (task,) = fitted(name)
+    program, most = Program.loads(task.program), registers(TARGET) - 4
+    for config in as_configs(task.space.enumerate()):
+        tilings = [decision for _, decision in program.trace(config)[1]]
+        assert most // 4 <= np.prod([tiles[-1] for tiles in tilings]) <= most
+
+
+def test_weights_are_packed_in_blocks_of_channels() -> None:
+    (task,) = fitted("blocks of 8")
+    assert Program.loads(task.program).arguments[1][0] == (3, 3, 3, 8, 8)
+    (task,) = fitted("dense rows")
+    vector = 16 if registers(TARGET) == 32 else 8
+    assert Program.loads(task.program).arguments[1][0] == (64 // vector, 40, vector)
+
+
+def test_weights_without_blocks_are_not_packed() -> None:
+    shapes = [task.shape for task in tasks("odd channels")]
+    assert any("3x3x8x10" in shape for shape in shapes)
