@@ -58,17 +58,16 @@ def find_reduction(module: Any) -> Reduction | None:
     places = [place for place, found in enumerate(kinds) if REDUCED in found]
     if len(places) != 1 or any(found - {PARALLEL, REDUCED} for found in kinds):
         return None
-    (place,) = places
-    block, before, after = blocks[place], blocks[:place], blocks[place + 1 :]
+    producers = len(schedule.get_producers(handles[places[0]]))
+    results = sum(not schedule.get_consumers(handle) for handle in handles)
+    if places[0] != producers or producers > 1 or results != 1:
+        return None
+    return _described(blocks[:producers], blocks[producers], blocks[producers + 1 :])
+
+
+def _described(before: list[Any], block: Any, after: list[Any]) -> Reduction | None:
     spatial, shared = _iterators(block, PARALLEL), _shared(block)
-    if shared is None or len(before) > 1:
-        return None
-    if len(before) != len(schedule.get_producers(handles[place])):
-        return None
-    if not _writes(block, spatial) or not _are_elementwise(block, after):
-        return None
-    outputs = sum(not schedule.get_consumers(handle) for handle in handles)
-    if outputs != 1:
+    if shared is None or not _writes(block, spatial) or not _are_elementwise(block, after):
         return None
     copies = tuple(b.name_hint for b in before if _is_whole(b))
     return Reduction(

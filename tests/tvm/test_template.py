@@ -1,4 +1,4 @@
-"""The register-blocked template: every layer it fits computes what it did, and no other is fitted."""
+"""The register-blocked template: what it fits computes what it did, and it fits nothing else."""
 
 from collections.abc import Callable
 from functools import cache
