@@ -7,7 +7,8 @@ The loops, from the outside, of a convolution with image n, row y, column x, out
 The innermost ones are unrolled: y2 x2 f2 vectors are summed up in registers over the whole kernel,
 i by j, and all input channels c, and what follows the convolution is done to them before they are
 stored. A weight in a register serves y2 x2 products, an input f2. f1, y1, x0 and c0 decide which
-inputs and weights are met again while they are in a cache. A padded input is a stage of its own.
+inputs and weights are met again while they are in a cache. A padded input is a stage of its own
+before all others; where each channel is summed for itself, it is made part by parallel part.
 """
 
 import math
@@ -44,8 +45,6 @@ def blocked(module: Any, target: Any) -> Fitted | None:
     schedule = Schedule(module, seed=SEED, debug_mask=0)
     for name in (*layer.copies, *layer.between):
         schedule.compute_inline(schedule.get_sblock(name))
-    if layer.padding:
-        _pad(schedule, schedule.get_sblock(layer.padding), vector)
     most = registers(target) - SPARE
     block = _reduce(schedule, layer, vector, most)
     return Fitted(schedule.trace, block, (most // 4, most))
@@ -58,11 +57,17 @@ def registers(target: Any) -> int:
     return 32 if wide or str(target.attrs.get("mtriple", "")).startswith("aarch64") else 16
 
 
-def _pad(schedule: Schedule, block: Any, vector: int) -> None:
-    *outer, channels = schedule.get_loops(block)
+def _pad(schedule: Schedule, layer: Reduction, vector: int, part: Any) -> None:
+    """Pads the input: at first, or where every channel is read once, part by parallel part."""
+    block = schedule.get_sblock(layer.padding)
+    rank = len(schedule.get_loops(block))
+    if not layer.shared:
+        schedule.compute_at(block, part, preserve_unit_loops=True)
+    *outer, channels = schedule.get_loops(block)[-rank:]
     if int(schedule.get(channels).extent) % vector == 0:
         schedule.vectorize(schedule.split(channels, [None, vector])[1])
-    schedule.parallel(schedule.fuse(*outer[:2]))
+    if layer.shared:
+        schedule.parallel(schedule.fuse(*outer[:2]))
 
 
 def _reduce(schedule: Schedule, layer: Reduction, vector: int, most: int) -> list[Any]:
@@ -84,7 +89,10 @@ def _reduce(schedule: Schedule, layer: Reduction, vector: int, most: int) -> lis
     inner = [first[2], *(row[1] for row in others), f[2]]
     outer = [*loops[: rank - 1 - len(rows)], f[0], first[0]]
     schedule.reorder(*outer, *middle, *kernel, *inner, lane)
-    schedule.parallel(schedule.fuse(*outer))
+    part = schedule.fuse(*outer)
+    schedule.parallel(part)
+    if layer.padding:
+        _pad(schedule, layer, vector, part)
     _vectorize(schedule, *inner, lane)
     schedule.reverse_compute_at(last, middle[-1], preserve_unit_loops=True)
     *block_rows, channels = schedule.get_loops(last)[-rank:]
