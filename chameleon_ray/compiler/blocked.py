@@ -93,10 +93,10 @@ def _reduce(schedule: Schedule, layer: Reduction, vector: int, most: int) -> lis
     schedule.parallel(part)
     if layer.padding:
         _pad(schedule, layer, vector, part)
-    _vectorize(schedule, *inner, lane)
+    vectorize(schedule, *inner, lane)
     schedule.reverse_compute_at(last, middle[-1], preserve_unit_loops=True)
     *block_rows, channels = schedule.get_loops(last)[-rank:]
-    _vectorize(schedule, *block_rows, *schedule.split(channels, [None, vector]))
+    vectorize(schedule, *block_rows, *schedule.split(channels, [None, vector]))
     if layer.last:
         schedule.set_scope(block, 0, "local")
     schedule.decompose_reduction(block, kernel[0])
@@ -117,7 +117,7 @@ def _kernel(schedule: Schedule, layer: Reduction, loops: list[Any]) -> list[Any]
     return loops
 
 
-def _vectorize(schedule: Schedule, *loops: Any) -> None:
+def vectorize(schedule: Schedule, *loops: Any) -> None:
     """Unrolls loops, but for the last, which becomes a vector."""
     for loop in loops[:-1]:
         schedule.unroll(loop)

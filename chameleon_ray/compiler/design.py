@@ -19,10 +19,11 @@ from chameleon_ray.compiler.blocked import blocked
 from chameleon_ray.compiler.session import register_x86_intrinsics, tune_context
 from chameleon_ray.compiler.sketch import SEED, Program, Sketch, Slot
 from chameleon_ray.compiler.template import Fitted, Template
+from chameleon_ray.compiler.tiled import tiled
 from chameleon_ray.knob import Knob
 from chameleon_ray.space import DesignSpace
 
-TEMPLATES: tuple[Template, ...] = (blocked,)
+TEMPLATES: tuple[Template, ...] = (blocked, tiled)
 """The first that fits a layer makes its space."""
 ROOT = -1
 """``sample_compute_location``: compute at the root."""

@@ -6,12 +6,15 @@ import tvm
 from tvm import relax
 from tvm.ir import IRModule
 
-from chameleon_ray.compiler import pack
+from chameleon_ray.compiler import pack, winograd
 from chameleon_ray.compiler.fold import fold_batch_norm, fold_constants
 from chameleon_ray.compiler.layout import to_nhwc
 from chameleon_ray.compiler.quiet import quiet
 
 logger = logging.getLogger(__name__)
+
+LEGALIZE = {"relax.nn.conv2d": winograd.conv2d, "relax.matmul": pack.matmul}
+"""Operators that are not turned into loops as TVM does."""
 
 
 def lower(module: IRModule, target: tvm.target.Target, layout: str = "NHWC") -> IRModule:
@@ -40,7 +43,7 @@ def lower(module: IRModule, target: tvm.target.Target, layout: str = "NHWC") -> 
         layout = "NCHW"
     with target, quiet():
         mod = to_nhwc(mod) if layout == "NHWC" else mod
-        mod = relax.transform.LegalizeOps(pack.LEGALIZE)(mod)
+        mod = relax.transform.LegalizeOps(LEGALIZE)(mod)
         mod = relax.transform.AnnotateTIROpPattern()(mod)
         mod = fold_constants(mod)
         mod = relax.transform.FuseOps()(mod)

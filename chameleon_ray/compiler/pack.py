@@ -28,7 +28,7 @@ def conv2d(builder: relax.BlockBuilder, call: Call) -> relax.Expr:
     """Legalises a 2-D convolution: where it can, with packed weights."""
     attrs, (data, weights) = call.attrs, call.args
     dtype = str(call.ty.dtype)
-    block = lanes(int(call.ty.shape[3]), dtype) if _is_packable(call) else 0
+    block = lanes(int(call.ty.shape[3]), dtype) if is_packable(call) else 0
     if block < NARROWEST:
         return call.op.get_attr("FLegalize")(builder, call)
     height, width, channels, filters = (int(size) for size in weights.ty.shape)
@@ -55,7 +55,8 @@ def _is_plain(call: Call) -> bool:
     )
 
 
-def _is_packable(call: Call) -> bool:
+def is_packable(call: Call) -> bool:
+    """Whether a 2-D convolution is one whose weights can be packed."""
     attrs = call.attrs
     return (
         _is_plain(call)
@@ -131,7 +132,3 @@ def packed_matmul(data: Any, weights: Any) -> Any:
         return te.sum(data[(*row, k)] * weights[j // block, k, j % block], axis=k)
 
     return te.compute((*data.shape[:-1], blocks * block), point, name="matmul")
-
-
-LEGALIZE = {"relax.nn.conv2d": conv2d, "relax.matmul": matmul}
-"""Operators that are legalised here."""

@@ -67,7 +67,7 @@ def find_reduction(module: Any) -> Reduction | None:
 
 def _described(before: list[Any], block: Any, after: list[Any]) -> Reduction | None:
     spatial, shared = _iterators(block, PARALLEL), _shared(block)
-    if shared is None or not _writes(block, spatial) or not _are_elementwise(block, after):
+    if shared is None or not _writes(block, spatial) or not are_elementwise(block, after):
         return None
     copies = tuple(b.name_hint for b in before if _is_whole(b))
     return Reduction(
@@ -155,7 +155,7 @@ def _is_whole(block: Any) -> bool:
     )
 
 
-def _are_elementwise(block: Any, after: Sequence[Any]) -> bool:
+def are_elementwise(block: Any, after: Sequence[Any]) -> bool:
     """Whether every block after it is over its elements, one by one, and reads them in place."""
     extents = [_extent(i) for i in _iterators(block, PARALLEL)]
     made = [block.writes[0].source]

@@ -1,4 +1,4 @@
-"""The register-blocked template: what it fits computes what it did, and it fits nothing else."""
+"""Templates: what they fit computes what it did, and they fit nothing else."""
 
 from collections.abc import Callable
 from functools import cache
@@ -16,6 +16,7 @@ from chameleon_ray.compiler.fold import constant
 from chameleon_ray.compiler.lower import lower
 from chameleon_ray.compiler.run import difference, random_array
 from chameleon_ray.compiler.sketch import Program
+from chameleon_ray.compiler.tiled import tiled
 from chameleon_ray.space import as_configs
 from chameleon_ray.task import Task
 from tests.tvm import layers
@@ -70,6 +71,13 @@ FITTING: dict[str, tuple[tuple[int, ...], Callable[[Expr], Expr]]] = {
     "batch": ((3, 8, 5, 7), lambda x: op.nn.relu(conv(x, 8, 16, padding=1))),
     "blocks of 8": (IMAGE, lambda x: conv(x, 8, 24, padding=1)),
     "blocks of 4": (IMAGE, lambda x: conv(x, 8, 20, padding=1)),
+    "Winograd": ((1, 16, 24, 20), lambda x: conv(x, 16, 32, padding=1)),
+    "Winograd, cut tiles": (
+        (2, 12, 21, 26),
+        lambda x: op.nn.relu(conv(x, 12, 24, padding=(0, 1, 2, 1)) + weights(24, 1, 1)),
+    ),
+    "Winograd, residual": ((1, 16, 24, 24), lambda x: conv(x, 16, 16, padding=1) + x),
+    "Winograd, tiles of 2": ((1, 128, 14, 14), lambda x: op.nn.silu(conv(x, 128, 128, padding=1))),
     "one pixel": ((1, 8, 3, 3), lambda x: conv(x, 8, 64)),
     "depthwise": (IMAGE, lambda x: conv(x, 8, 8, padding=1, groups=8)),
     "depthwise stride": (IMAGE, lambda x: conv(x, 8, 8, 5, padding=2, groups=8, strides=2)),
@@ -101,8 +109,9 @@ def tasks(name: str) -> list[Task]:
 
 
 def fitted(name: str) -> list[Task]:
-    """The layers that the template makes the space of."""
-    return [task for task in tasks(name) if blocked(Program.loads(task.program).module, TARGET)]
+    """The layers that a template makes the space of."""
+    modules = [(task, Program.loads(task.program).module) for task in tasks(name)]
+    return [task for task, module in modules if any(t(module, TARGET) for t in (blocked, tiled))]
 
 
 TARGET = layers.tvm_target()
@@ -132,7 +141,9 @@ def test_every_configuration_computes_what_the_default_does(name: str) -> None:
 @pytest.mark.parametrize("name", FITTING)
 def test_convolutions_and_products_are_fitted(name: str) -> None:
     kinds = {task.kind for task in fitted(name)}
-    heavy = {task.kind for task in tasks(name) if "conv" in task.kind or "matmul" in task.kind}
+    words = ("conv", "matmul", "winograd")
+    heavy = {task.kind for task in tasks(name) if any(word in task.kind for word in words)}
+    assert ("Winograd" in name) == any("winograd" in kind for kind in heavy)
     assert heavy
     assert heavy <= kinds
 
