@@ -78,7 +78,7 @@ def conv2d(builder: relax.BlockBuilder, call: Call) -> relax.Expr:
     w = te.placeholder(moved.shape, DTYPE, "weights")
     output = loops(x, w, tile, [int(size) for size in call.attrs.padding])
     function = te.create_prim_func([x, w, output], "int64")
-    function = function.with_attr("op_pattern", OUTPUT_FUSABLE)
+    function = function.without_attr("global_symbol").with_attr("op_pattern", OUTPUT_FUSABLE)
     variable = builder.add_func(function.with_attr("tirx.noalias", True), "winograd")
     return relax.call_tir(variable, (data, packed), call.ty)
 

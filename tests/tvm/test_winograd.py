@@ -1,16 +1,22 @@
 """Winograd's algorithm computes the convolution, and is used where it is worth it."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import tvm
 from tvm import relax, te
 
+from chameleon_ray.compiler.apply import schedule_layers
+from chameleon_ray.compiler.extract import extract
 from chameleon_ray.compiler.fold import constant
 from chameleon_ray.compiler.lower import lower
 from chameleon_ray.compiler.winograd import A, B, G, loops
+from chameleon_ray.space import as_configs
 from tests.tvm import layers
 
 RNG = np.random.default_rng(0)
+TARGET = layers.tvm_target()
 
 
 def convolution(data: np.ndarray, kernel: np.ndarray, padding: tuple[int, ...]) -> np.ndarray:
@@ -20,6 +26,17 @@ def convolution(data: np.ndarray, kernel: np.ndarray, padding: tuple[int, ...]) 
     rows, columns = padded.shape[1] - 2, padded.shape[2] - 2
     places = [(i, j) for i in range(3) for j in range(3)]
     return sum(padded[:, i : i + rows, j : j + columns] @ kernel[i, j] for i, j in places)
+
+
+def convolution_model(shape: tuple[int, ...], weights: tuple[int, ...], **attributes: int) -> Any:
+    builder = relax.BlockBuilder()
+    x = relax.Var("x", relax.TensorType(shape, "float32"))
+    kernel = constant(np.zeros(weights), "float32")
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            out = builder.emit_output(relax.op.nn.conv2d(x, kernel, **attributes))
+        builder.emit_func_output(out)
+    return builder.get()
 
 
 @pytest.mark.parametrize("m", [2, 4])
@@ -47,9 +64,7 @@ def test_the_loops_compute_a_convolution(
     expected = convolution(data, kernel, padding)
     out = tvm.runtime.tensor(np.zeros(expected.shape, "float32"))
     arguments = [tvm.runtime.tensor(np.ascontiguousarray(array)) for array in (data, packed)]
-    tvm.compile(tvm.IRModule({"main": function}), layers.tvm_target()).jit()["main"](
-        *arguments, out
-    )
+    tvm.compile(tvm.IRModule({"main": function}), TARGET).jit()["main"](*arguments, out)
     assert np.abs(out.numpy() - expected).max() < 1e-5 * np.abs(expected).max()
 
 
@@ -70,12 +85,15 @@ def test_the_loops_compute_a_convolution(
 def test_it_is_used_where_it_is_worth_it(
     shape: tuple[int, ...], weights: tuple[int, ...], attributes: dict[str, int], used: bool
 ) -> None:
-    builder = relax.BlockBuilder()
-    x = relax.Var("x", relax.TensorType(shape, "float32"))
-    kernel = constant(np.zeros(weights), "float32")
-    with builder.function("main", [x]):
-        with builder.dataflow():
-            out = builder.emit_output(relax.op.nn.conv2d(x, kernel, **attributes))
-        builder.emit_func_output(out)
-    lowered = lower(builder.get(), layers.tvm_target())
+    lowered = lower(convolution_model(shape, weights, **attributes), TARGET)
     assert any("winograd" in name.name_hint for name in lowered.functions) == used
+
+
+def test_a_winner_is_applied_in_the_model() -> None:
+    lowered = lower(convolution_model((1, 64, 16, 32), (64, 64, 3, 3), padding=1), TARGET)
+    tasks = {task.digest: task for task in extract(lowered, layers.target())}
+    (winner,) = (task for task in tasks.values() if "winograd" in task.name)
+    config = as_configs(winner.space.random(RNG, 1))[0]
+    tuned, applied = schedule_layers(lowered, tasks, {winner.digest: config})
+    assert applied == {winner.digest}
+    tvm.compile(tuned, TARGET)
