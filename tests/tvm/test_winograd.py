@@ -89,11 +89,13 @@ def test_it_is_used_where_it_is_worth_it(
     assert any("winograd" in name.name_hint for name in lowered.functions) == used
 
 
-def test_a_winner_is_applied_in_the_model() -> None:
+@pytest.mark.parametrize("tuned", [True, False])
+def test_a_model_compiles_with_a_winner_and_without(tuned: bool) -> None:
     lowered = lower(convolution_model((1, 64, 16, 32), (64, 64, 3, 3), padding=1), TARGET)
     tasks = {task.digest: task for task in extract(lowered, layers.target())}
-    (winner,) = (task for task in tasks.values() if "winograd" in task.name)
-    config = as_configs(winner.space.random(RNG, 1))[0]
-    tuned, applied = schedule_layers(lowered, tasks, {winner.digest: config})
-    assert applied == {winner.digest}
-    tvm.compile(tuned, TARGET)
+    (layer,) = (task for task in tasks.values() if "winograd" in task.name)
+    config = as_configs(layer.space.random(RNG, 1))[0]
+    winners = {layer.digest: config} if tuned else {}
+    model, applied = schedule_layers(lowered, tasks, winners)
+    assert applied == set(winners)
+    tvm.compile(model, TARGET)
