@@ -14,12 +14,12 @@ before all others; where each channel is summed for itself, it is made part by p
 import math
 from typing import Any
 
-import tvm
 from tvm.s_tir import Schedule
 
 from chameleon_ray.compiler.pack import NARROWEST, lanes
 from chameleon_ray.compiler.reduction import Reduction, find_reduction
 from chameleon_ray.compiler.sketch import SEED
+from chameleon_ray.compiler.target import vector_registers
 from chameleon_ray.compiler.template import Fitted
 
 VECTORS = 8
@@ -45,16 +45,9 @@ def blocked(module: Any, target: Any) -> Fitted | None:
     schedule = Schedule(module, seed=SEED, debug_mask=0)
     for name in (*layer.copies, *layer.between):
         schedule.compute_inline(schedule.get_sblock(name))
-    most = registers(target) - SPARE
+    most = vector_registers(target) - SPARE
     block = _reduce(schedule, layer, vector, most)
     return Fitted(schedule.trace, block, (most // 4, most))
-
-
-def registers(target: Any) -> int:
-    """Vector registers of a CPU: 32 with AVX-512 and on 64-bit ARM, else 16."""
-    codegen = tvm.target.codegen
-    wide = codegen.llvm_get_vector_width(target) >= 512
-    return 32 if wide or str(target.attrs.get("mtriple", "")).startswith("aarch64") else 16
 
 
 def _pad(schedule: Schedule, layer: Reduction, vector: int, part: Any) -> None:

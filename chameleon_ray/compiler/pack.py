@@ -13,6 +13,7 @@ from tvm import relax, te, topi
 from tvm.ir import Call, GenericConst
 
 from chameleon_ray.compiler.fold import constant
+from chameleon_ray.compiler.target import vector_bits
 
 NARROWEST = 4
 """Fewest channels in a block; weights that have no such block stay as they are."""
@@ -20,7 +21,7 @@ NARROWEST = 4
 
 def lanes(channels: int, dtype: str) -> int:
     """Channels in a block: what divides them, at most a vector of the current target."""
-    width = max(tvm.target.codegen.llvm_get_vector_width(tvm.target.Target.current()), 128)
+    width = vector_bits(tvm.target.Target.current())
     return math.gcd(channels, width // tvm.DataType(dtype).bits)
 
 

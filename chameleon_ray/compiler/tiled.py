@@ -15,10 +15,11 @@ from typing import Any
 
 from tvm.s_tir import Schedule
 
-from chameleon_ray.compiler.blocked import SPARE, VECTORS, registers, vectorize
+from chameleon_ray.compiler.blocked import SPARE, VECTORS, vectorize
 from chameleon_ray.compiler.pack import lanes
 from chameleon_ray.compiler.reduction import are_elementwise
 from chameleon_ray.compiler.sketch import SEED
+from chameleon_ray.compiler.target import vector_registers
 from chameleon_ray.compiler.template import Fitted
 
 OUTPUT = "winograd"
@@ -38,7 +39,7 @@ def tiled(module: Any, target: Any) -> Fitted | None:
     tile, channels = int(outputs.shape[3]), int(outputs.shape[5])
     with target:
         vector = lanes(channels, str(outputs.dtype))
-    most = registers(target) - SPARE
+    most = vector_registers(target) - SPARE
     part, rows, place = _outputs(schedule, last, tile, vector, most)
     _back(schedule, place, vector)
     block = _products(schedule, part, rows, vector, most)

@@ -1,5 +1,6 @@
 """Templates: what they fit computes what it did, and they fit nothing else."""
 
+import json
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -10,12 +11,13 @@ import tvm
 from tvm import relax
 from tvm.relax import Expr
 
-from chameleon_ray.compiler.blocked import blocked, registers
+from chameleon_ray.compiler.blocked import blocked
 from chameleon_ray.compiler.extract import extract
 from chameleon_ray.compiler.fold import constant
 from chameleon_ray.compiler.lower import lower
 from chameleon_ray.compiler.run import difference, random_array
 from chameleon_ray.compiler.sketch import Program
+from chameleon_ray.compiler.target import resolve, vector_registers
 from chameleon_ray.compiler.tiled import tiled
 from chameleon_ray.space import as_configs
 from chameleon_ray.task import Task
@@ -97,7 +99,7 @@ ALIEN: dict[str, tuple[tuple[int, ...], Callable[[Expr], Expr]]] = {
 
 
 @cache
-def tasks(name: str) -> list[Task]:
+def tasks(name: str, target: str = "") -> list[Task]:
     shape, build = {**FITTING, **ALIEN}[name]
     builder = relax.BlockBuilder()
     x = relax.Var("x", relax.TensorType(shape, "float32"))
@@ -105,7 +107,8 @@ def tasks(name: str) -> list[Task]:
         with builder.dataflow():
             out = builder.emit_output(builder.emit(build(x)))
         builder.emit_func_output(out)
-    return extract(lower(builder.get(), layers.tvm_target()), layers.target())
+    target = target or layers.target()
+    return extract(lower(builder.get(), tvm.target.Target(json.loads(target))), target)
 
 
 def fitted(name: str) -> list[Task]:
@@ -123,19 +126,35 @@ def outputs(module: Any, arrays: list[np.ndarray]) -> np.ndarray:
     return buffers[-1].numpy()
 
 
+def check(task: Task) -> None:
+    """Random configurations against the default."""
+    program = Program.loads(task.program)
+    rng = np.random.default_rng(1)
+    arrays = [random_array(rng, *argument) for argument in program.arguments]
+    reference = outputs(program.module, arrays)
+    for config in as_configs(task.space.random(rng, CONFIGS)):
+        assert program.config(program.trace(config)) == config
+        result = outputs(program.schedule(config).mod, arrays)
+        assert difference(result, reference)[2], (task.name, config)
+
+
 @pytest.mark.parametrize("name", FITTING)
 def test_every_configuration_computes_what_the_default_does(name: str) -> None:
     found = fitted(name)
     assert found
     for task in found:
-        program = Program.loads(task.program)
-        rng = np.random.default_rng(1)
-        arrays = [random_array(rng, *argument) for argument in program.arguments]
-        reference = outputs(program.module, arrays)
-        for config in as_configs(task.space.random(rng, CONFIGS)):
-            assert program.config(program.trace(config)) == config
-            result = outputs(program.schedule(config).mod, arrays)
-            assert difference(result, reference)[2], (task.name, config)
+        check(task)
+
+
+@pytest.mark.parametrize(("mcpu", "lanes"), [("haswell", 8), ("x86-64", 4)])
+@pytest.mark.parametrize("name", ["bias and relu", "Winograd", "depthwise", "dense"])
+def test_narrower_vectors(name: str, mcpu: str, lanes: int) -> None:
+    target = resolve(json.dumps({"kind": "llvm", "mcpu": mcpu}), 1)
+    assert vector_registers(tvm.target.Target(json.loads(target))) == 16
+    (task,) = (task for task in tasks(name, target) if task.space.members is not None)
+    weights = Program.loads(task.program).arguments[1][0]
+    assert weights[-1] == (8 if name == "depthwise" else lanes)
+    check(task)
 
 
 @pytest.mark.parametrize("name", FITTING)
@@ -157,7 +176,7 @@ def test_what_it_is_not_made_for_it_does_not_fit(name: str) -> None:
 @pytest.mark.parametrize("name", ["1x1", "depthwise", "dense rows"])
 def test_sums_fill_registers_and_fit_into_them(name: str) -> None:
     (task,) = fitted(name)
-    program, most = Program.loads(task.program), registers(TARGET) - 4
+    program, most = Program.loads(task.program), vector_registers(TARGET) - 4
     for config in as_configs(task.space.enumerate()):
         tilings = [decision for _, decision in program.trace(config)[1]]
         assert most // 4 <= np.prod([tiles[-1] for tiles in tilings]) <= most
@@ -167,7 +186,7 @@ def test_weights_are_packed_in_blocks_of_channels() -> None:
     (task,) = fitted("blocks of 8")
     assert Program.loads(task.program).arguments[1][0] == (3, 3, 3, 8, 8)
     (task,) = fitted("dense rows")
-    vector = 16 if registers(TARGET) == 32 else 8
+    vector = 16 if vector_registers(TARGET) == 32 else 8
     assert Program.loads(task.program).arguments[1][0] == (64 // vector, 40, vector)
 
 
