@@ -5,6 +5,7 @@ sketches. Either is traces, whose sampling instructions are the knobs. Sketches 
 they have in common, and which sketch it is, is knob 0 where there are several.
 """
 
+import logging
 import math
 from collections import Counter
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import tvm
 from tvm.s_tir import Schedule
 from tvm.s_tir.meta_schedule.space_generator import SpaceGenerator
-from tvm.s_tir.schedule import Trace
+from tvm.s_tir.schedule import ScheduleError, Trace
 
 from chameleon_ray.compiler.blocked import blocked
 from chameleon_ray.compiler.session import register_x86_intrinsics, tune_context
@@ -22,6 +23,8 @@ from chameleon_ray.compiler.template import Fitted, Template
 from chameleon_ray.compiler.tiled import tiled
 from chameleon_ray.knob import Knob
 from chameleon_ray.space import DesignSpace
+
+logger = logging.getLogger(__name__)
 
 TEMPLATES: tuple[Template, ...] = (blocked, tiled)
 """The first that fits a layer makes its space."""
@@ -42,8 +45,7 @@ def design(module: Any, target: Any) -> tuple[DesignSpace, Program]:
         A space without knobs where there is neither a template nor a sketch for the layer.
     """
     register_x86_intrinsics()
-    fits = (template(module, target) for template in TEMPLATES)
-    fitted = next((fit for fit in fits if fit is not None), None)
+    fitted = _fitted(module, target)
     traces = _generated(module, target) if fitted is None else [fitted.trace]
     numbered: dict[tuple, int] = {}
     knobs: list[Knob] = []
@@ -55,6 +57,19 @@ def design(module: Any, target: Any) -> tuple[DesignSpace, Program]:
         knobs.append(Knob.listed("sketch", (0,)))
     program = Program(tvm.ir.save_json(module), str(target), sketches, len(knobs))
     return DesignSpace(tuple(knobs), _active(knobs, sketches), members), program
+
+
+def _fitted(module: Any, target: Any) -> Fitted | None:
+    """The first template that fits; one whose schedule TVM refuses does not."""
+    for template in TEMPLATES:
+        try:
+            fitted = template(module, target)
+        except ScheduleError as error:
+            logger.info("A template does not fit: %s", error)
+            continue
+        if fitted is not None:
+            return fitted
+    return None
 
 
 def _generated(module: Any, target: Any) -> list[Any]:

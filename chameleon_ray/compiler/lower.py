@@ -23,7 +23,8 @@ def lower(module: IRModule, target: tvm.target.Target, layout: str = "NHWC") -> 
     Args:
         module: As ``models.load`` gives it; it is not changed.
         target: What the loops are for.
-        layout: Of 2-D convolutions: ``NHWC``, or ``NCHW`` to leave them as imported.
+        layout: Of 2-D convolutions: ``NHWC``, or ``NCHW`` to leave them, and the order of all
+            weights, as imported.
 
     Returns:
         What ``tvm.compile`` and the extraction of tasks take: ``main`` calls one PrimFunc per
@@ -43,7 +44,7 @@ def lower(module: IRModule, target: tvm.target.Target, layout: str = "NHWC") -> 
         layout = "NCHW"
     with target, quiet():
         mod = to_nhwc(mod) if layout == "NHWC" else mod
-        mod = relax.transform.LegalizeOps(LEGALIZE)(mod)
+        mod = relax.transform.LegalizeOps(LEGALIZE if layout == "NHWC" else None)(mod)
         mod = relax.transform.AnnotateTIROpPattern()(mod)
         mod = fold_constants(mod)
         mod = relax.transform.FuseOps()(mod)

@@ -28,10 +28,10 @@ OUTPUT = "winograd"
 
 def tiled(module: Any, target: Any) -> Fitted | None:
     """See ``Template``."""
-    schedule = Schedule(module, seed=SEED, debug_mask=0)
-    followers = _followers(schedule, module)
+    followers = _followers(module)
     if followers is None:
         return None
+    schedule = Schedule(module, seed=SEED, debug_mask=0)
     for name in (OUTPUT, *followers)[:-1]:
         schedule.compute_inline(schedule.get_sblock(name))
     last = schedule.get_sblock((OUTPUT, *followers)[-1])
@@ -47,10 +47,11 @@ def tiled(module: Any, target: Any) -> Fitted | None:
     return Fitted(schedule.trace, block, (most // 4, most))
 
 
-def _followers(schedule: Schedule, module: Any) -> tuple[str, ...] | None:
+def _followers(module: Any) -> tuple[str, ...] | None:
     """The elementwise blocks after a Winograd convolution; None where it is none, or more."""
     if module["main"].body.block.name_hint != "root":
         return None
+    schedule = Schedule(module, debug_mask=0)
     handles = schedule.get_child_blocks(schedule.get_sblock("root", "main"))
     blocks = [schedule.get(handle) for handle in handles]
     names = [block.name_hint for block in blocks]

@@ -10,7 +10,9 @@ import pytest
 import tvm
 from tvm import relax
 from tvm.relax import Expr
+from tvm.s_tir import Schedule
 
+from chameleon_ray.compiler import design
 from chameleon_ray.compiler.blocked import blocked
 from chameleon_ray.compiler.extract import extract
 from chameleon_ray.compiler.fold import constant
@@ -193,3 +195,12 @@ def test_weights_are_packed_in_blocks_of_channels() -> None:
 def test_weights_without_blocks_are_not_packed() -> None:
     shapes = [task.shape for task in tasks("odd channels")]
     assert any("3x3x8x10" in shape for shape in shapes)
+
+
+def test_a_template_that_tvm_refuses_leaves_the_sketches(monkeypatch: pytest.MonkeyPatch) -> None:
+    def impossible(module: Any, target: Any) -> None:
+        Schedule(module).get_sblock("nowhere")
+
+    sketches = layers.task_of("softmax").space
+    monkeypatch.setattr(design, "TEMPLATES", (impossible,))
+    assert layers.task(layers.softmax()).space.digest == sketches.digest
