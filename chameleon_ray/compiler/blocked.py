@@ -36,7 +36,9 @@ DTYPES = ("float32", "float64")
 def blocked(module: Any, target: Any) -> Fitted | None:
     """See ``Template``."""
     layer = find_reduction(module)
-    if layer is None or layer.dtype not in DTYPES or len(layer.outputs) < 2:
+    if layer is None or layer.dtype not in DTYPES:
+        return None
+    if layer.operands < 2 or len(layer.outputs) < 2:
         return None
     with target:
         vector = lanes(layer.outputs[-1], layer.dtype)

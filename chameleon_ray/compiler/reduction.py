@@ -21,6 +21,7 @@ class Reduction:
         dtype: Of its result.
         outputs: Extents of its result; the last is the channels.
         reduced: Extents of what it reduces over.
+        operands: How many buffers it reads.
         shared: Whether something that it reads serves all channels.
         copies: What passes the layer's input on to it, element by element.
         padding: What pads the layer's input for it; empty where nothing does.
@@ -32,6 +33,7 @@ class Reduction:
     dtype: str
     outputs: tuple[int, ...]
     reduced: tuple[int, ...]
+    operands: int
     shared: bool
     copies: tuple[str, ...]
     padding: str
@@ -75,6 +77,7 @@ def _described(before: list[Any], block: Any, after: list[Any]) -> Reduction | N
         dtype=str(block.writes[0].source.dtype),
         outputs=tuple(_extent(i) for i in spatial),
         reduced=tuple(_extent(i) for i in _iterators(block, REDUCED)),
+        operands=len(block.reads),
         shared=shared,
         copies=copies,
         padding="".join(b.name_hint for b in before if b.name_hint not in copies),

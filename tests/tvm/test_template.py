@@ -94,6 +94,7 @@ FITTING: dict[str, tuple[tuple[int, ...], Callable[[Expr], Expr]]] = {
 ALIEN: dict[str, tuple[tuple[int, ...], Callable[[Expr], Expr]]] = {
     "odd channels": (IMAGE, lambda x: conv(x, 8, 10, padding=1)),
     "groups": (IMAGE, lambda x: conv(x, 8, 16, padding=1, groups=2)),
+    "pooling": (IMAGE, lambda x: op.nn.max_pool2d(x, (3, 3), 2, padding=1)),
     "softmax": ((8, 64), lambda x: op.nn.softmax(x, -1)),
     "rows summed": ((8, 64), lambda x: op.sum(x, -1)),
     "whole numbers": ((8, 64), lambda x: op.matmul(emit(op.astype(x, "int32")), numbers(64, 64))),
