@@ -9,8 +9,8 @@ import tvm
 import tvm_ffi
 from tvm import relax
 
+from chameleon_ray.compiler.design import design
 from chameleon_ray.compiler.fold import operator
-from chameleon_ray.compiler.sketch import design
 from chameleon_ray.space import DesignSpace
 from chameleon_ray.task import Task
 

@@ -1,11 +1,13 @@
 """An imported Relax module in; one of fused loop nests, ready to be tuned and compiled, out."""
 
 import logging
+from collections.abc import Callable
 
 import tvm
 from tvm import relax
-from tvm.ir import IRModule
+from tvm.ir import Call, IRModule
 
+from chameleon_ray.compiler import pack, winograd
 from chameleon_ray.compiler.fold import fold_batch_norm, fold_constants
 from chameleon_ray.compiler.layout import to_nhwc
 from chameleon_ray.compiler.partition import group_sums, partition
@@ -13,6 +15,9 @@ from chameleon_ray.compiler.quiet import quiet
 from chameleon_ray.options import Scheduling
 
 logger = logging.getLogger(__name__)
+
+Rule = Callable[[relax.BlockBuilder, Call], relax.Expr]
+"""Legalises an operator's call."""
 
 
 def lower(
@@ -26,7 +31,8 @@ def lower(
     Args:
         module: As ``models.load`` gives it; it is not changed.
         target: What the loops are for.
-        layout: Of 2-D convolutions: ``NHWC``, or ``NCHW`` to leave them as imported.
+        layout: Of 2-D convolutions: ``NHWC``, or ``NCHW`` to leave them, and the order of all
+            weights, as imported.
         rewriting: How to look for parts that convolutions of concatenations are better split into;
             they are left whole where None.
 
@@ -50,11 +56,22 @@ def lower(
     with target, quiet():
         mod = to_nhwc(mod) if layout == "NHWC" else mod
         mod = mod if rewriting is None else group_sums(mod)
-        mod = relax.transform.LegalizeOps()(mod)
+        mod = relax.transform.LegalizeOps(_rules(layout, rewriting))(mod)
         mod = relax.transform.AnnotateTIROpPattern()(mod)
         mod = fold_constants(mod)
         mod = relax.transform.FuseOps()(mod)
         return relax.transform.FuseTIR()(mod)
+
+
+def _rules(layout: str, rewriting: Scheduling | None) -> dict[str, Rule]:
+    """How operators are turned into loops that are not left to TVM.
+
+    Where memory is to be saved no convolution is by Winograd's algorithm, which takes workspaces.
+    """
+    if layout == "NCHW":
+        return {}
+    conv2d = winograd.conv2d if rewriting is None else pack.conv2d
+    return {"relax.nn.conv2d": conv2d, "relax.matmul": pack.matmul}
 
 
 def _has_shapes(mod: IRModule) -> bool:

@@ -1,31 +1,22 @@
-"""Design spaces from MetaSchedule's sketches: a layer's TIR in, knobs and their way back out.
+"""Sketches: a layer's traces with their sampling open; a configuration in, a schedule out.
 
-Every sketch is a trace; each of its sampling instructions is a knob. Sketches share the knobs that
-they have in common, and which sketch it is, is knob 0 where there are several. A ``Program`` holds
-the layer with its sketches and turns a configuration into a trace and back.
+Each sampling instruction of a sketch is a knob, or has one choice only. A ``Program`` holds the
+layer with its sketches and turns a configuration into a trace and back.
 """
 
 import json
-import math
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import tvm
 from tvm.s_tir import Schedule
 from tvm.s_tir.meta_schedule.space_generator import SpaceGenerator
 from tvm.s_tir.schedule import Trace
 
-from chameleon_ray.compiler.session import register_x86_intrinsics, tune_context
-from chameleon_ray.knob import Knob
-from chameleon_ray.space import Config, DesignSpace
+from chameleon_ray.compiler.session import tune_context
+from chameleon_ray.space import Config
 
-ROOT = -1
-"""``sample_compute_location``: compute at the root."""
-INLINE = -2
-"""``sample_compute_location``: inline."""
 SEED = 1
 """Of the schedules whose sampling is decided by a configuration anyway."""
 
@@ -158,119 +149,6 @@ class Program:
         generator = SpaceGenerator.create("post-order-apply")
         self._context = tune_context(self.module, self.target, generator, SEED)
         return list(generator.postprocs)
-
-
-def design(module: Any, target: Any) -> tuple[DesignSpace, Program]:
-    """The design space of one layer and the program that realises its configurations.
-
-    Args:
-        module: IRModule with one PrimFunc ``main``.
-        target: ``tvm.target.Target``.
-
-    Returns:
-        A space without knobs where MetaSchedule has no sketch for the layer.
-    """
-    register_x86_intrinsics()
-    generator = SpaceGenerator.create("post-order-apply")
-    context = tune_context(module, target, generator, SEED)
-    traces = [sketch.trace for sketch in generator.generate_design_space(module)]
-    del context
-    numbered: dict[tuple, int] = {}
-    knobs: list[Knob] = []
-    if len(traces) > 1:
-        knobs.append(Knob.listed("sketch", tuple(range(len(traces)))))
-    sketches = tuple(_sketch(module, t, n, knobs, numbered) for n, t in enumerate(traces))
-    if sketches and not knobs:
-        knobs.append(Knob.listed("sketch", (0,)))
-    active = None
-    if len(sketches) > 1:
-        active = np.zeros((len(sketches), len(knobs)), dtype=bool)
-        active[:, 0] = True
-        for number, sketch in enumerate(sketches):
-            active[number, [slot.knob for slot in sketch.slots if slot.knob >= 0]] = True
-    program = Program(tvm.ir.save_json(module), str(target), sketches, len(knobs))
-    return DesignSpace(tuple(knobs), active), program
-
-
-def _sketch(
-    module: Any, trace: Any, number: int, knobs: list[Knob], numbered: dict[tuple, int]
-) -> Sketch:
-    """One sketch; knobs that no earlier sketch has are added to ``knobs`` and ``numbered``.
-
-    A knob is named after its place in the first sketch that has it, not after its extent, so that
-    layers of the same operators have knobs of the same names.
-    """
-    instructions, _ = _plain(trace.as_json(remove_postproc=True))
-    occurrences: Counter[tuple] = Counter()
-    slots = []
-    for index, instruction in enumerate(trace.insts):
-        kind = instruction.kind.name
-        if not kind.startswith("Sample"):
-            continue
-        knob, decisions = _knob(module, trace, index, instruction)
-        identity = (kind, knob.choices)
-        occurrences[identity] += 1
-        if len(knob) == 1:
-            slots.append(Slot(index, kind, decisions, -1))
-            continue
-        key = (*identity, occurrences[identity])
-        if key not in numbered:
-            numbered[key] = len(knobs)
-            name = f"{knob.name}{number}.{occurrences.total() - 1}"
-            knobs.append(Knob(name, knob.choices, knob.coordinates, knob.features))
-        slots.append(Slot(index, kind, decisions, numbered[key]))
-    return Sketch(instructions, tuple(slots))
-
-
-def _knob(module: Any, trace: Any, index: int, instruction: Any) -> tuple[Knob, tuple[Any, ...]]:
-    """The knob of one sampling instruction and the decision that stands for each choice."""
-    attributes = _plain(instruction.attrs)
-    if instruction.kind.name == "SamplePerfectTile":
-        extent = math.prod(_plain(trace.get_decision(instruction)))
-        knob = Knob.tiling("tile", extent, *attributes)
-        return knob, tuple(list(choice) for choice in knob.choices)  # type: ignore[arg-type]
-    if instruction.kind.name == "SampleCategorical":
-        candidates = attributes[0]
-        return Knob.listed("choice", candidates), tuple(range(len(candidates)))
-    if instruction.kind.name == "SampleComputeLocation":
-        locations = (INLINE, ROOT, *range(_depth(module, trace, index, instruction)))
-        return Knob.listed("location", locations), locations
-    raise NotImplementedError(f"no knob for the sampling instruction {instruction.kind.name}")
-
-
-def _depth(module: Any, trace: Any, index: int, instruction: Any) -> int:
-    """Loops around the consumers of the block whose location is sampled."""
-    schedule = Schedule(module, seed=SEED, debug_mask=0)
-    body, decisions = _plain(trace.as_json(remove_postproc=True))
-    before = [decision for decision in decisions if decision[0] < index]
-    before = [[i, ROOT] if body[i][0] == "SampleComputeLocation" else [i, d] for i, d in before]
-    prefix = [body[:index], before]
-    Trace.apply_json_to_schedule(prefix, schedule)
-    block = _replayed(trace, schedule.trace, instruction.inputs[0])
-    consumers = schedule.get_consumers(block)
-    return max((len(schedule.get_loops(consumer)) for consumer in consumers), default=0)
-
-
-def _replayed(trace: Any, replay: Any, variable: Any) -> Any:
-    """The random variable of a replay that stands where ``variable`` stands in its trace."""
-    for original, copy in zip(trace.insts, replay.insts, strict=False):
-        for output, twin in zip(original.outputs, copy.outputs, strict=True):
-            if output.same_as(variable):
-                return twin
-    raise ValueError("the trace does not define this variable")
-
-
-def _plain(value: Any) -> Any:
-    """TVM's arrays, strings and numbers as Python's."""
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, bool | int | float) or value is None:
-        return value
-    if hasattr(value, "items"):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if hasattr(value, "__iter__"):
-        return [_plain(item) for item in value]
-    return getattr(value, "value", value)
 
 
 def _last_line(error: Exception) -> str:

@@ -3,6 +3,7 @@
 import json
 import platform
 from pathlib import Path
+from typing import Any
 
 KINDS = ("llvm",)
 """Kinds of target whose kernels can be timed here."""
@@ -52,6 +53,22 @@ def resolve(text: str, threads: int) -> str:
             f"which is {llvm.llvm_get_system_cpu()!r}."
         )
     return str(target)
+
+
+def vector_bits(target: Any) -> int:
+    """Width of a CPU's vectors. TVM's own answer is 512 for any x86."""
+    from tvm.target.codegen import target_has_features
+
+    wide = {"avx512f": 512, "avx": 256}
+    return max(
+        (bits for name, bits in wide.items() if target_has_features(name, target)), default=128
+    )
+
+
+def vector_registers(target: Any) -> int:
+    """How many vectors a CPU has at hand: 32 with AVX-512 and on 64-bit ARM, else 16."""
+    arm = str(target.attrs.get("mtriple", "")).startswith("aarch64")
+    return 32 if arm or vector_bits(target) == 512 else 16
 
 
 def device_name(cores: int) -> str:

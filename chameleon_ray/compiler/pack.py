@@ -1,0 +1,135 @@
+"""Weights packed ahead of time: operators with constant weights in, calls of loops on blocks out.
+
+A kernel that keeps a vector of output channels in a register reads, for one input channel after
+the other, the weights of just these channels. In HWIO they are a row of all output channels apart;
+in ``[O/b, H, W, I, b]``, b channels to the vector, they follow each other.
+"""
+
+import math
+from typing import Any
+
+import tvm
+from tvm import relax, te, topi
+from tvm.ir import Call, GenericConst
+
+from chameleon_ray.compiler.fold import constant
+from chameleon_ray.compiler.target import vector_bits
+
+NARROWEST = 4
+"""Fewest channels in a block; weights that have no such block stay as they are."""
+
+
+def lanes(channels: int, dtype: str) -> int:
+    """Channels in a block: what divides them, at most a vector of the current target."""
+    width = vector_bits(tvm.target.Target.current())
+    return math.gcd(channels, width // tvm.DataType(dtype).bits)
+
+
+def conv2d(builder: relax.BlockBuilder, call: Call) -> relax.Expr:
+    """Legalises a 2-D convolution: where it can, with packed weights."""
+    attrs, (data, weights) = call.attrs, call.args
+    dtype = str(call.ty.dtype)
+    block = lanes(int(call.ty.shape[3]), dtype) if is_packable(call) else 0
+    if block < NARROWEST:
+        return call.op.get_attr("FLegalize")(builder, call)
+    height, width, channels, filters = (int(size) for size in weights.ty.shape)
+    split = weights.value.numpy().reshape(height, width, channels, filters // block, block)
+    packed = constant(split.transpose(3, 0, 1, 2, 4), dtype)
+    return builder.call_te(
+        packed_conv2d,
+        data,
+        packed,
+        [int(stride) for stride in attrs.strides],
+        [int(size) for size in attrs.padding],
+        [int(step) for step in attrs.dilation],
+        primfunc_name_hint="conv2d",
+    )
+
+
+def _is_plain(call: Call) -> bool:
+    """Whether its weights are constant, all that it deals with is of one type of float."""
+    dtypes = {str(value.ty.dtype) for value in (call, *call.args)}
+    return (
+        isinstance(call.args[1], GenericConst)
+        and len(dtypes) == 1
+        and min(dtypes).startswith("float")
+    )
+
+
+def is_packable(call: Call) -> bool:
+    """Whether a 2-D convolution is one whose weights can be packed."""
+    attrs = call.attrs
+    return (
+        _is_plain(call)
+        and attrs.data_layout == attrs.out_layout == "NHWC"
+        and attrs.kernel_layout == "HWIO"
+        and attrs.groups == 1
+        and isinstance(call.ty.shape, relax.ShapeExpr)
+    )
+
+
+def packed_conv2d(
+    data: Any, weights: Any, strides: list[int], padding: list[int], dilation: list[int]
+) -> Any:
+    """``out[n, y, x, f] = sum data[n, y s + i d, x s + j d, c] weights[f // b, i, j, c, f % b]``.
+
+    Args:
+        data: ``(N, H, W, C)``.
+        weights: ``(F / b, I, J, C, b)``.
+        strides: Down and across.
+        padding: Top, left, bottom, right.
+        dilation: Down and across.
+    """
+    blocks, height, width, channels, block = (int(size) for size in weights.shape)
+    top, left, bottom, right = padding
+    if any(padding):
+        data = topi.nn.pad(data, [0, top, left, 0], [0, bottom, right, 0], name="pad_temp")
+    rows, columns = (
+        (size - (kernel - 1) * step - 1) // stride + 1
+        for size, kernel, step, stride in zip(
+            data.shape[1:3], (height, width), dilation, strides, strict=True
+        )
+    )
+    ry = te.reduce_axis((0, height), "ry")
+    rx = te.reduce_axis((0, width), "rx")
+    rc = te.reduce_axis((0, channels), "rc")
+
+    def point(n: Any, y: Any, x: Any, f: Any) -> Any:
+        row = y * strides[0] + ry * dilation[0]
+        column = x * strides[1] + rx * dilation[1]
+        value = data[n, row, column, rc] * weights[f // block, ry, rx, rc, f % block]
+        return te.sum(value, axis=[ry, rx, rc])
+
+    shape = (data.shape[0], rows, columns, blocks * block)
+    return te.compute(shape, point, name="conv2d_nhwc")
+
+
+def matmul(builder: relax.BlockBuilder, call: Call) -> relax.Expr:
+    """Legalises a matrix product: with packed weights where the right one is constant."""
+    data, weights = call.args
+    dtype = str(call.ty.dtype)
+    plain = _is_plain(call) and weights.ty.ndim == 2 and data.ty.ndim > 1
+    block = lanes(int(weights.ty.shape[1]), dtype) if plain else 0
+    if block < NARROWEST:
+        return call.op.get_attr("FLegalize")(builder, call)
+    rows, columns = (int(size) for size in weights.ty.shape)
+    split = weights.value.numpy().reshape(rows, columns // block, block)
+    packed = constant(split.transpose(1, 0, 2), dtype)
+    return builder.call_te(packed_matmul, data, packed, primfunc_name_hint="matmul")
+
+
+def packed_matmul(data: Any, weights: Any) -> Any:
+    """``out[..., i, j] = sum data[..., i, k] weights[j // b, k, j % b]``.
+
+    Args:
+        data: ``(..., M, K)``.
+        weights: ``(N / b, K, b)``.
+    """
+    blocks, depth, block = (int(size) for size in weights.shape)
+    k = te.reduce_axis((0, depth), "k")
+
+    def point(*place: Any) -> Any:
+        *row, j = place
+        return te.sum(data[(*row, k)] * weights[j // block, k, j % block], axis=k)
+
+    return te.compute((*data.shape[:-1], blocks * block), point, name="matmul")

@@ -1,0 +1,174 @@
+"""A layer's TIR in; what it reduces, what it reads, and what it does with the result out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tvm
+from tvm.s_tir import Schedule
+from tvm.sym import Analyzer
+
+PARALLEL, REDUCED = 0, 2
+"""Kinds of a block's iterators."""
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """A layer with one reduction; its blocks by their names.
+
+    Attributes:
+        block: The block that reduces.
+        dtype: Of its result.
+        outputs: Extents of its result; the last is the channels.
+        reduced: Extents of what it reduces over.
+        operands: How many buffers it reads.
+        shared: Whether something that it reads serves all channels.
+        copies: What passes the layer's input on to it, element by element.
+        padding: What pads the layer's input for it; empty where nothing does.
+        between: Elementwise blocks from its result on, but for the last.
+        last: The block that writes the layer's output; empty where the reduction does.
+    """
+
+    block: str
+    dtype: str
+    outputs: tuple[int, ...]
+    reduced: tuple[int, ...]
+    operands: int
+    shared: bool
+    copies: tuple[str, ...]
+    padding: str
+    between: tuple[str, ...]
+    last: str
+
+
+def find_reduction(module: Any) -> Reduction | None:
+    """The reduction of a layer whose channels are contiguous wherever it depends on them.
+
+    Args:
+        module: IRModule with one PrimFunc ``main``.
+
+    Returns:
+        None where there is none or several, or where there is more to the layer than a copy or
+        padding of one input before it and elementwise operators after it.
+    """
+    if module["main"].body.block.name_hint != "root":
+        return None
+    schedule = Schedule(module, debug_mask=0)
+    handles = schedule.get_child_blocks(schedule.get_sblock("root", "main"))
+    blocks = [schedule.get(handle) for handle in handles]
+    kinds = [{int(i.iter_type) for i in block.iter_vars} for block in blocks]
+    places = [place for place, found in enumerate(kinds) if REDUCED in found]
+    if len(places) != 1 or any(found - {PARALLEL, REDUCED} for found in kinds):
+        return None
+    producers = len(schedule.get_producers(handles[places[0]]))
+    results = sum(not schedule.get_consumers(handle) for handle in handles)
+    if places[0] != producers or producers > 1 or results != 1:
+        return None
+    return _described(blocks[:producers], blocks[producers], blocks[producers + 1 :])
+
+
+def _described(before: list[Any], block: Any, after: list[Any]) -> Reduction | None:
+    spatial, shared = _iterators(block, PARALLEL), _shared(block)
+    if shared is None or not _writes(block, spatial) or not are_elementwise(block, after):
+        return None
+    copies = tuple(b.name_hint for b in before if _is_whole(b))
+    return Reduction(
+        block=block.name_hint,
+        dtype=str(block.writes[0].source.dtype),
+        outputs=tuple(_extent(i) for i in spatial),
+        reduced=tuple(_extent(i) for i in _iterators(block, REDUCED)),
+        operands=len(block.reads),
+        shared=shared,
+        copies=copies,
+        padding="".join(b.name_hint for b in before if b.name_hint not in copies),
+        between=tuple(b.name_hint for b in after[:-1]),
+        last="".join(b.name_hint for b in after[-1:]),
+    )
+
+
+def _iterators(block: Any, kind: int) -> list[Any]:
+    return [i for i in block.iter_vars if int(i.iter_type) == kind]
+
+
+def _extent(iterator: Any) -> int:
+    return int(iterator.dom.extent)
+
+
+def _starts(region: Any) -> list[Any]:
+    return [part.min for part in region.region]
+
+
+def _shared(block: Any) -> bool | None:
+    """Whether a read does not depend on the channels; None where one does, and strides."""
+    channels, analyzer = _iterators(block, PARALLEL)[-1].var, Analyzer()
+    for iterator in block.iter_vars:
+        if _extent(iterator) == 1:
+            analyzer.bind(iterator.var, iterator.dom.min)
+    shared = False
+    for read in block.reads:
+        starts = [analyzer.simplify(start) for start in _starts(read)]
+        if not any(_depends(start, channels) for start in starts):
+            shared = True
+        elif not _is_contiguous(starts, channels):
+            return None
+    return shared
+
+
+def _is_contiguous(starts: Sequence[Any], channels: Any) -> bool:
+    """Whether the last index is the channel, or its place in a block if another is the block."""
+    *others, last = starts
+    if isinstance(last, tvm.tirx.FloorMod) and last.a.same_as(channels):
+        blocks = [start for start in others if _depends(start, channels)]
+        return [str(start) for start in blocks] == [str(tvm.tirx.floordiv(channels, last.b))]
+    return last.same_as(channels) and not any(_depends(start, channels) for start in others)
+
+
+def _depends(expression: Any, variable: Any) -> bool:
+    return any(v.same_as(variable) for v in tvm.tirx.analysis.undefined_vars(expression))
+
+
+def _writes(block: Any, spatial: Sequence[Any]) -> bool:
+    """Whether a block writes one element of one buffer, in the order of its iterators."""
+    return len(block.writes) == 1 and _is_identity(block.writes[0], spatial)
+
+
+def _is_identity(region: Any, spatial: Sequence[Any]) -> bool:
+    """Whether a region is the one element at the iterators' place."""
+    starts = _starts(region)
+    return (
+        all(_is_number(part.extent, 1) for part in region.region)
+        and len(starts) == len(spatial)
+        and all(
+            start.same_as(i.var) or (_extent(i) == 1 and _is_number(start, 0))
+            for start, i in zip(starts, spatial, strict=True)
+        )
+    )
+
+
+def _is_number(expression: Any, number: int) -> bool:
+    return isinstance(expression, tvm.tirx.IntImm) and int(expression) == number
+
+
+def _is_whole(block: Any) -> bool:
+    """Whether it reads its input element by element, all of it: a padding by nothing does."""
+    extents = [_extent(i) for i in block.iter_vars]
+    return len(block.reads) == 1 and (
+        _is_identity(block.reads[0], block.iter_vars)
+        and [int(size) for size in block.reads[0].source.shape] == extents
+    )
+
+
+def are_elementwise(block: Any, after: Sequence[Any]) -> bool:
+    """Whether every block after it is over its elements, one by one, and reads them in place."""
+    extents = [_extent(i) for i in _iterators(block, PARALLEL)]
+    made = [block.writes[0].source]
+    for follower in after:
+        if [_extent(i) for i in follower.iter_vars] != extents:
+            return False
+        own = [r for r in follower.reads if any(r.source.same_as(buffer) for buffer in made)]
+        if not own or not all(_is_identity(read, follower.iter_vars) for read in own):
+            return False
+        if not _writes(follower, follower.iter_vars):
+            return False
+        made.append(follower.writes[0].source)
+    return True
