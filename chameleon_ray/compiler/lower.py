@@ -46,9 +46,7 @@ def lower(
     if layout not in ("NHWC", "NCHW"):
         raise ValueError(f"The layout must be NHWC or NCHW, not {layout!r}.")
     with target, quiet():
-        mod = relax.transform.ConvertToDataflow()(module)
-        mod = relax.transform.CanonicalizeBindings()(mod)
-        mod = fold_batch_norm(fold_constants(mod))
+        mod = _folded(module)
         mod = mod if rewriting is None else partition(mod, rewriting)
     if layout == "NHWC" and not _has_shapes(mod):
         logger.warning("Convolutions stay NCHW: the model computes some shapes at run time.")
@@ -57,10 +55,20 @@ def lower(
         mod = to_nhwc(mod) if layout == "NHWC" else mod
         mod = mod if rewriting is None else group_sums(mod)
         mod = relax.transform.LegalizeOps(_rules(layout, rewriting))(mod)
-        mod = relax.transform.AnnotateTIROpPattern()(mod)
-        mod = fold_constants(mod)
-        mod = relax.transform.FuseOps()(mod)
-        return relax.transform.FuseTIR()(mod)
+        return _fused(mod)
+
+
+def _folded(module: IRModule) -> IRModule:
+    mod = relax.transform.ConvertToDataflow()(module)
+    mod = relax.transform.CanonicalizeBindings()(mod)
+    return fold_batch_norm(fold_constants(mod))
+
+
+def _fused(mod: IRModule) -> IRModule:
+    mod = relax.transform.AnnotateTIROpPattern()(mod)
+    mod = fold_constants(mod)
+    mod = relax.transform.FuseOps()(mod)
+    return relax.transform.FuseTIR()(mod)
 
 
 def _rules(layout: str, rewriting: Scheduling | None) -> dict[str, Rule]:
