@@ -107,11 +107,17 @@ class RunFolder:
             self.write("run.json", json.dumps({"schema": SCHEMA, **identity}, indent=2))
             return []
         for key in SAME:
-            if known.get(key) != identity[key]:
+            if known.get(key) == identity[key]:
+                continue
+            if key == "spaces":
                 raise FolderError(
-                    f"{self.path} is a run of another {key.replace('_', ' ')} ({known.get(key)}, "
-                    f"now {identity[key]}); choose another --out."
+                    f"{self.path} is a run of other layers, or of others' design spaces; resume it "
+                    "with the options and the version it was begun with, or choose another --out."
                 )
+            raise FolderError(
+                f"{self.path} is a run of another {key.replace('_', ' ')} ({known.get(key)}, "
+                f"now {identity[key]}); choose another --out."
+            )
         return self.database.read()
 
     def save_winners(self, winners: Mapping[str, tuple[Config, float]]) -> None:

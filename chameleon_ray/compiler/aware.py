@@ -30,6 +30,7 @@ def compare(
     Raises:
         Unplannable: It has control flow, or tensors whose size is not known.
     """
+    began = time.perf_counter()
     plain = lower(module, target, layout)
     # Fusion may undo what rewriting has saved; sums in place are worth something by themselves.
     forms = (lower(module, target, layout, options), plain)
@@ -41,7 +42,8 @@ def compare(
     }
     stages = {which: stage for which, (stage, _) in found.items()}
     chosen = min(stages, key=lambda which: stages[which].planned)
-    return Footprint(name, stages, chosen), {which: made for which, (_, made) in found.items()}
+    footprint = Footprint(name, stages, chosen, time.perf_counter() - began)
+    return footprint, {which: made for which, (_, made) in found.items()}
 
 
 def lower_aware(
@@ -72,7 +74,6 @@ def _stage(
     in_place: bool = False,
 ) -> tuple[Stage, IRModule]:
     """A module in its own order, or in the best one, with sums in place or not."""
-    began = time.perf_counter()
     found = program(module, in_place)
     graph, order, optimal = found.graph, tuple(range(len(found.graph.nodes))), False
     if options is not None:
@@ -80,7 +81,6 @@ def _stage(
         optimal = best.optimal
         order = best.order if best.peak < graph.peak(order) else order
         module = reorder(module, found, order)
-    seconds = time.perf_counter() - began
     names = tuple(graph.nodes[number].name for number in order)
     levels = tuple(graph.profile(order))
-    return Stage(names, levels, planned_bytes(module, target), optimal, seconds), module
+    return Stage(names, levels, planned_bytes(module, target), optimal), module

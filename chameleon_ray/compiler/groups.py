@@ -86,12 +86,29 @@ class Reading:
             reads = [places[v] for v in variables if v in places and v not in inner]
             linear = len(group.bindings) == 1 + len(group.shifts)
             many = group.kind in (ADD, CONCAT)
-            kind, name = "" if group.views else group.kind, str(number)
+            kind, name = group.kind if self._is_whole(group) else "", str(number)
             reads = reads if many else list(dict.fromkeys(reads))
             nodes.append(Node(name, tuple(reads), number, kind, linear, of=name))
         sizes = [nbytes(g.bindings[0].var.ty) * (not g.is_view) for g in self.groups]
         kept = {places[var] for var in self.kept if var in places}
         return Graph((*sizes, *(0 for _ in self.params)), tuple(nodes), frozenset(kept))
+
+    def _is_whole(self, group: Group) -> bool:
+        """Whether its operation writes one tensor, and reads other groups' and parameters only: no
+        constants beside them, and nothing that was taken apart."""
+        if group.views or not group.kind:
+            return False
+        args = group.bindings[0].value.args
+        if group.kind == CONCAT:
+            args = args[0].fields if isinstance(args[0], relax.Tuple) else ()
+        tensors = args[:1] if group.kind in (CONV, DEPTHWISE) else args
+        return bool(tensors) and all(self._is_result(tensor) for tensor in tensors)
+
+    def _is_result(self, tensor: relax.Expr) -> bool:
+        if tensor in self.params:
+            return True
+        owner = self.groups[self.owners[tensor]] if tensor in self.owners else None
+        return owner is not None and not owner.views and tensor == owner.var
 
     def _add(self, binding: relax.Binding) -> None:
         value, var = binding.value, binding.var

@@ -44,20 +44,24 @@ def partition(module: IRModule, options: Scheduling | None = None) -> IRModule:
 
 
 def group_sums(module: IRModule) -> IRModule:
-    """Makes a primitive function of every convolution that is added to something, and its ReLU.
+    """Makes a primitive function of every convolution that is only added to, and its ReLU.
 
     Equal expressions, such as transposes of the same input, are merged before.
     """
     module = relax.transform.EliminateCommonSubexpr()(module)
     module = relax.transform.CanonicalizeBindings()(module)
-    other = wildcard()
-    added = is_op("relax.add")(is_op("relax.nn.conv2d")(wildcard(), wildcard()), other)
+    conv, other = is_op("relax.nn.conv2d")(wildcard(), wildcard()), wildcard()
+    added = is_op("relax.add")(conv, other)
 
     def varies(context: Any) -> bool:
-        return not isinstance(context.annotated_expr["other"], GenericConst)
+        """The other summand does, and nothing else reads the convolution: it could depend on it."""
+        product = context.value_to_bound_var[context.annotated_expr["conv"]]
+        alone = isinstance(product, relax.DataflowVar) and len(context.var_usages[product]) == 1
+        return alone and not isinstance(context.annotated_expr["other"], GenericConst)
 
     patterns = [("sum_relu", is_op("relax.nn.relu")(added)), ("sum", added)]
-    fused = [(name, pattern, {"other": other}, varies) for name, pattern in patterns]
+    parts = {"conv": conv, "other": other}
+    fused = [(name, pattern, parts, varies) for name, pattern in patterns]
     return relax.transform.FuseOpsByPattern(fused, bind_constants=False)(module)
 
 

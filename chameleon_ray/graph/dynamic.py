@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from chameleon_ray.graph.graph import Graph, bits
 
-CHECK = 1024
+CHECK = 64
 """Partial schedules after which the clock is looked at."""
 
 

@@ -16,14 +16,12 @@ class Stage:
         levels: Bytes allocated while each of them runs.
         planned: Bytes that TVM's static memory planner allocates, outputs included.
         optimal: Whether no order of the same operations has a lower peak.
-        seconds: That finding the order took.
     """
 
     order: tuple[str, ...]
     levels: tuple[int, ...]
     planned: int
     optimal: bool
-    seconds: float
 
     @property
     def peak(self) -> int:
@@ -39,8 +37,10 @@ class Footprint:
         model: Its name.
         stages: By name, in order.
         chosen: The name of the stage that the planner needs least for; the first of several.
+        seconds: That lowering, the search for orders and planning took.
     """
 
     model: str
     stages: Mapping[str, Stage]
     chosen: str
+    seconds: float

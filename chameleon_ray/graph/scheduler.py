@@ -92,8 +92,9 @@ class SoftBudgeting:
         self._keep(tuple(bits(self.part.end & ~self.part.start)))
         step, width = gcd(*self.graph.sizes) or 1, self.options.width
         low = self.part.floor - step
-        if low + step < self.peak:
-            self._search(Limits(self.options.beam))
+        beam = Limits(self.options.beam, deadline=self.deadline)
+        if low + step < self.peak and self._search(beam).late:
+            return
         high = self.peak
         while low + step < self.peak:
             if high - low <= step:

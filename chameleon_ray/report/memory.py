@@ -29,7 +29,7 @@ def figures(footprint: Footprint) -> dict:
         "planned_bytes": {name: stage.planned for name, stage in stages.items()},
         "chosen": footprint.chosen,
         "nodes": len(final.order),
-        "seconds": sum(stage.seconds for stage in stages.values()),
+        "seconds": footprint.seconds,
         "optimal": stages[SCHEDULED].optimal and final.optimal,
         "order": list(final.order),
         "levels": {name: list(stage.levels) for name, stage in stages.items()},
@@ -57,13 +57,14 @@ def shown(footprint: Footprint, width: int = WIDTH) -> Iterator[Table | str]:
         steps = counted(len(stage.levels), "operation")
         yield f"\nLive memory {TITLES[name]}, {steps}, peak {digits(stage.peak / 1e3)} KB"
         yield picture(stage.levels, highest, min(width, WIDTH))
-    searched = sum(stage.seconds for stage in stages.values())
     proof = "" if figures(footprint)["optimal"] else ", which may not be the best ones"
-    yield f"\nFound the orders in {digits(searched)} s{proof}."
+    yield f"\nFound the orders in {digits(footprint.seconds)} s{proof}."
 
 
 def _less(before: int, after: int) -> str:
-    """How many times less, or more."""
+    """How many times less, or more; nothing where there is nothing to compare."""
+    if not before or not after:
+        return ""
     return f"{times(before / after)} less" if after <= before else f"{times(after / before)} more"
 
 

@@ -14,6 +14,7 @@ from chameleon_ray.search.gaussian import (
     GaussianCostModel,
     Inputs,
     Trend,
+    climbed,
     log_improvement,
 )
 from tests.pure.landscape import Landscape, convolution, sketched
@@ -107,3 +108,18 @@ def test_many_records_are_thinned_to_the_best_half_and_a_draw() -> None:
     assert len(set(rows.tolist())) == 100
     assert set(np.argsort(-fitness)[:50].tolist()) <= set(rows.tolist())
     assert informative(fitness[:40], 100, np.random.default_rng(1)).tolist() == list(range(40))
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0, 9.0])
+def test_a_fit_lies_between_the_likeliest_length_scales_and_their_prior(weight: float) -> None:
+    likeliest, median, spread = np.array([0.5, -1.0, 1.5, -3.0]), 0.7, 0.5
+
+    def likelihood(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        off = parameters - likeliest
+        weights = np.array([1.0, weight, weight, 1.0])
+        return float(weights @ off**2 / 2), weights * off
+
+    bounds = np.tile([-5.0, 5.0], (4, 1))
+    found, _ = climbed(likelihood, np.zeros(4), bounds, median, spread)
+    scales = (weight * likeliest[1:3] + np.log(median) / spread**2) / (weight + spread**-2)
+    np.testing.assert_allclose(found, [0.5, *scales, -3.0], atol=0.01)

@@ -11,12 +11,20 @@ from tests.pure.test_docs import ROOT, rows
 FOOTPRINT = Footprint(
     "net",
     {
-        MODEL_ORDER: Stage(("a", "b", "c"), (1000, 8000, 2000), 9000, False, 0.0),
-        SCHEDULED: Stage(("a", "c", "b"), (1000, 4000, 2000), 9500, True, 0.5),
-        REWRITTEN: Stage(("a", "c", "b.0", "b.1"), (1000, 2000, 2000, 1500), 3000, False, 0.25),
+        MODEL_ORDER: Stage(("a", "b", "c"), (1000, 8000, 2000), 9000, False),
+        SCHEDULED: Stage(("a", "c", "b"), (1000, 4000, 2000), 9500, True),
+        REWRITTEN: Stage(("a", "c", "b.0", "b.1"), (1000, 2000, 2000, 1500), 3000, False),
     },
     REWRITTEN,
+    0.75,
 )
+
+
+def test_a_model_that_allocates_nothing_is_shown() -> None:
+    stages = {name: Stage((), (), 0, True) for name in FOOTPRINT.stages}
+    *tables, last = shown(Footprint("nothing", stages, MODEL_ORDER, 0.5))
+    assert tables
+    assert "0.5" in str(last)
 
 
 def test_figures_are_strict_json() -> None:

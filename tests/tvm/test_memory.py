@@ -14,11 +14,16 @@ from tvm import relax
 
 from chameleon_ray.compiler import irregular
 from chameleon_ray.compiler.aware import compare, lower_aware
+from chameleon_ray.compiler.fold import fold_batch_norm, fold_constants
+from chameleon_ray.compiler.groups import Reading
 from chameleon_ray.compiler.lower import lower
 from chameleon_ray.compiler.memory import Unplannable, program, reorder
 from chameleon_ray.compiler.models import Model, load
+from chameleon_ray.compiler.partition import Writing
 from chameleon_ray.compiler.pointwise import is_pointwise
 from chameleon_ray.graph.footprint import MODEL_ORDER, REWRITTEN, SCHEDULED
+from chameleon_ray.graph.rewriting import rewrite
+from chameleon_ray.graph.scheduler import schedule
 from chameleon_ray.options import Scheduling
 from tests.tvm.layers import tvm_target
 
@@ -140,6 +145,20 @@ def test_rewriting_computes_the_same(factory: str, layout: str) -> None:
         assert len(found.stages[REWRITTEN].order) > len(found.stages[SCHEDULED].order)
     assert_same_outputs(model, modules[REWRITTEN])
     assert_same_outputs(model, modules[SCHEDULED])
+
+
+def test_whatever_can_be_split_computes_the_same_in_parts() -> None:
+    model = load("tests.tvm.test_memory:branches")
+    module = relax.transform.CanonicalizeBindings()(
+        relax.transform.ConvertToDataflow()(model.module)
+    )
+    module = fold_batch_norm(fold_constants(module))
+    reading = Reading(module)
+    after = rewrite(reading.graph())
+    assert len(after.nodes) > len(reading.groups)
+    changed = Writing(module, reading, after).write(schedule(after, OPTIONS).order)
+    relax.analysis.well_formed(changed)  # raises
+    assert_same_outputs(model, lower(changed, tvm_target()))
 
 
 def inception(path: str) -> None:
