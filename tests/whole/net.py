@@ -12,4 +12,4 @@ def make() -> tuple[nn.Module, torch.Tensor]:
 
 def dense() -> tuple[nn.Module, torch.Tensor]:
     """One dense layer."""
-    return nn.Linear(64, 48), torch.ones(16, 64)
+    return nn.Linear(64, 192), torch.ones(48, 64)
