@@ -36,7 +36,9 @@ def metaschedule(folder: Path, settings: dict[str, Any]) -> list[dict]:
             cores=tuple(settings["timing_cores"]),
             began=time.time(),
         )
-        environment = dict(timing_environment(len(job.cores)))
+        threads = timing_environment(len(job.cores))
+        # what limits TVM's kernels, not what MetaSchedule's search may use
+        environment = {name: value for name, value in threads if name.startswith("TVM_")}
         command = [sys.executable, str(HERE / "bench_metaschedule.py"), str(job.write())]
         called("MetaSchedule", command, folder.with_suffix(".log"), environment)
     log = (folder / "measurements.jsonl").read_text()
