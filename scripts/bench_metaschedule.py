@@ -1,0 +1,207 @@
+"""MetaSchedule's side of ``bench_vs_metaschedule.py``: a model in, its log and library out.
+
+A process of its own, started by that script: ``bench_metaschedule.py JOB.json``. Nothing of this
+project's search, templates or lowering is used; only the import of the model is shared, which is
+TVM's. What was measured is appended to ``measurements.jsonl`` as it comes, a line per batch.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+MANY = 1_000_000
+"""Trials over all tasks; what ends the tuning is the number per task, or the time."""
+BATCH = 64
+"""Most trials of a batch, which is TVM's default."""
+ENOUGH = "enough"
+"""The file that says that the time was up, and not that something failed."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to tune and how.
+
+    Attributes:
+        target: Complete, as JSON.
+        folder: Of the work directory, the log and the library; it exists.
+        trials: Most per task.
+        minutes: Wall time after which no batch is begun once every task has a latency; no limit
+            where None.
+        short_imports: Whether the 20 s that TVM takes to parse the tensor intrinsics of every
+            target are saved MetaSchedule, in its own process and in its workers.
+        cores: What timing is bound to; as many threads.
+        began: ``time.time()`` of the command.
+    """
+
+    model: str
+    target: str
+    folder: str
+    trials: int
+    minutes: float | None
+    seed: int
+    short_imports: bool
+    cores: tuple[int, ...]
+    began: float
+
+    def write(self) -> Path:
+        path = Path(self.folder) / "job.json"
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        return path
+
+
+def main() -> None:
+    """Tunes, compiles, and says last that it is done."""
+    fields = json.loads(Path(sys.argv[1]).read_text())
+    job = Job(**{**fields, "cores": tuple(fields["cores"])})
+    from chameleon_ray.compiler.inputs import ModelError
+
+    try:
+        tune(job)
+    except ModelError as error:
+        raise SystemExit(f"Error: {error}") from error
+
+
+def tune(job: Job) -> None:
+    """Everything from the import of the model to its compiled library."""
+    import tvm
+    from tvm import relax
+    from tvm.s_tir import meta_schedule as ms
+
+    from chameleon_ray.compiler.link import link
+    from chameleon_ray.compiler.models import load
+
+    imports(job.short_imports)()
+    target, folder = tvm.target.Target(json.loads(job.target)), Path(job.folder)
+    module = prepared(load(job.model, seed=job.seed).module, target)
+    database = ms.database.JSONDatabase(work_dir=job.folder)
+    with target:
+        fused = relax.get_pipeline("zero")(module)
+    try:
+        tune_relax(job, fused, target, database)
+    except Exception:
+        if not (folder / ENOUGH).exists():
+            raise
+    tuned = time.time() - job.began
+    # it fuses by itself: given the fused module it would apply nothing
+    executable = ms.relax_integration.compile_relax(database, module, target, None)
+    executable.export_library(str(folder / "model.so"), fcompile=link)
+    done = {"tuned_seconds": tuned, "wall_seconds": time.time() - job.began}
+    (folder / "done.json").write_text(json.dumps(done) + "\n")
+
+
+def tune_relax(job: Job, module: Any, target: Any, database: Any) -> None:
+    """TVM's own, with its own defaults where nothing is said."""
+    from tvm.s_tir import meta_schedule as ms
+
+    ms.relax_integration.tune_relax(
+        mod=module,
+        params={},
+        target=target,
+        work_dir=job.folder,
+        max_trials_global=MANY,
+        max_trials_per_task=job.trials,
+        num_trials_per_iter=min(job.trials, BATCH),
+        builder=ms.builder.LocalBuilder(initializer=imports(job.short_imports)),
+        runner=ms.runner.LocalRunner(initializer=bound(job.cores)),
+        database=database,
+        measure_callbacks=[*ms.measure_callback.MeasureCallback.create("default"), watcher(job)],
+        seed=job.seed,
+    )
+
+
+def prepared(module: Any, target: Any) -> Any:
+    """The model for inference by TVM's own passes: batch norms folded, constants computed."""
+    import tvm
+    from tvm.relax import transform
+
+    passes = [
+        transform.FoldBatchnormToConv2D(),
+        transform.FoldConstant(),
+        transform.DecomposeOpsForInference(),
+        transform.CanonicalizeBindings(),
+    ]
+    with target:
+        return tvm.transform.Sequential(passes)(module)
+
+
+def imports(short: bool) -> Callable[[], None]:
+    """What a worker imports before its timeout begins; stock ones do it inside, and fail."""
+
+    def initializer() -> None:
+        if short:
+            from chameleon_ray.compiler.session import register_x86_intrinsics
+
+            register_x86_intrinsics()
+        else:
+            import tvm.s_tir.tensor_intrin  # noqa: F401
+
+    return initializer
+
+
+def bound(cores: tuple[int, ...]) -> Callable[[], None]:
+    """Binds the worker that times to the cores that the engine times on, too."""
+
+    def initializer() -> None:
+        import os
+
+        os.sched_setaffinity(0, cores)
+
+    return initializer
+
+
+def watcher(job: Job) -> Any:
+    """A callback that writes what was measured, and raises once the time is up."""
+    from tvm.ir.utils import derived_object
+    from tvm.s_tir.meta_schedule.measure_callback import PyMeasureCallback
+
+    folder, seen = Path(job.folder), set()
+
+    @derived_object
+    class Watcher(PyMeasureCallback):
+        def apply(
+            self,
+            task_scheduler: Any,
+            task_id: int,
+            measure_candidates: Any,
+            builder_results: Any,
+            runner_results: Any,
+        ) -> None:
+            """Called by MetaSchedule after each batch."""
+            task, seconds = task_scheduler.tasks_[task_id], time.time() - job.began
+            found = [latency(result) for result in runner_results]
+            line = {
+                "seconds": seconds,
+                "task": int(task_id),
+                "name": str(task.ctx.task_name),
+                "weight": float(task.task_weight),
+                "tasks": len(task_scheduler.tasks_),
+                "latencies": found,
+            }
+            with (folder / "measurements.jsonl").open("a") as log:
+                log.write(json.dumps(line) + "\n")
+            if any(found):
+                seen.add(int(task_id))
+            late = job.minutes is not None and seconds > 60 * job.minutes
+            if late and len(seen) == line["tasks"]:
+                (folder / ENOUGH).touch()
+                raise TimeoutError("The time is up.")
+
+    return Watcher()
+
+
+def latency(result: Any) -> float | None:
+    """Mean of a candidate's timings in seconds; None where it failed."""
+    if result.run_secs is None:
+        return None
+    timings = [float(seconds) for seconds in result.run_secs]
+    return sum(timings) / len(timings)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TVM_BACKTRACE", "0")
+    main()
