@@ -2,7 +2,8 @@
 
 A process of its own, started by that script: ``bench_metaschedule.py JOB.json``. Nothing of this
 project's search, templates or lowering is used; only the import of the model is shared, which is
-TVM's. What was measured is appended to ``measurements.jsonl`` as it comes, a line per batch.
+TVM's. What was measured is appended to ``measurements.jsonl``, a line per batch. MetaSchedule takes
+note of a batch only when it next turns to the same task, so the runner keeps the times.
 """
 
 import json
@@ -16,8 +17,6 @@ from typing import Any
 
 MANY = 1_000_000
 """Trials over all tasks; what ends the tuning is the number per task, or the time."""
-BATCH = 64
-"""Most trials of a batch, which is TVM's default."""
 ENOUGH = "enough"
 """The file that says that the time was up, and not that something failed."""
 
@@ -30,6 +29,7 @@ class Job:
         target: Complete, as JSON.
         folder: Of the work directory, the log and the library; it exists.
         trials: Most per task.
+        batch: Most of one batch.
         minutes: Wall time after which no batch is begun once every task has a latency; no limit
             where None.
         short_imports: Whether the 20 s that TVM takes to parse the tensor intrinsics of every
@@ -42,6 +42,7 @@ class Job:
     target: str
     folder: str
     trials: int
+    batch: int
     minutes: float | None
     seed: int
     short_imports: bool
@@ -98,6 +99,8 @@ def tune_relax(job: Job, module: Any, target: Any, database: Any) -> None:
     """TVM's own, with its own defaults where nothing is said."""
     from tvm.s_tir import meta_schedule as ms
 
+    stamps: dict[str, float] = {}
+    watch = watcher(job, stamps)
     ms.relax_integration.tune_relax(
         mod=module,
         params={},
@@ -105,11 +108,11 @@ def tune_relax(job: Job, module: Any, target: Any, database: Any) -> None:
         work_dir=job.folder,
         max_trials_global=MANY,
         max_trials_per_task=job.trials,
-        num_trials_per_iter=min(job.trials, BATCH),
+        num_trials_per_iter=min(job.trials, job.batch),
         builder=ms.builder.LocalBuilder(initializer=imports(job.short_imports)),
-        runner=ms.runner.LocalRunner(initializer=bound(job.cores)),
+        runner=timed_runner(job, stamps),
         database=database,
-        measure_callbacks=[*ms.measure_callback.MeasureCallback.create("default"), watcher(job)],
+        measure_callbacks=[*ms.measure_callback.MeasureCallback.create("default"), watch],
         seed=job.seed,
     )
 
@@ -154,8 +157,26 @@ def bound(cores: tuple[int, ...]) -> Callable[[], None]:
     return initializer
 
 
-def watcher(job: Job) -> Any:
-    """A callback that writes what was measured, and raises once the time is up."""
+def timed_runner(job: Job, stamps: dict[str, float]) -> Any:
+    """TVM's LocalRunner, which times one by one; ``stamps`` gets when, by the artifact's path."""
+    from tvm.ir.utils import derived_object
+    from tvm.s_tir.meta_schedule.runner import LocalRunner
+
+    @derived_object
+    class TimedRunner(LocalRunner._cls):
+        def run(self, runner_inputs: Any) -> list[Any]:
+            """Called by MetaSchedule with a batch."""
+            futures = []
+            for one in runner_inputs:
+                futures += super().run([one])
+                stamps[str(one.artifact_path)] = time.time() - job.began
+            return futures
+
+    return TimedRunner(initializer=bound(job.cores))
+
+
+def watcher(job: Job, stamps: dict[str, float]) -> Any:
+    """A callback that writes what was measured and when, and raises once the time is up."""
     from tvm.ir.utils import derived_object
     from tvm.s_tir.meta_schedule.measure_callback import PyMeasureCallback
 
@@ -172,21 +193,22 @@ def watcher(job: Job) -> Any:
             runner_results: Any,
         ) -> None:
             """Called by MetaSchedule after each batch."""
-            task, seconds = task_scheduler.tasks_[task_id], time.time() - job.began
+            task, now = task_scheduler.tasks_[task_id], time.time() - job.began
             found = [latency(result) for result in runner_results]
+            when = [stamps.get(str(built.artifact_path), 0.0) for built in builder_results]
             line = {
-                "seconds": seconds,
                 "task": int(task_id),
                 "name": str(task.ctx.task_name),
                 "weight": float(task.task_weight),
                 "tasks": len(task_scheduler.tasks_),
+                "seconds": [one or max(when) or now for one in when],
                 "latencies": found,
             }
             with (folder / "measurements.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")
             if any(found):
                 seen.add(int(task_id))
-            late = job.minutes is not None and seconds > 60 * job.minutes
+            late = job.minutes is not None and now > 60 * job.minutes
             if late and len(seen) == line["tasks"]:
                 (folder / ENOUGH).touch()
                 raise TimeoutError("The time is up.")

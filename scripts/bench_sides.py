@@ -30,6 +30,7 @@ def metaschedule(folder: Path, settings: dict[str, Any]) -> list[dict]:
             target=settings["target"],
             folder=str(folder),
             trials=settings["trials_per_task"],
+            batch=settings["trials_per_batch"],
             minutes=settings["their_minutes"],
             seed=settings["seed"],
             short_imports=settings["short_imports"],
@@ -94,11 +95,11 @@ def side(events: list[Event], points: list[Point], tasks: int) -> dict[str, Any]
 
 
 def their_events(batches: list[dict]) -> tuple[list[Event], dict[str, float]]:
-    """A batch's latencies are known when all of it is; and the weights of all tasks."""
+    """Every trial, when its runner knew it; and the weights of all tasks."""
     events = [
-        Event(batch["seconds"], str(batch["task"]), latency)
+        Event(seconds, str(batch["task"]), latency)
         for batch in batches
-        for latency in batch["latencies"]
+        for seconds, latency in zip(batch["seconds"], batch["latencies"], strict=True)
     ]
     total = max((batch["tasks"] for batch in batches), default=0)
     weights = dict.fromkeys(map(str, range(total)), 0.0)

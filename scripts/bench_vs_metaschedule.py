@@ -35,8 +35,14 @@ from chameleon_ray.options import Confirming
 from chameleon_ray.report.result import Latency
 
 PACKAGES = ("apache-tvm", "apache-tvm-ffi", "xgboost", "torch", "ray", "numpy", "chameleon_ray")
-QUICK = {"trials_per_task": 8, "their_minutes": 6.0, "our_minutes": 3.0, "short_imports": True}
-FULL = {"trials_per_task": 64, "their_minutes": None, "our_minutes": 15.0, "short_imports": False}
+FULL = {
+    "trials_per_task": 64,
+    "trials_per_batch": 64,
+    "their_minutes": None,
+    "our_minutes": 15.0,
+    "short_imports": False,
+}
+QUICK = {**FULL, "trials_per_task": 4, "our_minutes": 3.0, "short_imports": True}
 SIDES = ("metaschedule", "chameleon")
 
 
@@ -65,8 +71,9 @@ def parse() -> argparse.Namespace:
     """The command line; ``--quick`` is for what is not given."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("model", metavar="MODEL", help="as for chameleon tune")
-    parser.add_argument("--trials-per-task", type=int, help="most of MetaSchedule; 64, quick 8")
-    parser.add_argument("--their-minutes", type=float, help="after which it ends; quick 6")
+    parser.add_argument("--trials-per-task", type=int, help="most of MetaSchedule; 64, quick 4")
+    parser.add_argument("--trials-per-batch", type=int, help="most of a batch of its; 64, TVM's")
+    parser.add_argument("--their-minutes", type=float, help="after which it ends; no limit")
     parser.add_argument("--our-minutes", type=float, help="of the engine; 15, quick 3")
     parser.add_argument("--short-imports", action="store_true", default=None, help=SHORT)
     parser.add_argument("--threads", type=int, help="of a kernel, on as many cores; half of all")
@@ -74,12 +81,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="for results; runs/vs_metaschedule/MODEL")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--plot", type=Path, help="where to draw the curves, as SVG")
-    parser.add_argument("--quick", action="store_true", help="few trials: about 11 minutes")
+    parser.add_argument("--quick", action="store_true", help="few trials: about 12 minutes")
     arguments = parser.parse_args()
     for name, value in (QUICK if arguments.quick else FULL).items():
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
-    amounts = (arguments.trials_per_task, arguments.their_minutes, arguments.our_minutes)
+    amounts = [getattr(arguments, name) for name in FULL if name != "short_imports"]
     if any(amount is not None and not amount > 0 for amount in amounts):
         parser.error("trials and minutes must be more than 0.")
     name = Path(arguments.model).name.replace(":", "_")
