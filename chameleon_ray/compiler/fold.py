@@ -104,6 +104,17 @@ def fold_constants(mod: IRModule) -> IRModule:
     return _clean(_clean(relax.transform.FoldConstant()(mod)) if unknown else mod)
 
 
+def bindings_of(mod: IRModule) -> list[relax.Binding]:
+    """All bindings of ``main``, in order."""
+    return [binding for block in mod["main"].body.blocks for binding in block.bindings]
+
+
+def uses_of(mod: IRModule) -> Counter[relax.Var]:
+    """In how many bindings of ``main``, and in its result, each variable is read."""
+    values = [*(binding.value for binding in bindings_of(mod)), mod["main"].body.body]
+    return Counter(var for value in values for var in relax.analysis.free_vars(value))
+
+
 def fold_batch_norm(mod: IRModule) -> IRModule:
     """Turns each batch norm with constant statistics into a scale and a shift of its channels.
 
@@ -114,16 +125,8 @@ def fold_batch_norm(mod: IRModule) -> IRModule:
     Args:
         mod: Its constants must have been folded.
     """
-    main = mod["main"]
-    values = {
-        binding.var: binding.value for block in main.body.blocks for binding in block.bindings
-    }
-    uses = Counter(
-        var
-        for value in [*values.values(), main.body.body]
-        for var in relax.analysis.free_vars(value)
-    )
-    private = {var: value for var, value in values.items() if uses[var] == 1}
+    uses = uses_of(mod)
+    private = {b.var: b.value for b in bindings_of(mod) if uses[b.var] == 1}
 
     def scale(binding: relax.Binding) -> relax.Expr:
         norm = binding.value

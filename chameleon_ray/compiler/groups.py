@@ -1,6 +1,5 @@
 """A folded Relax module in; its operations and what follows each pointwise, as a graph, out."""
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +7,8 @@ import tvm_ffi
 from tvm import relax
 from tvm.ir import Call, GenericConst, IRModule
 
-from chameleon_ray.compiler.fold import operator
-from chameleon_ray.compiler.memory import bindings_of, demand_plain, nbytes
+from chameleon_ray.compiler.fold import bindings_of, operator, uses_of
+from chameleon_ray.compiler.memory import demand_plain, nbytes
 from chameleon_ray.graph.graph import ADD, CONCAT, CONV, DEPTHWISE, Graph, Node
 
 POINTWISE = {
@@ -70,9 +69,8 @@ class Reading:
         self.first: list[relax.Binding] = []
         self.owners: dict[relax.Var, int] = {}
         self.kept = set(relax.analysis.free_vars(main.body.body))
-        bindings = bindings_of(module)
-        self.uses = Counter(v for b in bindings for v in relax.analysis.free_vars(b.value))
-        for binding in bindings:
+        self.uses = uses_of(module)
+        for binding in bindings_of(module):
             self._add(binding)
         self.params = [p for p in main.params if isinstance(p.ty, relax.TensorType)]
 

@@ -8,7 +8,7 @@ from tvm import relax
 from tvm.ir import Call, IRModule
 
 from chameleon_ray.compiler import pack, winograd
-from chameleon_ray.compiler.fold import fold_batch_norm, fold_constants
+from chameleon_ray.compiler.fold import bindings_of, fold_batch_norm, fold_constants
 from chameleon_ray.compiler.layout import to_nhwc
 from chameleon_ray.compiler.partition import group_sums, partition
 from chameleon_ray.compiler.quiet import quiet
@@ -84,5 +84,5 @@ def _rules(layout: str, rewriting: Scheduling | None) -> dict[str, Rule]:
 
 def _has_shapes(mod: IRModule) -> bool:
     """Whether every tensor's shape is known, if only in terms of the inputs' shapes."""
-    types = [binding.var.ty for block in mod["main"].body.blocks for binding in block.bindings]
+    types = [binding.var.ty for binding in bindings_of(mod)]
     return all(ty.shape is not None for ty in types if isinstance(ty, relax.TensorType))

@@ -5,7 +5,6 @@ a memory planner has to find room for, outputs included.
 """
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from tvm import relax
 from tvm.ir import Call, IRModule
 from tvm.relax.backend.cpu_generic import pipeline
 
-from chameleon_ray.compiler.fold import operator
+from chameleon_ray.compiler.fold import bindings_of, operator, uses_of
 from chameleon_ray.compiler.pointwise import is_pointwise
 from chameleon_ray.compiler.quiet import quiet
 from chameleon_ray.graph.graph import Graph, Node, union
@@ -135,11 +134,6 @@ def demand_plain(binding: relax.Binding) -> None:
             raise Unplannable("it calls what may do more than compute")
 
 
-def bindings_of(module: IRModule) -> list[relax.Binding]:
-    """All bindings of ``main``, in order."""
-    return [binding for block in module["main"].body.blocks for binding in block.bindings]
-
-
 class _Reading:
     """Collects nodes and buffers, binding by binding."""
 
@@ -153,13 +147,9 @@ class _Reading:
         self.buffers: dict[relax.Var, tuple[int, ...]] = {}
         self.makers: dict[relax.Var, int] = {}
         self.needs: dict[relax.Var, int] = {}
-        main = module["main"]
-        for param in main.params:
+        for param in module["main"].params:
             self.buffers[param] = (self._buffer(0),)
-        values = [binding.value for binding in bindings_of(module)]
-        self.uses = Counter(
-            v for one in (*values, main.body.body) for v in relax.analysis.free_vars(one)
-        )
+        self.uses = uses_of(module)
 
     def program(self) -> Program:
         kept = self._read(self.module["main"].body.body)

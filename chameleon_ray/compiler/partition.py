@@ -12,10 +12,9 @@ from tvm import relax
 from tvm.ir import Call, GenericConst, IRModule
 from tvm.relax.dpl import is_op, wildcard
 
-from chameleon_ray.compiler.fold import constant, operator
+from chameleon_ray.compiler.fold import bindings_of, constant, operator
 from chameleon_ray.compiler.fold import rewrite as replaced
 from chameleon_ray.compiler.groups import POINTWISE, Group, Reading, kind_of, ordered_vars
-from chameleon_ray.compiler.memory import bindings_of
 from chameleon_ray.graph.graph import ADD, CONCAT, CONV, DEPTHWISE, Graph, Node, bits
 from chameleon_ray.graph.rewriting import rewrite
 from chameleon_ray.graph.scheduler import schedule

@@ -51,10 +51,8 @@ def find_reduction(module: Any) -> Reduction | None:
         None where there is none or several, or where there is more to the layer than a copy or
         padding of one input before it and elementwise operators after it.
     """
-    if module["main"].body.block.name_hint != "root":
-        return None
     schedule = Schedule(module, debug_mask=0)
-    handles = schedule.get_child_blocks(schedule.get_sblock("root", "main"))
+    handles = outermost(schedule, module)
     blocks = [schedule.get(handle) for handle in handles]
     kinds = [{int(i.iter_type) for i in block.iter_vars} for block in blocks]
     places = [place for place, found in enumerate(kinds) if REDUCED in found]
@@ -65,6 +63,13 @@ def find_reduction(module: Any) -> Reduction | None:
     if places[0] != producers or producers > 1 or results != 1:
         return None
     return _described(blocks[:producers], blocks[producers], blocks[producers + 1 :])
+
+
+def outermost(schedule: Schedule, module: Any) -> list[Any]:
+    """Handles of the blocks of ``main``, in order; none where it is not made of several."""
+    if module["main"].body.block.name_hint != "root":
+        return []
+    return list(schedule.get_child_blocks(schedule.get_sblock("root", "main")))
 
 
 def _described(before: list[Any], block: Any, after: list[Any]) -> Reduction | None:

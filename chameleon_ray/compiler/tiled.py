@@ -17,7 +17,7 @@ from tvm.s_tir import Schedule
 
 from chameleon_ray.compiler.blocked import SPARE, VECTORS, vectorize
 from chameleon_ray.compiler.pack import lanes
-from chameleon_ray.compiler.reduction import are_elementwise
+from chameleon_ray.compiler.reduction import are_elementwise, outermost
 from chameleon_ray.compiler.sketch import SEED
 from chameleon_ray.compiler.target import vector_registers
 from chameleon_ray.compiler.template import Fitted
@@ -49,10 +49,8 @@ def tiled(module: Any, target: Any) -> Fitted | None:
 
 def _followers(module: Any) -> tuple[str, ...] | None:
     """The elementwise blocks after a Winograd convolution; None where it is none, or more."""
-    if module["main"].body.block.name_hint != "root":
-        return None
     schedule = Schedule(module, debug_mask=0)
-    handles = schedule.get_child_blocks(schedule.get_sblock("root", "main"))
+    handles = outermost(schedule, module)
     blocks = [schedule.get(handle) for handle in handles]
     names = [block.name_hint for block in blocks]
     if OUTPUT not in names:

@@ -1,0 +1,41 @@
+"""Every default of the project, as frozen dataclasses."""
+
+from chameleon_ray.options.run import (
+    Budgeting,
+    Confirming,
+    Measuring,
+    Replaying,
+    Request,
+    Scheduling,
+    Session,
+)
+from chameleon_ray.options.search import (
+    PPO,
+    Annealing,
+    Boosting,
+    Gaussian,
+    PingPong,
+    RandomWalk,
+    Sampling,
+    Search,
+    Transferring,
+)
+
+__all__ = [
+    "PPO",
+    "Annealing",
+    "Boosting",
+    "Budgeting",
+    "Confirming",
+    "Gaussian",
+    "Measuring",
+    "PingPong",
+    "RandomWalk",
+    "Replaying",
+    "Request",
+    "Sampling",
+    "Scheduling",
+    "Search",
+    "Session",
+    "Transferring",
+]

@@ -1,0 +1,140 @@
+"""Defaults of a run: measuring, budget, winners, session."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """How a configuration is compiled and timed."""
+
+    build_timeout: float = 3.0
+    """Seconds; a kernel that compiles longer is rarely fast and holds up the others."""
+    run_timeout: float = 5.0
+    """Seconds for loading and all repeats."""
+    load_timeout: float = 2.0
+    """Seconds for loading alone; a candidate gets this and twice what makes it hopeless."""
+    default_timeout: float = 90.0
+    """Seconds for building or running a default schedule, which may be very slow."""
+    repeats: int = 3
+    """Timings of a candidate."""
+    repeat_seconds: float = 0.01
+    """Least seconds of one timing; a shorter kernel is executed several times in it."""
+    long_seconds: float = 0.1
+    """A kernel that takes longer than this is timed once only."""
+    hopeless: float = 4.0
+    """A candidate this many times slower than the best so far is timed once only."""
+    jobs_per_child: int = 200
+    """After so many the process that builds or times is replaced: TVM never frees compiled code."""
+    memory_bytes: int = 8 << 30
+    """Most memory a build or a run may take on a CPU target."""
+
+
+@dataclass(frozen=True)
+class Budgeting:
+    """Sharing measurements between layers (after Ansor's gradient scheduler)."""
+
+    minutes: float = 6.0
+    """Wall time of the whole command where neither trials nor minutes are asked for."""
+    window: int = 3
+    """Plans over which a layer's recent improvement is measured."""
+    backward: float = 0.2
+    """Weight of the recent improvement against the predicted one (Ansor's alpha)."""
+    similar: float = 2.0
+    """How far above the best similar layer's throughput a layer is believed to reach (beta)."""
+    patience: int = 96
+    """Measurements without an improvement after which a layer is finished."""
+    improvement: float = 0.01
+    """Relative decrease of a layer's latency that counts as an improvement."""
+
+
+@dataclass(frozen=True)
+class Confirming:
+    """Choosing each layer's winner at the end."""
+
+    finalists: int = 3
+    """Fastest candidates of a layer that are timed again, interleaved with the default."""
+    repeats: int = 7
+    """Timings of each finalist."""
+    model_repeats: int = 20
+    """Timings of a whole model."""
+    model_seconds: float = 8.0
+    """Seconds after which whole models are not timed again (each at least twice)."""
+    reserve: float = 0.15
+    """Share of the wall time kept for choosing winners, compiling and verifying the model."""
+
+
+@dataclass(frozen=True)
+class Scheduling:
+    """Finding the order of least peak memory (SERENITY)."""
+
+    seconds: float = 30.0
+    """After which the best order found so far is taken."""
+    beam: int = 64
+    """Partial schedules kept per step for the first, quick order."""
+    width: int = 4096
+    """Most partial schedules per step; with more, a lower budget is tried."""
+    growth: int = 4
+    """Factor of the width where every budget is too low or too wide."""
+    divide: bool = True
+    """Whether the graph is cut where that loses nothing."""
+
+
+@dataclass(frozen=True)
+class Replaying:
+    """Searching a recorded table."""
+
+    measurements: int = 200
+    seeds: int = 5
+    """Most measurements of one search, and searches, each with a seed of its own."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for."""
+
+    model: str
+    """Zoo name, ``.onnx`` or ``.pt2`` file, or ``package.module:factory``."""
+    inputs: tuple[str, ...] = ()
+    """``NAME:SHAPE[:DTYPE]``."""
+    target: str = "llvm"
+    """``llvm``, or a TVM target as JSON."""
+    trials: int | None = None
+    """Most measurements; no limit where None."""
+    minutes: float | None = None
+    """Most wall time of the whole command; ``Budgeting.minutes`` where ``trials`` is None, too."""
+    preset: str = "chameleon"
+    explorer: str | None = None
+    """In place of the preset's."""
+    sampler: str | None = None
+    """In place of the preset's."""
+    seed: int = 0
+    out: str | None = None
+    """The run directory; a new one under ``runs/`` where None."""
+    resume: bool = False
+    warm_start: tuple[str, ...] = ()
+    """Directories of earlier runs to learn from."""
+    address: str | None = None
+    """Ray cluster to join; a new one on this machine where None."""
+    threads: int | None = None
+    """Cores that a kernel may use and that are kept free of everything else; half where None."""
+    layout: str = "NHWC"
+    """Layout in which convolutions are tuned."""
+    memory_aware: bool = False
+    """Whether operations are reordered and rewritten first, for least memory."""
+    engine: str = "ray"
+    """``ray``, or ``serial`` for everything in one process and its children, without Ray."""
+    measuring: Measuring = Measuring()
+    budgeting: Budgeting = Budgeting()
+    confirming: Confirming = Confirming()
+
+
+@dataclass(frozen=True)
+class Session:
+    """The Ray runtime."""
+
+    store_bytes: int = 200 << 20
+    """Size of a local session's object store; boosters and compiled kernels are small."""
+    knock_seconds: float = 5.0
+    """Time for a cluster's address to accept a connection."""
+    check_seconds: float = 60.0
+    """Time for every node to say which versions it has."""
