@@ -4,7 +4,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 
-from chameleon_ray.api.choices import Factory, cost_model_factory, explorer_factory, sampler_factory
+from chameleon_ray.api.choices import (
+    Factory,
+    cost_model_factory,
+    explorer_factory,
+    sampler_factory,
+    searcher_factory,
+)
 from chameleon_ray.compiler.build import LocalBuilder
 from chameleon_ray.compiler.run import LocalRunner
 from chameleon_ray.crew import Crew, LocalCrew
@@ -46,12 +52,19 @@ def hire_all(
     builder = partial(LocalBuilder, request.measuring, search_cores)
     runner = partial(LocalRunner, request.measuring, timing_cores, device)
     measurer = Measurer(hire("builder", builder), hire("runner", runner))
-    system = SearchSystem(
+    return _searching(search, len(search_cores), hire), measurer
+
+
+def _searching(search: Search, cores: int, hire: Hire) -> SearchSystem:
+    """The crews of the search: one worker for everything where there are few cores for it."""
+    if cores <= CORES_PER_EXPLORER:
+        crew = hire("searcher", searcher_factory(search))
+        return SearchSystem(crew, crew, crew)
+    return SearchSystem(
         cost_model=hire("cost model", cost_model_factory(search)),
-        explorers=hire("explorer", explorer_factory(search, warm=True)),
+        explorers=hire("explorer", explorer_factory(search)),
         sampler=hire("sampler", sampler_factory(search)),
     )
-    return system, measurer
 
 
 def _actors(request: Request, cores: int, began: float, stack: ExitStack) -> Hire:

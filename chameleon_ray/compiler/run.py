@@ -1,5 +1,6 @@
 """Timing: compiled candidates in, latencies out, on the cores that belong to the runner."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 from chameleon_ray.compiler.session import block_torch
 from chameleon_ray.measure.isolate import Ending, Isolate, Outcome, Setting
 from chameleon_ray.measure.measurer import Artifact, Finalist, Timing
+from chameleon_ray.measure.racing import race
 from chameleon_ray.options import Confirming, Measuring
 from chameleon_ray.record import Status
 from chameleon_ray.task import Task
@@ -35,7 +37,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Race:
-    """One candidate to time; one clearly slower than ``best`` seconds is timed once."""
+    """One candidate to time against the ``best`` latency so far, in seconds."""
 
     program: bytes
     code: bytes
@@ -82,8 +84,6 @@ class Timer:
 
     def _race(self, job: Race) -> tuple[tuple[float, ...], float, Reference | None]:
         """Latencies, the seconds the device executed the kernel, a slow default's outputs."""
-        import tvm
-
         buffers = self._arguments(job.program)
         library = _load(job.code)
         kernel = library["main"]
@@ -96,14 +96,7 @@ class Timer:
         if first > min(job.options.hopeless * job.best, job.options.long_seconds):
             executing = time.perf_counter() - began
             return (first,), executing, self._reference(job, first) if job.default else None
-        evaluate = library.time_evaluator(
-            "main",
-            tvm.cpu(),
-            number=1,
-            repeat=job.options.repeats,
-            min_repeat_ms=int(job.options.repeat_seconds * 1e3),
-        )
-        latencies = tuple(float(seconds) for seconds in evaluate(*buffers).results)
+        latencies = race(_clock(library, buffers, first, job.options), job.best, job.options)
         return latencies, time.perf_counter() - began, None
 
     def _contest(self, job: Contest) -> list[tuple[tuple[float, ...], float, float, bool]]:
@@ -111,13 +104,16 @@ class Timer:
         buffers, options = self._arguments(job.program), job.options
         libraries = [_load(code) for code in job.codes]
         first, errors = zip(*self._compared(job, libraries), strict=True)
-        bound = max(options.hopeless * min(first), options.long_seconds)
-        latencies = [[seconds] if seconds > bound else [] for seconds in first]
-        clocks = [_clock(library, buffers, options) for library in libraries]
-        for _ in range(job.repeats):
+        hopeless = options.hopeless * min(first)
+        latencies: list[list[float]] = [[] for _ in first]
+        pairs = zip(libraries, first, strict=True)
+        clocks = [_clock(library, buffers, seconds, options) for library, seconds in pairs]
+        for turn in range(job.repeats):
             for seconds, times, clock in zip(first, latencies, clocks, strict=True):
-                if seconds <= bound:
-                    times.append(clock())
+                if turn and seconds > hopeless:
+                    continue
+                long = seconds > max(hopeless, options.long_seconds)
+                times.append(seconds if long else clock())
         return [(tuple(t), *error) for t, error in zip(latencies, errors, strict=True)]
 
     def _compared(
@@ -161,12 +157,25 @@ class Timer:
         return self._buffers[program]
 
 
-def _clock(library: Any, buffers: list[Any], options: Measuring) -> Callable[[], float]:
-    """Each call gives the seconds of one execution, averaged over ``repeat_seconds``."""
+def _clock(
+    library: Any, buffers: list[Any], seconds: float, options: Measuring
+) -> Callable[[], float]:
+    """Each call gives the seconds of one execution, averaged over ``repeat_seconds``.
+
+    Args:
+        library: Compiled code.
+        buffers: Its arguments.
+        seconds: What one execution took, to begin with about as many as are needed.
+        options: How long a timing is at least.
+    """
     import tvm
 
     evaluate = library.time_evaluator(
-        "main", tvm.cpu(), number=1, repeat=1, min_repeat_ms=int(options.repeat_seconds * 1e3)
+        "main",
+        tvm.cpu(),
+        number=math.ceil(1.1 * options.repeat_seconds / seconds),
+        repeat=1,
+        min_repeat_ms=int(options.repeat_seconds * 1e3),
     )
     return lambda: float(evaluate(*buffers).mean)
 

@@ -16,13 +16,18 @@ class Measuring:
     default_timeout: float = 90.0
     """Seconds for building or running a default schedule, which may be very slow."""
     repeats: int = 3
-    """Timings of a candidate."""
+    """Timings of a candidate that may win."""
+    slower: float = 1.15
+    """A candidate this many times slower than the best so far is timed once only."""
+    close: float = 0.03
+    close_repeats: int = 7
+    """Timings of a candidate whose latency differs from the best one's by less than this share."""
     repeat_seconds: float = 0.01
     """Least seconds of one timing; a shorter kernel is executed several times in it."""
     long_seconds: float = 0.1
     """A kernel that takes longer than this is timed once only."""
     hopeless: float = 4.0
-    """A candidate this many times slower than the best so far is timed once only."""
+    """A candidate this many times slower than the best so far is executed no more than twice."""
     jobs_per_child: int = 200
     """After so many the process that builds or times is replaced: TVM never frees compiled code."""
     memory_bytes: int = 8 << 30
@@ -41,8 +46,8 @@ class Budgeting:
     """Weight of the recent improvement against the predicted one (Ansor's alpha)."""
     similar: float = 2.0
     """How far above the best similar layer's throughput a layer is believed to reach (beta)."""
-    patience: int = 96
-    """Measurements without an improvement after which a layer is finished."""
+    patience: int = 12
+    """Plans without an improvement after which a layer is finished."""
     improvement: float = 0.01
     """Relative decrease of a layer's latency that counts as an improvement."""
 
