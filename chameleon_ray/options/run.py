@@ -19,8 +19,8 @@ class Measuring:
     """Timings of a candidate that may win."""
     slower: float = 1.15
     """A candidate this many times slower than the best so far is timed once only."""
-    close: float = 0.03
-    close_repeats: int = 7
+    close: float = 0.02
+    close_repeats: int = 5
     """Timings of a candidate whose latency differs from the best one's by less than this share."""
     repeat_seconds: float = 0.01
     """Least seconds of one timing; a shorter kernel is executed several times in it."""
