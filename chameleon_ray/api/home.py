@@ -42,6 +42,11 @@ class ModelHome:
         prepared: host.Prepared = self._value("import", self._host, self._job(request, memory))
         return prepared
 
+    def clear(self) -> None:
+        """Gives up the model and everything of it, to take another one."""
+        for child in filter(None, (self._host, self._bench)):
+            child.renew(1)
+
     def weigh(self, request: Request, options: Scheduling) -> Footprint:
         """Imports the model and finds out what memory it takes in several orders.
 

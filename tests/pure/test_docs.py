@@ -217,7 +217,7 @@ def test_cluster_is_what_ray_takes() -> None:
         "chameleon tune",
         "chameleon tune resnet-18 --gpus 2",
         "chameleon tune resnet-18 --trials many",
-        "pip install . && chameleon zoo models.yaml",
+        "pip install . && chameleon zoo models.yaml --gpus 2",
         "ray exec cluster.yaml 'chameleon apply runs/resnet'",
     ],
 )
