@@ -127,7 +127,9 @@ class Model:
         """
         own = self.own(records)
         if not own:
-            raise UserError("Nothing was measured in the time given; give more --minutes or --trials.")
+            raise UserError(
+                "Nothing was measured in the time given; give more --minutes or --trials."
+            )
         if not any(record.latencies for record in own):
             error, count = Counter(record.error for record in own).most_common(1)[0]
             raise UserError(f"None of {len(own)} measurements succeeded; {count} times: {error}.")

@@ -113,22 +113,13 @@ def session(
         UserError: The request cannot be met, or nothing came of any model.
         Stopped: The user interrupted it; the message says how to go on.
     """
-    began, cores = time.perf_counter() - progress.elapsed, available()
+    cores = available()
     try:
-        search = search_of(request)
-        check_pins()
-        find_linker()
-        search_cores, timing_cores = split(cores, request.threads)
-        transfer = transfer_of(search, map(Path, request.warm_start))
-        site = settle()
+        tuning, site = _ready(request, settle, progress, cores)
     except (*TROUBLE, ValueError) as error:
         raise UserError(str(error)) from error
-    folder, models = site.folder, site.models
     try:
-        os.sched_setaffinity(0, search_cores)  # before any child: the timing cores stay free
-        tuning = Tuning(
-            request, search, folder, models, progress, began, search_cores, timing_cores, transfer
-        )
+        os.sched_setaffinity(0, tuning.search_cores)  # before any child: timing cores stay free
         asyncio.run(tuning.run())
         return conclude(tuning)
     except (Stopped, KeyboardInterrupt, asyncio.CancelledError) as stop:
@@ -136,11 +127,36 @@ def session(
     except TROUBLE as error:
         raise UserError(str(error)) from error
     except OSError as error:
-        reason = f"Writing to {folder.path} failed: {error.strerror or error}."
+        reason = f"Writing to {site.folder.path} failed: {error.strerror or error}."
         raise UserError(f"{reason} {_go_on(site, request)}") from error
     finally:
         os.sched_setaffinity(0, cores)
         site.close()
+
+
+def _ready(
+    request: Request, settle: Callable[[], Site], progress: Progress, cores: tuple[int, ...]
+) -> tuple[Tuning, Site]:
+    """A session that may begin; its directories are the last thing that is made."""
+    began = time.perf_counter() - progress.elapsed
+    search = search_of(request)
+    check_pins()
+    find_linker()
+    search_cores, timing_cores = split(cores, request.threads)
+    transfer = transfer_of(search, map(Path, request.warm_start))
+    site = settle()
+    tuning = Tuning(
+        request,
+        search,
+        site.folder,
+        site.models,
+        progress,
+        began,
+        search_cores,
+        timing_cores,
+        transfer,
+    )
+    return tuning, site
 
 
 def directory(request: Request) -> Path:
