@@ -91,6 +91,10 @@ class RunFolder:
         return self.path / "summary.json"
 
     @property
+    def log(self) -> Path:
+        return self.path / "log.jsonl"
+
+    @property
     def report(self) -> Path:
         return self.path / "report.html"
 

@@ -17,7 +17,7 @@ from chameleon_ray.api.choices import Stopped, UserError
 from chameleon_ray.api.crews import hire_all
 from chameleon_ray.api.home import ModelHome
 from chameleon_ray.api.model import End, Model, versions
-from chameleon_ray.api.recorder import Recorder
+from chameleon_ray.api.watchers import Watchers, watchers_of
 from chameleon_ray.budget import Budget
 from chameleon_ray.compiler.target import device_name
 from chameleon_ray.crew import Crew
@@ -145,16 +145,20 @@ class Tuning:
         for digest, layer in budget.layers.items():
             if layer.finished:
                 self.progress.finished(digest, layer.finished)
-        engine = Engine(
-            budget=budget,
-            measurer=measurer,
-            device=self.device,
-            watcher=Recorder(self.folder, self.search.explorer, self.progress),
-            clock=lambda: earlier + self.elapsed(),
-            layers_in_flight=1 if request.engine == "serial" else 2 + len(self.search_cores),
-            sequence=max((r.sequence + 1 for r in records), default=0),
-        )
-        await engine.run()
+        with ExitStack() as stack:
+            engine = Engine(
+                budget=budget,
+                measurer=measurer,
+                device=self.device,
+                watcher=self._watcher(tuners, stack),
+                clock=lambda: earlier + self.elapsed(),
+                layers_in_flight=1 if request.engine == "serial" else 2 + len(self.search_cores),
+                sequence=max((r.sequence + 1 for r in records), default=0),
+            )
+            await engine.run()
+
+    def _watcher(self, tuners: list[Tuner], stack: ExitStack) -> Watchers:
+        return watchers_of(self.request, self.search, self.folder, self.progress, tuners, stack)
 
     async def choose(self, measurer: Measurer) -> dict[str, Winner]:
         """Every layer's winner by digest; candidates found wrong are recorded as such.

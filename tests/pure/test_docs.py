@@ -102,7 +102,7 @@ def written(folder: Path) -> set[str]:
     run.save_agent("ppo", "task", {"weights": np.zeros(1)})
     run.save_winners({})
     run.close()
-    others = (run.library, run.untuned_library, run.tvm_database, run.summary, run.report)
+    others = (run.log, run.library, run.untuned_library, run.tvm_database, run.summary, run.report)
     return {path.name for path in (*folder.iterdir(), *others)}
 
 
