@@ -8,6 +8,7 @@ import pytest
 
 from chameleon_ray.api.choices import UserError, search_of
 from chameleon_ray.api.zoo_file import read_zoo
+from chameleon_ray.compiler.zoo import NAMES
 from chameleon_ray.folder import FolderError, RunFolder, ZooFolder
 from chameleon_ray.merging import merged
 from chameleon_ray.options import Request
@@ -18,6 +19,7 @@ from chameleon_ray.report.zoo_page import render
 from tests.pure.fake_result import fake_result, record, task
 from tests.pure.test_html import EVIL, parsed
 
+ROOT = Path(__file__).parents[2]
 FILE = """
 models:
   - resnet-18
@@ -236,3 +238,20 @@ def test_a_zoo_that_never_began_leaves_nothing(tmp_path: Path) -> None:
     model.close()
     zoo.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_figures_are_described(tmp_path: Path) -> None:
+    section = (ROOT / "docs" / "run_directory.md").read_text().partition("## A zoo's")[2]
+    body = figures(result_of(tmp_path))
+    inner = [*body["models"][0], *body["tasks"], *body["weighted_ms"]]
+    for key in [*body, *inner, "saved_by_merging"]:
+        assert f"`{key}`" in section, key
+
+
+def test_the_documents_files_are_zoos(tmp_path: Path) -> None:
+    shown = (ROOT / "docs" / "zoo.md").read_text().partition("```yaml\n")[2].partition("```")[0]
+    zoo = zoo_of(tmp_path, shown)
+    assert [member.name for member in zoo.members] == ["resnet-18", "detector"]
+    assert (zoo.members[1].weight, zoo.request.trials) == (2, 4000)
+    known = read_zoo(ROOT / "docs" / "zoo.yaml", Request("zoo.yaml"))
+    assert {member.request.model for member in known.members} <= set(NAMES)
