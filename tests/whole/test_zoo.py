@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from chameleon_ray.record import Record
-from tests.whole.command import DENSE, ROOT, Command, chameleon, records
+from tests.whole.command import DENSE, ROOT, SERIAL, Command, chameleon, records, until
 from tests.whole.test_command import here, sentence  # noqa: F401
-from tests.whole.test_faults import assert_goes_on, reaches
+from tests.whole.test_faults import PATIENCE, assert_goes_on, reaches
 
 ZOO = ROOT / "tests" / "whole" / "zoo.yaml"
 TRIALS = 44
@@ -23,7 +23,7 @@ FILES = ("run.json", "winners.json", "model.so", "untuned.so", "summary.json", "
 def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Record], str, str]:
     """A zoo that was killed and then gone on with; what was recorded before, what it said."""
     path = tmp_path_factory.mktemp("zoos") / "zoo"
-    first = Command("zoo", str(ZOO), "--out", str(path))
+    first = Command("zoo", str(ZOO), *SERIAL[:2], "--out", str(path))
     reaches(first, path, 4)
     os.kill(first.process.pid, signal.SIGKILL)
     first.wait()
@@ -100,6 +100,16 @@ def test_a_model_s_directory_can_be_used(zoo: Path) -> None:
     code, out, err = chameleon("bench", run, "--repeats", "2")
     assert code == 0, err
     assert "times as fast" in out
+
+
+def test_interrupted_while_models_are_imported(tmp_path: Path) -> None:
+    command = Command("zoo", str(ZOO), *SERIAL[:2], "--out", str(tmp_path / "zoo"))
+    assert until(lambda: (tmp_path / "zoo" / ".lock").exists(), PATIENCE)
+    os.killpg(command.process.pid, signal.SIGINT)
+    code, out, err = command.wait()
+    assert (code, out, err) == (130, "", "Stopped. Nothing was measured yet.")
+    assert command.orphans() == {}
+    assert not (tmp_path / "zoo").exists()
 
 
 @pytest.mark.parametrize(
