@@ -36,8 +36,10 @@ from chameleon_ray.report.summary import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "tests" / "data"
-LEARNT = ("alexnet-4", "resnet-9", "vgg-1", "vgg-4")
-HELD_OUT = ("alexnet-1", "resnet-11", "resnet-6", "vgg-2")
+LEARNT = tuple(DATA / f"{name}.parquet" for name in ("alexnet-4", "resnet-9", "vgg-1", "vgg-4"))
+HELD_OUT = tuple(
+    DATA / f"{name}.parquet" for name in ("alexnet-1", "resnet-11", "resnet-6", "vgg-2")
+)
 """Recorded layers of Chameleon's Table 5: those that trials search, and those kept back."""
 Values = Mapping[str, Any]
 """Hyper-parameters by name; a dot leads into a part of ``Search``."""
@@ -198,7 +200,7 @@ def main() -> None:
         destinations(None, arguments.out / "chosen.json", ())
         job = Job(
             BASES.get(arguments.group, Search()),
-            tuple(load(DATA / f"{name}.parquet") for name in LEARNT),
+            tuple(map(load, arguments.tables)),
             tuple(range(arguments.seeds)),
             arguments.measurements,
         )
@@ -216,7 +218,7 @@ def tuned(job: Job, arguments: argparse.Namespace) -> dict:
     default = present(job.base, list(GROUPS[arguments.group]))
     unseen = replace(
         job,
-        tables=tuple(load(DATA / f"{name}.parquet") for name in HELD_OUT),
+        tables=tuple(map(load, arguments.held_out)),
         seeds=tuple(range(1000, 1000 + arguments.held_out_seeds)),
     )
     with session.start(None, arguments.processes):
@@ -228,13 +230,14 @@ def tuned(job: Job, arguments: argparse.Namespace) -> dict:
         return {
             "group": arguments.group,
             "measurements": job.measurements,
-            "tables": LEARNT,
+            "tables": [table.name for table in job.tables],
             "seeds": list(job.seeds),
             "default": default,
             "chosen": chosen,
             "trials_made": len(found),
             "trials": found,
-            "held_out": compared(unseen, default, chosen) | {"tables": HELD_OUT},
+            "held_out": {"tables": [table.name for table in unseen.tables]}
+            | compared(unseen, default, chosen),
         }
 
 
@@ -242,6 +245,8 @@ def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("--group", choices=GROUPS, default="gaussian", help="what is tuned")
+    parser.add_argument("--tables", type=Path, nargs="+", default=LEARNT, help="that trials search")
+    parser.add_argument("--held-out", type=Path, nargs="+", default=HELD_OUT, help="kept back")
     parser.add_argument("--trials", type=int, default=24, help="settings tried, the default too")
     parser.add_argument("--measurements", type=int, default=100, help="of a search")
     parser.add_argument("--seeds", type=int, default=3, help="of each table")
