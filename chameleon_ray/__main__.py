@@ -38,6 +38,9 @@ Layout = Annotated[str, typer.Option(help="Convolution layout: NHWC or NCHW.")]
 Aware = Annotated[
     bool, typer.Option("--memory-aware", help="Reorder and rewrite for least memory first.")
 ]
+WarmStart = Annotated[list[str], typer.Option("--warm-start", help="An earlier run to learn from.")]
+Address = Annotated[str | None, typer.Option(help="Ray cluster to join; else none.")]
+Engine = Annotated[str, typer.Option(help="ray, or serial.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Tracebacks and warnings.")]
 Name = Annotated[str | None, typer.Option(help="In place of the preset's.")]
 
@@ -55,16 +58,14 @@ def tune(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     out: Annotated[str | None, typer.Option(help="The run directory; else a new one.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    warm_start: Annotated[
-        list[str], typer.Option("--warm-start", help="An earlier run to learn from.")
-    ] = [],  # noqa: B006
-    address: Annotated[str | None, typer.Option(help="Ray cluster to join; else none.")] = None,
+    warm_start: WarmStart = [],  # noqa: B006
+    address: Address = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Cores kept for timing; half where left out.")
     ] = None,
     layout: Layout = "NHWC",
     memory_aware: Aware = False,
-    engine: Annotated[str, typer.Option(help="ray, or serial.")] = "ray",
+    engine: Engine = "ray",
     debug: Debug = False,
 ) -> None:
     """Tunes a model and writes the compiled, verified result to the run directory."""
@@ -82,6 +83,44 @@ def tune(
             result = api.tune(Request(**asked | several), progress)
         screen.print(closing(result))
         _demand_equal(result.verified, result.folder / "model.so")
+
+
+@app.command()
+def zoo(
+    file: Annotated[Path, typer.Argument(help="YAML: models, targets, budget.")],
+    trials: Annotated[int | None, typer.Option(min=1, help="Most measurements of all.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="Most wall time of all.")] = None,
+    out: Annotated[str | None, typer.Option(help="The zoo's directory; else a new one.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the zoo in --out.")] = False,
+    warm_start: WarmStart = [],  # noqa: B006
+    address: Address = None,
+    engine: Engine = "ray",
+    layers: Annotated[bool, typer.Option("--layers", help="Count layers; tune nothing.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Tunes several models together: equal layers once, one budget, a run directory for each."""
+    given = {"trials": trials, "minutes": minutes, "out": out, "resume": resume}
+    from chameleon_ray.report.progress import Progress
+
+    progress = Progress()
+    with answering(debug):
+        from chameleon_ray import api
+        from chameleon_ray.report import zoo as words
+        from chameleon_ray.report.table import watching
+
+        common = {"warm_start": tuple(warm_start), "address": address, "engine": engine}
+        asked = api.read_zoo(file, Request(str(file), **given | common))  # type: ignore[arg-type]
+        if layers:
+            entries, found = api.survey(asked)
+            screen.print(words.table(entries), words.merging(found) + ".")
+        else:
+            with watching(progress, errors):
+                result = api.tune_zoo(asked, progress)
+            screen.print(words.closing(result))
+            entries = list(result.entries)
+        problems = [f"{entry.name}: {entry.problem}" for entry in entries if entry.problem]
+        if problems:
+            raise api.UserError("\nError: ".join(problems))
 
 
 @app.command()

@@ -6,7 +6,7 @@ inputs and timed in turns with it, so that the winner is neither wrong nor merel
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from chameleon_ray.measure.measurer import Finalist, Measurer, Timing
@@ -59,6 +59,22 @@ async def choose(
     return Winner(
         task.digest, DEFAULT, default, default, "no candidate passed the final", tuple(wrong)
     )
+
+
+def corrected(records: Sequence[Record], winners: Sequence[Winner]) -> list[Record]:
+    """What the records of candidates that turned out wrong have to be, to be appended."""
+    wrong = {(winner.task, config) for winner in winners for config in winner.wrong}
+    found = [record for record in records if (record.task, record.config) in wrong]
+    return [
+        replace(
+            record,
+            status=Status.WRONG_ANSWER,
+            latencies=(),
+            sequence=records[-1].sequence + 1 + number,
+            error="its output differs from the default schedule's",
+        )
+        for number, record in enumerate(found)
+    ]
 
 
 def _winner(

@@ -10,9 +10,22 @@ if TYPE_CHECKING:
     from chameleon_ray.api.choices import Stopped, UserError
     from chameleon_ray.api.finished import apply, bench
     from chameleon_ray.api.run import TROUBLE, tune
+    from chameleon_ray.api.zoo import survey, tune_zoo
+    from chameleon_ray.api.zoo_file import read_zoo
     from chameleon_ray.compiler.devices import devices
 
-__all__ = ["TROUBLE", "Stopped", "UserError", "apply", "bench", "devices", "tune"]
+__all__ = [
+    "TROUBLE",
+    "Stopped",
+    "UserError",
+    "apply",
+    "bench",
+    "devices",
+    "read_zoo",
+    "survey",
+    "tune",
+    "tune_zoo",
+]
 
 HOMES = {
     "Stopped": "chameleon_ray.api.choices",
@@ -21,6 +34,9 @@ HOMES = {
     "bench": "chameleon_ray.api.finished",
     "TROUBLE": "chameleon_ray.api.run",
     "tune": "chameleon_ray.api.run",
+    "read_zoo": "chameleon_ray.api.zoo_file",
+    "survey": "chameleon_ray.api.zoo",
+    "tune_zoo": "chameleon_ray.api.zoo",
     "devices": "chameleon_ray.compiler.devices",
 }
 """Where each name is made."""

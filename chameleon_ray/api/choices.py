@@ -94,7 +94,7 @@ def search_of(request: Request) -> Search:
     search = chosen(request.preset, request.explorer, request.sampler)
     if search.explorer == "ppo" and request.engine == "serial":
         raise UserError("The explorer ppo needs Ray; leave out --engine serial, or choose another.")
-    return search
+    return search if request.transfer else replace(search, transfer=None)
 
 
 def chosen(preset: str, explorer: str | None = None, sampler: str | None = None) -> Search:

@@ -69,13 +69,13 @@ def _searching(search: Search, cores: int, hire: Hire) -> SearchSystem:
 
 def _actors(request: Request, cores: int, began: float, stack: ExitStack) -> Hire:
     from chameleon_ray.cluster import session
-    from chameleon_ray.cluster.pool import ActorCrew
+    from chameleon_ray.cluster.metrics import MeteredCrew
 
     stack.enter_context(session.start(request.address, cores))
     counts = {"builder": cores, "explorer": max(cores // CORES_PER_EXPLORER, 1)}
 
     def hire(name: str, factory: Factory) -> Crew:
-        crew = ActorCrew(name, factory, PHASES, began, counts.get(name, 1))
+        crew = MeteredCrew(name, factory, PHASES, began, counts.get(name, 1))
         stack.callback(crew.close)
         return crew
 

@@ -20,6 +20,7 @@ from chameleon_ray.options.search import (
     Search,
     Transferring,
 )
+from chameleon_ray.options.zoo import Member, Zoo
 
 __all__ = [
     "PPO",
@@ -29,6 +30,7 @@ __all__ = [
     "Confirming",
     "Gaussian",
     "Measuring",
+    "Member",
     "PingPong",
     "RandomWalk",
     "Replaying",
@@ -38,4 +40,5 @@ __all__ = [
     "Search",
     "Session",
     "Transferring",
+    "Zoo",
 ]

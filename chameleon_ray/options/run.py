@@ -112,6 +112,8 @@ class Request:
     """In place of the preset's."""
     sampler: str | None = None
     """In place of the preset's."""
+    transfer: bool = True
+    """Whether tasks learn from each other, where the preset has them do so."""
     seed: int = 0
     out: str | None = None
     """The run directory; a new one under ``runs/`` where None."""

@@ -102,7 +102,7 @@ def written(folder: Path) -> set[str]:
     run.save_agent("ppo", "task", {"weights": np.zeros(1)})
     run.save_winners({})
     run.close()
-    others = (run.library, run.untuned_library, run.tvm_database, run.summary, run.report)
+    others = (run.log, run.library, run.untuned_library, run.tvm_database, run.summary, run.report)
     return {path.name for path in (*folder.iterdir(), *others)}
 
 
@@ -218,7 +218,7 @@ def test_cluster_is_what_ray_takes() -> None:
         "chameleon tune",
         "chameleon tune resnet-18 --gpus 2",
         "chameleon tune resnet-18 --trials many",
-        "pip install . && chameleon zoo models.yaml",
+        "pip install . && chameleon zoo models.yaml --gpus 2",
         "ray exec cluster.yaml 'chameleon apply runs/resnet'",
     ],
 )

@@ -22,6 +22,7 @@ FLOORS = (
         "folder",
         "database",
         "record",
+        "merging",
         "task",
         "space",
         "knob",
@@ -38,7 +39,7 @@ FLOORS = (
 CHAINS = (
     ("crew", "ledger"),
     ("folder", "database", "record", "space", "knob"),
-    ("task", "space", "knob"),
+    ("merging", "task", "space", "knob"),
     ("presets", "options"),
     ("engine", "budget", "tuner", "transfer"),
 )
@@ -56,7 +57,7 @@ THIRD_PARTY = {
     "cluster": {"numpy", "gymnasium", "ray", "torch"},
     "compiler": {"numpy", "tvm", "tvm_ffi", "torch", "onnx", "onnxruntime", "ml_dtypes"},
     "report": {"numpy", "rich"},
-    "api": {"numpy"},
+    "api": {"numpy", "yaml"},
     "__main__": {"rich", "typer"},
 }
 """Parts that are not named have the standard library only."""
