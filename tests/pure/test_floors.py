@@ -25,6 +25,7 @@ FLOORS = (
         "task",
         "space",
         "knob",
+        "limit",
         "presets",
         "options",
         "reporting",
@@ -39,6 +40,7 @@ CHAINS = (
     ("crew", "ledger"),
     ("folder", "database", "record", "space", "knob"),
     ("task", "space", "knob"),
+    ("space", "limit"),
     ("presets", "options"),
     ("engine", "budget", "tuner", "transfer"),
 )
@@ -48,6 +50,7 @@ THIRD_PARTY = {
     "database": {"pyarrow"},
     "space": {"numpy"},
     "knob": {"numpy"},
+    "limit": {"numpy"},
     "measure": {"numpy"},
     "graph": {"numpy"},
     "search": {"numpy", "scipy", "gymnasium", "xgboost", "sklearn", "threadpoolctl"},
