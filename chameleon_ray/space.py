@@ -76,7 +76,7 @@ class DesignSpace:
         return np.where(self.active[configs[:, 0]], configs, 0)
 
     def valid(self, configs: np.ndarray) -> np.ndarray:
-        """``(n,)`` bool: which ``(n, knobs)`` canonical configurations are members within limits."""
+        """``(n,)`` bool: which of ``(n, knobs)`` canonical configurations are valid."""
         valid = np.ones(len(configs), dtype=bool)
         if self.members is not None:
             numbers, sought = self._sorted_numbers, self._numbers(configs)

@@ -17,6 +17,7 @@ from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import ScheduleError, Trace
 
 from chameleon_ray.compiler.blocked import blocked
+from chameleon_ray.compiler.direct import direct
 from chameleon_ray.compiler.limits import limits_of
 from chameleon_ray.compiler.rules import generator_for
 from chameleon_ray.compiler.session import tune_context
@@ -29,7 +30,7 @@ from chameleon_ray.space import DesignSpace
 
 logger = logging.getLogger(__name__)
 
-TEMPLATES: dict[str, tuple[Template, ...]] = {"llvm": (blocked, tiled), "cuda": ()}
+TEMPLATES: dict[str, tuple[Template, ...]] = {"llvm": (blocked, tiled), "cuda": (direct,)}
 """By kind of target: the first that fits a layer makes its space."""
 LISTED = 20_000
 """Most combinations of which the valid ones are listed where there are limits."""
@@ -58,7 +59,7 @@ def design(module: Any, target: Any) -> tuple[DesignSpace, Program]:
     if len(traces) > 1:
         knobs.append(Knob.listed("sketch", tuple(range(len(traces)))))
     sketches = tuple(_sketch(module, t, n, knobs, numbered) for n, t in enumerate(traces))
-    members = None if fitted is None else _members(knobs, sketches[0], fitted)
+    members = _members(knobs, sketches[0], fitted) if fitted and fitted.block else None
     if sketches and not knobs:
         knobs.append(Knob.listed("sketch", (0,)))
     program = Program(tvm.ir.save_json(module), str(target), sketches, len(knobs))
