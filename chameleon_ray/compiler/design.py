@@ -24,13 +24,17 @@ from chameleon_ray.compiler.session import tune_context
 from chameleon_ray.compiler.sketch import SEED, Program, Sketch, Slot
 from chameleon_ray.compiler.template import Fitted, Template
 from chameleon_ray.compiler.tiled import tiled
+from chameleon_ray.compiler.winograd_grid import winograd_grid
 from chameleon_ray.knob import Knob
 from chameleon_ray.limit import Limit
 from chameleon_ray.space import DesignSpace
 
 logger = logging.getLogger(__name__)
 
-TEMPLATES: dict[str, tuple[Template, ...]] = {"llvm": (blocked, tiled), "cuda": (direct,)}
+TEMPLATES: dict[str, tuple[Template, ...]] = {
+    "llvm": (blocked, tiled),
+    "cuda": (direct, winograd_grid),
+}
 """By kind of target: the first that fits a layer makes its space."""
 LISTED = 20_000
 """Most combinations of which the valid ones are listed where there are limits."""

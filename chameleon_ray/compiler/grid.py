@@ -72,9 +72,7 @@ def _tiled(schedule: Schedule, loops: Sequence[Any], parts: int) -> tuple[list[A
     return sizes, [schedule.split(loop, size) for loop, size in zip(loops, sizes, strict=True)]
 
 
-def _fetch(
-    schedule: Schedule, block: Any, operand: int, step: Any, threads: Sequence[Any]
-) -> None:
+def _fetch(schedule: Schedule, block: Any, operand: int, step: Any, threads: Sequence[Any]) -> None:
     """Keeps an operand in shared memory, filled by all threads in every step."""
     fetch = schedule.cache_read(block, operand, "shared")
     schedule.compute_at(fetch, step, preserve_unit_loops=True)

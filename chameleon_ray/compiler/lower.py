@@ -7,7 +7,7 @@ import tvm
 from tvm import relax
 from tvm.ir import Call, IRModule
 
-from chameleon_ray.compiler import pack, winograd
+from chameleon_ray.compiler import pack, winograd, winograd_nchw
 from chameleon_ray.compiler.fold import bindings_of, fold_batch_norm, fold_constants
 from chameleon_ray.compiler.layout import to_nhwc
 from chameleon_ray.compiler.partition import group_sums, partition
@@ -90,6 +90,8 @@ def _rules(kind: str, layout: str, rewriting: Scheduling | None) -> dict[str, Ru
     if kind == "llvm" and layout == "NHWC":
         conv2d = winograd.conv2d if rewriting is None else pack.conv2d
         return {"relax.nn.conv2d": conv2d, "relax.matmul": pack.matmul}
+    if kind == "cuda" and layout == "NCHW" and rewriting is None:
+        return {"relax.nn.conv2d": winograd_nchw.conv2d}
     return {}
 
 
