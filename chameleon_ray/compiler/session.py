@@ -17,21 +17,30 @@ def block_torch() -> None:
 
 
 def register_x86_intrinsics() -> None:
-    """Registers the intrinsics that TVM's x86 rules name, and no others.
+    """Registers the intrinsics that TVM's x86 rules name, and no others."""
+    _register("x86")
+
+
+def register_cuda_intrinsics() -> None:
+    """Registers the intrinsics that TVM's tensor core rules name, in seconds."""
+    _register("cuda")
+
+
+def _register(targets: str) -> None:
+    """Imports one module of intrinsics.
 
     ``tvm.s_tir.tensor_intrin`` parses 248 TVMScript functions of all targets on import (20 s);
     its x86 module alone takes 0.3 s. Its package's ``__init__`` is therefore passed over.
     """
     package = "tvm.s_tir.tensor_intrin"
-    if package in sys.modules:
-        return
-    spec = importlib.util.find_spec(package)
-    assert spec is not None
-    bare = types.ModuleType(package)
-    bare.__path__ = list(spec.submodule_search_locations or ())
-    bare.__spec__ = spec
-    sys.modules[package] = bare
-    importlib.import_module(f"{package}.x86")
+    if package not in sys.modules:
+        spec = importlib.util.find_spec(package)
+        assert spec is not None
+        bare = types.ModuleType(package)
+        bare.__path__ = list(spec.submodule_search_locations or ())
+        bare.__spec__ = spec
+        sys.modules[package] = bare
+    importlib.import_module(f"{package}.{targets}")
 
 
 def tune_context(module: Any, target: Any, generator: Any, seed: int) -> Any:

@@ -26,6 +26,7 @@ FLOORS = (
         "task",
         "space",
         "knob",
+        "limit",
         "presets",
         "options",
         "reporting",
@@ -40,6 +41,7 @@ CHAINS = (
     ("crew", "ledger"),
     ("folder", "database", "record", "space", "knob"),
     ("merging", "task", "space", "knob"),
+    ("space", "limit"),
     ("presets", "options"),
     ("engine", "budget", "tuner", "transfer"),
 )
@@ -49,6 +51,7 @@ THIRD_PARTY = {
     "database": {"pyarrow"},
     "space": {"numpy"},
     "knob": {"numpy"},
+    "limit": {"numpy"},
     "measure": {"numpy"},
     "graph": {"numpy"},
     "search": {"numpy", "scipy", "gymnasium", "xgboost", "sklearn", "threadpoolctl"},
