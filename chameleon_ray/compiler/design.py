@@ -17,7 +17,7 @@ from tvm.s_tir.meta_schedule.space_generator import SpaceGenerator
 from tvm.s_tir.schedule import ScheduleError, Trace
 
 from chameleon_ray.compiler.blocked import blocked
-from chameleon_ray.compiler.session import register_x86_intrinsics, tune_context
+from chameleon_ray.compiler.session import register_intrinsics, tune_context
 from chameleon_ray.compiler.sketch import SEED, Program, Sketch, Slot
 from chameleon_ray.compiler.template import Fitted, Template
 from chameleon_ray.compiler.tiled import tiled
@@ -44,8 +44,8 @@ def design(module: Any, target: Any) -> tuple[DesignSpace, Program]:
     Returns:
         A space without knobs where there is neither a template nor a sketch for the layer.
     """
-    register_x86_intrinsics()
-    fitted = _fitted(module, target)
+    register_intrinsics(target.kind.name)
+    fitted = None if target.kind.name == "cuda" else _fitted(module, target)
     traces = _generated(module, target) if fitted is None else [fitted.trace]
     numbered: dict[tuple, int] = {}
     knobs: list[Knob] = []

@@ -21,6 +21,7 @@ class Artifact:
         status: How the build ended.
         seconds: What it took.
         error: What went wrong, in words.
+        resources: What the kernels take of a GPU, as JSON; empty on a CPU.
     """
 
     code: bytes = b""
@@ -28,6 +29,7 @@ class Artifact:
     status: Status = Status.OK
     seconds: float = 0.0
     error: str = ""
+    resources: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Timing:
         timing_seconds: Time in which the device executed the kernel.
         device: What it ran on.
         error: What went wrong, in words.
+        conditions: A GPU's clocks and temperature, as JSON; empty on a CPU.
     """
 
     latencies: tuple[float, ...] = ()
@@ -49,6 +52,7 @@ class Timing:
     timing_seconds: float = 0.0
     device: str = ""
     error: str = ""
+    conditions: str = ""
 
 
 @dataclass(frozen=True)
