@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chameleon_ray.api.choices import Stopped, UserError
     from chameleon_ray.api.finished import apply, bench
+    from chameleon_ray.api.nodes import cluster_devices
     from chameleon_ray.api.run import TROUBLE, tune
     from chameleon_ray.compiler.devices import devices
 
-__all__ = ["TROUBLE", "Stopped", "UserError", "apply", "bench", "devices", "tune"]
+__all__ = [
+    "TROUBLE",
+    "Stopped",
+    "UserError",
+    "apply",
+    "bench",
+    "cluster_devices",
+    "devices",
+    "tune",
+]
 
 HOMES = {
     "Stopped": "chameleon_ray.api.choices",
@@ -22,6 +32,7 @@ HOMES = {
     "TROUBLE": "chameleon_ray.api.run",
     "tune": "chameleon_ray.api.run",
     "devices": "chameleon_ray.compiler.devices",
+    "cluster_devices": "chameleon_ray.api.nodes",
 }
 """Where each name is made."""
 

@@ -48,13 +48,10 @@ class Compiler:
 
     def __init__(self, gpu: bool = False) -> None:
         block_torch()
-        import tvm.s_tir.meta_schedule  # noqa: F401  warms the zygote
 
         register_intrinsics("cuda" if gpu else "llvm")
         self._programs: dict[bytes, Any] = {}
         if gpu:
-            import tvm.s_tir.dlight
-
             import chameleon_ray.compiler.kernel  # noqa: F401  and the CUDA compiler
 
     def __call__(self, job: Job) -> Built:

@@ -82,7 +82,7 @@ def cuda_compiler(arch: str) -> CudaCompiler:
         raise TargetError(f"Nothing on this machine can compile for {arch}; {INSTALL}.")
     known = ", ".join(f"sm_{number}" for number in supported)
     raise TargetError(
-        f"The installed NVRTC cannot compile for {arch}, only for {known}; install an nvcc that can."
+        f"The installed NVRTC compiles for {known}, but not for {arch}; install an nvcc that does."
     )
 
 

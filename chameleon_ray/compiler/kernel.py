@@ -19,6 +19,8 @@ from chameleon_ray.compiler.resources import Resources, resources
 
 CREATE = "ffi.Module.create.cuda"
 """The function by which TVM makes a module of device code: ours here, its own in the runner."""
+CALLBACK = "tvm_callback_cuda_compile"
+"""The function by which TVM compiles CUDA source."""
 DYNAMIC = "tirx.use_dyn_shared_memory"
 LAUNCH = re.compile(r'call_ffi_kernel\("(\w+)".*?T\.int64\((\d+)\), launch_params=')
 
@@ -78,6 +80,24 @@ def compile_kernels(module: Any, target: Any) -> tuple[Library, Resources]:
     with NamedTemporaryFile(suffix=".ll") as file:
         built.mod.write_to_file(file.name, "ll")
         return Library(file.read(), binary.code, functions), taken
+
+
+def compile_with(arch: str) -> None:
+    """Has TVM compile for a GPU as this project does, where its CUDA runtime is loaded and it would
+    otherwise do so with its own options."""
+    compiler = _compiler(arch)
+    tvm_ffi.register_global_func(
+        CALLBACK, lambda source: compiler.compile(str(source)).code, override=True
+    )
+
+
+def forbid_compiling() -> None:
+    """Makes any compilation of CUDA source in this process an error."""
+
+    def refuse(_: Any) -> None:
+        raise RuntimeError("this process only loads what builders have compiled")
+
+    tvm_ffi.register_global_func(CALLBACK, refuse, override=True)
 
 
 def load(library: Library) -> Any:

@@ -1,7 +1,7 @@
 """What a compiled kernel takes of a GPU: a binary and the compiler's report in, figures out.
 
-A binary is an ELF file. Registers, stack and threads are in its ``.nv.info`` sections, static shared
-memory is the size of ``.nv.shared.NAME``. Spills are in ptxas's report only.
+A binary is an ELF file. Registers, stack and threads are in its ``.nv.info`` sections, static
+shared memory is the size of ``.nv.shared.NAME``. Spills are in ptxas's report only.
 """
 
 import json

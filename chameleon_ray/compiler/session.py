@@ -1,5 +1,6 @@
 """TVM as every process of this project uses it: without torch, without the slow imports, quiet."""
 
+import ctypes
 import importlib
 import importlib.util
 import inspect
@@ -10,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+CUDART = "libcudart.so.13"
+"""The CUDA runtime that TVM's own is linked to."""
+
 
 def block_torch() -> None:
     """Keeps ``import tvm`` from importing torch: 0.6 s and 197 MB instead of 2.0 s and 398 MB.
@@ -17,6 +21,26 @@ def block_torch() -> None:
     For processes that never need torch; before the first import of tvm.
     """
     sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
+
+
+def load_cudart() -> str:
+    """Loads the CUDA runtime that TVM's is linked to, also from NVIDIA's wheels, where it is not
+    on the loader's path; before the first import of tvm.
+
+    Returns:
+        Why it cannot be loaded; empty where it can.
+    """
+    spec = importlib.util.find_spec("nvidia")
+    places = spec.submodule_search_locations if spec is not None else None
+    wheels = [f"{place}/cu13/lib/{CUDART}" for place in places or ()]
+    for name in (CUDART, *wheels):
+        try:
+            ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
+        except OSError as error:
+            trouble = str(error)
+        else:
+            return ""
+    return trouble
 
 
 def register_intrinsics(kind: str) -> None:

@@ -5,6 +5,7 @@ only ever read from: clocks and limits stay as they are.
 """
 
 import ctypes
+import os
 from dataclasses import dataclass
 from functools import cache
 
@@ -66,6 +67,20 @@ def gpus(library: str = LIBRARY) -> list[Gpu]:
     nvml, count = _opened(library), ctypes.c_uint()
     _do(nvml, "nvmlDeviceGetCount_v2", ctypes.byref(count))
     return [_gpu(nvml, number) for number in range(count.value)]
+
+
+def visible(library: str = LIBRARY) -> Gpu:
+    """The GPU that CUDA calls number 0 in this process, where it counts in the bus's order.
+
+    Raises:
+        NvmlError: There is none.
+    """
+    found = gpus(library)
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0].strip()
+    for number, gpu in enumerate(found):
+        if first == str(number) or (first and gpu.uuid.startswith(first)):
+            return gpu
+    raise NvmlError(f"there is no GPU {first!r}")
 
 
 def condition(uuid: str, library: str = LIBRARY) -> Condition:

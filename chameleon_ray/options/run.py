@@ -19,6 +19,8 @@ class Measuring:
     """Timings of a candidate."""
     repeat_seconds: float = 0.01
     """Least seconds of one timing; a shorter kernel is executed several times in it."""
+    shots: int = 50
+    """Most executions of one timing on a GPU, whose latency is their median."""
     long_seconds: float = 0.1
     """A kernel that takes longer than this is timed once only."""
     hopeless: float = 4.0
