@@ -52,7 +52,11 @@ class Compiler:
         register_intrinsics("cuda" if gpu else "llvm")
         self._programs: dict[bytes, Any] = {}
         if gpu:
-            import chameleon_ray.compiler.kernel  # noqa: F401  and the CUDA compiler
+            from tvm.s_tir import dlight  # noqa: F401
+
+            from chameleon_ray.compiler import cubin, kernel  # noqa: F401
+
+            cubin.demand()
 
     def __call__(self, job: Job) -> Built:
         from chameleon_ray.compiler.default import default

@@ -86,6 +86,12 @@ def cuda_compiler(arch: str) -> CudaCompiler:
     )
 
 
+def demand() -> None:
+    """Raises ``TargetError`` where nothing can compile for any GPU."""
+    if _nvrtc() is None and shutil.which("nvcc") is None:
+        raise TargetError(f"Nothing on this machine can compile for a GPU; {INSTALL}.")
+
+
 def summary() -> str:
     """What this machine can compile for, in words."""
     nvrtc, nvcc = _nvrtc(), shutil.which("nvcc")
