@@ -46,7 +46,9 @@ Name = Annotated[str | None, typer.Option(help="In place of the preset's.")]
 def tune(
     model: Model,
     inputs: Inputs = [],  # noqa: B006
-    target: Annotated[str, typer.Option(help="llvm, or a TVM target as JSON.")] = "llvm",
+    target: Annotated[
+        str, typer.Option(help="llvm, cuda, cuda:sm_90 or the like, or a TVM target as JSON.")
+    ] = "llvm",
     trials: Annotated[int | None, typer.Option(min=1, help="Most measurements.")] = None,
     minutes: Annotated[float | None, typer.Option(min=0.1, help="Most wall time.")] = None,
     preset: Annotated[str, typer.Option(help="The search system.")] = "chameleon",
@@ -64,6 +66,9 @@ def tune(
     ] = None,
     layout: Layout = "NHWC",
     memory_aware: Aware = False,
+    build_only: Annotated[
+        bool, typer.Option("--build-only", help="Compile only; needs no GPU.")
+    ] = False,
     engine: Annotated[str, typer.Option(help="ray, or serial.")] = "ray",
     debug: Debug = False,
 ) -> None:
@@ -71,6 +76,9 @@ def tune(
     asked = {name: value for name, value in locals().items() if name != "debug"}
     from chameleon_ray.report.progress import Progress
 
+    request = Request(**asked | {"inputs": tuple(inputs), "warm_start": tuple(warm_start)})
+    if build_only:
+        return _build(request, debug)
     progress = Progress()
     with answering(debug):
         from chameleon_ray import api
@@ -78,10 +86,20 @@ def tune(
         from chameleon_ray.report.table import watching
 
         with watching(progress, errors):
-            several = {"inputs": tuple(inputs), "warm_start": tuple(warm_start)}
-            result = api.tune(Request(**asked | several), progress)
+            result = api.tune(request, progress)
         screen.print(closing(result))
         _demand_equal(result.verified, result.folder / "model.so")
+
+
+def _build(request: Request, debug: bool) -> None:
+    """Compiles and times nothing."""
+    with answering(debug):
+        from chameleon_ray import api
+        from chameleon_ray.report.builds import shown
+
+        told = partial(errors.print, highlight=False, soft_wrap=True, markup=False)
+        for part in shown(api.build(request, told)):
+            screen.print(part)
 
 
 @app.command()

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from chameleon_ray.api.building import build
     from chameleon_ray.api.choices import Stopped, UserError
     from chameleon_ray.api.finished import apply, bench
     from chameleon_ray.api.nodes import cluster_devices
@@ -19,6 +20,7 @@ __all__ = [
     "UserError",
     "apply",
     "bench",
+    "build",
     "cluster_devices",
     "devices",
     "tune",
@@ -27,6 +29,7 @@ __all__ = [
 HOMES = {
     "Stopped": "chameleon_ray.api.choices",
     "UserError": "chameleon_ray.api.choices",
+    "build": "chameleon_ray.api.building",
     "apply": "chameleon_ray.api.finished",
     "bench": "chameleon_ray.api.finished",
     "TROUBLE": "chameleon_ray.api.run",

@@ -10,7 +10,7 @@ from chameleon_ray.compiler.gpu_run import GpuRunner
 from chameleon_ray.compiler.run import LocalRunner
 from chameleon_ray.compiler.target import is_gpu
 from chameleon_ray.crew import Crew, LocalCrew
-from chameleon_ray.measure.measurer import Measurer
+from chameleon_ray.measure.measurer import Measurer, NoRunner
 from chameleon_ray.options import Request, Search
 from chameleon_ray.search.system import SearchSystem
 
@@ -48,7 +48,9 @@ def hire_all(
     gpu = is_gpu(request.target)
     builder = partial(LocalBuilder, request.measuring, search_cores, gpu)
     runner: Factory = partial(LocalRunner, request.measuring, timing_cores, device)
-    if gpu:
+    if request.build_only:
+        runner = NoRunner
+    elif gpu:
         runner = partial(GpuRunner, request.measuring, timing_cores)
     measurer = Measurer(hire("builder", builder), hire("runner", runner))
     system = SearchSystem(
@@ -66,7 +68,7 @@ def _actors(request: Request, cores: int, began: float, stack: ExitStack) -> Hir
     stack.enter_context(session.start(request.address, cores))
     counts = {"builder": cores, "explorer": max(cores // CORES_PER_EXPLORER, 1)}
     resources: dict[str, dict[str, int]] = {}
-    if is_gpu(request.target):
+    if is_gpu(request.target) and not request.build_only:
         counts["runner"], resources["runner"] = session.gpus(), {"num_gpus": 1}
 
     def hire(name: str, factory: Factory) -> Crew:

@@ -98,6 +98,24 @@ class Runner(Protocol):
         ...
 
 
+STAND_IN = 1.0
+"""Seconds that everything takes that is not timed."""
+
+
+class NoRunner:
+    """Stands in for a device that is not there: to the search, all that compiles is as good."""
+
+    def run(self, task: Task, artifact: Artifact, best: float) -> Timing:
+        """See ``Runner``; nothing runs."""
+        return Timing((STAND_IN,))
+
+    def contest(
+        self, task: Task, artifacts: tuple[Artifact, ...], options: Confirming
+    ) -> tuple[Finalist, ...]:
+        """See ``Runner``; nothing is compared."""
+        return tuple(Finalist((STAND_IN,), 0.0, 0.0, True) for _ in artifacts)
+
+
 @dataclass(frozen=True)
 class Measurement:
     """One configuration, built and timed; a failed build's status is the timing's, too."""

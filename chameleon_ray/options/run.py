@@ -99,7 +99,7 @@ class Request:
     inputs: tuple[str, ...] = ()
     """``NAME:SHAPE[:DTYPE]``."""
     target: str = "llvm"
-    """``llvm``, or a TVM target as JSON."""
+    """``llvm``, ``cuda``, a GPU's architecture as ``cuda:sm_90``, or a TVM target as JSON."""
     trials: int | None = None
     """Most measurements; no limit where None."""
     minutes: float | None = None
@@ -123,6 +123,8 @@ class Request:
     """Layout in which convolutions are tuned."""
     memory_aware: bool = False
     """Whether operations are reordered and rewritten first, for least memory."""
+    build_only: bool = False
+    """Whether configurations are compiled and not timed, which needs no device."""
     engine: str = "ray"
     """``ray``, or ``serial`` for everything in one process and its children, without Ray."""
     measuring: Measuring = Measuring()
