@@ -74,11 +74,13 @@ def tune(
 ) -> None:
     """Tunes a model and writes the compiled, verified result to the run directory."""
     asked = {name: value for name, value in locals().items() if name != "debug"}
+    request = Request(**asked | {"inputs": tuple(inputs), "warm_start": tuple(warm_start)})
+    (_build if build_only else _tune)(request, debug)
+
+
+def _tune(request: Request, debug: bool) -> None:
     from chameleon_ray.report.progress import Progress
 
-    request = Request(**asked | {"inputs": tuple(inputs), "warm_start": tuple(warm_start)})
-    if build_only:
-        return _build(request, debug)
     progress = Progress()
     with answering(debug):
         from chameleon_ray import api

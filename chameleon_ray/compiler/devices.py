@@ -53,7 +53,7 @@ class Probe:
 
         from chameleon_ray.compiler.cubin import summary
 
-        gpus = []
+        gpus: list[str] = []
         while tvm.cuda(len(gpus)).exist:
             gpus.append(f"sm_{tvm.cuda(len(gpus)).compute_version.replace('.', '')}")
         return {
