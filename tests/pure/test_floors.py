@@ -35,6 +35,7 @@ FLOORS = (
     ("engine", "budget", "tuner", "transfer", "winners"),
     ("cluster", "compiler", "report"),
     ("api",),
+    ("answering",),
     ("__main__",),
 )
 CHAINS = (
@@ -58,9 +59,10 @@ THIRD_PARTY = {
     "tuner": {"numpy"},
     "transfer": {"numpy"},
     "cluster": {"numpy", "gymnasium", "ray", "torch"},
-    "compiler": {"numpy", "tvm", "tvm_ffi", "torch", "onnx", "onnxruntime", "ml_dtypes"},
+    "compiler": {"numpy", "tvm", "tvm_ffi", "cuda", "torch", "onnx", "onnxruntime", "ml_dtypes"},
     "report": {"numpy", "rich"},
     "api": {"numpy", "yaml"},
+    "answering": {"rich", "typer"},
     "__main__": {"rich", "typer"},
 }
 """Parts that are not named have the standard library only."""
