@@ -52,12 +52,15 @@ class Library:
         return Library(*pickle.loads(body))
 
 
-def compile_kernels(module: Any, target: Any) -> tuple[Library, Resources]:
+def compile_kernels(
+    module: Any, target: Any, compiler: CudaCompiler | None = None
+) -> tuple[Library, Resources]:
     """Compiles a scheduled layer for a GPU that need not be there.
 
     Args:
         module: IRModule with one PrimFunc ``main``, scheduled.
         target: ``tvm.target.Target`` of a GPU.
+        compiler: For its architecture; the machine's where None.
 
     Raises:
         CompileError: The compiler turned it down.
@@ -65,7 +68,7 @@ def compile_kernels(module: Any, target: Any) -> tuple[Library, Resources]:
     """
     arch = str(target.attrs["arch"])
     collector = _collector()
-    collector.begin(_compiler(arch))
+    collector.begin(compiler or _compiler(arch))
     with tvm.transform.PassContext(instruments=[collector.watch]):
         built = tvm.compile(module, target=target)
     binary, functions = collector.binary, collector.functions
