@@ -53,12 +53,15 @@ class Library:
         return Library(*pickle.loads(body))
 
 
-def compile_kernels(module: Any, target: Any) -> tuple[Library, Resources]:
+def compile_kernels(
+    module: Any, target: Any, compiler: CudaCompiler | None = None
+) -> tuple[Library, Resources]:
     """Compiles a scheduled layer for a GPU that need not be there.
 
     Args:
         module: IRModule with one PrimFunc ``main``, scheduled.
         target: ``tvm.target.Target`` of a GPU.
+        compiler: For its architecture; the machine's where None.
 
     Raises:
         CompileError: The compiler turned it down.
@@ -66,7 +69,7 @@ def compile_kernels(module: Any, target: Any) -> tuple[Library, Resources]:
     """
     arch = str(target.attrs["arch"])
     collector = _collector()
-    collector.begin(_compiler(arch))
+    collector.begin(compiler or _compiler(arch))
     with tvm.transform.PassContext(opt_level=3, config=UNCHECKED, instruments=[collector.watch]):
         built = tvm.compile(module, target=target)
     binary, functions = collector.binary, collector.functions

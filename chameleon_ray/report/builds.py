@@ -1,4 +1,4 @@
-"""Runs without timings: records in, what compiled and how fast, for people and programs, out."""
+"""A run without timings: its records in, which shares compiled and how fast out."""
 
 import json
 from collections import Counter
