@@ -67,6 +67,9 @@ def test_every_model_is_tuned_on_every_target(tmp_path: Path) -> None:
     zoo = zoo_of(tmp_path, "models: [a]\ntargets: {ampere: 'cuda:sm_80', hopper: 'cuda:sm_90'}")
     assert [member.name for member in zoo.members] == ["a-ampere", "a-hopper"]
     assert zoo.request.target == "cuda:sm_80"
+    zoo = zoo_of(tmp_path, "models: [a]\ntargets: ['cuda:sm_90']")
+    assert [(m.name, m.request.target) for m in zoo.members] == [("a", "cuda:sm_90")]
+    assert zoo.request.target == "cuda:sm_90"
 
 
 @pytest.mark.parametrize(
