@@ -16,14 +16,11 @@ from chameleon_ray.compiler.kernel import CREATE, CannotLaunch, Library, compile
 from chameleon_ray.compiler.resources import kernels
 from chameleon_ray.compiler.sketch import Program
 from chameleon_ray.measure.cores import available
-from chameleon_ray.options import Measuring
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.space import as_configs
-from tests.cuda.kernels import ARCHS, compiler_for, task, tvm_target
+from tests.cuda.kernels import ARCHS, PATIENT, compiler_for, task, tvm_target
 from tests.tvm import layers
 
-PATIENT = Measuring(build_timeout=120.0, default_timeout=120.0)
-"""For machines that are busy with other things."""
 TVM_BUG = "tvm_access_ptr element type must match the source buffer"
 """What TVM 0.27 makes of some of its own sketches for products of int8."""
 FIGURES = {"kernels", "threads", "registers", "spilled", "stack", "shared", "occupancy"}
