@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.compiler.build import LocalBuilder
+from chameleon_ray.compiler.difference import difference
 from chameleon_ray.compiler.gpu_run import GpuRunner
-from chameleon_ray.compiler.run import difference, random_array
+from chameleon_ray.compiler.run import random_array
 from chameleon_ray.compiler.target import resolve
 from chameleon_ray.measure.measurer import Artifact, Timing
 from chameleon_ray.options import Confirming, Measuring

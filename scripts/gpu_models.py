@@ -62,7 +62,7 @@ def tuned(precision: str, target: str, minutes: float, out: Path) -> dict[str, A
 def ours(spec: str, target: str, minutes: float, folder: Path) -> dict[str, Any]:
     """``chameleon tune``: its summary, or what went wrong."""
     command = [sys.executable, "-m", "chameleon_ray", "tune", spec, "--target", target]
-    command += ["--minutes", str(minutes), "--layout", "NCHW", "--out", str(folder)]
+    command += ["--minutes", str(minutes), "--out", str(folder)]
     done = run(command)
     summary = folder / "summary.json"
     return json.loads(summary.read_text()) if summary.exists() else {"error": done}

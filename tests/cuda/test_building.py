@@ -19,7 +19,6 @@ NET = "tests.whole.net:make"
 SERIAL: dict[str, Any] = {
     "explorer": "random",
     "engine": "serial",
-    "layout": "NCHW",
     "measuring": PATIENT,
 }
 
