@@ -7,21 +7,35 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from chameleon_ray.api.building import build
     from chameleon_ray.api.choices import Stopped, UserError
     from chameleon_ray.api.finished import apply, bench
+    from chameleon_ray.api.nodes import cluster_devices
     from chameleon_ray.api.run import TROUBLE, tune
     from chameleon_ray.compiler.devices import devices
 
-__all__ = ["TROUBLE", "Stopped", "UserError", "apply", "bench", "devices", "tune"]
+__all__ = [
+    "TROUBLE",
+    "Stopped",
+    "UserError",
+    "apply",
+    "bench",
+    "build",
+    "cluster_devices",
+    "devices",
+    "tune",
+]
 
 HOMES = {
     "Stopped": "chameleon_ray.api.choices",
     "UserError": "chameleon_ray.api.choices",
+    "build": "chameleon_ray.api.building",
     "apply": "chameleon_ray.api.finished",
     "bench": "chameleon_ray.api.finished",
     "TROUBLE": "chameleon_ray.api.run",
     "tune": "chameleon_ray.api.run",
     "devices": "chameleon_ray.compiler.devices",
+    "cluster_devices": "chameleon_ray.api.nodes",
 }
 """Where each name is made."""
 

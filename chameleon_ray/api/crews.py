@@ -6,9 +6,11 @@ from functools import partial
 
 from chameleon_ray.api.choices import Factory, cost_model_factory, explorer_factory, sampler_factory
 from chameleon_ray.compiler.build import LocalBuilder
+from chameleon_ray.compiler.gpu_run import GpuRunner
 from chameleon_ray.compiler.run import LocalRunner
+from chameleon_ray.compiler.target import is_gpu
 from chameleon_ray.crew import Crew, LocalCrew
-from chameleon_ray.measure.measurer import Measurer
+from chameleon_ray.measure.measurer import Measurer, NoRunner
 from chameleon_ray.options import Request, Search
 from chameleon_ray.search.system import SearchSystem
 
@@ -43,8 +45,13 @@ def hire_all(
         hire = _actors(request, len(search_cores), began, stack)
     else:
         hire = _workers(began, stack)
-    builder = partial(LocalBuilder, request.measuring, search_cores)
-    runner = partial(LocalRunner, request.measuring, timing_cores, device)
+    gpu = is_gpu(request.target)
+    builder = partial(LocalBuilder, request.measuring, search_cores, gpu)
+    runner: Factory = partial(LocalRunner, request.measuring, timing_cores, device)
+    if request.build_only:
+        runner = NoRunner
+    elif gpu:
+        runner = partial(GpuRunner, request.measuring, timing_cores)
     measurer = Measurer(hire("builder", builder), hire("runner", runner))
     system = SearchSystem(
         cost_model=hire("cost model", cost_model_factory(search)),
@@ -60,9 +67,13 @@ def _actors(request: Request, cores: int, began: float, stack: ExitStack) -> Hir
 
     stack.enter_context(session.start(request.address, cores))
     counts = {"builder": cores, "explorer": max(cores // CORES_PER_EXPLORER, 1)}
+    resources: dict[str, dict[str, int]] = {}
+    if is_gpu(request.target) and not request.build_only:
+        counts["runner"], resources["runner"] = session.gpus(), {"num_gpus": 1}
 
     def hire(name: str, factory: Factory) -> Crew:
-        crew = ActorCrew(name, factory, PHASES, began, counts.get(name, 1))
+        count = counts.get(name, 1)
+        crew = ActorCrew(name, factory, PHASES, began, count, resources.get(name))
         stack.callback(crew.close)
         return crew
 

@@ -1,5 +1,6 @@
 """The model's processes: what compiles it and what runs it, with errors as sentences."""
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -41,6 +42,12 @@ class ModelHome:
         memory = Scheduling() if request.memory_aware else None
         prepared: host.Prepared = self._value("import", self._host, self._job(request, memory))
         return prepared
+
+    def begin(self, request: Request) -> asyncio.Future:
+        """``prepare`` beside other things."""
+        preparing = asyncio.get_running_loop().run_in_executor(None, self.prepare, request)
+        preparing.add_done_callback(_heard)
+        return preparing
 
     def weigh(self, request: Request, options: Scheduling) -> Footprint:
         """Imports the model and finds out what memory it takes in several orders.
@@ -134,3 +141,9 @@ class ModelHome:
         child = Isolate(Setting(handler, cores=self.cores, environment=environment))
         self._stack.callback(child.close)
         return child
+
+
+def _heard(future: asyncio.Future) -> None:
+    """Takes note of an import's error where something else failed first."""
+    if not future.cancelled():
+        future.exception()

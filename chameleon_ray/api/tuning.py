@@ -17,10 +17,11 @@ from typing import Any
 from chameleon_ray.api.choices import Stopped, UserError
 from chameleon_ray.api.crews import hire_all
 from chameleon_ray.api.home import ModelHome
+from chameleon_ray.api.nodes import surveyed
 from chameleon_ray.api.recorder import Recorder
 from chameleon_ray.budget import Budget
 from chameleon_ray.compiler.host import Prepared
-from chameleon_ray.compiler.target import device_name
+from chameleon_ray.compiler.target import device_name, is_gpu
 from chameleon_ray.crew import Crew
 from chameleon_ray.engine import Engine
 from chameleon_ray.folder import RunFolder
@@ -61,6 +62,7 @@ class Tuning:
         search_cores: For search and builds.
         timing_cores: For timing alone.
         transfer: What tasks know of each other; None where they learn nothing from others.
+        gpu: The runner's GPU, for people; empty where a CPU times.
     """
 
     request: Request
@@ -71,15 +73,15 @@ class Tuning:
     search_cores: tuple[int, ...]
     timing_cores: tuple[int, ...]
     transfer: Transfer | None = None
+    gpu: str = ""
 
     async def run(self) -> RunResult:
         """All stages."""
         with ExitStack() as stack:
             home = ModelHome(self.timing_cores, stack)
             self.progress.phase("importing the model")
-            loop = asyncio.get_running_loop()
-            preparing = loop.run_in_executor(None, home.prepare, self.request)
-            preparing.add_done_callback(_heard)
+            gpu = is_gpu(self.request.target)
+            preparing = None if gpu else home.begin(self.request)
             system, measurer = hire_all(
                 self.request,
                 self.search,
@@ -91,7 +93,9 @@ class Tuning:
             )
             crews = (*system.crews(), *measurer.crews())
             ready = [asyncio.create_task(crew.ready()) for crew in crews]
-            prepared = await preparing
+            if gpu:
+                self.request, self.gpu = await surveyed(self.request, measurer)
+            prepared = await (preparing or home.begin(self.request))
             for note in prepared.notes:
                 self.progress.note(note)
             records = self.folder.resume(self.identity(prepared))
@@ -247,7 +251,7 @@ class Tuning:
 
     @property
     def device(self) -> str:
-        return device_name(len(self.timing_cores))
+        return self.gpu or device_name(len(self.timing_cores))
 
     @property
     def versions(self) -> dict[str, str]:
@@ -262,12 +266,6 @@ class Tuning:
         if request.minutes is not None:
             return 60 * request.minutes
         return 60 * request.budgeting.minutes if request.trials is None else None
-
-
-def _heard(future: asyncio.Future) -> None:
-    """Takes note of an import's error where something else failed first."""
-    if not future.cancelled():
-        future.exception()
 
 
 def _hopeless(records: list[Record]) -> str:

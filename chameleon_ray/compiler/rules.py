@@ -7,7 +7,7 @@ from tvm.s_tir.meta_schedule.postproc import Postproc
 from tvm.s_tir.meta_schedule.schedule_rule import ScheduleRule
 from tvm.s_tir.meta_schedule.space_generator import PostOrderApply
 
-from chameleon_ray.compiler.session import register_cuda_intrinsics, register_x86_intrinsics
+from chameleon_ray.compiler.session import register_intrinsics
 
 TENSOR_CORES = 75
 """First compute capability, times ten, that TVM's tensor core rules are for."""
@@ -24,11 +24,11 @@ def generator_for(module: Any, target: Any) -> PostOrderApply:
         target: ``tvm.target.Target``.
     """
     if target.kind.name != "cuda":
-        register_x86_intrinsics()
+        register_intrinsics(target.kind.name)
         return PostOrderApply()
     kind = "cuda-tensorcore" if _suits_tensor_cores(module, target) else "cuda"
     if kind == "cuda-tensorcore":
-        register_cuda_intrinsics()
+        register_intrinsics("cuda")
     return PostOrderApply(
         sch_rules=ScheduleRule.create(kind),
         postprocs=Postproc.create(kind),

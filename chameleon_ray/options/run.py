@@ -19,6 +19,8 @@ class Measuring:
     """Timings of a candidate."""
     repeat_seconds: float = 0.01
     """Least seconds of one timing; a shorter kernel is executed several times in it."""
+    shots: int = 50
+    """Most executions of one timing on a GPU, whose latency is their median."""
     long_seconds: float = 0.1
     """A kernel that takes longer than this is timed once only."""
     hopeless: float = 4.0
@@ -97,7 +99,7 @@ class Request:
     inputs: tuple[str, ...] = ()
     """``NAME:SHAPE[:DTYPE]``."""
     target: str = "llvm"
-    """``llvm``, or a TVM target as JSON."""
+    """``llvm``, ``cuda``, a GPU's architecture as ``cuda:sm_90``, or a TVM target as JSON."""
     trials: int | None = None
     """Most measurements; no limit where None."""
     minutes: float | None = None
@@ -121,6 +123,8 @@ class Request:
     """Layout in which convolutions are tuned."""
     memory_aware: bool = False
     """Whether operations are reordered and rewritten first, for least memory."""
+    build_only: bool = False
+    """Whether configurations are compiled and not timed, which needs no device."""
     engine: str = "ray"
     """``ray``, or ``serial`` for everything in one process and its children, without Ray."""
     measuring: Measuring = Measuring()
