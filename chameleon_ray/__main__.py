@@ -34,7 +34,9 @@ Inputs = Annotated[
     list[str], typer.Option("--input", help="NAME:SHAPE[:DTYPE], as data:1x3x224x224:float32.")
 ]
 Run = Annotated[Path, typer.Argument(help="The directory of a finished run.")]
-Layout = Annotated[str, typer.Option(help="Convolution layout: NHWC or NCHW.")]
+Layout = Annotated[
+    str, typer.Option(help="Convolution layout: NHWC, NCHW, or auto, what suits the target.")
+]
 Aware = Annotated[
     bool, typer.Option("--memory-aware", help="Reorder and rewrite for least memory first.")
 ]
@@ -64,7 +66,7 @@ def tune(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Cores kept for timing; half where left out.")
     ] = None,
-    layout: Layout = "NHWC",
+    layout: Layout = "auto",
     memory_aware: Aware = False,
     build_only: Annotated[
         bool, typer.Option("--build-only", help="Compile only; needs no GPU.")
@@ -187,7 +189,7 @@ def memory(
     model: Model,
     inputs: Inputs = [],  # noqa: B006
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    layout: Layout = "NHWC",
+    layout: Layout = "auto",
     seconds: Annotated[
         float, typer.Option(min=0.1, help="Most for each search of an order.")
     ] = Scheduling.seconds,

@@ -79,7 +79,7 @@ COST_MODELS: dict[str, Callable[[Search], Any]] = {
     "pingpong": _pingpong,
 }
 ENGINES = ("ray", "serial")
-LAYOUTS = ("NHWC", "NCHW")
+LAYOUTS = ("auto", "NHWC", "NCHW")
 
 
 def search_of(request: Request) -> Search:

@@ -25,7 +25,7 @@ Rule = Callable[[relax.BlockBuilder, Call], relax.Expr]
 def lower(
     module: IRModule,
     target: tvm.target.Target,
-    layout: str | None = None,
+    layout: str = "auto",
     rewriting: Scheduling | None = None,
 ) -> IRModule:
     """Folds, lays out, legalises and fuses a model.
@@ -34,7 +34,7 @@ def lower(
         module: As ``models.load`` gives it; it is not changed.
         target: What the loops are for.
         layout: Of 2-D convolutions: ``NHWC``, or ``NCHW`` to leave them, and on CPUs the order of
-            all weights, as imported; the target's own where None.
+            all weights, as imported; ``auto`` for what suits the target.
         rewriting: How to look for parts that convolutions of concatenations are better split into;
             they are left whole where None.
 
@@ -46,9 +46,9 @@ def lower(
         ValueError: There is no such layout.
     """
     kind = target.kind.name
-    layout = layout or LAYOUTS[kind]
+    layout = LAYOUTS[kind] if layout == "auto" else layout
     if layout not in ("NHWC", "NCHW"):
-        raise ValueError(f"The layout must be NHWC or NCHW, not {layout!r}.")
+        raise ValueError(f"The layout must be auto, NHWC or NCHW, not {layout!r}.")
     with target, quiet():
         mod = _folded(module)
         mod = mod if rewriting is None else partition(mod, rewriting)

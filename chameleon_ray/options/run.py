@@ -119,7 +119,7 @@ class Request:
     """Ray cluster to join; a new one on this machine where None."""
     threads: int | None = None
     """Cores that a kernel may use and that are kept free of everything else; half where None."""
-    layout: str = "NHWC"
+    layout: str = "auto"
     """Layout in which convolutions are tuned."""
     memory_aware: bool = False
     """Whether operations are reordered and rewritten first, for least memory."""
