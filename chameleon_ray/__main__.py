@@ -1,6 +1,5 @@
 """The command line: arguments in, exit status out; every error is one sentence on stderr."""
 
-import logging
 import sys
 from functools import partial
 from pathlib import Path
@@ -10,6 +9,7 @@ import typer
 from rich.console import Console
 
 from chameleon_ray import __version__
+from chameleon_ray.answering import answering, errors
 from chameleon_ray.options import Replaying, Request, Scheduling
 
 if TYPE_CHECKING:
@@ -21,11 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-errors = Console(stderr=True)
 screen = Console(soft_wrap=True, highlight=False)
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
-
 
 Model = Annotated[
     str, typer.Argument(help="Zoo name, .onnx or .pt2 file, or package.module:factory.")
@@ -247,30 +243,6 @@ def _demand_equal(verified: "Verified | None", library: Path) -> None:
         raise UserError(
             f"The tuned model's outputs differ from the original's; do not use {library}."
         )
-
-
-class answering:  # noqa: N801  reads as a phrase
-    """Turns what may go wrong into one sentence and an exit status; ``debug`` lets it through."""
-
-    def __init__(self, debug: bool) -> None:
-        self.debug = debug
-        logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR)
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None or self.debug:
-            return
-        from chameleon_ray import api
-
-        if isinstance(error, api.Stopped | KeyboardInterrupt):
-            errors.print(f"Stopped. {error}", highlight=False, soft_wrap=True, markup=False)
-            raise typer.Exit(INTERRUPTED) from None
-        asked = isinstance(error, api.UserError)
-        if asked or isinstance(error, api.TROUBLE):  # which takes seconds to load
-            told = f"Error: {error}"
-            errors.print(told, style="red", highlight=False, soft_wrap=True, markup=False)
-            raise typer.Exit(1) from None
 
 
 @app.command(name="version")

@@ -5,18 +5,16 @@ model by model, compile, verify and time. ``chameleon tune`` is a session of one
 """
 
 import asyncio
-import contextlib
-import signal
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from chameleon_ray.api.choices import Stopped, UserError
+from chameleon_ray.api.choices import UserError
 from chameleon_ray.api.crews import hire_all
 from chameleon_ray.api.home import ModelHome
 from chameleon_ray.api.model import End, Model, versions
+from chameleon_ray.api.stopping import interruptible
 from chameleon_ray.api.watchers import Watchers, watchers_of
 from chameleon_ray.budget import Budget
 from chameleon_ray.compiler.target import device_name
@@ -89,7 +87,7 @@ class Tuning:
             ready = [asyncio.create_task(crew.ready()) for crew in crews]
             await preparing
             records = self.folder.database.read()
-            with _interruptible():
+            with interruptible():
                 await self.explore(self.tuners(system, records), measurer, records)
                 winners = await self.choose(measurer)
             await asyncio.gather(*ready)
@@ -274,19 +272,3 @@ def _heard(future: asyncio.Future) -> None:
     """Takes note of an import's error where something else failed first."""
     if not future.cancelled():
         future.exception()
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the block cleanly, as ``Stopped``."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-    for stop in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(stop, task.cancel)
-    try:
-        yield
-    except asyncio.CancelledError as error:
-        raise Stopped from error
-    finally:
-        for stop in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(stop)
