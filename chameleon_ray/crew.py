@@ -16,6 +16,10 @@ class CrewError(RuntimeError):
     """A call that several workers of a crew died of; says which."""
 
 
+class NoWorkers(RuntimeError):
+    """A crew all of whose workers had to be given up; says why the last one was."""
+
+
 class Crew(Protocol):
     """Workers that all offer the same methods."""
 
@@ -27,6 +31,7 @@ class Crew(Protocol):
 
         Raises:
             CrewError: Several workers died of this call, one after the other.
+            NoWorkers: All were given up.
         """
         ...
 
