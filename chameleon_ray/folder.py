@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,11 @@ from chameleon_ray.space import Config
 SCHEMA = 2
 SAME = ("model", "model_digest", "target", "device", "layout", "spaces")
 """What must not change between the sessions of a run."""
+
+
+def file_name(model: str) -> str:
+    """A model's name as a file's: it names nothing outside the folder it is put in."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", model).lstrip(".") or "model"
 
 
 class FolderError(Exception):

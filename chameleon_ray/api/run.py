@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import shlex
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ from chameleon_ray.cluster.session import SessionError, check_pins
 from chameleon_ray.compiler.link import LinkError, find_linker
 from chameleon_ray.crew import CrewError, NoWorkers
 from chameleon_ray.database import DatabaseError
-from chameleon_ray.folder import FolderError, RunFolder
+from chameleon_ray.folder import FolderError, RunFolder, file_name
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.measure.isolate import IsolateError
 from chameleon_ray.options import Request
@@ -86,7 +85,7 @@ def _path(request: Request) -> Path:
     name = request.model
     name = Path(name).stem if name.endswith((".onnx", ".pt2")) else name
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{re.sub(r'[^A-Za-z0-9_.-]', '-', name)}-{stamp}"
+    return Path("runs") / f"{file_name(name)}-{stamp}"
 
 
 def _go_on(folder: RunFolder, request: Request) -> str:

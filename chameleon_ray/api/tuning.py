@@ -15,7 +15,7 @@ from importlib.metadata import version
 from typing import Any
 
 from chameleon_ray.api.choices import Stopped, UserError
-from chameleon_ray.api.crews import hire_all
+from chameleon_ray.api.crews import hire_all, layers_in_flight
 from chameleon_ray.api.home import ModelHome
 from chameleon_ray.api.recorder import Recorder
 from chameleon_ray.budget import Budget
@@ -88,6 +88,7 @@ class Tuning:
                 self.device,
                 self.began,
                 stack,
+                self.progress.note,
             )
             crews = (*system.crews(), *measurer.crews())
             ready = [asyncio.create_task(crew.ready()) for crew in crews]
@@ -148,7 +149,7 @@ class Tuning:
             device=self.device,
             watcher=Recorder(self.folder, self.search.explorer, self.progress),
             clock=lambda: earlier + self._elapsed(),
-            layers_in_flight=1 if request.engine == "serial" else 2 + len(self.search_cores),
+            layers_in_flight=layers_in_flight(request, len(self.search_cores)),
             sequence=max((r.sequence + 1 for r in records), default=0),
         )
         await engine.run()

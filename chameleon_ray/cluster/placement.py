@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,17 @@ def nodes() -> tuple[Node, ...]:
         if node["Alive"]
     ]
     return tuple(sorted(found, key=lambda node: (not node.here, node.address, node.id)))
+
+
+def affinity(node: Node) -> dict[str, Any]:
+    """Ray options of an actor that has to be on a node."""
+    return {"scheduling_strategy": NodeAffinitySchedulingStrategy(node.id, soft=False)}
+
+
+def beside_driver() -> dict[str, Any]:
+    """Ray options of an actor of the search, which leaves the other nodes to builders."""
+    here = ray.get_runtime_context().get_node_id()
+    return {"scheduling_strategy": NodeAffinitySchedulingStrategy(here, soft=True)}
 
 
 def one_per_gpu(node: Node) -> int:

@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import ObjectLostError, RayError, RayTaskError
 
-from chameleon_ray.cluster.placement import Node, Spread, nodes
-from chameleon_ray.cluster.seat import Seat
-from chameleon_ray.crew import CrewError, NoWorkers, Worker
+from chameleon_ray.cluster.parcel import Porter, labelled
+from chameleon_ray.cluster.placement import Node, Spread, affinity, nodes
+from chameleon_ray.cluster.seat import Seat, reason
+from chameleon_ray.crew import CrewError, Lost, NoWorkers, Unfit
 from chameleon_ray.ledger import Account, epoch
 from chameleon_ray.options import Placing
 
@@ -38,6 +39,7 @@ class ActorCrew:
         count: int = 1,
         resources: Mapping[str, Any] | None = None,
         spread: Spread | None = None,
+        apart: tuple[str, ...] = (),
         options: Placing = Placing(),  # noqa: B008, frozen
         doubt: Doubt = lambda result, before: False,
         tell: Callable[[str], None] = logger.warning,
@@ -52,14 +54,16 @@ class ActorCrew:
             count: Actors, wherever Ray puts them, where they are not spread.
             resources: Ray options of each actor; no CPUs are reserved unless asked for.
             spread: How many actors a node is to have, asked for every node that joins.
+            apart: Methods that give an artifact whose code stays in the object store.
             options: When an actor is given up.
             doubt: What a result of it makes another worker repeat; a worker whose failures are
                 never confirmed is given up.
             tell: Is given what happened, in a sentence.
         """
         self.name, self._phases, self._began = name, dict(phases), epoch(began)
-        self._spread, self._options, self._doubt, self._tell = spread, options, doubt, tell
-        self._actor, self._factory = ray.remote(Worker), factory
+        self._spread, self._apart, self._options = spread, apart, options
+        self._doubt, self._tell = doubt, tell
+        self._actor, self._factory = ray.remote(Porter), factory
         self._resources = {"num_cpus": 0, **(resources or {})}
         self._seats: list[Seat] = []
         self._unsettled: list[Seat] = []
@@ -80,10 +84,12 @@ class ActorCrew:
             if losses and not await self._alive(seat):
                 continue
             try:
-                call = seat.actor.do.remote(method, *args)
+                call = self._call(seat, method, args)
                 result = await asyncio.wait_for(call, self._options.call_seconds)
             except RayTaskError as error:
                 self._idle.put_nowait(seat)
+                if isinstance(error.cause, ObjectLostError):
+                    raise Lost(str(error.cause)) from None
                 raise error.as_instanceof_cause() from None
             except (RayError, TimeoutError) as error:
                 losses += self._lose(seat, error)
@@ -118,6 +124,12 @@ class ActorCrew:
         for seat in self._seats:
             seat.dismiss()
         self._seats.clear()
+
+    async def _call(self, seat: Seat, method: str, args: tuple[Any, ...]) -> Any:
+        if method not in self._apart:
+            return await seat.actor.do.remote(method, *args)
+        artifact, code = seat.actor.make.options(num_returns=2).remote(method, *args)
+        return labelled(await artifact, code)
 
     # Who is to do a call, and what its result is worth.
 
@@ -216,7 +228,7 @@ class ActorCrew:
         self._hire(seat)
 
     def _hire(self, seat: Seat) -> None:
-        options = self._resources | seat.affinity()
+        options = self._resources | (affinity(seat.node) if seat.node else {})
         seat.actor = self._actor.options(**options).remote(self._factory, self._phases)
         self._unsettled.append(seat)
 
@@ -244,7 +256,8 @@ class ActorCrew:
             return 0
         seat.dismiss()
         logger.info("%s was lost: %s", seat.name, error)
-        self._strike(seat, _reason(error))
+        unfit = Unfit.__name__ in str(error)  # Ray tells in words only what a factory raised
+        self._strike(seat, reason(error), self._options.strikes if unfit else 1)
         if not seat.retired:
             self._hire(seat)
             self._start()
@@ -252,23 +265,24 @@ class ActorCrew:
                 self._lost_one = True
                 self._tell(
                     f"{seat.name.capitalize()} was lost and is replaced, as others will be without "
-                    f"a word; what it was doing is done again. {_reason(error)}"
+                    f"a word; what it was doing is done again: {reason(error)}"
                 )
         return 1
 
-    def _strike(self, seat: Seat, reason: str) -> None:
+    def _strike(self, seat: Seat, reason: str, strikes: int = 1) -> None:
         """Counts against a worker; the last time it is given up."""
-        seat.strikes += 1
+        seat.strikes += strikes
         if seat.strikes < self._options.strikes or seat.retired:
             return
         seat.retired = True
         seat.settled.set()
         seat.dismiss()
         left = sum(not other.retired for other in self._seats)
-        said = f"{seat.name.capitalize()} failed {seat.strikes} times in a row and is given up"
-        self._tell(f"{said}; {_counted(left, self.name)} left. Last, {reason}")
+        times = f"failed {seat.strikes} times in a row and " if strikes == 1 else ""
+        said = f"{seat.name.capitalize()} {times}is given up"
+        self._tell(f"{said}, which leaves {_counted(left, self.name)}: {reason}")
         if not left:
-            self._over = f"{said}, the last there was. {reason}"
+            self._over = f"{said}, the last there was: {reason}"
             self._idle.put_nowait(None)
 
     async def _account(self, seat: Seat) -> Account | None:
@@ -280,10 +294,3 @@ class ActorCrew:
 
 def _counted(count: int, name: str) -> str:
     return f"{count} {name}{'' if count == 1 else 's'}"
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "It did not answer in time."
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from chameleon_ray.cluster.placement import Node
+from chameleon_ray.crew import Unfit
 
 
 @dataclass(eq=False)
@@ -32,14 +32,16 @@ class Seat:
     settled: asyncio.Event = field(default_factory=asyncio.Event)
     retired: bool = False
 
-    def affinity(self) -> dict[str, Any]:
-        """Ray options that say where its actors have to be."""
-        if self.node is None:
-            return {}
-        return {"scheduling_strategy": NodeAffinitySchedulingStrategy(self.node.id, soft=False)}
-
     def dismiss(self) -> None:
         """Lets the actor go, however it is."""
         if self.actor is not None:
             ray.kill(self.actor)
         self.actor = None
+
+
+def reason(error: Exception) -> str:
+    """Why an actor is gone, in a line."""
+    if isinstance(error, TimeoutError):
+        return "it did not answer in time"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1].removeprefix(f"{Unfit.__module__}.Unfit: ") if lines else type(error).__name__

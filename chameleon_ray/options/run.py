@@ -94,6 +94,8 @@ class Placing:
 
     builders: int | None = None
     """On each node of a cluster; one per core that nothing else needs where None."""
+    layers: int = 16
+    """Least layers in flight on a cluster."""
     look_seconds: float = 1.0
     """Between two looks at which nodes the cluster has."""
     call_seconds: float = 600.0

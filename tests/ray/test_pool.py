@@ -137,7 +137,7 @@ def test_a_worker_that_fails_alone_is_given_up_and_believed_in_nothing(tmp_path)
     assert results == ["bad" if number % 7 == 0 else "good" for number in range(70)]
     assert left == 2
     (sentence,) = said
-    assert "failed 5 times in a row and is given up; 2 runners left" in sentence
+    assert "failed 5 times in a row and is given up, which leaves 2 runners" in sentence
     results, left = asyncio.run(body(1, 7))
     assert (set(results), left) == ({"bad"}, 1)  # nobody could have done better
 
