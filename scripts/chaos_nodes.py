@@ -1,14 +1,12 @@
 """Nodes to be killed: a Ray cluster of several nodes on this machine, on its loopback interface."""
 
 import os
-import socket
 import time
-from collections.abc import Callable
 from typing import Any
-from unittest.mock import patch
 
 import psutil
-from ray._private import ray_constants, services
+from patience import patient, ports
+from ray._private import ray_constants
 from ray.cluster_utils import Cluster
 
 from chameleon_ray.cluster.parcel import Porter
@@ -25,43 +23,6 @@ TITLE = f"ray::{Porter.__name__}"
 STORE_BYTES = 80 << 20
 
 
-AGENTS = (
-    "metrics_agent_port",
-    "metrics_export_port",
-    "dashboard_agent_listen_port",
-    "runtime_env_agent_port",
-)
-"""A node waits 15 s at most for agents to say which ports they took: too short where it is busy."""
-
-
-STARTING_SECONDS = 600.0
-
-
-def patiently(get_node: Callable[..., Any]) -> Callable[..., Any]:
-    """Ray gives a node that it has started half a minute to register: too little, likewise."""
-
-    def get(*args: Any) -> Any:
-        deadline = time.monotonic() + STARTING_SECONDS
-        while True:
-            try:
-                return get_node(*args)
-            except RuntimeError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.5)
-
-    return get
-
-
-def ports() -> dict[str, int]:
-    """Ports that are free now, for a node's agents."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in AGENTS]
-    found = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return dict(zip(AGENTS, found, strict=True))
-
-
 class Nodes:
     """A head for the driver, and ``count`` nodes of ``cpus`` cores and ``gpus`` pretended GPUs."""
 
@@ -70,9 +31,13 @@ class Nodes:
         os.environ.update(RAY_worker_niceness="0", RAY_SCHEDULER_EVENTS="0")
         ray_constants.ENABLE_RAY_CLUSTER = False  # binds to 127.0.0.1
         self._offer = {"num_cpus": cpus, "num_gpus": gpus, "object_store_memory": STORE_BYTES}
-        head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": STORE_BYTES}
+        head: dict[str, Any] = {
+            "num_cpus": 0,
+            "include_dashboard": False,
+            "object_store_memory": STORE_BYTES,
+        }
         head |= ports() | {"_system_config": QUICK}
-        with patch.object(services, "get_node", patiently(services.get_node)):
+        with patient(head["dashboard_agent_listen_port"]):
             self._cluster = Cluster(initialize_head=True, head_node_args=head)
         self.address: str = self._cluster.address
         self.living: list[Any] = []
@@ -81,9 +46,9 @@ class Nodes:
 
     def add(self) -> None:
         """A node joins."""
-        with patch.object(services, "get_node", patiently(services.get_node)):
-            node = self._cluster.add_node(wait=False, **self._offer, **ports())
-        self.living.append(node)
+        taken = ports()
+        with patient(taken["dashboard_agent_listen_port"]):
+            self.living.append(self._cluster.add_node(wait=False, **self._offer, **taken))
 
     def kill(self, number: int) -> None:
         """A node dies without a word, and all on it."""
