@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from chameleon_ray.api.choices import Stopped, UserError
-from chameleon_ray.api.crews import hire_all
+from chameleon_ray.api.crews import hire_all, layers_in_flight
 from chameleon_ray.api.home import ModelHome
 from chameleon_ray.api.model import End, Model, versions
 from chameleon_ray.api.watchers import Watchers, watchers_of
@@ -84,6 +84,7 @@ class Tuning:
                 self.device,
                 self.began,
                 stack,
+                self.progress.note,
             )
             crews = (*system.crews(), *measurer.crews())
             ready = [asyncio.create_task(crew.ready()) for crew in crews]
@@ -152,7 +153,7 @@ class Tuning:
                 device=self.device,
                 watcher=self._watcher(tuners, stack),
                 clock=lambda: earlier + self.elapsed(),
-                layers_in_flight=1 if request.engine == "serial" else 2 + len(self.search_cores),
+                layers_in_flight=layers_in_flight(request, len(self.search_cores)),
                 sequence=max((r.sequence + 1 for r in records), default=0),
             )
             await engine.run()

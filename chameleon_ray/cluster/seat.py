@@ -1,0 +1,47 @@
+"""A seat: one worker's place in a crew, kept while the actors on it come and go."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+
+from chameleon_ray.cluster.placement import Node
+from chameleon_ray.crew import Unfit
+
+
+@dataclass(eq=False)
+class Seat:
+    """Who works here, and how well.
+
+    Attributes:
+        name: For people.
+        node: Where its actors have to be; wherever Ray puts them if None.
+        actor: The one at work.
+        failures: Doubtful results in a row.
+        strikes: Losses, and failures that others did not confirm, in a row.
+        settled: Its first actor was set up, or the seat was given up.
+        retired: It is given up.
+    """
+
+    name: str
+    node: Node | None
+    actor: Any = None
+    failures: int = 0
+    strikes: int = 0
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    retired: bool = False
+
+    def dismiss(self) -> None:
+        """Lets the actor go, however it is."""
+        if self.actor is not None:
+            ray.kill(self.actor)
+        self.actor = None
+
+
+def reason(error: Exception) -> str:
+    """Why an actor is gone, in a line."""
+    if isinstance(error, TimeoutError):
+        return "it did not answer in time"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1].removeprefix(f"{Unfit.__module__}.Unfit: ") if lines else type(error).__name__
