@@ -15,6 +15,7 @@ run took; the line before it, how long actors that were killed were missing.
 
 import argparse
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -195,7 +196,8 @@ def main() -> None:
             nodes.close()
         records, duplicated = made(out / "disturbed")
         lost, wrong = check(args, records)
-        print((out / "disturbed.log").read_text(), end="")
+        log = (out / "disturbed.log").read_text()
+        print(*re.findall(r"^\d\d:\d\d:\d\d .*", log, re.MULTILINE), sep="\n")
     gaps = sorted(killer.gaps) or [0.0]
     print(
         f"disturbed: {wild:.1f} s; killed: {dict(killer.kills)}; actors were missing for "

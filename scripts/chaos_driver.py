@@ -15,7 +15,7 @@ from pathlib import Path
 from chameleon_ray.api.choices import cost_model_factory, explorer_factory, sampler_factory
 from chameleon_ray.budget import Budget
 from chameleon_ray.cluster import session
-from chameleon_ray.cluster.placement import Node
+from chameleon_ray.cluster.placement import Node, beside_driver
 from chameleon_ray.cluster.pool import ActorCrew
 from chameleon_ray.engine import Engine
 from chameleon_ray.folder import SAME, RunFolder
@@ -84,6 +84,7 @@ def crews(args: argparse.Namespace, by_digest: Tables) -> tuple[SearchSystem, Me
             factory,  # type: ignore[arg-type]
             {},
             time.perf_counter(),
+            resources={} if count else beside_driver(),
             spread=spread if count else None,
             tell=lambda said: print(time.strftime("%X"), said, flush=True),
         )

@@ -265,7 +265,7 @@ class ActorCrew:
                 self._lost_one = True
                 self._tell(
                     f"{seat.name.capitalize()} was lost and is replaced, as others will be without "
-                    f"a word; what it was doing is done again: {reason(error)}"
+                    f"a word; what it was doing is done again: {reason(error)}."
                 )
         return 1
 
@@ -280,7 +280,7 @@ class ActorCrew:
         left = sum(not other.retired for other in self._seats)
         times = f"failed {seat.strikes} times in a row and " if strikes == 1 else ""
         said = f"{seat.name.capitalize()} {times}is given up"
-        self._tell(f"{said}, which leaves {_counted(left, self.name)}: {reason}")
+        self._tell(f"{said}, which leaves {_counted(left, self.name)}: {reason}.")
         if not left:
             self._over = f"{said}, the last there was: {reason}"
             self._idle.put_nowait(None)

@@ -40,8 +40,9 @@ class Seat:
 
 
 def reason(error: Exception) -> str:
-    """Why an actor is gone, in a line."""
+    """Why an actor is gone, in a sentence: the first of what Ray says last."""
     if isinstance(error, TimeoutError):
         return "it did not answer in time"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1].removeprefix(f"{Unfit.__module__}.Unfit: ") if lines else type(error).__name__
+    last = lines[-1].removeprefix(f"{Unfit.__module__}.{Unfit.__name__}: ") if lines else ""
+    return last.partition(". ")[0].rstrip(".") or type(error).__name__

@@ -18,10 +18,14 @@ for path in "$@"; do
   number=$((number + 1)); mkdir -p "$path"; mount --bind "/mnt/$number" "$path"
   mount -o remount,ro,bind "$path"
 done
+if ! grep -q ^sshd: /etc/passwd; then  # whom the server's unprivileged part runs as
+  { cat /etc/passwd; echo 'sshd:x:99:65534::/run/sshd:/usr/sbin/nologin'; } > /mnt/passwd
+  mount --bind /mnt/passwd /etc/passwd
+fi
 mkdir -p /run/sshd /root/.ssh; cp /mnt/key /root/.ssh/authorized_keys
 chmod 700 /root/.ssh; chmod 600 /root/.ssh/authorized_keys
 ssh-keygen -q -t ed25519 -N '' -f /run/sshd/host_key
 ip link set lo up
-exec "$sshd" -D -e -p 22 -h /run/sshd/host_key -o PidFile=none -o UsePAM=no \
+exec "$sshd" -f /dev/null -D -e -p 22 -h /run/sshd/host_key -o PidFile=none -o UsePAM=no \
   -o PermitRootLogin=yes -o StrictModes=no -o MaxSessions=100 -o MaxStartups=100 \
-  -o Subsystem="sftp internal-sftp"
+  -o SetEnv="PATH=$PATH"
