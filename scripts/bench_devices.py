@@ -226,11 +226,11 @@ def hired(setup: Setup, devices: int) -> list[Crew]:
     """The crews of a tuning run: cost model, explorer, sampler, builder, devices."""
     began, search = time.perf_counter(), setup.search
     device = partial(ReplayRunner, pace=1.0)
-    factories: list[tuple[str, Callable[[], Any], int]] = [
-        ("cost model", cost_model_factory(search), 1),
-        ("explorer", explorer_factory(search), 1),
-        ("sampler", sampler_factory(search), 1),
-        ("builder", partial(Bench, ReplayBuilder, setup.tables), 1),
-        ("device", partial(Bench, device, setup.tables), devices),
+    hire = partial(ActorCrew, phases={}, began=began)
+    return [
+        hire("cost model", cost_model_factory(search)),
+        hire("explorer", explorer_factory(search)),
+        hire("sampler", sampler_factory(search)),
+        hire("builder", partial(Bench, ReplayBuilder, setup.tables), ahead=1),
+        hire("device", partial(Bench, device, setup.tables), count=devices, ahead=1),
     ]
-    return [ActorCrew(name, factory, {}, began, number) for name, factory, number in factories]

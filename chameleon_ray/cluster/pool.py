@@ -1,12 +1,14 @@
 """A crew of Ray actors: a factory of plain objects in, awaitable calls to its replicas out.
 
 A dead actor costs the call it was doing, which is made again on another one, and is replaced.
+Calls that only waited for it are made again, too.
 """
 
 import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import ray
@@ -21,6 +23,15 @@ ATTEMPTS = 3
 logger = logging.getLogger(__name__)
 
 
+@dataclass(eq=False)
+class Seat:
+    """One actor, its name, and the calls it was given; the first is the one it is doing."""
+
+    actor: Any
+    name: str
+    calls: list[object] = field(default_factory=list)
+
+
 class ActorCrew:
     """``count`` actors that each host the object a factory makes."""
 
@@ -32,6 +43,7 @@ class ActorCrew:
         began: float,
         count: int = 1,
         resources: Mapping[str, Any] | None = None,
+        ahead: int = 0,
     ) -> None:
         """Starts the actors and returns at once.
 
@@ -42,36 +54,35 @@ class ActorCrew:
             began: ``time.perf_counter()`` when the run began.
             count: Actors.
             resources: Ray options of each actor; no CPUs are reserved unless asked for.
+            ahead: Calls an actor is given besides the one it is doing, so that it need not wait
+                for the next one; an actor that has nothing to do is given a call first.
         """
         self.name, self._factory, self._phases = name, factory, dict(phases)
         self._began = epoch(began)
         self._actor = ray.remote(Worker).options(**{"num_cpus": 0, **(resources or {})})
-        self._names: dict[Any, str] = {}
+        self._seats: list[Seat] = []
         self._hired = 0
-        self._idle: asyncio.Queue[Any] = asyncio.Queue()
+        self._places = asyncio.Semaphore(count * (1 + ahead))
         for _ in range(count):
             self._hire()
 
     async def do(self, method: str, *args: Any) -> Any:
-        """Has an idle actor call a method; see ``Crew.do``."""
-        for _ in range(ATTEMPTS):
-            actor = await self._idle.get()
-            try:
-                result = await actor.do.remote(method, *args)
-            except RayTaskError as error:
-                self._idle.put_nowait(actor)
-                raise error.as_instanceof_cause() from None
-            except RayError as error:
-                name = self._names.get(actor, self.name)
-                logger.warning("%s was lost and is replaced: %s", name, _reason(error))
-                self._dismiss(actor)
-                self._hire()
-                continue
-            except asyncio.CancelledError:
-                self._idle.put_nowait(actor)
-                raise
-            self._idle.put_nowait(actor)
-            return result
+        """Has the actor with the fewest calls do another one; see ``Crew.do``."""
+        lost = 0
+        while lost < ATTEMPTS:
+            async with self._places:
+                seat, call = min(self._seats, key=lambda one: len(one.calls)), object()
+                seat.calls.append(call)
+                try:
+                    return await seat.actor.do.remote(method, *args)
+                except RayTaskError as error:
+                    raise error.as_instanceof_cause() from None
+                except RayError as error:
+                    lost += seat.calls[0] is call
+                    self._replace(seat, error)
+                finally:
+                    if seat in self._seats:
+                        seat.calls.remove(call)
         raise CrewError(
             f"{ATTEMPTS} {self.name} workers died one after the other while doing '{method}'; "
             "their logs are in Ray's session folder."
@@ -79,33 +90,39 @@ class ActorCrew:
 
     async def ready(self) -> None:
         """Waits until every actor has been set up."""
-        await asyncio.gather(*(self._settle(actor) for actor in list(self._names)))
+        await asyncio.gather(*(self._settle(seat.actor) for seat in self._seats))
 
     async def accounts(self) -> list[Account]:
-        accounts = [self._account(actor) for actor in self._names]
-        return [account for account in await asyncio.gather(*accounts) if account is not None]
+        accounts = await asyncio.gather(*(self._account(seat) for seat in self._seats))
+        return [account for account in accounts if account is not None]
 
     def close(self) -> None:
-        for actor in list(self._names):
-            self._dismiss(actor)
+        for seat in list(self._seats):
+            self._dismiss(seat)
 
     def _hire(self) -> None:
-        actor = self._actor.remote(self._factory, self._phases)
         self._hired += 1
-        self._names[actor] = f"{self.name} {self._hired}"
-        self._idle.put_nowait(actor)
+        actor = self._actor.remote(self._factory, self._phases)
+        self._seats.append(Seat(actor, f"{self.name} {self._hired}"))
 
-    def _dismiss(self, actor: Any) -> None:
-        self._names.pop(actor, None)
-        ray.kill(actor)
+    def _replace(self, seat: Seat, error: Exception) -> None:
+        """Puts a new actor in a dead one's place; the first call to notice does so."""
+        if seat in self._seats:
+            logger.warning("%s was lost and is replaced: %s", seat.name, _reason(error))
+            self._dismiss(seat)
+            self._hire()
+
+    def _dismiss(self, seat: Seat) -> None:
+        self._seats.remove(seat)
+        ray.kill(seat.actor)
 
     async def _settle(self, actor: Any) -> None:
         with contextlib.suppress(RayError):  # the first call to it finds out and replaces it
             await actor.account.remote("", 0.0)
 
-    async def _account(self, actor: Any) -> Account | None:
+    async def _account(self, seat: Seat) -> Account | None:
         try:
-            return await actor.account.remote(self._names[actor], self._began)
+            return await seat.actor.account.remote(seat.name, self._began)
         except RayError:
             return None
 

@@ -98,6 +98,29 @@ def test_a_call_that_kills_every_actor_is_given_up():
     asyncio.run(body())
 
 
+def test_an_actor_is_given_its_next_call_early_but_idle_ones_first():
+    async def body():
+        crew = ActorCrew("counter", Counter, {}, time.perf_counter(), 2, ahead=1)
+        await crew.ready()
+        counts = await asyncio.gather(*(crew.do("count", 0.2) for _ in range(4)))
+        crew.close()
+        return counts
+
+    assert sorted(asyncio.run(body())) == [1, 1, 2, 2]
+
+
+def test_who_only_waited_for_a_dead_actor_is_not_blamed():
+    async def body():
+        crew = ActorCrew("counter", Counter, {}, time.perf_counter(), 1, ahead=1)
+        await crew.ready()
+        fatal = [crew.do("die"), crew.do("count", 0), crew.do("count", 0), crew.do("die")]
+        outcomes = await asyncio.gather(*fatal, return_exceptions=True)
+        crew.close()
+        return [isinstance(outcome, CrewError) for outcome in outcomes]
+
+    assert asyncio.run(body()) == [True, False, False, True]
+
+
 def test_a_dead_runner_costs_nothing_but_time(tmp_path):
     fatal = tmp_path / "fatal"
     fatal.write_text("xx")
