@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.api.choices import cost_model_factory, explorer_factory, sampler_factory
+from chameleon_ray.api.crews import AHEAD, KEPT
 from chameleon_ray.api.replay import TARGET, record_of
 from chameleon_ray.budget import Budget
-from chameleon_ray.cluster.pool import ActorCrew
 from chameleon_ray.crew import Crew
 from chameleon_ray.database import Database
 from chameleon_ray.engine import Engine
@@ -43,7 +43,7 @@ class Run:
     Attributes:
         devices: How many measured at once.
         layers_in_flight: Plans under way at once.
-        seconds: Wall time that was looked at, from the engine's start.
+        seconds: Wall time that was looked at.
         measurements: Completed in it.
         device_seconds: Recorded time of measurements, which the devices slept through in it.
         busy: Share of the engine's time by process of the search, and of this one.
@@ -112,15 +112,16 @@ class Book:
         self.reasons.append(reason)
 
 
-def within(ended: Sequence[tuple[float, float]], seconds: float) -> tuple[int, float]:
-    """How many measurements ended in the first ``seconds``, and how long devices were measuring.
+def within(ended: Sequence[tuple[float, float]], first: float, last: float) -> tuple[int, float]:
+    """How many measurements ended from ``first`` to ``last``, and how long devices measured then.
 
     Args:
         ended: When each ended, and how long it took; of those that began in time none is missing.
-        seconds: More than 0.
+        first: Seconds.
+        last: The same.
     """
-    parts = [min(end, seconds) - max(end - took, 0.0) for end, took in ended]
-    return sum(end <= seconds for end, _ in ended), sum(max(part, 0.0) for part in parts)
+    parts = [min(end, last) - max(end - took, first) for end, took in ended]
+    return sum(first < end <= last for end, _ in ended), sum(max(part, 0.0) for part in parts)
 
 
 def tasks_of(tables: Mapping[str, Table], layers: int) -> list[Task]:
@@ -147,12 +148,14 @@ class Setup:
     Attributes:
         tables: The layers' recordings, by name.
         layers: Of the model.
-        seconds: That are looked at.
+        warm: Seconds from the engine's start that are not looked at: devices wait for first plans.
+        seconds: That are looked at after them.
         search: The search system.
     """
 
     tables: Mapping[str, Table]
     layers: int
+    warm: float
     seconds: float
     search: Search
 
@@ -179,7 +182,8 @@ def run(setup: Setup, devices: int, in_flight: int, seed: int) -> Run:
         busy = asyncio.run(_tune(setup, devices, in_flight, seed, book))
     if book.reasons:
         raise RuntimeError(f"A layer was finished early, as {book.reasons[0]}.")
-    return Run(devices, in_flight, setup.seconds, *within(book.ended, setup.seconds), busy)
+    found = within(book.ended, setup.warm, setup.warm + setup.seconds)
+    return Run(devices, in_flight, setup.seconds, *found, busy)
 
 
 async def _tune(
@@ -196,7 +200,7 @@ async def _tune(
         tuners = tuners_of(setup, SearchSystem(model, explorers, sampler), seed)
         began, worked = time.perf_counter(), time.process_time()
         clock = lambda: time.perf_counter() - began  # noqa: E731
-        end = setup.seconds + setup.longest
+        end = setup.warm + setup.seconds + setup.longest
         budget = Budget(tuners, Budgeting(patience=10**9), None, end, clock)
         engine = Engine(budget, Measurer(builders, runners), "recorded", book, clock, in_flight)
         await engine.run()
@@ -224,13 +228,15 @@ def tuners_of(setup: Setup, system: SearchSystem, seed: int) -> list[Tuner]:
 
 def hired(setup: Setup, devices: int) -> list[Crew]:
     """The crews of a tuning run: cost model, explorer, sampler, builder, devices."""
+    from chameleon_ray.cluster.pool import ActorCrew  # Ray: not for --help
+
     began, search = time.perf_counter(), setup.search
     device = partial(ReplayRunner, pace=1.0)
     hire = partial(ActorCrew, phases={}, began=began)
     return [
-        hire("cost model", cost_model_factory(search)),
+        hire("cost model", cost_model_factory(search), kept=KEPT["cost model"]),
         hire("explorer", explorer_factory(search)),
         hire("sampler", sampler_factory(search)),
-        hire("builder", partial(Bench, ReplayBuilder, setup.tables), ahead=1),
-        hire("device", partial(Bench, device, setup.tables), count=devices, ahead=1),
+        hire("builder", partial(Bench, ReplayBuilder, setup.tables), ahead=AHEAD["builder"]),
+        hire("device", partial(Bench, device, setup.tables), count=devices, ahead=AHEAD["runner"]),
     ]

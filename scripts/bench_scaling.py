@@ -29,6 +29,8 @@ from chameleon_ray.measure.table import Table
 from chameleon_ray.presets import PRESETS
 
 DATA = Path(__file__).parents[1] / "tests" / "data"
+WARM = 3.0
+"""Seconds of the engine that do not count: the first plans are yet to be made."""
 LEAST = 0.01
 """Seconds; tables whose measurements took less on average are no recordings of a device."""
 
@@ -38,7 +40,6 @@ def main() -> None:
     arguments = parse()
     try:
         destinations(None, arguments.json, ())
-        destinations(None, arguments.plot, ())
         if arguments.plot and find_spec("matplotlib") is None:
             raise UserError("--plot needs matplotlib; install it with: pip install '.[bench]'")
         tables = recordings(arguments.tables or sorted(DATA.glob("*.parquet")))
@@ -56,6 +57,7 @@ def main() -> None:
     if arguments.json:
         arguments.json.write_text(json.dumps(body, indent=2) + "\n")
     if arguments.plot:
+        arguments.plot.parent.mkdir(parents=True, exist_ok=True)
         draw(body["points"], arguments.plot)
     print(table_of(body["points"]))
 
@@ -65,8 +67,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("tables", metavar="TABLE", nargs="*", type=Path, help="recorded spaces")
     parser.add_argument("--devices", type=counts, default=(1, 2, 4, 8, 16), help="1,2,4,8,16")
     parser.add_argument("--layers", type=int, default=32, help="of the model; tables repeat")
-    parser.add_argument("--in-flight", type=int, help="layers at once; 3 and one per device")
-    parser.add_argument("--seconds", type=float, default=15.0, help="of each run")
+    parser.add_argument("--in-flight", type=int, help="layers at once; 2 and two per device")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each run that count")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--preset", choices=PRESETS, default="chameleon")
     parser.add_argument("--json", type=Path, help="where to write the figures")
@@ -109,12 +111,12 @@ def measured(arguments: argparse.Namespace, tables: Mapping[str, Table], search:
     large = next((name for name, table in tables.items() if walks(search, table.space)), None)
     if large is not None:
         raise UserError(f"PPO would walk {large}; choose smaller tables or another --preset.")
-    setup = Setup(tables, arguments.layers, arguments.seconds, search)
+    setup = Setup(tables, arguments.layers, WARM, arguments.seconds, search)
     runs = []
     with session.start(None, len(available())):
         for seed in range(arguments.rounds):
             for devices in arguments.devices:
-                in_flight = min(arguments.in_flight or 3 + devices, arguments.layers)
+                in_flight = min(arguments.in_flight or 2 + 2 * devices, arguments.layers)
                 runs.append(run(setup, devices, in_flight, seed))
                 print(line(runs[-1]), file=sys.stderr, flush=True)
     return runs

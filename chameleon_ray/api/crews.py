@@ -16,6 +16,10 @@ PHASES = {"contest": "verify", "select": "sample"}
 """What the summary calls the time spent in a method, where it is not the method's name."""
 CORES_PER_EXPLORER = 4
 """Search cores that one explorer keeps busy: the rest of its share builds what it proposed."""
+AHEAD = {"builder": 1, "runner": 1}
+"""Calls that wait at an actor, so that it need not wait for this process."""
+KEPT = {"cost model": ("fit",)}
+"""Methods whose results only other actors look at."""
 Hire = Callable[[str, Factory], Crew]
 
 
@@ -62,7 +66,8 @@ def _actors(request: Request, cores: int, began: float, stack: ExitStack) -> Hir
     counts = {"builder": cores, "explorer": max(cores // CORES_PER_EXPLORER, 1)}
 
     def hire(name: str, factory: Factory) -> Crew:
-        crew = ActorCrew(name, factory, PHASES, began, counts.get(name, 1))
+        count, ahead, kept = counts.get(name, 1), AHEAD.get(name, 0), KEPT.get(name, ())
+        crew = ActorCrew(name, factory, PHASES, began, count, ahead=ahead, kept=kept)
         stack.callback(crew.close)
         return crew
 

@@ -7,7 +7,7 @@ Calls that only waited for it are made again, too.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +44,7 @@ class ActorCrew:
         count: int = 1,
         resources: Mapping[str, Any] | None = None,
         ahead: int = 0,
+        kept: Collection[str] = (),
     ) -> None:
         """Starts the actors and returns at once.
 
@@ -56,9 +57,12 @@ class ActorCrew:
             resources: Ray options of each actor; no CPUs are reserved unless asked for.
             ahead: Calls an actor is given besides the one it is doing, so that it need not wait
                 for the next one; an actor that has nothing to do is given a call first.
+            kept: Methods whose results this process does not look at, but hands to other crews:
+                they stay where they are until an actor wants them. What is returned stands for
+                them among the arguments of ``do``.
         """
         self.name, self._factory, self._phases = name, factory, dict(phases)
-        self._began = epoch(began)
+        self._began, self._kept = epoch(began), frozenset(kept)
         self._actor = ray.remote(Worker).options(**{"num_cpus": 0, **(resources or {})})
         self._seats: list[Seat] = []
         self._hired = 0
@@ -74,7 +78,7 @@ class ActorCrew:
                 seat, call = min(self._seats, key=lambda one: len(one.calls)), object()
                 seat.calls.append(call)
                 try:
-                    return await seat.actor.do.remote(method, *args)
+                    return await self._call(seat.actor, method, args)
                 except RayTaskError as error:
                     raise error.as_instanceof_cause() from None
                 except RayError as error:
@@ -87,6 +91,14 @@ class ActorCrew:
             f"{ATTEMPTS} {self.name} workers died one after the other while doing '{method}'; "
             "their logs are in Ray's session folder."
         )
+
+    async def _call(self, actor: Any, method: str, args: tuple) -> Any:
+        """A method's result, or what stands for it."""
+        if method not in self._kept:
+            return await actor.do.remote(method, *args)
+        done, result = actor.keep.options(num_returns=2).remote(method, *args)
+        await done
+        return result
 
     async def ready(self) -> None:
         """Waits until every actor has been set up."""

@@ -121,6 +121,25 @@ def test_who_only_waited_for_a_dead_actor_is_not_blamed():
     assert asyncio.run(body()) == [True, False, False, True]
 
 
+def test_a_kept_result_is_what_other_crews_are_given():
+    async def body():
+        maker = ActorCrew("counter", Counter, {}, time.perf_counter(), kept=("count",))
+        other = hire("counter", Counter)
+        kept = await maker.do("count", 0.1)
+        with pytest.raises(ValueError, match="not today"):
+            await maker.do("refuse")
+        (account,) = await maker.accounts()
+        maker.close()  # whoever made it may be gone
+        counted = await other.do("count", kept)
+        other.close()
+        return kept, counted, account
+
+    kept, counted, account = asyncio.run(body())
+    assert not isinstance(kept, int)
+    assert counted == 1
+    assert account.busy["count"] >= 0.1
+
+
 def test_a_dead_runner_costs_nothing_but_time(tmp_path):
     fatal = tmp_path / "fatal"
     fatal.write_text("xx")
