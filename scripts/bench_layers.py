@@ -117,7 +117,7 @@ def layer_of_node(arguments: Mapping) -> str:
 
 
 def convolution(first: Sequence[int], last: Sequence[int], kernel: Sequence[int]) -> str:
-    """Named by rows, columns and channels of input and output, and the kernel's rows and columns."""
+    """Named by rows, columns and channels of input and output, and the size of the kernel."""
     sizes = ("x".join(map(str, sizes)) for sizes in (first, last, kernel))
     return "{} -> {}, {}".format(*sizes)
 
