@@ -113,12 +113,12 @@ def test_who_only_waited_for_a_dead_actor_is_not_blamed():
     async def body():
         crew = ActorCrew("counter", Counter, {}, time.perf_counter(), 1, ahead=1)
         await crew.ready()
-        fatal = [crew.do("die"), crew.do("count", 0), crew.do("count", 0), crew.do("die")]
-        outcomes = await asyncio.gather(*fatal, return_exceptions=True)
+        calls = [crew.do("die"), crew.do("count", 0), crew.do("count", 0)]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
         crew.close()
         return [isinstance(outcome, CrewError) for outcome in outcomes]
 
-    assert asyncio.run(body()) == [True, False, False, True]
+    assert asyncio.run(body()) == [True, False, False]
 
 
 def test_a_kept_result_is_what_other_crews_are_given():
