@@ -10,16 +10,20 @@ import json
 import multiprocessing
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from statistics import median
 from typing import Any
 
 from bench_contestants import ContestantError, Entry, ort_session
 
-Layers = dict[str, tuple[int, float]]
+Layer = tuple[tuple[int, ...], ...]
+"""Input and output, channels last, and a convolution's kernel; features of a matrix product."""
+Layers = dict[Layer, tuple[int, float]]
 """How often each occurs, and the ms of all its occurrences."""
-REST = "the rest"
+REST: Layer = ()
+BLOCKS = (8, 16)
+"""To multiples of these ONNX Runtime pads channels, by vector length."""
 EXECUTIONS = 40
 """Of the profiled model; a node's time is the median."""
 ENDING = "_kernel_time"
@@ -36,11 +40,30 @@ def compared(tasks: Sequence[Mapping], events: Iterable[Mapping]) -> list[dict[s
     Raises:
         ContestantError: The summary was written by a version that does not tell the shapes.
     """
-    ours, theirs = of_tasks(tasks), of_profile(events)
-    names = [name for name in (*ours, *theirs) if name != REST]
-    rows = [row(name, ours.get(name), theirs.get(name)) for name in dict.fromkeys(names)]
-    rows.append(row(REST, ours.get(REST), theirs.get(REST)))
+    ours = of_tasks(tasks)
+    theirs = of_profile(events, unpadded(ours))
+    layers = [layer for layer in (*ours, *theirs) if layer != REST]
+    rows = [row(named(one), ours.get(one), theirs.get(one)) for one in dict.fromkeys(layers)]
+    rows.append(row("the rest", ours.get(REST), theirs.get(REST)))
     return [*rows, row("sum", total(ours), total(theirs))]
+
+
+def unpadded(layers: Collection[Layer]) -> dict[Layer, Layer]:
+    """These layers by what they may be called once channels are padded."""
+    found = {layer: layer for layer in layers}
+    for block in BLOCKS:
+        for layer in layers:
+            if len(layer) == 3:
+                *sizes, kernel = layer
+                padded = ((*size[:-1], -(-size[-1] // block) * block) for size in sizes)
+                found.setdefault((*padded, kernel), layer)
+    return found
+
+
+def named(layer: Layer) -> str:
+    """A layer for people."""
+    first, last, *kernel = ("x".join(map(str, sizes)) for sizes in layer)
+    return ", ".join([f"{first} -> {last}", *kernel])
 
 
 def row(
@@ -71,37 +94,38 @@ def of_tasks(tasks: Sequence[Mapping]) -> Layers:
     for task in tasks:
         if "shape" not in task:
             raise ContestantError("the run's summary tells no shapes; tune the model again")
-        count, ms = found.get(name := layer_of_task(task), (0, 0.0))
+        count, ms = found.get(layer := layer_of_task(task), (0, 0.0))
         weight = task["weight"]
-        found[name] = count + weight, ms + weight * (task["best_ms"] or 0.0)
+        found[layer] = count + weight, ms + weight * (task["best_ms"] or 0.0)
     return found
 
 
-def layer_of_task(task: Mapping) -> str:
+def layer_of_task(task: Mapping) -> Layer:
     """What a task computes, by its operators and the shapes of its buffers, the output's last."""
     shapes = [tuple(map(int, text.split("x"))) for text in task["shape"].split(", ")]
     first, weights, last = shapes[0], shapes[1], shapes[-1]
     if "winograd" in task["name"]:
-        return convolution(first[1:], last[1:], (3, 3))
+        return first[1:], last[1:], (3, 3)
     if "conv2d" in task["name"]:
-        return convolution(first[1:], last[1:], weights[1:3] if len(weights) == 5 else weights[:2])
-    return dense(first, last) if "matmul" in task["name"] else REST
+        return first[1:], last[1:], weights[1:3] if len(weights) == 5 else weights[:2]
+    return (first[-1:], last[-1:]) if "matmul" in task["name"] else REST
 
 
-def of_profile(events: Iterable[Mapping]) -> Layers:
-    """ONNX Runtime's nodes, each with its median time."""
-    times: dict[tuple[str, str], list[float]] = defaultdict(list)
+def of_profile(events: Iterable[Mapping], known: Mapping[Layer, Layer]) -> Layers:
+    """ONNX Runtime's nodes, each with its median time, under the names that are ``known``."""
+    times: dict[tuple[str, Layer], list[float]] = defaultdict(list)
     for event in events:
         if event.get("cat") == "Node" and event["name"].endswith(ENDING):
-            times[event["name"], layer_of_node(event["args"])].append(event["dur"] / 1e3)
+            layer = layer_of_node(event["args"])
+            times[event["name"], known.get(layer, layer)].append(event["dur"] / 1e3)
     found: Layers = {}
-    for (_, name), some in times.items():
-        count, ms = found.get(name, (0, 0.0))
-        found[name] = count + 1, ms + median(some)
+    for (_, layer), some in times.items():
+        count, ms = found.get(layer, (0, 0.0))
+        found[layer] = count + 1, ms + median(some)
     return found
 
 
-def layer_of_node(arguments: Mapping) -> str:
+def layer_of_node(arguments: Mapping) -> Layer:
     """What a node computes, by its operator and the shapes of its inputs and outputs."""
     operator = arguments.get("op_name", "")
     inputs, outputs = (
@@ -110,21 +134,10 @@ def layer_of_node(arguments: Mapping) -> str:
     )
     if operator.endswith("Conv"):
         first, weights, last = inputs[0], inputs[1], outputs[0]
-        return convolution((*first[2:], first[1]), (*last[2:], last[1]), weights[2:4])
+        return (*first[2:], first[1]), (*last[2:], last[1]), weights[2:4]
     if operator.endswith(("Gemm", "MatMul")):
-        return dense(inputs[0], outputs[0])
+        return inputs[0][-1:], outputs[0][-1:]
     return REST
-
-
-def convolution(first: Sequence[int], last: Sequence[int], kernel: Sequence[int]) -> str:
-    """Named by rows, columns and channels of input and output, and the size of the kernel."""
-    sizes = ("x".join(map(str, sizes)) for sizes in (first, last, kernel))
-    return "{} -> {}, {}".format(*sizes)
-
-
-def dense(first: Sequence[int], last: Sequence[int]) -> str:
-    """A matrix product, named by its features."""
-    return f"{first[-1]} -> {last[-1]}"
 
 
 def profiled(entry: Entry) -> list[dict]:

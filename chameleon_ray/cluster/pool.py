@@ -18,8 +18,8 @@ from chameleon_ray.crew import CrewError, Worker
 from chameleon_ray.ledger import Account, epoch
 
 ATTEMPTS = 3
-"""Workers that one call may lose before it is given up, being the one that each was doing; the answer
-to a call may be lost with the next one, so that one loss proves nothing."""
+"""Workers that one call may lose before it is given up, each of which was doing it. An answer may
+be lost with the call that follows it, so that one loss proves nothing."""
 
 logger = logging.getLogger(__name__)
 

@@ -96,6 +96,17 @@ def test_a_layer_of_one_side_only_has_no_ratio() -> None:
     assert "| - |" in bench_layers.table(rows)
 
 
+def test_channels_that_are_padded_are_found_again() -> None:
+    odd = {"name": "fused_conv2d", "shape": "1x4x4x24, 9x1x1x24x16, 1x4x4x144"}
+    even = {"name": "fused_conv2d1", "shape": "1x4x4x32, 9x1x1x32x16, 1x4x4x144"}
+    event = node("c", "Conv", 100, [1, 32, 4, 4], [144, 32, 1, 1], [1, 144, 4, 4])
+    tasks = [{**odd, "weight": 1, "best_ms": 0.2}]
+    assert bench_layers.compared(tasks, [event])[0]["ratio"] == pytest.approx(2.0)
+    tasks.append({**even, "weight": 1, "best_ms": 0.3})
+    padded, exact = bench_layers.compared(tasks, [event])[:2]
+    assert (padded["ratio"], exact["ratio"]) == (None, pytest.approx(3.0))
+
+
 def test_summaries_without_shapes_are_refused() -> None:
     with pytest.raises(ContestantError, match="tune the model again"):
         bench_layers.compared([{"name": "mean", "weight": 1, "best_ms": 1.0}], [])
