@@ -7,6 +7,7 @@ Calls that only waited for it are made again, too.
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,10 +19,17 @@ from chameleon_ray.crew import CrewError, Worker
 from chameleon_ray.ledger import Account, epoch
 
 ATTEMPTS = 3
-"""Workers that one call may lose before it is given up, each of which was doing it. An answer may
-be lost with the call that follows it, so that one loss proves nothing."""
+"""Workers that one call may lose before it is given up, each of which was doing it."""
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class Call:
+    """One call: whether it must have an actor to itself, and the seat that it will get."""
+
+    alone: bool
+    seat: "asyncio.Future[Seat]"
 
 
 @dataclass(eq=False)
@@ -30,7 +38,13 @@ class Seat:
 
     actor: Any
     name: str
-    calls: list[object] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+
+    def takes(self, call: Call, most: int) -> bool:
+        """Whether it may be given a call besides those it has, of which there are ``most``."""
+        if call.alone:
+            return not self.calls
+        return len(self.calls) < most and not any(other.alone for other in self.calls)
 
 
 class ActorCrew:
@@ -67,31 +81,65 @@ class ActorCrew:
         self._actor = ray.remote(Worker).options(**{"num_cpus": 0, **(resources or {})})
         self._seats: list[Seat] = []
         self._hired = 0
-        self._places = asyncio.Semaphore(count * (1 + ahead))
+        self._most = 1 + ahead
+        self._waiting: deque[Call] = deque()
         for _ in range(count):
             self._hire()
 
     async def do(self, method: str, *args: Any) -> Any:
-        """Has the actor with the fewest calls do another one; see ``Crew.do``."""
-        lost = 0
+        """Has the actor with the fewest calls do another one; see ``Crew.do``.
+
+        A call whose actor died is made again on one that is given no other call meanwhile: an
+        answer may be lost with the call that follows it, and only then is it clear who is to blame.
+        """
+        lost, again = 0, False
         while lost < ATTEMPTS:
-            async with self._places:
-                seat, call = min(self._seats, key=lambda one: len(one.calls)), object()
-                seat.calls.append(call)
-                try:
-                    return await self._call(seat.actor, method, args)
-                except RayTaskError as error:
-                    raise error.as_instanceof_cause() from None
-                except RayError as error:
-                    lost += seat.calls[0] is call
-                    self._replace(seat, error)
-                finally:
-                    if seat in self._seats:
-                        seat.calls.remove(call)
+            call = self._ask(alone=again)
+            try:
+                seat = await call.seat
+                return await self._call(seat.actor, method, args)
+            except RayTaskError as error:
+                raise error.as_instanceof_cause() from None
+            except RayError as error:
+                lost, again = lost + (seat.calls[0] is call), True
+                self._replace(seat, error)
+            finally:
+                self._leave(call)
         raise CrewError(
             f"{ATTEMPTS} {self.name} workers died one after the other while doing '{method}'; "
             "their logs are in Ray's session folder."
         )
+
+    def _ask(self, alone: bool) -> Call:
+        """Waits in line; what is made again goes first."""
+        call = Call(alone, asyncio.get_running_loop().create_future())
+        if alone:
+            self._waiting.appendleft(call)
+        else:
+            self._waiting.append(call)
+        self._assign()
+        return call
+
+    def _leave(self, call: Call) -> None:
+        """Gives up a seat, or the wait for one."""
+        if call in self._waiting:
+            self._waiting.remove(call)
+        elif not call.seat.cancelled() and (seat := call.seat.result()) in self._seats:
+            seat.calls.remove(call)
+        self._assign()
+
+    def _assign(self) -> None:
+        """Gives seats to those who wait, as far as there are any."""
+        while self._waiting:
+            call = self._waiting[0]
+            free = [seat for seat in self._seats if seat.takes(call, self._most)]
+            if not free:
+                return
+            self._waiting.popleft()
+            if not call.seat.cancelled():
+                seat = min(free, key=lambda one: len(one.calls))
+                seat.calls.append(call)
+                call.seat.set_result(seat)
 
     async def _call(self, actor: Any, method: str, args: tuple) -> Any:
         """A method's result, or what stands for it."""

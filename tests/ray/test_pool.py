@@ -25,6 +25,9 @@ class Counter:
         self.calls += 1
         return self.calls
 
+    def now(self) -> int:
+        return self.count(0)
+
     def refuse(self) -> None:
         raise ValueError("not today")
 
@@ -113,12 +116,30 @@ def test_who_only_waited_for_a_dead_actor_is_not_blamed():
     async def body():
         crew = ActorCrew("counter", Counter, {}, time.perf_counter(), 1, ahead=1)
         await crew.ready()
-        calls = [crew.do("die"), crew.do("count", 0), crew.do("count", 0)]
+        calls = [crew.do(what) for what in ("die", "now", "now", "die")]
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
         crew.close()
         return [isinstance(outcome, CrewError) for outcome in outcomes]
 
-    assert asyncio.run(body()) == [True, False, False]
+    assert asyncio.run(body()) == [True, False, False, True]
+
+
+def test_who_no_longer_waits_leaves_no_gap():
+    async def body():
+        crew = ActorCrew("counter", Counter, {}, time.perf_counter(), 1, ahead=1)
+        await crew.ready()
+        calls = [asyncio.create_task(crew.do("count", 0.2)) for _ in range(5)]
+        await asyncio.sleep(0.05)
+        for call in calls[1:4]:  # one that was given to the actor, two that wait in line
+            call.cancel()
+        counts = await asyncio.gather(*calls, return_exceptions=True)
+        counts.append(await crew.do("count", 0))
+        crew.close()
+        return counts
+
+    first, *cancelled, fifth, last = asyncio.run(body())
+    assert all(isinstance(one, asyncio.CancelledError) for one in cancelled)
+    assert (first, fifth, last) == (1, 3, 4)
 
 
 def test_a_kept_result_is_what_other_crews_are_given():
