@@ -28,6 +28,10 @@ CORES_PER_EXPLORER = 4
 """Search cores that one explorer keeps busy: the rest of its share builds what it proposed."""
 FAILED = (Status.RUN_ERROR, Status.CRASH)
 """What a device that is lost answers to everything."""
+AHEAD = {"builder": 1, "runner": 1}
+"""Calls that wait at an actor, so that it need not wait for this process."""
+LEARNT = ("fit",)
+"""Methods whose results only other actors look at."""
 Hire = Callable[[str, Factory], Crew]
 
 
@@ -61,10 +65,10 @@ def hire_all(
     builder = partial(_builder, request, here, search_cores)
     runner = partial(_runner, request, here, timing_cores, device)
     measurer = Measurer(hire("builder", builder), hire("runner", runner))
-    return _searching(search, len(search_cores), hire), measurer
+    return searching(search, len(search_cores), hire), measurer
 
 
-def _searching(search: Search, cores: int, hire: Hire) -> SearchSystem:
+def searching(search: Search, cores: int, hire: Hire) -> SearchSystem:
     """The crews of the search: one worker for everything where there are few cores for it."""
     if cores <= CORES_PER_EXPLORER:
         crew = hire("searcher", searcher_factory(search))
@@ -144,7 +148,8 @@ def _actors(
             counts.get(name, 1),
             resources={} if name in spreads else placement.beside_driver(),
             spread=spreads.get(name),
-            apart=("build",) if name in spreads else (),
+            ahead=AHEAD.get(name, 0),
+            apart=(*LEARNT, "build") if name in spreads else LEARNT,
             options=request.placing,
             doubt=doubtful if name == "runner" else lambda result, failures: False,
             tell=tell,

@@ -1,4 +1,8 @@
-"""Parcels: compiled code travels through Ray's object store, the driver holds a reference to it."""
+"""Parcels: large results stay in Ray's object store, the driver holds a reference to them.
+
+What a builder made is such a result but for its label, which the driver reads: an artifact without
+its code. Of anything else, as of a cost model's score, the driver has the reference alone.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -11,31 +15,35 @@ from chameleon_ray.measure.measurer import Artifact
 
 
 class Porter(Worker):
-    """A worker that takes artifacts whose code is in the object store, and can leave it there."""
+    """A worker that takes what is in the object store, and can leave its results there."""
 
     def do(self, method: str, *args: Any) -> Any:
         """See ``Worker``; fetching is the network's time, and no phase."""
         return super().do(method, *map(opened, args))
 
-    def make(self, method: str, *args: Any) -> tuple[Any, bytes]:
-        """An artifact without its code, and the code."""
-        artifact: Artifact = self.do(method, *args)
-        return replace(artifact, code=b""), artifact.code
+    def make(self, method: str, *args: Any) -> tuple[Artifact | None, Any]:
+        """As ``do``: the result's label, and what stays in the object store."""
+        result = self.do(method, *args)
+        if isinstance(result, Artifact):
+            return replace(result, code=b""), result.code
+        return None, result
 
 
-def labelled(artifact: Artifact, code: ObjectRef) -> Artifact:
-    """The artifact with a reference for its code."""
-    return replace(artifact, code=code)  # type: ignore[arg-type]
+def labelled(label: Artifact | None, content: ObjectRef) -> Any:
+    """What stands for a result that is in the object store."""
+    return content if label is None else replace(label, code=content)  # type: ignore[arg-type]
 
 
 def opened(argument: Any) -> Any:
-    """An artifact, or several, with the code itself; anything else as it is.
+    """A result, or several, as they were made; anything else as it is.
 
     Raises:
-        ray.exceptions.ObjectLostError: The node that held the code is gone.
+        ray.exceptions.ObjectLostError: The node that held one is gone.
     """
     if isinstance(argument, tuple):
         return tuple(map(opened, argument))
-    if isinstance(argument, Artifact) and isinstance(argument.code, ObjectRef):
-        return replace(argument, code=ray.get(argument.code))
+    if isinstance(argument, ObjectRef):
+        return ray.get(argument)
+    if isinstance(argument, Artifact):
+        return replace(argument, code=opened(argument.code))
     return argument

@@ -1,22 +1,24 @@
 """A crew of Ray actors: a factory of plain objects in, awaitable calls to its replicas out.
 
-A lost actor costs the call it was doing, which is made again on another one, and is replaced. A
-crew that is spread over a cluster follows its nodes: those that join are used, and what was under
-way on those that go is done elsewhere.
+A lost actor costs the call it was doing, which is made again on another one, and is replaced; calls
+that only waited for it are made again, too. A crew that is spread over a cluster follows its nodes:
+those that join are used, and what was under way on those that go is done elsewhere.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import ray
 from ray.exceptions import ObjectLostError, RayError, RayTaskError
 
+from chameleon_ray.cluster.line import Line
 from chameleon_ray.cluster.parcel import Porter, labelled
-from chameleon_ray.cluster.placement import Node, Spread, affinity, nodes
-from chameleon_ray.cluster.seat import Seat, reason
-from chameleon_ray.crew import CrewError, Lost, NoWorkers, Unfit
+from chameleon_ray.cluster.placement import Node, Spread, affinity
+from chameleon_ray.cluster.roster import Roster
+from chameleon_ray.cluster.seat import Call, Seat
+from chameleon_ray.crew import CrewError, Lost
 from chameleon_ray.ledger import Account, epoch
 from chameleon_ray.options import Placing
 
@@ -24,11 +26,29 @@ logger = logging.getLogger(__name__)
 Doubt = Callable[[Any, int], bool]
 """Whether a result may be the worker's fault, given its failures in a row before."""
 PAUSE = 0.02
-"""Seconds between two looks for a worker who may give a second opinion."""
+"""Seconds between two looks for a first node."""
 
 
 class ActorCrew:
-    """Actors that each host what a factory makes: ``count``, or as many as ``spread`` says."""
+    """Actors that each host what a factory makes: ``count``, or as many as ``spread`` says.
+
+    Args:
+        name: The crew, for people.
+        factory: Picklable; called once in each actor.
+        phases: The ledger's name for the time spent in a method.
+        began: ``time.perf_counter()`` when the run began.
+        count: Actors, wherever Ray puts them, where they are not spread.
+        resources: Ray options of each actor; no CPUs are reserved unless asked for.
+        spread: How many actors a node is to have, asked for every node that joins.
+        ahead: Calls that an actor is given besides the one it is doing, so that it need not wait
+            for the next one; an actor that has nothing to do is given a call first.
+        apart: Methods whose results stay in the object store, but for an artifact's label. What is
+            returned stands for them among the arguments of ``do``.
+        options: When an actor is given up.
+        doubt: What a result of it makes another worker repeat; a worker whose failures are never
+            confirmed is given up.
+        tell: Is given what happened, in a sentence.
+    """
 
     def __init__(
         self,
@@ -39,69 +59,51 @@ class ActorCrew:
         count: int = 1,
         resources: Mapping[str, Any] | None = None,
         spread: Spread | None = None,
-        apart: tuple[str, ...] = (),
+        ahead: int = 0,
+        apart: Collection[str] = (),
         options: Placing = Placing(),  # noqa: B008, frozen
         doubt: Doubt = lambda result, before: False,
         tell: Callable[[str], None] = logger.warning,
     ) -> None:
-        """Starts the actors and returns at once.
+        """Starts the actors and returns at once; those that are spread start with a first call."""
+        self.name, self._began = name, epoch(began)
+        self._apart, self._options, self._doubt = frozenset(apart), options, doubt
+        actor, phases = ray.remote(Porter), dict(phases)
+        asked = {"num_cpus": 0, **(resources or {})}
 
-        Args:
-            name: The crew, for people.
-            factory: Picklable; called once in each actor.
-            phases: The ledger's name for the time spent in a method.
-            began: ``time.perf_counter()`` when the run began.
-            count: Actors, wherever Ray puts them, where they are not spread.
-            resources: Ray options of each actor; no CPUs are reserved unless asked for.
-            spread: How many actors a node is to have, asked for every node that joins.
-            apart: Methods that give an artifact whose code stays in the object store.
-            options: When an actor is given up.
-            doubt: What a result of it makes another worker repeat; a worker whose failures are
-                never confirmed is given up.
-            tell: Is given what happened, in a sentence.
-        """
-        self.name, self._phases, self._began = name, dict(phases), epoch(began)
-        self._spread, self._apart, self._options = spread, apart, options
-        self._doubt, self._tell = doubt, tell
-        self._actor, self._factory = ray.remote(Porter), factory
-        self._resources = {"num_cpus": 0, **(resources or {})}
-        self._seats: list[Seat] = []
-        self._unsettled: list[Seat] = []
-        self._tasks: set[asyncio.Task] = set()
-        self._idle: asyncio.Queue[Seat | None] = asyncio.Queue()
-        self._numbered = 0
-        self._followed = self._lost_one = False
-        self._over = ""
+        def hire(node: Node | None) -> Any:
+            bound = asked | (affinity(node) if node else {})
+            return actor.options(**bound).remote(factory, phases)
+
+        self._line = Line(1 + ahead)
+        self._roster = Roster(name, self._line, hire, spread, options, tell)
         for _ in range(0 if spread else count):
-            self._open(None)
+            self._roster.open(None)
 
     async def do(self, method: str, *args: Any) -> Any:
-        """Has an idle actor call a method; see ``Crew.do``."""
-        self._start()
-        losses, doubtful = 0, None
-        while losses < self._options.attempts:
-            seat = await self._next(doubtful[0] if doubtful else None)
-            if losses and not await self._alive(seat):
-                continue
+        """Has the actor with the fewest calls do another one; see ``Crew.do``."""
+        self._roster.start()
+        call = Call()
+        while len(call.losses) < self._options.attempts:
             try:
-                call = self._call(seat, method, args)
-                result = await asyncio.wait_for(call, self._options.call_seconds)
+                seat = await self._line.seat(call)
+                if call not in seat.calls or (call.alone and not await self._roster.alive(seat)):
+                    continue
+                async with asyncio.timeout(self._options.call_seconds * len(seat.calls)):
+                    result = await self._call(seat, method, args)
+                if call.failed or not self._doubted(seat, result):
+                    return self._settled(call, seat, result)
+                call.failed, call.failure = seat, result
             except RayTaskError as error:
-                self._idle.put_nowait(seat)
                 if isinstance(error.cause, ObjectLostError):
                     raise Lost(str(error.cause)) from None
                 raise error.as_instanceof_cause() from None
             except (RayError, TimeoutError) as error:
-                losses += self._lose(seat, error)
-                continue
-            except asyncio.CancelledError:
-                self._idle.put_nowait(seat)
-                raise
-            self._idle.put_nowait(seat)
-            if doubtful is None and self._doubted(seat, result):
-                doubtful = seat, result
-                continue
-            return self._settled(doubtful, seat, result)
+                self._lose(call, seat, error)
+            finally:
+                self._line.leave(call)
+        for seat in call.losses:  # it was the call
+            seat.strikes = max(seat.strikes - 1, 0)
         raise CrewError(
             f"{self._options.attempts} {self.name} workers died one after the other while doing "
             f"'{method}'; their logs are in Ray's session folder."
@@ -109,188 +111,56 @@ class ActorCrew:
 
     async def ready(self) -> None:
         """Waits until every actor that there is at first has been set up."""
-        self._start()
-        while not self._seats and not self._over:
+        self._roster.start()
+        while not self._line.seats and not self._line.over:
             await asyncio.sleep(PAUSE)
-        await asyncio.gather(*(seat.settled.wait() for seat in self._seats))
+        await asyncio.gather(*(seat.settled.wait() for seat in self._line.seats))
 
     async def accounts(self) -> list[Account]:
-        accounts = [self._account(seat) for seat in self._seats if not seat.retired]
-        return [account for account in await asyncio.gather(*accounts) if account is not None]
+        asked = [self._account(seat) for seat in self._line.seats if not seat.retired]
+        return [account for account in await asyncio.gather(*asked) if account is not None]
 
     def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        for seat in self._seats:
-            seat.dismiss()
-        self._seats.clear()
+        self._roster.close()
 
     async def _call(self, seat: Seat, method: str, args: tuple[Any, ...]) -> Any:
+        """A method's result, or what stands for it."""
         if method not in self._apart:
             return await seat.actor.do.remote(method, *args)
-        artifact, code = seat.actor.make.options(num_returns=2).remote(method, *args)
-        return labelled(await artifact, code)
+        label, content = seat.actor.make.options(num_returns=2).remote(method, *args)
+        return labelled(await label, content)
 
-    # Who is to do a call, and what its result is worth.
-
-    async def _next(self, failed: Seat | None) -> Seat:
-        """An idle worker; where ``failed`` is given, another one that has not failed lately."""
-        while True:
-            seat = await self._idle.get()
-            if seat is None:
-                self._idle.put_nowait(None)
-                raise NoWorkers(self._over)
-            if seat not in self._seats or seat.retired:
-                continue
-            if failed is None or seat in self._trusted(failed) or not self._trusted(failed):
-                return seat
-            self._idle.put_nowait(seat)
-            await asyncio.sleep(PAUSE)
-
-    def _trusted(self, failed: Seat) -> list[Seat]:
-        """Who may give a second opinion."""
-        return [
-            seat
-            for seat in self._seats
-            if seat is not failed and not seat.retired and not seat.failures
-        ]
+    def _lose(self, call: Call, seat: Seat, error: Exception) -> None:
+        """Its worker was lost: of the calls that this one had, it was doing the first."""
+        if call not in seat.calls:  # another one of them was told before
+            return
+        calls = self._roster.lose(seat, error)
+        for one in calls:
+            one.alone = True
+        for one in calls[:1]:
+            one.losses.append(seat)
 
     def _doubted(self, seat: Seat, result: Any) -> bool:
         """Whether another worker is to repeat what this one came to."""
         doubted = self._doubt(result, seat.failures)
         seat.failures = seat.failures + 1 if doubted else 0
         seat.strikes = seat.strikes if doubted else 0
-        return doubted and bool(self._trusted(seat))
+        return doubted and bool(self._line.others(seat))
 
-    def _settled(self, doubtful: tuple[Seat, Any] | None, seat: Seat, result: Any) -> Any:
+    def _settled(self, call: Call, seat: Seat, result: Any) -> Any:
         """The result to go by; a failure that was not confirmed counts against who reported it."""
-        if doubtful is None or seat is doubtful[0]:
+        first = call.failed
+        if first is None or seat is first:
             return result
-        first, failure = doubtful
         if self._doubt(result, 1):
             first.failures = 0
-            return failure
+            return call.failure
         seat.failures = 0
-        self._strike(first, "what failed there worked elsewhere")
+        self._roster.strike(first, "what failed there worked elsewhere")
         return result
-
-    # Coming and going.
-
-    def _start(self) -> None:
-        """Begins what needs an event loop: waiting for actors, and following the cluster."""
-        if self._spread and not self._followed:
-            self._followed = True
-            self._look(nodes(), first=True)
-            self._begin(self._follow())
-        while self._unsettled:
-            self._begin(self._settle(self._unsettled.pop()))
-
-    def _begin(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _follow(self) -> None:
-        while True:
-            await asyncio.sleep(self._options.look_seconds)
-            self._look(await asyncio.to_thread(nodes))
-            self._start()
-
-    def _look(self, found: tuple[Node, ...], first: bool = False) -> None:
-        """Lets the actors of lost nodes go, and gives every node as many as it is to have."""
-        living = {node.id for node in found}
-        for node in {seat.node for seat in self._seats if seat.node and seat.node.id not in living}:
-            self._leave(node)
-        assert self._spread is not None
-        for node in found:
-            there = sum(seat.node == node for seat in self._seats)
-            missing = self._spread(node) - there
-            for _ in range(missing):
-                self._open(node)
-            if missing > 0 and not first:
-                self._tell(f"Node {node.address} joined, with {_counted(missing, self.name)}.")
-
-    def _leave(self, node: Node) -> None:
-        """A node is gone, and with it its actors."""
-        gone = [seat for seat in self._seats if seat.node == node]
-        self._seats = [seat for seat in self._seats if seat.node != node]
-        for seat in gone:
-            seat.dismiss()
-        rest = "; what they were doing is done elsewhere" if self._seats else ", the last there was"
-        self._tell(f"Node {node.address} was lost, with {_counted(len(gone), self.name)}{rest}.")
-
-    def _open(self, node: Node | None) -> None:
-        """A new place."""
-        self._numbered += 1
-        where = f" on node {node.address}" if node else ""
-        seat = Seat(f"{self.name} {self._numbered}{where}", node)
-        self._seats.append(seat)
-        self._hire(seat)
-
-    def _hire(self, seat: Seat) -> None:
-        options = self._resources | (affinity(seat.node) if seat.node else {})
-        seat.actor = self._actor.options(**options).remote(self._factory, self._phases)
-        self._unsettled.append(seat)
-
-    async def _settle(self, seat: Seat) -> None:
-        """A worker gets calls once it has been set up."""
-        if await self._alive(seat):
-            seat.settled.set()
-            self._idle.put_nowait(seat)
-
-    async def _alive(self, seat: Seat) -> bool:
-        """Whether a worker answers; one that does not is replaced."""
-        try:
-            await seat.actor.account.remote("", 0.0)
-        except RayError as error:
-            self._lose(seat, error)
-            return False
-        return True
-
-    def _lose(self, seat: Seat, error: Exception) -> int:
-        """A worker died, or does not answer: replaces it; 1 where the call may have killed it."""
-        if seat not in self._seats:
-            return 0
-        if seat.node and seat.node.id not in {node.id for node in nodes()}:
-            self._leave(seat.node)
-            return 0
-        seat.dismiss()
-        logger.info("%s was lost: %s", seat.name, error)
-        unfit = Unfit.__name__ in str(error)  # Ray tells in words only what a factory raised
-        self._strike(seat, reason(error), self._options.strikes if unfit else 1)
-        if not seat.retired:
-            self._hire(seat)
-            self._start()
-            if not self._lost_one:
-                self._lost_one = True
-                self._tell(
-                    f"{seat.name.capitalize()} was lost and is replaced, as others will be without "
-                    f"a word; what it was doing is done again: {reason(error)}."
-                )
-        return 1
-
-    def _strike(self, seat: Seat, reason: str, strikes: int = 1) -> None:
-        """Counts against a worker; the last time it is given up."""
-        seat.strikes += strikes
-        if seat.strikes < self._options.strikes or seat.retired:
-            return
-        seat.retired = True
-        seat.settled.set()
-        seat.dismiss()
-        left = sum(not other.retired for other in self._seats)
-        times = f"failed {seat.strikes} times in a row and " if strikes == 1 else ""
-        said = f"{seat.name.capitalize()} {times}is given up"
-        self._tell(f"{said}, which leaves {_counted(left, self.name)}: {reason}.")
-        if not left:
-            self._over = f"{said}, the last there was: {reason}"
-            self._idle.put_nowait(None)
 
     async def _account(self, seat: Seat) -> Account | None:
         try:
             return await seat.actor.account.remote(seat.name, self._began)
         except RayError:
             return None
-
-
-def _counted(count: int, name: str) -> str:
-    return f"{count} {name}{'' if count == 1 else 's'}"

@@ -11,13 +11,35 @@ from chameleon_ray.crew import Unfit
 
 
 @dataclass(eq=False)
+class Call:
+    """One call of a crew, until it has its result.
+
+    Attributes:
+        losses: Where workers died, or did not answer, while they were doing it.
+        alone: A worker that had it was lost, so the next one has no other call meanwhile: an answer
+            may be lost with the call that follows it, and only then is it clear who is to blame.
+        failed: Where its result was a failure that another worker is to confirm.
+        failure: That result.
+        turn: Has the seat at which it is done; made anew whenever it joins the line.
+    """
+
+    losses: "list[Seat]" = field(default_factory=list)
+    alone: bool = False
+    failed: "Seat | None" = None
+    failure: Any = None
+    turn: "asyncio.Future[Seat]" = field(init=False)
+
+
+@dataclass(eq=False)
 class Seat:
-    """Who works here, and how well.
+    """Who works here, at what, and how well.
 
     Attributes:
         name: For people.
         node: Where its actors have to be; wherever Ray puts them if None.
         actor: The one at work.
+        ready: That actor was set up.
+        calls: What it was given; it is doing the first one.
         failures: Doubtful results in a row.
         strikes: Losses, and failures that others did not confirm, in a row.
         settled: Its first actor was set up, or the seat was given up.
@@ -27,16 +49,26 @@ class Seat:
     name: str
     node: Node | None
     actor: Any = None
+    ready: bool = False
+    calls: list[Call] = field(default_factory=list)
     failures: int = 0
     strikes: int = 0
     settled: asyncio.Event = field(default_factory=asyncio.Event)
     retired: bool = False
 
-    def dismiss(self) -> None:
-        """Lets the actor go, however it is."""
+    def takes(self, call: Call, most: int) -> bool:
+        """Whether it may be given a call besides those that it has, ``most`` with this one."""
+        if not self.ready or (call.alone and self.calls):
+            return False
+        return len(self.calls) < most and not any(other.alone for other in self.calls)
+
+    def dismiss(self) -> list[Call]:
+        """Lets the actor go, however it is; the calls that it had."""
         if self.actor is not None:
             ray.kill(self.actor)
-        self.actor = None
+        calls, self.calls = self.calls, []
+        self.actor, self.ready = None, False
+        return calls
 
 
 def reason(error: Exception) -> str:

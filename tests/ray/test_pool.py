@@ -26,6 +26,9 @@ class Counter:
         self.calls += 1
         return self.calls
 
+    def now(self) -> int:
+        return self.count(0)
+
     def refuse(self) -> None:
         raise ValueError("not today")
 
@@ -172,6 +175,66 @@ def test_a_worker_that_does_not_answer_is_replaced(tmp_path):
         crew.close()
 
     asyncio.run(body())
+
+
+def test_an_actor_is_given_its_next_call_early_but_idle_ones_first():
+    async def body():
+        crew = hire("counter", Counter, 2, ahead=1)
+        await crew.ready()
+        counts = await asyncio.gather(*(crew.do("count", 0.2) for _ in range(4)))
+        crew.close()
+        return counts
+
+    assert sorted(asyncio.run(body())) == [1, 1, 2, 2]
+
+
+def test_who_only_waited_for_a_dead_actor_is_not_blamed():
+    async def body():
+        crew = hire("counter", Counter, ahead=1)
+        await crew.ready()
+        calls = [crew.do(what) for what in ("die", "now", "now", "die")]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        crew.close()
+        return [isinstance(outcome, CrewError) for outcome in outcomes]
+
+    assert asyncio.run(body()) == [True, False, False, True]
+
+
+def test_who_no_longer_waits_leaves_no_gap():
+    async def body():
+        crew = hire("counter", Counter, ahead=1)
+        await crew.ready()
+        calls = [asyncio.create_task(crew.do("count", 0.2)) for _ in range(5)]
+        await asyncio.sleep(0.05)
+        for call in calls[1:4]:  # one that was given to the actor, two that wait in line
+            call.cancel()
+        counts = await asyncio.gather(*calls, return_exceptions=True)
+        counts.append(await crew.do("count", 0))
+        crew.close()
+        return counts
+
+    first, *cancelled, fifth, last = asyncio.run(body())
+    assert all(isinstance(one, asyncio.CancelledError) for one in cancelled)
+    assert (first, fifth, last) == (1, 3, 4)
+
+
+def test_a_result_in_the_store_is_what_other_crews_are_given():
+    async def body():
+        maker = hire("counter", Counter, apart=("count",))
+        other = hire("counter", Counter)
+        kept = await maker.do("count", 0.1)
+        with pytest.raises(ValueError, match="not today"):
+            await maker.do("refuse")
+        (account,) = await maker.accounts()
+        maker.close()  # whoever made it may be gone
+        counted = await other.do("count", kept)
+        other.close()
+        return kept, counted, account
+
+    kept, counted, account = asyncio.run(body())
+    assert not isinstance(kept, int)
+    assert counted == 1
+    assert account.busy["count"] >= 0.1
 
 
 def test_a_dead_runner_costs_nothing_but_time(tmp_path):
