@@ -56,22 +56,18 @@ class ActorCrew:
             spread: How many actors a node is to have, asked for every node that joins.
             apart: Methods that give an artifact whose code stays in the object store.
             options: When an actor is given up.
-            doubt: What a result of it makes another worker repeat; a worker whose failures are
-                never confirmed is given up.
+            doubt: Whether another worker is to repeat what came to this result.
             tell: Is given what happened, in a sentence.
         """
         self.name, self._phases, self._began = name, dict(phases), epoch(began)
-        self._spread, self._apart, self._options = spread, apart, options
-        self._doubt, self._tell = doubt, tell
-        self._actor, self._factory = ray.remote(Porter), factory
+        self._spread, self._apart, self._options, self._doubt = spread, apart, options, doubt
+        self._actor, self._factory, self._tell = ray.remote(Porter), factory, tell
         self._resources = {"num_cpus": 0, **(resources or {})}
-        self._seats: list[Seat] = []
-        self._unsettled: list[Seat] = []
-        self._tasks: set[asyncio.Task] = set()
+        self._seats, self._unsettled = list[Seat](), list[Seat]()
+        self._tasks = set[asyncio.Task]()
         self._idle: asyncio.Queue[Seat | None] = asyncio.Queue()
-        self._numbered = 0
+        self._numbered, self._over = 0, ""
         self._followed = self._lost_one = False
-        self._over = ""
         for _ in range(0 if spread else count):
             self._open(None)
 
