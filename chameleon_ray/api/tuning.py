@@ -220,6 +220,7 @@ class Tuning:
             Outcome(w.task, w.config, w.default_latency, w.latency, w.reason) for w in winners
         ]
         inputs = enumerate(prepared.inputs)
+        runners = sum(account.name.startswith("runner") for account in accounts)
         lost = f"{finish.lost} winners could not be applied to the model." if finish.lost else ""
         return RunResult(
             model=prepared.name,
@@ -231,7 +232,7 @@ class Tuning:
             sampler=self.search.sampler,
             wall_seconds=self._elapsed(),
             seconds=seconds,
-            device_busy_fraction=self.progress.device_seconds / self._elapsed(),
+            device_busy_fraction=self.progress.device_seconds / self._elapsed() / max(runners, 1),
             tasks=prepared.tasks,
             records=tuple(self.folder.database.read()),
             outcomes=tuple(outcomes),

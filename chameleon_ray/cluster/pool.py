@@ -104,11 +104,11 @@ class ActorCrew:
         )
 
     async def ready(self) -> None:
-        """Waits until every actor that there is at first has been set up."""
+        """Waits until every actor has been set up; where they are spread, until one has."""
         self._start()
-        while not self._seats and not self._over:
+        enough = any if self._spread else all
+        while not self._over and not enough(seat.settled for seat in self._seats):
             await asyncio.sleep(PAUSE)
-        await asyncio.gather(*(seat.settled.wait() for seat in self._seats))
 
     async def accounts(self) -> list[Account]:
         accounts = [self._account(seat) for seat in self._seats if not seat.retired]
@@ -231,7 +231,7 @@ class ActorCrew:
     async def _settle(self, seat: Seat) -> None:
         """A worker gets calls once it has been set up."""
         if await self._alive(seat):
-            seat.settled.set()
+            seat.settled = True
             self._idle.put_nowait(seat)
 
     async def _alive(self, seat: Seat) -> bool:
@@ -271,7 +271,7 @@ class ActorCrew:
         if seat.strikes < self._options.strikes or seat.retired:
             return
         seat.retired = True
-        seat.settled.set()
+        seat.settled = True
         seat.dismiss()
         left = sum(not other.retired for other in self._seats)
         times = f"failed {seat.strikes} times in a row and " if strikes == 1 else ""

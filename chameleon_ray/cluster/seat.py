@@ -1,7 +1,6 @@
 """A seat: one worker's place in a crew, kept while the actors on it come and go."""
 
-import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -29,7 +28,7 @@ class Seat:
     actor: Any = None
     failures: int = 0
     strikes: int = 0
-    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    settled: bool = False
     retired: bool = False
 
     def dismiss(self) -> None:
