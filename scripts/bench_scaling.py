@@ -70,9 +70,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--in-flight", type=int, help="layers at once; 2 and two per device")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each run that count")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument(
-        "--search-cores", type=int, help="search as if there were so many"
-    )
+    parser.add_argument("--search-cores", type=int, help="search as if there were so many")
     parser.add_argument("--preset", choices=PRESETS, default="chameleon")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--plot", type=Path, help="where to draw the curve, as SVG")

@@ -1,7 +1,9 @@
 """Nodes to be killed: a Ray cluster of several nodes on this machine, on its loopback interface."""
 
 import os
+import signal
 import time
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -41,6 +43,7 @@ class Nodes:
             self._cluster = Cluster(initialize_head=True, head_node_args=head)
         self.address: str = self._cluster.address
         self.living: list[Any] = []
+        self._frozen: list[int] = []
         for _ in range(count):
             self.add()
 
@@ -59,6 +62,14 @@ class Nodes:
             if actor.is_running():
                 actor.kill()
 
+    def freeze(self, number: int) -> None:
+        """A node falls silent, and all on it, as one does that the network has lost."""
+        node = self.living.pop(number)
+        raylets = [raylet.process.pid for raylet in node.all_processes["raylet"]]
+        self._frozen = [*raylets, *self._workers(node)]
+        for pid in self._frozen:
+            os.kill(pid, signal.SIGSTOP)
+
     def actors(self) -> list[int]:
         """Processes of the actors on all nodes, the head's included, that are set up."""
         nodes = [self._cluster.head_node, *self.living]
@@ -66,6 +77,9 @@ class Nodes:
 
     def close(self) -> None:
         """Ends everything that was started here."""
+        for pid in self._frozen:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self._cluster.shutdown()
 
     def _workers(self, node: Any) -> list[int]:

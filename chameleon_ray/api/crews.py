@@ -131,13 +131,7 @@ def _actors(
     stack.enter_context(session.start(request.address, len(search_cores)))
     explorers = max(len(search_cores) // CORES_PER_EXPLORER, 1)
     counts = {"builder": len(search_cores), "explorer": explorers}
-    spreads: dict[str, placement.Spread] = {}
-    if request.address:
-        placing = request.placing
-        spreads["builder"] = placement.one_per_core(
-            placing.builders, len(timing_cores), explorers + 1
-        )
-        spreads["runner"] = placement.one_per_node
+    spreads = _spreads(request, len(timing_cores), explorers + 1) if request.address else {}
 
     def hire(name: str, factory: Factory) -> Crew:
         crew = MeteredCrew(
@@ -158,6 +152,14 @@ def _actors(
         return crew
 
     return hire
+
+
+def _spreads(request: Request, timing: int, search: int) -> dict[str, Any]:
+    """How many builders and runners a node of a cluster has."""
+    from chameleon_ray.cluster import placement
+
+    builders = placement.one_per_core(request.placing.builders, timing, search)
+    return {"builder": builders, "runner": placement.one_per_node}
 
 
 def _workers(began: float, stack: ExitStack) -> Hire:

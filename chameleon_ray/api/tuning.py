@@ -50,6 +50,7 @@ class Tuning:
         timing_cores: For timing alone.
         transfer: What tasks know of each other; None where they learn nothing from others.
         layers: The models' layers, once they were imported.
+        runners: At the end.
     """
 
     request: Request
@@ -62,6 +63,7 @@ class Tuning:
     timing_cores: tuple[int, ...]
     transfer: Transfer | None = None
     layers: Merged = field(default_factory=lambda: merged([]))
+    runners: int = 1
     _housed: Model | None = None
 
     async def run(self) -> None:
@@ -199,13 +201,14 @@ class Tuning:
             UserError: None was.
         """
         left = self.left()
+        self.runners = max(sum(a.name.startswith("runner") for a in accounts), 1)
         end = End(
             search=self.search,
             device=self.device,
             winners=winners,
             records=self.folder.database.read(),
             accounts=tuple(accounts),
-            busy_seconds=self.progress.device_seconds,
+            busy_share=self.busy_share,
             elapsed=self.elapsed(),
         )
         for model in left:
@@ -225,10 +228,8 @@ class Tuning:
     async def accounts(self, crews: tuple[Crew, ...], home: ModelHome) -> list[Account]:
         """Where the time of every process went, this one first."""
         own = time.process_time()
-        accounts = [
-            Account("driver", {"drive": own}, self.elapsed() - own),
-            home.account(self.began),
-        ]
+        driver = Account("driver", {"drive": own}, self.elapsed() - own)
+        accounts = [driver, home.account(self.began)]
         for crew in crews:
             accounts += await crew.accounts()
         return accounts
@@ -251,6 +252,11 @@ class Tuning:
     def elapsed(self) -> float:
         """Seconds since the command began."""
         return time.perf_counter() - self.began
+
+    @property
+    def busy_share(self) -> float:
+        """Of the time of all runners, what they executed kernels in, in the search."""
+        return self.progress.device_seconds / self.elapsed() / self.runners
 
     @property
     def wall_limit(self) -> float | None:

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 Doubt = Callable[[Any, int], bool]
 """Whether a result may be the worker's fault, given its failures in a row before."""
 PAUSE = 0.02
-"""Seconds between two looks for a first node."""
+"""Seconds between two looks for actors that were set up."""
 
 
 class ActorCrew:
@@ -45,8 +45,8 @@ class ActorCrew:
         apart: Methods whose results stay in the object store, but for an artifact's label. What is
             returned stands for them among the arguments of ``do``.
         options: When an actor is given up.
-        doubt: What a result of it makes another worker repeat; a worker whose failures are never
-            confirmed is given up.
+        doubt: Whether another worker is to repeat what came to this result; a worker whose failures
+            are never confirmed is given up.
         tell: Is given what happened, in a sentence.
     """
 
@@ -66,7 +66,7 @@ class ActorCrew:
         tell: Callable[[str], None] = logger.warning,
     ) -> None:
         """Starts the actors and returns at once; those that are spread start with a first call."""
-        self.name, self._began = name, epoch(began)
+        self.name, self._began, self._spread = name, epoch(began), spread
         self._apart, self._options, self._doubt = frozenset(apart), options, doubt
         actor, phases = ray.remote(Porter), dict(phases)
         asked = {"num_cpus": 0, **(resources or {})}
@@ -110,11 +110,11 @@ class ActorCrew:
         )
 
     async def ready(self) -> None:
-        """Waits until every actor that there is at first has been set up."""
+        """Waits until every actor has been set up; where they are spread, until one has."""
         self._roster.start()
-        while not self._line.seats and not self._line.over:
+        enough = any if self._spread else all
+        while not self._line.over and not enough(seat.settled for seat in self._line.seats):
             await asyncio.sleep(PAUSE)
-        await asyncio.gather(*(seat.settled.wait() for seat in self._line.seats))
 
     async def accounts(self) -> list[Account]:
         asked = [self._account(seat) for seat in self._line.seats if not seat.retired]

@@ -103,7 +103,7 @@ class Roster:
         if seat.strikes < self._options.strikes or seat.retired:
             return
         seat.retired = True
-        seat.settled.set()
+        seat.settled = True
         seat.dismiss()
         left = sum(not other.retired for other in self._line.seats)
         times = f"failed {seat.strikes} times in a row and " if strikes == 1 else ""
@@ -155,8 +155,7 @@ class Roster:
     async def _settle(self, seat: Seat) -> None:
         """A worker gets calls once it has been set up."""
         if await self.alive(seat):
-            seat.ready = True
-            seat.settled.set()
+            seat.ready = seat.settled = True
             self._line.move()
 
 

@@ -53,7 +53,7 @@ class Seat:
     calls: list[Call] = field(default_factory=list)
     failures: int = 0
     strikes: int = 0
-    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    settled: bool = False
     retired: bool = False
 
     def takes(self, call: Call, most: int) -> bool:

@@ -109,9 +109,10 @@ def check_pins() -> None:
     """
     ours, wrong = reader()(), []
     for requirement in importlib.metadata.requires("chameleon_ray") or []:
-        name, pin, version = requirement.partition("==")
+        wanted, _, condition = requirement.partition(";")
+        name, pin, version = wanted.strip().partition("==")
         name = name.partition("[")[0]
-        if pin and ours.get(name, version) != version:
+        if pin and "extra" not in condition and ours.get(name, version) != version:
             wrong.append(f"{name} is {ours[name]} on this machine, but has to be {version}")
     if wrong:
         raise SessionError(f"{'; '.join(wrong)}; install chameleon_ray again")

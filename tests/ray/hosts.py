@@ -68,6 +68,7 @@ def _host(number: int, folder: Path, key: Path, shared: Sequence[Path], stack: E
     _do("ip", "netns", "add", name)
     stack.callback(_do, "ip", "netns", "del", name)
     _do("ip", "link", "add", inner, "type", "veth", "peer", "name", "eth0", "netns", name)
+    stack.callback(_do, "ip", "link", "del", inner)  # sockets may keep the namespace for a while
     _do("ip", "link", "set", inner, "master", BRIDGE, "up")
     _do("ip", "-n", name, "addr", "add", f"{address(number)}/24", "dev", "eth0")
     _do("ip", "-n", name, "link", "set", "eth0", "up")

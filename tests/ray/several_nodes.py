@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 from chaos_nodes import Nodes
@@ -54,7 +55,7 @@ async def seen(nodes: Nodes, said: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     runners = hire("runner", Device, resources={"num_gpus": 1})
     builders = hire("builder", Maker, apart=("build",))
-    await runners.ready()
+    await asyncio.gather(runners.ready(), grown(runners, 4))
     asked = await asyncio.gather(*(runners.do("where") for _ in range(24)))
     found["devices"] = sorted(set(asked))
 
@@ -64,14 +65,23 @@ async def seen(nodes: Nodes, said: list[str]) -> dict[str, Any]:
 
     nodes.add()
     found["joined"] = await grown(runners, 6)
-    calls = [asyncio.create_task(runners.do("twice", number)) for number in range(CALLS)]
-    await asyncio.sleep(0.6)
-    await asyncio.to_thread(nodes.kill, 0)
-    found["results"] = await asyncio.wait_for(asyncio.gather(*calls), 300)
+    found["results"] = [
+        await disturbed(runners, nodes.kill),
+        await disturbed(runners, nodes.freeze),
+    ]
     found["calls"] = [2 * number for number in range(CALLS)]
-    await asyncio.sleep(3)
     found["left"] = len(await runners.accounts())
     return found
+
+
+async def disturbed(runners: ActorCrew, disturb: Callable[[int], None]) -> list[int]:
+    """What many calls came to, in the midst of which something happened to a node."""
+    calls = [asyncio.create_task(runners.do("twice", number)) for number in range(CALLS)]
+    await asyncio.sleep(0.6)
+    await asyncio.to_thread(disturb, 0)
+    results = await asyncio.wait_for(asyncio.gather(*calls), 300)
+    await asyncio.sleep(3)
+    return results
 
 
 async def grown(crew: ActorCrew, wanted: int) -> int:

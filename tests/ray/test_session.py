@@ -3,6 +3,7 @@
 Each test is a process of its own: a process has one Ray at a time.
 """
 
+import importlib.metadata
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import textwrap
 import pytest
 from ray._private import services
 
+from chameleon_ray.cluster import session
 from chameleon_ray.cluster.address import on_loopback
 from chameleon_ray.cluster.session import SessionError, differences, found
 from chameleon_ray.options import Session
@@ -89,6 +91,16 @@ def test_wrong_pin_is_named() -> None:
     """)
     assert done.returncode == 1
     assert "SessionError: apache-tvm-ffi is 0.1.15 on this machine" in done.stderr
+
+
+def test_extras_are_no_pins(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ["ray[rllib]==2.60.0", 'ray[default]==2.60.0; extra == "cluster"', "numpy>=2.0"]
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: asked)
+    monkeypatch.setattr(session, "reader", lambda: lambda: {"ray": "2.60.0"})
+    session.check_pins()
+    monkeypatch.setattr(session, "reader", lambda: lambda: {"ray": "2.59.0"})
+    with pytest.raises(SessionError, match=r"ray is 2\.59\.0 on this machine, but has to be 2\.60"):
+        session.check_pins()
 
 
 def test_no_cluster_at_the_address() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.ray.hosts import address, hosts, lacking, software
+from tests.ray.hosts import address, find, hosts, lacking, software
 
 pytestmark = pytest.mark.skipif(bool(lacking()), reason=lacking())
 ROOT = Path(__file__).parents[2]
@@ -26,8 +26,10 @@ SITE = "lib/python3.11/site-packages"
 
 def installing() -> list[str]:
     """Set-up commands that make an environment of its own without a network."""
+    rsync = Path(str(find("rsync"))).parent
     packages = "\\n".join(path for path in sys.path if path.endswith("site-packages"))
     return [
+        f"echo 'export PATH=$PATH:{rsync}' >> ~/.bashrc",  # a login shell begins with its own
         f"test -d ~/venv || {sys.executable} -m venv --without-pip ~/venv",
         f"printf '{packages}\\n' > ~/venv/{SITE}/shared.pth",
         "cp -r ~/chameleon_ray /tmp/source && cd /tmp/source && ~/venv/bin/python -m pip install "
