@@ -12,6 +12,7 @@ trial has seen.
 
 import argparse
 import json
+import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,11 @@ HELD_OUT = tuple(
     DATA / f"{name}.parquet" for name in ("alexnet-1", "resnet-11", "resnet-6", "vgg-2")
 )
 """Recorded layers of Chameleon's Table 5: those that trials search, and those kept back."""
+QUIET = {
+    "OMP_NUM_THREADS": "1",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+}
 Values = Mapping[str, Any]
 """Hyper-parameters by name; a dot leads into a part of ``Search``."""
 
@@ -268,5 +274,6 @@ def parse() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    os.environ |= {"OMP_NUM_THREADS": "1", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
+    os.environ |= QUIET
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)  # it misses files nobody asked for
     main()

@@ -57,8 +57,11 @@ def read_zoo(path: Path, request: Request) -> Zoo:
         common = {key: _typed(key, body[key], kind) for key, kind in COMMON.items() if key in body}
         if request.trials is not None or request.minutes is not None:
             common = {key: value for key, value in common.items() if key not in BUDGET}
+        targets = _targets(body.get("targets", [request.target]))
+        if len(targets) == 1:
+            common["target"] = next(iter(targets.values()))
         whole = replace(request, **common)
-        return Zoo(whole, _members(body, whole))
+        return Zoo(whole, _members(body, whole, targets))
     except ValueError as error:
         raise UserError(f"{path}: {error}.") from error
 
@@ -77,7 +80,9 @@ def _parsed(path: Path) -> Any:
         raise ValueError(f"it is not YAML{where}: {problem}") from None
 
 
-def _members(body: Mapping[str, Any], whole: Request) -> tuple[Member, ...]:
+def _members(
+    body: Mapping[str, Any], whole: Request, targets: Mapping[str, str]
+) -> tuple[Member, ...]:
     """Every model on every target.
 
     Raises:
@@ -86,7 +91,6 @@ def _members(body: Mapping[str, Any], whole: Request) -> tuple[Member, ...]:
     listed = body.get("models")
     if not isinstance(listed, list) or not listed:
         raise ValueError("'models' must be a list of at least one model")
-    targets = _targets(body.get("targets", ["llvm"]))
     members = [_member(entry, whole, targets, place) for place in targets for entry in listed]
     twice, count = Counter(member.name for member in members).most_common(1)[0]
     if count > 1:

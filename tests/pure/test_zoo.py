@@ -66,6 +66,9 @@ def test_every_model_is_tuned_on_every_target(tmp_path: Path) -> None:
     ]
     zoo = zoo_of(tmp_path, "models: [a]\ntargets: [llvm, 'cuda:sm_90']")
     assert [member.name for member in zoo.members] == ["a-llvm", "a-cuda"]
+    zoo = zoo_of(tmp_path, "models: [a]\ntargets: ['cuda:sm_90']")
+    assert [(m.name, m.request.target) for m in zoo.members] == [("a", "cuda:sm_90")]
+    assert zoo.request.target == "cuda:sm_90"
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_a_model_that_fails_is_a_sentence_and_leaves_the_others(
 ) -> None:
     zoo, _, out, err = told
     assert err.startswith("Error: nothing: ")
-    assert "tests.whole.net:nothing" in err
+    assert "tests.whole.net has no function nothing" in err
     assert len(err.splitlines()) == 1
     assert "3 layers, 2 after merging" in out
     assert [model["error"] is None for model in summary["models"]] == [True, False, True]
