@@ -15,7 +15,7 @@ from ray.exceptions import ObjectLostError, RayError, RayTaskError
 
 from chameleon_ray.cluster.parcel import Porter, labelled
 from chameleon_ray.cluster.placement import Node, Spread, affinity, nodes
-from chameleon_ray.cluster.seat import Seat, reason
+from chameleon_ray.cluster.seat import Seat, counted, reason
 from chameleon_ray.crew import CrewError, Lost, NoWorkers, Unfit
 from chameleon_ray.ledger import Account, epoch
 from chameleon_ray.options import Placing
@@ -111,7 +111,8 @@ class ActorCrew:
             await asyncio.sleep(PAUSE)
 
     async def accounts(self) -> list[Account]:
-        accounts = [self._account(seat) for seat in self._seats if not seat.retired]
+        there = [seat for seat in self._seats if seat.settled and not seat.retired]
+        accounts = [self._account(seat) for seat in there]
         return [account for account in await asyncio.gather(*accounts) if account is not None]
 
     def close(self) -> None:
@@ -177,6 +178,8 @@ class ActorCrew:
         if self._spread and not self._followed:
             self._followed = True
             self._look(nodes(), first=True)
+            if not self._seats:
+                self._tell(f"No node has a place for a {self.name} yet; one that joins may.")
             self._begin(self._follow())
         while self._unsettled:
             self._begin(self._settle(self._unsettled.pop()))
@@ -189,7 +192,10 @@ class ActorCrew:
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(self._options.look_seconds)
-            self._look(await asyncio.to_thread(nodes))
+            try:
+                self._look(await asyncio.to_thread(nodes))
+            except (RayError, RuntimeError, OSError):  # Ray's head is silent, perhaps for a moment
+                logger.info("the nodes cannot be looked at", exc_info=True)
             self._start()
 
     def _look(self, found: tuple[Node, ...], first: bool = False) -> None:
@@ -199,21 +205,23 @@ class ActorCrew:
             self._leave(node)
         assert self._spread is not None
         for node in found:
-            there = sum(seat.node == node for seat in self._seats)
-            missing = self._spread(node) - there
+            missing = self._spread(node) - len(self._on(node))
             for _ in range(missing):
                 self._open(node)
             if missing > 0 and not first:
-                self._tell(f"Node {node.address} joined, with {_counted(missing, self.name)}.")
+                self._tell(f"Node {node.address} joined, with {counted(missing, self.name)}.")
 
     def _leave(self, node: Node) -> None:
         """A node is gone, and with it its actors."""
-        gone = [seat for seat in self._seats if seat.node == node]
-        self._seats = [seat for seat in self._seats if seat.node != node]
+        gone = self._on(node)
         for seat in gone:
+            self._seats.remove(seat)
             seat.dismiss()
         rest = "; what they were doing is done elsewhere" if self._seats else ", the last there was"
-        self._tell(f"Node {node.address} was lost, with {_counted(len(gone), self.name)}{rest}.")
+        self._tell(f"Node {node.address} was lost, with {counted(len(gone), self.name)}{rest}.")
+
+    def _on(self, node: Node) -> list[Seat]:
+        return [seat for seat in self._seats if seat.node and seat.node.id == node.id]
 
     def _open(self, node: Node | None) -> None:
         """A new place."""
@@ -230,7 +238,7 @@ class ActorCrew:
 
     async def _settle(self, seat: Seat) -> None:
         """A worker gets calls once it has been set up."""
-        if await self._alive(seat):
+        if seat.actor is not None and await self._alive(seat):
             seat.settled = True
             self._idle.put_nowait(seat)
 
@@ -245,7 +253,7 @@ class ActorCrew:
 
     def _lose(self, seat: Seat, error: Exception) -> int:
         """A worker died, or does not answer: replaces it; 1 where the call may have killed it."""
-        if seat not in self._seats:
+        if seat not in self._seats or seat.retired:
             return 0
         if seat.node and seat.node.id not in {node.id for node in nodes()}:
             self._leave(seat.node)
@@ -270,13 +278,12 @@ class ActorCrew:
         seat.strikes += strikes
         if seat.strikes < self._options.strikes or seat.retired:
             return
-        seat.retired = True
-        seat.settled = True
+        seat.retired = seat.settled = True
         seat.dismiss()
         left = sum(not other.retired for other in self._seats)
         times = f"failed {seat.strikes} times in a row and " if strikes == 1 else ""
         said = f"{seat.name.capitalize()} {times}is given up"
-        self._tell(f"{said}, which leaves {_counted(left, self.name)}: {reason}.")
+        self._tell(f"{said}, which leaves {counted(left, self.name)}: {reason}.")
         if not left:
             self._over = f"{said}, the last there was: {reason}"
             self._idle.put_nowait(None)
@@ -286,7 +293,3 @@ class ActorCrew:
             return await seat.actor.account.remote(seat.name, self._began)
         except RayError:
             return None
-
-
-def _counted(count: int, name: str) -> str:
-    return f"{count} {name}{'' if count == 1 else 's'}"
