@@ -47,10 +47,11 @@ def gather(gpus: int, machines: int, wait: float) -> None:
         if (there >= gpus and len(found) >= machines) or time.monotonic() > deadline:
             break
         time.sleep(1)
-    said = f"{len(found)} nodes with {sum(node.cpus for node in found)} cores and {there} GPUs"
+    cores = sum(node.cpus for node in found)
+    said = f"nodes: {len(found)}, cores: {cores}, GPUs: {there}"
     if not found or (gpus and not there):
-        raise SystemExit(f"Error: after {wait:g} s the cluster has {said}; see ray status.")
-    print(f"The cluster has {said}.", flush=True)
+        raise SystemExit(f"Error: after {wait:g} s this is the cluster: {said}; see ray status.")
+    print(f"The cluster: {said}.", flush=True)
 
 
 def main() -> None:

@@ -117,8 +117,9 @@ class ActorCrew:
             await asyncio.sleep(PAUSE)
 
     async def accounts(self) -> list[Account]:
-        asked = [self._account(seat) for seat in self._line.seats if not seat.retired]
-        return [account for account in await asyncio.gather(*asked) if account is not None]
+        there = [seat for seat in self._line.seats if seat.settled and not seat.retired]
+        accounts = await asyncio.gather(*map(self._account, there))
+        return [account for account in accounts if account is not None]
 
     def close(self) -> None:
         self._roster.close()

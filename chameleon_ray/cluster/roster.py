@@ -1,6 +1,7 @@
 """The roster: who works in a crew; lost actors are replaced, and a cluster's nodes are followed."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -8,10 +9,11 @@ from ray.exceptions import RayError
 
 from chameleon_ray.cluster.line import Line
 from chameleon_ray.cluster.placement import Node, Spread, nodes
-from chameleon_ray.cluster.seat import Call, Seat, reason
+from chameleon_ray.cluster.seat import Call, Seat, counted, reason
 from chameleon_ray.crew import Unfit
 from chameleon_ray.options import Placing
 
+logger = logging.getLogger(__name__)
 Hire = Callable[[Node | None], Any]
 """Makes an actor, on a node where one is given; returns at once."""
 
@@ -41,6 +43,8 @@ class Roster:
         if self._spread and not self._followed:
             self._followed = True
             self._look(nodes(), first=True)
+            if not self._line.seats:
+                self._tell(f"No node has a place for a {self.name} yet; one that joins may.")
             self._begin(self._follow())
         while self._unsettled:
             self._begin(self._settle(self._unsettled.pop()))
@@ -84,6 +88,7 @@ class Roster:
             self._leave(seat.node)
             return []
         calls = seat.dismiss()
+        logger.info("%s was lost: %s", seat.name, error)
         unfit = Unfit.__name__ in str(error)  # Ray tells in words only what a factory raised
         self.strike(seat, reason(error), self._options.strikes if unfit else 1)
         if not seat.retired:
@@ -102,13 +107,12 @@ class Roster:
         seat.strikes += strikes
         if seat.strikes < self._options.strikes or seat.retired:
             return
-        seat.retired = True
-        seat.settled = True
+        seat.retired = seat.settled = True
         seat.dismiss()
         left = sum(not other.retired for other in self._line.seats)
         times = f"failed {seat.strikes} times in a row and " if strikes == 1 else ""
         said = f"{seat.name.capitalize()} {times}is given up"
-        self._tell(f"{said}, which leaves {_counted(left, self.name)}: {why}.")
+        self._tell(f"{said}, which leaves {counted(left, self.name)}: {why}.")
         if not left:
             self._line.end(f"{said}, the last there was: {why}")
         self._line.move()
@@ -121,7 +125,10 @@ class Roster:
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(self._options.look_seconds)
-            self._look(await asyncio.to_thread(nodes))
+            try:
+                self._look(await asyncio.to_thread(nodes))
+            except (RayError, RuntimeError, OSError):  # Ray's head is silent, perhaps for a moment
+                logger.info("the nodes cannot be looked at", exc_info=True)
             self.start()
 
     def _look(self, found: tuple[Node, ...], first: bool = False) -> None:
@@ -131,22 +138,25 @@ class Roster:
             self._leave(node)
         assert self._spread is not None
         for node in found:
-            missing = self._spread(node) - sum(seat.node == node for seat in seats)
+            missing = self._spread(node) - len(self._on(node))
             for _ in range(missing):
                 self.open(node)
             if missing > 0 and not first:
-                self._tell(f"Node {node.address} joined, with {_counted(missing, self.name)}.")
+                self._tell(f"Node {node.address} joined, with {counted(missing, self.name)}.")
 
     def _leave(self, node: Node) -> None:
         """A node is gone, and with it its actors."""
-        gone = [seat for seat in self._line.seats if seat.node == node]
+        gone = self._on(node)
         for seat in gone:
             self._line.seats.remove(seat)
             seat.dismiss()
         left = any(not seat.retired for seat in self._line.seats)
         rest = "; what they were doing is done elsewhere" if left else ", the last there was"
-        self._tell(f"Node {node.address} was lost, with {_counted(len(gone), self.name)}{rest}.")
+        self._tell(f"Node {node.address} was lost, with {counted(len(gone), self.name)}{rest}.")
         self._line.move()
+
+    def _on(self, node: Node) -> list[Seat]:
+        return [seat for seat in self._line.seats if seat.node and seat.node.id == node.id]
 
     def _hire(self, seat: Seat) -> None:
         seat.actor = self._new(seat.node)
@@ -157,7 +167,3 @@ class Roster:
         if await self.alive(seat):
             seat.ready = seat.settled = True
             self._line.move()
-
-
-def _counted(count: int, name: str) -> str:
-    return f"{count} {name}{'' if count == 1 else 's'}"

@@ -78,3 +78,8 @@ def reason(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     last = lines[-1].removeprefix(f"{Unfit.__module__}.{Unfit.__name__}: ") if lines else ""
     return last.partition(". ")[0].rstrip(".") or type(error).__name__
+
+
+def counted(count: int, name: str) -> str:
+    """So many of them."""
+    return f"{count} {name}{'' if count == 1 else 's'}"

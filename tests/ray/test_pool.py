@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from chameleon_ray.cluster.pool import ActorCrew
-from chameleon_ray.crew import CrewError, NoWorkers
+from chameleon_ray.crew import CrewError, NoWorkers, Unfit
 from chameleon_ray.options import Placing
 from tests.pure import toys
 from tests.pure.engine_checks import CHECKS, run
@@ -163,6 +163,33 @@ def test_workers_that_cannot_be_set_up_end_the_run():
     asyncio.run(body())
     assert sum("is given up" in sentence for sentence in said) == 2
     assert sum("was lost and is replaced" in sentence for sentence in said) == 1
+
+
+class Choosy:
+    """Works in one process only: that which makes the file first."""
+
+    def __init__(self, mine: str) -> None:
+        try:
+            open(mine, "x").close()
+        except FileExistsError:
+            raise Unfit("it has another device") from None
+
+    def run(self) -> str:
+        return "done"
+
+
+def test_a_place_that_is_unfit_is_given_up_at_once(tmp_path):
+    said = []
+
+    async def body():
+        crew = hire("runner", partial(Choosy, str(tmp_path / "mine")), 2, tell=said.append)
+        await crew.ready()
+        assert await asyncio.gather(*(crew.do("run") for _ in range(4))) == ["done"] * 4
+        crew.close()
+
+    asyncio.run(body())
+    (sentence,) = said
+    assert sentence.endswith("is given up, which leaves 1 runner: it has another device.")
 
 
 def test_a_worker_that_does_not_answer_is_replaced(tmp_path):
