@@ -45,7 +45,7 @@ class Run:
         layers_in_flight: Plans under way at once.
         seconds: Wall time that was looked at.
         measurements: Completed in it.
-        device_seconds: Recorded time of measurements, which the devices slept through in it.
+        device_seconds: Time of measurements, which the devices slept through in it.
         busy: Share of the engine's time by process of the search, and of this one.
     """
 
@@ -92,11 +92,14 @@ class Book:
     """A watcher that keeps records on disk, as a tuning run does, and when measurements ended.
 
     Attributes:
-        ended: Seconds since the engine began, and the recorded seconds, of every measurement.
+        database: Where records go.
+        pace: Of the devices.
+        ended: When each measurement ended, in seconds of the engine, and how long it took.
         reasons: Why layers were finished.
     """
 
     database: Database
+    pace: float
     ended: list[tuple[float, float]] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
 
@@ -104,7 +107,7 @@ class Book:
 
     def measured(self, record: Record, timing_seconds: float) -> None:
         self.database.append([record])
-        self.ended.append((record.finished, timing_seconds))
+        self.ended.append((record.finished, self.pace * timing_seconds))
 
     def planned(self, tuner: Tuner) -> None: ...
 
@@ -152,6 +155,7 @@ class Setup:
         seconds: That are looked at after them.
         search: The search system.
         cores: For search, which say how many actors share it.
+        pace: How many times the recorded time a device takes.
     """
 
     tables: Mapping[str, Table]
@@ -160,11 +164,12 @@ class Setup:
     seconds: float
     search: Search
     cores: int
+    pace: float = 1.0
 
     @property
     def longest(self) -> float:
         """Seconds of the longest measurement."""
-        return max(float(table.run_seconds.max()) for table in self.tables.values())
+        return self.pace * max(float(table.run_seconds.max()) for table in self.tables.values())
 
 
 def run(setup: Setup, devices: int, in_flight: int, seed: int) -> Run:
@@ -177,14 +182,16 @@ def run(setup: Setup, devices: int, in_flight: int, seed: int) -> Run:
         seed: Of the search.
 
     Raises:
-        RuntimeError: Layers were finished before the time was up.
+        RuntimeError: Layers were finished before the time was up, or nothing was measured in it.
     """
     with TemporaryDirectory() as folder:
-        book = Book(Database(Path(folder)))
+        book = Book(Database(Path(folder)), setup.pace)
         busy = asyncio.run(_tune(setup, devices, in_flight, seed, book))
     if book.reasons:
         raise RuntimeError(f"A layer was finished early, as {book.reasons[0]}.")
     found = within(book.ended, setup.warm, setup.warm + setup.seconds)
+    if not all(found):
+        raise RuntimeError(f"Nothing was measured in {setup.seconds} s; give more --seconds.")
     return Run(devices, in_flight, setup.seconds, *found, busy)
 
 
@@ -233,7 +240,7 @@ def hired(setup: Setup, devices: int) -> tuple[SearchSystem, Measurer]:
     """The crews of a tuning run on this machine, with a builder and devices that are recorded."""
     from chameleon_ray.cluster.pool import ActorCrew  # Ray: not for --help
 
-    device = partial(ReplayRunner, pace=1.0)
+    device = partial(ReplayRunner, pace=setup.pace)
     began, counts = time.perf_counter(), {"runner": devices}
 
     def hire(name: str, factory: Factory) -> Crew:

@@ -52,6 +52,7 @@ def main() -> None:
         "layers": arguments.layers,
         "preset": arguments.preset,
         "seconds": arguments.seconds,
+        "pace": arguments.pace,
         "machine": {"cpus": os.cpu_count(), "system": platform.platform()},
     }
     if arguments.json:
@@ -69,14 +70,16 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--layers", type=int, default=32, help="of the model; tables repeat")
     parser.add_argument("--in-flight", type=int, help="layers at once; 2 and two per device")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each run that count")
+    parser.add_argument("--pace", type=float, default=1.0, help="times the recorded seconds")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--search-cores", type=int, help="search as if there were so many")
     parser.add_argument("--preset", choices=PRESETS, default="chameleon")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--plot", type=Path, help="where to draw the curve, as SVG")
     arguments = parser.parse_args()
-    if min(arguments.layers, arguments.seconds, arguments.rounds, arguments.in_flight or 1) <= 0:
-        parser.error("layers, seconds and rounds must be more than 0.")
+    amounts = (arguments.layers, arguments.seconds, arguments.rounds, arguments.pace)
+    if min(*amounts, 1 if arguments.in_flight is None else arguments.in_flight) <= 0:
+        parser.error("layers, seconds, pace and rounds must be more than 0.")
     return arguments
 
 
@@ -113,7 +116,7 @@ def measured(arguments: argparse.Namespace, tables: Mapping[str, Table], search:
     if large is not None:
         raise UserError(f"PPO would walk {large}; choose smaller tables or another --preset.")
     cores = arguments.search_cores or len(available())
-    setup = Setup(tables, arguments.layers, WARM, arguments.seconds, search, cores)
+    setup = Setup(tables, arguments.layers, WARM, arguments.seconds, search, cores, arguments.pace)
     runs = []
     with session.start(None, len(available())):
         for seed in range(arguments.rounds):
