@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from statistics import median
 
 from chameleon_ray.space import Config
@@ -59,7 +60,7 @@ class Record:
     finished: float = 0.0
     error: str = ""
 
-    @property
+    @cached_property
     def latency(self) -> float:
         """Median of the repeats in seconds; infinite unless ``ok``."""
         return median(self.latencies) if self.status is Status.OK else float("inf")
