@@ -1,4 +1,4 @@
-"""Answering for errors: what may go wrong in a command in, one sentence and an exit status out."""
+"""What may go wrong in a command in, one sentence on stderr and an exit status out."""
 
 import logging
 

@@ -65,7 +65,7 @@ async def _build(
     with ExitStack() as stack:
         home = ModelHome(cores, stack)
         preparing = beside(home.prepare, request)
-        system, measurer = hire_all(request, search, cores, cores, "none", began, stack)
+        system, measurer = hire_all(request, search, cores, cores, "none", began, stack, say)
         ready = [asyncio.create_task(c.ready()) for c in (*system.crews(), *measurer.crews())]
         prepared = await preparing
         tally = Tally(prepared, say)

@@ -46,7 +46,7 @@ class End:
         winners: By task digest.
         records: Of all layers and sessions.
         accounts: Of every process, the command's own first.
-        busy_seconds: Time in which the device executed kernels, in the search.
+        busy_share: Of the time of all runners, what they executed kernels in, in the search.
         elapsed: Seconds since the command began.
     """
 
@@ -55,7 +55,7 @@ class End:
     winners: Mapping[str, Winner]
     records: Sequence[Record]
     accounts: tuple[Account, ...]
-    busy_seconds: float
+    busy_share: float
     elapsed: float
 
     def seconds(self, known: Prepared) -> Counter[str]:
@@ -201,7 +201,7 @@ class Model:
             sampler=end.search.sampler,
             wall_seconds=end.elapsed,
             seconds=end.seconds(known),
-            device_busy_fraction=end.busy_seconds / end.elapsed,
+            device_busy_fraction=end.busy_share,
             tasks=known.tasks,
             records=tuple(self.own(end.records)),
             outcomes=tuple(

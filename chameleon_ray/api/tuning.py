@@ -12,11 +12,11 @@ from typing import Any
 
 from chameleon_ray.api.beside import beside
 from chameleon_ray.api.choices import UserError
-from chameleon_ray.api.crews import hire_all
+from chameleon_ray.api.crews import hire_all, layers_in_flight
 from chameleon_ray.api.home import ModelHome
-from chameleon_ray.api.interruptible import interruptible
 from chameleon_ray.api.model import End, Model, versions
 from chameleon_ray.api.nodes import surveyed
+from chameleon_ray.api.stopping import interruptible
 from chameleon_ray.api.watchers import Watchers, watchers_of
 from chameleon_ray.budget import Budget
 from chameleon_ray.compiler.target import GPU, device_name, is_gpu, layout_of
@@ -51,6 +51,7 @@ class Tuning:
         transfer: What tasks know of each other; None where they learn nothing from others.
         gpu: The runner's GPU, for people; empty where a CPU times.
         layers: The models' layers, once they were imported.
+        runners: At the end.
     """
 
     request: Request
@@ -64,6 +65,7 @@ class Tuning:
     transfer: Transfer | None = None
     gpu: str = ""
     layers: Merged = field(default_factory=lambda: merged([]))
+    runners: int = 1
     _housed: Model | None = None
 
     async def run(self) -> None:
@@ -85,6 +87,7 @@ class Tuning:
                 self.device,
                 self.began,
                 stack,
+                self.progress.note,
             )
             crews = (*system.crews(), *measurer.crews())
             ready = [asyncio.create_task(crew.ready()) for crew in crews]
@@ -167,7 +170,7 @@ class Tuning:
                 device=self.device,
                 watcher=self._watcher(tuners, stack),
                 clock=lambda: earlier + self.elapsed(),
-                layers_in_flight=1 if request.engine == "serial" else 2 + len(self.search_cores),
+                layers_in_flight=layers_in_flight(request, len(self.search_cores)),
                 sequence=max((r.sequence + 1 for r in records), default=0),
             )
             await engine.run()
@@ -213,13 +216,14 @@ class Tuning:
             UserError: None was.
         """
         left = self.left()
+        self.runners = max(sum(a.name.startswith("runner") for a in accounts), 1)
         end = End(
             search=self.search,
             device=self.device,
             winners=winners,
             records=self.folder.database.read(),
             accounts=tuple(accounts),
-            busy_seconds=self.progress.device_seconds,
+            busy_share=self.busy_share,
             elapsed=self.elapsed(),
         )
         for model in left:
@@ -239,10 +243,8 @@ class Tuning:
     async def accounts(self, crews: tuple[Crew, ...], home: ModelHome) -> list[Account]:
         """Where the time of every process went, this one first."""
         own = time.process_time()
-        accounts = [
-            Account("driver", {"drive": own}, self.elapsed() - own),
-            home.account(self.began),
-        ]
+        driver = Account("driver", {"drive": own}, self.elapsed() - own)
+        accounts = [driver, home.account(self.began)]
         for crew in crews:
             accounts += await crew.accounts()
         return accounts
@@ -265,6 +267,11 @@ class Tuning:
     def elapsed(self) -> float:
         """Seconds since the command began."""
         return time.perf_counter() - self.began
+
+    @property
+    def busy_share(self) -> float:
+        """Of the time of all runners, what they executed kernels in, in the search."""
+        return self.progress.device_seconds / self.elapsed() / self.runners
 
     @property
     def wall_limit(self) -> float | None:

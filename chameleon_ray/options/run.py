@@ -96,6 +96,25 @@ class Replaying:
 
 
 @dataclass(frozen=True)
+class Placing:
+    """Where a run's actors are, and when one is given up."""
+
+    builders: int | None = None
+    """On each node of a cluster; one per core that nothing else needs where None."""
+    layers: int = 16
+    """Least layers in flight on a cluster."""
+    look_seconds: float = 1.0
+    """Between two looks at which nodes the cluster has."""
+    call_seconds: float = 600.0
+    """After which an actor that does not answer is given up, as its node may be out of reach."""
+    attempts: int = 3
+    """Actors that one call may lose before it is given up."""
+    strikes: int = 5
+    """Losses of an actor, or failures of its that another one did not confirm, in a row, after
+    which its place is given up."""
+
+
+@dataclass(frozen=True)
 class Request:
     """What the user asked for."""
 
@@ -137,6 +156,7 @@ class Request:
     measuring: Measuring = Measuring()
     budgeting: Budgeting = Budgeting()
     confirming: Confirming = Confirming()
+    placing: Placing = Placing()
 
 
 @dataclass(frozen=True)

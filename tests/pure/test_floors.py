@@ -35,8 +35,7 @@ FLOORS = (
     ("engine", "budget", "tuner", "transfer", "winners"),
     ("cluster", "compiler", "report"),
     ("api",),
-    ("answering",),
-    ("__main__",),
+    ("__main__", "answering"),
 )
 CHAINS = (
     ("crew", "ledger"),
@@ -44,6 +43,7 @@ CHAINS = (
     ("merging", "task", "space", "knob"),
     ("space", "limit"),
     ("presets", "options"),
+    ("__main__", "answering"),
     ("engine", "budget", "tuner", "transfer"),
 )
 """Within a floor a part may import those to its right; all other pairs are apart."""
@@ -62,8 +62,8 @@ THIRD_PARTY = {
     "compiler": {"numpy", "tvm", "tvm_ffi", "cuda", "torch", "onnx", "onnxruntime", "ml_dtypes"},
     "report": {"numpy", "rich"},
     "api": {"numpy", "yaml"},
-    "answering": {"rich", "typer"},
     "__main__": {"rich", "typer"},
+    "answering": {"rich", "typer"},
 }
 """Parts that are not named have the standard library only."""
 HEAVY = {"ray", "torch", "tvm", "tvm_ffi", "xgboost"}

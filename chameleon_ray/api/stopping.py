@@ -1,14 +1,14 @@
-"""Interruptions: a signal in, the exception that ends a session cleanly out."""
+"""Stopping: Ctrl-C and SIGTERM in, a clean end of what was under way out."""
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 from chameleon_ray.api.choices import Stopped
 
 
-@contextmanager
+@contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """Ctrl-C and SIGTERM end the block cleanly, as ``Stopped``."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
