@@ -14,6 +14,7 @@ from tvm import relax
 from tvm.relax import Expr
 
 from chameleon_ray.compiler import winograd_nchw
+from chameleon_ray.compiler.default import default
 from chameleon_ray.compiler.difference import difference
 from chameleon_ray.compiler.extract import extract
 from chameleon_ray.compiler.lower import lower, lower_plainly
@@ -149,6 +150,18 @@ def test_generated_cuda_computes_what_the_layer_does(name: str) -> None:
             if emulated == CONFIGS:
                 break
         assert emulated
+
+
+@pytest.mark.parametrize("name", [name for name in LAYERS if "Winograd" in name])
+def test_default_schedules_compute_what_winograd_does(name: str) -> None:
+    """They are what candidates are compared with, and DLight's first rule fails on them."""
+    (task,) = tasks(name)
+    program, rng = Program.loads(task.program), np.random.default_rng(1)
+    arrays = [random_array(rng, *argument) for argument in program.arguments]
+    buffers = [tvm.runtime.tensor(array) for array in arrays]
+    tvm.compile(program.module, target=tvm_target()).jit()["main"](*buffers)
+    result = emulate(default(program.module, cuda()), cuda(), arrays)
+    assert difference(result, buffers[-1].numpy())[2]
 
 
 @pytest.mark.parametrize("name", [name for name in LAYERS if "Winograd" in name])
