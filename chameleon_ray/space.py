@@ -13,8 +13,13 @@ from functools import cached_property
 import numpy as np
 
 from chameleon_ray.knob import Choice, Knob
+from chameleon_ray.limit import Limit
 
 Config = tuple[int, ...]
+ROUND = 1024
+"""Fewest configurations drawn at once where some are not valid."""
+SPARE = 4096
+"""Valid configurations that what is not valid is replaced from, where they cannot be listed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +31,13 @@ class DesignSpace:
         active: ``(choices of knob 0, knobs)`` bool; a knob that does not count is held at choice 0.
         members: ``(n, knobs)`` the statically valid configurations, where not all are; canonical,
             each once.
+        limits: What else all valid configurations keep; there must be some that do.
     """
 
     knobs: tuple[Knob, ...]
     active: np.ndarray | None = None
     members: np.ndarray | None = None
+    limits: tuple[Limit, ...] = ()
 
     @cached_property
     def dims(self) -> np.ndarray:
@@ -38,7 +45,7 @@ class DesignSpace:
 
     @cached_property
     def size(self) -> int:
-        """Number of distinct configurations."""
+        """Number of distinct configurations; those beyond the limits are counted, too."""
         if self.members is not None:
             return len(self.members)
         if self.active is None:
@@ -58,6 +65,8 @@ class DesignSpace:
         name = hashlib.sha256(json.dumps([body, active]).encode())
         if self.members is not None:
             name.update(self._sorted_numbers.tobytes())
+        if self.limits:
+            name.update(repr(self.limits).encode())
         return name.hexdigest()[:16]
 
     def canonical(self, configs: np.ndarray) -> np.ndarray:
@@ -67,12 +76,20 @@ class DesignSpace:
         return np.where(self.active[configs[:, 0]], configs, 0)
 
     def valid(self, configs: np.ndarray) -> np.ndarray:
-        """``(n,)`` bool: which of ``(n, knobs)`` canonical configurations are members."""
-        if self.members is None:
-            return np.ones(len(configs), dtype=bool)
-        numbers, sought = self._sorted_numbers, self._numbers(configs)
-        at = np.minimum(np.searchsorted(numbers, sought), len(numbers) - 1)
-        return numbers[at] == sought
+        """``(n,)`` bool: which of ``(n, knobs)`` canonical configurations are valid."""
+        valid = np.ones(len(configs), dtype=bool)
+        if self.members is not None:
+            numbers, sought = self._sorted_numbers, self._numbers(configs)
+            at = np.minimum(np.searchsorted(numbers, sought), len(numbers) - 1)
+            valid = numbers[at] == sought
+        for limit in self.limits:
+            valid &= limit.allows(configs)
+        return valid
+
+    @property
+    def whole(self) -> bool:
+        """Whether every combination of choices is valid."""
+        return self.members is None and not self.limits
 
     @cached_property
     def _sorted_numbers(self) -> np.ndarray:
@@ -88,6 +105,15 @@ class DesignSpace:
 
         Duplicates are possible.
         """
+        if not self.limits:
+            return self._drawn(rng, count)
+        found = np.empty((0, len(self.knobs)), dtype=np.int64)
+        while len(found) < count:
+            drawn = self._drawn(rng, max(count, ROUND))
+            found = np.concatenate([found, drawn[self.valid(drawn)]])
+        return found[:count]
+
+    def _drawn(self, rng: np.random.Generator, count: int) -> np.ndarray:
         if self.members is not None:
             return self.members[rng.integers(0, len(self.members), size=count)]
         return self.canonical(rng.integers(0, self.dims, size=(count, len(self.knobs))))
@@ -122,9 +148,7 @@ class DesignSpace:
         return self._or_stay(self.canonical(moved), configs)
 
     def _or_stay(self, moved: np.ndarray, configs: np.ndarray) -> np.ndarray:
-        if self.members is None:
-            return moved
-        return np.where(self.valid(moved)[:, None], moved, configs)
+        return moved if self.whole else np.where(self.valid(moved)[:, None], moved, configs)
 
     def coordinates(self, configs: np.ndarray) -> np.ndarray:
         """``(n, axes)`` positions in the unit cube."""
@@ -155,7 +179,7 @@ class DesignSpace:
     def nearest(self, points: np.ndarray) -> np.ndarray:
         """``(n, axes)`` points rounded, knob by knob, to the nearest choices.
 
-        Where that is not valid it is the nearest member instead.
+        Where that is not valid it is the nearest of the valid ones instead, or of some of them.
         """
         configs = np.empty((len(points), len(self.knobs)), dtype=np.int64)
         start = 0
@@ -166,11 +190,18 @@ class DesignSpace:
         configs = self.canonical(configs)
         strays = np.flatnonzero(~self.valid(configs))
         if len(strays):
-            members = self.enumerate()
-            places = self.coordinates(members)
+            spare = self._spare
+            places = self.coordinates(spare)
             for row in strays:
-                configs[row] = members[np.argmin(((places - points[row]) ** 2).sum(axis=1))]
+                configs[row] = spare[np.argmin(((places - points[row]) ** 2).sum(axis=1))]
         return configs
+
+    @cached_property
+    def _spare(self) -> np.ndarray:
+        """All valid configurations; always the same ones of a large space with limits."""
+        if self.size <= SPARE or not self.limits:
+            return self.enumerate()
+        return self.random(np.random.default_rng(0), SPARE)
 
     def values(self, config: Config) -> dict[str, Choice]:
         """What each counting knob is set to, by name."""
@@ -180,8 +211,10 @@ class DesignSpace:
 
     def enumerate(self) -> np.ndarray:
         """Every valid configuration, once; for small spaces."""
-        if self.members is not None:
-            return self.members
+        configs = self._combinations() if self.members is None else self.members
+        return configs[self.valid(configs)] if self.limits else configs
+
+    def _combinations(self) -> np.ndarray:
         if self.active is None:
             return _grid(self.dims)
         grids = [_grid(np.where(row, self.dims[1:], 1)) for row in self.active[:, 1:]]

@@ -36,7 +36,7 @@ DTYPES = ("float32", "float64")
 def blocked(module: Any, target: Any) -> Fitted | None:
     """See ``Template``."""
     layer = find_reduction(module)
-    if layer is None or layer.dtype not in DTYPES:
+    if layer is None or layer.shared is None or layer.dtype not in DTYPES:
         return None
     if layer.operands < 2 or len(layer.outputs) < 2:
         return None

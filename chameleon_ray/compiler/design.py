@@ -8,26 +8,39 @@ they have in common, and which sketch it is, is knob 0 where there are several.
 import logging
 import math
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import tvm
 from tvm.s_tir import Schedule
-from tvm.s_tir.meta_schedule.space_generator import SpaceGenerator
 from tvm.s_tir.schedule import ScheduleError, Trace
 
 from chameleon_ray.compiler.blocked import blocked
-from chameleon_ray.compiler.session import register_intrinsics, tune_context
+from chameleon_ray.compiler.direct import direct
+from chameleon_ray.compiler.limits import limits_of
+from chameleon_ray.compiler.rules import generator_for
+from chameleon_ray.compiler.session import tune_context
 from chameleon_ray.compiler.sketch import SEED, Program, Sketch, Slot
+from chameleon_ray.compiler.target import is_gpu
 from chameleon_ray.compiler.template import Fitted, Template
 from chameleon_ray.compiler.tiled import tiled
+from chameleon_ray.compiler.winograd_grid import winograd_grid
 from chameleon_ray.knob import Knob
+from chameleon_ray.limit import Limit
 from chameleon_ray.space import DesignSpace
 
 logger = logging.getLogger(__name__)
 
-TEMPLATES: tuple[Template, ...] = (blocked, tiled)
-"""The first that fits a layer makes its space."""
+TEMPLATES: dict[str, tuple[Template, ...]] = {
+    "llvm": (blocked, tiled),
+    "cuda": (direct, winograd_grid),
+}
+"""By kind of target: the first that fits a layer makes its space."""
+LISTED = 20_000
+"""Most combinations of which the valid ones are listed where there are limits."""
+DRAWN = 20_000
+"""Combinations drawn to see whether the limits leave any."""
 ROOT = -1
 """``sample_compute_location``: compute at the root."""
 INLINE = -2
@@ -44,24 +57,38 @@ def design(module: Any, target: Any) -> tuple[DesignSpace, Program]:
     Returns:
         A space without knobs where there is neither a template nor a sketch for the layer.
     """
-    register_intrinsics(target.kind.name)
-    fitted = None if target.kind.name == "cuda" else _fitted(module, target)
+    fitted = _fitted(module, target)
     traces = _generated(module, target) if fitted is None else [fitted.trace]
     numbered: dict[tuple, int] = {}
     knobs: list[Knob] = []
     if len(traces) > 1:
         knobs.append(Knob.listed("sketch", tuple(range(len(traces)))))
     sketches = tuple(_sketch(module, t, n, knobs, numbered) for n, t in enumerate(traces))
-    members = None if fitted is None else _members(knobs, sketches[0], fitted)
+    members = _members(knobs, sketches[0], fitted) if fitted and fitted.block else None
     if sketches and not knobs:
         knobs.append(Knob.listed("sketch", (0,)))
     program = Program(tvm.ir.save_json(module), str(target), sketches, len(knobs))
-    return DesignSpace(tuple(knobs), _active(knobs, sketches), members), program
+    space = DesignSpace(tuple(knobs), _active(knobs, sketches), members)
+    if is_gpu(target):
+        space = _limited(space, limits_of(module, sketches, target))
+    return space, program
+
+
+def _limited(space: DesignSpace, limits: tuple[Limit, ...]) -> DesignSpace:
+    """What limits leave of a space, listed if that is small; all of it if they leave nothing."""
+    limited = replace(space, limits=limits)
+    if space.size <= LISTED:
+        members = limited.enumerate()
+        return replace(space, members=members) if len(members) < space.size else space
+    if not limited.valid(space.random(np.random.default_rng(SEED), DRAWN)).any():
+        logger.warning("None of %d configurations keeps a layer's limits.", DRAWN)
+        return space
+    return limited
 
 
 def _fitted(module: Any, target: Any) -> Fitted | None:
     """The first template that fits; one whose schedule TVM refuses does not."""
-    for template in TEMPLATES:
+    for template in TEMPLATES[target.kind.name]:
         try:
             fitted = template(module, target)
         except ScheduleError as error:
@@ -74,7 +101,7 @@ def _fitted(module: Any, target: Any) -> Fitted | None:
 
 def _generated(module: Any, target: Any) -> list[Any]:
     """The traces of MetaSchedule's sketches."""
-    generator = SpaceGenerator.create("post-order-apply")
+    generator = generator_for(module, target)
     context = tune_context(module, target, generator, SEED)
     traces = [sketch.trace for sketch in generator.generate_design_space(module)]
     del context

@@ -205,10 +205,10 @@ class ModelHost:
         import tvm
 
         from chameleon_ray.compiler.apply import compile_model
-        from chameleon_ray.compiler.lower import lower
+        from chameleon_ray.compiler.lower import lower_plainly
 
         target = tvm.target.Target(json.loads(self._target))
-        untuned = lower(self._model.module, target, "NCHW")
+        untuned = lower_plainly(self._model.module, target)
         compile_model(untuned, self._target, job.path)
 
     def _compile_tuned(self, job: CompileTuned) -> set[str]:

@@ -16,6 +16,7 @@ import tvm_ffi
 
 from chameleon_ray.compiler.cubin import Binary, CudaCompiler, cuda_compiler
 from chameleon_ray.compiler.resources import Resources, resources
+from chameleon_ray.compiler.session import UNCHECKED
 
 CREATE = "ffi.Module.create.cuda"
 """The function by which TVM makes a module of device code: ours here, its own in the runner."""
@@ -69,7 +70,7 @@ def compile_kernels(
     arch = str(target.attrs["arch"])
     collector = _collector()
     collector.begin(compiler or _compiler(arch))
-    with tvm.transform.PassContext(instruments=[collector.watch]):
+    with tvm.transform.PassContext(opt_level=3, config=UNCHECKED, instruments=[collector.watch]):
         built = tvm.compile(module, target=target)
     binary, functions = collector.binary, collector.functions
     if binary is None:

@@ -7,11 +7,12 @@ import tvm
 from tvm import relax
 from tvm.ir import Call, IRModule
 
-from chameleon_ray.compiler import pack, winograd
+from chameleon_ray.compiler import pack, winograd, winograd_nchw
 from chameleon_ray.compiler.fold import bindings_of, fold_batch_norm, fold_constants
 from chameleon_ray.compiler.layout import to_nhwc
 from chameleon_ray.compiler.partition import group_sums, partition
 from chameleon_ray.compiler.quiet import quiet
+from chameleon_ray.compiler.target import LAYOUTS
 from chameleon_ray.options import Scheduling
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ Rule = Callable[[relax.BlockBuilder, Call], relax.Expr]
 def lower(
     module: IRModule,
     target: tvm.target.Target,
-    layout: str = "NHWC",
+    layout: str | None = None,
     rewriting: Scheduling | None = None,
 ) -> IRModule:
     """Folds, lays out, legalises and fuses a model.
@@ -31,8 +32,8 @@ def lower(
     Args:
         module: As ``models.load`` gives it; it is not changed.
         target: What the loops are for.
-        layout: Of 2-D convolutions: ``NHWC``, or ``NCHW`` to leave them, and the order of all
-            weights, as imported.
+        layout: Of 2-D convolutions: ``NHWC``, or ``NCHW`` to leave them, and on CPUs the order of
+            all weights, as imported; the target's own where None.
         rewriting: How to look for parts that convolutions of concatenations are better split into;
             they are left whole where None.
 
@@ -43,6 +44,8 @@ def lower(
     Raises:
         ValueError: There is no such layout.
     """
+    kind = target.kind.name
+    layout = layout or LAYOUTS[kind]
     if layout not in ("NHWC", "NCHW"):
         raise ValueError(f"The layout must be NHWC or NCHW, not {layout!r}.")
     with target, quiet():
@@ -54,8 +57,14 @@ def lower(
     with target, quiet():
         mod = to_nhwc(mod) if layout == "NHWC" else mod
         mod = mod if rewriting is None else group_sums(mod)
-        mod = relax.transform.LegalizeOps(_rules(layout, rewriting))(mod)
+        mod = relax.transform.LegalizeOps(_rules(kind, layout, rewriting))(mod)
         return _fused(mod)
+
+
+def lower_plainly(module: IRModule, target: tvm.target.Target) -> IRModule:
+    """Folds, legalises and fuses a model and leaves all else as imported."""
+    with target, quiet():
+        return _fused(relax.transform.LegalizeOps()(_folded(module)))
 
 
 def _folded(module: IRModule) -> IRModule:
@@ -71,15 +80,18 @@ def _fused(mod: IRModule) -> IRModule:
     return relax.transform.FuseTIR()(mod)
 
 
-def _rules(layout: str, rewriting: Scheduling | None) -> dict[str, Rule]:
+def _rules(kind: str, layout: str, rewriting: Scheduling | None) -> dict[str, Rule]:
     """How operators are turned into loops that are not left to TVM.
 
-    Where memory is to be saved no convolution is by Winograd's algorithm, which takes workspaces.
+    Packed weights are for the vectors of CPUs. Where memory is to be saved no convolution is by
+    Winograd's algorithm, which takes workspaces.
     """
-    if layout == "NCHW":
-        return {}
-    conv2d = winograd.conv2d if rewriting is None else pack.conv2d
-    return {"relax.nn.conv2d": conv2d, "relax.matmul": pack.matmul}
+    if kind == "llvm" and layout == "NHWC":
+        conv2d = winograd.conv2d if rewriting is None else pack.conv2d
+        return {"relax.nn.conv2d": conv2d, "relax.matmul": pack.matmul}
+    if kind == "cuda" and layout == "NCHW" and rewriting is None:
+        return {"relax.nn.conv2d": winograd_nchw.conv2d}
+    return {}
 
 
 def _has_shapes(mod: IRModule) -> bool:

@@ -22,7 +22,8 @@ class Reduction:
         outputs: Extents of its result; the last is the channels.
         reduced: Extents of what it reduces over.
         operands: How many buffers it reads.
-        shared: Whether something that it reads serves all channels.
+        shared: Whether something that it reads serves all channels; None where the channels of
+            something are not contiguous.
         copies: What passes the layer's input on to it, element by element.
         padding: What pads the layer's input for it; empty where nothing does.
         between: Elementwise blocks from its result on, but for the last.
@@ -34,7 +35,7 @@ class Reduction:
     outputs: tuple[int, ...]
     reduced: tuple[int, ...]
     operands: int
-    shared: bool
+    shared: bool | None
     copies: tuple[str, ...]
     padding: str
     between: tuple[str, ...]
@@ -42,7 +43,7 @@ class Reduction:
 
 
 def find_reduction(module: Any) -> Reduction | None:
-    """The reduction of a layer whose channels are contiguous wherever it depends on them.
+    """The reduction of a layer that has one.
 
     Args:
         module: IRModule with one PrimFunc ``main``.
@@ -74,7 +75,7 @@ def outermost(schedule: Schedule, module: Any) -> list[Any]:
 
 def _described(before: list[Any], block: Any, after: list[Any]) -> Reduction | None:
     spatial, shared = _iterators(block, PARALLEL), _shared(block)
-    if shared is None or not _writes(block, spatial) or not are_elementwise(block, after):
+    if not _writes(block, spatial) or not are_elementwise(block, after):
         return None
     copies = tuple(b.name_hint for b in before if _is_whole(b))
     return Reduction(

@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+UNCHECKED = {"tirx.disable_assert": True}
+"""How candidates are compiled. The runner makes the arguments itself: checks of their shapes would
+be a third of the machine code to generate."""
 CUDART = "libcudart.so.13"
 """The CUDA runtime that TVM's own is linked to."""
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import tvm
 from tvm.s_tir import Schedule
-from tvm.s_tir.meta_schedule.space_generator import SpaceGenerator
 from tvm.s_tir.schedule import Trace
 
+from chameleon_ray.compiler.rules import generator_for
 from chameleon_ray.compiler.session import tune_context
 from chameleon_ray.space import Config
 
@@ -146,7 +146,7 @@ class Program:
 
     @cached_property
     def _postprocessors(self) -> list[Any]:
-        generator = SpaceGenerator.create("post-order-apply")
+        generator = generator_for(self.module, self.target)
         self._context = tune_context(self.module, self.target, generator, SEED)
         return list(generator.postprocs)
 

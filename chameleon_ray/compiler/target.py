@@ -13,12 +13,17 @@ GPU = "cuda"
 """The target that stands for whatever GPU the runner has."""
 
 
+LAYOUTS = {"llvm": "NHWC", "cuda": "NCHW"}
+"""Of 2-D convolutions where none is asked for, by kind of target."""
+
+
 class TargetError(Exception):
     """A target that cannot be used, in one sentence that says what to do."""
 
 
-def is_gpu(text: str) -> bool:
-    """Whether a target, as the user gives it, is a GPU's."""
+def is_gpu(target: Any) -> bool:
+    """Whether a target, as the user gives it or TVM's own, is a GPU's."""
+    text = str(target)
     return text == GPU or text.startswith(f"{GPU}:") or '"cuda"' in text
 
 

@@ -14,14 +14,15 @@ class Fitted:
     """A template on a layer.
 
     Attributes:
-        trace: Of the schedule; all that it samples are tilings.
-        block: Sampled variables whose product is the number of registers that sums are kept in.
+        trace: Of the schedule.
+        block: Sampled variables whose product is the number of registers that sums are kept in;
+            none where these are limited otherwise. Then all that is sampled are tilings.
         registers: Fewest that are worth it, where there can be as many, and most.
     """
 
     trace: Any
-    block: Sequence[Any]
-    registers: tuple[int, int]
+    block: Sequence[Any] = ()
+    registers: tuple[int, int] = (0, 0)
 
 
 class Template(Protocol):

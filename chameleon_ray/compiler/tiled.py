@@ -28,7 +28,7 @@ OUTPUT = "winograd"
 
 def tiled(module: Any, target: Any) -> Fitted | None:
     """See ``Template``."""
-    followers = _followers(module)
+    followers = followers_of(module)
     if followers is None:
         return None
     schedule = Schedule(module, seed=SEED, debug_mask=0)
@@ -47,7 +47,7 @@ def tiled(module: Any, target: Any) -> Fitted | None:
     return Fitted(schedule.trace, block, (most // 4, most))
 
 
-def _followers(module: Any) -> tuple[str, ...] | None:
+def followers_of(module: Any) -> tuple[str, ...] | None:
     """The elementwise blocks after a Winograd convolution; None where it is none, or more."""
     schedule = Schedule(module, debug_mask=0)
     handles = outermost(schedule, module)

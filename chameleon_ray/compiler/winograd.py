@@ -77,10 +77,22 @@ def conv2d(builder: relax.BlockBuilder, call: Call) -> relax.Expr:
     x = te.placeholder(tuple(data.ty.shape), DTYPE, "data")
     w = te.placeholder(moved.shape, DTYPE, "weights")
     output = loops(x, w, tile, [int(size) for size in call.attrs.padding])
-    function = te.create_prim_func([x, w, output], "int64")
+    return tir_call(builder, call, [x, w, output], (data, packed))
+
+
+def tir_call(
+    builder: relax.BlockBuilder, call: Call, tensors: list[Any], args: tuple[relax.Expr, ...]
+) -> relax.Expr:
+    """Calls the loops of a Winograd convolution, from their tensors, in place of the operator."""
+    function = te.create_prim_func(tensors, "int64")
     function = function.without_attr("global_symbol").with_attr("op_pattern", OUTPUT_FUSABLE)
     variable = builder.add_func(function.with_attr("tirx.noalias", True), "winograd")
-    return relax.call_tir(variable, (data, packed), call.ty)
+    return relax.call_tir(variable, args, call.ty)
+
+
+def steps_of(call: Call) -> set[int]:
+    """Strides and dilations of a convolution."""
+    return {int(step) for step in (*call.attrs.strides, *call.attrs.dilation)}
 
 
 def _tile(call: Call) -> int:
@@ -89,9 +101,9 @@ def _tile(call: Call) -> int:
     Compared are multiplications over those of one pixel's input and output channels; a weight's way
     from memory and a tile's transforms are counted as multiplications.
     """
-    attrs, (height, width, inputs, outputs) = call.attrs, map(int, call.args[1].ty.shape)
-    steps = {int(step) for step in (*attrs.strides, *attrs.dilation)}
-    dtype, static = str(call.ty.dtype), _is_static(call)
+    height, width, inputs, outputs = (int(size) for size in call.args[1].ty.shape)
+    steps = steps_of(call)
+    dtype, static = str(call.ty.dtype), is_static(call)
     if (height, width) != (3, 3) or steps != {1} or dtype != DTYPE or not static:
         return 0
     if min(pack.lanes(inputs, DTYPE), pack.lanes(outputs, DTYPE)) < pack.NARROWEST:
@@ -108,7 +120,8 @@ def _tile(call: Call) -> int:
     return best if cost(best) < WORTH * plain else 0
 
 
-def _is_static(call: Call) -> bool:
+def is_static(call: Call) -> bool:
+    """Whether all sizes of a call's input and output are known."""
     sizes = [size for value in (call, call.args[0]) for size in value.ty.shape]
     return all(isinstance(size, tvm.tirx.IntImm) for size in sizes)
 
@@ -150,12 +163,12 @@ def _transformed(padded: Any, m: int, grid: tuple[int, ...]) -> Any:
     shape = (*grid, m + 2, m + 2, padded.shape[3])
     half = te.compute(
         shape,
-        lambda b, y, x, i, j, c: _row(B[m], i, lambda k: padded[b, y * m + k, x * m + j, c]),
+        lambda b, y, x, i, j, c: row(B[m], i, lambda k: padded[b, y * m + k, x * m + j, c]),
         name="winograd_rows",
     )
     return te.compute(
         shape,
-        lambda b, y, x, i, j, c: _row(B[m], j, lambda k: half[b, y, x, i, k, c]),
+        lambda b, y, x, i, j, c: row(B[m], j, lambda k: half[b, y, x, i, k, c]),
         name="winograd_tiles",
     )
 
@@ -165,17 +178,17 @@ def _transformed_back(products: Any, m: int, grid: tuple[int, ...]) -> Any:
     filters = products.shape[5]
     half = te.compute(
         (*grid, m, m + 2, filters),
-        lambda b, y, x, i, j, f: _row(A[m], i, lambda k: products[k, j, b, y, x, f]),
+        lambda b, y, x, i, j, f: row(A[m], i, lambda k: products[k, j, b, y, x, f]),
         name="winograd_columns",
     )
     return te.compute(
         (*grid, m, m, filters),
-        lambda b, y, x, i, j, f: _row(A[m], j, lambda k: half[b, y, x, i, k, f]),
+        lambda b, y, x, i, j, f: row(A[m], j, lambda k: half[b, y, x, i, k, f]),
         name="winograd_outputs",
     )
 
 
-def _row(matrix: Matrix, number: Any, value: Callable[[int], Any]) -> Any:
+def row(matrix: Matrix, number: Any, value: Callable[[int], Any]) -> Any:
     """One row of a matrix, by its number at run time, times the vector of the values."""
     first, *others = (_dot(row, value) for row in reversed(matrix))
     for place, other in zip(reversed(range(len(others))), others, strict=True):

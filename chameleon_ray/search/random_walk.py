@@ -43,10 +43,13 @@ def random_unseen(
     if space.size <= ENUMERATION * (count + len(seen)):
         left = unseen(space.enumerate(), seen)
         return left[rng.permutation(len(left))[:count]]
-    found = np.empty((0, len(space.knobs)), dtype=np.int64)
-    # Ends: most of the space is neither seen nor found, so most of a large sketch is not.
-    while len(found) < count:
+    found, more = np.empty((0, len(space.knobs)), dtype=np.int64), True
+    # Ends soon: most of the space is neither seen nor found, so most of a large sketch is not.
+    # Limits may leave less of it than is wanted; then a round that brings nothing is the last.
+    while more and len(found) < count:
+        before = len(found)
         found = unseen(np.concatenate([found, space.random(rng, count)]), seen)
+        more = len(found) > before
     return found[:count]
 
 

@@ -78,7 +78,7 @@ class KnobWorld(VectorEnv):
         self.reward = REWARDS[reward]
         self.space, self.score, self.horizon, self.rng = space, score, horizon, rng
         # Knobs that do not count in one sketch are kept for when the walker is back in another.
-        self.ground = DesignSpace(space.knobs) if space.members is None else space
+        self.ground = DesignSpace(space.knobs) if space.whole else space
         self.num_envs, self.clock = walkers, 0
         self.single_observation_space = gymnasium.spaces.Box(0.0, 1.0, (space.axes,), np.float32)
         self.single_action_space = gymnasium.spaces.MultiDiscrete([3] * space.axes)
