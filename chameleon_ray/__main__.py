@@ -1,6 +1,5 @@
 """The command line: arguments in, exit status out; every error is one sentence on stderr."""
 
-import logging
 import sys
 from functools import partial
 from pathlib import Path
@@ -10,6 +9,7 @@ import typer
 from rich.console import Console
 
 from chameleon_ray import __version__
+from chameleon_ray.answering import answering, errors
 from chameleon_ray.options import Replaying, Request, Scheduling
 
 if TYPE_CHECKING:
@@ -21,11 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-errors = Console(stderr=True)
 screen = Console(soft_wrap=True, highlight=False)
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
-
 
 Model = Annotated[
     str, typer.Argument(help="Zoo name, .onnx or .pt2 file, or package.module:factory.")
@@ -34,7 +30,9 @@ Inputs = Annotated[
     list[str], typer.Option("--input", help="NAME:SHAPE[:DTYPE], as data:1x3x224x224:float32.")
 ]
 Run = Annotated[Path, typer.Argument(help="The directory of a finished run.")]
-Layout = Annotated[str, typer.Option(help="Convolution layout: NHWC or NCHW.")]
+Layout = Annotated[
+    str | None, typer.Option(help="Convolution layout, NHWC or NCHW; else the target's own.")
+]
 Aware = Annotated[
     bool, typer.Option("--memory-aware", help="Reorder and rewrite for least memory first.")
 ]
@@ -49,7 +47,9 @@ Name = Annotated[str | None, typer.Option(help="In place of the preset's.")]
 def tune(
     model: Model,
     inputs: Inputs = [],  # noqa: B006
-    target: Annotated[str, typer.Option(help="llvm, or a TVM target as JSON.")] = "llvm",
+    target: Annotated[
+        str, typer.Option(help="llvm, cuda, cuda:sm_90 or the like, or a TVM target as JSON.")
+    ] = "llvm",
     trials: Annotated[int | None, typer.Option(min=1, help="Most measurements.")] = None,
     minutes: Annotated[float | None, typer.Option(min=0.1, help="Most wall time.")] = None,
     preset: Annotated[str, typer.Option(help="The search system.")] = "chameleon",
@@ -63,13 +63,21 @@ def tune(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Cores kept for timing; half where left out.")
     ] = None,
-    layout: Layout = "NHWC",
+    layout: Layout = None,
     memory_aware: Aware = False,
+    build_only: Annotated[
+        bool, typer.Option("--build-only", help="Compile only; needs no GPU.")
+    ] = False,
     engine: Engine = "ray",
     debug: Debug = False,
 ) -> None:
     """Tunes a model and writes the compiled, verified result to the run directory."""
     asked = {name: value for name, value in locals().items() if name != "debug"}
+    request = Request(**asked | {"inputs": tuple(inputs), "warm_start": tuple(warm_start)})
+    (_build if build_only else _tune)(request, debug)
+
+
+def _tune(request: Request, debug: bool) -> None:
     from chameleon_ray.report.progress import Progress
 
     progress = Progress()
@@ -79,10 +87,20 @@ def tune(
         from chameleon_ray.report.table import watching
 
         with watching(progress, errors):
-            several = {"inputs": tuple(inputs), "warm_start": tuple(warm_start)}
-            result = api.tune(Request(**asked | several), progress)
+            result = api.tune(request, progress)
         screen.print(closing(result))
         _demand_equal(result.verified, result.folder / "model.so")
+
+
+def _build(request: Request, debug: bool) -> None:
+    """Compiles and times nothing."""
+    with answering(debug):
+        from chameleon_ray import api
+        from chameleon_ray.report.builds import shown
+
+        told = partial(errors.print, highlight=False, soft_wrap=True, markup=False)
+        for part in shown(api.build(request, told)):
+            screen.print(part)
 
 
 @app.command()
@@ -206,7 +224,7 @@ def memory(
     model: Model,
     inputs: Inputs = [],  # noqa: B006
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    layout: Layout = "NHWC",
+    layout: Layout = None,
     seconds: Annotated[
         float, typer.Option(min=0.1, help="Most for each search of an order.")
     ] = Scheduling.seconds,
@@ -226,16 +244,20 @@ def memory(
 
 @app.command()
 def devices(
+    address: Annotated[str | None, typer.Option(help="Ray cluster to ask; else none.")] = None,
     debug: Debug = False,
 ) -> None:
-    """Lists what this machine can tune on, and what is missing where it cannot."""
+    """Lists what every machine can tune on, and what is missing where it cannot."""
     with answering(debug):
         from chameleon_ray import api
 
-        found = api.devices()
+        found = api.devices() if address is None else api.cluster_devices(address)
         for device in found:
             state = "ready" if device.usable else "not usable"
-            screen.print(f"{device.target:5} {device.name}: {state}. {device.missing}.")
+            screen.print(
+                f"{device.node}: {device.target:10} {device.name}: {state}. {device.missing}.",
+                markup=False,
+            )
         if not any(device.usable for device in found):
             raise api.UserError("No device can be tuned on; see above.")
 
@@ -247,30 +269,6 @@ def _demand_equal(verified: "Verified | None", library: Path) -> None:
         raise UserError(
             f"The tuned model's outputs differ from the original's; do not use {library}."
         )
-
-
-class answering:  # noqa: N801  reads as a phrase
-    """Turns what may go wrong into one sentence and an exit status; ``debug`` lets it through."""
-
-    def __init__(self, debug: bool) -> None:
-        self.debug = debug
-        logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR)
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None or self.debug:
-            return
-        from chameleon_ray import api
-
-        if isinstance(error, api.Stopped | KeyboardInterrupt):
-            errors.print(f"Stopped. {error}", highlight=False, soft_wrap=True, markup=False)
-            raise typer.Exit(INTERRUPTED) from None
-        asked = isinstance(error, api.UserError)
-        if asked or isinstance(error, api.TROUBLE):  # which takes seconds to load
-            told = f"Error: {error}"
-            errors.print(told, style="red", highlight=False, soft_wrap=True, markup=False)
-            raise typer.Exit(1) from None
 
 
 @app.command(name="version")

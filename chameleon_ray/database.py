@@ -31,8 +31,12 @@ SCHEMA = pa.schema(
         ("sequence", pa.int64()),
         ("finished", pa.float64()),
         ("error", pa.string()),
+        ("resources", pa.string()),
+        ("conditions", pa.string()),
     ]
 )
+LATER = ("resources", "conditions")
+"""Columns that parts of earlier versions do not have."""
 PARTS_BEFORE_MERGE = 128
 
 
@@ -131,4 +135,6 @@ def read_part(path: Path) -> list[Record]:
 def _record(row: dict) -> Record:
     row["config"], row["latencies"] = tuple(row["config"]), tuple(row["latencies"])
     row["status"] = Status(row["status"])
+    for name in LATER:
+        row[name] = row[name] or ""
     return Record(**row)

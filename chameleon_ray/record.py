@@ -43,6 +43,9 @@ class Record:
         sequence: Number within the run, from 0, in order of completion.
         finished: Seconds since the run began, over all its sessions.
         error: Why it failed, in words; empty if it did not.
+        resources: Registers, shared memory and occupancy of a GPU's kernels, as JSON; empty on a
+            CPU.
+        conditions: The GPU's clocks and temperature as it was timed, as JSON; empty on a CPU.
     """
 
     task: str
@@ -59,6 +62,8 @@ class Record:
     sequence: int = 0
     finished: float = 0.0
     error: str = ""
+    resources: str = ""
+    conditions: str = ""
 
     @cached_property
     def latency(self) -> float:

@@ -13,11 +13,12 @@ from chameleon_ray.api.choices import (
     searcher_factory,
 )
 from chameleon_ray.compiler.build import LocalBuilder
+from chameleon_ray.compiler.gpu_run import GpuRunner
 from chameleon_ray.compiler.run import LocalRunner
-from chameleon_ray.compiler.target import device_name
+from chameleon_ray.compiler.target import device_name, is_gpu
 from chameleon_ray.crew import Crew, LocalCrew, Unfit
 from chameleon_ray.measure.cores import available, machine, split
-from chameleon_ray.measure.measurer import Measurer
+from chameleon_ray.measure.measurer import Measurer, NoRunner
 from chameleon_ray.options import Request, Search
 from chameleon_ray.record import Status
 from chameleon_ray.search.system import SearchSystem
@@ -63,7 +64,11 @@ def hire_all(
         hire = _workers(began, stack)
     here = machine()
     builder = partial(_builder, request, here, search_cores)
-    runner = partial(_runner, request, here, timing_cores, device)
+    runner: Factory = partial(_runner, request, here, timing_cores, device)
+    if request.build_only:
+        runner = NoRunner
+    elif is_gpu(request.target):
+        runner = partial(GpuRunner, request.measuring, timing_cores)
     measurer = Measurer(hire("builder", builder), hire("runner", runner))
     return searching(search, len(search_cores), hire), measurer
 
@@ -84,7 +89,7 @@ def _builder(request: Request, here: str, cores: tuple[int, ...]) -> LocalBuilde
     """A builder, on the cores given or, elsewhere, on those that time nothing there."""
     if machine() != here:
         cores, _ = split(available(), request.threads)
-    return LocalBuilder(request.measuring, cores)
+    return LocalBuilder(request.measuring, cores, is_gpu(request.target))
 
 
 def _runner(request: Request, here: str, cores: tuple[int, ...], device: str) -> LocalRunner:
@@ -131,16 +136,20 @@ def _actors(
     stack.enter_context(session.start(request.address, len(search_cores)))
     explorers = max(len(search_cores) // CORES_PER_EXPLORER, 1)
     counts = {"builder": len(search_cores), "explorer": explorers}
+    devices: dict[str, dict[str, Any]] = {}
+    if is_gpu(request.target) and not request.build_only:
+        counts["runner"], devices["runner"] = session.gpus(), {"num_gpus": 1}
     spreads = _spreads(request, len(timing_cores), explorers + 1) if request.address else {}
 
     def hire(name: str, factory: Factory) -> Crew:
+        place = {} if name in spreads else placement.beside_driver()
         crew = MeteredCrew(
             name,
             factory,
             PHASES,
             began,
             counts.get(name, 1),
-            resources={} if name in spreads else placement.beside_driver(),
+            resources=place | devices.get(name, {}),
             spread=spreads.get(name),
             ahead=AHEAD.get(name, 0),
             apart=(*LEARNT, "build") if name in spreads else LEARNT,
@@ -159,7 +168,9 @@ def _spreads(request: Request, timing: int, search: int) -> dict[str, Any]:
     from chameleon_ray.cluster import placement
 
     builders = placement.one_per_core(request.placing.builders, timing, search)
-    return {"builder": builders, "runner": placement.one_per_node}
+    owned = is_gpu(request.target) and not request.build_only
+    runners = placement.one_per_gpu if owned else placement.one_per_node
+    return {"builder": builders, "runner": runners}
 
 
 def _workers(began: float, stack: ExitStack) -> Hire:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
-from chameleon_ray.api.choices import UserError
+from chameleon_ray.api.choices import UserError, layout_of
 from chameleon_ray.api.home import ModelHome
 from chameleon_ray.compiler.host import Prepared
 from chameleon_ray.database import DatabaseError
@@ -146,7 +146,7 @@ class Model:
             "model_digest": self.known.digest,
             "target": self.known.target,
             "device": device,
-            "layout": self.request.layout,
+            "layout": layout_of(self.request),
             "spaces": {task.digest: task.space.digest for task in self.known.tasks},
             "layers": {task.digest: task.name for task in self.known.tasks},
             "inputs": [[list(array.shape), str(array.dtype)] for array in self.known.inputs],

@@ -5,21 +5,21 @@ model by model, compile, verify and time. ``chameleon tune`` is a session of one
 """
 
 import asyncio
-import contextlib
-import signal
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from chameleon_ray.api.choices import Stopped, UserError
+from chameleon_ray.api.beside import beside
+from chameleon_ray.api.choices import UserError, layout_of
 from chameleon_ray.api.crews import hire_all, layers_in_flight
 from chameleon_ray.api.home import ModelHome
 from chameleon_ray.api.model import End, Model, versions
+from chameleon_ray.api.nodes import surveyed
+from chameleon_ray.api.stopping import interruptible
 from chameleon_ray.api.watchers import Watchers, watchers_of
 from chameleon_ray.budget import Budget
-from chameleon_ray.compiler.target import device_name
+from chameleon_ray.compiler.target import GPU, device_name, is_gpu
 from chameleon_ray.crew import Crew
 from chameleon_ray.engine import Engine
 from chameleon_ray.folder import RunFolder, ZooFolder
@@ -49,6 +49,7 @@ class Tuning:
         search_cores: For search and builds.
         timing_cores: For timing alone.
         transfer: What tasks know of each other; None where they learn nothing from others.
+        gpu: The runner's GPU, for people; empty where a CPU times.
         layers: The models' layers, once they were imported.
         runners: At the end.
     """
@@ -62,6 +63,7 @@ class Tuning:
     search_cores: tuple[int, ...]
     timing_cores: tuple[int, ...]
     transfer: Transfer | None = None
+    gpu: str = ""
     layers: Merged = field(default_factory=lambda: merged([]))
     runners: int = 1
     _housed: Model | None = None
@@ -75,9 +77,8 @@ class Tuning:
         """
         with ExitStack() as stack:
             home = ModelHome(self.timing_cores, stack)
-            loop = asyncio.get_running_loop()
-            preparing = loop.run_in_executor(None, self.prepare, home)
-            preparing.add_done_callback(_heard)
+            gpu = is_gpu(self.request.target)
+            preparing = None if gpu else beside(self.prepare, home)
             system, measurer = hire_all(
                 self.request,
                 self.search,
@@ -90,14 +91,28 @@ class Tuning:
             )
             crews = (*system.crews(), *measurer.crews())
             ready = [asyncio.create_task(crew.ready()) for crew in crews]
-            await preparing
+            if gpu:
+                await self.survey(measurer)
+            await (preparing or beside(self.prepare, home))
             records = self.folder.database.read()
-            with _interruptible():
+            with interruptible():
                 await self.explore(self.tuners(system, records), measurer, records)
                 winners = await self.choose(measurer)
             await asyncio.gather(*ready)
             await asyncio.to_thread(self.finish, home, winners)
             self.conclude(winners, await self.accounts(crews, home))
+
+    async def survey(self, measurer: Measurer) -> None:
+        """Learns what GPU times, which completes the targets that leave it open.
+
+        Raises:
+            UserError: There is none.
+        """
+        found = await surveyed(measurer)
+        self.gpu = found.device
+        for model in self.models:
+            if model.request.target == GPU:
+                model.request = replace(model.request, target=found.target)
 
     def prepare(self, home: ModelHome) -> None:
         """Imports the models, one after the other, and merges their layers.
@@ -236,14 +251,14 @@ class Tuning:
 
     @property
     def device(self) -> str:
-        return device_name(len(self.timing_cores))
+        return self.gpu or device_name(len(self.timing_cores))
 
     @property
     def identity(self) -> dict[str, Any]:
         """What makes two zoos the same, and what was asked for."""
         return {
             "device": self.device,
-            "layout": self.request.layout,
+            "layout": layout_of(self.request),
             "models": {model.name: asdict(model.request) for model in self.models},
             "options": {**asdict(self.request), "search": asdict(self.search)},
             "versions": versions(),
@@ -275,25 +290,3 @@ class Tuning:
         imports = sum(sum(known.seconds.values()) for known in again)
         limit, reserve = self.wall_limit, self.request.confirming.reserve
         return None if limit is None else limit * (1 - reserve) - imports
-
-
-def _heard(future: asyncio.Future) -> None:
-    """Takes note of an import's error where something else failed first."""
-    if not future.cancelled():
-        future.exception()
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the block cleanly, as ``Stopped``."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-    for stop in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(stop, task.cancel)
-    try:
-        yield
-    except asyncio.CancelledError as error:
-        raise Stopped from error
-    finally:
-        for stop in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(stop)

@@ -143,6 +143,29 @@ def check_nodes(options: Session) -> None:
         raise SessionError(f"{'; '.join(wrong)}; install the same versions on every node")
 
 
+def gpus() -> int:
+    """How many GPUs the session has.
+
+    Raises:
+        SessionError: None.
+    """
+    count = int(ray.cluster_resources().get("GPU", 0))
+    if not count:
+        raise SessionError(
+            "There is no GPU to time kernels on; chameleon devices says what is missing, and "
+            "--build-only compiles without one."
+        )
+    return count
+
+
+def everywhere(ask: Callable[[], Any]) -> list[Any]:
+    """What a function comes to on every node, in their order; no core is waited for."""
+    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+    there = [NodeAffinitySchedulingStrategy(node_id=node, soft=False) for node in nodes]
+    asked = ray.remote(ask)
+    return ray.get([asked.options(num_cpus=0, scheduling_strategy=one).remote() for one in there])
+
+
 def differences(where: str, theirs: Versions, ours: Versions) -> list[str]:
     """One sentence per distribution that differs."""
     return [

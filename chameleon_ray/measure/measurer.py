@@ -21,6 +21,7 @@ class Artifact:
         status: How the build ended.
         seconds: What it took.
         error: What went wrong, in words.
+        resources: What the kernels take of a GPU, as JSON; empty on a CPU.
     """
 
     code: bytes = b""
@@ -28,6 +29,7 @@ class Artifact:
     status: Status = Status.OK
     seconds: float = 0.0
     error: str = ""
+    resources: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Timing:
         timing_seconds: Time in which the device executed the kernel.
         device: What it ran on.
         error: What went wrong, in words.
+        conditions: A GPU's clocks and temperature, as JSON; empty on a CPU.
     """
 
     latencies: tuple[float, ...] = ()
@@ -49,6 +52,7 @@ class Timing:
     timing_seconds: float = 0.0
     device: str = ""
     error: str = ""
+    conditions: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,24 @@ class Runner(Protocol):
             One finalist per artifact, or the failure of the contest as a whole.
         """
         ...
+
+
+STAND_IN = 1.0
+"""Seconds that everything takes that is not timed."""
+
+
+class NoRunner:
+    """Stands in for a device that is not there: to the search, all that compiles is as good."""
+
+    def run(self, task: Task, artifact: Artifact, best: float) -> Timing:
+        """See ``Runner``; nothing runs."""
+        return Timing((STAND_IN,))
+
+    def contest(
+        self, task: Task, artifacts: tuple[Artifact, ...], options: Confirming
+    ) -> tuple[Finalist, ...]:
+        """See ``Runner``; nothing is compared."""
+        return tuple(Finalist((STAND_IN,), 0.0, 0.0, True) for _ in artifacts)
 
 
 @dataclass(frozen=True)

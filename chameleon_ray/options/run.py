@@ -24,6 +24,8 @@ class Measuring:
     """Timings of a candidate whose latency differs from the best one's by less than this share."""
     repeat_seconds: float = 0.01
     """Least seconds of one timing; a shorter kernel is executed several times in it."""
+    shots: int = 50
+    """Most executions of one timing on a GPU, whose latency is their median."""
     long_seconds: float = 0.1
     """A kernel that takes longer than this is timed once only."""
     hopeless: float = 4.0
@@ -121,7 +123,7 @@ class Request:
     inputs: tuple[str, ...] = ()
     """``NAME:SHAPE[:DTYPE]``."""
     target: str = "llvm"
-    """``llvm``, or a TVM target as JSON."""
+    """``llvm``, ``cuda``, a GPU's architecture as ``cuda:sm_90``, or a TVM target as JSON."""
     trials: int | None = None
     """Most measurements; no limit where None."""
     minutes: float | None = None
@@ -143,10 +145,12 @@ class Request:
     """Ray cluster to join; a new one on this machine where None."""
     threads: int | None = None
     """Cores that a kernel may use and that are kept free of everything else; half where None."""
-    layout: str = "NHWC"
-    """Layout in which convolutions are tuned."""
+    layout: str | None = None
+    """Layout in which convolutions are tuned; where None the one that suits the kind of target."""
     memory_aware: bool = False
     """Whether operations are reordered and rewritten first, for least memory."""
+    build_only: bool = False
+    """Whether configurations are compiled and not timed, which needs no device."""
     engine: str = "ray"
     """``ray``, or ``serial`` for everything in one process and its children, without Ray."""
     measuring: Measuring = Measuring()

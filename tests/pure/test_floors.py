@@ -35,7 +35,7 @@ FLOORS = (
     ("engine", "budget", "tuner", "transfer", "winners"),
     ("cluster", "compiler", "report"),
     ("api",),
-    ("__main__",),
+    ("__main__", "answering"),
 )
 CHAINS = (
     ("crew", "ledger"),
@@ -43,6 +43,7 @@ CHAINS = (
     ("merging", "task", "space", "knob"),
     ("space", "limit"),
     ("presets", "options"),
+    ("__main__", "answering"),
     ("engine", "budget", "tuner", "transfer"),
 )
 """Within a floor a part may import those to its right; all other pairs are apart."""
@@ -58,10 +59,11 @@ THIRD_PARTY = {
     "tuner": {"numpy"},
     "transfer": {"numpy"},
     "cluster": {"numpy", "gymnasium", "ray", "torch"},
-    "compiler": {"numpy", "tvm", "tvm_ffi", "torch", "onnx", "onnxruntime", "ml_dtypes"},
+    "compiler": {"numpy", "tvm", "tvm_ffi", "cuda", "torch", "onnx", "onnxruntime", "ml_dtypes"},
     "report": {"numpy", "rich"},
     "api": {"numpy", "yaml"},
     "__main__": {"rich", "typer"},
+    "answering": {"rich", "typer"},
 }
 """Parts that are not named have the standard library only."""
 HEAVY = {"ray", "torch", "tvm", "tvm_ffi", "xgboost"}
