@@ -31,7 +31,7 @@ Inputs = Annotated[
 ]
 Run = Annotated[Path, typer.Argument(help="The directory of a finished run.")]
 Layout = Annotated[
-    str | None, typer.Option(help="Convolution layout, NHWC or NCHW; else the target's own.")
+    str, typer.Option(help="Convolution layout: NHWC, NCHW, or auto, what suits the target.")
 ]
 Aware = Annotated[
     bool, typer.Option("--memory-aware", help="Reorder and rewrite for least memory first.")
@@ -63,7 +63,7 @@ def tune(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Cores kept for timing; half where left out.")
     ] = None,
-    layout: Layout = None,
+    layout: Layout = "auto",
     memory_aware: Aware = False,
     build_only: Annotated[
         bool, typer.Option("--build-only", help="Compile only; needs no GPU.")
@@ -224,7 +224,7 @@ def memory(
     model: Model,
     inputs: Inputs = [],  # noqa: B006
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    layout: Layout = None,
+    layout: Layout = "auto",
     seconds: Annotated[
         float, typer.Option(min=0.1, help="Most for each search of an order.")
     ] = Scheduling.seconds,

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from chameleon_ray.api.choices import Stopped, UserError, layout_of
+from chameleon_ray.api.choices import Stopped, UserError
 from chameleon_ray.compiler import bench, host
 from chameleon_ray.compiler.build import SINGLE_THREADED
 from chameleon_ray.compiler.run import timing_environment
+from chameleon_ray.compiler.target import layout_of
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.ledger import Account, Ledger, epoch
 from chameleon_ray.measure.isolate import Ending, Isolate, IsolateError, Setting
@@ -64,7 +65,7 @@ class ModelHome:
             seed=request.seed,
             target=request.target,
             threads=len(self.cores),
-            layout=layout_of(request),
+            layout=layout_of(request.layout, request.target),
             memory=memory,
         )
 

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
-from chameleon_ray.api.choices import UserError, layout_of
+from chameleon_ray.api.choices import UserError
 from chameleon_ray.api.home import ModelHome
 from chameleon_ray.compiler.host import Prepared
+from chameleon_ray.compiler.target import layout_of
 from chameleon_ray.database import DatabaseError
 from chameleon_ray.folder import FolderError, RunFolder
 from chameleon_ray.ledger import Account
@@ -146,7 +147,7 @@ class Model:
             "model_digest": self.known.digest,
             "target": self.known.target,
             "device": device,
-            "layout": layout_of(self.request),
+            "layout": layout_of(self.request.layout, self.request.target),
             "spaces": {task.digest: task.space.digest for task in self.known.tasks},
             "layers": {task.digest: task.name for task in self.known.tasks},
             "inputs": [[list(array.shape), str(array.dtype)] for array in self.known.inputs],

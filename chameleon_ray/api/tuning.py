@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from chameleon_ray.api.beside import beside
-from chameleon_ray.api.choices import UserError, layout_of
+from chameleon_ray.api.choices import UserError
 from chameleon_ray.api.crews import hire_all, layers_in_flight
 from chameleon_ray.api.home import ModelHome
 from chameleon_ray.api.model import End, Model, versions
@@ -19,7 +19,7 @@ from chameleon_ray.api.nodes import surveyed
 from chameleon_ray.api.stopping import interruptible
 from chameleon_ray.api.watchers import Watchers, watchers_of
 from chameleon_ray.budget import Budget
-from chameleon_ray.compiler.target import GPU, device_name, is_gpu
+from chameleon_ray.compiler.target import GPU, device_name, is_gpu, layout_of
 from chameleon_ray.crew import Crew
 from chameleon_ray.engine import Engine
 from chameleon_ray.folder import RunFolder, ZooFolder
@@ -258,7 +258,7 @@ class Tuning:
         """What makes two zoos the same, and what was asked for."""
         return {
             "device": self.device,
-            "layout": layout_of(self.request),
+            "layout": layout_of(self.request.layout, self.request.target),
             "models": {model.name: asdict(model.request) for model in self.models},
             "options": {**asdict(self.request), "search": asdict(self.search)},
             "versions": versions(),

@@ -19,6 +19,7 @@ from tvm.s_tir.schedule import ScheduleError, Trace
 from chameleon_ray.compiler.blocked import blocked
 from chameleon_ray.compiler.direct import direct
 from chameleon_ray.compiler.limits import limits_of
+from chameleon_ray.compiler.quiet import quiet
 from chameleon_ray.compiler.rules import generator_for
 from chameleon_ray.compiler.session import tune_context
 from chameleon_ray.compiler.sketch import SEED, Program, Sketch, Slot
@@ -103,7 +104,8 @@ def _generated(module: Any, target: Any) -> list[Any]:
     """The traces of MetaSchedule's sketches."""
     generator = generator_for(module, target)
     context = tune_context(module, target, generator, SEED)
-    traces = [sketch.trace for sketch in generator.generate_design_space(module)]
+    with quiet():  # it warns of rules of other projects
+        traces = [sketch.trace for sketch in generator.generate_design_space(module)]
     del context
     return traces
 

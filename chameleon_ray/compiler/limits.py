@@ -21,6 +21,8 @@ from chameleon_ray.limit import Box, Limit, Product, Side, product
 
 AXES = {"threadIdx.z": 64, "blockIdx.y": 65535, "blockIdx.z": 65535}
 """Longest axes of a grid of any NVIDIA device, where they may matter."""
+STEPS = 1 << 40
+"""More than any loop has."""
 
 
 def limits_of(module: Any, sketches: tuple[Sketch, ...], target: Any) -> tuple[Limit, ...]:
@@ -69,6 +71,8 @@ def _grid(reading: Reading, kernel: Kernel, target: Any) -> list[Limit]:
     found = _limit("threads per block", threads, most, low)
     for axis, length in lengths.items():
         found += _limit(axis, length, AXES[axis]) if axis in AXES else []
+    if kernel.pipeline:  # TVM cannot pipeline a single step
+        found += _limit("pipeline steps", reading.length(kernel.pipeline), STEPS, 2)
     return found
 
 
@@ -144,7 +148,7 @@ def _box(module: Any, sketch: Sketch, reading: Reading, cache: Cache) -> Box | N
         return None
     sides = [_side(part, block.iter_vars, steps) for part in region.region]
     known = tuple(side for side in sides if side is not None)
-    copies = reading.kernels[cache.block].pipeline
+    copies = reading.kernels[cache.block].copies
     return Box(size * copies, known, cache.padding) if len(known) == len(sides) else None
 
 

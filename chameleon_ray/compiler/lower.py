@@ -12,7 +12,7 @@ from chameleon_ray.compiler.fold import bindings_of, fold_batch_norm, fold_const
 from chameleon_ray.compiler.layout import to_nhwc
 from chameleon_ray.compiler.partition import group_sums, partition
 from chameleon_ray.compiler.quiet import quiet
-from chameleon_ray.compiler.target import LAYOUTS
+from chameleon_ray.compiler.target import layout_of
 from chameleon_ray.options import Scheduling
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ Rule = Callable[[relax.BlockBuilder, Call], relax.Expr]
 def lower(
     module: IRModule,
     target: tvm.target.Target,
-    layout: str | None = None,
+    layout: str = "auto",
     rewriting: Scheduling | None = None,
 ) -> IRModule:
     """Folds, lays out, legalises and fuses a model.
@@ -33,7 +33,7 @@ def lower(
         module: As ``models.load`` gives it; it is not changed.
         target: What the loops are for.
         layout: Of 2-D convolutions: ``NHWC``, or ``NCHW`` to leave them, and on CPUs the order of
-            all weights, as imported; the target's own where None.
+            all weights, as imported; ``auto`` for what suits the target.
         rewriting: How to look for parts that convolutions of concatenations are better split into;
             they are left whole where None.
 
@@ -45,9 +45,9 @@ def lower(
         ValueError: There is no such layout.
     """
     kind = target.kind.name
-    layout = layout or LAYOUTS[kind]
+    layout = layout_of(layout, target)
     if layout not in ("NHWC", "NCHW"):
-        raise ValueError(f"The layout must be NHWC or NCHW, not {layout!r}.")
+        raise ValueError(f"The layout must be auto, NHWC or NCHW, not {layout!r}.")
     with target, quiet():
         mod = _folded(module)
         mod = mod if rewriting is None else partition(mod, rewriting)

@@ -46,14 +46,16 @@ class Kernel:
         order: The tiles in their order, from the outside.
         axes: What is bound to each thread axis, as tiles.
         notes: The block's annotations.
-        pipeline: Copies of its operands' buffers that a software pipeline has.
+        pipeline: Tiles whose steps a software pipeline overlaps; none where there is none.
+        copies: Of its operands' buffers that the pipeline has.
     """
 
     roots: list[str] = field(default_factory=list)
     order: list[str] = field(default_factory=list)
     axes: dict[str, list[str]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
-    pipeline: int = 1
+    pipeline: list[str] = field(default_factory=list)
+    copies: int = 1
 
 
 class Reading:
@@ -132,7 +134,8 @@ class Reading:
         if on in self.tiles:
             for block in {self.owner[tile][0] for tile in self.tiles[on] if tile in self.owner}:
                 if attributes[0] == "software_pipeline_stage" and block in self.kernels:
-                    self.kernels[block].pipeline = max(value) + 1
+                    self.kernels[block].pipeline = self.tiles[on]
+                    self.kernels[block].copies = max(value) + 1
         else:
             self.kernels.setdefault(on, Kernel()).notes[attributes[0]] = value
 

@@ -14,7 +14,7 @@ GPU = "cuda"
 
 
 LAYOUTS = {"llvm": "NHWC", "cuda": "NCHW"}
-"""Of 2-D convolutions where none is asked for, by kind of target."""
+"""Of 2-D convolutions, by kind of target."""
 
 
 class TargetError(Exception):
@@ -25,6 +25,11 @@ def is_gpu(target: Any) -> bool:
     """Whether a target, as the user gives it or TVM's own, is a GPU's."""
     text = str(target)
     return text == GPU or text.startswith(f"{GPU}:") or '"cuda"' in text
+
+
+def layout_of(layout: str, target: Any) -> str:
+    """The layout that was asked for; for ``auto`` the one that suits the target."""
+    return LAYOUTS["cuda" if is_gpu(target) else "llvm"] if layout == "auto" else layout
 
 
 def resolve(text: str, threads: int) -> str:

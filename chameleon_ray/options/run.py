@@ -145,8 +145,8 @@ class Request:
     """Ray cluster to join; a new one on this machine where None."""
     threads: int | None = None
     """Cores that a kernel may use and that are kept free of everything else; half where None."""
-    layout: str | None = None
-    """Layout in which convolutions are tuned; where None the one that suits the kind of target."""
+    layout: str = "auto"
+    """Layout in which convolutions are tuned; ``auto`` for what suits the target."""
     memory_aware: bool = False
     """Whether operations are reordered and rewritten first, for least memory."""
     build_only: bool = False
