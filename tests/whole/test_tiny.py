@@ -9,6 +9,7 @@ import pytest
 from tests.whole.command import DENSE, NET, chameleon, records
 
 FILES = ("run.json", "winners.json", "model.so", "untuned.so", "summary.json", "report.html")
+LOG = "log.jsonl"
 SYSTEMS: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "ray": (NET, 60, ("--engine", "ray")),
     "serial": (
@@ -45,7 +46,7 @@ def summary(run: Path) -> dict:
 
 
 def test_everything_is_there(run: Path) -> None:
-    for name in FILES:
+    for name in (*FILES, LOG):
         assert (run / name).stat().st_size > 0, name
     assert len(list((run / "tvm_db").glob("*.json"))) == 2
     assert "<html" in (run / "report.html").read_text()
@@ -63,6 +64,15 @@ def test_every_config_is_one_record(run: Path, summary: dict) -> None:
     for record in known:
         assert (record.status == "ok") == bool(record.latencies) == (record.error == "")
         assert record.finished > 0
+
+
+def test_the_log_has_every_measurement_and_every_stage(run: Path) -> None:
+    lines = [json.loads(line) for line in (run / LOG).read_text().splitlines()]
+    measured = [line["sequence"] for line in lines if line["event"] == "measured"]
+    assert measured == [record.sequence for record in records(run)]
+    phases = [line["name"] for line in lines if line["event"] == "phase"]
+    assert phases[0] == "importing the model"
+    assert phases[-1] == "verifying the model"
 
 
 def test_the_summary_says_what_it_must(run: Path, summary: dict) -> None:
