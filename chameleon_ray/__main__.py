@@ -30,7 +30,9 @@ Inputs = Annotated[
     list[str], typer.Option("--input", help="NAME:SHAPE[:DTYPE], as data:1x3x224x224:float32.")
 ]
 Run = Annotated[Path, typer.Argument(help="The directory of a finished run.")]
-Layout = Annotated[str, typer.Option(help="Convolution layout: NHWC or NCHW.")]
+Layout = Annotated[
+    str | None, typer.Option(help="Convolution layout, NHWC or NCHW; else the target's own.")
+]
 Aware = Annotated[
     bool, typer.Option("--memory-aware", help="Reorder and rewrite for least memory first.")
 ]
@@ -45,7 +47,9 @@ Name = Annotated[str | None, typer.Option(help="In place of the preset's.")]
 def tune(
     model: Model,
     inputs: Inputs = [],  # noqa: B006
-    target: Annotated[str, typer.Option(help="llvm, or a TVM target as JSON.")] = "llvm",
+    target: Annotated[
+        str, typer.Option(help="llvm, cuda, cuda:sm_90 or the like, or a TVM target as JSON.")
+    ] = "llvm",
     trials: Annotated[int | None, typer.Option(min=1, help="Most measurements.")] = None,
     minutes: Annotated[float | None, typer.Option(min=0.1, help="Most wall time.")] = None,
     preset: Annotated[str, typer.Option(help="The search system.")] = "chameleon",
@@ -59,13 +63,21 @@ def tune(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Cores kept for timing; half where left out.")
     ] = None,
-    layout: Layout = "NHWC",
+    layout: Layout = None,
     memory_aware: Aware = False,
+    build_only: Annotated[
+        bool, typer.Option("--build-only", help="Compile only; needs no GPU.")
+    ] = False,
     engine: Engine = "ray",
     debug: Debug = False,
 ) -> None:
     """Tunes a model and writes the compiled, verified result to the run directory."""
     asked = {name: value for name, value in locals().items() if name != "debug"}
+    request = Request(**asked | {"inputs": tuple(inputs), "warm_start": tuple(warm_start)})
+    (_build if build_only else _tune)(request, debug)
+
+
+def _tune(request: Request, debug: bool) -> None:
     from chameleon_ray.report.progress import Progress
 
     progress = Progress()
@@ -75,10 +87,20 @@ def tune(
         from chameleon_ray.report.table import watching
 
         with watching(progress, errors):
-            several = {"inputs": tuple(inputs), "warm_start": tuple(warm_start)}
-            result = api.tune(Request(**asked | several), progress)
+            result = api.tune(request, progress)
         screen.print(closing(result))
         _demand_equal(result.verified, result.folder / "model.so")
+
+
+def _build(request: Request, debug: bool) -> None:
+    """Compiles and times nothing."""
+    with answering(debug):
+        from chameleon_ray import api
+        from chameleon_ray.report.builds import shown
+
+        told = partial(errors.print, highlight=False, soft_wrap=True, markup=False)
+        for part in shown(api.build(request, told)):
+            screen.print(part)
 
 
 @app.command()
@@ -202,7 +224,7 @@ def memory(
     model: Model,
     inputs: Inputs = [],  # noqa: B006
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    layout: Layout = "NHWC",
+    layout: Layout = None,
     seconds: Annotated[
         float, typer.Option(min=0.1, help="Most for each search of an order.")
     ] = Scheduling.seconds,
@@ -222,16 +244,20 @@ def memory(
 
 @app.command()
 def devices(
+    address: Annotated[str | None, typer.Option(help="Ray cluster to ask; else none.")] = None,
     debug: Debug = False,
 ) -> None:
-    """Lists what this machine can tune on, and what is missing where it cannot."""
+    """Lists what every machine can tune on, and what is missing where it cannot."""
     with answering(debug):
         from chameleon_ray import api
 
-        found = api.devices()
+        found = api.devices() if address is None else api.cluster_devices(address)
         for device in found:
             state = "ready" if device.usable else "not usable"
-            screen.print(f"{device.target:5} {device.name}: {state}. {device.missing}.")
+            screen.print(
+                f"{device.node}: {device.target:10} {device.name}: {state}. {device.missing}.",
+                markup=False,
+            )
         if not any(device.usable for device in found):
             raise api.UserError("No device can be tuned on; see above.")
 

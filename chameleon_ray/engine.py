@@ -145,6 +145,8 @@ class Engine:
             sequence=self.sequence,
             finished=self.clock(),
             error=measurement.error,
+            resources=measurement.artifact.resources,
+            conditions=measurement.timing.conditions,
         )
         self.sequence += 1
         return record

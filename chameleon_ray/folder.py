@@ -23,10 +23,15 @@ FILES = {"run": "run.json", "zoo": "zoo.json"}
 """Where a directory says what it holds, by what that is."""
 
 
+def file_name(model: str) -> str:
+    """A model's name as a file's: it names nothing outside the folder it is put in."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", model).lstrip(".") or "model"
+
+
 def directory_name(model: str) -> str:
     """What a directory of a model, or of a zoo's file, is called."""
     file = model.endswith((".onnx", ".pt2", ".yaml", ".yml"))
-    return re.sub(r"[^A-Za-z0-9_.-]", "-", Path(model).stem if file else model)
+    return file_name(Path(model).stem if file else model)
 
 
 class FolderError(Exception):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from statistics import median
 
 from chameleon_ray.space import Config
@@ -42,6 +43,9 @@ class Record:
         sequence: Number within the run, from 0, in order of completion.
         finished: Seconds since the run began, over all its sessions.
         error: Why it failed, in words; empty if it did not.
+        resources: Registers, shared memory and occupancy of a GPU's kernels, as JSON; empty on a
+            CPU.
+        conditions: The GPU's clocks and temperature as it was timed, as JSON; empty on a CPU.
     """
 
     task: str
@@ -58,8 +62,10 @@ class Record:
     sequence: int = 0
     finished: float = 0.0
     error: str = ""
+    resources: str = ""
+    conditions: str = ""
 
-    @property
+    @cached_property
     def latency(self) -> float:
         """Median of the repeats in seconds; infinite unless ``ok``."""
         return median(self.latencies) if self.status is Status.OK else float("inf")

@@ -1,6 +1,7 @@
 """A task: one distinct layer of a model on one target, as plain data that any process can hold."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from re import sub
 
 from chameleon_ray.space import DesignSpace
@@ -33,7 +34,7 @@ class Task:
     shape: str = ""
     has_default: bool = True
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """Its operators, whatever their shapes."""
         return kind_of(self.name)

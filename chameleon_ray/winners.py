@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
+from chameleon_ray.crew import Lost
 from chameleon_ray.measure.measurer import Finalist, Measurer, Timing
 from chameleon_ray.options import Confirming
 from chameleon_ray.record import DEFAULT, Record, Status
@@ -104,7 +105,10 @@ async def _contest(
     built = {c: a for c, a in zip(configs, rivals, strict=True) if a.status is Status.OK}
     if default.status is not Status.OK or not built:
         return float("inf"), {}
-    contest = await measurer.runners.do("contest", task, (default, *built.values()), options)
+    try:
+        contest = await measurer.runners.do("contest", task, (default, *built.values()), options)
+    except Lost:
+        return await _contest(task, configs, measurer, options)
     if not isinstance(contest, Timing):
         return median(contest[0].latencies), dict(zip(built, contest[1:], strict=True))
     if len(built) == 1:

@@ -132,14 +132,14 @@ def prepared(module: Any, target: Any) -> Any:
         return tvm.transform.Sequential(passes)(module)
 
 
-def imports(short: bool) -> Callable[[], None]:
+def imports(short: bool, kind: str = "llvm") -> Callable[[], None]:
     """What a worker imports before its timeout begins; stock ones do it inside, and fail."""
 
     def initializer() -> None:
         if short:
-            from chameleon_ray.compiler.session import register_x86_intrinsics
+            from chameleon_ray.compiler.session import register_intrinsics
 
-            register_x86_intrinsics()
+            register_intrinsics(kind)
         else:
             import tvm.s_tir.tensor_intrin  # noqa: F401
 

@@ -7,8 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from chameleon_ray.api.building import build
     from chameleon_ray.api.choices import Stopped, UserError
     from chameleon_ray.api.finished import apply, bench
+    from chameleon_ray.api.nodes import cluster_devices
     from chameleon_ray.api.run import TROUBLE, tune
     from chameleon_ray.api.zoo import survey, tune_zoo
     from chameleon_ray.api.zoo_file import read_zoo
@@ -20,6 +22,8 @@ __all__ = [
     "UserError",
     "apply",
     "bench",
+    "build",
+    "cluster_devices",
     "devices",
     "read_zoo",
     "survey",
@@ -30,6 +34,7 @@ __all__ = [
 HOMES = {
     "Stopped": "chameleon_ray.api.choices",
     "UserError": "chameleon_ray.api.choices",
+    "build": "chameleon_ray.api.building",
     "apply": "chameleon_ray.api.finished",
     "bench": "chameleon_ray.api.finished",
     "TROUBLE": "chameleon_ray.api.run",
@@ -38,6 +43,7 @@ HOMES = {
     "survey": "chameleon_ray.api.zoo",
     "tune_zoo": "chameleon_ray.api.zoo",
     "devices": "chameleon_ray.compiler.devices",
+    "cluster_devices": "chameleon_ray.api.nodes",
 }
 """Where each name is made."""
 

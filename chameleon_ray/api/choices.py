@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from chameleon_ray.compiler.target import LAYOUTS, is_gpu
 from chameleon_ray.options import Request, Search
 from chameleon_ray.presets import PRESETS
 from chameleon_ray.search.active import ActiveSampler
@@ -80,7 +81,6 @@ COST_MODELS: dict[str, Callable[[Search], Any]] = {
     "pingpong": _pingpong,
 }
 ENGINES = ("ray", "serial")
-LAYOUTS = ("NHWC", "NCHW")
 
 
 def search_of(request: Request) -> Search:
@@ -90,11 +90,16 @@ def search_of(request: Request) -> Search:
         UserError: Something was asked for that does not exist.
     """
     check("engine", request.engine, ENGINES)
-    check("layout", request.layout, LAYOUTS)
+    check("layout", layout_of(request), tuple(LAYOUTS.values()))
     search = chosen(request.preset, request.explorer, request.sampler)
     if search.explorer == "ppo" and request.engine == "serial":
         raise UserError("The explorer ppo needs Ray; leave out --engine serial, or choose another.")
     return search if request.transfer else replace(search, transfer=None)
+
+
+def layout_of(request: Request) -> str:
+    """The layout that was asked for, else the one that suits the kind of target."""
+    return request.layout or LAYOUTS["cuda" if is_gpu(request.target) else "llvm"]
 
 
 def chosen(preset: str, explorer: str | None = None, sampler: str | None = None) -> Search:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from typing import Any
 
 from chameleon_ray.api.choices import (
     Factory,
@@ -12,16 +13,26 @@ from chameleon_ray.api.choices import (
     searcher_factory,
 )
 from chameleon_ray.compiler.build import LocalBuilder
+from chameleon_ray.compiler.gpu_run import GpuRunner
 from chameleon_ray.compiler.run import LocalRunner
-from chameleon_ray.crew import Crew, LocalCrew
-from chameleon_ray.measure.measurer import Measurer
+from chameleon_ray.compiler.target import device_name, is_gpu
+from chameleon_ray.crew import Crew, LocalCrew, Unfit
+from chameleon_ray.measure.cores import available, machine, split
+from chameleon_ray.measure.measurer import Measurer, NoRunner
 from chameleon_ray.options import Request, Search
+from chameleon_ray.record import Status
 from chameleon_ray.search.system import SearchSystem
 
 PHASES = {"contest": "verify", "select": "sample"}
 """What the summary calls the time spent in a method, where it is not the method's name."""
 CORES_PER_EXPLORER = 4
 """Search cores that one explorer keeps busy: the rest of its share builds what it proposed."""
+FAILED = (Status.RUN_ERROR, Status.CRASH)
+"""What a device that is lost answers to everything."""
+AHEAD = {"builder": 1, "runner": 1}
+"""Calls that wait at an actor, so that it need not wait for this process."""
+LEARNT = ("fit",)
+"""Methods whose results only other actors look at."""
 Hire = Callable[[str, Factory], Crew]
 
 
@@ -33,6 +44,7 @@ def hire_all(
     device: str,
     began: float,
     stack: ExitStack,
+    tell: Callable[[str], None],
 ) -> tuple[SearchSystem, Measurer]:
     """Starts every crew, builders and runners first; ``stack`` lets them go.
 
@@ -44,18 +56,24 @@ def hire_all(
         device: The runner's name in records.
         began: ``time.perf_counter()`` when the command began.
         stack: Closed when the run is over.
+        tell: Is given what happens to the workers, in a sentence.
     """
     if request.engine == "ray":
-        hire = _actors(request, len(search_cores), began, stack)
+        hire = _actors(request, search_cores, timing_cores, began, stack, tell)
     else:
         hire = _workers(began, stack)
-    builder = partial(LocalBuilder, request.measuring, search_cores)
-    runner = partial(LocalRunner, request.measuring, timing_cores, device)
+    here = machine()
+    builder = partial(_builder, request, here, search_cores)
+    runner: Factory = partial(_runner, request, here, timing_cores, device)
+    if request.build_only:
+        runner = NoRunner
+    elif is_gpu(request.target):
+        runner = partial(GpuRunner, request.measuring, timing_cores)
     measurer = Measurer(hire("builder", builder), hire("runner", runner))
-    return _searching(search, len(search_cores), hire), measurer
+    return searching(search, len(search_cores), hire), measurer
 
 
-def _searching(search: Search, cores: int, hire: Hire) -> SearchSystem:
+def searching(search: Search, cores: int, hire: Hire) -> SearchSystem:
     """The crews of the search: one worker for everything where there are few cores for it."""
     if cores <= CORES_PER_EXPLORER:
         crew = hire("searcher", searcher_factory(search))
@@ -67,19 +85,92 @@ def _searching(search: Search, cores: int, hire: Hire) -> SearchSystem:
     )
 
 
-def _actors(request: Request, cores: int, began: float, stack: ExitStack) -> Hire:
-    from chameleon_ray.cluster import session
+def _builder(request: Request, here: str, cores: tuple[int, ...]) -> LocalBuilder:
+    """A builder, on the cores given or, elsewhere, on those that time nothing there."""
+    if machine() != here:
+        cores, _ = split(available(), request.threads)
+    return LocalBuilder(request.measuring, cores, is_gpu(request.target))
+
+
+def _runner(request: Request, here: str, cores: tuple[int, ...], device: str) -> LocalRunner:
+    """A runner, on the cores given or, elsewhere, on the timing cores there.
+
+    Raises:
+        Unfit: The other machine's device is another one, so its latencies would mean nothing.
+    """
+    if machine() != here:
+        try:
+            _, cores = split(available(), request.threads or len(cores))
+        except ValueError as error:
+            raise Unfit(str(error)) from error
+        found = device_name(len(cores))
+        if found != device:
+            raise Unfit(f"it has {found}, and this run is for {device}; tune for it in another run")
+    return LocalRunner(request.measuring, cores, device)
+
+
+def layers_in_flight(request: Request, search_cores: int) -> int:
+    """Plans under way at once; on a cluster enough for runners that may yet join."""
+    if request.engine == "serial":
+        return 1
+    return max(2 + search_cores, request.placing.layers if request.address else 0)
+
+
+def doubtful(result: Any, failures: int) -> bool:
+    """Whether the device may be at fault: an error, or not the first time-out in a row."""
+    status = getattr(result, "status", Status.OK)
+    return status in FAILED or (status is Status.RUN_TIMEOUT and failures > 0)
+
+
+def _actors(
+    request: Request,
+    search_cores: tuple[int, ...],
+    timing_cores: tuple[int, ...],
+    began: float,
+    stack: ExitStack,
+    tell: Callable[[str], None],
+) -> Hire:
+    from chameleon_ray.cluster import placement, session
     from chameleon_ray.cluster.metrics import MeteredCrew
 
-    stack.enter_context(session.start(request.address, cores))
-    counts = {"builder": cores, "explorer": max(cores // CORES_PER_EXPLORER, 1)}
+    stack.enter_context(session.start(request.address, len(search_cores)))
+    explorers = max(len(search_cores) // CORES_PER_EXPLORER, 1)
+    counts = {"builder": len(search_cores), "explorer": explorers}
+    devices: dict[str, dict[str, Any]] = {}
+    if is_gpu(request.target) and not request.build_only:
+        counts["runner"], devices["runner"] = session.gpus(), {"num_gpus": 1}
+    spreads = _spreads(request, len(timing_cores), explorers + 1) if request.address else {}
 
     def hire(name: str, factory: Factory) -> Crew:
-        crew = MeteredCrew(name, factory, PHASES, began, counts.get(name, 1))
+        place = {} if name in spreads else placement.beside_driver()
+        crew = MeteredCrew(
+            name,
+            factory,
+            PHASES,
+            began,
+            counts.get(name, 1),
+            resources=place | devices.get(name, {}),
+            spread=spreads.get(name),
+            ahead=AHEAD.get(name, 0),
+            apart=(*LEARNT, "build") if name in spreads else LEARNT,
+            options=request.placing,
+            doubt=doubtful if name == "runner" else lambda result, failures: False,
+            tell=tell,
+        )
         stack.callback(crew.close)
         return crew
 
     return hire
+
+
+def _spreads(request: Request, timing: int, search: int) -> dict[str, Any]:
+    """How many builders and runners a node of a cluster has."""
+    from chameleon_ray.cluster import placement
+
+    builders = placement.one_per_core(request.placing.builders, timing, search)
+    owned = is_gpu(request.target) and not request.build_only
+    runners = placement.one_per_gpu if owned else placement.one_per_node
+    return {"builder": builders, "runner": runners}
 
 
 def _workers(began: float, stack: ExitStack) -> Hire:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chameleon_ray.api.choices import Stopped, UserError
+from chameleon_ray.api.choices import Stopped, UserError, layout_of
 from chameleon_ray.compiler import bench, host
 from chameleon_ray.compiler.build import SINGLE_THREADED
 from chameleon_ray.compiler.run import timing_environment
@@ -64,7 +64,7 @@ class ModelHome:
             seed=request.seed,
             target=request.target,
             threads=len(self.cores),
-            layout=request.layout,
+            layout=layout_of(request),
             memory=memory,
         )
 

@@ -4,9 +4,10 @@ import json
 from contextlib import ExitStack
 from pathlib import Path
 
-from chameleon_ray.api.choices import LAYOUTS, UserError, check
+from chameleon_ray.api.choices import UserError, check, layout_of
 from chameleon_ray.api.home import ModelHome
 from chameleon_ray.api.replay import destinations
+from chameleon_ray.compiler.target import LAYOUTS
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.measure.cores import available
 from chameleon_ray.options import Request, Scheduling
@@ -26,7 +27,7 @@ def weigh(request: Request, options: Scheduling, file: Path | None = None) -> Fo
         UserError: The model cannot be used or its memory not be planned, or there is no place for
             the file.
     """
-    check("layout", request.layout, LAYOUTS)
+    check("layout", layout_of(request), tuple(LAYOUTS.values()))
     destinations(None, file, ())
     with ExitStack() as stack:
         footprint = ModelHome(available(), stack).weigh(request, options)

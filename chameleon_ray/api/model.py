@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
-from chameleon_ray.api.choices import UserError
+from chameleon_ray.api.choices import UserError, layout_of
 from chameleon_ray.api.home import ModelHome
 from chameleon_ray.compiler.host import Prepared
 from chameleon_ray.database import DatabaseError
@@ -45,7 +45,7 @@ class End:
         winners: By task digest.
         records: Of all layers and sessions.
         accounts: Of every process, the command's own first.
-        busy_seconds: Time in which the device executed kernels, in the search.
+        busy_share: Of the time of all runners, what they executed kernels in, in the search.
         elapsed: Seconds since the command began.
     """
 
@@ -54,7 +54,7 @@ class End:
     winners: Mapping[str, Winner]
     records: Sequence[Record]
     accounts: tuple[Account, ...]
-    busy_seconds: float
+    busy_share: float
     elapsed: float
 
     def seconds(self, known: Prepared) -> Counter[str]:
@@ -146,7 +146,7 @@ class Model:
             "model_digest": self.known.digest,
             "target": self.known.target,
             "device": device,
-            "layout": self.request.layout,
+            "layout": layout_of(self.request),
             "spaces": {task.digest: task.space.digest for task in self.known.tasks},
             "layers": {task.digest: task.name for task in self.known.tasks},
             "inputs": [[list(array.shape), str(array.dtype)] for array in self.known.inputs],
@@ -200,7 +200,7 @@ class Model:
             sampler=end.search.sampler,
             wall_seconds=end.elapsed,
             seconds=end.seconds(known),
-            device_busy_fraction=end.busy_seconds / end.elapsed,
+            device_busy_fraction=end.busy_share,
             tasks=known.tasks,
             records=tuple(self.own(end.records)),
             outcomes=tuple(

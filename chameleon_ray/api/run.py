@@ -15,7 +15,7 @@ from chameleon_ray.api.tuning import Tuning
 from chameleon_ray.api.warm_start import transfer_of
 from chameleon_ray.cluster.session import SessionError, check_pins
 from chameleon_ray.compiler.link import LinkError, find_linker
-from chameleon_ray.crew import CrewError
+from chameleon_ray.crew import CrewError, NoWorkers
 from chameleon_ray.database import DatabaseError
 from chameleon_ray.folder import FolderError, RunFolder, directory_name
 from chameleon_ray.measure.cores import available, split
@@ -26,7 +26,10 @@ from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.result import RunResult
 from chameleon_ray.report.summary import write, write_text
 
-TROUBLE = (FolderError, DatabaseError, SessionError, CrewError, IsolateError, LinkError)
+TROUBLE = (
+    *(FolderError, DatabaseError, SessionError, CrewError, NoWorkers),
+    *(IsolateError, LinkError),
+)
 """Errors that are one sentence for the user already."""
 OPTIONS = (
     *("target", "trials", "minutes", "preset", "explorer", "sampler"),

@@ -7,17 +7,19 @@ model by model, compile, verify and time. ``chameleon tune`` is a session of one
 import asyncio
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from chameleon_ray.api.choices import UserError
-from chameleon_ray.api.crews import hire_all
+from chameleon_ray.api.beside import beside
+from chameleon_ray.api.choices import UserError, layout_of
+from chameleon_ray.api.crews import hire_all, layers_in_flight
 from chameleon_ray.api.home import ModelHome
 from chameleon_ray.api.model import End, Model, versions
+from chameleon_ray.api.nodes import surveyed
 from chameleon_ray.api.stopping import interruptible
 from chameleon_ray.api.watchers import watchers_of
 from chameleon_ray.budget import Budget
-from chameleon_ray.compiler.target import device_name
+from chameleon_ray.compiler.target import GPU, device_name, is_gpu
 from chameleon_ray.crew import Crew
 from chameleon_ray.engine import Engine, Watcher
 from chameleon_ray.folder import RunFolder, ZooFolder
@@ -47,7 +49,9 @@ class Tuning:
         search_cores: For search and builds.
         timing_cores: For timing alone.
         transfer: What tasks know of each other; None where they learn nothing from others.
+        gpu: The runner's GPU, for people; empty where a CPU times.
         layers: The models' layers, once they were imported.
+        runners: At the end.
     """
 
     request: Request
@@ -59,7 +63,9 @@ class Tuning:
     search_cores: tuple[int, ...]
     timing_cores: tuple[int, ...]
     transfer: Transfer | None = None
+    gpu: str = ""
     layers: Merged = field(default_factory=lambda: merged([]))
+    runners: int = 1
     _housed: Model | None = None
 
     async def run(self) -> None:
@@ -71,9 +77,8 @@ class Tuning:
         """
         with ExitStack() as stack:
             home = ModelHome(self.timing_cores, stack)
-            loop = asyncio.get_running_loop()
-            preparing = loop.run_in_executor(None, self.prepare, home)
-            preparing.add_done_callback(_heard)
+            gpu = is_gpu(self.request.target)
+            preparing = None if gpu else beside(self.prepare, home)
             system, measurer = hire_all(
                 self.request,
                 self.search,
@@ -82,10 +87,13 @@ class Tuning:
                 self.device,
                 self.began,
                 stack,
+                self.progress.note,
             )
             crews = (*system.crews(), *measurer.crews())
             ready = [asyncio.create_task(crew.ready()) for crew in crews]
-            await preparing
+            if gpu:
+                await self.survey(measurer)
+            await (preparing or beside(self.prepare, home))
             records = self.folder.database.read()
             tuners = self.tuners(system, records)
             watcher = watchers_of(
@@ -97,6 +105,18 @@ class Tuning:
             await asyncio.gather(*ready)
             await asyncio.to_thread(self.finish, home, winners)
             self.conclude(winners, await self.accounts(crews, home))
+
+    async def survey(self, measurer: Measurer) -> None:
+        """Learns what GPU times, which completes the targets that leave it open.
+
+        Raises:
+            UserError: There is none.
+        """
+        found = await surveyed(measurer)
+        self.gpu = found.device
+        for model in self.models:
+            if model.request.target == GPU:
+                model.request = replace(model.request, target=found.target)
 
     def prepare(self, home: ModelHome) -> None:
         """Imports the models, one after the other, and merges their layers.
@@ -155,7 +175,7 @@ class Tuning:
             device=self.device,
             watcher=watcher,
             clock=lambda: earlier + self.elapsed(),
-            layers_in_flight=1 if request.engine == "serial" else 2 + len(self.search_cores),
+            layers_in_flight=layers_in_flight(request, len(self.search_cores)),
             sequence=max((r.sequence + 1 for r in records), default=0),
         )
         await engine.run()
@@ -198,13 +218,14 @@ class Tuning:
             UserError: None was.
         """
         left = self.left()
+        self.runners = max(sum(a.name.startswith("runner") for a in accounts), 1)
         end = End(
             search=self.search,
             device=self.device,
             winners=winners,
             records=self.folder.database.read(),
             accounts=tuple(accounts),
-            busy_seconds=self.progress.device_seconds,
+            busy_share=self.busy_share,
             elapsed=self.elapsed(),
         )
         for model in left:
@@ -224,24 +245,22 @@ class Tuning:
     async def accounts(self, crews: tuple[Crew, ...], home: ModelHome) -> list[Account]:
         """Where the time of every process went, this one first."""
         own = time.process_time()
-        accounts = [
-            Account("driver", {"drive": own}, self.elapsed() - own),
-            home.account(self.began),
-        ]
+        driver = Account("driver", {"drive": own}, self.elapsed() - own)
+        accounts = [driver, home.account(self.began)]
         for crew in crews:
             accounts += await crew.accounts()
         return accounts
 
     @property
     def device(self) -> str:
-        return device_name(len(self.timing_cores))
+        return self.gpu or device_name(len(self.timing_cores))
 
     @property
     def identity(self) -> dict[str, Any]:
         """What makes two zoos the same, and what was asked for."""
         return {
             "device": self.device,
-            "layout": self.request.layout,
+            "layout": layout_of(self.request),
             "models": {model.name: asdict(model.request) for model in self.models},
             "options": {**asdict(self.request), "search": asdict(self.search)},
             "versions": versions(),
@@ -250,6 +269,11 @@ class Tuning:
     def elapsed(self) -> float:
         """Seconds since the command began."""
         return time.perf_counter() - self.began
+
+    @property
+    def busy_share(self) -> float:
+        """Of the time of all runners, what they executed kernels in, in the search."""
+        return self.progress.device_seconds / self.elapsed() / self.runners
 
     @property
     def wall_limit(self) -> float | None:
@@ -268,9 +292,3 @@ class Tuning:
         imports = sum(sum(known.seconds.values()) for known in again)
         limit, reserve = self.wall_limit, self.request.confirming.reserve
         return None if limit is None else limit * (1 - reserve) - imports
-
-
-def _heard(future: asyncio.Future) -> None:
-    """Takes note of an import's error where something else failed first."""
-    if not future.cancelled():
-        future.exception()

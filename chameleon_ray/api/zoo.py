@@ -110,7 +110,6 @@ def _entry(model: Model, layers: Merged) -> Entry:
 
 
 def _result(zoo: Zoo, tuning: Tuning) -> ZooResult:
-    elapsed = tuning.elapsed()
     return ZooResult(
         request=zoo.request,
         folder=tuning.folder.path,
@@ -118,6 +117,6 @@ def _result(zoo: Zoo, tuning: Tuning) -> ZooResult:
         merged=tuning.layers,
         records=tuple(tuning.folder.database.read()),
         device=tuning.device,
-        wall_seconds=elapsed,
-        device_busy_fraction=tuning.progress.device_seconds / elapsed,
+        wall_seconds=tuning.elapsed(),
+        device_busy_fraction=tuning.busy_share,
     )

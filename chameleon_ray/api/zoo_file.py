@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from chameleon_ray.api.choices import UserError
+from chameleon_ray.compiler.target import is_gpu
 from chameleon_ray.folder import directory_name
 from chameleon_ray.options import Member, Request, Zoo
 
@@ -58,8 +59,7 @@ def read_zoo(path: Path, request: Request) -> Zoo:
         if request.trials is not None or request.minutes is not None:
             common = {key: value for key, value in common.items() if key not in BUDGET}
         targets = _targets(body.get("targets", [request.target]))
-        if len(targets) == 1:
-            common["target"] = next(iter(targets.values()))
+        common["target"] = next(iter(targets.values()))  # all are of one kind
         whole = replace(request, **common)
         return Zoo(whole, _members(body, whole, targets))
     except ValueError as error:
@@ -114,6 +114,8 @@ def _targets(listed: Any) -> dict[str, str]:
         raise ValueError("'targets' must hold at least one, each a text such as llvm")
     if len(dict(named)) < len(named):
         raise ValueError("'targets' has two of one kind; make it a mapping of names to targets")
+    if len({is_gpu(target) for _, target in named}) > 1:
+        raise ValueError("'targets' has CPUs and GPUs; give each kind a zoo of its own")
     return dict(named)
 
 

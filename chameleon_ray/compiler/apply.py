@@ -10,8 +10,10 @@ import tvm
 from tvm.s_tir import meta_schedule as ms
 
 from chameleon_ray.compiler.extract import layer_digest, layer_module
+from chameleon_ray.compiler.kernel import compile_with
 from chameleon_ray.compiler.link import link
 from chameleon_ray.compiler.sketch import Program
+from chameleon_ray.compiler.target import is_gpu
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 
@@ -51,7 +53,10 @@ def compile_model(module: Any, target: str, path: Path) -> None:
     Raises:
         LinkError: There is no linker, or it failed.
     """
-    executable = tvm.compile(module, tvm.target.Target(json.loads(target)))
+    made = tvm.target.Target(json.loads(target))
+    if is_gpu(made):
+        compile_with(str(made.attrs["arch"]))
+    executable = tvm.compile(module, made)
     temporary = path.with_name(f".{path.name}")
     executable.export_library(str(temporary), fcompile=link)
     temporary.rename(path)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.compiler.difference import TOLERANCE, difference
-from chameleon_ray.compiler.session import block_torch
+from chameleon_ray.compiler.session import block_torch, load_cudart
 from chameleon_ray.options import Confirming
 
 ACCUMULATION = 10
@@ -54,20 +54,22 @@ class Bench:
 
     def __init__(self) -> None:
         block_torch()
+        load_cudart()
         import tvm
         from tvm import relax  # noqa: F401  warms the zygote
 
-        self._tvm = tvm
+        self._tvm, self._device = tvm, tvm.cpu()
 
     def __call__(self, job: Check | Outputs | Duel) -> Any:
         if isinstance(job, Duel):
             return self._duel(job)
-        outputs = self._run(self._load(job.library), self._tensors(job.inputs))
+        model = self._load(job.library)
+        outputs = self._run(model, self._tensors(job.inputs))
         return outputs if isinstance(job, Outputs) else verdict(outputs, job.reference)
 
     def _duel(self, job: Duel) -> list[tuple[float, ...]]:
         """Latencies in seconds of each library; slow ones get fewer turns."""
-        models = [self._load(library) for library in job.libraries]
+        models, device = [self._load(library) for library in job.libraries], self._device
         inputs = self._tensors(job.inputs)
         times: list[list[float]] = [[] for _ in models]
         share = job.options.model_seconds / len(models)
@@ -76,6 +78,7 @@ class Bench:
                 if sum(latencies) <= share:
                     began = time.perf_counter()
                     model(*inputs)
+                    device.sync()
                     latencies.append(time.perf_counter() - began)
         # the first turn warms caches and allocators; it counts only where it was the only one
         return [tuple(latencies[1:] or latencies) for latencies in times]
@@ -83,11 +86,12 @@ class Bench:
     def _load(self, library: str) -> Any:
         from tvm import relax
 
-        machine = relax.VirtualMachine(self._tvm.runtime.load_module(library), self._tvm.cpu())
-        return machine["main"]
+        module = self._tvm.runtime.load_module(library)
+        self._device = self._tvm.cuda() if _for_gpu(module) else self._tvm.cpu()
+        return relax.VirtualMachine(module, self._device)["main"]
 
     def _tensors(self, arrays: tuple[np.ndarray, ...]) -> list[Any]:
-        return [self._tvm.runtime.tensor(array) for array in arrays]
+        return [self._tvm.runtime.tensor(array, self._device) for array in arrays]
 
     def _run(self, model: Any, inputs: list[Any]) -> tuple[np.ndarray, ...]:
         return tuple(tensor.numpy() for tensor in _flat(model(*inputs)))
@@ -102,6 +106,11 @@ def verdict(outputs: tuple[np.ndarray, ...], reference: tuple[np.ndarray, ...]) 
     bounds = [ACCUMULATION * TOLERANCE.get(str(ref.dtype), 0.0) for ref in reference]
     ok = all(relative <= bound for (_, relative, _), bound in zip(errors, bounds, strict=True))
     return Verdict(ok, max(e[0] for e in errors), max(e[1] for e in errors))
+
+
+def _for_gpu(module: Any) -> bool:
+    """Whether a library holds kernels of a GPU."""
+    return module.kind == "cuda" or any(_for_gpu(part) for part in module.imports)
 
 
 def bench(_: None) -> Bench:

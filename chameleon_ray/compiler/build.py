@@ -1,14 +1,17 @@
-"""Compiling: a task's program and a configuration in, LLVM IR or the reason why not out.
+"""Compiling: a task's program and a configuration in, code to load or the reason why not out.
 
 On a CPU target a builder optimises and hands over LLVM IR; the runner's core, idle at that moment,
 generates the machine code as it loads it. That needs no linker, and halves what one core compiles.
+For a GPU it hands over the binary, so that the runner compiles nothing, and what the binary takes.
 """
 
+import re
 from dataclasses import dataclass
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from chameleon_ray.compiler.session import block_torch, register_x86_intrinsics
+from chameleon_ray.compiler.session import UNCHECKED, block_torch, register_intrinsics
+from chameleon_ray.compiler.target import is_gpu
 from chameleon_ray.measure.isolate import Ending, Isolate, Setting
 from chameleon_ray.measure.measurer import Artifact
 from chameleon_ray.options import Measuring
@@ -16,10 +19,21 @@ from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 
-UNCHECKED = {"tirx.disable_assert": True}
-"""The runner makes the arguments itself: checks of their shapes would be a third of the machine
-code to generate."""
 SINGLE_THREADED = (("OMP_NUM_THREADS", "1"), ("TVM_NUM_THREADS", "1"))
+TOO_MUCH = re.compile(r"uses too much|too many resources", re.IGNORECASE)
+"""How ptxas turns down what the GPU has too little of."""
+LONGEST = 300
+"""Characters of an error in a record."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """What came of a job in the child; the fields are those of ``Artifact``."""
+
+    status: Status
+    code: bytes = b""
+    error: str = ""
+    resources: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,46 +47,83 @@ class Job:
 class Compiler:
     """What runs inside the builder's child; keeps the programs it has parsed."""
 
-    def __init__(self) -> None:
+    def __init__(self, gpu: bool = False) -> None:
         block_torch()
-        import tvm.s_tir.meta_schedule  # noqa: F401  warms the zygote
 
-        register_x86_intrinsics()
+        register_intrinsics("cuda" if gpu else "llvm")
         self._programs: dict[bytes, Any] = {}
+        if gpu:
+            from tvm.s_tir import dlight  # noqa: F401
 
-    def __call__(self, job: Job) -> tuple[Status, bytes, str]:
-        import tvm
+            from chameleon_ray.compiler import cubin, kernel  # noqa: F401
 
+            cubin.demand()
+
+    def __call__(self, job: Job) -> Built:
+        from chameleon_ray.compiler.default import default
         from chameleon_ray.compiler.sketch import InvalidConfig, Program
 
         program = self._programs.get(job.program)
         if program is None:
             program = self._programs[job.program] = Program.loads(job.program)
         try:
-            default = job.config == DEFAULT
-            module = program.module if default else program.schedule(job.config).mod
+            if job.config == DEFAULT:
+                module = default(program.module, program.target)
+            else:
+                module = program.schedule(job.config).mod
         except InvalidConfig as reason:
-            return Status.INVALID, b"", str(reason)
-        with tvm.transform.PassContext(opt_level=3, config=UNCHECKED):
-            library = tvm.compile(module, target=program.target)
-        with NamedTemporaryFile(suffix=".ll") as file:
-            library.mod.write_to_file(file.name, "ll")
-            return Status.OK, file.read(), ""
+            return Built(Status.INVALID, error=str(reason))
+        build = _for_gpu if is_gpu(program.target) else _for_cpu
+        return build(module, program.target)
 
 
-def compiler(_: None) -> Compiler:
+def _for_cpu(module: Any, target: Any) -> Built:
+    import tvm
+
+    with tvm.transform.PassContext(opt_level=3, config=UNCHECKED):
+        library = tvm.compile(module, target=target)
+    with NamedTemporaryFile(suffix=".ll") as file:
+        library.mod.write_to_file(file.name, "ll")
+        return Built(Status.OK, file.read())
+
+
+def _for_gpu(module: Any, target: Any) -> Built:
+    from chameleon_ray.compiler.cubin import CompileError
+    from chameleon_ray.compiler.kernel import CannotLaunch, compile_kernels
+
+    try:
+        library, taken = compile_kernels(module, target)
+    except CannotLaunch as reason:
+        return Built(Status.INVALID, error=str(reason))
+    except CompileError as reason:
+        status = Status.INVALID if TOO_MUCH.search(str(reason)) else Status.BUILD_ERROR
+        return Built(status, error=_first_error(str(reason)))
+    return Built(Status.OK, library.dumps(), resources=taken.dumps())
+
+
+def _first_error(report: str) -> str:
+    """The first line of a compiler's report that says what is wrong."""
+    lines = [line.strip() for line in report.splitlines() if line.strip()]
+    return next((line for line in lines if "error" in line.lower()), lines[0])[:LONGEST]
+
+
+def compiler(gpu: bool | None) -> Compiler:
     """Factory of the builder's child."""
-    return Compiler()
+    return Compiler(bool(gpu))
 
 
 class LocalBuilder:
     """Compiles on this machine, in a warm child that a hang or crash cannot outlive."""
 
-    def __init__(self, options: Measuring, cores: tuple[int, ...] | None = None) -> None:
+    def __init__(
+        self, options: Measuring, cores: tuple[int, ...] | None = None, gpu: bool = False
+    ) -> None:
+        """Takes the cores to compile on, and whether it is for a GPU."""
         self.options = options
         self._child = Isolate(
             Setting(
                 handler="chameleon_ray.compiler.build:compiler",
+                argument=gpu,
                 cores=cores,
                 memory_bytes=options.memory_bytes,
                 environment=SINGLE_THREADED,
@@ -90,8 +141,9 @@ class LocalBuilder:
         self._child.renew(self.options.jobs_per_child)
         outcome = self._child.call(Job(task.program, config), timeout)
         if outcome.ending is Ending.OK:
-            status, code, error = outcome.value
-            return Artifact(code, config == DEFAULT, status, outcome.seconds, error)
+            built: Built = outcome.value
+            found = built.status, outcome.seconds, built.error, built.resources
+            return Artifact(built.code, config == DEFAULT, *found)
         status = {
             Ending.TIMEOUT: Status.BUILD_TIMEOUT,
             Ending.ERROR: Status.BUILD_ERROR,

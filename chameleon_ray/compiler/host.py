@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chameleon_ray.compiler.session import block_torch
+from chameleon_ray.compiler.session import block_torch, load_cudart
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.options import Scheduling
 from chameleon_ray.space import Config
@@ -28,7 +28,7 @@ class Prepare:
         spec: Zoo name, file, or ``module:factory``.
         inputs: ``NAME:SHAPE[:DTYPE]`` texts.
         seed: Of zoo weights and example inputs.
-        target: ``llvm`` or a target as JSON.
+        target: ``llvm``, ``cuda:ARCH`` or a target as JSON.
         threads: Threads a kernel may use.
         layout: Convolution layout, ``NHWC`` or ``NCHW``.
         memory: How to look for the order that takes least memory; the model's own where None.
@@ -142,12 +142,16 @@ class ModelHost:
         """Imports the model; returns its target."""
         if job.spec.endswith(".onnx"):
             block_torch()
+        load_cudart()
         import tvm
 
+        from chameleon_ray.compiler.cubin import cuda_compiler
         from chameleon_ray.compiler.models import InputSpec, load
         from chameleon_ray.compiler.target import resolve
 
         self._target = resolve(job.target, job.threads)
+        if arch := json.loads(self._target).get("arch"):
+            cuda_compiler(arch)  # or says what to install
         inputs = [InputSpec.parse(text) for text in job.inputs]
         self._model = load(job.spec, inputs, job.seed)
         return tvm.target.Target(json.loads(self._target))

@@ -13,6 +13,7 @@ from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import Trace
 from tvm.sym import detect_linear_equation
 
+from chameleon_ray.compiler.gpu import MOST_REGISTERS
 from chameleon_ray.compiler.reading import Cache, Kernel, Reading
 from chameleon_ray.compiler.reduction import PARALLEL
 from chameleon_ray.compiler.sketch import SEED, Sketch
@@ -20,8 +21,6 @@ from chameleon_ray.limit import Box, Limit, Product, Side, product
 
 AXES = {"threadIdx.z": 64, "blockIdx.y": 65535, "blockIdx.z": 65535}
 """Longest axes of a grid of any NVIDIA device, where they may matter."""
-THREAD_REGISTERS = 255
-"""Most registers of a thread of any NVIDIA device."""
 
 
 def limits_of(module: Any, sketches: tuple[Sketch, ...], target: Any) -> tuple[Limit, ...]:
@@ -84,7 +83,7 @@ def _registers(
         iterators = _before(module, sketch, cache).iter_vars
         own = _results(_steps(reading, cache, ("vthread",)), iterators)
         every = _results(_steps(reading, cache, ("vthread", "threadIdx")), iterators)
-        found += _limit("sums per thread", own, THREAD_REGISTERS)
+        found += _limit("sums per thread", own, MOST_REGISTERS)
         found += _limit("sums per block", every, int(target.attrs["registers_per_block"]))
     return found
 

@@ -14,7 +14,7 @@ from chameleon_ray.compiler.difference import difference
 from chameleon_ray.compiler.session import block_torch
 from chameleon_ray.measure.isolate import Ending, Isolate, Outcome, Setting
 from chameleon_ray.measure.measurer import Artifact, Finalist, Timing
-from chameleon_ray.measure.racing import race
+from chameleon_ray.measure.racing import race, take_turns
 from chameleon_ray.options import Confirming, Measuring
 from chameleon_ray.record import Status
 from chameleon_ray.task import Task
@@ -102,16 +102,9 @@ class Timer:
         buffers, options = self._arguments(job.program), job.options
         libraries = [_load(code) for code in job.codes]
         first, errors = zip(*self._compared(job, libraries), strict=True)
-        hopeless = options.hopeless * min(first)
-        latencies: list[list[float]] = [[] for _ in first]
         pairs = zip(libraries, first, strict=True)
         clocks = [_clock(library, buffers, seconds, options) for library, seconds in pairs]
-        for turn in range(job.repeats):
-            for seconds, times, clock in zip(first, latencies, clocks, strict=True):
-                if turn and seconds > hopeless:
-                    continue
-                long = seconds > max(hopeless, options.long_seconds)
-                times.append(seconds if long else clock())
+        latencies = take_turns(clocks, first, job.repeats, options)
         return [(tuple(t), *error) for t, error in zip(latencies, errors, strict=True)]
 
     def _compared(

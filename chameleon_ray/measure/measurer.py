@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from chameleon_ray.crew import Crew, CrewError
+from chameleon_ray.crew import Crew, CrewError, Lost
 from chameleon_ray.options import Confirming
 from chameleon_ray.record import Status
 from chameleon_ray.space import Config
@@ -21,6 +21,7 @@ class Artifact:
         status: How the build ended.
         seconds: What it took.
         error: What went wrong, in words.
+        resources: What the kernels take of a GPU, as JSON; empty on a CPU.
     """
 
     code: bytes = b""
@@ -28,6 +29,7 @@ class Artifact:
     status: Status = Status.OK
     seconds: float = 0.0
     error: str = ""
+    resources: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Timing:
         timing_seconds: Time in which the device executed the kernel.
         device: What it ran on.
         error: What went wrong, in words.
+        conditions: A GPU's clocks and temperature, as JSON; empty on a CPU.
     """
 
     latencies: tuple[float, ...] = ()
@@ -49,6 +52,7 @@ class Timing:
     timing_seconds: float = 0.0
     device: str = ""
     error: str = ""
+    conditions: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,24 @@ class Runner(Protocol):
         ...
 
 
+STAND_IN = 1.0
+"""Seconds that everything takes that is not timed."""
+
+
+class NoRunner:
+    """Stands in for a device that is not there: to the search, all that compiles is as good."""
+
+    def run(self, task: Task, artifact: Artifact, best: float) -> Timing:
+        """See ``Runner``; nothing runs."""
+        return Timing((STAND_IN,))
+
+    def contest(
+        self, task: Task, artifacts: tuple[Artifact, ...], options: Confirming
+    ) -> tuple[Finalist, ...]:
+        """See ``Runner``; nothing is compared."""
+        return tuple(Finalist((STAND_IN,), 0.0, 0.0, True) for _ in artifacts)
+
+
 @dataclass(frozen=True)
 class Measurement:
     """One configuration, built and timed; a failed build's status is the timing's, too."""
@@ -134,6 +156,8 @@ class Measurer:
             timing = await self.runners.do("run", task, artifact, best())
         except CrewError as error:
             timing = Timing(status=Status.CRASH, error=str(error))
+        except Lost:
+            return await self.measure(task, config, best)
         return Measurement(artifact, timing)
 
     def crews(self) -> tuple[Crew, ...]:

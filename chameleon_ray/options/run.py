@@ -24,6 +24,8 @@ class Measuring:
     """Timings of a candidate whose latency differs from the best one's by less than this share."""
     repeat_seconds: float = 0.01
     """Least seconds of one timing; a shorter kernel is executed several times in it."""
+    shots: int = 50
+    """Most executions of one timing on a GPU, whose latency is their median."""
     long_seconds: float = 0.1
     """A kernel that takes longer than this is timed once only."""
     hopeless: float = 4.0
@@ -94,6 +96,25 @@ class Replaying:
 
 
 @dataclass(frozen=True)
+class Placing:
+    """Where a run's actors are, and when one is given up."""
+
+    builders: int | None = None
+    """On each node of a cluster; one per core that nothing else needs where None."""
+    layers: int = 16
+    """Least layers in flight on a cluster."""
+    look_seconds: float = 1.0
+    """Between two looks at which nodes the cluster has."""
+    call_seconds: float = 600.0
+    """After which an actor that does not answer is given up, as its node may be out of reach."""
+    attempts: int = 3
+    """Actors that one call may lose before it is given up."""
+    strikes: int = 5
+    """Losses of an actor, or failures of its that another one did not confirm, in a row, after
+    which its place is given up."""
+
+
+@dataclass(frozen=True)
 class Request:
     """What the user asked for."""
 
@@ -102,7 +123,7 @@ class Request:
     inputs: tuple[str, ...] = ()
     """``NAME:SHAPE[:DTYPE]``."""
     target: str = "llvm"
-    """``llvm``, or a TVM target as JSON."""
+    """``llvm``, ``cuda``, a GPU's architecture as ``cuda:sm_90``, or a TVM target as JSON."""
     trials: int | None = None
     """Most measurements; no limit where None."""
     minutes: float | None = None
@@ -124,15 +145,18 @@ class Request:
     """Ray cluster to join; a new one on this machine where None."""
     threads: int | None = None
     """Cores that a kernel may use and that are kept free of everything else; half where None."""
-    layout: str = "NHWC"
-    """Layout in which convolutions are tuned."""
+    layout: str | None = None
+    """Layout in which convolutions are tuned; where None the one that suits the kind of target."""
     memory_aware: bool = False
     """Whether operations are reordered and rewritten first, for least memory."""
+    build_only: bool = False
+    """Whether configurations are compiled and not timed, which needs no device."""
     engine: str = "ray"
     """``ray``, or ``serial`` for everything in one process and its children, without Ray."""
     measuring: Measuring = Measuring()
     budgeting: Budgeting = Budgeting()
     confirming: Confirming = Confirming()
+    placing: Placing = Placing()
 
 
 @dataclass(frozen=True)

@@ -145,6 +145,7 @@ def _layer(row: LayerResult) -> dict:
     return {
         "name": row.task.name,
         "digest": row.task.digest,
+        "shape": row.task.shape,
         "weight": row.task.weight,
         "flop": row.task.flop,
         "space_size": row.task.space.size,

@@ -77,7 +77,7 @@ class ZooResult:
         records: Every measurement of every session, in order.
         device: What layers were timed on.
         wall_seconds: From the command's start to its end.
-        device_busy_fraction: Share of it in which the device timed kernels, in the search.
+        device_busy_fraction: Of the devices' time in it, what they timed kernels in, in the search.
     """
 
     request: Request

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from chameleon_ray import database as log
@@ -38,6 +40,18 @@ def test_records_come_back_as_they_were(tmp_path):
     Database(tmp_path).append([record(0), failed])
     Database(tmp_path).append([default])
     assert Database(tmp_path).read() == [record(0), failed, default]
+
+
+def test_parts_of_versions_before_gpus_are_read(tmp_path):
+    table = pa.Table.from_pylist([dataclasses.asdict(record(0))], schema=log.SCHEMA)
+    pq.write_table(table.drop_columns(list(log.LATER)), tmp_path / "part-0.parquet")
+    assert Database(tmp_path).read() == [record(0)]
+
+
+def test_what_a_gpu_adds_comes_back(tmp_path):
+    timed = record(0, resources='{"registers": 32}', conditions='{"celsius": 40}')
+    Database(tmp_path).append([timed])
+    assert Database(tmp_path).read() == [timed]
 
 
 def test_a_later_record_of_a_configuration_replaces_the_earlier(tmp_path):

@@ -59,7 +59,7 @@ THIRD_PARTY = {
     "tuner": {"numpy"},
     "transfer": {"numpy"},
     "cluster": {"numpy", "gymnasium", "ray", "torch"},
-    "compiler": {"numpy", "tvm", "tvm_ffi", "torch", "onnx", "onnxruntime", "ml_dtypes"},
+    "compiler": {"numpy", "tvm", "tvm_ffi", "cuda", "torch", "onnx", "onnxruntime", "ml_dtypes"},
     "report": {"numpy", "rich"},
     "api": {"numpy", "yaml"},
     "__main__": {"rich", "typer"},

@@ -1,11 +1,11 @@
 """Racing: who is timed once, who often, and that noise then seldom decides."""
 
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from statistics import median
 
 import numpy as np
 
-from chameleon_ray.measure.racing import race
+from chameleon_ray.measure.racing import race, take_turns
 from chameleon_ray.options import Measuring
 
 OPTIONS = Measuring()
@@ -54,3 +54,19 @@ def test_races_of_close_candidates_are_won_by_the_faster_more_often_than_by_thre
         return float(np.mean([fast < slow for fast, slow in pairs]))
 
     assert faster_wins(OPTIONS.close_repeats) > faster_wins(OPTIONS.repeats) + 0.02
+
+
+def turns(first: list[float], options: Measuring = OPTIONS) -> list[list[float]]:
+    """What comes of clocks that count how often any of them was read."""
+    counter = count()
+    return take_turns([lambda: float(next(counter))] * len(first), first, 3, options)
+
+
+def test_finalists_are_timed_in_turns():
+    assert turns([1e-3, 2e-3]) == [[0.0, 2.0, 4.0], [1.0, 3.0, 5.0]]
+
+
+def test_a_hopeless_finalist_has_one_turn_and_a_long_one_none():
+    slow = 2 * OPTIONS.hopeless * 1e-3
+    assert turns([1e-3, slow]) == [[0.0, 2.0, 3.0], [1.0]]
+    assert turns([slow, 1e-3], Measuring(long_seconds=1e-9)) == [[slow], [0.0, 1.0, 2.0]]

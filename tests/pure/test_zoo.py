@@ -64,8 +64,9 @@ def test_every_model_is_tuned_on_every_target(tmp_path: Path) -> None:
         ("a-old", '{"kind": "llvm"}'),
         ("b-old", '{"kind": "llvm"}'),
     ]
-    zoo = zoo_of(tmp_path, "models: [a]\ntargets: [llvm, 'cuda:sm_90']")
-    assert [member.name for member in zoo.members] == ["a-llvm", "a-cuda"]
+    zoo = zoo_of(tmp_path, "models: [a]\ntargets: {ampere: 'cuda:sm_80', hopper: 'cuda:sm_90'}")
+    assert [member.name for member in zoo.members] == ["a-ampere", "a-hopper"]
+    assert zoo.request.target == "cuda:sm_80"
     zoo = zoo_of(tmp_path, "models: [a]\ntargets: ['cuda:sm_90']")
     assert [(m.name, m.request.target) for m in zoo.members] == [("a", "cuda:sm_90")]
     assert zoo.request.target == "cuda:sm_90"
@@ -104,6 +105,7 @@ def test_every_model_is_tuned_on_every_target(tmp_path: Path) -> None:
         ("models: [a]\ntargets: []", ("'targets' must hold",)),
         ("models: [a]\ntargets: [{kind: llvm}]", ("'targets' must hold",)),
         ("models: [a]\ntargets: [llvm, llvm]", ("two of one kind", "mapping")),
+        ("models: [a]\ntargets: [llvm, 'cuda:sm_90']", ("CPUs and GPUs", "a zoo of its own")),
         ("models: !!python/object/apply:os.getcwd []", ("not YAML",)),
     ],
 )

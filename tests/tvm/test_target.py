@@ -5,7 +5,7 @@ import json
 import pytest
 import tvm
 
-from chameleon_ray.compiler.target import TargetError, device_name, resolve
+from chameleon_ray.compiler.target import TargetError, device_name, is_gpu, resolve
 
 
 def test_llvm_is_this_machine() -> None:
@@ -31,13 +31,16 @@ def test_a_complete_target_stays_as_it_is(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "kind '' cannot be timed here; use one of: llvm"),
-        ("cuda", "kind 'cuda' cannot be timed here"),
-        ("llvm -mcpu=skylake", "kind 'llvm -mcpu=skylake' cannot be timed here"),
-        ('{"kind": "cuda", "arch": "sm_90"}', "kind 'cuda' cannot be timed here"),
-        ('{"kind": "no_such"}', "kind 'no_such' cannot be timed here"),
-        ('{"mcpu": "skylake"}', "kind None cannot be timed here"),
-        ('{"kind": "llvm"', "is not JSON .*give llvm or a target such as"),
+        ("", "kind '' cannot be tuned for; use one of: llvm, cuda"),
+        ("cuda", "is completed where the GPU is; .* give it as in cuda:sm_90"),
+        ("cuda:", "kind 'cuda:' cannot be tuned for"),
+        ("cuda:volta", "architecture 'volta' is no GPU's; use one of: sm_70, "),
+        ("cuda:sm_42", "architecture 'sm_42' is not known; use one of: sm_70, "),
+        ('{"kind": "cuda", "arch": "sm_90", "sm": 1}', "does not accept .*config option 'sm'"),
+        ("llvm -mcpu=skylake", "kind 'llvm -mcpu=skylake' cannot be tuned for"),
+        ('{"kind": "no_such"}', "kind 'no_such' cannot be tuned for"),
+        ('{"mcpu": "skylake"}', "kind None cannot be tuned for"),
+        ('{"kind": "llvm"', "is not JSON .*give llvm, cuda, cuda:sm_90 or a target such as"),
         ('{"kind": "llvm", "colour": 1}', "does not accept .*Unknown config option 'colour'"),
         ('{"kind": "llvm", "num-cores": "two"}', "does not accept .*expected type 'int'"),
         ('{"kind": "llvm", "mcpu": "z80"}', "LLVM knows no CPU 'z80'; leave mcpu out"),
@@ -48,6 +51,29 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(text: str, sentence: str
     with pytest.raises(TargetError, match=sentence) as raised:
         resolve(text, 1)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("number", [70, 75, 80, 86, 87, 89, 90, 100])
+def test_a_gpu_is_known_by_its_architecture(number: int) -> None:
+    once = resolve(f"cuda:sm_{number}", 1)
+    target = tvm.target.Target(json.loads(once))
+    assert target.kind.name == "cuda"
+    assert dict(target.attrs) | {
+        "arch": f"sm_{number}",
+        "max_threads_per_block": 1024,
+        "max_shared_memory_per_block": 49152,
+        "registers_per_block": 65536,
+        "thread_warp_size": 32,
+    } == dict(target.attrs)
+    assert resolve(once, 5) == once
+    assert is_gpu(once)
+
+
+def test_what_json_says_of_a_gpu_goes_first() -> None:
+    text = '{"kind": "cuda", "arch": "sm_90", "max_shared_memory_per_block": 232448}'
+    assert json.loads(resolve(text, 1))["max_shared_memory_per_block"] == 232448
+    assert not is_gpu("llvm")
+    assert not is_gpu(resolve("llvm", 1))
 
 
 def test_the_device_has_a_name_and_its_cores() -> None:

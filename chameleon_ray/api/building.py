@@ -1,0 +1,136 @@
+"""Building without timing: a request in, what compiles of every layer's space and how fast out.
+
+To the search everything that compiles is equally good, so it learns what compiles and nothing else,
+and its sampler picks configurations unlike each other among those.
+"""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from chameleon_ray.api.beside import beside
+from chameleon_ray.api.choices import UserError, search_of
+from chameleon_ray.api.crews import hire_all
+from chameleon_ray.api.home import ModelHome
+from chameleon_ray.api.run import TROUBLE
+from chameleon_ray.budget import Budget
+from chameleon_ray.cluster.session import check_pins
+from chameleon_ray.compiler.host import Prepared
+from chameleon_ray.engine import Engine
+from chameleon_ray.measure.cores import available
+from chameleon_ray.measure.measurer import Measurer
+from chameleon_ray.options import Request, Search
+from chameleon_ray.record import Record
+from chameleon_ray.report.builds import Building, figures, valid
+from chameleon_ray.report.words import percent
+from chameleon_ray.search.system import SearchSystem
+from chameleon_ray.tuner import Tuner
+
+FILE = "build.json"
+"""Of the figures, in the run directory."""
+Say = Callable[[str], None]
+
+
+def build(request: Request, say: Say) -> Building:
+    """Compiles configurations of every layer until the trials or the minutes are spent.
+
+    Args:
+        request: For a GPU, its target has to name the architecture.
+        say: Told of every plan.
+
+    Raises:
+        UserError: The request cannot be met.
+    """
+    began, cores = time.perf_counter(), available()
+    try:
+        # a regression of what worked (1) and what did not (0), with nothing to learn from others
+        search = replace(search_of(request), cost_model="boosting", transfer=None)
+        check_pins()
+        done = asyncio.run(_build(request, search, cores, began, say))
+    except TROUBLE as error:
+        raise UserError(str(error)) from error
+    if request.out is not None:
+        _write(Path(request.out), done)
+    return done
+
+
+async def _build(
+    request: Request, search: Search, cores: tuple[int, ...], began: float, say: Say
+) -> Building:
+    with ExitStack() as stack:
+        home = ModelHome(cores, stack)
+        preparing = beside(home.prepare, request)
+        system, measurer = hire_all(request, search, cores, cores, "none", began, stack, say)
+        ready = [asyncio.create_task(c.ready()) for c in (*system.crews(), *measurer.crews())]
+        prepared = await preparing
+        tally = Tally(prepared, say)
+        await _explore(request, search, prepared, system, measurer, tally, began, len(cores))
+        await asyncio.gather(*ready)
+        return Building(
+            model=prepared.name,
+            target=prepared.target,
+            explorer=search.explorer,
+            builders=len(cores) if request.engine == "ray" else 1,
+            wall_seconds=time.perf_counter() - began,
+            tasks=prepared.tasks,
+            records=tuple(tally.records),
+        )
+
+
+async def _explore(
+    request: Request,
+    search: Search,
+    prepared: Prepared,
+    system: SearchSystem,
+    measurer: Measurer,
+    tally: "Tally",
+    began: float,
+    builders: int,
+) -> None:
+    tuners = [Tuner(task, system, search, request.seed) for task in prepared.tasks]
+    minutes = request.minutes
+    if minutes is None and request.trials is None:
+        minutes = request.budgeting.minutes
+    deadline = None if minutes is None else 60 * minutes
+    clock = lambda: time.perf_counter() - began  # noqa: E731
+    budget = Budget(tuners, request.budgeting, request.trials, deadline, clock)
+    layers = 1 if request.engine == "serial" else 2 + builders
+    await Engine(budget, measurer, "none", tally, clock, layers).run()
+
+
+class Tally:
+    """Keeps the records, and says of every plan what share of it compiled."""
+
+    def __init__(self, prepared: Prepared, say: Say) -> None:
+        self.records: list[Record] = []
+        self._names = {task.digest: task.name for task in prepared.tasks}
+        self._say = say
+
+    def proposed(self, task: str, count: int) -> None: ...
+
+    def measured(self, record: Record, timing_seconds: float) -> None:
+        self.records.append(record)
+
+    def finished(self, task: str, reason: str) -> None:
+        self._say(f"{self._names[task]}: {reason}")
+
+    def planned(self, tuner: Tuner) -> None:
+        plan = max(record.plan for record in tuner.records)
+        mine = [record for record in tuner.records if record.plan == plan]
+        share = percent(valid(mine))
+        self._say(f"{tuner.task.name}: plan {plan}, {share} of {len(mine)} compiled")
+
+
+def _write(folder: Path, done: Building) -> None:
+    temporary = folder / f".{FILE}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(figures(done), indent=2) + "\n")
+        os.replace(temporary, folder / FILE)
+    except OSError as error:
+        raise UserError(f"Cannot write to {folder}: {error.strerror}.") from error

@@ -1,0 +1,29 @@
+"""Default schedules: a layer, or a whole model, in; the same as TVM schedules it untuned out."""
+
+from typing import Any
+
+from chameleon_ray.compiler.target import is_gpu
+
+
+def default(module: Any, target: Any) -> Any:
+    """On a CPU the loops as they are; on a GPU, where they must be bound to threads, DLight's.
+
+    Args:
+        module: Its PrimFuncs that are marked as scheduled stay as they are.
+        target: ``tvm.target.Target``.
+    """
+    if not is_gpu(target):
+        return module
+    import tvm
+    from tvm.s_tir import dlight
+
+    rules = (
+        dlight.gpu.Matmul(),
+        dlight.gpu.GEMV(),
+        dlight.gpu.Reduction(),
+        dlight.gpu.GeneralReduction(),
+        dlight.gpu.Fallback(),
+    )
+    copied = tvm.IRModule(dict(module.functions), attrs=module.attrs)  # DLight changes what it gets
+    with target:
+        return dlight.ApplyDefaultSchedule(*rules)(copied)

@@ -1,0 +1,112 @@
+"""NVIDIA GPUs: a compute capability in, what a kernel on it may use and how much of it is occupied
+out.
+
+The figures are those of CUDA's programming guide (table "Technical specifications per compute
+capability") and of ``cuda_occupancy.h``, which both come with the toolkit.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+KIB = 1024
+WARP = 32
+MOST_THREADS = 1024
+"""Per block."""
+STATIC_SHARED = 48 * KIB
+"""Bytes of shared memory that a block may declare; more is to be asked for at launch."""
+REGISTERS = 65536
+"""Per multiprocessor, and per block."""
+MOST_REGISTERS = 255
+"""Per thread."""
+REGISTER_UNIT = 256
+"""Registers are given to warps in multiples of it."""
+ARCH = re.compile(r"sm_(\d+)[af]?")
+
+
+@dataclass(frozen=True)
+class Multiprocessor:
+    """What the blocks on one multiprocessor share.
+
+    Attributes:
+        threads: Most resident threads.
+        blocks: Most resident blocks.
+        shared: Bytes of shared memory.
+        reserved: Bytes of it that the system takes per block.
+        unit: Shared memory is given to blocks in multiples of so many bytes.
+    """
+
+    threads: int
+    blocks: int
+    shared: int
+    reserved: int = KIB
+    unit: int = 128
+
+    @property
+    def opt_in(self) -> int:
+        """Most bytes of shared memory of one block, where it asks for them at launch."""
+        return self.shared - self.reserved
+
+
+MULTIPROCESSORS = {
+    70: Multiprocessor(2048, 32, 96 * KIB, 0, 256),
+    72: Multiprocessor(2048, 32, 96 * KIB, 0, 256),
+    75: Multiprocessor(1024, 16, 64 * KIB, 0, 256),
+    80: Multiprocessor(2048, 32, 164 * KIB),
+    86: Multiprocessor(1536, 16, 100 * KIB),
+    87: Multiprocessor(1536, 16, 164 * KIB),
+    89: Multiprocessor(1536, 24, 100 * KIB),
+    90: Multiprocessor(2048, 32, 228 * KIB),
+    100: Multiprocessor(2048, 32, 228 * KIB),
+    103: Multiprocessor(2048, 32, 228 * KIB),
+    120: Multiprocessor(1536, 24, 100 * KIB),
+}
+"""By compute capability, without the dot."""
+
+
+def capability(arch: str) -> int | None:
+    """``sm_90`` or ``sm_90a`` -> 90; None where it is no such name."""
+    match = ARCH.fullmatch(arch)
+    return int(match[1]) if match else None
+
+
+def attributes(arch: str) -> dict[str, Any] | None:
+    """What TVM's targets say of a GPU, by its architecture; None where that is not known."""
+    if capability(arch) not in MULTIPROCESSORS:
+        return None
+    return {
+        "max_threads_per_block": MOST_THREADS,
+        "max_shared_memory_per_block": STATIC_SHARED,
+        "registers_per_block": REGISTERS,
+        "thread_warp_size": WARP,
+    }
+
+
+def occupancy(arch: str, threads: int, registers: int, shared: int) -> float:
+    """Share of a multiprocessor's warps that blocks of one kernel can keep resident.
+
+    Args:
+        arch: As in the target.
+        threads: Of a block.
+        registers: Of a thread.
+        shared: Bytes of a block, static and dynamic.
+
+    Returns:
+        From 0, where not even one block fits and the kernel cannot be launched, to 1.
+    """
+    sm = MULTIPROCESSORS[capability(arch) or 0]
+    if not 0 < threads <= MOST_THREADS or shared > sm.opt_in or registers > MOST_REGISTERS:
+        return 0.0
+    warps = -(-threads // WARP)
+    fitting = [sm.blocks, sm.threads // (warps * WARP)]
+    if registers:
+        per_warp = _rounded(registers * WARP, REGISTER_UNIT)
+        quarter = REGISTERS // 4 // per_warp  # warps are spread over four schedulers
+        fitting.append(4 * quarter // warps)
+    if shared or sm.reserved:
+        fitting.append(sm.shared // _rounded(shared + sm.reserved, sm.unit))
+    return min(fitting) * warps * WARP / sm.threads
+
+
+def _rounded(amount: int, unit: int) -> int:
+    return -(-amount // unit) * unit

@@ -1,0 +1,150 @@
+"""NVIDIA's management library: nothing in, what GPUs there are and how they fare out.
+
+Called through ctypes, as the library comes with the driver and nothing else may be installed. It is
+only ever read from: clocks and limits stay as they are.
+"""
+
+import ctypes
+import os
+from dataclasses import dataclass
+from functools import cache
+
+LIBRARY = "libnvidia-ml.so.1"
+TEXT = 96
+"""Bytes that the library's longest strings need."""
+SM_CLOCK, MEMORY_CLOCK = 1, 2
+GPU_SENSOR = 0
+IDLE = 1
+"""The one reason for a low clock that is none."""
+
+
+class NvmlError(Exception):
+    """The driver cannot be asked, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU of this machine.
+
+    Attributes:
+        name: Its model.
+        uuid: Which one it is; ``CUDA_VISIBLE_DEVICES`` takes it, too.
+        arch: As in targets, as ``sm_90``.
+        memory_bytes: Of the device.
+        driver: The driver's version.
+    """
+
+    name: str
+    uuid: str
+    arch: str
+    memory_bytes: int
+    driver: str
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How a GPU fared at one moment.
+
+    Attributes:
+        sm_mhz: Clock of the multiprocessors.
+        memory_mhz: Clock of the memory.
+        celsius: Temperature.
+        throttled: NVML's bits of why the clocks are low, idleness aside; 0 where they are not.
+    """
+
+    sm_mhz: int
+    memory_mhz: int
+    celsius: int
+    throttled: int
+
+
+def gpus(library: str = LIBRARY) -> list[Gpu]:
+    """All GPUs, in NVML's order, which is that of the bus.
+
+    Raises:
+        NvmlError: There is no driver, or it does not answer.
+    """
+    nvml, count = _opened(library), ctypes.c_uint()
+    _do(nvml, "nvmlDeviceGetCount_v2", ctypes.byref(count))
+    return [_gpu(nvml, number) for number in range(count.value)]
+
+
+def visible(library: str = LIBRARY) -> Gpu:
+    """The GPU that CUDA calls number 0 in this process, where it counts in the bus's order.
+
+    Raises:
+        NvmlError: There is none.
+    """
+    found = gpus(library)
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0].strip()
+    for number, gpu in enumerate(found):
+        if first == str(number) or (first and gpu.uuid.startswith(first)):
+            return gpu
+    raise NvmlError(f"there is no GPU {first!r}")
+
+
+def condition(uuid: str, library: str = LIBRARY) -> Condition:
+    """A GPU's clocks and temperature now; what it does not tell is 0.
+
+    Raises:
+        NvmlError: There is no driver, or no such GPU.
+    """
+    nvml, handle = _opened(library), ctypes.c_void_p()
+    _do(nvml, "nvmlDeviceGetHandleByUUID", uuid.encode(), ctypes.byref(handle))
+    reasons = _number(nvml, "nvmlDeviceGetCurrentClocksThrottleReasons", handle, wide=True)
+    return Condition(
+        _number(nvml, "nvmlDeviceGetClockInfo", handle, SM_CLOCK),
+        _number(nvml, "nvmlDeviceGetClockInfo", handle, MEMORY_CLOCK),
+        _number(nvml, "nvmlDeviceGetTemperature", handle, GPU_SENSOR),
+        reasons & ~IDLE,
+    )
+
+
+@cache
+def _opened(library: str) -> ctypes.CDLL:
+    """The library, made ready once per process."""
+    try:
+        nvml = ctypes.CDLL(library)
+    except OSError as error:
+        raise NvmlError(f"{library} of NVIDIA's driver cannot be loaded ({error})") from error
+    _do(nvml, "nvmlInit_v2")
+    return nvml
+
+
+def _do(nvml: ctypes.CDLL, name: str, *arguments: object) -> None:
+    status = getattr(nvml, name)(*arguments)
+    if status:
+        raise NvmlError(f"NVIDIA's driver answered {name} with error {status}")
+
+
+def _number(nvml: ctypes.CDLL, name: str, *arguments: object, wide: bool = False) -> int:
+    """One number of a device; 0 where the device has none."""
+    value = ctypes.c_ulonglong() if wide else ctypes.c_uint()
+    try:
+        _do(nvml, name, *arguments, ctypes.byref(value))
+    except (NvmlError, AttributeError):
+        return 0
+    return value.value
+
+
+def _gpu(nvml: ctypes.CDLL, number: int) -> Gpu:
+    handle = ctypes.c_void_p()
+    _do(nvml, "nvmlDeviceGetHandleByIndex_v2", ctypes.c_uint(number), ctypes.byref(handle))
+    major, minor = ctypes.c_int(), ctypes.c_int()
+    capability = ctypes.byref(major), ctypes.byref(minor)
+    _do(nvml, "nvmlDeviceGetCudaComputeCapability", handle, *capability)
+    memory = (ctypes.c_ulonglong * 3)()  # total, free, used
+    _do(nvml, "nvmlDeviceGetMemoryInfo", handle, ctypes.byref(memory))
+    return Gpu(
+        name=_text(nvml, "nvmlDeviceGetName", handle),
+        uuid=_text(nvml, "nvmlDeviceGetUUID", handle),
+        arch=f"sm_{major.value}{minor.value}",
+        memory_bytes=memory[0],
+        driver=_text(nvml, "nvmlSystemGetDriverVersion"),
+    )
+
+
+def _text(nvml: ctypes.CDLL, name: str, *arguments: object) -> str:
+    buffer = ctypes.create_string_buffer(TEXT)
+    _do(nvml, name, *arguments, buffer, ctypes.c_uint(TEXT))
+    return buffer.value.decode(errors="replace")

@@ -1,0 +1,120 @@
+"""A run without timings: its records in, which shares compiled and how fast out."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from chameleon_ray.record import DEFAULT, Record, Status
+from chameleon_ray.report.words import clock, counted, digits, percent
+from chameleon_ray.task import Task
+
+LEARNT = 2
+"""Plans from this one on have learnt from more than random configurations."""
+
+
+@dataclass(frozen=True)
+class Building:
+    """A run that compiled and timed nothing.
+
+    Attributes:
+        model: Its name.
+        target: As JSON.
+        explorer: Who proposed.
+        builders: How many compiled at once.
+        wall_seconds: Of the whole command.
+        tasks: The model's layers.
+        records: Of every configuration, in order; latencies mean nothing.
+    """
+
+    model: str
+    target: str
+    explorer: str
+    builders: int
+    wall_seconds: float
+    tasks: tuple[Task, ...]
+    records: tuple[Record, ...]
+
+    @property
+    def rate(self) -> float:
+        """Kernels compiled per second of one builder, the time of what was turned down included."""
+        spent = sum(record.build_seconds for record in self.records)
+        return sum(record.status is Status.OK for record in self.records) / max(spent, 1e-9)
+
+
+def valid(records: Sequence[Record], first: int = 0, last: float = float("inf")) -> float | None:
+    """Share of what was proposed in some plans that compiled; None where nothing was."""
+    proposed = [r for r in records if r.config != DEFAULT and first <= r.plan <= last]
+    return sum(r.status is Status.OK for r in proposed) / len(proposed) if proposed else None
+
+
+def figures(building: Building) -> dict[str, Any]:
+    """All of it, for JSON."""
+    records = building.records
+    return {
+        "model": building.model,
+        "target": json.loads(building.target),
+        "explorer": building.explorer,
+        "builders": building.builders,
+        "wall_seconds": building.wall_seconds,
+        "kernels_per_builder_second": building.rate,
+        "status": Counter(str(record.status) for record in records),
+        "valid": _shares(records),
+        "layers": [
+            {
+                "name": task.name,
+                "digest": task.digest,
+                "space_size": task.space.size,
+                "status": Counter(str(record.status) for record in mine),
+                "valid": _shares(mine),
+                "errors": Counter(record.error for record in mine if record.error),
+                "resources": [json.loads(r.resources) for r in mine if r.resources],
+            }
+            for task in building.tasks
+            for mine in [[record for record in records if record.task == task.digest]]
+        ],
+    }
+
+
+def shown(building: Building) -> list[RenderableType]:
+    """The same for people."""
+    table = Table("layer", box=None)
+    for title in ("tried", "compiled", "random", "first plan", "later", "default"):
+        table.add_column(title, justify="right")
+    for task in building.tasks:
+        mine = [record for record in building.records if record.task == task.digest]
+        table.add_row(task.name, *_cells(mine))
+    table.add_row("all", *_cells(building.records), style="bold")
+    compiled = sum(record.status is Status.OK for record in building.records)
+    return [
+        table,
+        Text(
+            f"{building.model}: {counted(compiled, 'kernel')} compiled in "
+            f"{clock(building.wall_seconds)} by {counted(building.builders, 'builder')}, "
+            f"{digits(building.rate)} per second and builder; nothing was timed."
+        ),
+    ]
+
+
+def _shares(records: Sequence[Record]) -> dict[str, float | None]:
+    return {
+        "random": valid(records, 0, 0),
+        "first": valid(records, 1, LEARNT - 1),
+        "later": valid(records, LEARNT),
+    }
+
+
+def _cells(records: Sequence[Record]) -> list[str]:
+    """Counts and shares of some records."""
+    proposed = [record for record in records if record.config != DEFAULT]
+    defaults = [record for record in records if record.config == DEFAULT]
+    compiled = sum(record.status is Status.OK for record in proposed)
+    sound = all(record.status is Status.OK for record in defaults)
+    shares = [percent(share) for share in _shares(records).values()]
+    verdict = "-" if not defaults else "compiles" if sound else "fails"
+    return [str(len(proposed)), str(compiled), *shares, verdict]

@@ -1,0 +1,52 @@
+"""Layers and tasks for GPUs that need not be there, and what skips tests where they cannot run."""
+
+import json
+import shutil
+from functools import cache
+from typing import Any
+
+import pytest
+import tvm
+
+from chameleon_ray.compiler.cubin import CudaCompiler, cuda_compiler
+from chameleon_ray.compiler.design import design
+from chameleon_ray.compiler.extract import layer_digest
+from chameleon_ray.compiler.target import TargetError, resolve
+from chameleon_ray.task import Task
+from tests.tvm import layers
+
+ARCHS = ("sm_75", "sm_80", "sm_90")
+
+
+def compiler_for(arch: str) -> CudaCompiler:
+    """A compiler, or the reason why the test is skipped."""
+    try:
+        return cuda_compiler(arch)
+    except TargetError as error:
+        pytest.skip(str(error))
+
+
+def nvcc() -> str:
+    """The command, or the reason why the test is skipped."""
+    found = shutil.which("nvcc")
+    if found is None:
+        pytest.skip("there is no nvcc")
+    return found
+
+
+@cache
+def target(arch: str) -> str:
+    return resolve(f"cuda:{arch}", 1)
+
+
+def tvm_target(arch: str) -> Any:
+    return tvm.target.Target(json.loads(target(arch)))
+
+
+@cache
+def task(kind: str, arch: str = "sm_90") -> Task:
+    """A layer of ``tests.tvm.layers`` on a GPU."""
+    layer = layers.KINDS[kind]()
+    space, program = design(layer, tvm_target(arch))
+    digest = layer_digest(layer["main"], target(arch))
+    return Task(kind, digest, target(arch), 1, 1e6, space, program.dumps())

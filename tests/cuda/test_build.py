@@ -1,0 +1,123 @@
+"""Builders for GPUs: every kind of layer, good and bad, and libraries that need no compiler."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tvm
+import tvm_ffi
+
+from chameleon_ray.compiler.build import LocalBuilder
+from chameleon_ray.compiler.kernel import CREATE, CannotLaunch, Library, compile_kernels, load
+from chameleon_ray.compiler.resources import kernels
+from chameleon_ray.compiler.sketch import Program
+from chameleon_ray.measure.cores import available
+from chameleon_ray.options import Measuring
+from chameleon_ray.record import DEFAULT, Status
+from chameleon_ray.space import as_configs
+from tests.cuda.kernels import ARCHS, compiler_for, task, tvm_target
+from tests.tvm import layers
+
+PATIENT = Measuring(build_timeout=120.0, default_timeout=120.0)
+"""For machines that are busy with other things."""
+TVM_BUG = "tvm_access_ptr element type must match the source buffer"
+"""What TVM 0.27 makes of some of its own sketches for products of int8."""
+FIGURES = {"kernels", "threads", "registers", "spilled", "stack", "shared", "occupancy"}
+
+
+@pytest.fixture(scope="module")
+def builder() -> Iterator[LocalBuilder]:
+    compiler_for("sm_90")
+    made = LocalBuilder(PATIENT, available()[:1], gpu=True)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("arch", ARCHS)
+@pytest.mark.parametrize("kind", layers.KINDS)
+def test_builds_the_default_and_sketches_for(builder: LocalBuilder, kind: str, arch: str) -> None:
+    one = task(kind, arch)
+    configs = as_configs(one.space.random(np.random.default_rng(2), 2 if arch == "sm_90" else 1))
+    for config in (DEFAULT, *configs):
+        artifact = builder.build(one, config)
+        if artifact.status is not Status.OK and config != DEFAULT:
+            broken = artifact.status is Status.BUILD_ERROR and TVM_BUG in artifact.error
+            assert broken or artifact.status is Status.INVALID, artifact.error
+            continue
+        assert artifact.status is Status.OK, artifact.error
+        assert set(json.loads(artifact.resources)) == FIGURES
+        library = Library.loads(artifact.code)
+        assert library.binary.startswith(b"\x7fELF")
+        names = {kernel.name for kernel in kernels(library.binary)}
+        assert names == set(tvm.ir.load_json(library.functions))
+
+
+def test_a_kernel_that_asks_for_too_much_is_invalid(builder: LocalBuilder) -> None:
+    one = task("dense")
+    lavish = Program.loads(one.program)
+    fields = json.loads(lavish.target_json) | {"max_threads_per_block": 4096}
+    body = json.loads(one.program) | {"target": json.dumps(fields)}
+    copied = replace(one, program=json.dumps(body).encode())
+    statuses = [
+        builder.build(copied, config).status
+        for config in as_configs(one.space.random(np.random.default_rng(5), 6))
+    ]
+    assert set(statuses) <= {Status.OK, Status.INVALID}
+
+
+def test_a_layer_without_threads_cannot_be_launched() -> None:
+    compiler_for("sm_90")
+    with pytest.raises(CannotLaunch, match="bound to a GPU's threads"):
+        compile_kernels(layers.dense(), tvm_target("sm_90"))
+
+
+def test_a_library_holds_a_binary_and_loading_compiles_nothing(builder: LocalBuilder) -> None:
+    artifact = builder.build(task("dense"), DEFAULT)
+    given = []
+
+    def create(code: bytes, form: str, functions: object, source: object) -> object:
+        given.append((bytes(code), form, list(source)))  # type: ignore[call-overload]
+        return tvm_ffi.get_global_func("runtime.CSourceModuleCreate")("//", "c", [], [])
+
+    def refuse(_: str) -> None:
+        raise AssertionError("it compiles")
+
+    before = tvm_ffi.get_global_func(CREATE, allow_missing=True)
+    tvm_ffi.register_global_func("tvm_callback_cuda_compile", refuse, override=True)
+    tvm_ffi.register_global_func(CREATE, create, override=True)
+    try:
+        host = load(Library.loads(artifact.code))
+    finally:
+        if before is not None:
+            tvm_ffi.register_global_func(CREATE, before, override=True)
+    ((code, form, source),) = given
+    assert (form, source) == ("cubin", [])
+    assert code.startswith(b"\x7fELF")
+    assert len(host.imports) == 1
+    assert b"__global__" not in artifact.code
+
+
+def test_the_default_leaves_the_program_as_it_is(builder: LocalBuilder) -> None:
+    one = task("softmax")
+    config = as_configs(one.space.random(np.random.default_rng(1), 1))[0]
+    first = builder.build(one, config)
+    assert builder.build(one, DEFAULT).status is Status.OK
+    assert builder.build(one, config).status is first.status is Status.OK
+
+
+def test_a_builder_without_a_compiler_says_what_to_install() -> None:
+    script = (
+        "import sys\n"
+        "sys.modules['cuda.bindings'] = None\n"
+        "from chameleon_ray.compiler.build import compiler\n"
+        "compiler(True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env={"PATH": "/nowhere"}
+    )
+    assert done.returncode != 0
+    assert "pip install 'chameleon_ray[cuda]'" in done.stderr.splitlines()[-1]

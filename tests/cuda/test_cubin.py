@@ -1,0 +1,116 @@
+"""Binaries for GPUs that are not there: they parse, and say what the compiler says."""
+
+import re
+
+import pytest
+
+from chameleon_ray.compiler import cubin
+from chameleon_ray.compiler.cubin import Binary, CompileError, Nvcc, cuda_compiler, plain
+from chameleon_ray.compiler.resources import BinaryError, kernels, resources, spills
+from chameleon_ray.compiler.target import TargetError
+from tests.cuda.kernels import ARCHS, compiler_for, nvcc
+
+TWO = """
+extern "C" __global__ void __launch_bounds__(64) first(float* a) {
+  __shared__ float s[100];
+  s[threadIdx.x] = a[threadIdx.x];
+  __syncthreads();
+  a[threadIdx.x] = s[63 - threadIdx.x];
+}
+extern "C" __global__ void second(float* a) { a[threadIdx.x] = 1.0f; }
+"""
+GREEDY = """
+extern "C" __global__ void __launch_bounds__(1024) greedy(float* a) {
+  float kept[128];
+  #pragma unroll
+  for (int i = 0; i < 128; ++i) kept[i] = a[i * 1024 + threadIdx.x];
+  #pragma unroll
+  for (int i = 0; i < 128; ++i) a[threadIdx.x * 128 + i] = kept[127 - i] * kept[i];
+}
+"""
+USED = re.compile(r"Compiling entry function '(\w+)'.*?Used (\d+) registers([^\n]*)", re.DOTALL)
+SHARED = re.compile(r"(\d+) bytes smem")
+
+
+def reported(binary: Binary) -> dict[str, tuple[int, int]]:
+    """Registers and shared memory of every kernel in the compiler's own words."""
+    found = {}
+    for name, registers, rest in USED.findall(binary.report):
+        shared = SHARED.search(rest)
+        found[name] = int(registers), int(shared[1]) if shared else 0
+    return found
+
+
+@pytest.mark.parametrize("arch", [*ARCHS, "sm_90a", "sm_100"])
+def test_the_binary_says_what_the_compiler_says(arch: str) -> None:
+    binary = compiler_for(arch).compile(TWO)
+    found = {kernel.name: (kernel.registers, kernel.shared) for kernel in kernels(binary.code)}
+    assert found == reported(binary)
+    assert found["first"][1] == 400
+    assert {k.name: k.threads for k in kernels(binary.code)} == {"first": 64, "second": 1024}
+
+
+@pytest.mark.parametrize("arch", ARCHS)
+def test_figures_are_those_of_the_greediest_kernel(arch: str) -> None:
+    taken = resources(compiler_for(arch).compile(TWO), arch, dynamic=1000)
+    assert (taken.kernels, taken.threads, taken.spilled) == (2, 1024, 0)
+    assert taken.shared == 1400
+    assert 0 < taken.occupancy <= 1
+
+
+def test_spills_are_seen() -> None:
+    binary = compiler_for("sm_90").compile(GREEDY)
+    taken = resources(binary, "sm_90")
+    assert taken.registers <= 64
+    assert taken.spilled == sum(spills(binary.report).values()) > 0
+    assert taken.stack > 0
+
+
+def test_nvcc_gives_the_same_figures() -> None:
+    command = nvcc()
+    ours = resources(compiler_for("sm_80").compile(TWO), "sm_80")
+    theirs = resources(Nvcc(command, "sm_80").compile(TWO), "sm_80")
+    assert (ours.kernels, ours.threads, ours.shared) == (
+        theirs.kernels,
+        theirs.threads,
+        theirs.shared,
+    )
+
+
+def test_bad_source_is_an_error_in_the_compilers_words() -> None:
+    with pytest.raises(CompileError, match='identifier "nothing" is undefined'):
+        compiler_for("sm_90").compile("int f() { return nothing; }")
+
+
+@pytest.mark.parametrize("code", [b"", b"nothing", b"\x7fELF\x02" + bytes(100)])
+def test_what_is_no_binary_is_refused(code: bytes) -> None:
+    with pytest.raises(BinaryError, match=r"cannot be read|has no kernel"):
+        resources(Binary(code, ""), "sm_90")
+
+
+def test_without_a_compiler_one_sentence_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cubin, "_nvrtc", lambda: None)
+    monkeypatch.setenv("PATH", "/nowhere")
+    sentence = r"can compile for sm_90; install .* pip install 'chameleon_ray\[cuda\]'\.$"
+    with pytest.raises(TargetError, match=sentence):
+        cuda_compiler("sm_90")
+    assert "pip install" in cubin.summary()
+
+
+def test_an_architecture_that_nvrtc_has_forgotten_needs_nvcc(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiler_for("sm_90")
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(TargetError, match="but not for sm_70; install an nvcc that does"):
+        cuda_compiler("sm_70")
+
+
+def test_tvms_preamble_is_replaced_unless_the_library_is_used() -> None:
+    head = "\n#ifdef __CUDACC_RTC__\n  #include <cuda/std/cstdint>\n#else\n#include <x>\n#endif\n"
+    assert "#include" not in plain(head + "int f();")
+    assert "int64_t" in plain(head + "int f();")
+    assert plain(head + "std::tuple<int> f();") == head + "std::tuple<int> f();"
+    assert plain("int f();") == "int f();"
