@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.api.choices import Factory
-from chameleon_ray.api.crews import AHEAD, LEARNT, searching
+from chameleon_ray.api.crews import AHEAD, LEARNT, hands, searching
 from chameleon_ray.api.replay import TARGET, record_of
 from chameleon_ray.budget import Budget
 from chameleon_ray.crew import Crew
@@ -241,7 +241,7 @@ def hired(setup: Setup, devices: int) -> tuple[SearchSystem, Measurer]:
     from chameleon_ray.cluster.pool import ActorCrew  # Ray: not for --help
 
     device = partial(ReplayRunner, pace=setup.pace)
-    began, counts = time.perf_counter(), {"runner": devices}
+    began, counts = time.perf_counter(), hands(setup.cores, devices) | {"builder": 1}
 
     def hire(name: str, factory: Factory) -> Crew:
         count, ahead = counts.get(name, 1), AHEAD.get(name, 0)

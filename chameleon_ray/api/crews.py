@@ -27,6 +27,8 @@ PHASES = {"contest": "verify", "select": "sample"}
 """What the summary calls the time spent in a method, where it is not the method's name."""
 CORES_PER_EXPLORER = 4
 """Search cores that one explorer keeps busy: the rest of its share builds what it proposed."""
+DEVICES_PER_EXPLORER = 4
+"""Devices that one explorer keeps busy, where each measures three times a second."""
 FAILED = (Status.RUN_ERROR, Status.CRASH)
 """What a device that is lost answers to everything."""
 AHEAD = {"builder": 1, "runner": 1}
@@ -74,7 +76,7 @@ def hire_all(
 
 
 def searching(search: Search, cores: int, hire: Hire) -> SearchSystem:
-    """The crews of the search: one worker for everything where there are few cores for it."""
+    """The crews of the search: workers that do everything where there are few cores for it."""
     if cores <= CORES_PER_EXPLORER:
         crew = hire("searcher", searcher_factory(search))
         return SearchSystem(crew, crew, crew)
@@ -116,6 +118,18 @@ def layers_in_flight(request: Request, search_cores: int) -> int:
     return max(2 + search_cores, request.placing.layers if request.address else 0)
 
 
+def hands(cores: int, devices: int) -> dict[str, int]:
+    """How many actors the crews have on one machine, where a crew has more than one.
+
+    Args:
+        cores: For search and builds.
+        devices: That measure; those of all machines.
+    """
+    wanted = max(cores // CORES_PER_EXPLORER, devices // DEVICES_PER_EXPLORER)
+    explorers = min(max(wanted, 1), cores)
+    return {"builder": cores, "runner": devices, "explorer": explorers, "searcher": explorers}
+
+
 def doubtful(result: Any, failures: int) -> bool:
     """Whether the device may be at fault: an error, or not the first time-out in a row."""
     status = getattr(result, "status", Status.OK)
@@ -134,22 +148,19 @@ def _actors(
     from chameleon_ray.cluster.metrics import MeteredCrew
 
     stack.enter_context(session.start(request.address, len(search_cores)))
-    explorers = max(len(search_cores) // CORES_PER_EXPLORER, 1)
-    counts = {"builder": len(search_cores), "explorer": explorers}
-    devices: dict[str, dict[str, Any]] = {}
-    if is_gpu(request.target) and not request.build_only:
-        counts["runner"], devices["runner"] = session.gpus(), {"num_gpus": 1}
-    spreads = _spreads(request, len(timing_cores), explorers + 1) if request.address else {}
+    owned = is_gpu(request.target) and not request.build_only
+    counts, spreads = _placed(request, owned, len(search_cores), len(timing_cores))
 
     def hire(name: str, factory: Factory) -> Crew:
         place = {} if name in spreads else placement.beside_driver()
+        owns = {"num_gpus": 1} if owned and name == "runner" else {}
         crew = MeteredCrew(
             name,
             factory,
             PHASES,
             began,
             counts.get(name, 1),
-            resources=place | devices.get(name, {}),
+            resources=place | owns,
             spread=spreads.get(name),
             ahead=AHEAD.get(name, 0),
             apart=(*LEARNT, "build") if name in spreads else LEARNT,
@@ -163,14 +174,18 @@ def _actors(
     return hire
 
 
-def _spreads(request: Request, timing: int, search: int) -> dict[str, Any]:
-    """How many builders and runners a node of a cluster has."""
-    from chameleon_ray.cluster import placement
+def _placed(
+    request: Request, owned: bool, cores: int, timing: int
+) -> tuple[dict[str, int], dict[str, Any]]:
+    """How many actors each crew has, and the rule by which nodes of a cluster have some."""
+    from chameleon_ray.cluster import placement, session
 
-    builders = placement.one_per_core(request.placing.builders, timing, search)
-    owned = is_gpu(request.target) and not request.build_only
+    if not request.address:
+        return hands(cores, session.gpus() if owned else 1), {}
     runners = placement.one_per_gpu if owned else placement.one_per_node
-    return {"builder": builders, "runner": runners}
+    counts = hands(cores, sum(map(runners, placement.nodes())))
+    builders = placement.one_per_core(request.placing.builders, timing, counts["explorer"] + 1)
+    return counts, {"builder": builders, "runner": runners}
 
 
 def _workers(began: float, stack: ExitStack) -> Hire:

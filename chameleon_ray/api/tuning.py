@@ -17,11 +17,11 @@ from chameleon_ray.api.home import ModelHome
 from chameleon_ray.api.model import End, Model, versions
 from chameleon_ray.api.nodes import surveyed
 from chameleon_ray.api.stopping import interruptible
-from chameleon_ray.api.watchers import Watchers, watchers_of
+from chameleon_ray.api.watchers import watchers_of
 from chameleon_ray.budget import Budget
 from chameleon_ray.compiler.target import GPU, device_name, is_gpu, layout_of
 from chameleon_ray.crew import Crew
-from chameleon_ray.engine import Engine
+from chameleon_ray.engine import Engine, Watcher
 from chameleon_ray.folder import RunFolder, ZooFolder
 from chameleon_ray.ledger import Account
 from chameleon_ray.measure.measurer import Measurer
@@ -95,8 +95,12 @@ class Tuning:
                 await self.survey(measurer)
             await (preparing or beside(self.prepare, home))
             records = self.folder.database.read()
+            tuners = self.tuners(system, records)
+            watcher = watchers_of(
+                self.request, self.search, self.folder, self.progress, tuners, stack
+            )
             with interruptible():
-                await self.explore(self.tuners(system, records), measurer, records)
+                await self.explore(tuners, measurer, watcher, records)
                 winners = await self.choose(measurer)
             await asyncio.gather(*ready)
             await asyncio.to_thread(self.finish, home, winners)
@@ -152,7 +156,9 @@ class Tuning:
             tuners.append(tuner)
         return tuners
 
-    async def explore(self, tuners: list[Tuner], measurer: Measurer, records: list[Record]) -> None:
+    async def explore(
+        self, tuners: list[Tuner], measurer: Measurer, watcher: Watcher, records: list[Record]
+    ) -> None:
         """Searches until the budget is spent."""
         request, earlier = self.request, max((r.finished for r in records), default=0.0)
         deadline = self.deadline
@@ -163,20 +169,16 @@ class Tuning:
         for digest, layer in budget.layers.items():
             if layer.finished:
                 self.progress.finished(digest, layer.finished)
-        with ExitStack() as stack:
-            engine = Engine(
-                budget=budget,
-                measurer=measurer,
-                device=self.device,
-                watcher=self._watcher(tuners, stack),
-                clock=lambda: earlier + self.elapsed(),
-                layers_in_flight=layers_in_flight(request, len(self.search_cores)),
-                sequence=max((r.sequence + 1 for r in records), default=0),
-            )
-            await engine.run()
-
-    def _watcher(self, tuners: list[Tuner], stack: ExitStack) -> Watchers:
-        return watchers_of(self.request, self.search, self.folder, self.progress, tuners, stack)
+        engine = Engine(
+            budget=budget,
+            measurer=measurer,
+            device=self.device,
+            watcher=watcher,
+            clock=lambda: earlier + self.elapsed(),
+            layers_in_flight=layers_in_flight(request, len(self.search_cores)),
+            sequence=max((r.sequence + 1 for r in records), default=0),
+        )
+        await engine.run()
 
     async def choose(self, measurer: Measurer) -> dict[str, Winner]:
         """Every layer's winner by digest; candidates found wrong are recorded as such.

@@ -76,15 +76,18 @@ class EventLog:
     def _told(self) -> None:
         phases, notes = self._progress.phases, self._progress.notes
         for phase in phases[self._phases :]:
-            self._write("phase", name=phase.name)
+            self._write("phase", phase.began, name=phase.name)
         for note in notes[self._notes :]:
             self._write("note", text=note)
         self._phases, self._notes = len(phases), len(notes)
 
-    def _write(self, event: str, **fields: object) -> None:
+    def _write(self, event: str, seconds: float | None = None, **fields: object) -> None:
+        """One line, of now or of so many seconds after the command began."""
         if self._file is None:
             return
-        moment = {"event": event, "time": time.time(), "seconds": self._progress.elapsed}
+        now = self._progress.elapsed
+        seconds = now if seconds is None else seconds
+        moment = {"event": event, "time": time.time() + seconds - now, "seconds": seconds}
         with suppress(OSError):
             self._file.write(json.dumps(moment | fields, allow_nan=False) + "\n")
 

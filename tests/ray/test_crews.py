@@ -24,6 +24,12 @@ def test_a_node_with_another_device_is_turned_down() -> None:
         crews._runner(Request("net", threads=4096), "another machine", (0,), "Abacus")
 
 
+def test_more_devices_have_more_explorers_as_far_as_there_are_cores() -> None:
+    assert [crews.hands(1, devices)["explorer"] for devices in (0, 1, 16)] == [1, 1, 1]
+    assert [crews.hands(4, devices)["searcher"] for devices in (1, 7, 8, 16, 64)] == [1, 1, 2, 4, 4]
+    assert [crews.hands(32, devices)["explorer"] for devices in (1, 16, 64)] == [8, 8, 16]
+
+
 def test_layers_in_flight() -> None:
     assert crews.layers_in_flight(Request("net", engine="serial"), 8) == 1
     assert crews.layers_in_flight(Request("net"), 8) == 10
