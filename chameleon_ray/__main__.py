@@ -1,6 +1,5 @@
 """The command line: arguments in, exit status out; every error is one sentence on stderr."""
 
-import logging
 import sys
 from functools import partial
 from pathlib import Path
@@ -10,6 +9,7 @@ import typer
 from rich.console import Console
 
 from chameleon_ray import __version__
+from chameleon_ray.answering import answering, errors
 from chameleon_ray.options import Replaying, Request, Scheduling
 
 if TYPE_CHECKING:
@@ -21,11 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-errors = Console(stderr=True)
 screen = Console(soft_wrap=True, highlight=False)
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
-
 
 Model = Annotated[
     str, typer.Argument(help="Zoo name, .onnx or .pt2 file, or package.module:factory.")
@@ -40,6 +36,9 @@ Layout = Annotated[
 Aware = Annotated[
     bool, typer.Option("--memory-aware", help="Reorder and rewrite for least memory first.")
 ]
+WarmStart = Annotated[list[str], typer.Option("--warm-start", help="An earlier run to learn from.")]
+Address = Annotated[str | None, typer.Option(help="Ray cluster to join; else none.")]
+Engine = Annotated[str, typer.Option(help="ray, or serial.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Tracebacks and warnings.")]
 Name = Annotated[str | None, typer.Option(help="In place of the preset's.")]
 
@@ -59,10 +58,8 @@ def tune(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     out: Annotated[str | None, typer.Option(help="The run directory; else a new one.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    warm_start: Annotated[
-        list[str], typer.Option("--warm-start", help="An earlier run to learn from.")
-    ] = [],  # noqa: B006
-    address: Annotated[str | None, typer.Option(help="Ray cluster to join; else none.")] = None,
+    warm_start: WarmStart = [],  # noqa: B006
+    address: Address = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Cores kept for timing; half where left out.")
     ] = None,
@@ -71,7 +68,7 @@ def tune(
     build_only: Annotated[
         bool, typer.Option("--build-only", help="Compile only; needs no GPU.")
     ] = False,
-    engine: Annotated[str, typer.Option(help="ray, or serial.")] = "ray",
+    engine: Engine = "ray",
     debug: Debug = False,
 ) -> None:
     """Tunes a model and writes the compiled, verified result to the run directory."""
@@ -104,6 +101,44 @@ def _build(request: Request, debug: bool) -> None:
         told = partial(errors.print, highlight=False, soft_wrap=True, markup=False)
         for part in shown(api.build(request, told)):
             screen.print(part)
+
+
+@app.command()
+def zoo(
+    file: Annotated[Path, typer.Argument(help="YAML: models, targets, budget.")],
+    trials: Annotated[int | None, typer.Option(min=1, help="Most measurements of all.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="Most wall time of all.")] = None,
+    out: Annotated[str | None, typer.Option(help="The zoo's directory; else a new one.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the zoo in --out.")] = False,
+    warm_start: WarmStart = [],  # noqa: B006
+    address: Address = None,
+    engine: Engine = "ray",
+    layers: Annotated[bool, typer.Option("--layers", help="Count layers; tune nothing.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Tunes several models together: equal layers once, one budget, a run directory for each."""
+    given = {"trials": trials, "minutes": minutes, "out": out, "resume": resume}
+    from chameleon_ray.report.progress import Progress
+
+    progress = Progress()
+    with answering(debug):
+        from chameleon_ray import api
+        from chameleon_ray.report import zoo as words
+        from chameleon_ray.report.table import watching
+
+        common = {"warm_start": tuple(warm_start), "address": address, "engine": engine}
+        asked = api.read_zoo(file, Request(str(file), **given | common))  # type: ignore[arg-type]
+        if layers:
+            entries, found = api.survey(asked)
+            screen.print(words.table(entries), words.merging(found) + ".")
+        else:
+            with watching(progress, errors):
+                result = api.tune_zoo(asked, progress)
+            screen.print(words.closing(result))
+            entries = list(result.entries)
+        problems = [f"{entry.name}: {entry.problem}" for entry in entries if entry.problem]
+        if problems:
+            raise api.UserError("\nError: ".join(problems))
 
 
 @app.command()
@@ -234,30 +269,6 @@ def _demand_equal(verified: "Verified | None", library: Path) -> None:
         raise UserError(
             f"The tuned model's outputs differ from the original's; do not use {library}."
         )
-
-
-class answering:  # noqa: N801  reads as a phrase
-    """Turns what may go wrong into one sentence and an exit status; ``debug`` lets it through."""
-
-    def __init__(self, debug: bool) -> None:
-        self.debug = debug
-        logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR)
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None or self.debug:
-            return
-        from chameleon_ray import api
-
-        if isinstance(error, api.Stopped | KeyboardInterrupt):
-            errors.print(f"Stopped. {error}", highlight=False, soft_wrap=True, markup=False)
-            raise typer.Exit(INTERRUPTED) from None
-        asked = isinstance(error, api.UserError)
-        if asked or isinstance(error, api.TROUBLE):  # which takes seconds to load
-            told = f"Error: {error}"
-            errors.print(told, style="red", highlight=False, soft_wrap=True, markup=False)
-            raise typer.Exit(1) from None
 
 
 @app.command(name="version")

@@ -19,7 +19,7 @@ class Layer:
 
     Attributes:
         history: Best latency in seconds after each plan.
-        stale: Measurements since the last improvement that counted.
+        gained: Number of the last plan with an improvement that counted.
         mark: The latency that improvement reached.
         busy: A plan of it is in flight.
         finished: Why it gets no more plans; empty while it may.
@@ -27,7 +27,7 @@ class Layer:
 
     tuner: Tuner
     history: list[float] = field(default_factory=list)
-    stale: int = 0
+    gained: int = 0
     mark: float = math.inf
     busy: bool = False
     finished: str = ""
@@ -120,16 +120,16 @@ class Budget:
         return self.options.similar * task.flop / fastest if fastest > 0 else math.inf
 
     def _learn(self, layer: Layer, records: Sequence[Record]) -> None:
-        """Updates a layer's history and staleness with one plan's records."""
+        """Updates a layer's history, and whether it is finished, with one plan's records."""
         if not records:
             return
         for record in records:
-            layer.stale += 1
             if record.latency < layer.mark * (1 - self.options.improvement):
-                layer.mark, layer.stale = record.latency, 0
+                layer.mark, layer.gained = record.latency, record.plan
+        stale = max(record.plan for record in records) - layer.gained
         layer.history.append(layer.tuner.best_latency)
         tried = [record for record in layer.tuner.records if record.config != DEFAULT]
-        if layer.stale >= self.options.patience:
-            layer.finished = f"no improvement in {layer.stale} measurements"
+        if stale >= self.options.patience:
+            layer.finished = f"no improvement in {stale} plans"
         elif len(tried) >= layer.tuner.task.space.size:
             layer.finished = "its whole space was measured"

@@ -16,6 +16,18 @@ class CrewError(RuntimeError):
     """A call that several workers of a crew died of; says which."""
 
 
+class NoWorkers(RuntimeError):
+    """A crew all of whose workers had to be given up; says why the last one was."""
+
+
+class Lost(RuntimeError):
+    """What a call was given by reference is gone: what made it has to be done again."""
+
+
+class Unfit(RuntimeError):
+    """Raised by a factory where this place can never do the crew's work; says why."""
+
+
 class Crew(Protocol):
     """Workers that all offer the same methods."""
 
@@ -27,6 +39,8 @@ class Crew(Protocol):
 
         Raises:
             CrewError: Several workers died of this call, one after the other.
+            Lost: The node that kept an argument is gone.
+            NoWorkers: All were given up.
         """
         ...
 
@@ -54,6 +68,10 @@ class Worker:
     def do(self, method: str, *args: Any) -> Any:
         with self._ledger.phase(self._phases.get(method, method)):
             return getattr(self._object, method)(*args)
+
+    def keep(self, method: str, *args: Any) -> tuple[None, Any]:
+        """As ``do``; that it is done is apart from the result, which may stay where it is."""
+        return None, self.do(method, *args)
 
     def account(self, name: str, began: float) -> Account:
         return self._ledger.account(name, began)

@@ -7,7 +7,6 @@ records, which does no harm. A later record of a configuration replaces the earl
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
@@ -52,6 +51,7 @@ class Database:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._parts = len(self._unmerged())
+        self._written: dict[str, list[Record]] = {}
 
     def append(self, records: Sequence[Record]) -> None:
         """Adds records durably: when this returns they survive ``kill -9``.
@@ -61,7 +61,9 @@ class Database:
         """
         if not records:
             return
-        self._write(list(records), f"part-{records[0].sequence:09d}.parquet")
+        name = f"part-{records[0].sequence:09d}.parquet"
+        self._write(list(records), name)
+        self._written[name] = list(records)
         self._parts += 1
         if self._parts >= PARTS_BEFORE_MERGE:
             self._merge()
@@ -89,14 +91,16 @@ class Database:
     def _merge(self) -> None:
         """Makes one file of all parts since the last merge."""
         parts = self._unmerged()
-        records = [record for path in parts for record in read_part(path)]
+        known = self._written  # reading so many small files takes longer than all else
+        records = [r for path in parts for r in known.get(path.name) or read_part(path)]
         self._write(records, f"merged-{records[-1].sequence:09d}.parquet")
         for path in parts:
             path.unlink()
-        self._parts = 0
+        self._parts, self._written = 0, {}
 
     def _write(self, records: list[Record], name: str) -> None:
-        table = pa.Table.from_pylist([asdict(record) for record in records], schema=SCHEMA)
+        rows = [{name: getattr(record, name) for name in SCHEMA.names} for record in records]
+        table = pa.Table.from_pylist(rows, schema=SCHEMA)
         temporary = self.folder / f".{name}.{os.getpid()}"
         try:
             with temporary.open("wb") as sink:

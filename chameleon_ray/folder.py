@@ -1,9 +1,10 @@
-"""The run directory: options and identity in ``run.json``, records, agents, winners, results."""
+"""Directories: a run's, with identity, records, agents, winners, results; and a zoo's of runs."""
 
 import contextlib
 import fcntl
 import json
 import os
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,19 @@ from chameleon_ray.space import Config
 SCHEMA = 2
 SAME = ("model", "model_digest", "target", "device", "layout", "spaces")
 """What must not change between the sessions of a run."""
+FILES = {"run": "run.json", "zoo": "zoo.json"}
+"""Where a directory says what it holds, by what that is."""
+
+
+def file_name(model: str) -> str:
+    """A model's name as a file's: it names nothing outside the folder it is put in."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", model).lstrip(".") or "model"
+
+
+def directory_name(model: str) -> str:
+    """What a directory of a model, or of a zoo's file, is called."""
+    file = model.endswith((".onnx", ".pt2", ".yaml", ".yml"))
+    return file_name(Path(model).stem if file else model)
 
 
 class FolderError(Exception):
@@ -26,6 +40,9 @@ class FolderError(Exception):
 
 class RunFolder:
     """One run's files under ``path``; held by one process at a time."""
+
+    holds = "run"
+    same: tuple[str, ...] = SAME
 
     def __init__(self, path: Path, existing: bool) -> None:
         """Makes the directory where it is missing, and locks it.
@@ -38,10 +55,12 @@ class RunFolder:
             FolderError: It cannot be written, another process works in it, or it holds a run
                 where it must not or none where it must.
         """
-        if existing and not (path / "run.json").exists():
-            raise FolderError(f"{path} holds no run to go on with.")
-        if not existing and (path / "run.json").exists():
-            raise FolderError(f"{path} holds a run; add --resume, or choose another --out.")
+        there = [what for what, name in FILES.items() if (path / name).exists()]
+        if existing and self.holds not in there:
+            other = f", but a {there[0]}" if there else ""
+            raise FolderError(f"{path} holds no {self.holds} to go on with{other}.")
+        if not existing and there:
+            raise FolderError(f"{path} holds a {there[0]}; add --resume, or choose another --out.")
         self.path = path
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -54,6 +73,11 @@ class RunFolder:
             ) from error
         except OSError as error:
             raise FolderError(f"Cannot write to {path}: {error.strerror}.") from error
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has an identity: once there are layers to tune."""
+        return (self.path / FILES[self.holds]).exists()
 
     @property
     def library(self) -> Path:
@@ -72,17 +96,21 @@ class RunFolder:
         return self.path / "summary.json"
 
     @property
+    def log(self) -> Path:
+        return self.path / "log.jsonl"
+
+    @property
     def report(self) -> Path:
         return self.path / "report.html"
 
     def identity(self) -> dict[str, Any] | None:
-        """What ``run.json`` says; None in a new directory.
+        """What ``run.json`` (``zoo.json``) says; None in a new directory.
 
         Raises:
             FolderError: It is not a run's.
         """
-        file = self.path / "run.json"
-        if not file.exists():
+        file = self.path / FILES[self.holds]
+        if not self.begun:
             return None
         try:
             identity = json.loads(file.read_text())
@@ -95,18 +123,28 @@ class RunFolder:
     def resume(self, identity: Mapping[str, Any]) -> list[Record]:
         """The records of earlier sessions; a new directory is given its identity.
 
-        Args:
-            identity: What this run is; the keys of ``SAME`` decide whether it is the same.
-
         Raises:
             FolderError: The directory is another run's.
             DatabaseError: Its records cannot be read.
         """
+        self.identify(identity)
+        return self.database.read()
+
+    def identify(self, identity: Mapping[str, Any]) -> None:
+        """Compares the directory's identity with this one; a new directory is given it.
+
+        Args:
+            identity: What this run is; the keys in ``same`` decide whether it is the same.
+
+        Raises:
+            FolderError: The directory is another run's.
+        """
         known = self.identity()
         if known is None:
-            self.write("run.json", json.dumps({"schema": SCHEMA, **identity}, indent=2))
-            return []
-        for key in SAME:
+            text = json.dumps({"schema": SCHEMA, **identity}, indent=2)
+            self.write(FILES[self.holds], text)
+            return
+        for key in self.same:
             if known.get(key) == identity[key]:
                 continue
             if key == "spaces":
@@ -115,10 +153,9 @@ class RunFolder:
                     "with the options and the version it was begun with, or choose another --out."
                 )
             raise FolderError(
-                f"{self.path} is a run of another {key.replace('_', ' ')} ({known.get(key)}, "
-                f"now {identity[key]}); choose another --out."
+                f"{self.path} is a {self.holds} of another {key.replace('_', ' ')} "
+                f"({known.get(key)}, now {identity[key]}); choose another --out."
             )
-        return self.database.read()
 
     def save_winners(self, winners: Mapping[str, tuple[Config, float]]) -> None:
         """Keeps every layer's configuration (empty: the default) and latency in seconds."""
@@ -172,9 +209,26 @@ class RunFolder:
 
     def close(self) -> None:
         """Lets others have the directory; one in which no run was begun is removed again."""
-        if not (self.path / "run.json").exists():
+        if not self.begun:
             with contextlib.suppress(OSError):  # where it holds something else it stays
                 (self.path / ".lock").unlink()
                 self.database.folder.rmdir()
                 self.path.rmdir()
         self._lock.close()
+
+
+class ZooFolder(RunFolder):
+    """A zoo's files: records and agents of all its layers, and a run directory for every model."""
+
+    holds = "zoo"
+    same = ("device", "layout")
+
+    def model(self, name: str) -> Path:
+        """A model's run directory."""
+        return self.path / "models" / name
+
+    def close(self) -> None:
+        if not self.begun:
+            with contextlib.suppress(OSError):
+                (self.path / "models").rmdir()
+        super().close()

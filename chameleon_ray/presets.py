@@ -19,6 +19,7 @@ PAPER = Search(
     cost_model="boosting",
     exhaustive=0,
     first_plan=64,
+    opening=64,
     plan=64,
     ppo=PPO(),
     boosting=AUTOTVM,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from statistics import median
 
 from chameleon_ray.space import Config
@@ -64,7 +65,7 @@ class Record:
     resources: str = ""
     conditions: str = ""
 
-    @property
+    @cached_property
     def latency(self) -> float:
         """Median of the repeats in seconds; infinite unless ``ok``."""
         return median(self.latencies) if self.status is Status.OK else float("inf")

@@ -1,6 +1,7 @@
 """A task: one distinct layer of a model on one target, as plain data that any process can hold."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from re import sub
 
 from chameleon_ray.space import DesignSpace
@@ -14,7 +15,8 @@ class Task:
         name: The layer's fused operators, as the extractor names them.
         digest: Structural hash of the layer and its target (16 hex digits); names it in records.
         target: TVM target, as JSON.
-        weight: How often the layer occurs in the model.
+        weight: How often the layer occurs in the model; of several models, summed up with their
+            importance.
         flop: Floating-point operations of one execution; 0 where there are none.
         space: Its design space; no knobs where there is nothing to tune.
         program: What the compiler needs to rebuild the layer and its sketches; opaque to others.
@@ -25,14 +27,14 @@ class Task:
     name: str
     digest: str
     target: str
-    weight: int
+    weight: float
     flop: float
     space: DesignSpace
     program: bytes = field(repr=False, default=b"")
     shape: str = ""
     has_default: bool = True
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """Its operators, whatever their shapes."""
         return kind_of(self.name)

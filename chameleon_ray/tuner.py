@@ -50,7 +50,8 @@ class Tuner:
         """The next plan's batch; empty where the whole space has been tried."""
         space, known = self.task.space, self._known()
         seen = known.configs
-        count = self._most() if self._learnable() else self._taught(known)
+        opening = self._opening(len(seen))
+        count = self._taught(opening, known) if opening else self._most()
         fit_rng, explore_rng, sample_rng, rest_rng = self._rng().spawn(4)
         batch = seen[:0]
         if count:
@@ -59,8 +60,8 @@ class Tuner:
             trail = await self.system.explore(space, score, seen, agent, explore_rng)
             self.inherit(trail.agent)
             batch = await self.system.select(space, trail, seen, count, sample_rng)
-        if not self._learnable():
-            batch = fill(space, batch, seen, self.options.first_plan, rest_rng)
+        if opening:
+            batch = fill(space, batch, seen, opening, rest_rng)
         self.plan += 1
         self.exhausted = len(batch) == 0
         default = not self.task.has_default or any(r.config == DEFAULT for r in self.records)
@@ -90,19 +91,24 @@ class Tuner:
         """Seconds; infinite before the first success."""
         return self.best.latency if self.best is not None else float("inf")
 
-    def _learnable(self) -> bool:
-        return any(record.latencies and record.config != DEFAULT for record in self.records)
+    def _opening(self, tried: int) -> int:
+        """How many the plan has where there is no cost model yet; 0 where there is one."""
+        learnable = any(record.latencies and record.config != DEFAULT for record in self.records)
+        missing = self.options.first_plan - tried
+        if learnable and missing <= 0:
+            return 0
+        return min(self.options.opening, missing) if missing > 0 else self.options.opening
 
     def _most(self) -> int:
         """Most configurations measured in a plan after the first."""
         small = self.task.space.size <= self.options.exhaustive
         return self.options.small_plan if small else self.options.plan
 
-    def _taught(self, known: Experience) -> int:
-        """How many of the first plan are chosen by what other tasks teach."""
+    def _taught(self, opening: int, known: Experience) -> int:
+        """How many of such a plan are chosen by what other tasks teach."""
         if self.transfer is None or known.lessons is None:
             return 0
-        return round(self.transfer.options.share * self.options.first_plan)
+        return round(self.transfer.options.share * opening)
 
     def _lent(self) -> Agent:
         return {} if self.transfer is None else self.transfer.agent(self.task)

@@ -6,9 +6,10 @@ inputs and timed in turns with it, so that the winner is neither wrong nor merel
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
+from chameleon_ray.crew import Lost
 from chameleon_ray.measure.measurer import Finalist, Measurer, Timing
 from chameleon_ray.options import Confirming
 from chameleon_ray.record import DEFAULT, Record, Status
@@ -61,6 +62,22 @@ async def choose(
     )
 
 
+def corrected(records: Sequence[Record], winners: Sequence[Winner]) -> list[Record]:
+    """What the records of candidates that turned out wrong have to be, to be appended."""
+    wrong = {(winner.task, config) for winner in winners for config in winner.wrong}
+    found = [record for record in records if (record.task, record.config) in wrong]
+    return [
+        replace(
+            record,
+            status=Status.WRONG_ANSWER,
+            latencies=(),
+            sequence=records[-1].sequence + 1 + number,
+            error="its output differs from the default schedule's",
+        )
+        for number, record in enumerate(found)
+    ]
+
+
 def _winner(
     task: Task, default: float, right: dict[Config, Finalist], wrong: tuple[Config, ...]
 ) -> Winner:
@@ -88,7 +105,10 @@ async def _contest(
     built = {c: a for c, a in zip(configs, rivals, strict=True) if a.status is Status.OK}
     if default.status is not Status.OK or not built:
         return float("inf"), {}
-    contest = await measurer.runners.do("contest", task, (default, *built.values()), options)
+    try:
+        contest = await measurer.runners.do("contest", task, (default, *built.values()), options)
+    except Lost:
+        return await _contest(task, configs, measurer, options)
     if not isinstance(contest, Timing):
         return median(contest[0].latencies), dict(zip(built, contest[1:], strict=True))
     if len(built) == 1:

@@ -76,7 +76,7 @@ def tune(job: Job) -> None:
     from chameleon_ray.compiler.link import link
     from chameleon_ray.compiler.models import load
 
-    imports(job.short_imports)()
+    imports(job.short_imports, kind(job))()
     target, folder = tvm.target.Target(json.loads(job.target)), Path(job.folder)
     module = prepared(load(job.model, seed=job.seed).module, target)
     database = ms.database.JSONDatabase(work_dir=job.folder)
@@ -109,12 +109,17 @@ def tune_relax(job: Job, module: Any, target: Any, database: Any) -> None:
         max_trials_global=MANY,
         max_trials_per_task=job.trials,
         num_trials_per_iter=min(job.trials, job.batch),
-        builder=ms.builder.LocalBuilder(initializer=imports(job.short_imports)),
+        builder=ms.builder.LocalBuilder(initializer=imports(job.short_imports, kind(job))),
         runner=timed_runner(job, stamps),
         database=database,
         measure_callbacks=[*ms.measure_callback.MeasureCallback.create("default"), watch],
         seed=job.seed,
     )
+
+
+def kind(job: Job) -> str:
+    """Of its target."""
+    return str(json.loads(job.target)["kind"])
 
 
 def prepared(module: Any, target: Any) -> Any:
@@ -132,7 +137,7 @@ def prepared(module: Any, target: Any) -> Any:
         return tvm.transform.Sequential(passes)(module)
 
 
-def imports(short: bool, kind: str = "llvm") -> Callable[[], None]:
+def imports(short: bool, kind: str) -> Callable[[], None]:
     """What a worker imports before its timeout begins; stock ones do it inside, and fail."""
 
     def initializer() -> None:

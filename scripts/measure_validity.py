@@ -32,6 +32,7 @@ from chameleon_ray.compiler import design
 from chameleon_ray.compiler.extract import extract
 from chameleon_ray.compiler.lower import lower
 from chameleon_ray.compiler.sketch import InvalidConfig, Program
+from chameleon_ray.compiler.target import resolve
 from chameleon_ray.crew import LocalCrew
 from chameleon_ray.measure.cores import available
 from chameleon_ray.options import Search
@@ -40,14 +41,6 @@ from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.space import Config, DesignSpace
 from chameleon_ray.task import Task
 from chameleon_ray.tuner import Tuner
-
-DEVICE = {
-    "kind": "cuda",
-    "max_threads_per_block": 1024,
-    "max_shared_memory_per_block": 48 << 10,
-    "registers_per_block": 64 << 10,
-    "thread_warp_size": 32,
-}
 
 
 @dataclass(frozen=True)
@@ -88,7 +81,7 @@ def main() -> None:
     parser.add_argument("--explorer", nargs="*", default=list(EXPLORERS), choices=EXPLORERS)
     parser.add_argument("--layer", nargs="*", default=list(LAYERS), choices=LAYERS)
     arguments = parser.parse_args()
-    target = str(tvm.target.Target(DEVICE | {"arch": arguments.arch}))
+    target = resolve(f"cuda:{arguments.arch}", 1)
     print("| layer | explorer | limits | first plan | later plans | last two |")
     print("|---|---|---|---:|---:|---:|")
     with session("ppo" in arguments.explorer):

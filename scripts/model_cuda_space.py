@@ -20,6 +20,7 @@ import tvm
 from record_space import Conv, around, one_layer, write
 
 from chameleon_ray.compiler import design
+from chameleon_ray.compiler.gpu import attributes
 from chameleon_ray.compiler.sketch import InvalidConfig, Program
 from chameleon_ray.knob import Choice, Knob
 from chameleon_ray.record import Record, Status
@@ -27,14 +28,7 @@ from chameleon_ray.space import Config, as_configs
 from chameleon_ray.task import Task
 
 LAYER = Conv(64, 56, 64, 3, 1, 1)
-TARGET = {
-    "kind": "cuda",
-    "arch": "sm_80",
-    "max_threads_per_block": 1024,
-    "max_shared_memory_per_block": 48 << 10,
-    "registers_per_block": 64 << 10,
-    "thread_warp_size": 32,
-}
+TARGET = {"kind": "cuda", "arch": "sm_80"} | (attributes("sm_80") or {})
 DEVICE = "cuda-model: latencies of a formula, not measured"
 KEPT = (1, 4, 4, 4, 1, 1, 5, 1, 1, 2)
 """Choices kept of the knobs: sketch, tilings of rows, columns, filters, kernel rows, kernel columns

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from chameleon_ray.api.finished import apply, bench
     from chameleon_ray.api.nodes import cluster_devices
     from chameleon_ray.api.run import TROUBLE, tune
+    from chameleon_ray.api.zoo import survey, tune_zoo
+    from chameleon_ray.api.zoo_file import read_zoo
     from chameleon_ray.compiler.devices import devices
 
 __all__ = [
@@ -23,7 +25,10 @@ __all__ = [
     "build",
     "cluster_devices",
     "devices",
+    "read_zoo",
+    "survey",
     "tune",
+    "tune_zoo",
 ]
 
 HOMES = {
@@ -34,6 +39,9 @@ HOMES = {
     "bench": "chameleon_ray.api.finished",
     "TROUBLE": "chameleon_ray.api.run",
     "tune": "chameleon_ray.api.run",
+    "read_zoo": "chameleon_ray.api.zoo_file",
+    "survey": "chameleon_ray.api.zoo",
+    "tune_zoo": "chameleon_ray.api.zoo",
     "devices": "chameleon_ray.compiler.devices",
     "cluster_devices": "chameleon_ray.api.nodes",
 }

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from chameleon_ray.api.beside import beside
 from chameleon_ray.api.choices import UserError, search_of
 from chameleon_ray.api.crews import hire_all
 from chameleon_ray.api.home import ModelHome
@@ -63,8 +64,8 @@ async def _build(
 ) -> Building:
     with ExitStack() as stack:
         home = ModelHome(cores, stack)
-        preparing = home.begin(request)
-        system, measurer = hire_all(request, search, cores, cores, "none", began, stack)
+        preparing = beside(home.prepare, request)
+        system, measurer = hire_all(request, search, cores, cores, "none", began, stack, say)
         ready = [asyncio.create_task(c.ready()) for c in (*system.crews(), *measurer.crews())]
         prepared = await preparing
         tally = Tally(prepared, say)

@@ -13,6 +13,7 @@ from chameleon_ray.search.diversity import DiversitySampler
 from chameleon_ray.search.exhaustive import ExhaustiveExplorer
 from chameleon_ray.search.greedy import GreedySampler
 from chameleon_ray.search.random_walk import RandomExplorer
+from chameleon_ray.search.searcher import Searcher
 
 Factory = Callable[[], Any]
 
@@ -93,7 +94,7 @@ def search_of(request: Request) -> Search:
     search = chosen(request.preset, request.explorer, request.sampler)
     if search.explorer == "ppo" and request.engine == "serial":
         raise UserError("The explorer ppo needs Ray; leave out --engine serial, or choose another.")
-    return search
+    return search if request.transfer else replace(search, transfer=None)
 
 
 def chosen(preset: str, explorer: str | None = None, sampler: str | None = None) -> Search:
@@ -110,19 +111,25 @@ def chosen(preset: str, explorer: str | None = None, sampler: str | None = None)
     return replace(search, explorer=explorer, sampler=sampler)
 
 
-def explorer_factory(search: Search, warm: bool = False) -> Factory:
-    """Makes the explorer where it will work; ``warm`` with what walks large spaces at once."""
-    return partial(_explorer, search, warm)
+def searcher_factory(search: Search) -> Factory:
+    """Makes cost model, explorer and sampler where one worker is to be all three."""
+    return partial(_searcher, search)
 
 
-def _explorer(search: Search, warm: bool) -> Any:
+def _searcher(search: Search) -> Searcher:
+    return Searcher(_cost_model(search), _explorer(search), _sampler(search))
+
+
+def explorer_factory(search: Search) -> Factory:
+    """Makes the explorer where it will work."""
+    return partial(_explorer, search)
+
+
+def _explorer(search: Search) -> Any:
     walker = partial(EXPLORERS[search.explorer], search)
     if not search.exhaustive:
         return walker()
-    explorer = ExhaustiveExplorer(search.exhaustive, search.sampling.candidates, walker)
-    if warm:
-        explorer.warm()
-    return explorer
+    return ExhaustiveExplorer(search.exhaustive, search.sampling.candidates, walker)
 
 
 def sampler_factory(search: Search) -> Factory:

@@ -3,21 +3,38 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from typing import Any
 
-from chameleon_ray.api.choices import Factory, cost_model_factory, explorer_factory, sampler_factory
+from chameleon_ray.api.choices import (
+    Factory,
+    cost_model_factory,
+    explorer_factory,
+    sampler_factory,
+    searcher_factory,
+)
 from chameleon_ray.compiler.build import LocalBuilder
 from chameleon_ray.compiler.gpu_run import GpuRunner
 from chameleon_ray.compiler.run import LocalRunner
-from chameleon_ray.compiler.target import is_gpu
-from chameleon_ray.crew import Crew, LocalCrew
+from chameleon_ray.compiler.target import device_name, is_gpu
+from chameleon_ray.crew import Crew, LocalCrew, Unfit
+from chameleon_ray.measure.cores import available, machine, split
 from chameleon_ray.measure.measurer import Measurer, NoRunner
 from chameleon_ray.options import Request, Search
+from chameleon_ray.record import Status
 from chameleon_ray.search.system import SearchSystem
 
 PHASES = {"contest": "verify", "select": "sample"}
 """What the summary calls the time spent in a method, where it is not the method's name."""
 CORES_PER_EXPLORER = 4
 """Search cores that one explorer keeps busy: the rest of its share builds what it proposed."""
+DEVICES_PER_EXPLORER = 4
+"""Devices that one explorer keeps busy, where each measures three times a second."""
+FAILED = (Status.RUN_ERROR, Status.CRASH)
+"""What a device that is lost answers to everything."""
+AHEAD = {"builder": 1, "runner": 1}
+"""Calls that wait at an actor, so that it need not wait for this process."""
+LEARNT = ("fit",)
+"""Methods whose results only other actors look at."""
 Hire = Callable[[str, Factory], Crew]
 
 
@@ -29,6 +46,7 @@ def hire_all(
     device: str,
     began: float,
     stack: ExitStack,
+    tell: Callable[[str], None],
 ) -> tuple[SearchSystem, Measurer]:
     """Starts every crew, builders and runners first; ``stack`` lets them go.
 
@@ -40,44 +58,134 @@ def hire_all(
         device: The runner's name in records.
         began: ``time.perf_counter()`` when the command began.
         stack: Closed when the run is over.
+        tell: Is given what happens to the workers, in a sentence.
     """
     if request.engine == "ray":
-        hire = _actors(request, len(search_cores), began, stack)
+        hire = _actors(request, search_cores, timing_cores, began, stack, tell)
     else:
         hire = _workers(began, stack)
-    gpu = is_gpu(request.target)
-    builder = partial(LocalBuilder, request.measuring, search_cores, gpu)
-    runner: Factory = partial(LocalRunner, request.measuring, timing_cores, device)
+    here = machine()
+    builder = partial(_builder, request, here, search_cores)
+    runner: Factory = partial(_runner, request, here, timing_cores, device)
     if request.build_only:
         runner = NoRunner
-    elif gpu:
+    elif is_gpu(request.target):
         runner = partial(GpuRunner, request.measuring, timing_cores)
     measurer = Measurer(hire("builder", builder), hire("runner", runner))
-    system = SearchSystem(
+    return searching(search, len(search_cores), hire), measurer
+
+
+def searching(search: Search, cores: int, hire: Hire) -> SearchSystem:
+    """The crews of the search: workers that do everything where there are few cores for it."""
+    if cores <= CORES_PER_EXPLORER:
+        crew = hire("searcher", searcher_factory(search))
+        return SearchSystem(crew, crew, crew)
+    return SearchSystem(
         cost_model=hire("cost model", cost_model_factory(search)),
-        explorers=hire("explorer", explorer_factory(search, warm=True)),
+        explorers=hire("explorer", explorer_factory(search)),
         sampler=hire("sampler", sampler_factory(search)),
     )
-    return system, measurer
 
 
-def _actors(request: Request, cores: int, began: float, stack: ExitStack) -> Hire:
-    from chameleon_ray.cluster import session
-    from chameleon_ray.cluster.pool import ActorCrew
+def _builder(request: Request, here: str, cores: tuple[int, ...]) -> LocalBuilder:
+    """A builder, on the cores given or, elsewhere, on those that time nothing there."""
+    if machine() != here:
+        cores, _ = split(available(), request.threads)
+    return LocalBuilder(request.measuring, cores, is_gpu(request.target))
 
-    stack.enter_context(session.start(request.address, cores))
-    counts = {"builder": cores, "explorer": max(cores // CORES_PER_EXPLORER, 1)}
-    resources: dict[str, dict[str, int]] = {}
-    if is_gpu(request.target) and not request.build_only:
-        counts["runner"], resources["runner"] = session.gpus(), {"num_gpus": 1}
+
+def _runner(request: Request, here: str, cores: tuple[int, ...], device: str) -> LocalRunner:
+    """A runner, on the cores given or, elsewhere, on the timing cores there.
+
+    Raises:
+        Unfit: The other machine's device is another one, so its latencies would mean nothing.
+    """
+    if machine() != here:
+        try:
+            _, cores = split(available(), request.threads or len(cores))
+        except ValueError as error:
+            raise Unfit(str(error)) from error
+        found = device_name(len(cores))
+        if found != device:
+            raise Unfit(f"it has {found}, and this run is for {device}; tune for it in another run")
+    return LocalRunner(request.measuring, cores, device)
+
+
+def layers_in_flight(request: Request, search_cores: int) -> int:
+    """Plans under way at once; on a cluster enough for runners that may yet join."""
+    if request.engine == "serial":
+        return 1
+    return max(2 + search_cores, request.placing.layers if request.address else 0)
+
+
+def hands(cores: int, devices: int) -> dict[str, int]:
+    """How many actors the crews have on one machine, where a crew has more than one.
+
+    Args:
+        cores: For search and builds.
+        devices: That measure; those of all machines.
+    """
+    wanted = max(cores // CORES_PER_EXPLORER, devices // DEVICES_PER_EXPLORER)
+    explorers = min(max(wanted, 1), cores)
+    return {"builder": cores, "runner": devices, "explorer": explorers, "searcher": explorers}
+
+
+def doubtful(result: Any, failures: int) -> bool:
+    """Whether the device may be at fault: an error, or not the first time-out in a row."""
+    status = getattr(result, "status", Status.OK)
+    return status in FAILED or (status is Status.RUN_TIMEOUT and failures > 0)
+
+
+def _actors(
+    request: Request,
+    search_cores: tuple[int, ...],
+    timing_cores: tuple[int, ...],
+    began: float,
+    stack: ExitStack,
+    tell: Callable[[str], None],
+) -> Hire:
+    from chameleon_ray.cluster import placement, session
+    from chameleon_ray.cluster.metrics import MeteredCrew
+
+    stack.enter_context(session.start(request.address, len(search_cores)))
+    owned = is_gpu(request.target) and not request.build_only
+    counts, spreads = _placed(request, owned, len(search_cores), len(timing_cores))
 
     def hire(name: str, factory: Factory) -> Crew:
-        count = counts.get(name, 1)
-        crew = ActorCrew(name, factory, PHASES, began, count, resources.get(name))
+        place = {} if name in spreads else placement.beside_driver()
+        owns = {"num_gpus": 1} if owned and name == "runner" else {}
+        crew = MeteredCrew(
+            name,
+            factory,
+            PHASES,
+            began,
+            counts.get(name, 1),
+            resources=place | owns,
+            spread=spreads.get(name),
+            ahead=AHEAD.get(name, 0),
+            apart=(*LEARNT, "build") if name in spreads else LEARNT,
+            options=request.placing,
+            doubt=doubtful if name == "runner" else lambda result, failures: False,
+            tell=tell,
+        )
         stack.callback(crew.close)
         return crew
 
     return hire
+
+
+def _placed(
+    request: Request, owned: bool, cores: int, timing: int
+) -> tuple[dict[str, int], dict[str, Any]]:
+    """How many actors each crew has, and the rule by which nodes of a cluster have some."""
+    from chameleon_ray.cluster import placement, session
+
+    if not request.address:
+        return hands(cores, session.gpus() if owned else 1), {}
+    runners = placement.one_per_gpu if owned else placement.one_per_node
+    counts = hands(cores, sum(map(runners, placement.nodes())))
+    builders = placement.one_per_core(request.placing.builders, timing, counts["explorer"] + 1)
+    return counts, {"builder": builders, "runner": runners}
 
 
 def _workers(began: float, stack: ExitStack) -> Hire:

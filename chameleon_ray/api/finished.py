@@ -10,7 +10,7 @@ import numpy as np
 from chameleon_ray.api.choices import UserError
 from chameleon_ray.api.home import ModelHome
 from chameleon_ray.compiler.run import random_array
-from chameleon_ray.folder import RunFolder
+from chameleon_ray.folder import RunFolder, file_name
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.options import Confirming, Request
 from chameleon_ray.record import DEFAULT
@@ -61,7 +61,7 @@ def apply(path: Path, model: str, inputs: tuple[str, ...] = ()) -> Applied:
             raise UserError(f"{model} has no layer in common with the run in {path}.")
         chosen = {d: winners[d] for d in known if winners[d][0] != DEFAULT}
         same = prepared.digest == identity["model_digest"]
-        place = path if same else path / "applied" / prepared.name
+        place = path if same else path / "applied" / file_name(prepared.name)
         place.mkdir(parents=True, exist_ok=True)
         library, untuned = place / folder.library.name, place / folder.untuned_library.name
         applied = home.compile_tuned(chosen, library, place / folder.tvm_database.name)

@@ -1,6 +1,5 @@
 """The model's processes: what compiles it and what runs it, with errors as sentences."""
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from chameleon_ray.api.choices import UserError
+from chameleon_ray.api.choices import Stopped, UserError
 from chameleon_ray.compiler import bench, host
 from chameleon_ray.compiler.build import SINGLE_THREADED
 from chameleon_ray.compiler.run import timing_environment
+from chameleon_ray.compiler.target import layout_of
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.ledger import Account, Ledger, epoch
-from chameleon_ray.measure.isolate import Ending, Isolate, Setting
+from chameleon_ray.measure.isolate import Ending, Isolate, IsolateError, Setting
 from chameleon_ray.options import Confirming, Request, Scheduling
 from chameleon_ray.report.result import Verified
 from chameleon_ray.space import Config
@@ -29,7 +29,7 @@ class ModelHome:
     def __init__(self, cores: tuple[int, ...], stack: ExitStack) -> None:
         """Starts the process that will hold the model; ``stack`` ends it."""
         self.cores, self._stack = cores, stack
-        self._ledger = Ledger()
+        self._ledger, self._closed = Ledger(), False
         self._host = self._child("chameleon_ray.compiler.host:model_host", SINGLE_THREADED)
         self._bench: Isolate | None = None
 
@@ -43,11 +43,10 @@ class ModelHome:
         prepared: host.Prepared = self._value("import", self._host, self._job(request, memory))
         return prepared
 
-    def begin(self, request: Request) -> asyncio.Future:
-        """``prepare`` beside other things."""
-        preparing = asyncio.get_running_loop().run_in_executor(None, self.prepare, request)
-        preparing.add_done_callback(_heard)
-        return preparing
+    def clear(self) -> None:
+        """Gives up the model and everything of it, to take another one."""
+        for child in filter(None, (self._host, self._bench)):
+            child.renew(1)
 
     def weigh(self, request: Request, options: Scheduling) -> Footprint:
         """Imports the model and finds out what memory it takes in several orders.
@@ -66,7 +65,7 @@ class ModelHome:
             seed=request.seed,
             target=request.target,
             threads=len(self.cores),
-            layout=request.layout,
+            layout=layout_of(request.layout, request.target),
             memory=memory,
         )
 
@@ -121,9 +120,20 @@ class ModelHome:
         return self._ledger.account("model", epoch(began))
 
     def _value(self, phase: str, child: Isolate, job: Any) -> Any:
-        """What a job comes to; its failure as a sentence for the user."""
-        with self._ledger.phase(phase):
-            outcome = child.call(job)
+        """What a job comes to; its failure as a sentence for the user.
+
+        Raises:
+            UserError: It failed.
+            Stopped: The home was closed, by another thread, before it was done.
+        """
+        try:
+            self._demand_open()
+            with self._ledger.phase(phase):
+                outcome = child.call(job)
+        except IsolateError:
+            self._demand_open()
+            raise
+        self._demand_open()
         if outcome.ending is Ending.OK:
             return outcome.value
         kind, _, sentence = outcome.error.partition(": ")
@@ -139,11 +149,13 @@ class ModelHome:
 
     def _child(self, handler: str, environment: tuple[tuple[str, str], ...]) -> Isolate:
         child = Isolate(Setting(handler, cores=self.cores, environment=environment))
-        self._stack.callback(child.close)
+        self._stack.callback(self._close, child)
         return child
 
+    def _demand_open(self) -> None:
+        if self._closed:
+            raise Stopped
 
-def _heard(future: asyncio.Future) -> None:
-    """Takes note of an import's error where something else failed first."""
-    if not future.cancelled():
-        future.exception()
+    def _close(self, child: Isolate) -> None:
+        self._closed = True
+        child.close()

@@ -1,14 +1,10 @@
-"""What nodes have: a cluster, or the runners of a run, in; devices, and the target they stand for,
-out."""
-
-from dataclasses import replace
+"""What nodes have: a cluster, or the runners of a session, in; their devices out."""
 
 from chameleon_ray.api.choices import UserError
 from chameleon_ray.cluster import session
 from chameleon_ray.compiler.devices import Device, devices
-from chameleon_ray.compiler.target import GPU
+from chameleon_ray.compiler.gpu_run import Surveyed
 from chameleon_ray.measure.measurer import Measurer
-from chameleon_ray.options import Request
 
 
 def cluster_devices(address: str) -> list[Device]:
@@ -21,15 +17,13 @@ def cluster_devices(address: str) -> list[Device]:
         return [device for found in session.everywhere(devices) for device in found]
 
 
-async def surveyed(request: Request, measurer: Measurer) -> tuple[Request, str]:
-    """The request, its target completed by what a runner's GPU is where it was left open, and the
-    GPU's name.
+async def surveyed(measurer: Measurer) -> Surveyed:
+    """A runner's GPU.
 
     Raises:
-        UserError: The runner has no GPU that TVM sees.
+        UserError: It has none that TVM sees.
     """
-    found = await measurer.runners.do("survey")
+    found: Surveyed = await measurer.runners.do("survey")
     if found.error:
         raise UserError(found.error)
-    target = found.target if request.target == GPU else request.target
-    return replace(request, target=target), found.device
+    return found

@@ -43,7 +43,16 @@ from chameleon_ray.task import Task
 from chameleon_ray.transfer import Transfer
 from chameleon_ray.tuner import Tuner
 
-__all__ = ["ReplayResult", "SeedRun", "destinations", "load", "replay", "walks", "write"]
+__all__ = [
+    "ReplayResult",
+    "SeedRun",
+    "destinations",
+    "load",
+    "record_of",
+    "replay",
+    "walks",
+    "write",
+]
 
 TARGET = json.dumps({"kind": "replay"})
 Told = Callable[[ReplayResult, SeedRun], None]
@@ -156,11 +165,12 @@ def taught(task: Task, search: Search, teacher: Table, seed: int) -> Transfer:
     rng, most = np.random.default_rng(seed), search.transfer.rows
     rows = informative(teacher.optimum / teacher.latency, most, rng)
     transfer = Transfer(search.transfer)
-    transfer.learn(task.kind, [_record(teacher, int(row)) for row in rows])
+    transfer.learn(task.kind, [record_of(teacher, int(row)) for row in rows])
     return transfer
 
 
-def _record(table: Table, row: int) -> Record:
+def record_of(table: Table, row: int) -> Record:
+    """A row of a table as the record of an earlier run."""
     config = as_configs(table.space.enumerate()[row : row + 1])[0]
     status = table.status[row]
     return Record(

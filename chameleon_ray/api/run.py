@@ -2,19 +2,22 @@
 
 import asyncio
 import os
-import re
 import shlex
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from chameleon_ray.api.choices import Stopped, UserError, search_of
+from chameleon_ray.api.model import Model
 from chameleon_ray.api.tuning import Tuning
 from chameleon_ray.api.warm_start import transfer_of
 from chameleon_ray.cluster.session import SessionError, check_pins
 from chameleon_ray.compiler.link import LinkError, find_linker
-from chameleon_ray.crew import CrewError
+from chameleon_ray.crew import CrewError, NoWorkers
 from chameleon_ray.database import DatabaseError
-from chameleon_ray.folder import FolderError, RunFolder
+from chameleon_ray.folder import FolderError, RunFolder, directory_name
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.measure.isolate import IsolateError
 from chameleon_ray.options import Request
@@ -23,13 +26,43 @@ from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.result import RunResult
 from chameleon_ray.report.summary import write, write_text
 
-TROUBLE = (FolderError, DatabaseError, SessionError, CrewError, IsolateError, LinkError)
+TROUBLE = (
+    *(FolderError, DatabaseError, SessionError, CrewError, NoWorkers),
+    *(IsolateError, LinkError),
+)
 """Errors that are one sentence for the user already."""
 OPTIONS = (
     *("target", "trials", "minutes", "preset", "explorer", "sampler"),
     *("seed", "address", "threads", "layout", "engine"),
 )
 """Of the command ``tune``, named as the request's fields are."""
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a session's records are, what it tunes, and how to go on with it.
+
+    Attributes:
+        folder: Of records and agents.
+        models: Each with its run directory.
+        words: The command line that names the same models.
+        options: Of the request, what else that command takes.
+    """
+
+    folder: RunFolder
+    models: list[Model]
+    words: list[str]
+    options: tuple[str, ...]
+
+    def close(self) -> None:
+        """Lets others have the directories."""
+        for model in self.models:
+            if model.folder is not self.folder:
+                model.folder.close()
+        self.folder.close()
 
 
 def tune(request: Request, progress: Progress) -> RunResult:
@@ -43,60 +76,115 @@ def tune(request: Request, progress: Progress) -> RunResult:
         UserError: The request cannot be met.
         Stopped: The user interrupted it; the message says how to go on.
     """
-    began, cores = time.perf_counter() - progress.elapsed, available()
+
+    def settle() -> Site:
+        folder = RunFolder(directory(request), request.resume)
+        words = ["tune", request.model, *(["--memory-aware"] if request.memory_aware else [])]
+        words += [word for text in request.inputs for word in ("--input", text)]
+        return Site(folder, [Model(request, folder)], words, OPTIONS)
+
+    def conclude(tuning: Tuning) -> RunResult:
+        (model,) = tuning.models
+        return keep(model)
+
+    return session(request, settle, conclude, progress)
+
+
+def keep(model: Model) -> RunResult:
+    """Writes a model's summary and report into its directory; it has a result."""
+    assert model.result is not None
+    write(model.folder.summary, model.result)
+    write_text(model.folder.report, render(model.result))
+    return model.result
+
+
+def session(
+    request: Request,
+    settle: Callable[[], Site],
+    conclude: Callable[[Tuning], T],
+    progress: Progress,
+) -> T:
+    """Tunes models together; each leaves its result or its failure, and at least one a result.
+
+    Args:
+        request: What they have in common.
+        settle: Makes the directories, once it is known that the request can be met.
+        conclude: Keeps the results; what it returns is returned.
+        progress: Told what happens; its clock began with the command.
+
+    Raises:
+        UserError: The request cannot be met, or nothing came of any model.
+        Stopped: The user interrupted it; the message says how to go on.
+    """
+    cores = available()
     try:
-        search = search_of(request)
-        check_pins()
-        find_linker()
-        search_cores, timing_cores = split(cores, request.threads)
-        transfer = transfer_of(search, map(Path, request.warm_start))
-        folder = RunFolder(_path(request), request.resume)
+        tuning, site = _ready(request, settle, progress, cores)
     except (*TROUBLE, ValueError) as error:
         raise UserError(str(error)) from error
     try:
-        os.sched_setaffinity(0, search_cores)  # before any child: the timing cores stay free
-        tuning = Tuning(
-            request, search, folder, progress, began, search_cores, timing_cores, transfer
-        )
-        result = asyncio.run(tuning.run())
-        write(folder.summary, result)
-        write_text(folder.report, render(result))
-        return result
+        os.sched_setaffinity(0, tuning.search_cores)  # before any child: timing cores stay free
+        asyncio.run(tuning.run())
+        return conclude(tuning)
     except (Stopped, KeyboardInterrupt, asyncio.CancelledError) as stop:
-        raise Stopped(_go_on(folder, request)) from stop
+        raise Stopped(_go_on(site, request)) from stop
     except TROUBLE as error:
         raise UserError(str(error)) from error
     except OSError as error:
-        reason = f"Writing to {folder.path} failed: {error.strerror or error}."
-        raise UserError(f"{reason} {_go_on(folder, request)}") from error
+        reason = f"Writing to {site.folder.path} failed: {error.strerror or error}."
+        raise UserError(f"{reason} {_go_on(site, request)}") from error
     finally:
         os.sched_setaffinity(0, cores)
-        folder.close()
+        site.close()
 
 
-def _path(request: Request) -> Path:
-    """The run directory asked for, or a new one under ``runs/``."""
+def _ready(
+    request: Request, settle: Callable[[], Site], progress: Progress, cores: tuple[int, ...]
+) -> tuple[Tuning, Site]:
+    """A session that may begin; its directories are the last thing that is made."""
+    began = time.perf_counter() - progress.elapsed
+    search = search_of(request)
+    check_pins()
+    find_linker()
+    search_cores, timing_cores = split(cores, request.threads)
+    transfer = transfer_of(search, map(Path, request.warm_start))
+    site = settle()
+    tuning = Tuning(
+        request,
+        search,
+        site.folder,
+        site.models,
+        progress,
+        began,
+        search_cores,
+        timing_cores,
+        transfer,
+    )
+    return tuning, site
+
+
+def directory(request: Request) -> Path:
+    """The directory asked for, or a new one under ``runs/``.
+
+    Raises:
+        UserError: A session that was not named is to be gone on with.
+    """
     if request.out is not None:
         return Path(request.out)
     if request.resume:
         raise UserError("--resume needs --out RUN, the directory of the run to go on with.")
-    name = request.model
-    name = Path(name).stem if name.endswith((".onnx", ".pt2")) else name
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{re.sub(r'[^A-Za-z0-9_.-]', '-', name)}-{stamp}"
+    return Path("runs") / f"{directory_name(request.model)}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def _go_on(folder: RunFolder, request: Request) -> str:
-    if folder.identity() is None:
+def _go_on(site: Site, request: Request) -> str:
+    folder = site.folder
+    if not folder.begun:
         return "Nothing was measured yet."
-    words = ["chameleon", "tune", request.model, "--out", str(folder.path), "--resume"]
-    words += [word for text in request.inputs for word in ("--input", text)]
+    words = ["chameleon", *site.words, "--out", str(folder.path), "--resume"]
     words += [word for run in request.warm_start for word in ("--warm-start", run)]
-    plain = Request(request.model)
-    for option in OPTIONS:
-        if getattr(request, option) != getattr(plain, option):
+    bare = Request(request.model)
+    for option in site.options:
+        if getattr(request, option) != getattr(bare, option):
             words += [f"--{option}", str(getattr(request, option))]
-    words += ["--memory-aware"] if request.memory_aware else []
     return (
         f"{len(folder.database.read())} measurements are kept in {folder.path}; go on with: "
         f"{shlex.join(words)}"

@@ -1,52 +1,38 @@
-"""One ``chameleon tune``: its stages in order, from the import of the model to the verified result.
+"""One session of tuning: its stages in order, from the import of its models to verified results.
 
-Import while the workers warm up, search, choose winners, compile, verify and time.
+Import while the workers warm up, search all models' layers with one budget, choose winners; then,
+model by model, compile, verify and time. ``chameleon tune`` is a session of one model.
 """
 
 import asyncio
-import contextlib
-import signal
 import time
-from collections import Counter
-from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from chameleon_ray.api.choices import Stopped, UserError
-from chameleon_ray.api.crews import hire_all
+from chameleon_ray.api.beside import beside
+from chameleon_ray.api.choices import UserError
+from chameleon_ray.api.crews import hire_all, layers_in_flight
 from chameleon_ray.api.home import ModelHome
+from chameleon_ray.api.model import End, Model, versions
 from chameleon_ray.api.nodes import surveyed
-from chameleon_ray.api.recorder import Recorder
+from chameleon_ray.api.stopping import interruptible
+from chameleon_ray.api.watchers import watchers_of
 from chameleon_ray.budget import Budget
-from chameleon_ray.compiler.host import Prepared
-from chameleon_ray.compiler.target import device_name, is_gpu
+from chameleon_ray.compiler.target import GPU, device_name, is_gpu, layout_of
 from chameleon_ray.crew import Crew
-from chameleon_ray.engine import Engine
-from chameleon_ray.folder import RunFolder
+from chameleon_ray.engine import Engine, Watcher
+from chameleon_ray.folder import RunFolder, ZooFolder
 from chameleon_ray.ledger import Account
 from chameleon_ray.measure.measurer import Measurer
+from chameleon_ray.merging import Merged, merged
 from chameleon_ray.options import Request, Search
-from chameleon_ray.record import DEFAULT, Record, Status
+from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
-from chameleon_ray.report.result import Latency, Outcome, RunResult, Verified
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.transfer import Transfer
 from chameleon_ray.tuner import Tuner
-from chameleon_ray.winners import Winner, choose
-
-PACKAGES = ("chameleon_ray", "apache-tvm", "apache-tvm-ffi", "ray", "xgboost", "torch", "numpy")
-
-
-@dataclass(frozen=True)
-class Finish:
-    """The compiled model: latencies, verification, and winners that were not applied."""
-
-    tuned: Latency
-    untuned: Latency
-    verified: Verified
-    lost: int
+from chameleon_ray.winners import Winner, choose, corrected
 
 
 @dataclass
@@ -54,34 +40,45 @@ class Tuning:
     """What the stages share.
 
     Attributes:
-        request: What the user asked for.
+        request: What the user asked for; of a zoo, what its models have in common.
         search: The search system it names.
-        folder: Where everything is kept.
+        folder: Where records and agents are kept; the model's own where there is one.
+        models: What is tuned.
         progress: Told what happens.
         began: ``time.perf_counter()`` when the command began.
         search_cores: For search and builds.
         timing_cores: For timing alone.
         transfer: What tasks know of each other; None where they learn nothing from others.
         gpu: The runner's GPU, for people; empty where a CPU times.
+        layers: The models' layers, once they were imported.
+        runners: At the end.
     """
 
     request: Request
     search: Search
     folder: RunFolder
+    models: list[Model]
     progress: Progress
     began: float
     search_cores: tuple[int, ...]
     timing_cores: tuple[int, ...]
     transfer: Transfer | None = None
     gpu: str = ""
+    layers: Merged = field(default_factory=lambda: merged([]))
+    runners: int = 1
+    _housed: Model | None = None
 
-    async def run(self) -> RunResult:
-        """All stages."""
+    async def run(self) -> None:
+        """All stages; leaves in every model its result or its failure.
+
+        Raises:
+            UserError: Nothing can come of any of them.
+            Stopped: The user interrupted it.
+        """
         with ExitStack() as stack:
             home = ModelHome(self.timing_cores, stack)
-            self.progress.phase("importing the model")
             gpu = is_gpu(self.request.target)
-            preparing = None if gpu else home.begin(self.request)
+            preparing = None if gpu else beside(self.prepare, home)
             system, measurer = hire_all(
                 self.request,
                 self.search,
@@ -90,57 +87,83 @@ class Tuning:
                 self.device,
                 self.began,
                 stack,
+                self.progress.note,
             )
             crews = (*system.crews(), *measurer.crews())
             ready = [asyncio.create_task(crew.ready()) for crew in crews]
             if gpu:
-                self.request, self.gpu = await surveyed(self.request, measurer)
-            prepared = await (preparing or home.begin(self.request))
-            for note in prepared.notes:
-                self.progress.note(note)
-            records = self.folder.resume(self.identity(prepared))
-            with _interruptible():
-                await self.explore(self.tuners(prepared, system, records), measurer, records)
-                winners = await self.choose(prepared, measurer)
+                await self.survey(measurer)
+            await (preparing or beside(self.prepare, home))
+            records = self.folder.database.read()
+            tuners = self.tuners(system, records)
+            watcher = watchers_of(
+                self.request, self.search, self.folder, self.progress, tuners, stack
+            )
+            with interruptible():
+                await self.explore(tuners, measurer, watcher, records)
+                winners = await self.choose(measurer)
             await asyncio.gather(*ready)
-            finish = await asyncio.to_thread(self.finish, home, prepared, winners)
-            accounts = await self.accounts(crews, home)
-            return self.result(prepared, winners, finish, accounts)
+            await asyncio.to_thread(self.finish, home, winners)
+            self.conclude(winners, await self.accounts(crews, home))
 
-    def identity(self, prepared: Prepared) -> dict[str, Any]:
-        """What makes two runs the same; the directory holds one."""
-        return {
-            "model": prepared.name,
-            "model_digest": prepared.digest,
-            "target": prepared.target,
-            "device": self.device,
-            "layout": self.request.layout,
-            "spaces": {task.digest: task.space.digest for task in prepared.tasks},
-            "layers": {task.digest: task.name for task in prepared.tasks},
-            "inputs": [[list(array.shape), str(array.dtype)] for array in prepared.inputs],
-            "options": {**asdict(self.request), "search": asdict(self.search)},
-            "versions": self.versions,
-        }
+    async def survey(self, measurer: Measurer) -> None:
+        """Learns what GPU times, which completes the targets that leave it open.
 
-    def tuners(
-        self, prepared: Prepared, system: SearchSystem, records: list[Record]
-    ) -> list[Tuner]:
+        Raises:
+            UserError: There is none.
+        """
+        found = await surveyed(measurer)
+        self.gpu = found.device
+        for model in self.models:
+            if model.request.target == GPU:
+                model.request = replace(model.request, target=found.target)
+
+    def prepare(self, home: ModelHome) -> None:
+        """Imports the models, one after the other, and merges their layers.
+
+        Raises:
+            UserError: None can be imported.
+        """
+        if self.folder.begun and isinstance(self.folder, ZooFolder):
+            self.folder.identify(self.identity)
+        for model in self.models:
+            with model.trying(self.progress):
+                self.progress.phase(f"importing {model.called}")
+                self.house(model, home)
+                for note in model.known.notes:
+                    self.progress.note(f"{model.name}: {note}" if model.name else note)
+                if isinstance(self.folder, ZooFolder):
+                    self.folder.identify(self.identity)
+                model.folder.identify(model.identity(self.search, self.device))
+        self.layers = merged([(model.weight, model.known.tasks) for model in self.left()])
+
+    def house(self, model: Model, home: ModelHome) -> None:
+        """Has the home hold a model, and only that one: weights of several may not fit."""
+        if self._housed is model:
+            return
+        if self._housed is not None:
+            home.clear()
+        self._housed = model
+        model.prepared = home.prepare(model.request)
+
+    def tuners(self, system: SearchSystem, records: list[Record]) -> list[Tuner]:
         """One for every task, with what earlier sessions learnt about it."""
         tuners = []
-        for task in prepared.tasks:
+        for task in self.layers.tasks:
             tuner = Tuner(task, system, self.search, self.request.seed, self.transfer)
             tuner.inherit(self.folder.load_agent(self.search.explorer, task.digest))
             tuner.observe([record for record in records if record.task == task.digest])
             tuners.append(tuner)
         return tuners
 
-    async def explore(self, tuners: list[Tuner], measurer: Measurer, records: list[Record]) -> None:
+    async def explore(
+        self, tuners: list[Tuner], measurer: Measurer, watcher: Watcher, records: list[Record]
+    ) -> None:
         """Searches until the budget is spent."""
         request, earlier = self.request, max((r.finished for r in records), default=0.0)
-        limit = self._wall_limit()
-        deadline = None if limit is None else limit * (1 - request.confirming.reserve)
+        deadline = self.deadline
         trials = None if request.trials is None else max(request.trials - len(records), 0)
-        budget = Budget(tuners, request.budgeting, trials, deadline, self._elapsed)
+        budget = Budget(tuners, request.budgeting, trials, deadline, self.elapsed)
         self.progress.began([t.task for t in tuners], deadline, request.trials, records)
         self.progress.phase("searching")
         for digest, layer in budget.layers.items():
@@ -150,143 +173,122 @@ class Tuning:
             budget=budget,
             measurer=measurer,
             device=self.device,
-            watcher=Recorder(self.folder, self.search.explorer, self.progress),
-            clock=lambda: earlier + self._elapsed(),
-            layers_in_flight=1 if request.engine == "serial" else 2 + len(self.search_cores),
+            watcher=watcher,
+            clock=lambda: earlier + self.elapsed(),
+            layers_in_flight=layers_in_flight(request, len(self.search_cores)),
             sequence=max((r.sequence + 1 for r in records), default=0),
         )
         await engine.run()
 
-    async def choose(self, prepared: Prepared, measurer: Measurer) -> list[Winner]:
-        """Every layer's winner; candidates found wrong are recorded as such."""
+    async def choose(self, measurer: Measurer) -> dict[str, Winner]:
+        """Every layer's winner by digest; candidates found wrong are recorded as such.
+
+        Raises:
+            UserError: No measurement of any model succeeded.
+        """
         self.progress.phase("choosing winners")
         records = self.folder.database.read()
-        by_task: dict[str, list[Record]] = {task.digest: [] for task in prepared.tasks}
+        for model in self.left():
+            with model.trying(self.progress):
+                model.demand_success(records)
+        self.left()
+        by_task: dict[str, list[Record]] = {task.digest: [] for task in self.layers.tasks}
         for record in records:
-            by_task[record.task].append(record)
-        if not any(record.latencies for record in records):
-            raise UserError(_hopeless(records))
+            by_task.get(record.task, []).append(record)
         options = self.request.confirming
-        choosing = [choose(t, by_task[t.digest], measurer, options) for t in prepared.tasks]
+        choosing = [choose(t, by_task[t.digest], measurer, options) for t in self.layers.tasks]
         winners = await asyncio.gather(*choosing)
-        wrong = {(winner.task, config) for winner in winners for config in winner.wrong}
-        found = [record for record in records if (record.task, record.config) in wrong]
-        corrected = [
-            replace(
-                record,
-                status=Status.WRONG_ANSWER,
-                latencies=(),
-                sequence=records[-1].sequence + 1 + number,
-                error="its output differs from the default schedule's",
-            )
-            for number, record in enumerate(found)
-        ]
-        self.folder.database.append(corrected)
-        self.folder.save_winners({w.task: (w.config, w.latency) for w in winners})
-        return winners
+        self.folder.database.append(corrected(records, winners))
+        return {winner.task: winner for winner in winners}
 
-    def finish(self, home: ModelHome, prepared: Prepared, winners: list[Winner]) -> Finish:
-        """Compiles the tuned and the untuned model, compares and times them."""
-        folder, inputs = self.folder, prepared.inputs
-        self.progress.phase("compiling the model")
-        chosen = {w.task: (w.config, w.latency) for w in winners if w.config != DEFAULT}
-        applied = home.compile_tuned(chosen, folder.library, folder.tvm_database)
-        home.compile_untuned(folder.untuned_library)
-        self.progress.phase("verifying the model")
-        lost = len(chosen) - len(applied)
-        if lost:
-            self.progress.note(f"{lost} winners could not be applied to the model.")
-        verified = home.check(folder.library, prepared, folder.untuned_library)
-        libraries = (folder.library, folder.untuned_library)
-        tuned, untuned = home.duel(libraries, inputs, self.request.confirming)
-        return Finish(Latency.of(tuned), Latency.of(untuned), verified, lost)
+    def finish(self, home: ModelHome, winners: dict[str, Winner]) -> None:
+        """Compiles and verifies every model; first the one that its home still holds."""
+        records = self.folder.database.read()
+        for model in sorted(self.left(), key=lambda model: model is not self._housed):
+            with model.trying(self.progress):
+                if model.folder is not self.folder:
+                    model.folder.database.append(model.own(records))
+                self.house(model, home)
+                model.finish = model.complete(home, winners, self.progress)
+
+    def conclude(self, winners: dict[str, Winner], accounts: list[Account]) -> None:
+        """Gives every model that was finished its result.
+
+        Raises:
+            UserError: None was.
+        """
+        left = self.left()
+        self.runners = max(sum(a.name.startswith("runner") for a in accounts), 1)
+        end = End(
+            search=self.search,
+            device=self.device,
+            winners=winners,
+            records=self.folder.database.read(),
+            accounts=tuple(accounts),
+            busy_share=self.busy_share,
+            elapsed=self.elapsed(),
+        )
+        for model in left:
+            model.result = model.conclude(end)
+
+    def left(self) -> list[Model]:
+        """The models that have not failed.
+
+        Raises:
+            UserError: All have.
+        """
+        left = [model for model in self.models if not model.failure]
+        if not left:
+            raise UserError(" ".join(model.told for model in self.models))
+        return left
 
     async def accounts(self, crews: tuple[Crew, ...], home: ModelHome) -> list[Account]:
         """Where the time of every process went, this one first."""
         own = time.process_time()
-        accounts = [
-            Account("driver", {"drive": own}, self._elapsed() - own),
-            home.account(self.began),
-        ]
+        driver = Account("driver", {"drive": own}, self.elapsed() - own)
+        accounts = [driver, home.account(self.began)]
         for crew in crews:
             accounts += await crew.accounts()
         return accounts
-
-    def result(
-        self, prepared: Prepared, winners: list[Winner], finish: Finish, accounts: list[Account]
-    ) -> RunResult:
-        """Everything that the summary and the report are made of."""
-        seconds: Counter[str] = Counter(prepared.seconds)
-        for account in accounts[1:]:
-            seconds.update({p: s for p, s in account.busy.items() if p not in prepared.seconds})
-        outcomes = [
-            Outcome(w.task, w.config, w.default_latency, w.latency, w.reason) for w in winners
-        ]
-        inputs = enumerate(prepared.inputs)
-        lost = f"{finish.lost} winners could not be applied to the model." if finish.lost else ""
-        return RunResult(
-            model=prepared.name,
-            target=prepared.target,
-            device=self.device,
-            seed=self.request.seed,
-            preset=self.request.preset,
-            explorer=self.search.explorer,
-            sampler=self.search.sampler,
-            wall_seconds=self._elapsed(),
-            seconds=seconds,
-            device_busy_fraction=self.progress.device_seconds / self._elapsed(),
-            tasks=prepared.tasks,
-            records=tuple(self.folder.database.read()),
-            outcomes=tuple(outcomes),
-            processes=tuple(accounts),
-            untuned=finish.untuned,
-            tuned=finish.tuned,
-            verified=finish.verified,
-            inputs=tuple((f"input{n}", array.shape, str(array.dtype)) for n, array in inputs),
-            explanation=lost,
-            folder=self.folder.path,
-            settings=asdict(self.request),
-            versions=self.versions,
-        )
 
     @property
     def device(self) -> str:
         return self.gpu or device_name(len(self.timing_cores))
 
     @property
-    def versions(self) -> dict[str, str]:
-        return {package: version(package) for package in PACKAGES}
+    def identity(self) -> dict[str, Any]:
+        """What makes two zoos the same, and what was asked for."""
+        return {
+            "device": self.device,
+            "layout": layout_of(self.request.layout, self.request.target),
+            "models": {model.name: asdict(model.request) for model in self.models},
+            "options": {**asdict(self.request), "search": asdict(self.search)},
+            "versions": versions(),
+        }
 
-    def _elapsed(self) -> float:
+    def elapsed(self) -> float:
+        """Seconds since the command began."""
         return time.perf_counter() - self.began
 
-    def _wall_limit(self) -> float | None:
+    @property
+    def busy_share(self) -> float:
+        """Of the time of all runners, what they executed kernels in, in the search."""
+        return self.progress.device_seconds / self.elapsed() / self.runners
+
+    @property
+    def wall_limit(self) -> float | None:
         """Seconds that the whole command may take."""
         request = self.request
         if request.minutes is not None:
             return 60 * request.minutes
-        return 60 * request.budgeting.minutes if request.trials is None else None
+        if request.trials is not None:
+            return None
+        return 60 * request.budgeting.minutes * len(self.models)
 
-
-def _hopeless(records: list[Record]) -> str:
-    """Why there is nothing to choose from."""
-    if not records:
-        return "Nothing was measured in the time given; give more --minutes."
-    error, count = Counter(record.error for record in records).most_common(1)[0]
-    return f"None of {len(records)} measurements succeeded; {count} times: {error}."
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the block cleanly, as ``Stopped``."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-    for stop in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(stop, task.cancel)
-    try:
-        yield
-    except asyncio.CancelledError as error:
-        raise Stopped from error
-    finally:
-        for stop in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(stop)
+    @property
+    def deadline(self) -> float | None:
+        """Seconds after which the search ends: what follows takes a share, and imports again."""
+        again = [model.known for model in self.left() if model is not self._housed]
+        imports = sum(sum(known.seconds.values()) for known in again)
+        limit, reserve = self.wall_limit, self.request.confirming.reserve
+        return None if limit is None else limit * (1 - reserve) - imports

@@ -1,28 +1,54 @@
 """A crew of Ray actors: a factory of plain objects in, awaitable calls to its replicas out.
 
-A dead actor costs the call it was doing, which is made again on another one, and is replaced.
+A lost actor costs the call it was doing, which is made again on another one, and is replaced; calls
+that only waited for it are made again, too. A crew that is spread over a cluster follows its nodes:
+those that join are used, and what was under way on those that go is done elsewhere.
 """
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import ObjectLostError, RayError, RayTaskError
 
-from chameleon_ray.crew import CrewError, Worker
+from chameleon_ray.cluster.line import Line
+from chameleon_ray.cluster.parcel import Porter, labelled
+from chameleon_ray.cluster.placement import Node, Spread, affinity
+from chameleon_ray.cluster.roster import Roster
+from chameleon_ray.cluster.seat import Call, Seat
+from chameleon_ray.crew import CrewError, Lost
 from chameleon_ray.ledger import Account, epoch
-
-ATTEMPTS = 3
-"""Workers that one call may lose before it is given up."""
+from chameleon_ray.options import Placing
 
 logger = logging.getLogger(__name__)
+Doubt = Callable[[Any, int], bool]
+"""Whether a result may be the worker's fault, given its failures in a row before."""
+PAUSE = 0.02
+"""Seconds between two looks for actors that were set up."""
 
 
 class ActorCrew:
-    """``count`` actors that each host the object a factory makes."""
+    """Actors that each host what a factory makes: ``count``, or as many as ``spread`` says.
+
+    Args:
+        name: The crew, for people.
+        factory: Picklable; called once in each actor.
+        phases: The ledger's name for the time spent in a method.
+        began: ``time.perf_counter()`` when the run began.
+        count: Actors, wherever Ray puts them, where they are not spread.
+        resources: Ray options of each actor; no CPUs are reserved unless asked for.
+        spread: How many actors a node is to have, asked for every node that joins.
+        ahead: Calls that an actor is given besides the one it is doing, so that it need not wait
+            for the next one; an actor that has nothing to do is given a call first.
+        apart: Methods whose results stay in the object store, but for an artifact's label. What is
+            returned stands for them among the arguments of ``do``.
+        options: When an actor is given up.
+        doubt: Whether another worker is to repeat what came to this result; a worker whose failures
+            are never confirmed is given up.
+        tell: Is given what happened, in a sentence.
+    """
 
     def __init__(
         self,
@@ -32,84 +58,110 @@ class ActorCrew:
         began: float,
         count: int = 1,
         resources: Mapping[str, Any] | None = None,
+        spread: Spread | None = None,
+        ahead: int = 0,
+        apart: Collection[str] = (),
+        options: Placing = Placing(),  # noqa: B008, frozen
+        doubt: Doubt = lambda result, before: False,
+        tell: Callable[[str], None] = logger.warning,
     ) -> None:
-        """Starts the actors and returns at once.
+        """Starts the actors and returns at once; those that are spread start with a first call."""
+        self.name, self._began, self._spread = name, epoch(began), spread
+        self._apart, self._options, self._doubt = frozenset(apart), options, doubt
+        actor, phases = ray.remote(Porter), dict(phases)
+        asked = {"num_cpus": 0, **(resources or {})}
 
-        Args:
-            name: The crew, for people.
-            factory: Picklable; called once in each actor.
-            phases: The ledger's name for the time spent in a method.
-            began: ``time.perf_counter()`` when the run began.
-            count: Actors.
-            resources: Ray options of each actor; no CPUs are reserved unless asked for.
-        """
-        self.name, self._factory, self._phases = name, factory, dict(phases)
-        self._began = epoch(began)
-        self._actor = ray.remote(Worker).options(**{"num_cpus": 0, **(resources or {})})
-        self._names: dict[Any, str] = {}
-        self._hired = 0
-        self._idle: asyncio.Queue[Any] = asyncio.Queue()
-        for _ in range(count):
-            self._hire()
+        def hire(node: Node | None) -> Any:
+            bound = asked | (affinity(node) if node else {})
+            return actor.options(**bound).remote(factory, phases)
+
+        self._line = Line(1 + ahead)
+        self._roster = Roster(name, self._line, hire, spread, options, tell)
+        for _ in range(0 if spread else count):
+            self._roster.open(None)
 
     async def do(self, method: str, *args: Any) -> Any:
-        """Has an idle actor call a method; see ``Crew.do``."""
-        for _ in range(ATTEMPTS):
-            actor = await self._idle.get()
+        """Has the actor with the fewest calls do another one; see ``Crew.do``."""
+        self._roster.start()
+        call = Call()
+        while len(call.losses) < self._options.attempts:
             try:
-                result = await actor.do.remote(method, *args)
+                seat = await self._line.seat(call)
+                if call not in seat.calls or (call.alone and not await self._roster.alive(seat)):
+                    continue
+                async with asyncio.timeout(self._options.call_seconds * len(seat.calls)):
+                    result = await self._call(seat, method, args)
+                if call.failed or not self._doubted(seat, result):
+                    return self._settled(call, seat, result)
+                call.failed, call.failure = seat, result
             except RayTaskError as error:
-                self._idle.put_nowait(actor)
+                if isinstance(error.cause, ObjectLostError):
+                    raise Lost(str(error.cause)) from None
                 raise error.as_instanceof_cause() from None
-            except RayError as error:
-                name = self._names.get(actor, self.name)
-                logger.warning("%s was lost and is replaced: %s", name, _reason(error))
-                self._dismiss(actor)
-                self._hire()
-                continue
-            except asyncio.CancelledError:
-                self._idle.put_nowait(actor)
-                raise
-            self._idle.put_nowait(actor)
-            return result
+            except (RayError, TimeoutError) as error:
+                self._lose(call, seat, error)
+            finally:
+                self._line.leave(call)
+        for seat in call.losses:  # it was the call
+            seat.strikes = max(seat.strikes - 1, 0)
         raise CrewError(
-            f"{ATTEMPTS} {self.name} workers died one after the other while doing '{method}'; "
-            "their logs are in Ray's session folder."
+            f"{self._options.attempts} {self.name} workers died one after the other while doing "
+            f"'{method}'; their logs are in Ray's session folder."
         )
 
     async def ready(self) -> None:
-        """Waits until every actor has been set up."""
-        await asyncio.gather(*(self._settle(actor) for actor in list(self._names)))
+        """Waits until every actor has been set up; where they are spread, until one has."""
+        self._roster.start()
+        enough = any if self._spread else all
+        while not self._line.over and not enough(seat.settled for seat in self._line.seats):
+            await asyncio.sleep(PAUSE)
 
     async def accounts(self) -> list[Account]:
-        accounts = [self._account(actor) for actor in self._names]
-        return [account for account in await asyncio.gather(*accounts) if account is not None]
+        there = [seat for seat in self._line.seats if seat.settled and not seat.retired]
+        accounts = await asyncio.gather(*map(self._account, there))
+        return [account for account in accounts if account is not None]
 
     def close(self) -> None:
-        for actor in list(self._names):
-            self._dismiss(actor)
+        self._roster.close()
 
-    def _hire(self) -> None:
-        actor = self._actor.remote(self._factory, self._phases)
-        self._hired += 1
-        self._names[actor] = f"{self.name} {self._hired}"
-        self._idle.put_nowait(actor)
+    async def _call(self, seat: Seat, method: str, args: tuple[Any, ...]) -> Any:
+        """A method's result, or what stands for it."""
+        if method not in self._apart:
+            return await seat.actor.do.remote(method, *args)
+        label, content = seat.actor.make.options(num_returns=2).remote(method, *args)
+        return labelled(await label, content)
 
-    def _dismiss(self, actor: Any) -> None:
-        self._names.pop(actor, None)
-        ray.kill(actor)
+    def _lose(self, call: Call, seat: Seat, error: Exception) -> None:
+        """Its worker was lost: of the calls that this one had, it was doing the first."""
+        if call not in seat.calls:  # another one of them was told before
+            return
+        calls = self._roster.lose(seat, error)
+        for one in calls:
+            one.alone = True
+        for one in calls[:1]:
+            one.losses.append(seat)
 
-    async def _settle(self, actor: Any) -> None:
-        with contextlib.suppress(RayError):  # the first call to it finds out and replaces it
-            await actor.account.remote("", 0.0)
+    def _doubted(self, seat: Seat, result: Any) -> bool:
+        """Whether another worker is to repeat what this one came to."""
+        doubted = self._doubt(result, seat.failures)
+        seat.failures = seat.failures + 1 if doubted else 0
+        seat.strikes = seat.strikes if doubted else 0
+        return doubted and bool(self._line.others(seat))
 
-    async def _account(self, actor: Any) -> Account | None:
+    def _settled(self, call: Call, seat: Seat, result: Any) -> Any:
+        """The result to go by; a failure that was not confirmed counts against who reported it."""
+        first = call.failed
+        if first is None or seat is first:
+            return result
+        if self._doubt(result, 1):
+            first.failures = 0
+            return call.failure
+        seat.failures = 0
+        self._roster.strike(first, "what failed there worked elsewhere")
+        return result
+
+    async def _account(self, seat: Seat) -> Account | None:
         try:
-            return await actor.account.remote(self._names[actor], self._began)
+            return await seat.actor.account.remote(seat.name, self._began)
         except RayError:
             return None
-
-
-def _reason(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

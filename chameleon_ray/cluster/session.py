@@ -8,7 +8,6 @@ import importlib.metadata
 import logging
 import os
 import secrets
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +17,7 @@ import ray._raylet
 from ray._private import ray_constants
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from chameleon_ray.cluster.address import AddressError, on_loopback, resolve
 from chameleon_ray.options import Session
 
 PINNED = ("chameleon_ray", "ray", "apache-tvm", "apache-tvm-ffi")
@@ -49,7 +49,7 @@ def start(
     A Ray runtime that this process already has is checked, used and left running.
 
     Args:
-        address: The cluster to join (``auto``: the one running on this machine). None starts a
+        address: The cluster to join (``auto``: the only one on this machine). None starts a
             local one, which listens on the loopback interface only and asks for a token.
         cpus: Cores a local session hands out; all if None. A cluster has its own.
         gpus: The same for GPUs.
@@ -60,12 +60,13 @@ def start(
     """
     check_pins()
     if address is not None:
-        knock(address, options.knock_seconds)
+        address = found(address, options)
     if ray.is_initialized():
         check_nodes(options)
         yield
         return
-    with environment(QUIET if address else QUIET | locked()), loopback(address is None):
+    private = address is None or on_loopback(address, options.knock_seconds)
+    with environment(QUIET if address else QUIET | locked()), loopback(private):
         connect(address, cpus, gpus, options)
         try:
             check_nodes(options)
@@ -88,15 +89,16 @@ def connect(address: str | None, cpus: int | None, gpus: int | None, options: Se
         raise SessionError(f"{where}: {error} {advice}".strip()) from error
 
 
-def knock(address: str, seconds: float) -> None:
-    """Whether anything listens at ``host:port``: Ray itself would take minutes to find out."""
-    host, _, port = address.rpartition("//")[2].rpartition(":")
-    if not (host and port.isdecimal()):
-        return
+def found(address: str, options: Session) -> str:
+    """Where the Ray is that the user means.
+
+    Raises:
+        SessionError: There is none, or it is not clear which.
+    """
     try:
-        socket.create_connection((host, int(port)), timeout=seconds).close()
-    except OSError as error:
-        raise SessionError(f"no Ray at {address} ({error}); is the address right?") from error
+        return resolve(address, options.knock_seconds)
+    except AddressError as error:
+        raise SessionError(str(error)) from error
 
 
 def check_pins() -> None:
@@ -107,9 +109,10 @@ def check_pins() -> None:
     """
     ours, wrong = reader()(), []
     for requirement in importlib.metadata.requires("chameleon_ray") or []:
-        name, pin, version = requirement.partition("==")
+        wanted, _, condition = requirement.partition(";")
+        name, pin, version = wanted.strip().partition("==")
         name = name.partition("[")[0]
-        if pin and ours.get(name, version) != version:
+        if pin and "extra" not in condition and ours.get(name, version) != version:
             wrong.append(f"{name} is {ours[name]} on this machine, but has to be {version}")
     if wrong:
         raise SessionError(f"{'; '.join(wrong)}; install chameleon_ray again")
@@ -211,10 +214,10 @@ def read_again() -> None:
 
 
 @contextmanager
-def loopback(local: bool) -> Iterator[None]:
-    """Binds a local session to 127.0.0.1: Ray offers that on macOS and Windows only."""
+def loopback(private: bool) -> Iterator[None]:
+    """Has Ray keep to 127.0.0.1, which it offers on macOS and Windows only."""
     before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = before and not local
+    ray_constants.ENABLE_RAY_CLUSTER = before and not private
     try:
         yield
     finally:

@@ -13,6 +13,7 @@ from chameleon_ray.compiler.extract import layer_digest, layer_module
 from chameleon_ray.compiler.kernel import compile_with
 from chameleon_ray.compiler.link import link
 from chameleon_ray.compiler.sketch import Program
+from chameleon_ray.compiler.target import is_gpu
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 
@@ -53,7 +54,7 @@ def compile_model(module: Any, target: str, path: Path) -> None:
         LinkError: There is no linker, or it failed.
     """
     made = tvm.target.Target(json.loads(target))
-    if made.kind.name == "cuda":
+    if is_gpu(made):
         compile_with(str(made.attrs["arch"]))
     executable = tvm.compile(module, made)
     temporary = path.with_name(f".{path.name}")

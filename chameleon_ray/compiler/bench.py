@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chameleon_ray.compiler.run import TOLERANCE, difference
+from chameleon_ray.compiler.difference import TOLERANCE, difference
 from chameleon_ray.compiler.session import block_torch, load_cudart
 from chameleon_ray.options import Confirming
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from chameleon_ray.compiler.session import block_torch, register_intrinsics
+from chameleon_ray.compiler.session import UNCHECKED, block_torch, register_intrinsics
+from chameleon_ray.compiler.target import is_gpu
 from chameleon_ray.measure.isolate import Ending, Isolate, Setting
 from chameleon_ray.measure.measurer import Artifact
 from chameleon_ray.options import Measuring
@@ -72,14 +73,15 @@ class Compiler:
                 module = program.schedule(job.config).mod
         except InvalidConfig as reason:
             return Built(Status.INVALID, error=str(reason))
-        build = _for_gpu if program.target.kind.name == "cuda" else _for_cpu
+        build = _for_gpu if is_gpu(program.target) else _for_cpu
         return build(module, program.target)
 
 
 def _for_cpu(module: Any, target: Any) -> Built:
     import tvm
 
-    library = tvm.compile(module, target=target)
+    with tvm.transform.PassContext(opt_level=3, config=UNCHECKED):
+        library = tvm.compile(module, target=target)
     with NamedTemporaryFile(suffix=".ll") as file:
         library.mod.write_to_file(file.name, "ll")
         return Built(Status.OK, file.read())

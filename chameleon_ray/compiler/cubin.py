@@ -5,7 +5,6 @@ NVRTC compiles inside this process, which stays warm; ``nvcc`` is started for ev
 for machines where NVRTC is missing or too new for the GPU. Neither is told to use fast math.
 """
 
-import importlib.util
 import os
 import re
 import shutil
@@ -16,8 +15,10 @@ from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from chameleon_ray.compiler.gpu import capability
+from chameleon_ray.compiler.session import load_nvidia, nvidia_wheels
 from chameleon_ray.compiler.target import TargetError
 
+NVRTC = ("libnvrtc-builtins.so.13.*", "libnvrtc.so.13")
 INSTALL = "install NVIDIA's compiler with: pip install 'chameleon_ray[cuda]'"
 PREAMBLE = re.compile(r"#ifdef __CUDACC_RTC__\n.*?\n#else\n.*?\n#endif\n", re.DOTALL)
 """What TVM puts first: headers of the C++ library, which take seconds to parse."""
@@ -167,15 +168,15 @@ def plain(source: str) -> str:
 def header_folders() -> list[str]:
     """Where CUDA's headers are: in the wheels, or in an installed toolkit."""
     roots = [Path(os.environ[name]) for name in ("CUDA_PATH", "CUDA_HOME") if name in os.environ]
-    spec = importlib.util.find_spec("nvidia")
-    places = spec.submodule_search_locations if spec is not None else None
-    roots = [*(Path(place) / "cu13" for place in places or ()), *roots, Path("/usr/local/cuda")]
+    roots = [*nvidia_wheels(), *roots, Path("/usr/local/cuda")]
     folders = [root / "include" for root in roots if (root / "include/cuda_fp16.h").exists()]
     return [str(folder) for first in folders[:1] for folder in (first, first / "cccl")]
 
 
 def _nvrtc() -> Any:
     """The bindings, where they and the library are there."""
+    for library in NVRTC:
+        load_nvidia(library)
     try:
         from cuda.bindings import nvrtc
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from chameleon_ray.compiler.target import is_gpu
+
 
 def default(module: Any, target: Any) -> Any:
     """On a CPU the loops as they are; on a GPU, where they must be bound to threads, DLight's.
@@ -10,7 +12,7 @@ def default(module: Any, target: Any) -> Any:
         module: Its PrimFuncs that are marked as scheduled stay as they are.
         target: ``tvm.target.Target``.
     """
-    if target.kind.name != "cuda":
+    if not is_gpu(target):
         return module
     import tvm
     from tvm.s_tir import dlight

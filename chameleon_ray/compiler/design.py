@@ -23,6 +23,7 @@ from chameleon_ray.compiler.quiet import quiet
 from chameleon_ray.compiler.rules import generator_for
 from chameleon_ray.compiler.session import tune_context
 from chameleon_ray.compiler.sketch import SEED, Program, Sketch, Slot
+from chameleon_ray.compiler.target import is_gpu
 from chameleon_ray.compiler.template import Fitted, Template
 from chameleon_ray.compiler.tiled import tiled
 from chameleon_ray.compiler.winograd_grid import winograd_grid
@@ -69,7 +70,7 @@ def design(module: Any, target: Any) -> tuple[DesignSpace, Program]:
         knobs.append(Knob.listed("sketch", (0,)))
     program = Program(tvm.ir.save_json(module), str(target), sketches, len(knobs))
     space = DesignSpace(tuple(knobs), _active(knobs, sketches), members)
-    if target.kind.name == "cuda":
+    if is_gpu(target):
         space = _limited(space, limits_of(module, sketches, target))
     return space, program
 

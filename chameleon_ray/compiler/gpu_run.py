@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from chameleon_ray.compiler.run import Contest, Inputs, Race, difference, random_array
+from chameleon_ray.compiler.difference import difference
+from chameleon_ray.compiler.run import Contest, Inputs, Race, random_array
 from chameleon_ray.compiler.session import block_torch, load_cudart
 from chameleon_ray.compiler.target import TargetError, resolve
 from chameleon_ray.measure import nvml
 from chameleon_ray.measure.isolate import Ending, Isolate, Outcome, Setting
 from chameleon_ray.measure.measurer import Artifact, Finalist, Timing
+from chameleon_ray.measure.racing import race, take_turns
 from chameleon_ray.options import Confirming, Measuring
 from chameleon_ray.record import Status
 from chameleon_ray.task import Task
@@ -43,6 +45,14 @@ class Surveyed:
     error: str = ""
 
 
+@dataclass(frozen=True)
+class Once:
+    """A candidate to be run once, for its outputs."""
+
+    program: bytes
+    code: bytes
+
+
 class GpuTimer:
     """What runs inside the runner's child; keeps each layer's inputs on the GPU."""
 
@@ -59,13 +69,17 @@ class GpuTimer:
         self._buffers: dict[bytes, list[Any]] = {}
         self._flushes: Callable[..., None] | None = None
 
-    def __call__(self, job: Survey | Inputs | Race | Contest) -> Any:
+    def __call__(self, job: Survey | Inputs | Once | Race | Contest) -> Any:
         self._demand()
         if isinstance(job, Survey):
             return self._survey()
         if isinstance(job, Inputs):
             self._arguments(job.program)
             return None
+        if isinstance(job, Once):
+            buffers = self._tensors(job.program)
+            self._once(_load(job.code), buffers)
+            return [buffer.numpy() for buffer in buffers]
         return self._race(job) if isinstance(job, Race) else self._contest(job)
 
     def _demand(self) -> None:
@@ -98,14 +112,12 @@ class GpuTimer:
         first = self._once(library, buffers)
         if first > min(options.hopeless * job.best, options.long_seconds):
             return (first,), time.perf_counter() - began, condition()
-        shots = shots_of(first, options)
-        seconds = self._evaluated(library, buffers, options.repeats * shots)
-        latencies = tuple(median(seconds[n :: options.repeats]) for n in range(options.repeats))
+        latencies = race(self._clock(library, buffers, first, options), job.best, options)
         return latencies, time.perf_counter() - began, condition()
 
     def _contest(self, job: Contest) -> list[tuple[tuple[float, ...], float, float, bool]]:
         """Per candidate: latencies, largest absolute and relative error, whether it is right."""
-        libraries = [_load(code) for code in job.codes]
+        libraries, buffers = [_load(code) for code in job.codes], self._arguments(job.program)
         first, errors, reference = [], [], list[np.ndarray]()
         for library in libraries:
             fresh = self._tensors(job.program)
@@ -114,15 +126,10 @@ class GpuTimer:
             reference = reference or outputs
             absolute, relative, right = zip(*map(difference, outputs, reference), strict=True)
             errors.append((max(absolute), max(relative), all(right)))
-            first.append(self._once(library, self._arguments(job.program)))
-        bound = max(job.options.hopeless * min(first), job.options.long_seconds)
-        latencies = [[seconds] if seconds > bound else [] for seconds in first]
-        for _ in range(job.repeats):
-            for library, seconds, times in zip(libraries, first, latencies, strict=True):
-                if seconds <= bound:
-                    shots = shots_of(seconds, job.options)
-                    buffers = self._arguments(job.program)
-                    times.append(median(self._evaluated(library, buffers, shots)))
+            first.append(self._once(library, buffers))
+        pairs = zip(libraries, first, strict=True)
+        clocks = [self._clock(library, buffers, seconds, job.options) for library, seconds in pairs]
+        latencies = take_turns(clocks, first, job.repeats, job.options)
         return [(tuple(t), *error) for t, error in zip(latencies, errors, strict=True)]
 
     def _once(self, library: Any, buffers: list[Any]) -> float:
@@ -133,13 +140,19 @@ class GpuTimer:
         self._device.sync()
         return time.perf_counter() - began
 
-    def _evaluated(self, library: Any, buffers: list[Any], shots: int) -> list[float]:
-        """Seconds of each of so many executions by CUDA's events, none of which finds its inputs
-        in the L2 cache."""
+    def _clock(
+        self, library: Any, buffers: list[Any], seconds: float, options: Measuring
+    ) -> Callable[[], float]:
+        """Each call gives the median seconds of some executions by CUDA's events, none of which
+        finds its inputs in the L2 cache; so many that they suffice where one takes ``seconds``."""
         evaluate = library.time_evaluator(
-            "main", self._device, number=1, repeat=shots, f_preproc=FLUSH
+            "main",
+            self._device,
+            number=1,
+            repeat=shots_of(seconds, options),
+            f_preproc=FLUSH,
         )
-        return [float(seconds) for seconds in evaluate(*buffers).results]
+        return lambda: float(median(evaluate(*buffers).results))
 
     def _arguments(self, program: bytes) -> list[Any]:
         if program not in self._buffers:
@@ -245,6 +258,12 @@ class GpuRunner:
         if outcome.ending is not Ending.OK:
             return self._failure(outcome)
         return tuple(Finalist(*fields) for fields in outcome.value)
+
+    def outputs(self, task: Task, artifact: Artifact) -> list[np.ndarray] | Timing:
+        """All buffers after one execution on the inputs that all candidates get, or its failure."""
+        job = Once(task.program, artifact.code)
+        outcome = self._call(job, self.options.default_timeout)
+        return outcome.value if outcome.ending is Ending.OK else self._failure(outcome)
 
     @property
     def device(self) -> str:

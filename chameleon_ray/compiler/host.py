@@ -30,7 +30,7 @@ class Prepare:
         seed: Of zoo weights and example inputs.
         target: ``llvm``, ``cuda:ARCH`` or a target as JSON.
         threads: Threads a kernel may use.
-        layout: Convolution layout, ``NHWC``, ``NCHW`` or ``auto``.
+        layout: Convolution layout, ``NHWC`` or ``NCHW``.
         memory: How to look for the order that takes least memory; the model's own where None.
     """
 

@@ -16,6 +16,7 @@ import tvm_ffi
 
 from chameleon_ray.compiler.cubin import Binary, CudaCompiler, cuda_compiler
 from chameleon_ray.compiler.resources import Resources, resources
+from chameleon_ray.compiler.session import UNCHECKED
 
 CREATE = "ffi.Module.create.cuda"
 """The function by which TVM makes a module of device code: ours here, its own in the runner."""
@@ -52,12 +53,15 @@ class Library:
         return Library(*pickle.loads(body))
 
 
-def compile_kernels(module: Any, target: Any) -> tuple[Library, Resources]:
+def compile_kernels(
+    module: Any, target: Any, compiler: CudaCompiler | None = None
+) -> tuple[Library, Resources]:
     """Compiles a scheduled layer for a GPU that need not be there.
 
     Args:
         module: IRModule with one PrimFunc ``main``, scheduled.
         target: ``tvm.target.Target`` of a GPU.
+        compiler: For its architecture; the machine's where None.
 
     Raises:
         CompileError: The compiler turned it down.
@@ -65,8 +69,8 @@ def compile_kernels(module: Any, target: Any) -> tuple[Library, Resources]:
     """
     arch = str(target.attrs["arch"])
     collector = _collector()
-    collector.begin(_compiler(arch))
-    with tvm.transform.PassContext(instruments=[collector.watch]):
+    collector.begin(compiler or _compiler(arch))
+    with tvm.transform.PassContext(opt_level=3, config=UNCHECKED, instruments=[collector.watch]):
         built = tvm.compile(module, target=target)
     binary, functions = collector.binary, collector.functions
     if binary is None:

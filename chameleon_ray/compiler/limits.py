@@ -13,6 +13,7 @@ from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import Trace
 from tvm.sym import detect_linear_equation
 
+from chameleon_ray.compiler.gpu import MOST_REGISTERS
 from chameleon_ray.compiler.reading import Cache, Kernel, Reading
 from chameleon_ray.compiler.reduction import PARALLEL
 from chameleon_ray.compiler.sketch import SEED, Sketch
@@ -22,8 +23,6 @@ AXES = {"threadIdx.z": 64, "blockIdx.y": 65535, "blockIdx.z": 65535}
 """Longest axes of a grid of any NVIDIA device, where they may matter."""
 STEPS = 1 << 40
 """More than any loop has."""
-THREAD_REGISTERS = 255
-"""Most registers of a thread of any NVIDIA device."""
 PER_SUM, REST = 5, 96
 """Quarters of registers that a thread takes for each of its sums, and for all else. With fewer it
 spills them, and takes long to compile."""
@@ -103,7 +102,7 @@ def _registers(
             every = Box(1, (Side(1, ((1, threads),)), each))
             most = int(target.attrs["registers_per_block"])
             found += [
-                Limit("registers per thread", (Box(1, (each,)),), 0, 4 * THREAD_REGISTERS),
+                Limit("registers per thread", (Box(1, (each,)),), 0, 4 * MOST_REGISTERS),
                 Limit("registers per block", (every,), 0, 4 * most),
             ]
     return found

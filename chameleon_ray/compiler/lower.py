@@ -12,12 +12,11 @@ from chameleon_ray.compiler.fold import bindings_of, fold_batch_norm, fold_const
 from chameleon_ray.compiler.layout import to_nhwc
 from chameleon_ray.compiler.partition import group_sums, partition
 from chameleon_ray.compiler.quiet import quiet
+from chameleon_ray.compiler.target import layout_of
 from chameleon_ray.options import Scheduling
 
 logger = logging.getLogger(__name__)
 
-LAYOUTS = {"llvm": "NHWC", "cuda": "NCHW"}
-"""Of 2-D convolutions, by kind of target."""
 Rule = Callable[[relax.BlockBuilder, Call], relax.Expr]
 """Legalises an operator's call."""
 
@@ -46,7 +45,7 @@ def lower(
         ValueError: There is no such layout.
     """
     kind = target.kind.name
-    layout = LAYOUTS[kind] if layout == "auto" else layout
+    layout = layout_of(layout, target)
     if layout not in ("NHWC", "NCHW"):
         raise ValueError(f"The layout must be auto, NHWC or NCHW, not {layout!r}.")
     with target, quiet():

@@ -7,10 +7,12 @@ from tvm.s_tir.meta_schedule.postproc import Postproc
 from tvm.s_tir.meta_schedule.schedule_rule import ScheduleRule
 from tvm.s_tir.meta_schedule.space_generator import PostOrderApply
 
+from chameleon_ray.compiler.gpu import capability
 from chameleon_ray.compiler.session import register_intrinsics
+from chameleon_ray.compiler.target import is_gpu
 
 TENSOR_CORES = 75
-"""First compute capability, times ten, that TVM's tensor core rules are for."""
+"""First compute capability that TVM's tensor core rules are for."""
 
 
 def generator_for(module: Any, target: Any) -> PostOrderApply:
@@ -23,8 +25,8 @@ def generator_for(module: Any, target: Any) -> PostOrderApply:
         module: IRModule with one PrimFunc ``main``.
         target: ``tvm.target.Target``.
     """
-    if target.kind.name != "cuda":
-        register_intrinsics(target.kind.name)
+    if not is_gpu(target):
+        register_intrinsics("llvm")
         return PostOrderApply()
     kind = "cuda-tensorcore" if _suits_tensor_cores(module, target) else "cuda"
     if kind == "cuda-tensorcore":
@@ -38,9 +40,7 @@ def generator_for(module: Any, target: Any) -> PostOrderApply:
 
 def _suits_tensor_cores(module: Any, target: Any) -> bool:
     """Whether a layer multiplies what TVM has tensor core intrinsics for: not float32."""
-    arch = str(target.attrs.get("arch", ""))
-    number = "".join(filter(str.isdigit, arch.removeprefix("sm_")))
-    if not number or int(number) < TENSOR_CORES:
+    if (capability(str(target.attrs.get("arch", ""))) or 0) < TENSOR_CORES:
         return False
     inputs = [param.ty for param in module["main"].params]
     narrow = [p for p in inputs if str(getattr(p, "dtype", "")) in ("float16", "int8")]

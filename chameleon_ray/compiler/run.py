@@ -1,5 +1,6 @@
 """Timing: compiled candidates in, latencies out, on the cores that belong to the runner."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,15 +10,14 @@ from typing import Any
 import ml_dtypes  # noqa: F401  teaches numpy bfloat16
 import numpy as np
 
+from chameleon_ray.compiler.difference import difference
 from chameleon_ray.compiler.session import block_torch
 from chameleon_ray.measure.isolate import Ending, Isolate, Outcome, Setting
 from chameleon_ray.measure.measurer import Artifact, Finalist, Timing
+from chameleon_ray.measure.racing import race, take_turns
 from chameleon_ray.options import Confirming, Measuring
 from chameleon_ray.record import Status
 from chameleon_ray.task import Task
-
-TOLERANCE = {"float64": 1e-9, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
-"""Largest error over the largest magnitude of the reference; other dtypes must be equal."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Race:
-    """One candidate to time; one clearly slower than ``best`` seconds is timed once."""
+    """One candidate to time against the ``best`` latency so far, in seconds."""
 
     program: bytes
     code: bytes
@@ -82,8 +82,6 @@ class Timer:
 
     def _race(self, job: Race) -> tuple[tuple[float, ...], float, Reference | None]:
         """Latencies, the seconds the device executed the kernel, a slow default's outputs."""
-        import tvm
-
         buffers = self._arguments(job.program)
         library = _load(job.code)
         kernel = library["main"]
@@ -96,14 +94,7 @@ class Timer:
         if first > min(job.options.hopeless * job.best, job.options.long_seconds):
             executing = time.perf_counter() - began
             return (first,), executing, self._reference(job, first) if job.default else None
-        evaluate = library.time_evaluator(
-            "main",
-            tvm.cpu(),
-            number=1,
-            repeat=job.options.repeats,
-            min_repeat_ms=int(job.options.repeat_seconds * 1e3),
-        )
-        latencies = tuple(float(seconds) for seconds in evaluate(*buffers).results)
+        latencies = race(_clock(library, buffers, first, job.options), job.best, job.options)
         return latencies, time.perf_counter() - began, None
 
     def _contest(self, job: Contest) -> list[tuple[tuple[float, ...], float, float, bool]]:
@@ -111,13 +102,9 @@ class Timer:
         buffers, options = self._arguments(job.program), job.options
         libraries = [_load(code) for code in job.codes]
         first, errors = zip(*self._compared(job, libraries), strict=True)
-        bound = max(options.hopeless * min(first), options.long_seconds)
-        latencies = [[seconds] if seconds > bound else [] for seconds in first]
-        clocks = [_clock(library, buffers, options) for library in libraries]
-        for _ in range(job.repeats):
-            for seconds, times, clock in zip(first, latencies, clocks, strict=True):
-                if seconds <= bound:
-                    times.append(clock())
+        pairs = zip(libraries, first, strict=True)
+        clocks = [_clock(library, buffers, seconds, options) for library, seconds in pairs]
+        latencies = take_turns(clocks, first, job.repeats, options)
         return [(tuple(t), *error) for t, error in zip(latencies, errors, strict=True)]
 
     def _compared(
@@ -161,12 +148,25 @@ class Timer:
         return self._buffers[program]
 
 
-def _clock(library: Any, buffers: list[Any], options: Measuring) -> Callable[[], float]:
-    """Each call gives the seconds of one execution, averaged over ``repeat_seconds``."""
+def _clock(
+    library: Any, buffers: list[Any], seconds: float, options: Measuring
+) -> Callable[[], float]:
+    """Each call gives the seconds of one execution, averaged over ``repeat_seconds``.
+
+    Args:
+        library: Compiled code.
+        buffers: Its arguments.
+        seconds: What one execution took, to begin with about as many as are needed.
+        options: How long a timing is at least.
+    """
     import tvm
 
     evaluate = library.time_evaluator(
-        "main", tvm.cpu(), number=1, repeat=1, min_repeat_ms=int(options.repeat_seconds * 1e3)
+        "main",
+        tvm.cpu(),
+        number=math.ceil(1.1 * options.repeat_seconds / seconds),
+        repeat=1,
+        min_repeat_ms=int(options.repeat_seconds * 1e3),
     )
     return lambda: float(evaluate(*buffers).mean)
 
@@ -185,29 +185,6 @@ def random_array(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -
     if dtype.startswith(("float", "bfloat")):
         return (2 * rng.random(shape, dtype="float32") - 1).astype(dtype)
     return rng.integers(0, 2, shape).astype(dtype)
-
-
-def difference(output: np.ndarray, reference: np.ndarray) -> tuple[float, float, bool]:
-    """Largest absolute error, the same over the reference's largest magnitude, and if it is right.
-
-    What is not a number, or infinite, must be so in both.
-    """
-    if np.array_equal(output, reference):
-        return 0.0, 0.0, True
-    if str(reference.dtype) not in TOLERANCE:
-        equal = bool(np.array_equal(output, reference))
-        return (0.0, 0.0, True) if equal else (float("inf"), float("inf"), False)
-    ours, theirs = output.astype("f8"), reference.astype("f8")
-    finite = np.isfinite(theirs)
-    same = np.array_equal(ours[~finite], theirs[~finite], equal_nan=True)
-    if not same or not np.isfinite(ours[finite]).all():
-        return float("inf"), float("inf"), False
-    if not finite.any():
-        return 0.0, 0.0, True
-    absolute = float(np.max(np.abs(ours[finite] - theirs[finite])))
-    scale = float(np.max(np.abs(theirs[finite])))
-    relative = absolute / scale if scale > 0 else absolute
-    return absolute, relative, relative <= TOLERANCE[str(reference.dtype)]
 
 
 def timer(_: None) -> Timer:

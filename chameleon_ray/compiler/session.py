@@ -9,8 +9,12 @@ import sys
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+UNCHECKED = {"tirx.disable_assert": True}
+"""How candidates are compiled. The runner makes the arguments itself: checks of their shapes would
+be a third of the machine code to generate."""
 CUDART = "libcudart.so.13"
 """The CUDA runtime that TVM's own is linked to."""
 
@@ -24,16 +28,30 @@ def block_torch() -> None:
 
 
 def load_cudart() -> str:
-    """Loads the CUDA runtime that TVM's is linked to, also from NVIDIA's wheels, where it is not
-    on the loader's path; before the first import of tvm.
+    """Loads the CUDA runtime that TVM's is linked to, before the first import of tvm; see
+    ``load_nvidia``."""
+    return load_nvidia(CUDART)
+
+
+def nvidia_wheels() -> list[Path]:
+    """The folders into which NVIDIA's wheels for CUDA 13 put things."""
+    spec = importlib.util.find_spec("nvidia")
+    places = spec.submodule_search_locations if spec is not None else None
+    return [Path(place) / "cu13" for place in places or ()]
+
+
+def load_nvidia(library: str) -> str:
+    """Loads a library of NVIDIA's, also from its wheels, which are not on the loader's path and
+    need not be in ``site-packages``.
+
+    Args:
+        library: Its name, in which ``*`` stands for a part of the version.
 
     Returns:
         Why it cannot be loaded; empty where it can.
     """
-    spec = importlib.util.find_spec("nvidia")
-    places = spec.submodule_search_locations if spec is not None else None
-    wheels = [f"{place}/cu13/lib/{CUDART}" for place in places or ()]
-    for name in (CUDART, *wheels):
+    wheels = [file for root in nvidia_wheels() for file in sorted(root.glob(f"lib/{library}"))]
+    for name in (*map(str, wheels), library):
         try:
             ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
         except OSError as error:

@@ -13,13 +13,23 @@ GPU = "cuda"
 """The target that stands for whatever GPU the runner has."""
 
 
+LAYOUTS = {"llvm": "NHWC", "cuda": "NCHW"}
+"""Of 2-D convolutions, by kind of target."""
+
+
 class TargetError(Exception):
     """A target that cannot be used, in one sentence that says what to do."""
 
 
-def is_gpu(text: str) -> bool:
-    """Whether a target, as the user gives it, is a GPU's."""
+def is_gpu(target: Any) -> bool:
+    """Whether a target, as the user gives it or TVM's own, is a GPU's."""
+    text = str(target)
     return text == GPU or text.startswith(f"{GPU}:") or '"cuda"' in text
+
+
+def layout_of(layout: str, target: Any) -> str:
+    """The layout that was asked for; for ``auto`` the one that suits the target."""
+    return LAYOUTS["cuda" if is_gpu(target) else "llvm"] if layout == "auto" else layout
 
 
 def resolve(text: str, threads: int) -> str:

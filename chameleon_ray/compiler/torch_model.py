@@ -20,6 +20,7 @@ from tvm.relax.frontend.torch import from_exported_program
 from chameleon_ray.compiler import zoo
 from chameleon_ray.compiler.inputs import Declared, InputSpec, ModelError, close_all, name_all
 from chameleon_ray.compiler.models import Model, digest, reason
+from chameleon_ray.compiler.plain_data import plain_data
 from chameleon_ray.compiler.quiet import quiet
 
 
@@ -65,7 +66,7 @@ def load_factory(spec: str, inputs: Sequence[InputSpec], seed: int) -> Model:
 def load_program(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
     """A program that ``torch.export.save`` has written."""
     try:
-        with quiet():
+        with quiet(), plain_data():
             program = torch.export.load(path)
     except Exception as error:
         raise ModelError(

@@ -23,14 +23,12 @@ CLASSES = 1000
 
 def resnet_18() -> nn.Module:
     """ResNet-18 (He et al., 2016, table 1)."""
-    from torch import nn
+    return _resnet((2, 2, 2, 2))
 
-    layers = [*_conv(3, 64, 7, stride=2), nn.MaxPool2d(3, 2, padding=1)]
-    width = 64
-    for wider, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
-        layers += [_basic_block(width, wider, stride), _basic_block(wider, wider, 1)]
-        width = wider
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, CLASSES))
+
+def resnet_34() -> nn.Module:
+    """ResNet-34 (He et al., 2016, table 1)."""
+    return _resnet((3, 4, 6, 3))
 
 
 def vgg_16() -> nn.Module:
@@ -90,6 +88,7 @@ def mobilenet_v2() -> nn.Module:
 
 ZOO: dict[str, Callable[[], nn.Module]] = {
     "resnet-18": resnet_18,
+    "resnet-34": resnet_34,
     "vgg-16": vgg_16,
     "alexnet": alexnet,
     "mobilenet-v2": mobilenet_v2,
@@ -163,6 +162,19 @@ def _conv(
     )
     layers: list[nn.Module] = [conv, nn.BatchNorm2d(outputs)]
     return layers if linear else [*layers, (act or nn.ReLU)()]
+
+
+def _resnet(depths: tuple[int, int, int, int]) -> nn.Module:
+    """A residual network of basic blocks, so many in each stage."""
+    from torch import nn
+
+    layers = [*_conv(3, 64, 7, stride=2), nn.MaxPool2d(3, 2, padding=1)]
+    width = 64
+    for wider, stride, depth in zip((64, 128, 256, 512), (1, 2, 2, 2), depths, strict=True):
+        layers.append(_basic_block(width, wider, stride))
+        layers += [_basic_block(wider, wider, 1) for _ in range(depth - 1)]
+        width = wider
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, CLASSES))
 
 
 def _basic_block(inputs: int, outputs: int, stride: int) -> nn.Module:

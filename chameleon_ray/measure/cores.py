@@ -2,10 +2,20 @@
 
 import os
 import re
+import socket
 from pathlib import Path
 
 CPU = Path("/sys/devices/system/cpu")
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+def machine() -> str:
+    """Names the machine, or the container, that this process is on."""
+    try:
+        return f"{socket.gethostname()} {BOOT.read_text().strip()}"
+    except OSError:
+        return socket.gethostname()
 
 
 def available() -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from chameleon_ray.crew import Crew, CrewError
+from chameleon_ray.crew import Crew, CrewError, Lost
 from chameleon_ray.options import Confirming
 from chameleon_ray.record import Status
 from chameleon_ray.space import Config
@@ -156,6 +156,8 @@ class Measurer:
             timing = await self.runners.do("run", task, artifact, best())
         except CrewError as error:
             timing = Timing(status=Status.CRASH, error=str(error))
+        except Lost:
+            return await self.measure(task, config, best)
         return Measurement(artifact, timing)
 
     def crews(self) -> tuple[Crew, ...]:

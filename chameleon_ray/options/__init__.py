@@ -4,6 +4,7 @@ from chameleon_ray.options.run import (
     Budgeting,
     Confirming,
     Measuring,
+    Placing,
     Replaying,
     Request,
     Scheduling,
@@ -20,6 +21,7 @@ from chameleon_ray.options.search import (
     Search,
     Transferring,
 )
+from chameleon_ray.options.zoo import Member, Zoo
 
 __all__ = [
     "PPO",
@@ -29,7 +31,9 @@ __all__ = [
     "Confirming",
     "Gaussian",
     "Measuring",
+    "Member",
     "PingPong",
+    "Placing",
     "RandomWalk",
     "Replaying",
     "Request",
@@ -38,4 +42,5 @@ __all__ = [
     "Search",
     "Session",
     "Transferring",
+    "Zoo",
 ]

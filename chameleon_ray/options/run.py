@@ -16,7 +16,12 @@ class Measuring:
     default_timeout: float = 90.0
     """Seconds for building or running a default schedule, which may be very slow."""
     repeats: int = 3
-    """Timings of a candidate."""
+    """Timings of a candidate that may win."""
+    slower: float = 1.15
+    """A candidate this many times slower than the best so far is timed once only."""
+    close: float = 0.02
+    close_repeats: int = 5
+    """Timings of a candidate whose latency differs from the best one's by less than this share."""
     repeat_seconds: float = 0.01
     """Least seconds of one timing; a shorter kernel is executed several times in it."""
     shots: int = 50
@@ -24,7 +29,7 @@ class Measuring:
     long_seconds: float = 0.1
     """A kernel that takes longer than this is timed once only."""
     hopeless: float = 4.0
-    """A candidate this many times slower than the best so far is timed once only."""
+    """A candidate this many times slower than the best so far is executed no more than twice."""
     jobs_per_child: int = 200
     """After so many the process that builds or times is replaced: TVM never frees compiled code."""
     memory_bytes: int = 8 << 30
@@ -43,8 +48,8 @@ class Budgeting:
     """Weight of the recent improvement against the predicted one (Ansor's alpha)."""
     similar: float = 2.0
     """How far above the best similar layer's throughput a layer is believed to reach (beta)."""
-    patience: int = 96
-    """Measurements without an improvement after which a layer is finished."""
+    patience: int = 12
+    """Plans without an improvement after which a layer is finished."""
     improvement: float = 0.01
     """Relative decrease of a layer's latency that counts as an improvement."""
 
@@ -91,6 +96,25 @@ class Replaying:
 
 
 @dataclass(frozen=True)
+class Placing:
+    """Where a run's actors are, and when one is given up."""
+
+    builders: int | None = None
+    """On each node of a cluster; one per core that nothing else needs where None."""
+    layers: int = 16
+    """Least layers in flight on a cluster."""
+    look_seconds: float = 1.0
+    """Between two looks at which nodes the cluster has."""
+    call_seconds: float = 600.0
+    """After which an actor that does not answer is given up, as its node may be out of reach."""
+    attempts: int = 3
+    """Actors that one call may lose before it is given up."""
+    strikes: int = 5
+    """Losses of an actor, or failures of its that another one did not confirm, in a row, after
+    which its place is given up."""
+
+
+@dataclass(frozen=True)
 class Request:
     """What the user asked for."""
 
@@ -109,6 +133,8 @@ class Request:
     """In place of the preset's."""
     sampler: str | None = None
     """In place of the preset's."""
+    transfer: bool = True
+    """Whether tasks learn from each other, where the preset has them do so."""
     seed: int = 0
     out: str | None = None
     """The run directory; a new one under ``runs/`` where None."""
@@ -120,7 +146,7 @@ class Request:
     threads: int | None = None
     """Cores that a kernel may use and that are kept free of everything else; half where None."""
     layout: str = "auto"
-    """Layout in which convolutions are tuned."""
+    """Layout in which convolutions are tuned; ``auto`` for what suits the target."""
     memory_aware: bool = False
     """Whether operations are reordered and rewritten first, for least memory."""
     build_only: bool = False
@@ -130,6 +156,7 @@ class Request:
     measuring: Measuring = Measuring()
     budgeting: Budgeting = Budgeting()
     confirming: Confirming = Confirming()
+    placing: Placing = Placing()
 
 
 @dataclass(frozen=True)

@@ -148,6 +148,8 @@ class Search:
     """Size of the largest space that is scored whole instead of walked."""
     first_plan: int = 16
     """Random configurations measured before there is a cost model."""
+    opening: int = 4
+    """As many of them are one plan: soon every layer has a latency, and can teach others."""
     plan: int = 8
     """Most configurations measured in one plan."""
     small_plan: int = 4

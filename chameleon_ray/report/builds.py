@@ -1,4 +1,4 @@
-"""What a run without timings found out: records in, shares and rates for people and programs out."""
+"""A run without timings: its records in, which shares compiled and how fast out."""
 
 import json
 from collections import Counter

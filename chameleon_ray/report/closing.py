@@ -20,10 +20,10 @@ def closing(result: RunResult) -> RenderableType:
     reason = explain(result)
     if reason:
         parts.append(Text(reason, "yellow"))
-    parts.append(Text(_files(result), overflow="fold"))
+    parts.append(Text(_files(result)))
     if result.tuned is not None:
         code = textwrap.indent(snippet(result), "  ")
-        parts += [Text("To load it:"), Text(code, "dim", overflow="fold")]
+        parts += [Text("To load it:"), Text(code, "dim")]
     return Group(*parts)
 
 

@@ -144,7 +144,7 @@ def _latencies(row: LayerResult) -> list[str]:
     name = f"{_name(task.name)}<small>{escape(task.shape)}</small>"
     return [
         f'<div class="layer">{name}</div>',
-        str(task.weight),
+        f"{task.weight:g}",
         milliseconds(row.default),
         milliseconds(row.best),
         times(row.speedup),

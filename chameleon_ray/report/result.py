@@ -71,7 +71,7 @@ class RunResult:
         preset: Its search system; ``explorer`` and ``sampler`` are the parts of it.
         wall_seconds: From the command's start to its end.
         seconds: By phase, summed over processes; see ``PHASES``.
-        device_busy_fraction: Share of the wall time in which a device timed kernels, in the search.
+        device_busy_fraction: Of the devices' wall time, what they timed kernels in, in the search.
         tasks: The model's layers.
         records: Every measurement of every session.
         outcomes: One per task where the search came to its end.

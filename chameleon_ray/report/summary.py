@@ -30,6 +30,7 @@ __all__ = [
     "RunResult",
     "Verified",
     "explain",
+    "strict",
     "summary",
     "write",
     "write_text",
@@ -71,7 +72,7 @@ def summary(result: RunResult, options: Reporting | None = None) -> dict:
             "max_rel_err": verified.max_rel_err if verified else None,
         },
     }
-    return {key: _strict(value) for key, value in body.items()}
+    return {key: strict(value) for key, value in body.items()}
 
 
 def write(path: Path, result: RunResult) -> None:
@@ -144,6 +145,7 @@ def _layer(row: LayerResult) -> dict:
     return {
         "name": row.task.name,
         "digest": row.task.digest,
+        "shape": row.task.shape,
         "weight": row.task.weight,
         "flop": row.task.flop,
         "space_size": row.task.space.size,
@@ -169,12 +171,12 @@ def _seconds(latency: Latency | None) -> float:
     return latency.seconds if latency else inf
 
 
-def _strict(value: object) -> object:
+def strict(value: object) -> object:
     """The same data in JSON's own types, with None for every number that is not finite."""
     if isinstance(value, Mapping):
-        return {str(key): _strict(entry) for key, entry in value.items()}
+        return {str(key): strict(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_strict(entry) for entry in value]
+        return [strict(entry) for entry in value]
     if isinstance(value, np.generic):
-        return _strict(value.item())
+        return strict(value.item())
     return None if isinstance(value, float) and not isfinite(value) else value

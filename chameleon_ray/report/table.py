@@ -42,7 +42,7 @@ class Column(NamedTuple):
 
 COLUMNS = (
     Column("shape", -38, 170, lambda layer, share: layer.task.shape),
-    Column("times", 5, 100, lambda layer, share: str(layer.task.weight)),
+    Column("times", 5, 100, lambda layer, share: f"{layer.task.weight:g}"),
     Column("tried", 6, 0, lambda layer, share: str(layer.measurements)),
     Column("failed", 6, 0, lambda layer, share: str(layer.failed)),
     Column("default ms", 10, 90, lambda layer, share: milliseconds(layer.default)),

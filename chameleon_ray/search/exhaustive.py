@@ -22,10 +22,6 @@ class ExhaustiveExplorer:
         """Made when the first large space comes: what it stands on may be slow to start."""
         return self._make_walker()
 
-    def warm(self) -> None:
-        """Has the walker made now."""
-        assert self.walker is not None
-
     def explore(
         self,
         space: DesignSpace,

@@ -49,4 +49,5 @@ class SearchSystem:
         return await self.sampler.do("select", space, trail, seen, count, rng)
 
     def crews(self) -> tuple[Crew, ...]:
-        return self.cost_model, self.explorers, self.sampler
+        """Each crew once: one may have several parts."""
+        return tuple(dict.fromkeys((self.cost_model, self.explorers, self.sampler)))

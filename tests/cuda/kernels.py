@@ -11,10 +11,14 @@ import tvm
 from chameleon_ray.compiler.cubin import CudaCompiler, cuda_compiler
 from chameleon_ray.compiler.design import design
 from chameleon_ray.compiler.extract import layer_digest
+from chameleon_ray.compiler.gpu_run import GpuRunner
 from chameleon_ray.compiler.target import TargetError, resolve
+from chameleon_ray.options import Measuring
 from chameleon_ray.task import Task
 from tests.tvm import layers
 
+PATIENT = Measuring(build_timeout=120.0, default_timeout=120.0, run_timeout=60.0, load_timeout=60.0)
+"""For machines that are busy with other things."""
 ARCHS = ("sm_75", "sm_80", "sm_90")
 
 
@@ -50,3 +54,13 @@ def task(kind: str, arch: str = "sm_90") -> Task:
     space, program = design(layer, tvm_target(arch))
     digest = layer_digest(layer["main"], target(arch))
     return Task(kind, digest, target(arch), 1, 1e6, space, program.dumps())
+
+
+def gpu() -> GpuRunner:
+    """A runner of this machine's GPU, or the reason why the test is skipped."""
+    runner = GpuRunner(PATIENT)
+    found = runner.survey()
+    if found.error:
+        runner.close()
+        pytest.skip(found.error)
+    return runner

@@ -1,10 +1,13 @@
 """Builders for GPUs: every kind of layer, good and bad, and libraries that need no compiler."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,16 +17,14 @@ import tvm_ffi
 from chameleon_ray.compiler.build import LocalBuilder
 from chameleon_ray.compiler.kernel import CREATE, CannotLaunch, Library, compile_kernels, load
 from chameleon_ray.compiler.resources import kernels
+from chameleon_ray.compiler.session import load_cudart
 from chameleon_ray.compiler.sketch import Program
 from chameleon_ray.measure.cores import available
-from chameleon_ray.options import Measuring
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.space import as_configs
-from tests.cuda.kernels import ARCHS, compiler_for, task, tvm_target
+from tests.cuda.kernels import ARCHS, PATIENT, compiler_for, task, tvm_target
 from tests.tvm import layers
 
-PATIENT = Measuring(build_timeout=120.0, default_timeout=120.0)
-"""For machines that are busy with other things."""
 TVM_BUG = "tvm_access_ptr element type must match the source buffer"
 """What TVM 0.27 makes of some of its own sketches for products of int8."""
 FIGURES = {"kernels", "threads", "registers", "spilled", "stack", "shared", "occupancy"}
@@ -99,6 +100,61 @@ def test_a_library_holds_a_binary_and_loading_compiles_nothing(builder: LocalBui
     assert code.startswith(b"\x7fELF")
     assert len(host.imports) == 1
     assert b"__global__" not in artifact.code
+
+
+DRIVER = """
+#include <string.h>
+static int none(void) { return 100; }
+int cuDeviceGetName() { return none(); }      int cuFuncSetAttribute() { return none(); }
+int cuGetErrorName() { return none(); }       int cuGetErrorString() { return none(); }
+int cuLaunchKernelEx() { return none(); }     int cuModuleGetFunction() { return none(); }
+int cuModuleLoadData() { return none(); }     int cuModuleUnload() { return none(); }
+int cuTensorMapEncodeTiled() { return none(); }
+"""
+"""A driver without a GPU, with what TVM's CUDA runtime is linked to."""
+LOADING = """
+import sys
+from chameleon_ray.compiler.session import block_torch, load_cudart
+block_torch()
+assert not load_cudart()
+import tvm, tvm_ffi
+from chameleon_ray.compiler.kernel import CREATE, Library, forbid_compiling, load
+assert tvm_ffi.get_global_func(CREATE, allow_missing=True), "no CUDA runtime"
+forbid_compiling()
+library = Library.loads(open(sys.argv[1], "rb").read())
+host = load(library)
+device = host.imports[0]
+print(device.kind, device.is_runnable(), device.inspect_source("cuda") == "")
+for name in tvm.ir.load_json(library.functions):
+    assert device.implements_function(name)
+source = tvm_ffi.get_global_func(CREATE)
+try:
+    source(b"extern int x;", "cuda", {}, {})
+except RuntimeError as error:
+    print(error)
+"""
+
+
+def test_tvms_own_runtime_takes_the_binary(builder: LocalBuilder, tmp_path: Path) -> None:
+    """With a driver that has no GPU, so far as loading goes."""
+    compiler = shutil.which("cc")
+    if compiler is None or load_cudart():
+        pytest.skip("there is no C compiler to make a driver with, or no CUDA runtime")
+    (tmp_path / "driver.c").write_text(DRIVER)
+    driver = tmp_path / "libcuda.so.1"
+    made = [compiler, "-w", "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-o", str(driver)]
+    subprocess.run([*made, str(tmp_path / "driver.c")], check=True)
+    code = tmp_path / "code"
+    code.write_bytes(builder.build(task("dense"), DEFAULT).code)
+    done = subprocess.run(
+        [sys.executable, "-c", LOADING, str(code)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "cuda True True"
+    assert "only loads what builders have compiled" in done.stdout
 
 
 def test_the_default_leaves_the_program_as_it_is(builder: LocalBuilder) -> None:

@@ -102,7 +102,7 @@ def written(folder: Path) -> set[str]:
     run.save_agent("ppo", "task", {"weights": np.zeros(1)})
     run.save_winners({})
     run.close()
-    others = (run.library, run.untuned_library, run.tvm_database, run.summary, run.report)
+    others = (run.log, run.library, run.untuned_library, run.tvm_database, run.summary, run.report)
     return {path.name for path in (*folder.iterdir(), *others)}
 
 
@@ -189,7 +189,8 @@ def test_presets_are_as_tabulated() -> None:
         ([f"`{s.explorer}`" for s in PRESETS.values()], "explorer"),
         ([f"`{s.sampler}`" for s in PRESETS.values()], "sampler"),
         ([f"`{s.cost_model}`" for s in PRESETS.values()], "cost model"),
-        ([s.first_plan for s in PRESETS.values()], "measurements in the first plan"),
+        ([s.first_plan for s in PRESETS.values()], "random measurements at first"),
+        ([s.opening for s in PRESETS.values()], "as many of them in a plan"),
         ([s.plan for s in PRESETS.values()], "most measurements in a later plan"),
         ([smaller(s) for s in PRESETS.values()], "the same, of a space that is scored whole"),
         ([s.sampling.candidates for s in PRESETS.values()], "candidates from the explorer"),
@@ -206,7 +207,7 @@ def test_cluster_is_what_ray_takes() -> None:
     schema = Path(package.origin).parent / "autoscaler" / "ray-schema.json"
     cluster = yaml.safe_load((ROOT / "cluster.yaml").read_text())
     jsonschema.validate(cluster, json.loads(schema.read_text()))
-    assert cluster["max_workers"] == 0
+    assert cluster["available_node_types"]["gpu"]["max_workers"] == cluster["max_workers"] > 0
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(cluster | {"workers": 2}, json.loads(schema.read_text()))
 
@@ -217,7 +218,7 @@ def test_cluster_is_what_ray_takes() -> None:
         "chameleon tune",
         "chameleon tune resnet-18 --gpus 2",
         "chameleon tune resnet-18 --trials many",
-        "pip install . && chameleon zoo models.yaml",
+        "pip install . && chameleon zoo models.yaml --gpus 2",
         "ray exec cluster.yaml 'chameleon apply runs/resnet'",
     ],
 )

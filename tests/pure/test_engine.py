@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections import Counter
 
 import pytest
 
@@ -33,6 +34,17 @@ def test_search_beats_chance():
     assert tuners[0].best_latency < 0.8 * min(first)
 
 
+def test_the_random_measurements_at_first_are_several_plans():
+    notes, _ = run(local, ("sketched-a", "sketched-b"), trials=60)
+    default, opening, first = 1, QUICK.opening, QUICK.first_plan
+    sizes = Counter(r.plan for r in notes.records if r.task == notes.records[0].task)
+    assert [sizes[plan] for plan in range(3)] == [default + opening, opening, opening]
+    assert first == 3 * opening
+    assert sizes[3] > opening
+    tasks = [r.task for r in notes.records]
+    assert set(tasks[: 2 * (default + opening)]) == set(tasks)
+
+
 def budget_of(*layers: tuple[str, int, tuple[float, ...]], **options) -> Budget:
     """A budget that has seen these bests, plan by plan, of tasks of these names and weights."""
     tuners = []
@@ -42,7 +54,8 @@ def budget_of(*layers: tuple[str, int, tuple[float, ...]], **options) -> Budget:
     budget = Budget(tuners, Budgeting(**options), None, None, lambda: 0.0)
     for tuner, (_, _, bests) in zip(tuners, layers, strict=True):
         for plan, best in enumerate(bests):
-            got = [record(plan, task=tuner.task.digest, latencies=(best,), config=(plan, 0))]
+            of = {"task": tuner.task.digest, "config": (plan, 0), "plan": plan}
+            got = [record(plan, latencies=(best,), **of)]
             tuner.observe(got)
             budget.settle(tuner, got)
     return budget
@@ -77,7 +90,7 @@ def test_a_slow_layer_is_believed_to_reach_half_of_a_similar_ones_throughput():
 def test_a_layer_without_improvement_is_finished():
     budget = budget_of(("sketched-a", 1, (1.0, 0.999, 0.998, 0.997)), patience=3)
     layer = next(iter(budget.layers.values()))
-    assert layer.finished == "no improvement in 3 measurements"
+    assert layer.finished == "no improvement in 3 plans"
     assert not budget.open
 
 

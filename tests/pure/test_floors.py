@@ -22,6 +22,7 @@ FLOORS = (
         "folder",
         "database",
         "record",
+        "merging",
         "task",
         "space",
         "knob",
@@ -34,14 +35,15 @@ FLOORS = (
     ("engine", "budget", "tuner", "transfer", "winners"),
     ("cluster", "compiler", "report"),
     ("api",),
-    ("__main__",),
+    ("__main__", "answering"),
 )
 CHAINS = (
     ("crew", "ledger"),
     ("folder", "database", "record", "space", "knob"),
-    ("task", "space", "knob"),
+    ("merging", "task", "space", "knob"),
     ("space", "limit"),
     ("presets", "options"),
+    ("__main__", "answering"),
     ("engine", "budget", "tuner", "transfer"),
 )
 """Within a floor a part may import those to its right; all other pairs are apart."""
@@ -59,8 +61,9 @@ THIRD_PARTY = {
     "cluster": {"numpy", "gymnasium", "ray", "torch"},
     "compiler": {"numpy", "tvm", "tvm_ffi", "cuda", "torch", "onnx", "onnxruntime", "ml_dtypes"},
     "report": {"numpy", "rich"},
-    "api": {"numpy"},
+    "api": {"numpy", "yaml"},
     "__main__": {"rich", "typer"},
+    "answering": {"rich", "typer"},
 }
 """Parts that are not named have the standard library only."""
 HEAVY = {"ray", "torch", "tvm", "tvm_ffi", "xgboost"}

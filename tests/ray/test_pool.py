@@ -6,8 +6,9 @@ from functools import partial
 
 import pytest
 
-from chameleon_ray.cluster.pool import ATTEMPTS, ActorCrew
-from chameleon_ray.crew import CrewError
+from chameleon_ray.cluster.pool import ActorCrew
+from chameleon_ray.crew import CrewError, NoWorkers, Unfit
+from chameleon_ray.options import Placing
 from tests.pure import toys
 from tests.pure.engine_checks import CHECKS, run
 
@@ -25,6 +26,9 @@ class Counter:
         self.calls += 1
         return self.calls
 
+    def now(self) -> int:
+        return self.count(0)
+
     def refuse(self) -> None:
         raise ValueError("not today")
 
@@ -34,8 +38,8 @@ class Counter:
         os._exit(1)
 
 
-def hire(name, factory, count=1):
-    return ActorCrew(name, factory, {}, time.perf_counter(), count)
+def hire(name, factory, count=1, **more):
+    return ActorCrew(name, factory, {}, time.perf_counter(), count, **more)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -90,12 +94,174 @@ def test_a_methods_own_exception_is_raised_and_the_actor_lives():
 def test_a_call_that_kills_every_actor_is_given_up():
     async def body():
         crew = hire("counter", Counter)
-        with pytest.raises(CrewError, match=f"{ATTEMPTS} counter workers died"):
+        with pytest.raises(CrewError, match=f"{Placing.attempts} counter workers died"):
             await crew.do("die")
         assert await crew.do("count", 0) == 1
         crew.close()
 
     asyncio.run(body())
+
+
+class Flaky:
+    """Fails every call in the process that made the file first, as a broken device does."""
+
+    def __init__(self, mine: str) -> None:
+        try:
+            with open(mine, "x"):
+                self.broken = True
+        except FileExistsError:
+            self.broken = False
+        self.calls = 0
+
+    def run(self, hopeless: bool) -> str:
+        self.calls += 1
+        time.sleep(0.01)
+        return "bad" if self.broken or hopeless else "good"
+
+
+def bad(result, before):
+    return result == "bad"
+
+
+def test_a_worker_that_fails_alone_is_given_up_and_believed_in_nothing(tmp_path):
+    said = []
+
+    async def body(count, calls):
+        factory = partial(Flaky, str(tmp_path / f"{count}"))
+        crew = hire("runner", factory, count, doubt=bad, tell=said.append)
+        await crew.ready()
+        asked = (crew.do("run", number % 7 == 0) for number in range(calls))
+        results = await asyncio.gather(*asked)
+        left = len(await crew.accounts())
+        crew.close()
+        return results, left
+
+    results, left = asyncio.run(body(3, 70))
+    assert results == ["bad" if number % 7 == 0 else "good" for number in range(70)]
+    assert left == 2
+    (sentence,) = said
+    assert "failed 5 times in a row and is given up, which leaves 2 runners" in sentence
+    results, left = asyncio.run(body(1, 7))
+    assert (set(results), left) == ({"bad"}, 1)  # nobody could have done better
+
+
+class Broken:
+    def __init__(self) -> None:
+        raise RuntimeError("no such device")
+
+
+def test_workers_that_cannot_be_set_up_end_the_run():
+    said = []
+
+    async def body():
+        crew = hire("runner", Broken, 2, tell=said.append, options=Placing(strikes=2))
+        await crew.ready()
+        with pytest.raises(NoWorkers, match=r"the last there was.*no such device"):
+            await crew.do("run", False)
+        crew.close()
+
+    asyncio.run(body())
+    assert sum("is given up" in sentence for sentence in said) == 2
+    assert sum("was lost and is replaced" in sentence for sentence in said) == 1
+
+
+class Choosy:
+    """Works in one process only: that which makes the file first."""
+
+    def __init__(self, mine: str) -> None:
+        try:
+            open(mine, "x").close()
+        except FileExistsError:
+            raise Unfit("it has another device") from None
+
+    def run(self) -> str:
+        return "done"
+
+
+def test_a_place_that_is_unfit_is_given_up_at_once(tmp_path):
+    said = []
+
+    async def body():
+        crew = hire("runner", partial(Choosy, str(tmp_path / "mine")), 2, tell=said.append)
+        await crew.ready()
+        assert await asyncio.gather(*(crew.do("run") for _ in range(4))) == ["done"] * 4
+        crew.close()
+
+    asyncio.run(body())
+    (sentence,) = said
+    assert sentence.endswith("is given up, which leaves 1 runner: it has another device.")
+
+
+def test_a_worker_that_does_not_answer_is_replaced(tmp_path):
+    async def body():
+        crew = hire("counter", Counter, options=Placing(call_seconds=2.0))
+        await crew.ready()
+        with pytest.raises(CrewError, match="died one after the other"):
+            await crew.do("count", 60.0)
+        assert await crew.do("count", 0.0) == 1
+        crew.close()
+
+    asyncio.run(body())
+
+
+def test_an_actor_is_given_its_next_call_early_but_idle_ones_first():
+    async def body():
+        crew = hire("counter", Counter, 2, ahead=1)
+        await crew.ready()
+        counts = await asyncio.gather(*(crew.do("count", 0.2) for _ in range(4)))
+        crew.close()
+        return counts
+
+    assert sorted(asyncio.run(body())) == [1, 1, 2, 2]
+
+
+def test_who_only_waited_for_a_dead_actor_is_not_blamed():
+    async def body():
+        crew = hire("counter", Counter, ahead=1)
+        await crew.ready()
+        calls = [crew.do(what) for what in ("die", "now", "now", "die")]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        crew.close()
+        return [isinstance(outcome, CrewError) for outcome in outcomes]
+
+    assert asyncio.run(body()) == [True, False, False, True]
+
+
+def test_who_no_longer_waits_leaves_no_gap():
+    async def body():
+        crew = hire("counter", Counter, ahead=1)
+        await crew.ready()
+        calls = [asyncio.create_task(crew.do("count", 0.2)) for _ in range(5)]
+        await asyncio.sleep(0.05)
+        for call in calls[1:4]:  # one that was given to the actor, two that wait in line
+            call.cancel()
+        counts = await asyncio.gather(*calls, return_exceptions=True)
+        counts.append(await crew.do("count", 0))
+        crew.close()
+        return counts
+
+    first, *cancelled, fifth, last = asyncio.run(body())
+    assert all(isinstance(one, asyncio.CancelledError) for one in cancelled)
+    assert (first, fifth, last) == (1, 3, 4)
+
+
+def test_a_result_in_the_store_is_what_other_crews_are_given():
+    async def body():
+        maker = hire("counter", Counter, apart=("count",))
+        other = hire("counter", Counter)
+        kept = await maker.do("count", 0.1)
+        with pytest.raises(ValueError, match="not today"):
+            await maker.do("refuse")
+        (account,) = await maker.accounts()
+        maker.close()  # whoever made it may be gone
+        counted = await other.do("count", kept)
+        other.close()
+        return kept, counted, account
+
+    kept, counted, account = asyncio.run(body())
+    assert not isinstance(kept, int)
+    assert counted == 1
+    assert account.busy["count"] >= 0.1
 
 
 def test_a_dead_runner_costs_nothing_but_time(tmp_path):

@@ -3,13 +3,19 @@
 Each test is a process of its own: a process has one Ray at a time.
 """
 
+import importlib.metadata
+import socket
 import subprocess
 import sys
 import textwrap
 
 import pytest
+from ray._private import services
 
-from chameleon_ray.cluster.session import SessionError, differences, knock
+from chameleon_ray.cluster import session
+from chameleon_ray.cluster.address import on_loopback
+from chameleon_ray.cluster.session import SessionError, differences, found
+from chameleon_ray.options import Session
 
 
 def run(program: str) -> subprocess.CompletedProcess[str]:
@@ -87,9 +93,36 @@ def test_wrong_pin_is_named() -> None:
     assert "SessionError: apache-tvm-ffi is 0.1.15 on this machine" in done.stderr
 
 
+def test_extras_are_no_pins(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ["ray[rllib]==2.60.0", 'ray[default]==2.60.0; extra == "cluster"', "numpy>=2.0"]
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: asked)
+    monkeypatch.setattr(session, "reader", lambda: lambda: {"ray": "2.60.0"})
+    session.check_pins()
+    monkeypatch.setattr(session, "reader", lambda: lambda: {"ray": "2.59.0"})
+    with pytest.raises(SessionError, match=r"ray is 2\.59\.0 on this machine, but has to be 2\.60"):
+        session.check_pins()
+
+
 def test_no_cluster_at_the_address() -> None:
-    with pytest.raises(SessionError, match=r"no Ray at 127\.0\.0\.1:1 .*is the address right"):
-        knock("127.0.0.1:1", 5.0)
+    with pytest.raises(SessionError, match=r"no Ray at 127\.0\.0\.1:1; is the address right"):
+        found("127.0.0.1:1", Session())
+
+
+def test_which_ray_is_meant_has_to_be_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    rays: set[str] = set()
+    monkeypatch.setattr(services, "find_gcs_addresses", lambda: rays)
+    with pytest.raises(SessionError, match="no Ray runs on this machine; give --address"):
+        found("auto", Session())
+    rays |= {"127.0.0.1:1", "127.0.0.1:2"}
+    with pytest.raises(SessionError, match=r"2 Rays run on this machine .*; give --address"):
+        found("auto", Session())
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        assert found("auto", Session()) == address
+        assert on_loopback(address, 1.0)
+    assert not on_loopback("192.0.2.1:6379", 1.0)
 
 
 def test_differences_name_node_and_versions() -> None:

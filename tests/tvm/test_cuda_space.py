@@ -1,5 +1,6 @@
 """Design spaces on CUDA: what they are, that what is proposed is valid, and that it is right."""
 
+import json
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,10 +14,12 @@ from tvm import relax
 from tvm.relax import Expr
 
 from chameleon_ray.compiler import winograd_nchw
+from chameleon_ray.compiler.difference import difference
 from chameleon_ray.compiler.extract import extract
 from chameleon_ray.compiler.lower import lower, lower_plainly
-from chameleon_ray.compiler.run import difference, random_array
+from chameleon_ray.compiler.run import random_array
 from chameleon_ray.compiler.sketch import InvalidConfig, Program
+from chameleon_ray.compiler.target import resolve
 from chameleon_ray.space import as_configs
 from chameleon_ray.task import Task
 from tests.tvm.emulator import NotEmulated, emulate
@@ -24,7 +27,6 @@ from tests.tvm.layers import tvm_target
 from tests.tvm.test_template import conv, op, weights
 
 ARCHS = ("sm_75", "sm_80", "sm_90")
-SHARED, THREADS = 48 << 10, 1024
 IMAGE = (1, 8, 9, 12)
 LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Expr], Expr]]] = {
     "3x3": (IMAGE, lambda x: conv(x, 8, 32, padding=1)),
@@ -65,11 +67,7 @@ def conv16(x: Expr, inputs: int, outputs: int) -> Expr:
 
 
 def cuda(arch: str = "sm_80") -> Any:
-    limits = {"max_threads_per_block": THREADS, "max_shared_memory_per_block": SHARED}
-    return tvm.target.Target(
-        {"kind": "cuda", "arch": arch, "registers_per_block": 65536, "thread_warp_size": 32}
-        | limits
-    )
+    return tvm.target.Target(json.loads(resolve(f"cuda:{arch}", 1)))
 
 
 def model(name: str) -> Any:

@@ -167,7 +167,7 @@ def test_exported_program(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "inputs", "sentence"),
     [
-        ("resnet-19", "", "There is no model 'resnet-19'.*resnet-18, vgg-16"),
+        ("resnet-19", "", "There is no model 'resnet-19'.*resnet-18, resnet-34, vgg-16"),
         ("resnet-18", "x:1,3,64,64", "resnet-18 has no input 'x'; its inputs are: input"),
         ("resnet-18", "input:1,4,64,64", "does not fit resnet-18.*batch,3,height,width"),
         ("resnet-18", "input:1,3,64,64:int8", "does not fit"),

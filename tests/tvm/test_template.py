@@ -14,10 +14,11 @@ from tvm.s_tir import Schedule
 
 from chameleon_ray.compiler import design
 from chameleon_ray.compiler.blocked import blocked
+from chameleon_ray.compiler.difference import difference
 from chameleon_ray.compiler.extract import extract
 from chameleon_ray.compiler.fold import constant
 from chameleon_ray.compiler.lower import lower
-from chameleon_ray.compiler.run import difference, random_array
+from chameleon_ray.compiler.run import random_array
 from chameleon_ray.compiler.sketch import Program
 from chameleon_ray.compiler.target import resolve, vector_registers
 from chameleon_ray.compiler.tiled import tiled

@@ -13,6 +13,7 @@ from chameleon_ray.graph import swiftnet
 
 PUBLISHED = {
     "resnet-18": 11_689_512,
+    "resnet-34": 21_797_672,
     "vgg-16": 138_357_544,
     "alexnet": 61_100_840,
     "mobilenet-v2": 3_504_872,

@@ -13,3 +13,9 @@ def make() -> tuple[nn.Module, torch.Tensor]:
 def dense() -> tuple[nn.Module, torch.Tensor]:
     """One dense layer."""
     return nn.Linear(64, 192), torch.ones(48, 64)
+
+
+def deep() -> tuple[nn.Module, torch.Tensor]:
+    """The dense layer of ``dense`` twice, another one between."""
+    net = nn.Sequential(nn.Linear(64, 192), nn.Linear(192, 64), nn.Linear(64, 192))
+    return net, torch.ones(48, 64)

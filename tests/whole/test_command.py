@@ -148,7 +148,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ((NET,), ("another model", "make", "choose another --out")),
         ((DENSE, "--target", '{"kind": "llvm", "num-cores": 77}'), ("another target",)),
-        ((DENSE, "--layout", "NCHW"), ("another layout", "auto")),
+        ((DENSE, "--layout", "NCHW"), ("another layout", "NHWC")),
     ],
 )
 def test_another_run_is_not_gone_on_with(

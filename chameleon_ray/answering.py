@@ -1,0 +1,34 @@
+"""What may go wrong in a command in, one sentence on stderr and an exit status out."""
+
+import logging
+
+import typer
+from rich.console import Console
+
+errors = Console(stderr=True)
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+
+class answering:  # noqa: N801  reads as a phrase
+    """Turns what may go wrong into one sentence and an exit status; ``debug`` lets it through."""
+
+    def __init__(self, debug: bool) -> None:
+        self.debug = debug
+        logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR)
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None or self.debug:
+            return
+        from chameleon_ray import api
+
+        if isinstance(error, api.Stopped | KeyboardInterrupt):
+            errors.print(f"Stopped. {error}", highlight=False, soft_wrap=True, markup=False)
+            raise typer.Exit(INTERRUPTED) from None
+        asked = isinstance(error, api.UserError)
+        if asked or isinstance(error, api.TROUBLE):  # which takes seconds to load
+            told = f"Error: {error}"
+            errors.print(told, style="red", highlight=False, soft_wrap=True, markup=False)
+            raise typer.Exit(1) from None

@@ -1,0 +1,24 @@
+"""Stopping: Ctrl-C and SIGTERM in, a clean end of what was under way out."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Iterator
+
+from chameleon_ray.api.choices import Stopped
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the block cleanly, as ``Stopped``."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(stop, task.cancel)
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        raise Stopped from error
+    finally:
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(stop)

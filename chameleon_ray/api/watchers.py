@@ -1,0 +1,54 @@
+"""Watchers: all that are told what the engine does, as one."""
+
+from contextlib import ExitStack
+
+from chameleon_ray.api.recorder import Recorder
+from chameleon_ray.engine import Watcher
+from chameleon_ray.folder import RunFolder
+from chameleon_ray.options import Request, Search
+from chameleon_ray.record import Record
+from chameleon_ray.report.events import EventLog
+from chameleon_ray.report.progress import Progress
+from chameleon_ray.tuner import Tuner
+
+
+class Watchers:
+    """Tells each of several watchers; the first, which keeps the records, before the others."""
+
+    def __init__(self, *watchers: Watcher) -> None:
+        self._watchers = watchers
+
+    def proposed(self, task: str, count: int) -> None:
+        for watcher in self._watchers:
+            watcher.proposed(task, count)
+
+    def measured(self, record: Record, timing_seconds: float) -> None:
+        for watcher in self._watchers:
+            watcher.measured(record, timing_seconds)
+
+    def finished(self, task: str, reason: str) -> None:
+        for watcher in self._watchers:
+            watcher.finished(task, reason)
+
+    def planned(self, tuner: Tuner) -> None:
+        for watcher in self._watchers:
+            watcher.planned(tuner)
+
+
+def watchers_of(
+    request: Request,
+    search: Search,
+    folder: RunFolder,
+    progress: Progress,
+    tuners: list[Tuner],
+    stack: ExitStack,
+) -> Watchers:
+    """The recorder, the log and, on Ray, its metrics; ``stack`` closes the log."""
+    log = EventLog(folder.log, progress, [tuner.task for tuner in tuners])
+    watchers: list[Watcher] = [Recorder(folder, search.explorer, progress)]
+    watchers.append(stack.enter_context(log))
+    if request.engine == "ray":
+        from chameleon_ray.cluster.metrics import Metrics
+
+        watchers.append(Metrics())
+    return Watchers(*watchers)

@@ -1,0 +1,173 @@
+"""A zoo's file: YAML in, the models and what they have in common out; a mistake is a sentence."""
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from chameleon_ray.api.choices import UserError
+from chameleon_ray.compiler.target import is_gpu
+from chameleon_ray.folder import directory_name
+from chameleon_ray.options import Member, Request, Zoo
+
+COMMON: dict[str, type | tuple[type, ...]] = {
+    "trials": int,
+    "minutes": (int, float),
+    "preset": str,
+    "explorer": str,
+    "sampler": str,
+    "transfer": bool,
+    "seed": int,
+    "threads": int,
+    "layout": str,
+    "memory_aware": bool,
+}
+"""What the file may say of all models: fields of ``Request``, and their types."""
+LEAST: dict[str, float] = {"trials": 1, "minutes": 0.1, "threads": 1, "seed": 0}
+OWN: dict[str, type | tuple[type, ...]] = {
+    "model": str,
+    "name": str,
+    "weight": (int, float),
+    "inputs": list,
+}
+"""What it may say of one model."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+"""Of a model's directory, which must stay below the zoo's."""
+BUDGET = ("trials", "minutes")
+"""What the command line gives in place of the file's."""
+
+
+def read_zoo(path: Path, request: Request) -> Zoo:
+    """Reads a zoo's file.
+
+    Args:
+        path: The file; models in it are looked for from the working directory.
+        request: What the command line says; its budget goes before the file's.
+
+    Raises:
+        UserError: The file cannot be read, or something in it is not understood.
+    """
+    try:
+        body = _mapping(_parsed(path), "the file", {"models", "targets", *COMMON})
+        common = {key: _typed(key, body[key], kind) for key, kind in COMMON.items() if key in body}
+        if request.trials is not None or request.minutes is not None:
+            common = {key: value for key, value in common.items() if key not in BUDGET}
+        targets = _targets(body.get("targets", [request.target]))
+        common["target"] = next(iter(targets.values()))  # all are of one kind
+        whole = replace(request, **common)
+        return Zoo(whole, _members(body, whole, targets))
+    except ValueError as error:
+        raise UserError(f"{path}: {error}.") from error
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}; give a zoo's file.") from error
+    except UnicodeDecodeError:
+        raise ValueError("it is not a text file") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark is not None else ""
+        problem = getattr(error, "problem", None) or "it cannot be parsed"
+        raise ValueError(f"it is not YAML{where}: {problem}") from None
+
+
+def _members(
+    body: Mapping[str, Any], whole: Request, targets: Mapping[str, str]
+) -> tuple[Member, ...]:
+    """Every model on every target.
+
+    Raises:
+        ValueError: What is wrong, in words.
+    """
+    listed = body.get("models")
+    if not isinstance(listed, list) or not listed:
+        raise ValueError("'models' must be a list of at least one model")
+    members = [_member(entry, whole, targets, place) for place in targets for entry in listed]
+    twice, count = Counter(member.name for member in members).most_common(1)[0]
+    if count > 1:
+        raise ValueError(f"{count} models are named {twice!r}; give each a 'name' of its own")
+    return tuple(members)
+
+
+def _targets(listed: Any) -> dict[str, str]:
+    """Targets by name; a list's are named after their kind.
+
+    Raises:
+        ValueError: What is wrong, in words.
+    """
+    if isinstance(listed, Mapping):
+        named = [(str(name), target) for name, target in listed.items()]
+    elif isinstance(listed, list):
+        named = [(_kind(target), target) for target in listed]
+    else:
+        raise ValueError("'targets' must be a list, or a mapping of names to targets")
+    if not named or not all(isinstance(target, str) for _, target in named):
+        raise ValueError("'targets' must hold at least one, each a text such as llvm")
+    if len(dict(named)) < len(named):
+        raise ValueError("'targets' has two of one kind; make it a mapping of names to targets")
+    if len({is_gpu(target) for _, target in named}) > 1:
+        raise ValueError("'targets' has CPUs and GPUs; give each kind a zoo of its own")
+    return dict(named)
+
+
+def _kind(target: Any) -> str:
+    try:
+        return str(json.loads(target)["kind"])
+    except (ValueError, KeyError, TypeError):
+        return str(target).partition(":")[0]
+
+
+def _member(entry: Any, whole: Request, targets: Mapping[str, str], place: str) -> Member:
+    own = _mapping({"model": entry} if isinstance(entry, str) else entry, "a model", set(OWN))
+    if "model" not in own:
+        raise ValueError("a model lacks 'model', its name, file or package.module:factory")
+    own = {key: _typed(key, value, OWN[key]) for key, value in own.items()}
+    weight, inputs = own.get("weight", 1), own.get("inputs", [])
+    if not (math.isfinite(weight) and weight > 0):
+        raise ValueError(f"the weight of {own['model']} must be more than 0, not {weight}")
+    if not all(isinstance(text, str) for text in inputs):
+        raise ValueError(f"the inputs of {own['model']} must be texts, NAME:SHAPE[:DTYPE]")
+    name = own.get("name") or directory_name(own["model"])
+    name = name if len(targets) == 1 else f"{name}-{place}"
+    if not NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of a directory; give the model another 'name'")
+    request = replace(whole, model=own["model"], inputs=tuple(inputs), target=targets[place])
+    return Member(name, request, weight)
+
+
+def _mapping(body: Any, what: str, known: set[str]) -> dict[str, Any]:
+    """A mapping with known keys only.
+
+    Raises:
+        ValueError: What is wrong, in words.
+    """
+    if not isinstance(body, Mapping):
+        raise ValueError(f"{what} must be a mapping of names to values")
+    strange = [str(key) for key in body if key not in known]
+    if strange:
+        allowed = ", ".join(sorted(known))
+        raise ValueError(f"{what} has no {strange[0]!r}; there are {allowed}")
+    return dict(body)
+
+
+def _typed(key: str, value: Any, kind: type | tuple[type, ...]) -> Any:
+    """A value of the type its key asks for; numbers must not be too small.
+
+    Raises:
+        ValueError: What is wrong, in words.
+    """
+    truth = isinstance(value, bool)
+    if truth != (kind is bool) or not isinstance(value, kind):
+        raise ValueError(f"{key!r} cannot be {value!r}")
+    if key in LEAST and not float(value) >= LEAST[key]:  # type: ignore[arg-type]
+        raise ValueError(f"{key!r} must be {LEAST[key]} at least, not {value!r}")
+    return value

@@ -1,0 +1,62 @@
+"""Addresses: what the user calls a cluster in, one ``host:port`` at which a Ray answers out."""
+
+import os
+import socket
+
+from ray._private import ray_constants, services
+
+
+class AddressError(RuntimeError):
+    """No one Ray is meant, or none is there; the message says what to do."""
+
+
+def resolve(address: str, seconds: float) -> str:
+    """The address of a Ray that answers.
+
+    Args:
+        address: ``host:port``, or ``auto`` for the one Ray that runs on this machine.
+        seconds: Time for it to accept a connection: Ray itself would take minutes to find out.
+
+    Raises:
+        AddressError: Nothing listens there, or ``auto`` means none or several.
+    """
+    if address == "auto":
+        address = os.environ.get(ray_constants.RAY_ADDRESS_ENVIRONMENT_VARIABLE) or _only()
+    host, port = _parts(address)
+    if host and not _open(host, port, seconds):
+        raise AddressError(f"no Ray at {address}; is the address right?")
+    return address
+
+
+def on_loopback(address: str, seconds: float) -> bool:
+    """Whether that Ray can be reached by the loopback interface only.
+
+    Ray takes the address in the network for ``127.0.0.1``, where such a one does not listen.
+    """
+    host, port = _parts(address)
+    if host not in ("127.0.0.1", "localhost", "::1"):
+        return False
+    return not _open(services.get_node_ip_address(), port, seconds)
+
+
+def _only() -> str:
+    """The Ray that runs on this machine: several may be other people's."""
+    found = sorted(services.find_gcs_addresses())
+    if len(found) == 1:
+        return str(found[0])
+    several = f"{len(found)} Rays run on this machine ({', '.join(found)})"
+    raise AddressError(f"{several if found else 'no Ray runs on this machine'}; give --address")
+
+
+def _parts(address: str) -> tuple[str, int]:
+    """Host and port; empty where the address is of another form, which is left to Ray."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    return (host, int(port)) if host and port.isdecimal() else ("", 0)
+
+
+def _open(host: str, port: int, seconds: float) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=seconds).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,51 @@
+"""Merging: the layers of several models in, every distinct one once out, weights added up."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from chameleon_ray.task import Task
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The distinct layers of several models.
+
+    Attributes:
+        tasks: Each digest once, in order of appearance; a weight is the sum, over the models, of
+            the model's importance times how often the layer occurs in it.
+        users: How many models have a layer, by digest.
+        before: Layers of all models, each counted in every model that has it.
+    """
+
+    tasks: tuple[Task, ...]
+    users: dict[str, int]
+    before: int
+
+    def saved(self, digests: Iterable[str]) -> int:
+        """Measurements that tuning each model alone would have made again.
+
+        Args:
+            digests: The task of every measurement that was made.
+        """
+        return sum(self.users.get(digest, 1) - 1 for digest in digests)
+
+    def shared(self, digests: Iterable[str]) -> int:
+        """How many of a model's layers other models have, too."""
+        return sum(self.users.get(digest, 0) > 1 for digest in digests)
+
+
+def merged(models: Sequence[tuple[float, Sequence[Task]]]) -> Merged:
+    """Merges layers that are equal in structure and target.
+
+    Args:
+        models: Importance and layers of each; the layers of one model are distinct.
+    """
+    tasks: dict[str, Task] = {}
+    users: dict[str, int] = {}
+    for importance, layers in models:
+        for layer in layers:
+            known, more = tasks.get(layer.digest), importance * layer.weight
+            weight = more if known is None else known.weight + more
+            tasks[layer.digest] = replace(known or layer, weight=weight)
+            users[layer.digest] = users.get(layer.digest, 0) + 1
+    return Merged(tuple(tasks.values()), users, sum(len(layers) for _, layers in models))

@@ -1,0 +1,26 @@
+"""What is asked of a zoo: models that are tuned together, in one search with one budget."""
+
+from dataclasses import dataclass
+
+from chameleon_ray.options.run import Request
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model of a zoo, on one target."""
+
+    name: str
+    """For people, and of its directory below the zoo's."""
+    request: Request
+    """As if it were tuned alone."""
+    weight: float = 1.0
+    """What a second of its latency counts, beside one of the other models'."""
+
+
+@dataclass(frozen=True)
+class Zoo:
+    """What the user asked for."""
+
+    request: Request
+    """What all models have in common; its ``model`` is the zoo's file."""
+    members: tuple[Member, ...]

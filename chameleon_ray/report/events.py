@@ -1,0 +1,96 @@
+"""A run's log for programs: what the engine tells and what progress says in, JSON lines out."""
+
+import json
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from math import isfinite
+from pathlib import Path
+from typing import IO
+
+from chameleon_ray.record import Record
+from chameleon_ray.report.progress import Progress
+from chameleon_ray.task import Task
+from chameleon_ray.tuner import Tuner
+
+
+class EventLog:
+    """A watcher of the engine that appends a line per event to a file, as it happens.
+
+    Every line has ``event``, ``time`` (seconds since 1970) and ``seconds`` (since the command
+    began); docs/run_directory.md has the others. A line that cannot be written is left out.
+    """
+
+    def __init__(self, path: Path, progress: Progress, tasks: Sequence[Task]) -> None:
+        self._names = {task.digest: task.name for task in tasks}
+        self._progress = progress
+        self._phases = self._notes = 0
+        self._file: IO[str] | None = None
+        with suppress(OSError):
+            self._file = path.open("a", encoding="utf-8", buffering=1)
+
+    def __enter__(self) -> "EventLog":
+        self._progress.listen(self._told)
+        self._told()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.forget(self._told)
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+
+    def proposed(self, task: str, count: int) -> None:
+        self._write("proposed", task=task, layer=self._names.get(task, ""), count=count)
+
+    def measured(self, record: Record, timing_seconds: float) -> None:
+        self._write(
+            "measured",
+            task=record.task,
+            layer=self._names.get(record.task, ""),
+            plan=record.plan,
+            sequence=record.sequence,
+            status=record.status.value,
+            latency_ms=_milliseconds(record.latency),
+            device=record.device,
+            explore_seconds=record.explore_seconds,
+            build_seconds=record.build_seconds,
+            run_seconds=record.run_seconds,
+            timing_seconds=timing_seconds,
+            error=record.error,
+        )
+
+    def planned(self, tuner: Tuner) -> None:
+        self._write(
+            "planned",
+            task=tuner.task.digest,
+            layer=tuner.task.name,
+            plan=tuner.plan - 1,
+            measurements=len(tuner.records),
+            best_ms=_milliseconds(tuner.best_latency),
+        )
+
+    def finished(self, task: str, reason: str) -> None:
+        self._write("finished", task=task, layer=self._names.get(task, ""), reason=reason)
+
+    def _told(self) -> None:
+        phases, notes = self._progress.phases, self._progress.notes
+        for phase in phases[self._phases :]:
+            self._write("phase", phase.began, name=phase.name)
+        for note in notes[self._notes :]:
+            self._write("note", text=note)
+        self._phases, self._notes = len(phases), len(notes)
+
+    def _write(self, event: str, seconds: float | None = None, **fields: object) -> None:
+        """One line, of now or of so many seconds after the command began."""
+        if self._file is None:
+            return
+        now = self._progress.elapsed
+        seconds = now if seconds is None else seconds
+        moment = {"event": event, "time": time.time() + seconds - now, "seconds": seconds}
+        with suppress(OSError):
+            self._file.write(json.dumps(moment | fields, allow_nan=False) + "\n")
+
+
+def _milliseconds(seconds: float) -> float | None:
+    return 1e3 * seconds if isfinite(seconds) else None

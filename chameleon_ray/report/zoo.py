@@ -1,0 +1,256 @@
+"""What came of a zoo: one result per model in, figures for programs and words for people out."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import exp, inf, isfinite, log
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from chameleon_ray.merging import Merged
+from chameleon_ray.options import Request
+from chameleon_ray.record import DEFAULT, Record, Status
+from chameleon_ray.report.progress import Point
+from chameleon_ray.report.result import Latency, RunResult
+from chameleon_ray.report.summary import strict, write_text
+from chameleon_ray.report.words import UNKNOWN, clock, counted, milliseconds, percent, times
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model of a zoo at the end.
+
+    Attributes:
+        name: In the zoo.
+        request: As if it were tuned alone.
+        weight: Its importance.
+        folder: Its run directory.
+        layers: Its distinct layers; 0 where it could not be imported.
+        shared: Of these, those that other models have, too.
+        result: None where it failed.
+        failure: Why; empty where it did not.
+    """
+
+    name: str
+    request: Request
+    weight: float
+    folder: Path = Path()
+    layers: int = 0
+    shared: int = 0
+    result: RunResult | None = None
+    failure: str = ""
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with it, in a sentence; empty where it is tuned and verified."""
+        if self.result is None:
+            return self.failure
+        if self.result.verified is None or not self.result.verified.ok:
+            return f"The tuned model's outputs differ; do not use {self.folder / 'model.so'}."
+        return ""
+
+    @property
+    def latencies(self) -> tuple[Latency | None, Latency | None]:
+        """Of the whole model, untuned and tuned; None where it was not timed."""
+        return (self.result.untuned, self.result.tuned) if self.result else (None, None)
+
+    @property
+    def speedup(self) -> float | None:
+        return self.result.speedup if self.result else None
+
+
+@dataclass(frozen=True)
+class ZooResult:
+    """All that came of a zoo.
+
+    Attributes:
+        request: What its models have in common.
+        folder: Its directory.
+        entries: One per model.
+        merged: The layers of the models that could be imported.
+        records: Every measurement of every session, in order.
+        device: What layers were timed on.
+        wall_seconds: From the command's start to its end.
+        device_busy_fraction: Of the devices' time in it, what they timed kernels in, in the search.
+    """
+
+    request: Request
+    folder: Path
+    entries: tuple[Entry, ...]
+    merged: Merged
+    records: tuple[Record, ...]
+    device: str
+    wall_seconds: float
+    device_busy_fraction: float
+
+    @property
+    def saved(self) -> int:
+        """Measurements that tuning each model alone would have made again."""
+        return self.merged.saved([record.task for record in self.records])
+
+    @property
+    def speedup(self) -> float | None:
+        """Geometric mean over the models that were timed; None where none was."""
+        known = [entry.speedup for entry in self.entries if entry.speedup]
+        return exp(sum(map(log, known)) / len(known)) if known else None
+
+    @property
+    def weighted(self) -> tuple[float, float]:
+        """Seconds of all timed models, untuned and tuned, each times its importance."""
+        pairs = [(e.weight, *e.latencies) for e in self.entries if e.speedup]
+        before = sum(weight * untuned.seconds for weight, untuned, _ in pairs if untuned)
+        return before, sum(weight * tuned.seconds for weight, _, tuned in pairs if tuned)
+
+    @property
+    def taught(self) -> int:
+        """Layers that were begun after another one of the same operators had been timed."""
+        if not self.request.transfer:
+            return 0
+        kinds = {task.digest: task.kind for task in self.merged.tasks}
+        timed: dict[str, set[str]] = {}
+        begun: dict[str, bool] = {}
+        for record in self.records:
+            kind = kinds.get(record.task)
+            if kind is None or record.config == DEFAULT:
+                continue
+            begun.setdefault(record.task, bool(timed.get(kind, set()) - {record.task}))
+            if record.latencies:
+                timed.setdefault(kind, set()).add(record.task)
+        return sum(begun.values())
+
+    @property
+    def curve(self) -> list[Point]:
+        """Weighted sum of all layers' best at every improvement, once each has a success."""
+        return list(self._points())
+
+    def _points(self) -> Iterator[Point]:
+        weights = {task.digest: task.weight for task in self.merged.tasks}
+        best = dict.fromkeys(weights, inf)
+        for number, record in enumerate(self.records, 1):
+            if record.latency >= best.get(record.task, 0.0):
+                continue
+            best[record.task] = record.latency
+            total = sum(weights[digest] * seconds for digest, seconds in best.items())
+            if isfinite(total):
+                yield Point(number, record.finished, 1e3 * total)
+
+
+def figures(result: ZooResult) -> dict:
+    """``summary.json`` of a zoo as strict JSON data; what is not known is None."""
+    counts = Counter(record.status for record in result.records)
+    before, after = result.weighted
+    body = {
+        "schema": SCHEMA,
+        "zoo": result.request.model,
+        "device": result.device,
+        "seed": result.request.seed,
+        "preset": result.request.preset,
+        "wall_seconds": result.wall_seconds,
+        "device_busy_fraction": result.device_busy_fraction,
+        "models": [_model(entry) for entry in result.entries],
+        "tasks": {
+            "before_merging": result.merged.before,
+            "after_merging": len(result.merged.tasks),
+            "taught": result.taught,
+        },
+        "measurements": {"total": len(result.records), "saved_by_merging": result.saved}
+        | {status.value: counts[status] for status in Status},
+        "weighted_ms": {"untuned": 1e3 * before, "tuned": 1e3 * after},
+        "speedup": result.speedup,
+        "curve": result.curve,
+    }
+    return {key: strict(value) for key, value in body.items()}
+
+
+def write(path: Path, result: ZooResult) -> None:
+    """Writes ``summary.json`` at once or not at all.
+
+    Raises:
+        OSError: The disk is full or the folder cannot be written; an older file stands.
+    """
+    write_text(path, json.dumps(figures(result), indent=2, allow_nan=False) + "\n")
+
+
+def closing(result: ZooResult) -> RenderableType:
+    """The last words of a zoo: a row per model, then what was shared and where the files are."""
+    words = [Text(line) for line in sentences(result)]
+    return Group("", table(result.entries), *words)
+
+
+def table(entries: Sequence[Entry]) -> Table:
+    """A row per model."""
+    grid = Table(box=None, pad_edge=False)
+    grid.add_column("model")
+    for title in ("layers", "shared", "untuned ms", "tuned ms", "faster"):
+        grid.add_column(title, justify="right")
+    grid.add_column("outputs")
+    for entry in entries:
+        grid.add_row(Text(entry.name), *cells(entry), Text(outputs(entry)))
+    return grid
+
+
+def merging(layers: Merged) -> str:
+    """How many layers there are."""
+    return f"{layers.before} layers, {len(layers.tasks)} after merging equal ones"
+
+
+def cells(entry: Entry) -> list[str]:
+    """Numbers of one model, as people read them."""
+    known = [str(entry.layers), str(entry.shared)] if entry.layers else [UNKNOWN, UNKNOWN]
+    latencies = [milliseconds(one.seconds) if one else UNKNOWN for one in entry.latencies]
+    return [*known, *latencies, times(entry.speedup)]
+
+
+def outputs(entry: Entry) -> str:
+    """Whether a model's outputs are the original's, in few words."""
+    if entry.failure:
+        return "failed"
+    if entry.result is None or entry.result.verified is None:
+        return UNKNOWN
+    return f"{'as' if entry.result.verified.ok else 'NOT as'} {entry.result.verified.against}'s"
+
+
+def sentences(result: ZooResult) -> list[str]:
+    """What all models have in common."""
+    failed = sum(record.status is not Status.OK for record in result.records)
+    made = counted(len(result.records), "measurement")
+    return [
+        f"{merging(result.merged)}; {result.taught} began with what layers of the same "
+        "operators had taught.",
+        f"{made} ({failed} failed) in {clock(result.wall_seconds)}, device "
+        f"{percent(result.device_busy_fraction)} busy; {counted(result.saved, 'measurement')} "
+        "saved by merging.",
+        f"Geometric mean {times(result.speedup)} as fast on {result.device}.",
+        f"Files: {result.folder}/report.html, {result.folder}/summary.json; run directories in "
+        f"{result.folder}/models.",
+    ]
+
+
+def _model(entry: Entry) -> dict:
+    untuned, tuned = entry.latencies
+    verified = entry.result.verified if entry.result else None
+    return {
+        "name": entry.name,
+        "model": entry.request.model,
+        "target": entry.result.target if entry.result else entry.request.target,
+        "weight": entry.weight,
+        "folder": str(entry.folder),
+        "tasks": entry.layers,
+        "shared_tasks": entry.shared,
+        "latency_ms": {
+            "untuned": 1e3 * untuned.seconds if untuned else None,
+            "tuned": 1e3 * tuned.seconds if tuned else None,
+        },
+        "verified": {
+            "ok": verified.ok if verified else None,
+            "max_abs_err": verified.max_abs_err if verified else None,
+            "max_rel_err": verified.max_rel_err if verified else None,
+        },
+        "error": entry.problem or None,
+    }

@@ -1,0 +1,242 @@
+"""Contestants: a model in several runtimes, a process each, in; latencies in turns out.
+
+Only the process that is timed runs: the others are stopped meanwhile, as threads of a runtime may
+spin for a while after its last execution.
+"""
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+Call = Callable[[], tuple[np.ndarray, ...]]
+"""One execution."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is timed.
+
+    Attributes:
+        model: Name of the zoo.
+        seed: Of its weights.
+        library: The compiled model.
+        onnx: The same network as an ONNX file.
+        array: The input.
+        cores: As many threads run on them.
+    """
+
+    model: str
+    seed: int
+    library: Path
+    onnx: Path
+    array: np.ndarray
+    cores: tuple[int, ...]
+
+
+class ContestantError(Exception):
+    """A runtime that cannot run the model, in words."""
+
+
+def compiled(entry: Entry) -> Call:
+    """This engine's library in TVM's virtual machine."""
+    from chameleon_ray.compiler.session import block_torch
+
+    block_torch()
+    import tvm
+    from tvm import relax
+
+    library = tvm.runtime.load_module(str(entry.library))
+    main, array = relax.VirtualMachine(library, tvm.cpu())["main"], tvm.runtime.tensor(entry.array)
+
+    def call() -> tuple[np.ndarray, ...]:
+        outputs = main(array)
+        return tuple(o.numpy() for o in ([outputs] if hasattr(outputs, "numpy") else outputs))
+
+    return call
+
+
+def onnxruntime(entry: Entry) -> Call:
+    """ONNX Runtime's CPU provider with all of its optimisations, which it has by default."""
+    session = ort_session(entry)
+    feed = {session.get_inputs()[0].name: entry.array}
+    return lambda: tuple(session.run(None, feed))
+
+
+def ort_session(entry: Entry, profile: Path | None = None) -> Any:
+    """A session; what it does is written to files that begin with ``profile``."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = len(entry.cores), 1
+    options.log_severity_level = 3
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
+    providers = ["CPUExecutionProvider"]
+    return onnxruntime.InferenceSession(str(entry.onnx), options, providers=providers)
+
+
+def eager(entry: Entry) -> Call:
+    """PyTorch as it comes."""
+    return _torch(entry, lambda module: module)
+
+
+def inductor(entry: Entry) -> Call:
+    """``torch.compile`` as it comes."""
+    import torch
+
+    return _torch(entry, torch.compile)
+
+
+def _torch(entry: Entry, prepare: Callable[[Any], Any]) -> Call:
+    import torch
+
+    from chameleon_ray.compiler import zoo
+
+    torch.set_num_threads(len(entry.cores))
+    module, tensor = prepare(zoo.build(entry.model, entry.seed)), torch.from_numpy(entry.array)
+
+    def call() -> tuple[np.ndarray, ...]:
+        with torch.inference_mode():
+            return (module(tensor).numpy(),)
+
+    return call
+
+
+RUNTIMES: dict[str, Callable[[Entry], Call]] = {
+    "this engine": compiled,
+    "ONNX Runtime": onnxruntime,
+    "PyTorch eager": eager,
+    "torch.compile": inductor,
+}
+
+
+class Contestant:
+    """One runtime in a process of its own; stopped unless it is asked something."""
+
+    def __init__(self, name: str, entry: Entry) -> None:
+        """Starts the process and waits until the model has run once.
+
+        Raises:
+            ContestantError: It cannot run the model.
+        """
+        context = multiprocessing.get_context("spawn")
+        self._pipe, there = context.Pipe()
+        self._process = context.Process(target=serve, args=(name, entry, there), daemon=True)
+        self._process.start()
+        there.close()
+        self.name, self._handle = name, psutil.Process(self._process.pid)
+        self.outputs: tuple[np.ndarray, ...] = self._answer()
+        self._handle.suspend()
+
+    def latencies(self, seconds: float) -> list[float]:
+        """Seconds of every execution in about so many seconds, of one at least."""
+        self._handle.resume()
+        self._pipe.send(seconds)
+        answer: list[float] = self._answer()
+        self._handle.suspend()
+        return answer
+
+    def close(self) -> None:
+        with suppress(psutil.Error):
+            self._handle.kill()
+        self._process.join()
+
+    def _answer(self) -> Any:
+        try:
+            answer = self._pipe.recv()
+        except EOFError:
+            answer = ContestantError("its process died")
+        if isinstance(answer, ContestantError):
+            self.close()
+            raise answer
+        return answer
+
+
+def serve(name: str, entry: Entry, pipe: Connection) -> None:
+    """What runs in a contestant's process."""
+    os.sched_setaffinity(0, entry.cores)
+    try:
+        call = RUNTIMES[name](entry)
+        pipe.send(call())
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [""]
+        pipe.send(ContestantError(f"{type(error).__name__}: {lines[0]}"))
+        return
+    while True:
+        pipe.send(timed(call, pipe.recv()))
+
+
+def timed(call: Callable[[], Any], seconds: float) -> list[float]:
+    """Seconds of every execution, after one that only warms caches."""
+    call()
+    latencies, end = [], time.perf_counter() + seconds
+    while not latencies or time.perf_counter() < end:
+        began = time.perf_counter()
+        call()
+        latencies.append(time.perf_counter() - began)
+    return latencies
+
+
+def contest(
+    contestants: Sequence[Contestant], rounds: int, seconds: float
+) -> Mapping[str, list[float]]:
+    """The median latency of each in every round; who begins a round takes turns.
+
+    Args:
+        contestants: One at least.
+        rounds: Of all contestants.
+        seconds: Of each in a round.
+    """
+    medians: dict[str, list[float]] = {one.name: [] for one in contestants}
+    for turn in range(rounds):
+        first = turn % len(contestants)
+        for one in [*contestants[first:], *contestants[:first]]:
+            medians[one.name].append(float(np.median(one.latencies(seconds))))
+    return medians
+
+
+def export(entry: Entry) -> None:
+    """Writes the zoo's network as an ONNX file, in a process of its own.
+
+    Raises:
+        ContestantError: torch cannot export it.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_export, args=(entry, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        failure = ours.recv()
+    except EOFError:
+        failure = "the process died"
+    process.join()
+    if failure:
+        raise ContestantError(f"the network cannot be exported to ONNX: {failure}")
+
+
+def _export(entry: Entry, pipe: Connection) -> None:
+    try:
+        import torch
+
+        from chameleon_ray.compiler import zoo
+        from chameleon_ray.compiler.quiet import quiet
+
+        module, inputs = zoo.build(entry.model, entry.seed), (torch.from_numpy(entry.array),)
+        with quiet():
+            torch.onnx.export(
+                module, inputs, str(entry.onnx), dynamo=True, external_data=False, verbose=False
+            )
+        pipe.send("")
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [""]
+        pipe.send(f"{type(error).__name__}: {lines[0]}")

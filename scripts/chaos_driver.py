@@ -1,0 +1,154 @@
+"""The run that ``chaos.py`` disturbs: recorded layers in, searched whole by actors, records out.
+
+Builders and runners are on the cluster's nodes, cost model, explorers and sampler beside this
+process. Every configuration of every layer is measured, so what was found does not depend on order.
+"""
+
+import argparse
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from chameleon_ray.api.choices import cost_model_factory, explorer_factory, sampler_factory
+from chameleon_ray.budget import Budget
+from chameleon_ray.cluster import session
+from chameleon_ray.cluster.placement import Node, beside_driver
+from chameleon_ray.cluster.pool import ActorCrew
+from chameleon_ray.engine import Engine
+from chameleon_ray.folder import SAME, RunFolder
+from chameleon_ray.measure.measurer import Measurer
+from chameleon_ray.measure.recorded_layers import (
+    RecordedBuilder,
+    RecordedRunner,
+    Tables,
+    layers,
+    paced,
+)
+from chameleon_ray.measure.table import Table, read_table
+from chameleon_ray.options import Boosting, Budgeting, Sampling, Search
+from chameleon_ray.record import Record
+from chameleon_ray.search.system import SearchSystem
+from chameleon_ray.task import Task
+from chameleon_ray.tuner import Tuner
+
+QUICK = Search(
+    explorer="random",
+    sampler="greedy",
+    cost_model="boosting",
+    first_plan=48,
+    plan=48,
+    small_plan=48,
+    boosting=Boosting(rounds=20, depth=4),
+    sampling=Sampling(candidates=96),
+    transfer=None,
+)
+"""A search that costs next to nothing."""
+DATA = Path(__file__).parents[1] / "tests" / "data"
+
+
+@dataclass
+class Keeper:
+    """A watcher that keeps what it is told."""
+
+    folder: RunFolder
+
+    def proposed(self, task: str, count: int) -> None: ...
+
+    def measured(self, record: Record, timing_seconds: float) -> None:
+        self.folder.database.append([record])
+
+    def planned(self, tuner: Tuner) -> None:
+        self.folder.save_agent("random", tuner.task.digest, tuner.agent)
+
+    def finished(self, task: str, reason: str) -> None: ...
+
+
+def tables(names: Sequence[str], run_seconds: float) -> list[Table]:
+    """The recorded spaces, with a device that takes as long for everything."""
+    read = [read_table(DATA / f"{name}.parquet") for name in names]
+    return [paced(table, 0.02, run_seconds) for table in read]
+
+
+def crews(args: argparse.Namespace, by_digest: Tables) -> tuple[SearchSystem, Measurer]:
+    """Runners and builders on every node but this one."""
+
+    def hire(name: str, factory: object, count: int = 0) -> ActorCrew:
+        def spread(node: Node) -> int:
+            return node.cpus and count
+
+        return ActorCrew(
+            name,
+            factory,  # type: ignore[arg-type]
+            {},
+            time.perf_counter(),
+            resources={} if count else beside_driver(),
+            spread=spread if count else None,
+            tell=lambda said: print(time.strftime("%X"), said, flush=True),
+        )
+
+    system = SearchSystem(
+        cost_model=hire("cost model", cost_model_factory(QUICK)),
+        explorers=hire("explorer", explorer_factory(QUICK)),
+        sampler=hire("sampler", sampler_factory(QUICK)),
+    )
+    builders = hire("builder", partial(RecordedBuilder, by_digest, 1.0), args.builders)
+    runners = hire("runner", partial(RecordedRunner, by_digest, 1.0), args.runners)
+    return system, Measurer(builders, runners)
+
+
+async def search(args: argparse.Namespace, tasks: list[Task], by_digest: Tables) -> None:
+    """Measures everything that the run directory does not hold yet."""
+    folder = RunFolder(args.out, (args.out / "run.json").exists())
+    records = folder.resume(dict.fromkeys(SAME, "chaos"))
+    system, measurer = crews(args, by_digest)
+    tuners = [Tuner(task, system, QUICK, args.seed) for task in tasks]
+    for tuner in tuners:
+        tuner.inherit(folder.load_agent("random", tuner.task.digest))
+        tuner.observe([record for record in records if record.task == tuner.task.digest])
+    earlier, began = max((r.finished for r in records), default=0.0), time.perf_counter()
+    budget = Budget(tuners, Budgeting(patience=1 << 30), None, None, time.perf_counter)
+    engine = Engine(
+        budget=budget,
+        measurer=measurer,
+        device="recorded",
+        watcher=Keeper(folder),
+        clock=lambda: earlier + time.perf_counter() - began,
+        layers_in_flight=args.layers_in_flight,
+        sequence=max((record.sequence + 1 for record in records), default=0),
+    )
+    try:
+        await engine.run()
+    finally:
+        folder.close()
+        for crew in (*system.crews(), *measurer.crews()):
+            crew.close()
+
+
+def parsed(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options of one driver."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--address", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--tables", nargs="+", required=True)
+    parser.add_argument("--copies", type=int, default=1)
+    parser.add_argument("--run-seconds", type=float, default=0.1)
+    parser.add_argument("--runners", type=int, default=2)
+    parser.add_argument("--builders", type=int, default=1)
+    parser.add_argument("--layers-in-flight", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args(argv)
+
+
+def main() -> None:
+    """Runs to the end."""
+    args = parsed()
+    tasks, by_digest = layers(tables(args.tables, args.run_seconds), args.copies)
+    with session.start(args.address):
+        asyncio.run(search(args, tasks, by_digest))
+
+
+if __name__ == "__main__":
+    main()

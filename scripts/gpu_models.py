@@ -1,0 +1,148 @@
+"""The part of ``gpu_check.py`` for whole models: this engine, stock MetaSchedule and PyTorch."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import bench_metaschedule
+from torch import nn
+
+from chameleon_ray.compiler.bench import Duel
+from chameleon_ray.measure.isolate import Ending, Isolate, Setting
+from chameleon_ray.options import Confirming
+
+HERE = Path(__file__).parent
+ROUNDS, WARM = 200, 50
+"""Timed executions of PyTorch's models, and those before."""
+
+
+def resnet_18() -> tuple[nn.Module, Any]:
+    """The zoo's, with its example input."""
+    import torch
+
+    from chameleon_ray.compiler.zoo import IMAGE, build
+
+    return build("resnet-18", 0).eval(), torch.rand(IMAGE)
+
+
+def resnet_18_half() -> tuple[nn.Module, Any]:
+    """The same in float16."""
+    model, picture = resnet_18()
+    return model.half(), picture.half()
+
+
+MODELS = {"float32": "resnet_18", "float16": "resnet_18_half"}
+"""The factory of each precision."""
+
+
+def tuned(precision: str, target: str, minutes: float, out: Path) -> dict[str, Any]:
+    """Tunes with both engines for the same time and times all that came of it in turns."""
+    spec, folder = f"gpu_models:{MODELS[precision]}", out / precision
+    found: dict[str, Any] = {
+        "chameleon": ours(spec, target, minutes, folder / "chameleon"),
+        "metaschedule": theirs(spec, target, minutes, folder / "metaschedule"),
+        "torch": torch_times(precision),
+    }
+    libraries = {
+        "chameleon": folder / "chameleon" / "model.so",
+        "untuned": folder / "chameleon" / "untuned.so",
+        "metaschedule": folder / "metaschedule" / "model.so",
+    }
+    there = {name: path for name, path in libraries.items() if path.exists()}
+    found["latency_ms"] = duel(there, precision) if there else {}
+    return found
+
+
+def ours(spec: str, target: str, minutes: float, folder: Path) -> dict[str, Any]:
+    """``chameleon tune``: its summary, or what went wrong."""
+    command = [sys.executable, "-m", "chameleon_ray", "tune", spec, "--target", target]
+    command += ["--minutes", str(minutes), "--out", str(folder)]
+    done = run(command)
+    summary = folder / "summary.json"
+    return json.loads(summary.read_text()) if summary.exists() else {"error": done}
+
+
+def theirs(spec: str, target: str, minutes: float, folder: Path) -> dict[str, Any]:
+    """Stock MetaSchedule: the seconds it took, or what went wrong."""
+    folder.mkdir(parents=True, exist_ok=True)
+    job = bench_metaschedule.Job(
+        model=spec,
+        target=target,
+        folder=str(folder),
+        trials=bench_metaschedule.MANY,
+        batch=64,
+        minutes=minutes,
+        seed=0,
+        short_imports=True,
+        cores=tuple(os.sched_getaffinity(0)),
+        began=time.time(),
+    )
+    said = run([sys.executable, str(HERE / "bench_metaschedule.py"), str(job.write())])
+    done = folder / "done.json"
+    return json.loads(done.read_text()) if done.exists() else {"error": said}
+
+
+def run(command: list[str]) -> str:
+    """Runs a command in this folder, where the factories are; the last line of what it said."""
+    path = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        command, cwd=HERE, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
+    )
+    lines = (done.stderr or done.stdout).strip().splitlines()
+    return lines[-1] if lines else f"exit status {done.returncode}"
+
+
+def duel(libraries: dict[str, Path], precision: str) -> dict[str, float] | str:
+    """Median milliseconds of compiled models, timed in turns in a process of their own."""
+    _, picture = globals()[MODELS[precision]]()
+    child = Isolate(Setting("chameleon_ray.compiler.bench:bench"))
+    options = Confirming(model_repeats=100, model_seconds=30.0)
+    paths = tuple(str(path) for path in libraries.values())
+    try:
+        outcome = child.call(Duel(paths, (picture.numpy(),), options), 600)
+    finally:
+        child.close()
+    if outcome.ending is not Ending.OK:
+        return outcome.error
+    return {name: 1e3 * median(times) for name, times in zip(libraries, outcome.value, strict=True)}
+
+
+def torch_times(precision: str) -> dict[str, Any]:
+    """Median milliseconds of PyTorch's eager mode (cuDNN) and of its compiler, if it has CUDA."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return {"missing": f"PyTorch {torch.__version__} sees no GPU"}
+    model, picture = globals()[MODELS[precision]]()
+    model, picture = model.cuda(), picture.cuda()
+    found: dict[str, Any] = {"version": torch.__version__}
+    torch.backends.cudnn.benchmark = True
+    with torch.inference_mode():
+        found["eager"] = timed(lambda: model(picture))
+        try:
+            compiled = torch.compile(model, mode="max-autotune")
+            found["max-autotune"] = timed(lambda: compiled(picture))
+        except Exception as error:  # it needs a C compiler and Triton, which may be missing
+            found["max-autotune"] = str(error).strip().splitlines()[0]
+    return found
+
+
+def timed(work: Callable[[], Any]) -> float:
+    """Median milliseconds of one execution by CUDA's events, as the host launches it."""
+    import torch
+
+    for _ in range(WARM):
+        work()
+    events = [[torch.cuda.Event(enable_timing=True) for _ in "ab"] for _ in range(ROUNDS)]
+    for begin, end in events:
+        begin.record()
+        work()
+        end.record()
+    torch.cuda.synchronize()
+    return median(begin.elapsed_time(end) for begin, end in events)

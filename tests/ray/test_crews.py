@@ -1,0 +1,38 @@
+"""Who is hired for a run on a cluster, and what a runner's failure is taken for."""
+
+import pytest
+
+from chameleon_ray.api import crews
+from chameleon_ray.crew import Unfit
+from chameleon_ray.measure.measurer import Finalist, Timing
+from chameleon_ray.options import Placing, Request
+from chameleon_ray.record import Status
+
+
+def test_what_the_device_may_be_at_fault_for() -> None:
+    doubted = {status for status in Status if crews.doubtful(Timing(status=status), 0)}
+    assert doubted == {Status.RUN_ERROR, Status.CRASH}
+    doubted = {status for status in Status if crews.doubtful(Timing(status=status), 1)}
+    assert doubted == {Status.RUN_ERROR, Status.CRASH, Status.RUN_TIMEOUT}
+    assert not crews.doubtful((Finalist((1.0,), 0.0, 0.0, True),), 5)
+
+
+def test_a_node_with_another_device_is_turned_down() -> None:
+    with pytest.raises(Unfit, match=r"it has .*, and this run is for Abacus, 1 core; tune for it"):
+        crews._runner(Request("net"), "another machine", (0,), "Abacus, 1 core")
+    with pytest.raises(Unfit, match="--threads 4096"):
+        crews._runner(Request("net", threads=4096), "another machine", (0,), "Abacus")
+
+
+def test_more_devices_have_more_explorers_as_far_as_there_are_cores() -> None:
+    assert [crews.hands(1, devices)["explorer"] for devices in (0, 1, 16)] == [1, 1, 1]
+    assert [crews.hands(4, devices)["searcher"] for devices in (1, 7, 8, 16, 64)] == [1, 1, 2, 4, 4]
+    assert [crews.hands(32, devices)["explorer"] for devices in (1, 16, 64)] == [8, 8, 16]
+
+
+def test_layers_in_flight() -> None:
+    assert crews.layers_in_flight(Request("net", engine="serial"), 8) == 1
+    assert crews.layers_in_flight(Request("net"), 8) == 10
+    cluster = Request("net", address="10.0.0.1:6379")
+    assert crews.layers_in_flight(cluster, 8) == Placing.layers
+    assert crews.layers_in_flight(cluster, 30) == 32
