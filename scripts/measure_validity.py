@@ -179,7 +179,7 @@ def pretended(space: DesignSpace, config: Config) -> float:
         limit.name: int(limit.amounts(row)[0]) for limit in space.limits if limit.concerns(row)[0]
     }
     threads = min(amounts.get("threads per block", 1), 512)
-    sums = min(amounts.get("sums per thread", amounts.get("shared memory", 1)), 255)
+    sums = min(amounts.get("registers per thread", amounts.get("shared memory", 1)), 255)
     return 1.0 / (threads * sums**0.5)
 
 

@@ -12,13 +12,14 @@ a GPU or run on one.
 import argparse
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import tvm
-import tvm.s_tir.tensor_intrin  # its rules for CUDA name these
 from record_space import Conv, around, one_layer, write
 
+from chameleon_ray.compiler import design
 from chameleon_ray.compiler.gpu import attributes
 from chameleon_ray.compiler.sketch import InvalidConfig, Program
 from chameleon_ray.knob import Choice, Knob
@@ -49,7 +50,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("--out", type=Path, default=Path("tests/data"))
     arguments = parser.parse_args()
-    task = one_layer(LAYER, str(tvm.target.Target(TARGET)))
+    design.TEMPLATES["cuda"] = ()
+    task = one_layer(LAYER, str(tvm.target.Target(TARGET)), "NHWC")
+    task = replace(task, space=replace(task.space, limits=()))
     program = Program.loads(task.program)
     drawn = as_configs(task.space.random(np.random.default_rng(0), TRIALS))
     able = [config for config in drawn if tiles(task, config)[0][:, 2].prod() >= BLOCK]

@@ -120,7 +120,7 @@ def main() -> None:
             print(f"{name}: {len(records)} configurations, fastest {1e3 * best:.3f} ms", flush=True)
 
 
-def one_layer(conv: Conv, target: str) -> Task:
+def one_layer(conv: Conv, target: str, layout: str = "auto") -> Task:
     """The convolution as the extraction from a torch model of this one layer gives it."""
     import torch
     import tvm
@@ -133,7 +133,8 @@ def one_layer(conv: Conv, target: str) -> Task:
     sizes = conv.channels, conv.filters, conv.kernel, conv.stride, conv.padding
     picture = torch.zeros(1, conv.channels, conv.size, conv.size)
     program = torch.export.export(nn.Sequential(nn.Conv2d(*sizes), nn.ReLU()).eval(), (picture,))
-    module = lower(from_exported_program(program), tvm.target.Target(json.loads(target)))
+    machine = tvm.target.Target(json.loads(target))
+    module = lower(from_exported_program(program), machine, layout)
     return max(extract(module, target), key=lambda task: task.flop)
 
 

@@ -1,8 +1,8 @@
 """A GPU sketch's limits: its trace in; what its threads, memory and registers may be out.
 
 TVM finds out the same from the lowered program and turns down what is too much (``VerifyGPUCode``);
-here nothing is lowered, and what cannot be read off the trace has no limit. Registers are a count
-of sums, as no one knows what a compiler makes of the rest.
+here nothing is lowered, and what cannot be read off the trace has no limit. Registers, of which TVM
+knows nothing, are estimated by the sums that a thread keeps.
 """
 
 from dataclasses import replace
@@ -23,6 +23,11 @@ AXES = {"threadIdx.z": 64, "blockIdx.y": 65535, "blockIdx.z": 65535}
 """Longest axes of a grid of any NVIDIA device, where they may matter."""
 STEPS = 1 << 40
 """More than any loop has."""
+PER_SUM, REST = 5, 96
+"""Quarters of registers that a thread takes for each of its sums, and for all else. With fewer it
+spills them, and takes long to compile."""
+ALIGNED = 64
+"""Bytes that TVM aligns buffers in shared memory to."""
 
 
 def limits_of(module: Any, sketches: tuple[Sketch, ...], target: Any) -> tuple[Limit, ...]:
@@ -63,7 +68,7 @@ def _limit(name: str, size: Product | None, most: int, least: int = 0) -> list[L
 
 def _grid(reading: Reading, kernel: Kernel, target: Any) -> list[Limit]:
     lengths = {axis: reading.length(tiles) for axis, tiles in kernel.axes.items()}
-    threads = product([lengths[axis] for axis in lengths if axis.startswith("threadIdx")])
+    threads = _threads(reading, kernel)
     if threads is not None and "warp_execution" in kernel.notes:
         threads = threads * Product(int(target.attrs["thread_warp_size"]))
     most = int(target.attrs["max_threads_per_block"])
@@ -76,19 +81,30 @@ def _grid(reading: Reading, kernel: Kernel, target: Any) -> list[Limit]:
     return found
 
 
+def _threads(reading: Reading, kernel: Kernel) -> Product | None:
+    axes = [tiles for axis, tiles in kernel.axes.items() if axis.startswith("threadIdx")]
+    return product([reading.length(tiles) for tiles in axes])
+
+
 def _registers(
     module: Any, sketch: Sketch, reading: Reading, block: str, target: Any
 ) -> list[Limit]:
-    """Sums that a thread keeps, and that a block does."""
+    """Quarters of registers of a thread, and of all threads of a block."""
     found = []
     for cache in reading.caches.values():
         if (cache.block, cache.scope, cache.result) != (block, "local", True) or not cache.loop:
             continue
         iterators = _before(module, sketch, cache).iter_vars
         own = _results(_steps(reading, cache, ("vthread",)), iterators)
-        every = _results(_steps(reading, cache, ("vthread", "threadIdx")), iterators)
-        found += _limit("sums per thread", own, MOST_REGISTERS)
-        found += _limit("sums per block", every, int(target.attrs["registers_per_block"]))
+        threads = _threads(reading, reading.kernels[block])
+        if own is not None and threads is not None and own.tables:
+            each = Side(REST + PER_SUM, ((PER_SUM, own),))
+            every = Box(1, (Side(1, ((1, threads),)), each))
+            most = int(target.attrs["registers_per_block"])
+            found += [
+                Limit("registers per thread", (Box(1, (each,)),), 0, 4 * MOST_REGISTERS),
+                Limit("registers per block", (every,), 0, 4 * most),
+            ]
     return found
 
 
@@ -131,6 +147,7 @@ def _shared(module: Any, sketch: Sketch, reading: Reading, block: str, target: A
     boxes = [_box(module, sketch, reading, cache) for cache in caches]
     known = tuple(box for box in boxes if box is not None)
     most = int(target.attrs["max_shared_memory_per_block"])
+    most -= ALIGNED * (len(known) - 1)
     return [Limit("shared memory", known, 0, most)] if known else []
 
 
