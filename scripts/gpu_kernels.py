@@ -19,7 +19,7 @@ from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.space import Config, as_configs
 from chameleon_ray.task import Task
 
-MEASURING = Measuring(build_timeout=60.0, run_timeout=10.0, default_timeout=120.0)
+MEASURING = Measuring(gpu_build_timeout=60.0, run_timeout=10.0, default_timeout=120.0)
 DRAWN, KEPT = 256, 3
 """Random configurations of a layer that are looked at, and valid ones that are run."""
 FAULTS = {

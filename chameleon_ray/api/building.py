@@ -47,6 +47,7 @@ def build(request: Request, say: Say) -> Building:
         UserError: The request cannot be met.
     """
     began, cores = time.perf_counter(), available()
+    request = replace(request, build_only=True)
     try:
         # a regression of what worked (1) and what did not (0), with nothing to learn from others
         search = replace(search_of(request), cost_model="boosting", transfer=None)

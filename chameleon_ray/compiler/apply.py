@@ -9,6 +9,7 @@ from typing import Any
 import tvm
 from tvm.s_tir import meta_schedule as ms
 
+from chameleon_ray.compiler.default import default
 from chameleon_ray.compiler.extract import layer_digest, layer_module
 from chameleon_ray.compiler.kernel import compile_with
 from chameleon_ray.compiler.link import link
@@ -56,6 +57,7 @@ def compile_model(module: Any, target: str, path: Path) -> None:
     made = tvm.target.Target(json.loads(target))
     if is_gpu(made):
         compile_with(str(made.attrs["arch"]))
+        module = default(module, made)
     executable = tvm.compile(module, made)
     temporary = path.with_name(f".{path.name}")
     executable.export_library(str(temporary), fcompile=link)

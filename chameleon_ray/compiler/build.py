@@ -119,7 +119,7 @@ class LocalBuilder:
         self, options: Measuring, cores: tuple[int, ...] | None = None, gpu: bool = False
     ) -> None:
         """Takes the cores to compile on, and whether it is for a GPU."""
-        self.options = options
+        self.options, self.gpu = options, gpu
         self._child = Isolate(
             Setting(
                 handler="chameleon_ray.compiler.build:compiler",
@@ -136,9 +136,11 @@ class LocalBuilder:
 
     def build(self, task: Task, config: Config) -> Artifact:
         """Compiles one configuration; the empty one is the task's default schedule."""
-        slow = config == DEFAULT  # it is needed in any case
-        timeout = self.options.default_timeout if slow else self.options.build_timeout
-        self._child.renew(self.options.jobs_per_child)
+        options = self.options
+        timeout = options.gpu_build_timeout if self.gpu else options.build_timeout
+        if config == DEFAULT:  # it is needed in any case
+            timeout = options.default_timeout
+        self._child.renew(options.jobs_per_child)
         outcome = self._child.call(Job(task.program, config), timeout)
         if outcome.ending is Ending.OK:
             built: Built = outcome.value

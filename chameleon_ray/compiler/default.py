@@ -4,6 +4,9 @@ from typing import Any
 
 from chameleon_ray.compiler.target import is_gpu
 
+SCHEDULED = "tirx.is_scheduled"
+"""The attribute of functions that are not to be scheduled again."""
+
 
 def default(module: Any, target: Any) -> Any:
     """On a CPU the loops as they are; on a GPU, where they must be bound to threads, DLight's.
@@ -15,15 +18,29 @@ def default(module: Any, target: Any) -> Any:
     if not is_gpu(target):
         return module
     import tvm
-    from tvm.s_tir import dlight
 
-    rules = (
-        dlight.gpu.Matmul(),
-        dlight.gpu.GEMV(),
-        dlight.gpu.Reduction(),
-        dlight.gpu.GeneralReduction(),
-        dlight.gpu.Fallback(),
-    )
-    copied = tvm.IRModule(dict(module.functions), attrs=module.attrs)  # DLight changes what it gets
-    with target:
-        return dlight.ApplyDefaultSchedule(*rules)(copied)
+    functions = {
+        variable: _bound(function, target)
+        if isinstance(function, tvm.tirx.PrimFunc) and SCHEDULED not in (function.attrs or {})
+        else function
+        for variable, function in module.functions.items()
+    }
+    return tvm.IRModule(functions, attrs=module.attrs)
+
+
+def _bound(function: Any, target: Any) -> Any:
+    """One function by the first of DLight's rules that fits; its rule for matrix products fails on
+    some that are not quite."""
+    import tvm
+    from tvm.s_tir.dlight import ApplyDefaultSchedule, gpu
+
+    rest = (gpu.GEMV(), gpu.Reduction(), gpu.GeneralReduction(), gpu.Fallback())
+    for rules in ((gpu.Matmul(), *rest), rest, (gpu.Fallback(),)):
+        try:
+            with target:
+                done = ApplyDefaultSchedule(*rules)(tvm.IRModule({"main": function}))
+        except Exception as error:
+            trouble = error
+        else:
+            return done["main"]
+    raise trouble

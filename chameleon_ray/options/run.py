@@ -9,6 +9,8 @@ class Measuring:
 
     build_timeout: float = 3.0
     """Seconds; a kernel that compiles longer is rarely fast and holds up the others."""
+    gpu_build_timeout: float = 10.0
+    """The same for a GPU, whose compiler takes longer."""
     run_timeout: float = 5.0
     """Seconds for loading and all repeats."""
     load_timeout: float = 2.0

@@ -17,7 +17,9 @@ from chameleon_ray.options import Measuring
 from chameleon_ray.task import Task
 from tests.tvm import layers
 
-PATIENT = Measuring(build_timeout=120.0, default_timeout=120.0, run_timeout=60.0, load_timeout=60.0)
+PATIENT = Measuring(
+    gpu_build_timeout=120.0, default_timeout=120.0, run_timeout=60.0, load_timeout=60.0
+)
 """For machines that are busy with other things."""
 ARCHS = ("sm_75", "sm_80", "sm_90")
 

@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 import tvm
 import tvm_ffi
+from tvm import te, topi
 
+from chameleon_ray.compiler import winograd_nchw
 from chameleon_ray.compiler.build import LocalBuilder
+from chameleon_ray.compiler.default import default
 from chameleon_ray.compiler.kernel import CREATE, CannotLaunch, Library, compile_kernels, load
 from chameleon_ray.compiler.resources import kernels
 from chameleon_ray.compiler.session import load_cudart
@@ -155,6 +158,16 @@ def test_tvms_own_runtime_takes_the_binary(builder: LocalBuilder, tmp_path: Path
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "cuda True True"
     assert "only loads what builders have compiled" in done.stdout
+
+
+def test_dlight_has_a_default_for_what_its_matrix_rule_fails_on() -> None:
+    compiler_for("sm_90")
+    x = te.placeholder((1, 64, 14, 14), "float32", "data")
+    w = te.placeholder((4, 4, 64, 64), "float32", "weights")
+    y = topi.nn.relu(winograd_nchw.loops(x, w, 2, [1, 1, 1, 1]))
+    target = tvm_target("sm_90")
+    _, taken = compile_kernels(default(layers.module(x, w, y), target), target)
+    assert taken.occupancy > 0
 
 
 def test_the_default_leaves_the_program_as_it_is(builder: LocalBuilder) -> None:
