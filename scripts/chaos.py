@@ -111,10 +111,8 @@ class Killer:
 
     def _kill(self, what: str, rng: random.Random) -> None:
         if what == "actor":
-            actors = self.nodes.actors()
-            if not actors:
-                return
-            psutil.Process(rng.choice(actors)).kill()
+            until(self.nodes.actors, 120.0)
+            psutil.Process(rng.choice(self.nodes.actors())).kill()
         elif what == "driver":
             self.driver.kill()
         else:

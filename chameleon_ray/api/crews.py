@@ -125,7 +125,7 @@ def _actors(
     def hire(name: str, factory: Factory) -> Crew:
         crew = ActorCrew(
             name,
-            factory,
+            session.checked(factory) if name in spreads else factory,
             PHASES,
             began,
             counts.get(name, 1),
