@@ -199,7 +199,8 @@ def main() -> None:
     gaps = sorted(killer.gaps) or [0.0]
     print(
         f"disturbed: {wild:.1f} s; killed: {dict(killer.kills)}; actors were missing for "
-        f"{gaps[len(gaps) // 2]:.1f} s (median), {gaps[-1]:.1f} s (longest)"
+        f"{gaps[len(gaps) // 2]:.1f} s (median), {gaps[9 * len(gaps) // 10]:.1f} s (nine of ten), "
+        f"{gaps[-1]:.1f} s (longest)"
     )
     print(
         f"kills {killer.kills.total()}, measurements {len(records)}, lost {lost}, "
