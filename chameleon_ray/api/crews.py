@@ -156,7 +156,7 @@ def _actors(
         owns = {"num_gpus": 1} if owned and name == "runner" else {}
         crew = MeteredCrew(
             name,
-            factory,
+            session.checked(factory) if name in spreads else factory,
             PHASES,
             began,
             counts.get(name, 1),

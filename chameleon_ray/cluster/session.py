@@ -10,6 +10,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import ray
@@ -18,6 +19,7 @@ from ray._private import ray_constants
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from chameleon_ray.cluster.address import AddressError, on_loopback, resolve
+from chameleon_ray.crew import Unfit
 from chameleon_ray.options import Session
 
 PINNED = ("chameleon_ray", "ray", "apache-tvm", "apache-tvm-ffi")
@@ -141,6 +143,21 @@ def check_nodes(options: Session) -> None:
         wrong += differences(asked[answer], ray.get(answer), ours)
     if wrong:
         raise SessionError(f"{'; '.join(wrong)}; install the same versions on every node")
+
+
+def checked(factory: Callable[[], Any]) -> Callable[[], Any]:
+    """The factory, for nodes that may join later: it refuses where versions are not this one's.
+
+    The factory that is returned raises ``Unfit``.
+    """
+    return partial(_checked, factory, reader()())
+
+
+def _checked(factory: Callable[[], Any], ours: Versions) -> Any:
+    wrong = differences("it", reader()(), ours)
+    if wrong:
+        raise Unfit(f"{'; '.join(wrong)}; install the same versions on every node")
+    return factory()
 
 
 def gpus() -> int:

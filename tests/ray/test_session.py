@@ -14,7 +14,8 @@ from ray._private import services
 
 from chameleon_ray.cluster import session
 from chameleon_ray.cluster.address import on_loopback
-from chameleon_ray.cluster.session import SessionError, differences, found
+from chameleon_ray.cluster.session import PINNED, SessionError, differences, found
+from chameleon_ray.crew import Unfit
 from chameleon_ray.options import Session
 
 
@@ -123,6 +124,16 @@ def test_which_ray_is_meant_has_to_be_clear(monkeypatch: pytest.MonkeyPatch) -> 
         assert found("auto", Session()) == address
         assert on_loopback(address, 1.0)
     assert not on_loopback("192.0.2.1:6379", 1.0)
+
+
+def test_a_node_that_joins_with_other_versions_is_turned_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    factory = session.checked(dict)
+    assert factory() == {}
+    monkeypatch.setattr(session, "reader", lambda: lambda: dict.fromkeys(PINNED, "0"))
+    with pytest.raises(Unfit, match=r"it has chameleon_ray 0, this one .*install the same"):
+        factory()
 
 
 def test_differences_name_node_and_versions() -> None:
