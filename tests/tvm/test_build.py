@@ -112,11 +112,11 @@ def test_children_have_neither_torch_nor_foreign_intrinsics() -> None:
         "compiler, timer, _ = Compiler(), Timer(), Bench()\n"
         "from tests.tvm import layers\n"
         "task = layers.task_of('dense')\n"
-        "status, code, _ = compiler(Job(task.program, (0,) * len(task.space.knobs)))\n"
-        "race = Race(task.program, code, float('inf'), Measuring(), False)\n"
+        "built = compiler(Job(task.program, (0,) * len(task.space.knobs)))\n"
+        "race = Race(task.program, built.code, float('inf'), Measuring(), False)\n"
         "latencies, *_ = timer(race)\n"
         "loaded = [m for m in sys.modules if m.startswith('tvm.s_tir.tensor_intrin.')]\n"
-        "print(status, len(latencies), loaded, sys.modules['torch'])\n"
+        "print(built.status, len(latencies), loaded, sys.modules['torch'])\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
