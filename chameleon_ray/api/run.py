@@ -15,6 +15,7 @@ from chameleon_ray.api.tuning import Tuning
 from chameleon_ray.api.warm_start import transfer_of
 from chameleon_ray.cluster.session import SessionError, check_pins
 from chameleon_ray.compiler.link import LinkError, find_linker
+from chameleon_ray.compiler.target import TargetError, demand_known
 from chameleon_ray.crew import CrewError, NoWorkers
 from chameleon_ray.database import DatabaseError
 from chameleon_ray.folder import FolderError, RunFolder, directory_name
@@ -28,7 +29,7 @@ from chameleon_ray.report.summary import write, write_text
 
 TROUBLE = (
     *(FolderError, DatabaseError, SessionError, CrewError, NoWorkers),
-    *(IsolateError, LinkError),
+    *(IsolateError, LinkError, TargetError),
 )
 """Errors that are one sentence for the user already."""
 OPTIONS = (
@@ -143,6 +144,7 @@ def _ready(
     """A session that may begin; its directories are the last thing that is made."""
     began = time.perf_counter() - progress.elapsed
     search = search_of(request)
+    demand_known(request.target)
     check_pins()
     find_linker()
     search_cores, timing_cores = split(cores, request.threads)

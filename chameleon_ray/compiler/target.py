@@ -53,6 +53,16 @@ def resolve(text: str, threads: int) -> str:
     return str(_complete_cpu(text, fields, threads))
 
 
+def demand_known(text: str) -> None:
+    """Sees to it that a GPU's architecture, where one is given, is one of them; without TVM.
+
+    Raises:
+        TargetError: It is not.
+    """
+    if is_gpu(text) and text != GPU:
+        _complete_gpu(_fields(text))
+
+
 def _fields(text: str) -> dict[str, Any]:
     """A target as the user gives it, as TVM's fields."""
     if not text.lstrip().startswith("{"):

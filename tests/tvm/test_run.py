@@ -88,10 +88,10 @@ def test_a_hopeless_candidate_is_timed_once(runner: LocalRunner, good: Artifact)
 
 def test_a_hopeless_finalist_is_timed_once(runner: LocalRunner, good: Artifact) -> None:
     task = layers.task_of("dense")
-    contest = runner.contest(task, (replaced(good, SLOW), good), Confirming(repeats=5))
+    contest = runner.contest(task, (good, replaced(good, SLOW)), Confirming(repeats=5))
     assert not isinstance(contest, Timing), contest
-    assert [len(finalist.latencies) for finalist in contest] == [1, 5]
-    assert contest[0].latencies[0] > 4 * max(contest[1].latencies)
+    assert [len(finalist.latencies) for finalist in contest] == [5, 1]
+    assert contest[1].latencies[0] > 4 * max(contest[0].latencies)
 
 
 def test_a_slow_kernel_is_timed_once(good: Artifact) -> None:
@@ -132,13 +132,6 @@ def test_garbage_is_a_failure(runner: LocalRunner, good: Artifact, code: bytes |
     assert timing.error
     assert timing.latencies == ()
     assert_works(runner, good)
-
-
-def test_code_of_another_layer_is_a_run_error(builder: LocalBuilder, runner: LocalRunner) -> None:
-    other = builder.build(layers.task_of("conv"), DEFAULT)
-    timing = runner.run(layers.task_of("dense"), other, INFINITE)
-    assert timing.status is Status.RUN_ERROR
-    assert "Mismatched" in timing.error
 
 
 def test_a_kernel_that_hangs_is_stopped(runner: LocalRunner, good: Artifact) -> None:

@@ -94,7 +94,7 @@ def model(node: str, first: int | str = 1) -> onnx.ModelProto:
         (("open.onnx", "--input", "x:three"), ("x:three",)),
         (("no.such.module:make",), ("no.such.module",)),
         ((NET, "--target", '{"kind": "llvm"'), ("target is not JSON", "llvm")),
-        ((NET, "--target", "cuda:7"), ("'cuda:7'", "llvm")),
+        ((NET, "--target", "cuda:7"), ("'7'", "sm_90")),
         ((NET, "--target", '{"kind": "llvm", "colour": 1}'), ("'colour'",)),
     ],
 )
