@@ -85,7 +85,7 @@ def connect(address: str | None, cpus: int | None, gpus: int | None, options: Se
         arguments |= {"include_dashboard": False, "object_store_memory": options.store_bytes}
     try:
         ray.init(logging_level=logging.WARNING, **arguments)
-    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+    except Exception as error:  # a node that starts too slowly is no more than that to Ray
         where = f"Ray at {address} cannot be joined" if address else "Ray does not start here"
         advice = "is the address right, and are Ray and Python the same there?" if address else ""
         raise SessionError(f"{where}: {error} {advice}".strip()) from error
