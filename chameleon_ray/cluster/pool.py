@@ -117,7 +117,7 @@ class ActorCrew:
             await asyncio.sleep(PAUSE)
 
     async def accounts(self) -> list[Account]:
-        there = [seat for seat in self._line.seats if seat.settled and not seat.retired]
+        there = [seat for seat in self._line.seats if seat.ready]
         accounts = await asyncio.gather(*map(self._account, there))
         return [account for account in accounts if account is not None]
 
@@ -162,6 +162,7 @@ class ActorCrew:
 
     async def _account(self, seat: Seat) -> Account | None:
         try:
-            return await seat.actor.account.remote(seat.name, self._began)
-        except RayError:
+            async with asyncio.timeout(self._options.account_seconds):
+                return await seat.actor.account.remote(seat.name, self._began)
+        except (RayError, TimeoutError):
             return None
