@@ -22,6 +22,8 @@ def test_a_node_with_another_device_is_turned_down() -> None:
         crews._runner(Request("net"), "another machine", (0,), "Abacus, 1 core")
     with pytest.raises(Unfit, match="--threads 4096"):
         crews._runner(Request("net", threads=4096), "another machine", (0,), "Abacus")
+    with pytest.raises(Unfit, match="--threads 4096"):
+        crews._builder(Request("net"), "another machine", (0,), 4096)
 
 
 def test_more_devices_have_more_explorers_as_far_as_there_are_cores() -> None:
