@@ -70,7 +70,7 @@ def hire_all(
     if request.build_only:
         runner = NoRunner
     elif is_gpu(request.target):
-        runner = partial(GpuRunner, request.measuring, timing_cores)
+        runner = partial(_gpu_runner, request, here, timing_cores)
     measurer = Measurer(hire("builder", builder), hire("runner", runner))
     return searching(search, len(search_cores), hire), measurer
 
@@ -110,6 +110,17 @@ def _runner(request: Request, here: str, cores: tuple[int, ...], device: str) ->
         if found != device:
             raise Unfit(f"it has {found}, and this run is for {device}; tune for it in another run")
     return LocalRunner(request.measuring, cores, device)
+
+
+def _gpu_runner(request: Request, here: str, cores: tuple[int, ...]) -> GpuRunner:
+    """A runner of a GPU, whose process is on the cores given or on the timing cores elsewhere.
+
+    Raises:
+        Unfit: The other machine has not as many cores as are to time.
+    """
+    if machine() != here:
+        _, cores = _elsewhere(request, len(cores))
+    return GpuRunner(request.measuring, cores)
 
 
 def _elsewhere(request: Request, timing: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
