@@ -54,7 +54,7 @@ def hire_all(
         request: Says whether they are actors or workers of this process.
         search: The search system.
         search_cores: One builder works on each.
-        timing_cores: The runner's alone.
+        timing_cores: The runner's alone; none where nothing is timed.
         device: The runner's name in records.
         began: ``time.perf_counter()`` when the command began.
         stack: Closed when the run is over.
@@ -125,6 +125,8 @@ def _gpu_runner(request: Request, here: str, cores: tuple[int, ...]) -> GpuRunne
 
 def _elsewhere(request: Request, timing: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Another machine's cores for builds, and as many for timing as on this one."""
+    if request.build_only:
+        return available(), ()
     try:
         return split(available(), request.threads or timing)
     except ValueError as error:
