@@ -100,7 +100,8 @@ class Engine:
         except NoWorkers:  # nobody is left to search any layer
             raise
         except Lost:  # with a node, which says nothing of the layer
-            return await self._plan(tuner)
+            await self._plan(tuner)
+            return
         except Exception as error:  # one layer's search must not end the others'
             logger.warning("the search of %s failed", tuner.task.name, exc_info=True)
             reason = self.budget.retire(tuner, f"its search failed: {error}")

@@ -65,9 +65,7 @@ class Line:
     def others(self, failed: Seat) -> list[Seat]:
         """Who may give a second opinion: they are set up, and have not failed lately."""
         return [
-            seat
-            for seat in self.seats
-            if seat is not failed and seat.ready and not seat.failures
+            seat for seat in self.seats if seat is not failed and seat.ready and not seat.failures
         ]
 
     def end(self, reason: str) -> None:

@@ -208,7 +208,7 @@ def test_a_worker_whose_processes_do_not_start_is_given_up():
         finally:
             crew.close()
 
-    with pytest.raises(NoWorkers, match="failed 2 times in a row and is given up.*no module z"):
+    with pytest.raises(NoWorkers, match=r"failed 2 times in a row and is given up.*no module z"):
         asyncio.run(body())
 
 
