@@ -69,10 +69,6 @@ class Worker:
         with self._ledger.phase(self._phases.get(method, method)):
             return getattr(self._object, method)(*args)
 
-    def keep(self, method: str, *args: Any) -> tuple[None, Any]:
-        """As ``do``; that it is done is apart from the result, which may stay where it is."""
-        return None, self.do(method, *args)
-
     def account(self, name: str, began: float) -> Account:
         return self._ledger.account(name, began)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from chameleon_ray.budget import Budget
+from chameleon_ray.crew import Lost, NoWorkers
 from chameleon_ray.measure.measurer import Measurement, Measurer
 from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.space import Config
@@ -61,6 +62,7 @@ class Engine:
         """Returns when the budget is spent; what is in flight at its deadline is dropped.
 
         Raises:
+            NoWorkers: A crew has nobody left.
             OSError: A record could not be kept.
         """
         self._settled = asyncio.Event()
@@ -95,6 +97,11 @@ class Engine:
         plan, began = tuner.plan, time.perf_counter()
         try:
             batch = await tuner.propose()
+        except NoWorkers:  # nobody is left to search any layer
+            raise
+        except Lost:  # with a node, which says nothing of the layer
+            await self._plan(tuner)
+            return
         except Exception as error:  # one layer's search must not end the others'
             logger.warning("the search of %s failed", tuner.task.name, exc_info=True)
             reason = self.budget.retire(tuner, f"its search failed: {error}")

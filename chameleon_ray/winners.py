@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from chameleon_ray.crew import Lost
-from chameleon_ray.measure.measurer import Finalist, Measurer, Timing
+from chameleon_ray.crew import CrewError, Lost
+from chameleon_ray.measure.measurer import Artifact, Finalist, Measurer, Timing
 from chameleon_ray.options import Confirming
 from chameleon_ray.record import DEFAULT, Record, Status
 from chameleon_ray.space import Config
@@ -100,7 +100,7 @@ async def _contest(
         Seconds of the default, infinite where it failed; and what came of each candidate that
         could be built and run.
     """
-    builds = [measurer.builders.do("build", task, config) for config in (DEFAULT, *configs)]
+    builds = [_built(task, config, measurer) for config in (DEFAULT, *configs)]
     default, *rivals = await asyncio.gather(*builds)
     built = {c: a for c, a in zip(configs, rivals, strict=True) if a.status is Status.OK}
     if default.status is not Status.OK or not built:
@@ -109,6 +109,8 @@ async def _contest(
         contest = await measurer.runners.do("contest", task, (default, *built.values()), options)
     except Lost:
         return await _contest(task, configs, measurer, options)
+    except CrewError as error:
+        contest = Timing(status=Status.CRASH, error=str(error))
     if not isinstance(contest, Timing):
         return median(contest[0].latencies), dict(zip(built, contest[1:], strict=True))
     if len(built) == 1:
@@ -116,6 +118,15 @@ async def _contest(
     alone = [await _contest(task, [config], measurer, options) for config in built]
     finalists = {config: finalist for _, one in alone for config, finalist in one.items()}
     return min(seconds for seconds, _ in alone), finalists
+
+
+async def _built(task: Task, config: Config, measurer: Measurer) -> Artifact:
+    """A build; one that its builders died of is a crash."""
+    try:
+        artifact: Artifact = await measurer.builders.do("build", task, config)
+    except CrewError as error:
+        return Artifact(status=Status.CRASH, error=str(error))
+    return artifact
 
 
 def _latency(record: Record) -> float:

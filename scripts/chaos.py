@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -109,10 +110,20 @@ class Killer:
             self.gaps.append(now - self.short_since)
             self.short_since = None
 
+    def _shot(self, rng: random.Random) -> bool:
+        """Kills an actor; whether there was one."""
+        actors = self.nodes.actors()
+        if not actors:
+            return False
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(rng.choice(actors)).kill()
+            return True
+        return False
+
     def _kill(self, what: str, rng: random.Random) -> None:
         if what == "actor":
-            until(self.nodes.actors, 120.0)
-            psutil.Process(rng.choice(self.nodes.actors())).kill()
+            if not until(lambda: self._shot(rng), 120.0):
+                return
         elif what == "driver":
             self.driver.kill()
         else:

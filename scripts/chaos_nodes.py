@@ -90,9 +90,7 @@ class Nodes:
                 titles = {child.pid: (child.cmdline() or [""])[0] for child in children}
             except psutil.Error:  # it has just ended
                 continue
-            found += [
-                pid for pid, title in titles.items() if title.startswith(f"ray::{Porter.__name__}")
-            ]
+            found += [pid for pid, title in titles.items() if title.startswith(TITLE)]
         return found
 
 

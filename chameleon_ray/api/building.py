@@ -15,7 +15,7 @@ from pathlib import Path
 
 from chameleon_ray.api.beside import beside
 from chameleon_ray.api.choices import UserError, search_of
-from chameleon_ray.api.crews import hire_all
+from chameleon_ray.api.crews import hire_all, layers_in_flight
 from chameleon_ray.api.home import ModelHome
 from chameleon_ray.api.run import TROUBLE
 from chameleon_ray.budget import Budget
@@ -66,7 +66,7 @@ async def _build(
     with ExitStack() as stack:
         home = ModelHome(cores, stack)
         preparing = beside(home.prepare, request)
-        system, measurer = hire_all(request, search, cores, cores, "none", began, stack, say)
+        system, measurer = hire_all(request, search, cores, (), "none", began, stack, say)
         ready = [asyncio.create_task(c.ready()) for c in (*system.crews(), *measurer.crews())]
         prepared = await preparing
         tally = Tally(prepared, say)
@@ -76,7 +76,7 @@ async def _build(
             model=prepared.name,
             target=prepared.target,
             explorer=search.explorer,
-            builders=len(cores) if request.engine == "ray" else 1,
+            builders=len(await measurer.builders.accounts()),
             wall_seconds=time.perf_counter() - began,
             tasks=prepared.tasks,
             records=tuple(tally.records),
@@ -91,7 +91,7 @@ async def _explore(
     measurer: Measurer,
     tally: "Tally",
     began: float,
-    builders: int,
+    cores: int,
 ) -> None:
     tuners = [Tuner(task, system, search, request.seed) for task in prepared.tasks]
     minutes = request.minutes
@@ -100,7 +100,7 @@ async def _explore(
     deadline = None if minutes is None else 60 * minutes
     clock = lambda: time.perf_counter() - began  # noqa: E731
     budget = Budget(tuners, request.budgeting, request.trials, deadline, clock)
-    layers = 1 if request.engine == "serial" else 2 + builders
+    layers = layers_in_flight(request, cores)
     await Engine(budget, measurer, "none", tally, clock, layers).run()
 
 

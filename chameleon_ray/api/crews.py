@@ -54,7 +54,7 @@ def hire_all(
         request: Says whether they are actors or workers of this process.
         search: The search system.
         search_cores: One builder works on each.
-        timing_cores: The runner's alone.
+        timing_cores: The runner's alone; none where nothing is timed.
         device: The runner's name in records.
         began: ``time.perf_counter()`` when the command began.
         stack: Closed when the run is over.
@@ -65,12 +65,12 @@ def hire_all(
     else:
         hire = _workers(began, stack)
     here = machine()
-    builder = partial(_builder, request, here, search_cores)
+    builder = partial(_builder, request, here, search_cores, len(timing_cores))
     runner: Factory = partial(_runner, request, here, timing_cores, device)
     if request.build_only:
         runner = NoRunner
     elif is_gpu(request.target):
-        runner = partial(GpuRunner, request.measuring, timing_cores)
+        runner = partial(_gpu_runner, request, here, timing_cores)
     measurer = Measurer(hire("builder", builder), hire("runner", runner))
     return searching(search, len(search_cores), hire), measurer
 
@@ -87,10 +87,14 @@ def searching(search: Search, cores: int, hire: Hire) -> SearchSystem:
     )
 
 
-def _builder(request: Request, here: str, cores: tuple[int, ...]) -> LocalBuilder:
-    """A builder, on the cores given or, elsewhere, on those that time nothing there."""
+def _builder(request: Request, here: str, cores: tuple[int, ...], timing: int) -> LocalBuilder:
+    """A builder, on the cores given or, elsewhere, on those that time nothing there.
+
+    Raises:
+        Unfit: The other machine has not as many cores as are to time.
+    """
     if machine() != here:
-        cores, _ = split(available(), request.threads)
+        cores, _ = _elsewhere(request, timing)
     return LocalBuilder(request.measuring, cores, is_gpu(request.target))
 
 
@@ -101,14 +105,32 @@ def _runner(request: Request, here: str, cores: tuple[int, ...], device: str) ->
         Unfit: The other machine's device is another one, so its latencies would mean nothing.
     """
     if machine() != here:
-        try:
-            _, cores = split(available(), request.threads or len(cores))
-        except ValueError as error:
-            raise Unfit(str(error)) from error
+        _, cores = _elsewhere(request, len(cores))
         found = device_name(len(cores))
         if found != device:
             raise Unfit(f"it has {found}, and this run is for {device}; tune for it in another run")
     return LocalRunner(request.measuring, cores, device)
+
+
+def _gpu_runner(request: Request, here: str, cores: tuple[int, ...]) -> GpuRunner:
+    """A runner of a GPU, whose process is on the cores given or on the timing cores elsewhere.
+
+    Raises:
+        Unfit: The other machine has not as many cores as are to time.
+    """
+    if machine() != here:
+        _, cores = _elsewhere(request, len(cores))
+    return GpuRunner(request.measuring, cores)
+
+
+def _elsewhere(request: Request, timing: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Another machine's cores for builds, and as many for timing as on this one."""
+    if request.build_only:
+        return available(), ()
+    try:
+        return split(available(), request.threads or timing)
+    except ValueError as error:
+        raise Unfit(str(error)) from error
 
 
 def layers_in_flight(request: Request, search_cores: int) -> int:

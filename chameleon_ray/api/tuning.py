@@ -164,7 +164,8 @@ class Tuning:
         deadline = self.deadline
         trials = None if request.trials is None else max(request.trials - len(records), 0)
         budget = Budget(tuners, request.budgeting, trials, deadline, self.elapsed)
-        self.progress.began([t.task for t in tuners], deadline, request.trials, records)
+        devices = max(len(await measurer.runners.accounts()), 1)
+        self.progress.began([t.task for t in tuners], deadline, request.trials, records, devices)
         self.progress.phase("searching")
         for digest, layer in budget.layers.items():
             if layer.finished:

@@ -57,6 +57,6 @@ def _parts(address: str) -> tuple[str, int]:
 def _open(host: str, port: int, seconds: float) -> bool:
     try:
         socket.create_connection((host, port), timeout=seconds).close()
-    except OSError:
+    except (OSError, ValueError):  # a ValueError where no host can have that name
         return False
     return True

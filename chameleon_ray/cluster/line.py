@@ -63,11 +63,9 @@ class Line:
                 call.turn.set_result(seat)
 
     def others(self, failed: Seat) -> list[Seat]:
-        """Who may give a second opinion: they have not failed lately."""
+        """Who may give a second opinion: they are set up, and have not failed lately."""
         return [
-            seat
-            for seat in self.seats
-            if seat is not failed and not seat.retired and not seat.failures
+            seat for seat in self.seats if seat is not failed and seat.ready and not seat.failures
         ]
 
     def end(self, reason: str) -> None:

@@ -20,6 +20,7 @@ from chameleon_ray.cluster.roster import Roster
 from chameleon_ray.cluster.seat import Call, Seat
 from chameleon_ray.crew import CrewError, Lost
 from chameleon_ray.ledger import Account, epoch
+from chameleon_ray.measure.isolate import IsolateError
 from chameleon_ray.options import Placing
 
 logger = logging.getLogger(__name__)
@@ -95,9 +96,9 @@ class ActorCrew:
                     return self._settled(call, seat, result)
                 call.failed, call.failure = seat, result
             except RayTaskError as error:
-                if isinstance(error.cause, ObjectLostError):
-                    raise Lost(str(error.cause)) from None
-                raise error.as_instanceof_cause() from None
+                if not isinstance(error.cause, IsolateError):
+                    raise _raised(error) from None
+                self._lose(call, seat, error.cause)
             except (RayError, TimeoutError) as error:
                 self._lose(call, seat, error)
             finally:
@@ -117,7 +118,7 @@ class ActorCrew:
             await asyncio.sleep(PAUSE)
 
     async def accounts(self) -> list[Account]:
-        there = [seat for seat in self._line.seats if seat.settled and not seat.retired]
+        there = [seat for seat in self._line.seats if seat.ready]
         accounts = await asyncio.gather(*map(self._account, there))
         return [account for account in accounts if account is not None]
 
@@ -138,8 +139,9 @@ class ActorCrew:
         calls = self._roster.lose(seat, error)
         for one in calls:
             one.alone = True
-        for one in calls[:1]:
-            one.losses.append(seat)
+        if not isinstance(error, IsolateError):  # then it is the place, whatever the call
+            for one in calls[:1]:
+                one.losses.append(seat)
 
     def _doubted(self, seat: Seat, result: Any) -> bool:
         """Whether another worker is to repeat what this one came to."""
@@ -162,6 +164,16 @@ class ActorCrew:
 
     async def _account(self, seat: Seat) -> Account | None:
         try:
-            return await seat.actor.account.remote(seat.name, self._began)
-        except RayError:
+            async with asyncio.timeout(self._options.account_seconds):
+                return await seat.actor.account.remote(seat.name, self._began)
+        except (RayError, TimeoutError):
             return None
+
+
+def _raised(error: RayTaskError) -> Exception:
+    """What a method raised, as the caller is to see it."""
+    cause: Exception = error.cause
+    if isinstance(cause, ObjectLostError):
+        return Lost(str(cause))
+    own = type(cause).__module__.partition(".")[0] == __name__.partition(".")[0]
+    return cause if own else error.as_instanceof_cause()

@@ -16,9 +16,11 @@ from typing import Any
 import ray
 import ray._raylet
 from ray._private import ray_constants
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from chameleon_ray.cluster.address import AddressError, on_loopback, resolve
+from chameleon_ray.cluster.seat import reason
 from chameleon_ray.crew import Unfit
 from chameleon_ray.options import Session
 
@@ -140,7 +142,10 @@ def check_nodes(options: Session) -> None:
     )
     wrong = [f"{asked[answer]} gave no answer" for answer in silent]
     for answer in answers:
-        wrong += differences(asked[answer], ray.get(answer), ours)
+        try:
+            wrong += differences(asked[answer], ray.get(answer), ours)
+        except RayError as error:
+            wrong.append(f"{asked[answer]} gave no answer: {reason(error)}")
     if wrong:
         raise SessionError(f"{'; '.join(wrong)}; install the same versions on every node")
 
@@ -176,11 +181,19 @@ def gpus() -> int:
 
 
 def everywhere(ask: Callable[[], Any]) -> list[Any]:
-    """What a function comes to on every node, in their order; no core is waited for."""
+    """What a function comes to on every node, in their order; no core is waited for.
+
+    Raises:
+        SessionError: A node did not answer.
+    """
     nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
     there = [NodeAffinitySchedulingStrategy(node_id=node, soft=False) for node in nodes]
     asked = ray.remote(ask)
-    return ray.get([asked.options(num_cpus=0, scheduling_strategy=one).remote() for one in there])
+    answers = [asked.options(num_cpus=0, scheduling_strategy=one).remote() for one in there]
+    try:
+        return ray.get(answers)
+    except RayError as error:
+        raise SessionError(f"A node gave no answer: {reason(error)}.") from error
 
 
 def differences(where: str, theirs: Versions, ours: Versions) -> list[str]:

@@ -109,6 +109,8 @@ class Placing:
     """Between two looks at which nodes the cluster has."""
     call_seconds: float = 600.0
     """After which an actor that does not answer is given up, as its node may be out of reach."""
+    account_seconds: float = 30.0
+    """For an actor to say where its time went; one that does not has no account."""
     attempts: int = 3
     """Actors that one call may lose before it is given up."""
     strikes: int = 5

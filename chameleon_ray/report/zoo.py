@@ -13,6 +13,7 @@ from rich.text import Text
 
 from chameleon_ray.merging import Merged
 from chameleon_ray.options import Request
+from chameleon_ray.presets import PRESETS
 from chameleon_ray.record import DEFAULT, Record, Status
 from chameleon_ray.report.progress import Point
 from chameleon_ray.report.result import Latency, RunResult
@@ -110,7 +111,7 @@ class ZooResult:
     @property
     def taught(self) -> int:
         """Layers that were begun after another one of the same operators had been timed."""
-        if not self.request.transfer:
+        if not (self.request.transfer and PRESETS[self.request.preset].transfer):
             return 0
         kinds = {task.digest: task.kind for task in self.merged.tasks}
         timed: dict[str, set[str]] = {}

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from chameleon_ray.budget import Budget
+from chameleon_ray.crew import LocalCrew, Lost, NoWorkers
 from chameleon_ray.options import Budgeting
 from chameleon_ray.record import Status
 from chameleon_ray.tuner import Tuner
@@ -26,6 +27,39 @@ def test_the_same_seed_tries_the_same_configurations():
     other, _ = run(local, ("sketched-a",), trials=50, seed=4)
     assert [r.config for r in one.records] == [r.config for r in two.records]
     assert [r.config for r in one.records] != [r.config for r in other.records]
+
+
+class Raising(LocalCrew):
+    """Its first calls, as many as there are errors, raise them."""
+
+    def __init__(self, factory, errors):
+        super().__init__("explorer", factory, {}, 0.0)
+        self.errors = errors
+
+    async def do(self, method, *args):
+        if self.errors:
+            raise self.errors.pop()
+        return await super().do(method, *args)
+
+
+def with_explorers_that(*errors, **more):
+    left = list(errors)
+
+    def hire(name, factory):
+        return Raising(factory, left) if name == "explorer" else local(name, factory)
+
+    return run(hire, ("sketched-a", "sketched-b"), trials=60, **more)[0]
+
+
+def test_a_run_without_explorers_ends():
+    with pytest.raises(NoWorkers, match="the last there was"):
+        with_explorers_that(NoWorkers("explorer 1 is given up, the last there was"))
+
+
+def test_what_a_lost_node_had_is_asked_again_and_other_errors_end_one_layers_search():
+    assert with_explorers_that(Lost("its node is gone")).reasons == {}
+    reasons = with_explorers_that(ValueError("odd")).reasons
+    assert list(reasons.values()) == ["its search failed: odd"]
 
 
 def test_search_beats_chance():

@@ -4,6 +4,7 @@ import asyncio
 import pickle
 from functools import partial
 
+from chameleon_ray.crew import CrewError
 from chameleon_ray.measure.measurer import Artifact, Measurer, Timing
 from chameleon_ray.options import Confirming
 from chameleon_ray.record import DEFAULT, Status
@@ -92,3 +93,32 @@ def test_a_candidate_that_cannot_be_built_again_is_not_wrong():
     winner = chosen(builder=Forgetful)
     assert winner.config == (0, 1)
     assert winner.wrong == ()
+
+
+class Deadly(toys.ToyRunner):
+    """A contest that the fastest candidate takes part in is several workers' death."""
+
+    def contest(self, one, artifacts, options):
+        if any(artifact.code == pickle.dumps((0, 2)) for artifact in artifacts):
+            raise CrewError("3 runner workers died one after the other")
+        return super().contest(one, artifacts, options)
+
+
+def test_a_candidate_that_workers_die_of_is_left_out():
+    class Mortal(toys.ToyBuilder):
+        def build(self, one, config):
+            if config == (0, 2):
+                raise CrewError("3 builder workers died one after the other")
+            return super().build(one, config)
+
+    assert chosen(runner=Deadly).config == (0, 1)
+    assert chosen(builder=Mortal).config == (0, 1)
+
+
+def test_the_default_is_kept_where_workers_die_of_every_contest():
+    class Fatal(toys.ToyRunner):
+        def contest(self, one, artifacts, options):
+            raise CrewError("3 runner workers died one after the other")
+
+    winner = chosen(runner=Fatal)
+    assert (winner.config, winner.reason) == (DEFAULT, "no candidate passed the final")

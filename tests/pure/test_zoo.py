@@ -203,6 +203,7 @@ def test_the_figures_are_right(tmp_path: Path) -> None:
 def test_where_nothing_is_shared_or_taught_nothing_is_claimed(tmp_path: Path) -> None:
     result = result_of(tmp_path)
     assert replace(result, request=replace(result.request, transfer=False)).taught == 0
+    assert replace(result, request=replace(result.request, preset="autotvm")).taught == 0
     one = task("conv2d_1")
     alone = replace(result, merged=merged([(1, [one])]), records=(record(one, 1.0),))
     assert (alone.taught, alone.saved) == (0, 0)

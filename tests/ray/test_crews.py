@@ -4,6 +4,7 @@ import pytest
 
 from chameleon_ray.api import crews
 from chameleon_ray.crew import Unfit
+from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.measurer import Finalist, Timing
 from chameleon_ray.options import Placing, Request
 from chameleon_ray.record import Status
@@ -22,6 +23,12 @@ def test_a_node_with_another_device_is_turned_down() -> None:
         crews._runner(Request("net"), "another machine", (0,), "Abacus, 1 core")
     with pytest.raises(Unfit, match="--threads 4096"):
         crews._runner(Request("net", threads=4096), "another machine", (0,), "Abacus")
+    with pytest.raises(Unfit, match="--threads 4096"):
+        crews._builder(Request("net"), "another machine", (0,), 4096)
+
+
+def test_where_nothing_is_timed_all_cores_build() -> None:
+    assert crews._elsewhere(Request("net", build_only=True), 0) == (available(), ())
 
 
 def test_more_devices_have_more_explorers_as_far_as_there_are_cores() -> None:

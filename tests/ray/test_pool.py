@@ -8,6 +8,7 @@ import pytest
 
 from chameleon_ray.cluster.pool import ActorCrew
 from chameleon_ray.crew import CrewError, NoWorkers, Unfit
+from chameleon_ray.measure.isolate import IsolateError
 from chameleon_ray.options import Placing
 from tests.pure import toys
 from tests.pure.engine_checks import CHECKS, run
@@ -190,6 +191,25 @@ def test_a_place_that_is_unfit_is_given_up_at_once(tmp_path):
     asyncio.run(body())
     (sentence,) = said
     assert sentence.endswith("is given up, which leaves 1 runner: it has another device.")
+
+
+class Barren(Counter):
+    """Its child processes do not start."""
+
+    def now(self) -> int:
+        raise IsolateError("the process for x:y did not start: no module z")
+
+
+def test_a_worker_whose_processes_do_not_start_is_given_up():
+    async def body():
+        crew = hire("counter", Barren, options=Placing(attempts=1, strikes=2))
+        try:
+            await crew.do("now")
+        finally:
+            crew.close()
+
+    with pytest.raises(NoWorkers, match=r"failed 2 times in a row and is given up.*no module z"):
+        asyncio.run(body())
 
 
 def test_a_worker_that_does_not_answer_is_replaced(tmp_path):
