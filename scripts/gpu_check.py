@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--precisions", nargs="*", default=["float32", "float16"])
     parser.add_argument("--out", type=Path, default=Path("runs/gpu_check"))
     arguments = parser.parse_args()
+    arguments.out = arguments.out.resolve()  # the tuners run in other directories
     found = devices()
     if not any(usable(device) for device in found):
         sys.exit(f"Error: no GPU can be used here: {reason(found)}.")
