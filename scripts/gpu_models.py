@@ -2,24 +2,29 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryFile
 from typing import Any
 
 import bench_metaschedule
 from torch import nn
 
 from chameleon_ray.compiler.bench import Duel
+from chameleon_ray.compiler.cubin import header_folders
 from chameleon_ray.measure.isolate import Ending, Isolate, Setting
 from chameleon_ray.options import Confirming
 
 HERE = Path(__file__).parent
 ROUNDS, WARM = 200, 50
 """Timed executions of PyTorch's models, and those before."""
+GRACE = 600
+"""Seconds that a tuner may take on top of what it was given."""
 
 
 def resnet_18() -> tuple[nn.Module, Any]:
@@ -63,7 +68,7 @@ def ours(spec: str, target: str, minutes: float, folder: Path) -> dict[str, Any]
     """``chameleon tune``: its summary, or what went wrong."""
     command = [sys.executable, "-m", "chameleon_ray", "tune", spec, "--target", target]
     command += ["--minutes", str(minutes), "--out", str(folder)]
-    done = run(command)
+    done = run(command, minutes)
     summary = folder / "summary.json"
     return json.loads(summary.read_text()) if summary.exists() else {"error": done}
 
@@ -83,19 +88,51 @@ def theirs(spec: str, target: str, minutes: float, folder: Path) -> dict[str, An
         cores=tuple(os.sched_getaffinity(0)),
         began=time.time(),
     )
-    said = run([sys.executable, str(HERE / "bench_metaschedule.py"), str(job.write())])
+    command = [sys.executable, str(HERE / "bench_metaschedule.py"), str(job.write())]
+    said = run(command, minutes, toolkit())
     done = folder / "done.json"
     return json.loads(done.read_text()) if done.exists() else {"error": said}
 
 
-def run(command: list[str]) -> str:
-    """Runs a command in this folder, where the factories are; the last line of what it said."""
+def run(command: list[str], minutes: float, more: dict[str, str] | None = None) -> str:
+    """Runs a command in this folder, where the factories are, for ten minutes more than it tunes;
+    the last line of its errors. All that it has started ends with it."""
     path = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = subprocess.run(
-        command, cwd=HERE, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
-    )
-    lines = (done.stderr or done.stdout).strip().splitlines()
-    return lines[-1] if lines else f"exit status {done.returncode}"
+    environment = {**os.environ, "PYTHONPATH": path, **(more or {})}
+    with TemporaryFile("w+") as errors:
+        child = subprocess.Popen(
+            command,
+            cwd=HERE,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            env=environment,
+            start_new_session=True,
+        )
+        try:
+            status = child.wait(60 * minutes + GRACE)
+        except subprocess.TimeoutExpired:
+            return f"it had not ended {GRACE} s after its time was up"
+        finally:
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+        errors.seek(0)
+        lines = errors.read().strip().splitlines()
+    return lines[-1] if lines else f"exit status {status}"
+
+
+def toolkit() -> dict[str, str]:
+    """Where TVM's own compilation finds CUDA's headers and libraries: also in NVIDIA's wheels."""
+    headers = header_folders()
+    if not headers:
+        return {}
+    root = Path(headers[0]).parent
+    libraries = [str(root / "lib"), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
+    return {
+        "CUDA_PATH": str(root),
+        "TVM_CUDA_NVRTC_EXTRA_OPTS": f"--include-path={root / 'include' / 'cccl'}",
+        "LD_LIBRARY_PATH": os.pathsep.join(libraries),
+    }
 
 
 def duel(libraries: dict[str, Path], precision: str) -> dict[str, float] | str:
