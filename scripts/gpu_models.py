@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryFile
@@ -46,22 +47,24 @@ MODELS = {"float32": "resnet_18", "float16": "resnet_18_half"}
 """The factory of each precision."""
 
 
-def tuned(precision: str, target: str, minutes: float, out: Path) -> dict[str, Any]:
-    """Tunes with both engines for the same time and times all that came of it in turns."""
+def contestants(
+    precision: str, target: str, minutes: float, out: Path
+) -> dict[str, Callable[[], Any]]:
+    """What tunes with either engine for the same time, what times PyTorch, and last what times in
+    turns all that came of the tuning."""
     spec, folder = f"gpu_models:{MODELS[precision]}", out / precision
-    found: dict[str, Any] = {
-        "chameleon": ours(spec, target, minutes, folder / "chameleon"),
-        "metaschedule": theirs(spec, target, minutes, folder / "metaschedule"),
-        "torch": torch_times(precision),
-    }
     libraries = {
         "chameleon": folder / "chameleon" / "model.so",
         "untuned": folder / "chameleon" / "untuned.so",
         "metaschedule": folder / "metaschedule" / "model.so",
     }
-    there = {name: path for name, path in libraries.items() if path.exists()}
-    found["latency_ms"] = duel(there, precision) if there else {}
-    return found
+    return {
+        "chameleon": partial(ours, spec, target, minutes, folder / "chameleon"),
+        "metaschedule": partial(theirs, spec, target, minutes, folder / "metaschedule"),
+        "torch eager": partial(eager, precision),
+        "torch max-autotune": partial(autotuned, precision),
+        "latency_ms": partial(duel, libraries, precision),
+    }
 
 
 def ours(spec: str, target: str, minutes: float, folder: Path) -> dict[str, Any]:
@@ -136,7 +139,11 @@ def toolkit() -> dict[str, str]:
 
 
 def duel(libraries: dict[str, Path], precision: str) -> dict[str, float] | str:
-    """Median milliseconds of compiled models, timed in turns in a process of their own."""
+    """Median milliseconds of the compiled models that there are, timed in turns in a process of
+    their own."""
+    libraries = {name: path for name, path in libraries.items() if path.exists()}
+    if not libraries:
+        return {}
     _, picture = globals()[MODELS[precision]]()
     child = Isolate(Setting("chameleon_ray.compiler.bench:bench"))
     options = Confirming(model_repeats=100, model_seconds=30.0)
@@ -150,24 +157,30 @@ def duel(libraries: dict[str, Path], precision: str) -> dict[str, float] | str:
     return {name: 1e3 * median(times) for name, times in zip(libraries, outcome.value, strict=True)}
 
 
-def torch_times(precision: str) -> dict[str, Any]:
-    """Median milliseconds of PyTorch's eager mode (cuDNN) and of its compiler, if it has CUDA."""
+def eager(precision: str) -> dict[str, Any]:
+    """PyTorch's eager mode, with cuDNN."""
+    return torch_time(precision, lambda model: model)
+
+
+def autotuned(precision: str) -> dict[str, Any]:
+    """PyTorch's compiler, which needs a C compiler and Triton."""
+    import torch
+
+    return torch_time(precision, lambda model: torch.compile(model, mode="max-autotune"))
+
+
+def torch_time(precision: str, prepared: Callable[[nn.Module], Any]) -> dict[str, Any]:
+    """Median milliseconds of a model in PyTorch, if it has CUDA."""
     import torch
 
     if not torch.cuda.is_available():
         return {"missing": f"PyTorch {torch.__version__} sees no GPU"}
     model, picture = globals()[MODELS[precision]]()
-    model, picture = model.cuda(), picture.cuda()
-    found: dict[str, Any] = {"version": torch.__version__}
     torch.backends.cudnn.benchmark = True
+    run, picture = prepared(model.cuda()), picture.cuda()
     with torch.inference_mode():
-        found["eager"] = timed(lambda: model(picture))
-        try:
-            compiled = torch.compile(model, mode="max-autotune")
-            found["max-autotune"] = timed(lambda: compiled(picture))
-        except Exception as error:  # it needs a C compiler and Triton, which may be missing
-            found["max-autotune"] = str(error).strip().splitlines()[0]
-    return found
+        latency = timed(lambda: run(picture))
+    return {"version": torch.__version__, "latency_ms": latency}
 
 
 def timed(work: Callable[[], Any]) -> float:
