@@ -177,10 +177,11 @@ def torch_time(precision: str, prepared: Callable[[nn.Module], Any]) -> dict[str
         return {"missing": f"PyTorch {torch.__version__} sees no GPU"}
     model, picture = globals()[MODELS[precision]]()
     torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     run, picture = prepared(model.cuda()), picture.cuda()
     with torch.inference_mode():
         latency = timed(lambda: run(picture))
-    return {"version": torch.__version__, "latency_ms": latency}
+    return {"version": torch.__version__, "tf32": False, "latency_ms": latency}
 
 
 def timed(work: Callable[[], Any]) -> float:
