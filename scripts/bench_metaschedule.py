@@ -30,8 +30,8 @@ class Job:
         folder: Of the work directory, the log and the library; it exists.
         trials: Most per task.
         batch: Most of one batch.
-        minutes: Wall time after which no batch is begun once every task has a latency; no limit
-            where None.
+        minutes: Wall time after which no batch is begun once every task has a latency, and after
+            twice of which none is begun anyway; no limit where None.
         short_imports: Whether the 20 s that TVM takes to parse the tensor intrinsics of every
             target are saved MetaSchedule, in its own process and in its workers.
         cores: What timing is bound to; as many threads.
@@ -213,8 +213,8 @@ def watcher(job: Job, stamps: dict[str, float]) -> Any:
                 log.write(json.dumps(line) + "\n")
             if any(found):
                 seen.add(int(task_id))
-            late = job.minutes is not None and now > 60 * job.minutes
-            if late and len(seen) == line["tasks"]:
+            share = 0.0 if job.minutes is None else now / (60 * job.minutes)
+            if share > 2 or (share > 1 and len(seen) == line["tasks"]):
                 (folder / ENOUGH).touch()
                 raise TimeoutError("The time is up.")
 

@@ -5,19 +5,19 @@
 In order: what the machine has; kernels of every kind against a CPU's outputs; a kernel that hangs,
 one that writes out of bounds and one that traps, each followed by a right one; ResNet-18 tuned for
 so many minutes by this engine and by stock MetaSchedule, beside PyTorch. What fails is an entry of
-the file, and the rest goes on. ``--minutes 0`` leaves the models out. Nothing is downloaded.
+the file, which is written after every part, and the rest goes on. ``--minutes 0`` leaves the models
+out. Nothing is downloaded.
 """
 
 import argparse
-import json
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from gpu_report import Report
 
 from chameleon_ray.compiler.devices import Device, devices
 from chameleon_ray.compiler.gpu_run import GpuRunner
@@ -32,62 +32,56 @@ def main() -> None:
     parser.add_argument("--precisions", nargs="*", default=["float32", "float16"])
     parser.add_argument("--out", type=Path, default=Path("runs/gpu_check"))
     arguments = parser.parse_args()
+    arguments.out = arguments.out.resolve()  # the tuners run in other directories
+    if arguments.out.exists():
+        sys.exit(f"Error: {arguments.out} exists already; give another --out.")
     found = devices()
     if not any(usable(device) for device in found):
         sys.exit(f"Error: no GPU can be used here: {reason(found)}.")
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    report: dict[str, Any] = {
-        "began": time.strftime("%Y-%m-%d %H:%M:%S"),
-        "devices": [asdict(device) for device in found],
-        "versions": {name: installed(name) for name in PACKAGES},
-    }
+    arguments.out.mkdir(parents=True)
+    report = Report(
+        arguments.out / "gpu_check.json",
+        began=time.strftime("%Y-%m-%d %H:%M:%S"),
+        devices=[asdict(device) for device in found],
+        versions={name: installed(name) for name in PACKAGES},
+    )
     good = checked(report, arguments)
-    path = arguments.out / "gpu_check.json"
-    path.write_text(json.dumps(report, indent=2, default=str) + "\n")
-    print(f"{path}: {'all is right' if good else 'something is wrong, see there'}.")
+    print(f"{report.path}: {'all is right' if good else 'something is wrong, see there'}.")
     sys.exit(0 if good else 1)
 
 
-def checked(report: dict[str, Any], arguments: argparse.Namespace) -> bool:
+def checked(report: Report, arguments: argparse.Namespace) -> bool:
     """Fills the report; whether all of it is right."""
     from gpu_kernels import MEASURING, Bench
 
     runner = GpuRunner(MEASURING)
     surveyed = runner.survey()
-    report["gpu"] = asdict(surveyed)
+    report.part(("gpu",), lambda: asdict(surveyed))
     if surveyed.error:
         return False
     bench = Bench(surveyed.target, runner)
     try:
-        report["kernels"] = part("kernels", bench.kernels)
-        report["faults"] = part("faults", bench.faults)
+        for name, work in bench.kernels().items():
+            report.part(("kernels", name), work)
+        for name, work in bench.faults().items():
+            report.part(("faults", name), work)
     finally:
         bench.close()
         runner.close()
-    right = all_true(report["kernels"], "right") and all_true(report["faults"], "survived")
+    right = all_true(report, "kernels", "right") and all_true(report, "faults", "survived")
     if arguments.minutes > 0:
-        from gpu_models import tuned
+        from gpu_models import contestants
 
-        given = surveyed.target, arguments.minutes, arguments.out
-        report["models"] = {
-            precision: part(precision, partial(tuned, precision, *given))
-            for precision in arguments.precisions
-        }
-        right = right and all(verified(model) for model in report["models"].values())
+        for precision in arguments.precisions:
+            given = precision, surveyed.target, arguments.minutes, arguments.out
+            for name, work in contestants(*given).items():
+                report.part(("models", precision, name), work)
+            right = right and verified(report.fields["models"][precision])
     return right
 
 
-def part(name: str, work: Callable[[], Any]) -> Any:
-    """What a part comes to; an exception is an entry, too."""
-    print(f"{name} ...", flush=True)
-    try:
-        return work()
-    except Exception as error:
-        return {"error": f"{type(error).__name__}: {str(error)[:500]}"}
-
-
-def all_true(found: Any, key: str) -> bool:
-    return isinstance(found, list) and all(one.get(key, False) for one in found)
+def all_true(report: Report, kind: str, key: str) -> bool:
+    return all(one.get(key, False) for one in report.fields[kind].values())
 
 
 def verified(model: Any) -> bool:

@@ -3,7 +3,9 @@ outputs, a kernel that hangs and one that writes where it may not."""
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -85,25 +87,25 @@ class Bench:
         digest = layer_digest(layer["main"], self.target)
         return Task(name, digest, self.target, 1, 0.0, space, program.dumps())
 
-    def kernels(self) -> list[dict[str, Any]]:
-        """What came of every kind."""
-        return [self.kernel(self.task(name, layer), layer) for name, layer in layers().items()]
+    def kernels(self) -> dict[str, Callable[[], dict[str, Any]]]:
+        """What runs the kernels of each kind."""
+        return {name: partial(self.kernel, name, layer) for name, layer in layers().items()}
 
-    def kernel(self, task: Task, layer: Any) -> dict[str, Any]:
+    def kernel(self, name: str, layer: Any) -> dict[str, Any]:
         """One kind: the default against the CPU, then valid configurations against the default."""
+        task = self.task(name, layer)
         default = self.builder.build(task, DEFAULT)
         if default.status is not Status.OK:
-            return {"name": task.name, "error": default.error}
+            return {"error": default.error}
         outputs = self.runner.outputs(task, default)
         if isinstance(outputs, Timing):
-            return {"name": task.name, "error": outputs.error}
+            return {"error": outputs.error}
         errors = [difference(*pair) for pair in zip(outputs, on_cpu(layer), strict=True)]
         found, tried = self.valid(task)
         timings = [self.timed(task, one) for one in (default, *found)]
         contest = self.runner.contest(task, (default, *found), Confirming(repeats=3))
         failed = isinstance(contest, Timing)
         return {
-            "name": task.name,
             "right": all(right for *_, right in errors),
             "max_rel_err": max(relative for _, relative, _ in errors),
             "tried": tried,
@@ -126,26 +128,24 @@ class Bench:
         timing = self.runner.run(task, artifact, float("inf"))
         return {**asdict(timing), "resources": json.loads(artifact.resources)}
 
-    def faults(self) -> list[dict[str, Any]]:
-        """What came of kernels that go wrong, and of a right one after each."""
+    def faults(self) -> dict[str, Callable[[], dict[str, Any]]]:
+        """What runs the kernels that go wrong."""
+        return {name: partial(self.fault, body) for name, body in FAULTS.items()}
+
+    def fault(self, body: str) -> dict[str, Any]:
+        """What came of a kernel that goes wrong, and of a right one after it."""
         task = self.task("dense float32", layers()["dense float32"])
         good = self.builder.build(task, DEFAULT)
-        found = []
-        for name, body in FAULTS.items():
-            timing = self.runner.run(task, broken(good, self.target, body), float("inf"))
-            began = time.perf_counter()
-            after = self.runner.run(task, good, float("inf"))
-            found.append(
-                {
-                    "name": name,
-                    "status": timing.status,
-                    "error": timing.error,
-                    "after": after.status,
-                    "survived": timing.status is not Status.OK and after.status is Status.OK,
-                    "recovery_seconds": time.perf_counter() - began,
-                }
-            )
-        return found
+        timing = self.runner.run(task, broken(good, self.target, body), float("inf"))
+        began = time.perf_counter()
+        after = self.runner.run(task, good, float("inf"))
+        return {
+            "status": timing.status,
+            "error": timing.error,
+            "after": after.status,
+            "survived": timing.status is not Status.OK and after.status is Status.OK,
+            "recovery_seconds": time.perf_counter() - began,
+        }
 
 
 def broken(artifact: Artifact, target: str, body: str) -> Artifact:

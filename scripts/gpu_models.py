@@ -2,24 +2,30 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryFile
 from typing import Any
 
 import bench_metaschedule
 from torch import nn
 
 from chameleon_ray.compiler.bench import Duel
+from chameleon_ray.compiler.cubin import header_folders
 from chameleon_ray.measure.isolate import Ending, Isolate, Setting
 from chameleon_ray.options import Confirming
 
 HERE = Path(__file__).parent
 ROUNDS, WARM = 200, 50
 """Timed executions of PyTorch's models, and those before."""
+GRACE = 600
+"""Seconds that a tuner may take on top of what it was given."""
 
 
 def resnet_18() -> tuple[nn.Module, Any]:
@@ -41,29 +47,31 @@ MODELS = {"float32": "resnet_18", "float16": "resnet_18_half"}
 """The factory of each precision."""
 
 
-def tuned(precision: str, target: str, minutes: float, out: Path) -> dict[str, Any]:
-    """Tunes with both engines for the same time and times all that came of it in turns."""
+def contestants(
+    precision: str, target: str, minutes: float, out: Path
+) -> dict[str, Callable[[], Any]]:
+    """What tunes with either engine for the same time, what times PyTorch, and last what times in
+    turns all that came of the tuning."""
     spec, folder = f"gpu_models:{MODELS[precision]}", out / precision
-    found: dict[str, Any] = {
-        "chameleon": ours(spec, target, minutes, folder / "chameleon"),
-        "metaschedule": theirs(spec, target, minutes, folder / "metaschedule"),
-        "torch": torch_times(precision),
-    }
     libraries = {
         "chameleon": folder / "chameleon" / "model.so",
         "untuned": folder / "chameleon" / "untuned.so",
         "metaschedule": folder / "metaschedule" / "model.so",
     }
-    there = {name: path for name, path in libraries.items() if path.exists()}
-    found["latency_ms"] = duel(there, precision) if there else {}
-    return found
+    return {
+        "chameleon": partial(ours, spec, target, minutes, folder / "chameleon"),
+        "metaschedule": partial(theirs, spec, target, minutes, folder / "metaschedule"),
+        "torch eager": partial(eager, precision),
+        "torch max-autotune": partial(autotuned, precision),
+        "latency_ms": partial(duel, libraries, precision),
+    }
 
 
 def ours(spec: str, target: str, minutes: float, folder: Path) -> dict[str, Any]:
     """``chameleon tune``: its summary, or what went wrong."""
     command = [sys.executable, "-m", "chameleon_ray", "tune", spec, "--target", target]
     command += ["--minutes", str(minutes), "--out", str(folder)]
-    done = run(command)
+    done = run(command, minutes)
     summary = folder / "summary.json"
     return json.loads(summary.read_text()) if summary.exists() else {"error": done}
 
@@ -83,23 +91,59 @@ def theirs(spec: str, target: str, minutes: float, folder: Path) -> dict[str, An
         cores=tuple(os.sched_getaffinity(0)),
         began=time.time(),
     )
-    said = run([sys.executable, str(HERE / "bench_metaschedule.py"), str(job.write())])
+    command = [sys.executable, str(HERE / "bench_metaschedule.py"), str(job.write())]
+    said = run(command, minutes, toolkit())
     done = folder / "done.json"
     return json.loads(done.read_text()) if done.exists() else {"error": said}
 
 
-def run(command: list[str]) -> str:
-    """Runs a command in this folder, where the factories are; the last line of what it said."""
+def run(command: list[str], minutes: float, more: dict[str, str] | None = None) -> str:
+    """Runs a command in this folder, where the factories are, for ten minutes more than it tunes;
+    the last line of its errors. All that it has started ends with it."""
     path = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = subprocess.run(
-        command, cwd=HERE, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
-    )
-    lines = (done.stderr or done.stdout).strip().splitlines()
-    return lines[-1] if lines else f"exit status {done.returncode}"
+    environment = {**os.environ, "PYTHONPATH": path, **(more or {})}
+    with TemporaryFile("w+") as errors:
+        child = subprocess.Popen(
+            command,
+            cwd=HERE,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            env=environment,
+            start_new_session=True,
+        )
+        try:
+            status = child.wait(60 * minutes + GRACE)
+        except subprocess.TimeoutExpired:
+            return f"it had not ended {GRACE} s after its time was up"
+        finally:
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+        errors.seek(0)
+        lines = errors.read().strip().splitlines()
+    return lines[-1] if lines else f"exit status {status}"
+
+
+def toolkit() -> dict[str, str]:
+    """Where TVM's own compilation finds CUDA's headers and libraries: also in NVIDIA's wheels."""
+    headers = header_folders()
+    if not headers:
+        return {}
+    root = Path(headers[0]).parent
+    libraries = [str(root / "lib"), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
+    return {
+        "CUDA_PATH": str(root),
+        "TVM_CUDA_NVRTC_EXTRA_OPTS": f"--include-path={root / 'include' / 'cccl'}",
+        "LD_LIBRARY_PATH": os.pathsep.join(libraries),
+    }
 
 
 def duel(libraries: dict[str, Path], precision: str) -> dict[str, float] | str:
-    """Median milliseconds of compiled models, timed in turns in a process of their own."""
+    """Median milliseconds of the compiled models that there are, timed in turns in a process of
+    their own."""
+    libraries = {name: path for name, path in libraries.items() if path.exists()}
+    if not libraries:
+        return {}
     _, picture = globals()[MODELS[precision]]()
     child = Isolate(Setting("chameleon_ray.compiler.bench:bench"))
     options = Confirming(model_repeats=100, model_seconds=30.0)
@@ -113,24 +157,31 @@ def duel(libraries: dict[str, Path], precision: str) -> dict[str, float] | str:
     return {name: 1e3 * median(times) for name, times in zip(libraries, outcome.value, strict=True)}
 
 
-def torch_times(precision: str) -> dict[str, Any]:
-    """Median milliseconds of PyTorch's eager mode (cuDNN) and of its compiler, if it has CUDA."""
+def eager(precision: str) -> dict[str, Any]:
+    """PyTorch's eager mode, with cuDNN."""
+    return torch_time(precision, lambda model: model)
+
+
+def autotuned(precision: str) -> dict[str, Any]:
+    """PyTorch's compiler, which needs a C compiler and Triton."""
+    import torch
+
+    return torch_time(precision, lambda model: torch.compile(model, mode="max-autotune"))
+
+
+def torch_time(precision: str, prepared: Callable[[nn.Module], Any]) -> dict[str, Any]:
+    """Median milliseconds of a model in PyTorch, if it has CUDA."""
     import torch
 
     if not torch.cuda.is_available():
         return {"missing": f"PyTorch {torch.__version__} sees no GPU"}
     model, picture = globals()[MODELS[precision]]()
-    model, picture = model.cuda(), picture.cuda()
-    found: dict[str, Any] = {"version": torch.__version__}
     torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    run, picture = prepared(model.cuda()), picture.cuda()
     with torch.inference_mode():
-        found["eager"] = timed(lambda: model(picture))
-        try:
-            compiled = torch.compile(model, mode="max-autotune")
-            found["max-autotune"] = timed(lambda: compiled(picture))
-        except Exception as error:  # it needs a C compiler and Triton, which may be missing
-            found["max-autotune"] = str(error).strip().splitlines()[0]
-    return found
+        latency = timed(lambda: run(picture))
+    return {"version": torch.__version__, "tf32": False, "latency_ms": latency}
 
 
 def timed(work: Callable[[], Any]) -> float:

@@ -21,6 +21,8 @@ from chameleon_ray.space import Config
 
 SENTENCES = ("ModelError", "TargetError", "LinkError")
 """Errors of the compiler's processes that are already a sentence for the user."""
+BUS_ORDER = ("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+"""Has CUDA, where there is a GPU, number them as for the runners."""
 
 
 class ModelHome:
@@ -143,7 +145,7 @@ class ModelHome:
 
     def _runner(self) -> Isolate:
         if self._bench is None:
-            environment = timing_environment(len(self.cores))
+            environment = (*timing_environment(len(self.cores)), BUS_ORDER)
             self._bench = self._child("chameleon_ray.compiler.bench:bench", environment)
         return self._bench
 

@@ -3,7 +3,9 @@
 from chameleon_ray.api.choices import UserError
 from chameleon_ray.cluster import session
 from chameleon_ray.compiler.devices import Device, devices
+from chameleon_ray.compiler.gpu import capability
 from chameleon_ray.compiler.gpu_run import Surveyed
+from chameleon_ray.compiler.target import arch_of
 from chameleon_ray.measure.measurer import Measurer
 
 
@@ -27,3 +29,17 @@ async def surveyed(measurer: Measurer) -> Surveyed:
     if found.error:
         raise UserError(found.error)
     return found
+
+
+def demand_same(target: str, found: Surveyed) -> None:
+    """Sees to it that the GPU is of the architecture that is tuned for.
+
+    Raises:
+        UserError: What is compiled for the target would not run on it.
+    """
+    wanted, there = arch_of(target), arch_of(found.target)
+    if capability(wanted) != capability(there):
+        raise UserError(
+            f"The target is for {wanted}, but the GPU that times, {found.device}, is {there}; "
+            "give cuda as the target, or --build-only."
+        )

@@ -15,7 +15,7 @@ from chameleon_ray.api.choices import UserError
 from chameleon_ray.api.crews import hire_all, layers_in_flight
 from chameleon_ray.api.home import ModelHome
 from chameleon_ray.api.model import End, Model, versions
-from chameleon_ray.api.nodes import surveyed
+from chameleon_ray.api.nodes import demand_same, surveyed
 from chameleon_ray.api.stopping import interruptible
 from chameleon_ray.api.watchers import watchers_of
 from chameleon_ray.budget import Budget
@@ -110,13 +110,14 @@ class Tuning:
         """Learns what GPU times, which completes the targets that leave it open.
 
         Raises:
-            UserError: There is none.
+            UserError: There is none, or it is not the one that a target names.
         """
         found = await surveyed(measurer)
         self.gpu = found.device
         for model in self.models:
             if model.request.target == GPU:
                 model.request = replace(model.request, target=found.target)
+            demand_same(model.request.target, found)
 
     def prepare(self, home: ModelHome) -> None:
         """Imports the models, one after the other, and merges their layers.

@@ -32,6 +32,11 @@ def layout_of(layout: str, target: Any) -> str:
     return LAYOUTS["cuda" if is_gpu(target) else "llvm"] if layout == "auto" else layout
 
 
+def arch_of(text: str) -> str:
+    """A GPU's architecture, where the target gives it."""
+    return str(_fields(text).get("arch", ""))
+
+
 def resolve(text: str, threads: int) -> str:
     """A complete target as JSON.
 

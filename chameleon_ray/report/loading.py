@@ -5,16 +5,23 @@ import keyword
 from chameleon_ray.report.result import RunResult
 
 MODEL = "model.so"
+CUDART = (
+    "from chameleon_ray.compiler.session import load_cudart",
+    "load_cudart()  # before the first import of tvm",
+)
 
 
 def snippet(result: RunResult) -> str:
-    """A program that loads the model and calls it once; TVM and NumPy are all it needs."""
+    """A program that loads the model and calls it once; TVM and NumPy are all it needs, and for a
+    GPU this package, which finds the CUDA runtime."""
     named = [(_word(name, n), shape, dtype) for n, (name, shape, dtype) in enumerate(result.inputs)]
-    device = "tvm.cuda()" if "cuda" in result.target else "tvm.cpu()"
+    gpu = "cuda" in result.target
+    device = "tvm.cuda()" if gpu else "tvm.cpu()"
     made = [f"{name} = np.zeros({shape}, {dtype!r})" for name, shape, dtype in named]
     passed = "".join(f", tvm.runtime.tensor({name}, device)" for name, _, _ in named)
     lines = [
         "import numpy as np",
+        *(CUDART if gpu else ()),
         "import tvm",
         "from tvm import relax",
         "",

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from chameleon_ray import api
+from chameleon_ray.api.nodes import demand_same
+from chameleon_ray.compiler.gpu_run import Surveyed
 from chameleon_ray.options import Request
 from chameleon_ray.record import DEFAULT, Record, Status
 from chameleon_ray.report.builds import Building, figures, valid
@@ -75,12 +77,19 @@ def test_a_target_that_names_no_gpu_is_refused(target: str, sentence: str) -> No
         api.build(Request(NET, target=target, trials=1, **SERIAL), print)
 
 
-def test_tuning_without_a_gpu_is_refused(tmp_path: Path) -> None:
+def test_a_gpu_of_another_architecture_is_refused() -> None:
+    found = Surveyed('{"kind": "cuda", "arch": "sm_90"}', "NVIDIA H100")
+    for target in ("cuda:sm_90", "cuda:sm_90a", found.target):
+        demand_same(target, found)
+    with pytest.raises(api.UserError, match="is for sm_80, but the GPU that times, NVIDIA H100"):
+        demand_same("cuda:sm_80", found)
+
+
+def test_tuning_without_a_gpu_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     compiler_for("sm_80")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     request = Request(NET, target="cuda", trials=1, out=str(tmp_path / "run"), **SERIAL)
-    try:
+    with pytest.raises(api.UserError, match="TVM sees no GPU"):
         api.tune(request, Progress())
-    except api.UserError as error:
-        assert str(error).startswith("TVM sees no GPU")  # noqa: PT017
-    else:
-        pytest.skip("there is a GPU")

@@ -181,6 +181,8 @@ def test_the_snippet_is_python_whatever_the_names():
     code = snippet(replace(result, inputs=odd, target="cuda -arch=sm_90"))
     compile(code, "snippet", "exec")
     assert "tvm.cuda()" in code
+    assert code.index("load_cudart()") < code.index("import tvm")
+    assert "load_cudart" not in snippet(result)
     assert "data = np.zeros((1, 3), 'float32')" in code
     assert "input_1 = np.zeros((2,), 'int64')" in code
     compile(snippet(replace(result, inputs=())), "snippet", "exec")
