@@ -16,8 +16,10 @@ import tvm_ffi
 from tvm import te, topi
 
 from chameleon_ray.compiler import winograd_nchw
+from chameleon_ray.compiler.apply import compile_model
 from chameleon_ray.compiler.build import LocalBuilder
 from chameleon_ray.compiler.default import default
+from chameleon_ray.compiler.extract import extract
 from chameleon_ray.compiler.kernel import (
     CALLBACK,
     CREATE,
@@ -26,13 +28,14 @@ from chameleon_ray.compiler.kernel import (
     compile_kernels,
     load,
 )
+from chameleon_ray.compiler.lower import lower
 from chameleon_ray.compiler.resources import kernels
 from chameleon_ray.compiler.session import load_cudart
 from chameleon_ray.compiler.sketch import Program
 from chameleon_ray.measure.cores import available
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.space import as_configs
-from tests.cuda.kernels import ARCHS, PATIENT, compiler_for, task, tvm_target
+from tests.cuda.kernels import ARCHS, PATIENT, compiler_for, target, task, tvm_target
 from tests.tvm import layers
 from tests.tvm.overriding import overriding
 
@@ -106,6 +109,29 @@ def test_a_library_holds_a_binary_and_loading_compiles_nothing(builder: LocalBui
     assert code.startswith(b"\x7fELF")
     assert len(host.imports) == 1
     assert b"__global__" not in artifact.code
+
+
+def test_a_whole_model_is_compiled_by_the_builders_compiler(tmp_path: Path) -> None:
+    """With something in place of TVM's CUDA runtime, which has its callback compile."""
+    compiler_for("sm_90")
+    binaries = []
+
+    def create(code: bytes, *_: object) -> object:
+        compiled = tvm_ffi.get_global_func(CALLBACK)(bytes(code).decode())
+        binaries.append(bytes(compiled))
+        return tvm_ffi.get_global_func("runtime.CSourceModuleCreate")("//", "c", [], [])
+
+    def refuse(_: str) -> None:
+        raise AssertionError("another compiler")
+
+    lowered = lower(layers.network(), tvm_target("sm_90"))
+    tasks = extract(lowered, target("sm_90"))
+    with overriding(CALLBACK, refuse), overriding(CREATE, create):
+        compile_model(lowered, target("sm_90"), tmp_path / "model.so")
+    assert (tmp_path / "model.so").exists()
+    (binary,) = binaries
+    assert binary.startswith(b"\x7fELF")
+    assert len(list(kernels(binary))) >= len(tasks) > 1
 
 
 DRIVER = """

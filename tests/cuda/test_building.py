@@ -85,9 +85,7 @@ def test_a_gpu_of_another_architecture_is_refused() -> None:
         demand_same("cuda:sm_80", found)
 
 
-def test_tuning_without_a_gpu_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tuning_without_a_gpu_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiler_for("sm_80")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     request = Request(NET, target="cuda", trials=1, out=str(tmp_path / "run"), **SERIAL)
