@@ -6,7 +6,6 @@ and its sampler picks configurations unlike each other among those.
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -27,6 +26,7 @@ from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.options import Request, Search
 from chameleon_ray.record import Record
 from chameleon_ray.report.builds import Building, figures, valid
+from chameleon_ray.report.summary import write_text
 from chameleon_ray.report.words import percent
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.tuner import Tuner
@@ -128,10 +128,8 @@ class Tally:
 
 
 def _write(folder: Path, done: Building) -> None:
-    temporary = folder / f".{FILE}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(figures(done), indent=2) + "\n")
-        os.replace(temporary, folder / FILE)
+        write_text(folder / FILE, json.dumps(figures(done), indent=2) + "\n")
     except OSError as error:
         raise UserError(f"Cannot write to {folder}: {error.strerror}.") from error

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.compiler.difference import difference
-from chameleon_ray.compiler.run import Contest, Inputs, Race, random_array
+from chameleon_ray.compiler.run import FAILURES, Contest, Inputs, Race, random_array
 from chameleon_ray.compiler.session import block_torch, load_cudart
 from chameleon_ray.compiler.target import TargetError, resolve
 from chameleon_ray.measure import nvml
@@ -291,10 +291,6 @@ class GpuRunner:
         return outcome
 
     def _failure(self, outcome: Outcome) -> Timing:
-        status = {
-            Ending.TIMEOUT: Status.RUN_TIMEOUT,
-            Ending.ERROR: Status.RUN_ERROR,
-            Ending.CRASH: Status.CRASH,
-        }[outcome.ending]
+        status = FAILURES[outcome.ending]
         error = outcome.error[:500]  # TVM's errors of a launch end with the kernel's source
         return Timing((), status, outcome.seconds, 0.0, self._device, error)

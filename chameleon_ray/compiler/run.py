@@ -19,6 +19,13 @@ from chameleon_ray.options import Confirming, Measuring
 from chameleon_ray.record import Status
 from chameleon_ray.task import Task
 
+FAILURES = {
+    Ending.TIMEOUT: Status.RUN_TIMEOUT,
+    Ending.ERROR: Status.RUN_ERROR,
+    Ending.CRASH: Status.CRASH,
+}
+"""What becomes of a candidate whose run ended so."""
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -261,9 +268,6 @@ class LocalRunner:
         return min(options.run_timeout, options.load_timeout + 2 * options.hopeless * best)
 
     def _failure(self, outcome: Outcome) -> Timing:
-        status = {
-            Ending.TIMEOUT: Status.RUN_TIMEOUT,
-            Ending.ERROR: Status.RUN_ERROR,
-            Ending.CRASH: Status.CRASH,
-        }[outcome.ending]
-        return Timing((), status, outcome.seconds, 0.0, self.device, outcome.error)
+        return Timing(
+            (), FAILURES[outcome.ending], outcome.seconds, 0.0, self.device, outcome.error
+        )

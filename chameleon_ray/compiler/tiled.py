@@ -28,13 +28,11 @@ OUTPUT = "winograd"
 
 def tiled(module: Any, target: Any) -> Fitted | None:
     """See ``Template``."""
-    followers = followers_of(module)
-    if followers is None:
+    begun = inlined(module)
+    if begun is None:
         return None
-    schedule = Schedule(module, seed=SEED, debug_mask=0)
-    for name in (OUTPUT, *followers)[:-1]:
-        schedule.compute_inline(schedule.get_sblock(name))
-    last = schedule.get_sblock((OUTPUT, *followers)[-1])
+    schedule, name = begun
+    last = schedule.get_sblock(name)
     outputs = schedule.get(schedule.get_sblock("winograd_outputs")).writes[0].source
     tile, channels = int(outputs.shape[3]), int(outputs.shape[5])
     with target:
@@ -47,7 +45,23 @@ def tiled(module: Any, target: Any) -> Fitted | None:
     return Fitted(schedule.trace, block, (most // 4, most))
 
 
-def followers_of(module: Any) -> tuple[str, ...] | None:
+def inlined(module: Any) -> tuple[Schedule, str] | None:
+    """A schedule with all that follows a Winograd convolution in one block, and that one's name.
+
+    Returns:
+        None where the layer is no Winograd convolution, or more than one and what is elementwise.
+    """
+    followers = _followers(module)
+    if followers is None:
+        return None
+    schedule = Schedule(module, seed=SEED, debug_mask=0)
+    *before, last = OUTPUT, *followers
+    for name in before:
+        schedule.compute_inline(schedule.get_sblock(name))
+    return schedule, last
+
+
+def _followers(module: Any) -> tuple[str, ...] | None:
     """The elementwise blocks after a Winograd convolution; None where it is none, or more."""
     schedule = Schedule(module, debug_mask=0)
     handles = outermost(schedule, module)

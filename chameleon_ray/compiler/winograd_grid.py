@@ -12,9 +12,8 @@ from typing import Any
 from tvm.s_tir import Schedule
 
 from chameleon_ray.compiler.grid import on_grid
-from chameleon_ray.compiler.sketch import SEED
 from chameleon_ray.compiler.template import Fitted
-from chameleon_ray.compiler.tiled import OUTPUT, followers_of
+from chameleon_ray.compiler.tiled import inlined
 
 STEPS = (0, 128, 1500)
 """Choices of how many steps a loop may have to be unrolled."""
@@ -24,15 +23,13 @@ THREADS = 128
 
 def winograd_grid(module: Any, target: Any) -> Fitted | None:
     """See ``Template``."""
-    followers = followers_of(module)
-    if followers is None:
+    begun = inlined(module)
+    if begun is None:
         return None
-    schedule = Schedule(module, seed=SEED, debug_mask=0)
-    for name in (OUTPUT, *followers)[:-1]:
-        schedule.compute_inline(schedule.get_sblock(name))
+    schedule, last = begun
     _inputs(schedule)
     on_grid(schedule, "winograd_products", 2, STEPS)
-    _outputs(schedule, (OUTPUT, *followers)[-1])
+    _outputs(schedule, last)
     return Fitted(schedule.trace)
 
 

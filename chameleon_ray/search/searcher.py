@@ -1,4 +1,4 @@
-"""One worker that does all three parts of the search, where there is one core for them."""
+"""One worker that does all three parts of the search, where there are few cores for them."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from chameleon_ray.space import DesignSpace
 
 class Searcher:
     """A cost model, an explorer and a sampler in one: one start instead of three, which is what
-    a small machine notices, and on one core they would wait for each other all the same."""
+    a small machine notices, and on few cores they would wait for each other all the same."""
 
     def __init__(self, cost_model: CostModel, explorer: Explorer, sampler: Sampler) -> None:
         self.cost_model, self.explorer, self.sampler = cost_model, explorer, sampler
