@@ -29,6 +29,9 @@ CORES_PER_EXPLORER = 4
 """Search cores that one explorer keeps busy: the rest of its share builds what it proposed."""
 DEVICES_PER_EXPLORER = 4
 """Devices that one explorer keeps busy, where each measures three times a second."""
+LINKING = 3
+"""Builders on a machine from which on they generate machine code: with fewer the core that times,
+which is idle while they compile, does so sooner."""
 FAILED = (Status.RUN_ERROR, Status.CRASH)
 """What a device that is lost answers to everything."""
 AHEAD = {"builder": 1, "runner": 1}
@@ -95,7 +98,8 @@ def _builder(request: Request, here: str, cores: tuple[int, ...], timing: int) -
     """
     if machine() != here:
         cores, _ = _elsewhere(request, timing)
-    return LocalBuilder(request.measuring, cores, is_gpu(request.target))
+    linked = len(cores) >= LINKING
+    return LocalBuilder(request.measuring, cores, is_gpu(request.target), linked)
 
 
 def _runner(request: Request, here: str, cores: tuple[int, ...], device: str) -> LocalRunner:

@@ -2,14 +2,17 @@
 
 On a CPU target a builder optimises and hands over LLVM IR; the runner's core, idle at that moment,
 generates the machine code as it loads it. That needs no linker, and halves what one core compiles.
-For a GPU it hands over the binary, so that the runner compiles nothing, and what the binary takes.
+Where there are many builders for a runner, they generate the machine code as well, and hand over a
+shared library. For a GPU it is the binary, so that the runner compiles nothing, and what it takes.
 """
 
 import re
 from dataclasses import dataclass
-from tempfile import NamedTemporaryFile
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from chameleon_ray.compiler.link import QUICKEST, link
 from chameleon_ray.compiler.session import UNCHECKED, block_torch, register_intrinsics
 from chameleon_ray.compiler.target import is_gpu
 from chameleon_ray.measure.isolate import Ending, Isolate, Setting
@@ -38,10 +41,11 @@ class Built:
 
 @dataclass(frozen=True)
 class Job:
-    """One configuration of one program, to compile."""
+    """One configuration of one program, to compile; on a CPU to a shared library if ``linked``."""
 
     program: bytes
     config: Config
+    linked: bool = False
 
 
 class Compiler:
@@ -73,18 +77,24 @@ class Compiler:
                 module = program.schedule(job.config).mod
         except InvalidConfig as reason:
             return Built(Status.INVALID, error=str(reason))
-        build = _for_gpu if is_gpu(program.target) else _for_cpu
-        return build(module, program.target)
+        if is_gpu(program.target):
+            return _for_gpu(module, program.target)
+        return _for_cpu(module, program.target, job.linked)
 
 
-def _for_cpu(module: Any, target: Any) -> Built:
+def _for_cpu(module: Any, target: Any, linked: bool) -> Built:
     import tvm
 
     with tvm.transform.PassContext(opt_level=3, config=UNCHECKED):
         library = tvm.compile(module, target=target)
-    with NamedTemporaryFile(suffix=".ll") as file:
-        library.mod.write_to_file(file.name, "ll")
-        return Built(Status.OK, file.read())
+    form = "o" if linked else "ll"
+    with TemporaryDirectory() as folder:
+        made = Path(folder, f"layer.{form}")
+        library.mod.write_to_file(str(made), form)
+        if linked:
+            link(str(made.with_suffix(".so")), [str(made)], QUICKEST)
+            made = made.with_suffix(".so")
+        return Built(Status.OK, made.read_bytes())
 
 
 def _for_gpu(module: Any, target: Any) -> Built:
@@ -116,10 +126,15 @@ class LocalBuilder:
     """Compiles on this machine, in a warm child that a hang or crash cannot outlive."""
 
     def __init__(
-        self, options: Measuring, cores: tuple[int, ...] | None = None, gpu: bool = False
+        self,
+        options: Measuring,
+        cores: tuple[int, ...] | None = None,
+        gpu: bool = False,
+        linked: bool = False,
     ) -> None:
-        """Takes the cores to compile on, and whether it is for a GPU."""
-        self.options, self.gpu = options, gpu
+        """Takes the cores to compile on, whether it is for a GPU, and if not, whether runners are
+        to be given shared libraries or LLVM IR."""
+        self.options, self.gpu, self.linked = options, gpu, linked
         self._child = Isolate(
             Setting(
                 handler="chameleon_ray.compiler.build:compiler",
@@ -141,7 +156,7 @@ class LocalBuilder:
         if config == DEFAULT:  # it is needed in any case
             timeout = options.default_timeout
         self._child.renew(options.jobs_per_child)
-        outcome = self._child.call(Job(task.program, config), timeout)
+        outcome = self._child.call(Job(task.program, config, self.linked), timeout)
         if outcome.ending is Ending.OK:
             built: Built = outcome.value
             found = built.status, outcome.seconds, built.error, built.resources

@@ -2,22 +2,25 @@
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from typing import Any
 
 LINKERS = ("cc", "gcc", "clang", "ld")
+QUICKEST = LINKERS[::-1]
+"""In this order where all that is linked is a layer: a compiler calls ``ld`` by way of others."""
 
 
 class LinkError(Exception):
     """The tuned model cannot be written, in one sentence that says what to do."""
 
 
-def find_linker() -> str:
-    """The linker that will make the model's shared library.
+def find_linker(names: Sequence[str] = LINKERS) -> str:
+    """The first of these linkers that the machine has.
 
     Raises:
         LinkError: There is none on this machine.
     """
-    for name in LINKERS:
+    for name in names:
         found = shutil.which(name)
         if found is not None:
             return found
@@ -27,10 +30,10 @@ def find_linker() -> str:
     )
 
 
-def link(output: str, objects: list[str], **_: Any) -> None:
+def link(output: str, objects: list[str], names: Sequence[str] = LINKERS, **_: Any) -> None:
     """What TVM's ``export_library`` calls to make a shared library of object files."""
     done = subprocess.run(
-        [find_linker(), "-shared", "-o", output, *objects], capture_output=True, text=True
+        [find_linker(names), "-shared", "-o", output, *objects], capture_output=True, text=True
     )
     if done.returncode:
         said = "; ".join(line.strip() for line in done.stderr.splitlines() if line.strip())

@@ -19,6 +19,8 @@ from chameleon_ray.options import Confirming, Measuring
 from chameleon_ray.record import Status
 from chameleon_ray.task import Task
 
+ELF = b"\x7fELF"
+"""How shared libraries begin."""
 FAILURES = {
     Ending.TIMEOUT: Status.RUN_TIMEOUT,
     Ending.ERROR: Status.RUN_ERROR,
@@ -179,9 +181,10 @@ def _clock(
 
 
 def _load(code: bytes) -> Any:
+    """A candidate from a shared library, or from LLVM IR, which takes as long as to compile it."""
     import tvm
 
-    with NamedTemporaryFile(suffix=".ll") as file:
+    with NamedTemporaryFile(suffix=".so" if code.startswith(ELF) else ".ll") as file:
         file.write(code)
         file.flush()
         return tvm.runtime.load_module(file.name)

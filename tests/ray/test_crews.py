@@ -4,7 +4,7 @@ import pytest
 
 from chameleon_ray.api import crews
 from chameleon_ray.crew import Unfit
-from chameleon_ray.measure.cores import available
+from chameleon_ray.measure.cores import available, machine
 from chameleon_ray.measure.measurer import Finalist, Timing
 from chameleon_ray.options import Placing, Request
 from chameleon_ray.record import Status
@@ -25,6 +25,17 @@ def test_a_node_with_another_device_is_turned_down() -> None:
         crews._runner(Request("net", threads=4096), "another machine", (0,), "Abacus")
     with pytest.raises(Unfit, match="--threads 4096"):
         crews._builder(Request("net"), "another machine", (0,), 4096)
+
+
+def test_many_builders_generate_machine_code() -> None:
+    def linked(cores: int) -> bool:
+        builder = crews._builder(Request("net"), machine(), tuple(range(cores)), 1)
+        try:
+            return builder.linked
+        finally:
+            builder.close()
+
+    assert [linked(cores) for cores in (1, 2, 3, 8)] == [False, False, True, True]
 
 
 def test_where_nothing_is_timed_all_cores_build() -> None:

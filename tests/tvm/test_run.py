@@ -44,6 +44,13 @@ def runner() -> Iterator[LocalRunner]:
 
 
 @pytest.fixture(scope="module")
+def linker() -> Iterator[LocalBuilder]:
+    made = LocalBuilder(PATIENT, available()[:1], linked=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
 def good(builder: LocalBuilder) -> Artifact:
     return builder.build(layers.task_of("dense"), DEFAULT)
 
@@ -76,6 +83,25 @@ def test_times_every_kind_of_layer(builder: LocalBuilder, runner: LocalRunner, k
     assert [finalist.right for finalist in contest] == [True, True]
     assert max(len(finalist.latencies) for finalist in contest) == 3
     assert contest[0].max_abs_err == 0.0
+
+
+@pytest.mark.parametrize("kind", [*layers.KINDS, "brain", "boolean"])
+def test_a_shared_library_is_as_good_as_llvm_ir(
+    builder: LocalBuilder, linker: LocalBuilder, runner: LocalRunner, kind: str
+) -> None:
+    task = layers.task_of(kind)
+    config = as_configs(task.space.random(np.random.default_rng(4), 1))[0]
+    artifacts = tuple(b.build(task, c) for b in (builder, linker) for c in (DEFAULT, config))
+    assert [artifact.code.startswith(b"\x7fELF") for artifact in artifacts] == [False] * 2 + [
+        True
+    ] * 2
+    assert runner.run(task, artifacts[3], INFINITE).status is Status.OK
+    contest = runner.contest(task, artifacts, Confirming(repeats=3))
+    assert not isinstance(contest, Timing), contest
+    assert [finalist.right for finalist in contest] == [True] * 4
+    assert [finalist.max_abs_err for finalist in contest[2:]] == [
+        finalist.max_abs_err for finalist in contest[:2]
+    ]
 
 
 def test_a_hopeless_candidate_is_timed_once(runner: LocalRunner, good: Artifact) -> None:
@@ -120,7 +146,9 @@ def test_a_slow_default_is_not_run_again_for_its_output(good: Artifact) -> None:
         runner.close()
 
 
-@pytest.mark.parametrize("code", [b"", b"garbage", b"\x00" * 100, "cut", "nothing in it"])
+@pytest.mark.parametrize(
+    "code", [b"", b"garbage", b"\x00" * 100, b"\x7fELF" * 50, "cut", "nothing in it"]
+)
 def test_garbage_is_a_failure(runner: LocalRunner, good: Artifact, code: bytes | str) -> None:
     if code == "cut":
         code = good.code[: len(good.code) // 2]
