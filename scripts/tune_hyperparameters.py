@@ -53,7 +53,6 @@ Values = Mapping[str, Any]
 GROUPS: dict[str, dict[str, list]] = {
     "plans": {"first_plan": [8, 12, 16, 24], "small_plan": [2, 4, 8]},
     "gaussian": {
-        "gaussian.smoothness": [1.5, 2.5],
         "gaussian.scale": [0.61, 1.0, 1.65],
         "gaussian.spread": [0.3, 0.5, 0.8],
         "gaussian.noise": [1e-4, 1e-3, 1e-2],

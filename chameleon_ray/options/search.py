@@ -86,8 +86,6 @@ class Gaussian:
 
     rows: int = 256
     """Most records learnt from: half of them the best, half drawn from the rest."""
-    smoothness: float = 2.5
-    """Of the Matern kernel (nu)."""
     scale: float = 1.0
     spread: float = 0.5
     """Median of the length scales' log-normal prior, and its logarithm's deviation."""

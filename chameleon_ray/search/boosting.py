@@ -87,7 +87,9 @@ def boosted(
     data = DMatrix(features, label=targets, nthread=1)
     stop = [] if options.recall is None else [RecallStop(data, options.recall, options.patience)]
     booster = train(parameters | objective, data, num_boost_round=options.rounds, callbacks=stop)
-    return BoostedScore(space, bytes(booster.save_raw()))
+    score = BoostedScore(space, bytes(booster.save_raw()))
+    vars(score)["_booster"] = booster  # in this process it need not be loaded
+    return score
 
 
 class RecallStop(TrainingCallback):

@@ -5,22 +5,20 @@ improvement: Jones, Schonlau and Welch, *Efficient Global Optimization of Expens
 Functions*, 1998, equation 15.
 """
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import erfcx, ndtr
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from chameleon_ray.options import Gaussian
 from chameleon_ray.search.boosting import boosted
 from chameleon_ray.search.cost_model import Experience, informative
+from chameleon_ray.search.covariance import NoisyMatern
 from chameleon_ray.search.explorer import Score
 from chameleon_ray.space import DesignSpace
 
@@ -210,14 +208,18 @@ class GaussianCostModel:
         """Fitted to ``(n, inputs)`` points and ``(n,)`` fitness, in this thread."""
         options = self.options
         scales = np.full(points.shape[1], options.scale)
-        signal = Matern(scales, SCALES, nu=options.smoothness)
-        kernel = ConstantKernel(1.0, options.amplitudes) * signal
-        kernel += WhiteKernel(options.noise, options.noises)
+        limits = (options.amplitudes, SCALES, options.noises)
+        kernel = NoisyMatern(1.0, scales, options.noise, limits)
         climb = partial(climbed, median=options.scale, spread=options.spread)
         process = GaussianProcessRegressor(kernel, normalize_y=True, optimizer=climb)
-        with warnings.catch_warnings(), threadpool_limits(1):
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        with pools().limit(limits=1):
             return process.fit(points, fitness)
+
+
+@cache
+def pools() -> ThreadpoolController:
+    """The thread pools of this process's linear algebra; to look for them takes milliseconds."""
+    return ThreadpoolController()
 
 
 def independent(features: np.ndarray) -> np.ndarray:

@@ -5,9 +5,11 @@ import math
 import numpy as np
 import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from chameleon_ray.options import Gaussian
 from chameleon_ray.search.cost_model import Experience, Lessons, informative
+from chameleon_ray.search.covariance import NoisyMatern
 from chameleon_ray.search.gaussian import (
     TEMPER,
     ExpectedImprovement,
@@ -53,6 +55,26 @@ def test_expected_improvement_by_hand(mean: float, deviation: float, expected: f
     score = ExpectedImprovement(inputs, Certain(mean, deviation), Trend(None, 0.0), None, 1.0)
     gain = score(land.space.random(np.random.default_rng(0), 3))
     np.testing.assert_allclose(gain**TEMPER, expected, atol=1e-6)
+
+
+def test_the_covariance_is_the_librarys() -> None:
+    rng = np.random.default_rng(0)
+    points, others, scales = rng.random((20, 4)), rng.random((7, 4)), rng.random(4) + 0.1
+    limits = ((0.05, 20.0), (0.02, 30.0), (1e-6, 0.3))
+    ours = NoisyMatern(1.7, scales, 0.01, limits)
+    theirs = ConstantKernel(1.7, limits[0]) * Matern(scales, limits[1], nu=2.5)
+    theirs += WhiteKernel(0.01, limits[2])
+    for theta in (ours.theta, rng.normal(size=6)):
+        ours.theta, theirs.theta = theta, theta
+        np.testing.assert_allclose(ours.theta, theta)
+        np.testing.assert_allclose(theirs.theta, theta)
+        pairs = zip(ours(points, None, True), theirs(points, None, True), strict=True)
+        for mine, known in pairs:
+            np.testing.assert_allclose(mine, known, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(ours(points), theirs(points), rtol=1e-9)
+        np.testing.assert_allclose(ours(others, points), theirs(others, points), rtol=1e-9)
+        np.testing.assert_allclose(ours.diag(points), theirs.diag(points))
+    np.testing.assert_allclose(ours.bounds, theirs.bounds)
 
 
 def test_the_logarithm_of_the_improvement_is_smooth_and_falls_for_ever() -> None:
