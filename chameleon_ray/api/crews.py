@@ -12,10 +12,11 @@ from chameleon_ray.api.choices import (
     sampler_factory,
     searcher_factory,
 )
+from chameleon_ray.api.fleet import model_of, only
 from chameleon_ray.compiler.build import LocalBuilder
 from chameleon_ray.compiler.gpu_run import GpuRunner
 from chameleon_ray.compiler.run import LocalRunner
-from chameleon_ray.compiler.target import device_name, is_gpu
+from chameleon_ray.compiler.target import arch_of, device_name, is_gpu
 from chameleon_ray.crew import Crew, LocalCrew, Unfit
 from chameleon_ray.measure.cores import available, machine, split
 from chameleon_ray.measure.measurer import Measurer, NoRunner
@@ -55,7 +56,7 @@ def hire_all(
         search: The search system.
         search_cores: One builder works on each.
         timing_cores: The runner's alone; none where nothing is timed.
-        device: The runner's name in records.
+        device: The runner's name in records; of a GPU only if an earlier session had it.
         began: ``time.perf_counter()`` when the command began.
         stack: Closed when the run is over.
         tell: Is given what happens to the workers, in a sentence.
@@ -71,6 +72,8 @@ def hire_all(
         runner = NoRunner
     elif is_gpu(request.target):
         runner = partial(_gpu_runner, request, here, timing_cores)
+        if request.engine == "ray":
+            runner = only(model_of(arch_of(request.target), device, tell), runner)
     measurer = Measurer(hire("builder", builder), hire("runner", runner))
     return searching(search, len(search_cores), hire), measurer
 

@@ -68,6 +68,24 @@ def test_artifacts_do_not_pass_through_the_driver(seen: dict) -> None:
     assert seen["opened"] == [1 << 20, 1 << 20]
 
 
+def test_one_model_of_gpu_times_and_the_user_is_told_of_the_others(tmp_path: Path) -> None:
+    done = program("tests/ray/mixed_gpus.py", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    saw = json.loads(done.stdout.splitlines()[-1])
+    most, other = "NVIDIA A100", "Tesla T4"
+    chosen = [saw[why] for why in ("even", "known", "named", "none")]
+    assert chosen == [most, other, other, ""]
+    assert [sentence.partition(", as")[0] for sentence in saw["told"]] == [
+        f"This run times on 1 {most} and leaves out 1 {other}",
+        *[f"This run times on 1 {other} and leaves out 1 {most}"] * 2,
+    ]
+    assert "T4 with --target cuda:sm_70." in saw["told"][0]
+    refused = [sentence for sentence in saw["said"] if "is given up" in sentence]
+    assert len(refused) == 2
+    assert all(f"its GPU is {other}, and this run is for {most}" in one for one in refused)
+    assert set(saw["names"]) == {most}
+
+
 def test_random_kills_lose_nothing_and_measure_nothing_twice() -> None:
     options = ["--kills", "8", "--seconds", "25", "--run-seconds", "0.2", "--copies", "1"]
     done = program("scripts/chaos.py", *options, "--tables", "resnet-9")
