@@ -18,7 +18,7 @@ from chameleon_ray.compiler.gpu_run import GpuRunner
 from chameleon_ray.compiler.run import LocalRunner
 from chameleon_ray.compiler.target import arch_of, device_name, is_gpu
 from chameleon_ray.crew import Crew, LocalCrew, Unfit
-from chameleon_ray.measure.cores import available, machine, split
+from chameleon_ray.measure.cores import available, kept, machine, split
 from chameleon_ray.measure.measurer import Measurer, NoRunner
 from chameleon_ray.options import Request, Search
 from chameleon_ray.record import Status
@@ -127,11 +127,18 @@ def _gpu_runner(request: Request, here: str, cores: tuple[int, ...]) -> GpuRunne
 
 
 def _elsewhere(request: Request, timing: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Another machine's cores for builds, and as many for timing as on this one."""
+    """Another machine's cores for builds, and those for timing.
+
+    A CPU times on as many as this machine's; GPUs have one each.
+    """
     if request.build_only:
         return available(), ()
     try:
-        return split(available(), request.threads or timing)
+        if not is_gpu(request.target):
+            return split(available(), request.threads or timing)
+        from chameleon_ray.cluster import offered
+
+        return split(available(), request.threads, offered.here())
     except ValueError as error:
         raise Unfit(str(error)) from error
 
@@ -209,7 +216,12 @@ def _placed(
         return hands(cores, session.gpus() if owned else 1), {}
     runners = placement.one_per_gpu if owned else placement.one_per_node
     counts = hands(cores, sum(map(runners, placement.nodes())))
-    builders = placement.one_per_core(request.placing.builders, timing, counts["explorer"] + 1)
+
+    def busy(node: placement.Node) -> int:
+        own = node.here or not owned
+        return timing if own else kept(node.cpus, request.threads, node.gpus)
+
+    builders = placement.one_per_core(request.placing.builders, busy, counts["explorer"] + 1)
     return counts, {"builder": builders, "runner": runners}
 
 

@@ -98,6 +98,15 @@ def visible(library: str = LIBRARY) -> Gpu:
     return found[0]
 
 
+def count(library: str = LIBRARY) -> int:
+    """How many GPUs CUDA sees in this process; none where the driver does not answer."""
+    ids = os.environ.get("CUDA_VISIBLE_DEVICES")
+    try:
+        return len(named(None if ids is None else ids.split(","), library))
+    except NvmlError:
+        return 0
+
+
 def condition(uuid: str, library: str = LIBRARY) -> Condition:
     """A GPU's clocks and temperature now; what it does not tell is 0.
 

@@ -148,7 +148,8 @@ class Request:
     address: str | None = None
     """Ray cluster to join; a new one on this machine where None."""
     threads: int | None = None
-    """Cores that a kernel may use and that are kept free of everything else; half where None."""
+    """Cores that a kernel may use and that are kept free of everything else. Where None half of
+    them, or, where GPUs time, one per GPU."""
     layout: str = "auto"
     """Layout in which convolutions are tuned; ``auto`` for what suits the target."""
     memory_aware: bool = False

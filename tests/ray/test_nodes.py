@@ -33,10 +33,13 @@ def test_who_belongs_where() -> None:
     bare = Node("c", "10.0.0.3", 0)
     assert [one_per_gpu(node) for node in (head, worker, bare)] == [0, 4, 0]
     assert [one_per_node(node) for node in (head, worker, bare)] == [1, 1, 0]
-    spread = one_per_core(None, timing=2, search=3)
+    spread = one_per_core(None, lambda node: 2, search=3)
     assert [spread(node) for node in (head, worker, bare)] == [3, 46, 0]
-    assert [one_per_core(5, 2, 3)(node) for node in (head, worker, bare)] == [5, 5, 0]
-    assert one_per_core(None, timing=8, search=3)(head) == 1
+    wanted = one_per_core(5, lambda node: 2, search=3)
+    assert [wanted(node) for node in (head, worker, bare)] == [5, 5, 0]
+    assert one_per_core(None, lambda node: 8, search=3)(head) == 1
+    fed = one_per_core(None, lambda node: node.gpus, search=3)
+    assert [fed(node) for node in (head, worker)] == [5, 44]
 
 
 @pytest.fixture(scope="module")
