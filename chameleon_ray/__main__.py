@@ -61,7 +61,10 @@ def tune(
     warm_start: WarmStart = [],  # noqa: B006
     address: Address = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Cores kept for timing; half where left out.")
+        int | None,
+        typer.Option(
+            min=1, help="Cores kept for timing; half where left out, or one per GPU that times."
+        ),
     ] = None,
     layout: Layout = "auto",
     memory_aware: Aware = False,

@@ -80,6 +80,15 @@ class RunFolder:
         return (self.path / FILES[self.holds]).exists()
 
     @property
+    def device(self) -> str:
+        """What it was begun on; empty in a new directory.
+
+        Raises:
+            FolderError: It is not a run's.
+        """
+        return str((self.identity() or {}).get("device", ""))
+
+    @property
     def library(self) -> Path:
         return self.path / "model.so"
 

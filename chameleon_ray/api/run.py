@@ -15,10 +15,11 @@ from chameleon_ray.api.tuning import Tuning
 from chameleon_ray.api.warm_start import transfer_of
 from chameleon_ray.cluster.session import SessionError, check_pins
 from chameleon_ray.compiler.link import LinkError, find_linker
-from chameleon_ray.compiler.target import TargetError, demand_known
+from chameleon_ray.compiler.target import TargetError, demand_known, is_gpu
 from chameleon_ray.crew import CrewError, NoWorkers
 from chameleon_ray.database import DatabaseError
 from chameleon_ray.folder import FolderError, RunFolder, directory_name
+from chameleon_ray.measure import nvml
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.measure.isolate import IsolateError
 from chameleon_ray.options import Request
@@ -147,7 +148,8 @@ def _ready(
     demand_known(request.target)
     check_pins()
     find_linker()
-    search_cores, timing_cores = split(cores, request.threads)
+    gpus = nvml.count() if is_gpu(request.target) else None
+    search_cores, timing_cores = split(cores, request.threads, gpus)
     transfer = transfer_of(search, map(Path, request.warm_start))
     site = settle()
     tuning = Tuning(

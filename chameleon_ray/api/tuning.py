@@ -49,7 +49,7 @@ class Tuning:
         search_cores: For search and builds.
         timing_cores: For timing alone.
         transfer: What tasks know of each other; None where they learn nothing from others.
-        gpu: The runner's GPU, for people; empty where a CPU times.
+        gpu: The runner's GPU, for people, at first an earlier session's; empty where a CPU times.
         layers: The models' layers, once they were imported.
         runners: At the end.
     """
@@ -78,6 +78,7 @@ class Tuning:
         with ExitStack() as stack:
             home = ModelHome(self.timing_cores, stack)
             gpu = is_gpu(self.request.target)
+            self.gpu = self.folder.device if gpu else ""
             preparing = None if gpu else beside(self.prepare, home)
             system, measurer = hire_all(
                 self.request,

@@ -28,7 +28,7 @@ class Node:
 
 
 Spread = Callable[[Node], int]
-"""How many actors of a crew belong on a node."""
+"""How many actors of a crew, or cores for a purpose, belong on a node."""
 
 
 def nodes() -> tuple[Node, ...]:
@@ -65,23 +65,23 @@ def one_per_gpu(node: Node) -> int:
 
 
 def one_per_node(node: Node) -> int:
-    """Runners of a CPU target own a node's timing cores together."""
+    """The runner of a CPU target owns a node's timing cores."""
     return 1 if node.cpus else 0
 
 
-def one_per_core(wanted: int | None, timing: int, search: int) -> Spread:
+def one_per_core(wanted: int | None, timing: Spread, search: int) -> Spread:
     """Builders: one per core that neither times nor, on the driver's node, searches.
 
     Args:
         wanted: Builders of every node that has cores, in place of what is counted.
-        timing: Cores that every node keeps for timing.
+        timing: Cores that a node keeps for timing.
         search: Actors of the search, and the driver itself, on the driver's node.
     """
 
     def spread(node: Node) -> int:
         if not node.cpus:
             return 0
-        free = node.cpus - timing - (search if node.here else 0)
+        free = node.cpus - timing(node) - (search if node.here else 0)
         return max(free, 1) if wanted is None else wanted
 
     return spread

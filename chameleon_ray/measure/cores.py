@@ -45,7 +45,24 @@ def _quota(cores: int) -> int:
         return cores
 
 
-def split(cores: tuple[int, ...], threads: int | None) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def kept(cores: int, threads: int | None, gpus: int | None = None) -> int:
+    """How many of a machine's cores time.
+
+    Args:
+        cores: All there are.
+        threads: As many, where given.
+        gpus: The machine's GPUs, each of which needs a core that feeds it; None where the cores
+            themselves time, for which half of them are kept.
+    """
+    if threads is not None:
+        return threads
+    half = max(cores // 2, 1)
+    return half if gpus is None else min(max(gpus, 1), half)
+
+
+def split(
+    cores: tuple[int, ...], threads: int | None, gpus: int | None = None
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Cores for the search and builds, and cores for timing alone.
 
     A timing that shares its core with a build is noise, so the two sets are disjoint wherever
@@ -53,17 +70,17 @@ def split(cores: tuple[int, ...], threads: int | None) -> tuple[tuple[int, ...],
 
     Args:
         cores: All there are.
-        threads: Timing cores wanted; half of all where None.
+        threads: Timing cores wanted; where None, half of all, or one per GPU.
+        gpus: The machine's GPUs, where they are what times.
 
     Raises:
         ValueError: More are wanted than can be had.
     """
+    wanted = kept(len(cores), threads, gpus)
     if len(cores) == 1:
-        wanted = 1 if threads is None else threads
         if wanted != 1:
             raise ValueError(f"--threads {wanted}: this machine has one core.")
         return cores, cores
-    wanted = len(cores) // 2 if threads is None else threads
     if not 1 <= wanted < len(cores):
         raise ValueError(
             f"--threads {wanted}: of this machine's {len(cores)} cores, 1 to {len(cores) - 1} can "

@@ -6,8 +6,10 @@ only ever read from: clocks and limits stay as they are.
 
 import ctypes
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import takewhile
 
 LIBRARY = "libnvidia-ml.so.1"
 TEXT = 96
@@ -69,18 +71,40 @@ def gpus(library: str = LIBRARY) -> list[Gpu]:
     return [_gpu(nvml, number) for number in range(count.value)]
 
 
+def named(ids: Sequence[str] | None, library: str = LIBRARY) -> list[Gpu]:
+    """GPUs by their numbers on the bus or their UUIDs, up to the first that is not there, as CUDA
+    takes ``CUDA_VISIBLE_DEVICES``; all where None.
+
+    Raises:
+        NvmlError: There is no driver, or it does not answer.
+    """
+    found = gpus(library)
+    if ids is None:
+        return found
+    meant = [[gpu for n, gpu in enumerate(found) if _means(one.strip(), n, gpu)] for one in ids]
+    return [same[0] for same in takewhile(len, meant)]
+
+
 def visible(library: str = LIBRARY) -> Gpu:
     """The GPU that CUDA calls number 0 in this process, where it counts in the bus's order.
 
     Raises:
         NvmlError: There is none.
     """
-    found = gpus(library)
-    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0].strip()
-    for number, gpu in enumerate(found):
-        if first == str(number) or (first and gpu.uuid.startswith(first)):
-            return gpu
-    raise NvmlError(f"there is no GPU {first!r}")
+    ids = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")
+    found = named(ids, library)
+    if not found:
+        raise NvmlError(f"there is no GPU {ids[0]!r}")
+    return found[0]
+
+
+def count(library: str = LIBRARY) -> int:
+    """How many GPUs CUDA sees in this process; none where the driver does not answer."""
+    ids = os.environ.get("CUDA_VISIBLE_DEVICES")
+    try:
+        return len(named(None if ids is None else ids.split(","), library))
+    except NvmlError:
+        return 0
 
 
 def condition(uuid: str, library: str = LIBRARY) -> Condition:
@@ -115,6 +139,10 @@ def _do(nvml: ctypes.CDLL, name: str, *arguments: object) -> None:
     status = getattr(nvml, name)(*arguments)
     if status:
         raise NvmlError(f"NVIDIA's driver answered {name} with error {status}")
+
+
+def _means(one: str, number: int, gpu: Gpu) -> bool:
+    return one == str(number) or (bool(one) and gpu.uuid.startswith(one))
 
 
 def _number(nvml: ctypes.CDLL, name: str, *arguments: object, wide: bool = False) -> int:

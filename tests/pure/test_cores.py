@@ -19,6 +19,25 @@ def test_split(every, threads, searching, timing):
     assert cores.split(every, threads) == (searching, timing)
 
 
+@pytest.mark.parametrize(
+    ("count", "threads", "gpus", "timing"),
+    [
+        (64, None, 4, 4),
+        (8, None, 8, 4),
+        (8, None, 0, 1),
+        (3, None, 2, 1),
+        (1, None, 4, 1),
+        (64, 12, 4, 12),
+        (64, None, None, 32),
+    ],
+)
+def test_a_gpu_keeps_a_core_and_the_rest_build(count, threads, gpus, timing):
+    searching, kept = cores.split(tuple(range(count)), threads, gpus)
+    assert len(kept) == timing == cores.kept(count, threads, gpus)
+    assert set(searching) | set(kept) == set(range(count))
+    assert count == 1 or not set(searching) & set(kept)
+
+
 @pytest.mark.parametrize(("every", "threads"), [((0, 1), 2), ((0, 1), 0), ((3,), 2)])
 def test_more_than_can_be_had_is_refused(every, threads):
     with pytest.raises(ValueError, match=f"--threads {threads}"):

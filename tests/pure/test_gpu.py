@@ -1,35 +1,14 @@
 """GPUs without one: occupancy's known answers, and the management library's calls."""
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from chameleon_ray.compiler import gpu
 from chameleon_ray.measure import nvml
+from tests.pure.driver import GPUS, library
 
 KIB = 1024
-FAKE = """
-#include <string.h>
-typedef unsigned int u; typedef unsigned long long w; typedef void* h;
-static char which;
-int nvmlInit_v2(void) { return 0; }
-int nvmlDeviceGetCount_v2(u* n) { *n = 2; return 0; }
-int nvmlDeviceGetHandleByIndex_v2(u i, h* d) { *d = &which + i; return 0; }
-int nvmlDeviceGetHandleByUUID(const char* s, h* d) {
-  *d = &which + (s[4] == 'b'); return strncmp(s, "GPU-", 4) ? 6 : 0; }
-int nvmlDeviceGetCudaComputeCapability(h d, int* a, int* b) { *a = 9; *b = 0; return 0; }
-int nvmlDeviceGetMemoryInfo(h d, w* m) { m[0] = 5; m[1] = 3; m[2] = 2; return 0; }
-int nvmlDeviceGetName(h d, char* s, u n) { strcpy(s, "Fake GPU"); return 0; }
-int nvmlDeviceGetUUID(h d, char* s, u n) {
-  strcpy(s, d == &which ? "GPU-a" : "GPU-b"); return 0; }
-int nvmlSystemGetDriverVersion(char* s, u n) { strcpy(s, "580.1"); return 0; }
-int nvmlDeviceGetClockInfo(h d, u k, u* v) { *v = k == 1 ? 1980 : 2619; return 0; }
-int nvmlDeviceGetTemperature(h d, u k, u* v) { return 3; }
-int nvmlDeviceGetCurrentClocksThrottleReasons(h d, w* v) { *v = 1 | 1ull << 40; return 0; }
-"""
-"""A driver with two GPUs that do not tell their temperature."""
 
 
 @pytest.mark.parametrize(
@@ -68,34 +47,39 @@ def test_without_a_driver_one_sentence_says_so() -> None:
         nvml.gpus("libnone.so")
 
 
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> str:
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("there is no C compiler to make a driver with")
-    source = tmp_path_factory.mktemp("driver") / "fake.c"
-    source.write_text(FAKE)
-    library = source.with_suffix(".so")
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source], check=True)
-    return str(library)
+@pytest.fixture
+def driver(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Two GPUs that do not tell their temperature."""
+    monkeypatch.setenv(GPUS, "Fake GPU:9,Fake GPU:9")
+    return str(library(tmp_path_factory.getbasetemp()))
 
 
 def test_gpus_are_listed(driver: str) -> None:
     first, second = nvml.gpus(driver)
-    assert first == nvml.Gpu("Fake GPU", "GPU-a", "sm_90", 5, "580.1")
-    assert second.uuid == "GPU-b"
+    assert first == nvml.Gpu("Fake GPU", "GPU-0", "sm_90", 5, "580.1")
+    assert second.uuid == "GPU-1"
 
 
 def test_clocks_are_read_and_what_is_not_told_is_zero(driver: str) -> None:
-    assert nvml.condition("GPU-a", driver) == nvml.Condition(1980, 2619, 0, 1 << 40)
+    assert nvml.condition("GPU-0", driver) == nvml.Condition(1980, 2619, 0, 1 << 40)
     with pytest.raises(nvml.NvmlError, match="error 6"):
         nvml.condition("nothing", driver)
+
+
+def test_gpus_are_found_by_number_and_uuid_up_to_the_first_that_is_not_there(driver: str) -> None:
+    def uuids(ids: list[str] | None) -> list[str]:
+        return [gpu.uuid for gpu in nvml.named(ids, driver)]
+
+    assert uuids(None) == uuids(["0", "GPU-1"]) == ["GPU-0", "GPU-1"]
+    assert uuids(["1", " 0"]) == ["GPU-1", "GPU-0"]
+    assert uuids(["0", "7", "1"]) == ["GPU-0"]
+    assert uuids([]) == uuids([""]) == []
 
 
 def test_the_visible_gpu_is_the_one_that_cuda_numbers_0(
     driver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for visible, uuid in (("1", "GPU-b"), ("GPU-b", "GPU-b"), ("0,1", "GPU-a")):
+    for visible, uuid in (("1", "GPU-1"), ("GPU-1", "GPU-1"), ("0,1", "GPU-0")):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
         assert nvml.visible(driver).uuid == uuid
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")

@@ -1,8 +1,11 @@
 """Who is hired for a run on a cluster, and what a runner's failure is taken for."""
 
+from dataclasses import replace
+
 import pytest
 
 from chameleon_ray.api import crews
+from chameleon_ray.cluster.placement import Node
 from chameleon_ray.crew import Unfit
 from chameleon_ray.measure.cores import available, machine
 from chameleon_ray.measure.measurer import Finalist, Timing
@@ -36,6 +39,22 @@ def test_many_builders_generate_machine_code() -> None:
             builder.close()
 
     assert [linked(cores) for cores in (1, 2, 3, 8)] == [False, False, True, True]
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_where_gpus_time_every_node_keeps_a_core_for_each_of_its_own() -> None:
+    request = Request("net", target="cuda:sm_90", address="10.0.0.1:6379")
+    search, timing = crews._elsewhere(request, 5)  # this Ray has no GPU
+    assert (timing, set(search)) == (available()[-1:], set(available()[:-1] or available()))
+    counts, spreads = crews._placed(request, True, 12, 4)
+    head, worker = Node("a", "10.0.0.1", 16, here=True), Node("b", "10.0.0.2", 48, gpus=8)
+    builders = [spreads["builder"](node) for node in (head, worker)]
+    assert builders == [16 - 4 - counts["explorer"] - 1, 48 - 8]
+    assert [spreads["runner"](node) for node in (head, worker)] == [0, 8]
+    kept = crews._placed(replace(request, threads=10), True, 6, 10)[1]["builder"]
+    assert kept(worker) == 48 - 10
+    built = crews._placed(replace(request, build_only=True), False, 16, 0)[1]["builder"]
+    assert built(worker) == 48
 
 
 def test_where_nothing_is_timed_all_cores_build() -> None:

@@ -33,10 +33,13 @@ def test_who_belongs_where() -> None:
     bare = Node("c", "10.0.0.3", 0)
     assert [one_per_gpu(node) for node in (head, worker, bare)] == [0, 4, 0]
     assert [one_per_node(node) for node in (head, worker, bare)] == [1, 1, 0]
-    spread = one_per_core(None, timing=2, search=3)
+    spread = one_per_core(None, lambda node: 2, search=3)
     assert [spread(node) for node in (head, worker, bare)] == [3, 46, 0]
-    assert [one_per_core(5, 2, 3)(node) for node in (head, worker, bare)] == [5, 5, 0]
-    assert one_per_core(None, timing=8, search=3)(head) == 1
+    wanted = one_per_core(5, lambda node: 2, search=3)
+    assert [wanted(node) for node in (head, worker, bare)] == [5, 5, 0]
+    assert one_per_core(None, lambda node: 8, search=3)(head) == 1
+    fed = one_per_core(None, lambda node: node.gpus, search=3)
+    assert [fed(node) for node in (head, worker)] == [5, 44]
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +69,24 @@ def test_nodes_that_die_or_fall_silent_cost_nothing_but_time(seen: dict) -> None
 def test_artifacts_do_not_pass_through_the_driver(seen: dict) -> None:
     assert seen["code"] == "ObjectRef"
     assert seen["opened"] == [1 << 20, 1 << 20]
+
+
+def test_one_model_of_gpu_times_and_the_user_is_told_of_the_others(tmp_path: Path) -> None:
+    done = program("tests/ray/mixed_gpus.py", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    saw = json.loads(done.stdout.splitlines()[-1])
+    most, other = "NVIDIA A100", "Tesla T4"
+    chosen = [saw[why] for why in ("even", "known", "named", "none")]
+    assert chosen == [most, other, other, ""]
+    assert [sentence.partition(", as")[0] for sentence in saw["told"]] == [
+        f"This run times on 1 {most} and leaves out 1 {other}",
+        *[f"This run times on 1 {other} and leaves out 1 {most}"] * 2,
+    ]
+    assert "T4 with --target cuda:sm_70." in saw["told"][0]
+    refused = [sentence for sentence in saw["said"] if "is given up" in sentence]
+    assert len(refused) == 2
+    assert all(f"its GPU is {other}, and this run is for {most}" in one for one in refused)
+    assert set(saw["names"]) == {most}
 
 
 def test_random_kills_lose_nothing_and_measure_nothing_twice() -> None:
