@@ -22,6 +22,7 @@ from chameleon_ray.crew import Crew, LocalCrew, Unfit
 from chameleon_ray.measure.calibrated import Calibrated
 from chameleon_ray.measure.calibration import References
 from chameleon_ray.measure.cores import available, kept, machine, split
+from chameleon_ray.measure.helping import Helping
 from chameleon_ray.measure.measurer import Measurer, NoRunner
 from chameleon_ray.options import Request, Search
 from chameleon_ray.record import Status
@@ -34,8 +35,8 @@ CORES_PER_EXPLORER = 4
 DEVICES_PER_EXPLORER = 4
 """Devices that one explorer keeps busy, where each measures three times a second."""
 LINKING = 3
-"""Builders on a machine from which on they generate machine code: with fewer the core that times,
-which is idle while they compile, does so sooner."""
+"""Builders on a machine from which on they generate machine code, and do without help: with fewer
+the core that times would be idle while they compile."""
 FAILED = (Status.RUN_ERROR, Status.CRASH)
 """What a device that is lost answers to everything."""
 AHEAD = {"builder": 1, "runner": 1}
@@ -75,7 +76,7 @@ def hire_all(
     builders = hire("builder", building)
     runners = hire("runner", _timing(request, timing_cores, device, tell))
     references = None if request.build_only else References(request.calibrating)
-    measurer = Measurer(builders, runners, references)
+    measurer = Measurer(builders, runners, references, _helping(request, len(search_cores)))
     return searching(search, len(search_cores), hire), measurer
 
 
@@ -103,6 +104,14 @@ def _timing(
     if request.engine == "serial":
         return runner
     return only(model_of(arch_of(request.target), device, tell), runner)
+
+
+def _helping(request: Request, builders: int) -> Helping | None:
+    """Runners help builders on a machine of its own where there are too few of those."""
+    alone = request.engine == "ray" and not (request.address or request.build_only)
+    if not alone or is_gpu(request.target) or builders >= LINKING:
+        return None
+    return Helping(builders * (1 + AHEAD["builder"]))
 
 
 def _builder(request: Request, here: str, cores: tuple[int, ...], timing: int) -> LocalBuilder:

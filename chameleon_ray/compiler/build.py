@@ -15,7 +15,7 @@ from typing import Any
 from chameleon_ray.compiler.link import QUICKEST, link
 from chameleon_ray.compiler.session import UNCHECKED, block_torch, register_intrinsics
 from chameleon_ray.compiler.target import is_gpu
-from chameleon_ray.measure.isolate import Ending, Isolate, Setting
+from chameleon_ray.measure.isolate import Ending, Isolate, Outcome, Setting
 from chameleon_ray.measure.measurer import Artifact
 from chameleon_ray.options import Measuring
 from chameleon_ray.record import DEFAULT, Status
@@ -25,6 +25,12 @@ from chameleon_ray.task import Task
 SINGLE_THREADED = (("OMP_NUM_THREADS", "1"), ("TVM_NUM_THREADS", "1"))
 TOO_MUCH = re.compile(r"uses too much|too many resources", re.IGNORECASE)
 """How ptxas turns down what the GPU has too little of."""
+FAILURES = {
+    Ending.TIMEOUT: Status.BUILD_TIMEOUT,
+    Ending.ERROR: Status.BUILD_ERROR,
+    Ending.CRASH: Status.CRASH,
+}
+"""What becomes of a configuration whose build ended so."""
 LONGEST = 300
 """Characters of an error in a record."""
 
@@ -117,6 +123,17 @@ def _first_error(report: str) -> str:
     return next((line for line in lines if "error" in line.lower()), lines[0])[:LONGEST]
 
 
+def artifact_of(outcome: Outcome, config: Config) -> Artifact:
+    """What a child's job to compile a configuration came to."""
+    default = config == DEFAULT
+    if outcome.ending is Ending.OK:
+        built: Built = outcome.value
+        return Artifact(
+            built.code, default, built.status, outcome.seconds, built.error, built.resources
+        )
+    return Artifact(b"", default, FAILURES[outcome.ending], outcome.seconds, outcome.error)
+
+
 def compiler(gpu: bool | None) -> Compiler:
     """Factory of the builder's child."""
     return Compiler(bool(gpu))
@@ -157,16 +174,7 @@ class LocalBuilder:
             timeout = options.default_timeout
         self._child.renew(options.jobs_per_child)
         outcome = self._child.call(Job(task.program, config, self.linked), timeout)
-        if outcome.ending is Ending.OK:
-            built: Built = outcome.value
-            found = built.status, outcome.seconds, built.error, built.resources
-            return Artifact(built.code, config == DEFAULT, *found)
-        status = {
-            Ending.TIMEOUT: Status.BUILD_TIMEOUT,
-            Ending.ERROR: Status.BUILD_ERROR,
-            Ending.CRASH: Status.CRASH,
-        }[outcome.ending]
-        return Artifact(b"", config == DEFAULT, status, outcome.seconds, outcome.error)
+        return artifact_of(outcome, config)
 
     def close(self) -> None:
         self._child.close()

@@ -10,6 +10,7 @@ from typing import Any
 import ml_dtypes  # noqa: F401  teaches numpy bfloat16
 import numpy as np
 
+from chameleon_ray.compiler.build import Compiler, Job, artifact_of
 from chameleon_ray.compiler.difference import difference
 from chameleon_ray.compiler.session import block_torch
 from chameleon_ray.measure.isolate import Ending, Isolate, Outcome, Setting
@@ -17,6 +18,7 @@ from chameleon_ray.measure.measurer import Artifact, Finalist, Timing
 from chameleon_ray.measure.racing import race, take_turns
 from chameleon_ray.options import Confirming, Measuring
 from chameleon_ray.record import Status
+from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 
 ELF = b"\x7fELF"
@@ -80,8 +82,12 @@ class Timer:
 
         self._inputs: dict[bytes, list[np.ndarray]] = {}
         self._buffers: dict[bytes, list[Any]] = {}
+        self._compiler: Compiler | None = None
 
-    def __call__(self, job: Inputs | Race | Contest) -> Any:
+    def __call__(self, job: Job | Inputs | Race | Contest) -> Any:
+        if isinstance(job, Job):
+            self._compiler = self._compiler or Compiler()
+            return self._compiler(job)
         if isinstance(job, Inputs):
             self._arguments(job.program)
             return None
@@ -240,6 +246,12 @@ class LocalRunner:
         if reference is not None:
             self._references[task.digest] = reference
         return Timing(latencies, Status.OK, outcome.seconds, timing, self.device)
+
+    def build(self, task: Task, config: Config) -> Artifact:
+        """Compiles where nothing is timed meanwhile; see ``measure.Builder``."""
+        self._child.renew(self.options.jobs_per_child)
+        job = Job(task.program, config)
+        return artifact_of(self._child.call(job, self.options.build_timeout), config)
 
     def contest(
         self, task: Task, artifacts: tuple[Artifact, ...], options: Confirming

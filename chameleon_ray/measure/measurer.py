@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from math import inf
 from statistics import median
@@ -9,6 +10,7 @@ from typing import Protocol
 
 from chameleon_ray.crew import Crew, CrewError, Lost
 from chameleon_ray.measure.calibration import References
+from chameleon_ray.measure.helping import Helping
 from chameleon_ray.options import Confirming
 from chameleon_ray.record import Status
 from chameleon_ray.space import Config
@@ -142,9 +144,22 @@ class Measurement:
 class Measurer:
     """The one door to hardware: a crew of builders and a crew of runners."""
 
-    def __init__(self, builders: Crew, runners: Crew, references: References | None = None) -> None:
-        """Takes what runners are to be compared by, which have to be ``Calibrated`` then."""
-        self.builders, self.runners = builders, runners
+    def __init__(
+        self,
+        builders: Crew,
+        runners: Crew,
+        references: References | None = None,
+        helping: Helping | None = None,
+    ) -> None:
+        """Takes its crews.
+
+        Args:
+            builders: Do what a ``Builder`` does.
+            runners: Do what a ``Runner`` does.
+            references: What runners are to be compared by, which have to be ``Calibrated`` then.
+            helping: Says when runners are to build, for which they have to be a ``Builder``, too.
+        """
+        self.builders, self.runners, self._helping = builders, runners, helping
         self._references, self._first = references, asyncio.Lock()
         self._compared = references is None or not references.wanted
 
@@ -157,7 +172,7 @@ class Measurer:
             best: Asked, when the build is done, for the task's best latency so far in seconds.
         """
         try:
-            artifact = await self.builders.do("build", task, config)
+            artifact = await self._built(task, config)
         except CrewError as error:
             artifact = Artifact(status=Status.CRASH, error=str(error))
         if artifact.status is not Status.OK:
@@ -170,6 +185,14 @@ class Measurer:
             return await self.measure(task, config, best)
         return Measurement(artifact, timing)
 
+    async def _built(self, task: Task, config: Config) -> Artifact:
+        """A build, by the builders or by runners that help them."""
+        if self._helping is None:
+            return await self.builders.do("build", task, config)
+        async with self._helping.build() as helps:
+            crew = self.runners if helps else self.builders
+            return await crew.do("build", task, config)
+
     async def _timed(self, task: Task, artifact: Artifact, best: Callable[[], float]) -> Timing:
         """A run; one at a time until there is a reference, as no runner was compared before."""
         if not self._compared:
@@ -179,7 +202,8 @@ class Measurer:
         return await self._run(task, artifact, best)
 
     async def _run(self, task: Task, artifact: Artifact, best: Callable[[], float]) -> Timing:
-        timing: Timing = await self.runners.do("run", task, artifact, best())
+        async with self._helping.run() if self._helping else nullcontext():
+            timing: Timing = await self.runners.do("run", task, artifact, best())
         latency = median(timing.latencies) if timing.status is Status.OK else inf
         if self._references and self._references.take(task.digest, timing.place, latency):
             try:

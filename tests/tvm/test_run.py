@@ -104,6 +104,27 @@ def test_a_shared_library_is_as_good_as_llvm_ir(
     ]
 
 
+def test_a_runner_builds_what_a_builder_does(builder: LocalBuilder, runner: LocalRunner) -> None:
+    task = layers.task_of("dense")
+    config = as_configs(task.space.random(np.random.default_rng(4), 1))[0]
+    theirs, own = builder.build(task, config), runner.build(task, config)
+    assert (own.status, own.default) == (theirs.status, theirs.default) == (Status.OK, False)
+    contest = runner.contest(task, (theirs, own), Confirming(repeats=3))
+    assert not isinstance(contest, Timing), contest
+    assert [finalist.max_abs_err for finalist in contest] == [0.0, 0.0]
+
+
+def test_a_runner_survives_what_does_not_compile(good: Artifact) -> None:
+    hasty = LocalRunner(replace(PATIENT, build_timeout=1.0), available()[-1:], "")
+    try:
+        endless = layers.task(layers.unrolled(1 << 24), "unrolled")
+        assert hasty.build(endless, DEFAULT).status is Status.BUILD_TIMEOUT
+        assert hasty.build(layers.task_of("dense"), (10**6,)).status is not Status.OK
+        assert_works(hasty, good)
+    finally:
+        hasty.close()
+
+
 def test_a_hopeless_candidate_is_timed_once(runner: LocalRunner, good: Artifact) -> None:
     task = layers.task_of("dense")
     hopeless = runner.run(task, good, 1e-9)
