@@ -25,7 +25,7 @@ class Lost(RuntimeError):
 
 
 class Unfit(RuntimeError):
-    """Raised by a factory where this place can never do the crew's work; says why."""
+    """Raised by a factory or in a briefing, where this place can never do the work; says why."""
 
 
 class Crew(Protocol):
@@ -41,6 +41,18 @@ class Crew(Protocol):
             CrewError: Several workers died of this call, one after the other.
             Lost: The node that kept an argument is gone.
             NoWorkers: All were given up.
+        """
+        ...
+
+    async def brief(self, method: str, *args: Any) -> None:
+        """Has every worker call a method before it does anything else, those too that join later.
+
+        Does not wait for them. What the method returns is told of the worker, if it is not empty;
+        a worker that it fails on is replaced, and given up if it does so again and again, or at
+        once if it raises ``Unfit``.
+
+        Raises:
+            Lost: The node that kept an argument is gone.
         """
         ...
 
@@ -91,6 +103,10 @@ class LocalCrew:
         await asyncio.sleep(0)  # a deadline or Ctrl-C may take effect between two calls
         arguments = pickle.loads(pickle.dumps(args))
         return pickle.loads(pickle.dumps(self._worker.do(method, *arguments)))
+
+    async def brief(self, method: str, *args: Any) -> None:
+        """There is one worker, which does it now."""
+        await self.do(method, *args)
 
     async def ready(self) -> None:
         """A worker of this process is set up when it is made."""

@@ -45,7 +45,8 @@ class Record:
         error: Why it failed, in words; empty if it did not.
         resources: Registers, shared memory and occupancy of a GPU's kernels, as JSON; empty on a
             CPU.
-        conditions: The GPU's clocks and temperature as it was timed, as JSON; empty on a CPU.
+        conditions: The GPU's clocks and temperature as it was timed, and what the latencies were
+            multiplied by (``calibration``), as JSON; empty on a CPU and where that is 1.
     """
 
     task: str

@@ -6,6 +6,7 @@ process. Every configuration of every layer is measured, so what was found does 
 
 import argparse
 import asyncio
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from chameleon_ray.cluster.placement import Node, beside_driver
 from chameleon_ray.cluster.pool import ActorCrew
 from chameleon_ray.engine import Engine
 from chameleon_ray.folder import SAME, RunFolder
+from chameleon_ray.measure.calibrated import Calibrated
+from chameleon_ray.measure.calibration import References
 from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.measure.recorded_layers import (
     RecordedBuilder,
@@ -28,7 +31,7 @@ from chameleon_ray.measure.recorded_layers import (
     paced,
 )
 from chameleon_ray.measure.table import Table, read_table
-from chameleon_ray.options import Boosting, Budgeting, Sampling, Search
+from chameleon_ray.options import Boosting, Budgeting, Calibrating, Sampling, Search
 from chameleon_ray.record import Record
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.task import Task
@@ -72,6 +75,11 @@ def tables(names: Sequence[str], run_seconds: float) -> list[Table]:
     return [paced(table, 0.02, run_seconds) for table in read]
 
 
+def runner(by_digest: Tables) -> Calibrated:
+    """A recorded device of its own, which is compared with the others and is just like them."""
+    return Calibrated(RecordedRunner(by_digest, 1.0), str(os.getpid()))
+
+
 def crews(args: argparse.Namespace, by_digest: Tables) -> tuple[SearchSystem, Measurer]:
     """Runners and builders on every node but this one."""
 
@@ -95,8 +103,8 @@ def crews(args: argparse.Namespace, by_digest: Tables) -> tuple[SearchSystem, Me
         sampler=hire("sampler", sampler_factory(QUICK)),
     )
     builders = hire("builder", partial(RecordedBuilder, by_digest, 1.0), args.builders)
-    runners = hire("runner", partial(RecordedRunner, by_digest, 1.0), args.runners)
-    return system, Measurer(builders, runners)
+    runners = hire("runner", partial(runner, by_digest), args.runners)
+    return system, Measurer(builders, runners, References(Calibrating()))
 
 
 async def search(args: argparse.Namespace, tasks: list[Task], by_digest: Tables) -> None:

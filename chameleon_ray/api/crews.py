@@ -1,5 +1,6 @@
 """Hiring: a request and the cores it may use in, the crews of search and measuring out."""
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -18,13 +19,15 @@ from chameleon_ray.compiler.gpu_run import GpuRunner
 from chameleon_ray.compiler.run import LocalRunner
 from chameleon_ray.compiler.target import arch_of, device_name, is_gpu
 from chameleon_ray.crew import Crew, LocalCrew, Unfit
+from chameleon_ray.measure.calibrated import Calibrated
+from chameleon_ray.measure.calibration import References
 from chameleon_ray.measure.cores import available, kept, machine, split
 from chameleon_ray.measure.measurer import Measurer, NoRunner
 from chameleon_ray.options import Request, Search
 from chameleon_ray.record import Status
 from chameleon_ray.search.system import SearchSystem
 
-PHASES = {"contest": "verify", "select": "sample"}
+PHASES = {"contest": "verify", "select": "sample", "calibrate": "run"}
 """What the summary calls the time spent in a method, where it is not the method's name."""
 CORES_PER_EXPLORER = 4
 """Search cores that one explorer keeps busy: the rest of its share builds what it proposed."""
@@ -65,16 +68,11 @@ def hire_all(
         hire = _actors(request, search_cores, timing_cores, began, stack, tell)
     else:
         hire = _workers(began, stack)
-    here = machine()
-    builder = partial(_builder, request, here, search_cores, len(timing_cores))
-    runner: Factory = partial(_runner, request, here, timing_cores, device)
-    if request.build_only:
-        runner = NoRunner
-    elif is_gpu(request.target):
-        runner = partial(_gpu_runner, request, here, timing_cores)
-        if request.engine == "ray":
-            runner = only(model_of(arch_of(request.target), device, tell), runner)
-    measurer = Measurer(hire("builder", builder), hire("runner", runner))
+    building = partial(_builder, request, machine(), search_cores, len(timing_cores))
+    builders = hire("builder", building)
+    runners = hire("runner", _timing(request, timing_cores, device, tell))
+    references = None if request.build_only else References(request.calibrating)
+    measurer = Measurer(builders, runners, references)
     return searching(search, len(search_cores), hire), measurer
 
 
@@ -90,6 +88,20 @@ def searching(search: Search, cores: int, hire: Hire) -> SearchSystem:
     )
 
 
+def _timing(
+    request: Request, cores: tuple[int, ...], device: str, tell: Callable[[str], None]
+) -> Factory:
+    """The factory of runners, which on Ray are for one model of GPU where there are several."""
+    if request.build_only:
+        return NoRunner
+    if not is_gpu(request.target):
+        return partial(_runner, request, machine(), cores, device)
+    runner = partial(_gpu_runner, request, machine(), cores)
+    if request.engine == "serial":
+        return runner
+    return only(model_of(arch_of(request.target), device, tell), runner)
+
+
 def _builder(request: Request, here: str, cores: tuple[int, ...], timing: int) -> LocalBuilder:
     """A builder, on the cores given or, elsewhere, on those that time nothing there.
 
@@ -101,7 +113,7 @@ def _builder(request: Request, here: str, cores: tuple[int, ...], timing: int) -
     return LocalBuilder(request.measuring, cores, is_gpu(request.target))
 
 
-def _runner(request: Request, here: str, cores: tuple[int, ...], device: str) -> LocalRunner:
+def _runner(request: Request, here: str, cores: tuple[int, ...], device: str) -> Calibrated:
     """A runner, on the cores given or, elsewhere, on the timing cores there.
 
     Raises:
@@ -112,10 +124,11 @@ def _runner(request: Request, here: str, cores: tuple[int, ...], device: str) ->
         found = device_name(len(cores))
         if found != device:
             raise Unfit(f"it has {found}, and this run is for {device}; tune for it in another run")
-    return LocalRunner(request.measuring, cores, device)
+    runner = LocalRunner(request.measuring, cores, device)
+    return Calibrated(runner, f"{machine()}, cores {cores}", request.calibrating)
 
 
-def _gpu_runner(request: Request, here: str, cores: tuple[int, ...]) -> GpuRunner:
+def _gpu_runner(request: Request, here: str, cores: tuple[int, ...]) -> Calibrated:
     """A runner of a GPU, whose process is on the cores given or on the timing cores elsewhere.
 
     Raises:
@@ -123,7 +136,8 @@ def _gpu_runner(request: Request, here: str, cores: tuple[int, ...]) -> GpuRunne
     """
     if machine() != here:
         _, cores = _elsewhere(request, len(cores))
-    return GpuRunner(request.measuring, cores)
+    place = f"{machine()}, GPU {os.environ.get('CUDA_VISIBLE_DEVICES', '')}"
+    return Calibrated(GpuRunner(request.measuring, cores), place, request.calibrating)
 
 
 def _elsewhere(request: Request, timing: int) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -14,7 +14,7 @@ import ray
 from ray.exceptions import ObjectLostError, RayError, RayTaskError
 
 from chameleon_ray.cluster.line import Line
-from chameleon_ray.cluster.parcel import Porter, labelled
+from chameleon_ray.cluster.parcel import Porter, labelled, opened
 from chameleon_ray.cluster.placement import Node, Spread, affinity
 from chameleon_ray.cluster.roster import Roster
 from chameleon_ray.cluster.seat import Call, Seat
@@ -109,6 +109,15 @@ class ActorCrew:
             f"{self._options.attempts} {self.name} workers died one after the other while doing "
             f"'{method}'; their logs are in Ray's session folder."
         )
+
+    async def brief(self, method: str, *args: Any) -> None:
+        """See ``Crew.brief``; this process keeps the arguments for those that join later."""
+        self._roster.start()
+        try:
+            kept = await asyncio.to_thread(lambda: tuple(map(opened, args)))
+        except RayError as error:
+            raise Lost(str(error)) from error
+        self._roster.brief(method, kept)
 
     async def ready(self) -> None:
         """Waits until every actor has been set up; where they are spread, until one has."""

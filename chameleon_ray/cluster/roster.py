@@ -34,6 +34,7 @@ class Roster:
         self.name, self._line, self._new, self._spread = name, line, hire, spread
         self._options, self._tell = options, tell
         self._unsettled: list[Seat] = []
+        self._briefings: list[tuple[str, tuple[Any, ...]]] = []
         self._tasks: set[asyncio.Task] = set()
         self._numbered = 0
         self._followed = self._lost_one = False
@@ -48,6 +49,14 @@ class Roster:
             self._begin(self._follow())
         while self._unsettled:
             self._begin(self._settle(self._unsettled.pop()))
+
+    def brief(self, method: str, args: tuple[Any, ...]) -> None:
+        """Workers get no call from now on until they have done this one."""
+        self._briefings.append((method, args))
+        for seat in self._line.seats:
+            if seat.ready and not seat.briefing:
+                seat.briefing = True
+                self._begin(self._settle(seat))
 
     def close(self) -> None:
         """Lets all actors go."""
@@ -163,7 +172,27 @@ class Roster:
         self._unsettled.append(seat)
 
     async def _settle(self, seat: Seat) -> None:
-        """A worker gets calls once it has been set up."""
-        if await self.alive(seat):
+        """A worker gets calls once it has been set up and briefed."""
+        if await self.alive(seat) and await self._briefed(seat):
             seat.ready = seat.settled = True
+            seat.briefing = False
             self._line.move()
+
+    async def _briefed(self, seat: Seat) -> bool:
+        """Whether a worker has had all briefings; one that fails in one is replaced."""
+        actor = seat.actor
+        while seat.actor is actor and seat.briefed < len(self._briefings):
+            method, args = self._briefings[seat.briefed]
+            try:
+                async with asyncio.timeout(self._options.call_seconds):
+                    said = await actor.do.remote(method, *args)
+            except (RayError, TimeoutError) as error:
+                if seat.actor is actor:
+                    self.lose(seat, error)
+                return False
+            if seat.actor is actor:
+                seat.briefed += 1
+                if said and not seat.noted:
+                    seat.noted = True
+                    self._tell(f"{seat.name.capitalize()} {said}.")
+        return seat.actor is actor

@@ -38,7 +38,10 @@ class Seat:
         name: For people.
         node: Where its actors have to be; wherever Ray puts them if None.
         actor: The one at work.
-        ready: That actor was set up.
+        ready: That actor was set up and briefed.
+        briefed: How many briefings it has had.
+        briefing: It is ready, but for another briefing.
+        noted: What it said of itself in one was passed on.
         calls: What it was given; it is doing the first one.
         failures: Doubtful results in a row.
         strikes: Losses, and failures that others did not confirm, in a row.
@@ -50,6 +53,9 @@ class Seat:
     node: Node | None
     actor: Any = None
     ready: bool = False
+    briefed: int = 0
+    briefing: bool = False
+    noted: bool = False
     calls: list[Call] = field(default_factory=list)
     failures: int = 0
     strikes: int = 0
@@ -58,7 +64,7 @@ class Seat:
 
     def takes(self, call: Call, most: int) -> bool:
         """Whether it may be given a call besides those that it has, ``most`` with this one."""
-        if not self.ready or (call.alone and self.calls):
+        if not self.ready or self.briefing or (call.alone and self.calls):
             return False
         return len(self.calls) < most and not any(other.alone for other in self.calls)
 
@@ -67,7 +73,7 @@ class Seat:
         if self.actor is not None:
             ray.kill(self.actor)
         calls, self.calls = self.calls, []
-        self.actor, self.ready = None, False
+        self.actor, self.ready, self.briefing, self.briefed = None, False, False, 0
         return calls
 
 

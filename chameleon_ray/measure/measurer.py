@@ -1,10 +1,14 @@
 """The measuring protocols: a task and a configuration in, a measurement, failed or not, out."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
+from statistics import median
 from typing import Protocol
 
 from chameleon_ray.crew import Crew, CrewError, Lost
+from chameleon_ray.measure.calibration import References
 from chameleon_ray.options import Confirming
 from chameleon_ray.record import Status
 from chameleon_ray.space import Config
@@ -43,7 +47,9 @@ class Timing:
         timing_seconds: Time in which the device executed the kernel.
         device: What it ran on.
         error: What went wrong, in words.
-        conditions: A GPU's clocks and temperature, as JSON; empty on a CPU.
+        conditions: A GPU's clocks and temperature, and what the latencies were multiplied by, as
+            JSON; empty on a CPU and where that is 1.
+        place: Which of the devices of its type that is; empty where it does not matter.
     """
 
     latencies: tuple[float, ...] = ()
@@ -53,6 +59,7 @@ class Timing:
     device: str = ""
     error: str = ""
     conditions: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,8 +142,11 @@ class Measurement:
 class Measurer:
     """The one door to hardware: a crew of builders and a crew of runners."""
 
-    def __init__(self, builders: Crew, runners: Crew) -> None:
+    def __init__(self, builders: Crew, runners: Crew, references: References | None = None) -> None:
+        """Takes what runners are to be compared by, which have to be ``Calibrated`` then."""
         self.builders, self.runners = builders, runners
+        self._references, self._first = references, asyncio.Lock()
+        self._compared = references is None or not references.wanted
 
     async def measure(self, task: Task, config: Config, best: Callable[[], float]) -> Measurement:
         """Builds, and where that succeeds times, one configuration; its faults are values.
@@ -153,12 +163,31 @@ class Measurer:
         if artifact.status is not Status.OK:
             return Measurement(artifact, Timing(status=artifact.status))
         try:
-            timing = await self.runners.do("run", task, artifact, best())
+            timing = await self._timed(task, artifact, best)
         except CrewError as error:
             timing = Timing(status=Status.CRASH, error=str(error))
         except Lost:
             return await self.measure(task, config, best)
         return Measurement(artifact, timing)
+
+    async def _timed(self, task: Task, artifact: Artifact, best: Callable[[], float]) -> Timing:
+        """A run; one at a time until there is a reference, as no runner was compared before."""
+        if not self._compared:
+            async with self._first:
+                if not self._compared:
+                    return await self._run(task, artifact, best)
+        return await self._run(task, artifact, best)
+
+    async def _run(self, task: Task, artifact: Artifact, best: Callable[[], float]) -> Timing:
+        timing: Timing = await self.runners.do("run", task, artifact, best())
+        latency = median(timing.latencies) if timing.status is Status.OK else inf
+        if self._references and self._references.take(task.digest, timing.place, latency):
+            try:
+                await self.runners.brief("calibrate", task, artifact, latency, timing.place)
+                self._compared = True
+            except Lost:
+                self._references.drop(task.digest)
+        return timing
 
     def crews(self) -> tuple[Crew, ...]:
         return self.builders, self.runners

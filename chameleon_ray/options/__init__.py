@@ -2,6 +2,7 @@
 
 from chameleon_ray.options.run import (
     Budgeting,
+    Calibrating,
     Confirming,
     Measuring,
     Placing,
@@ -28,6 +29,7 @@ __all__ = [
     "Annealing",
     "Boosting",
     "Budgeting",
+    "Calibrating",
     "Confirming",
     "Gaussian",
     "Measuring",

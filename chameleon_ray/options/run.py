@@ -39,6 +39,22 @@ class Measuring:
 
 
 @dataclass(frozen=True)
+class Calibrating:
+    """Comparing devices of one type before their latencies are mixed."""
+
+    references: int = 3
+    """Kernels of different layers that every device times; with 0 latencies are taken as is."""
+    most_seconds: float = 0.1
+    """Latency of a reference, but for the first one, which may take longer."""
+    bound: float = 1.25
+    """A device this many times slower or faster than the first one is given up."""
+    tries: int = 3
+    """Timings of a reference that is further off than that, of which the nearest counts."""
+    notable: float = 0.05
+    """Difference from the first device, as a share, of which people are told."""
+
+
+@dataclass(frozen=True)
 class Budgeting:
     """Sharing measurements between layers (after Ansor's gradient scheduler)."""
 
@@ -159,6 +175,7 @@ class Request:
     engine: str = "ray"
     """``ray``, or ``serial`` for everything in one process and its children, without Ray."""
     measuring: Measuring = Measuring()
+    calibrating: Calibrating = Calibrating()
     budgeting: Budgeting = Budgeting()
     confirming: Confirming = Confirming()
     placing: Placing = Placing()

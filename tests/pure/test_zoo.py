@@ -225,7 +225,9 @@ def test_the_page_is_whole_and_escaped(tmp_path: Path) -> None:
 def test_a_directory_holds_a_run_or_a_zoo(tmp_path: Path) -> None:
     identity = {"device": "cpu", "layout": "NHWC"}
     zoo = ZooFolder(tmp_path / "zoo", existing=False)
+    assert zoo.device == ""
     zoo.identify(identity)
+    assert zoo.device == "cpu"
     zoo.close()
     with pytest.raises(FolderError, match="holds a zoo; add --resume"):
         ZooFolder(tmp_path / "zoo", existing=False)

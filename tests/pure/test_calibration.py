@@ -1,0 +1,185 @@
+"""Devices of one type that are not quite alike: their references, and the factor between them."""
+
+import asyncio
+import json
+import pickle
+import time
+from dataclasses import replace
+from math import inf
+
+import pytest
+
+from chameleon_ray.crew import LocalCrew, Lost, Unfit
+from chameleon_ray.measure.calibrated import Calibrated, CalibrationError
+from chameleon_ray.measure.calibration import References, beyond, factor_of, likeliest
+from chameleon_ray.measure.measurer import Artifact, Measurer, Timing
+from chameleon_ray.options import Calibrating
+from chameleon_ray.record import DEFAULT, Status
+from tests.pure import toys
+
+ONE, OTHER = toys.task("tiny-a"), toys.task("tiny-b")
+DEFAULT_BUILD = Artifact(pickle.dumps(DEFAULT))
+SECONDS = toys.ToyRunner.latency(ONE, DEFAULT)
+
+
+class Device(toys.ToyRunner):
+    """A toy device that is slower by the factors given, one after the other, then by the last."""
+
+    def __init__(self, *slowness: float) -> None:
+        super().__init__()
+        self.slowness, self.bests = list(slowness), list[float]()
+
+    def run(self, one, artifact, best):
+        timing, self.bests = super().run(one, artifact, best), [*self.bests, best]
+        slower = self.slowness.pop(0) if len(self.slowness) > 1 else self.slowness[0]
+        return replace(timing, latencies=tuple(slower * own for own in timing.latencies))
+
+
+def test_the_factor_is_the_median_of_the_references():
+    assert factor_of([]) == 1
+    assert factor_of([0.9]) == 0.9
+    assert factor_of([0.9, 5.0, 1.0]) == 1.0
+    assert [beyond(factor, 1.25) for factor in (0.79, 0.81, 1.24, 1.26)] == [
+        True,
+        False,
+        False,
+        True,
+    ]
+    assert likeliest([0.5, 0.8, 1.3, 2.0]) == 0.8
+
+
+def test_references_are_of_different_layers_and_of_the_first_device():
+    references = References(Calibrating(references=3, most_seconds=0.1))
+    assert references.wanted
+    assert not references.take("a", "east", inf)
+    assert references.wanted
+    assert references.take("a", "east", 5.0)  # the first may be long
+    assert not references.wanted
+    assert not references.take("a", "east", 0.01)
+    assert not references.take("b", "west", 0.01)
+    assert not references.take("b", "east", 0.2)
+    assert references.take("b", "east", 0.01)
+    references.drop("b")
+    assert references.take("c", "east", 0.01)
+    assert references.take("d", "east", 0.01)
+    assert not references.take("e", "east", 0.01)
+    none = References(Calibrating(references=0))
+    assert (none.wanted, none.take("a", "east", 1.0)) == (False, False)
+
+
+def test_latencies_are_the_first_devices_and_the_race_is_the_devices_own():
+    device = Device(1.1)
+    runner = Calibrated(device, "west")
+    before = runner.run(ONE, DEFAULT_BUILD, 1.0)
+    assert (before.latencies, before.conditions) == ((1.1 * SECONDS,), "")
+    told = runner.calibrate(ONE, DEFAULT_BUILD, SECONDS, "east")
+    first, then = told.split("; ")
+    assert first == "takes 1.10 times as long as the first one that timed"
+    assert then == "its latencies are multiplied by 0.909"
+    after = runner.run(ONE, DEFAULT_BUILD, 1.0)
+    assert after.latencies == pytest.approx((SECONDS,))
+    assert json.loads(after.conditions) == {"calibration": pytest.approx(1 / 1.1, abs=1e-6)}
+    assert after.place == "west"
+    assert device.bests == [1.0, inf, pytest.approx(1.1)]
+
+
+def test_conditions_of_the_device_stay():
+    class Warm(Device):
+        def run(self, one, artifact, best):
+            return replace(super().run(one, artifact, best), conditions='{"celsius": 40}')
+
+    runner = Calibrated(Warm(0.98), "west")
+    assert runner.calibrate(ONE, DEFAULT_BUILD, SECONDS, "east") == ""
+    noted = json.loads(runner.run(ONE, DEFAULT_BUILD, inf).conditions)
+    assert noted == {"celsius": 40, "calibration": pytest.approx(1 / 0.98, abs=1e-6)}
+
+
+def test_the_device_that_timed_a_reference_first_does_not_time_it_again():
+    device = Device(1.0)
+    runner = Calibrated(device, "east")
+    assert runner.calibrate(ONE, DEFAULT_BUILD, SECONDS, "east") == ""
+    assert (device.runs, runner.factor) == ([], 1.0)
+
+
+def test_a_device_that_is_far_off_is_unfit_but_a_disturbed_timing_is_repeated():
+    for slowness, times in ((2.0, "2.00"), (0.5, "0.50")):
+        device = Device(slowness)
+        with pytest.raises(Unfit, match=f"it takes {times} times as long .* too far off"):
+            Calibrated(device, "west").calibrate(ONE, DEFAULT_BUILD, SECONDS, "east")
+        assert len(device.runs) == Calibrating.tries
+    disturbed = Calibrated(Device(3.0, 1.02), "west")
+    assert disturbed.calibrate(ONE, DEFAULT_BUILD, SECONDS, "east") == ""
+    assert disturbed.factor == pytest.approx(1 / 1.02)
+
+
+def test_a_device_on_which_a_reference_fails_says_so():
+    class Broken(Device):
+        def run(self, one, artifact, best):
+            return Timing(status=Status.RUN_ERROR, error="no such device")
+
+    with pytest.raises(CalibrationError, match="tiny-a ended in run_error: no such device"):
+        Calibrated(Broken(1.0), "west").calibrate(ONE, DEFAULT_BUILD, SECONDS, "east")
+
+
+class Noting(LocalCrew):
+    """Keeps its briefings; the first ones, as many as are lost, fail; knows how busy it was."""
+
+    def __init__(self, runner, lost=0):
+        super().__init__("runner", lambda: runner, {}, time.perf_counter())
+        self.briefings, self.lost, self.busy, self.busiest = [], lost, 0, 0
+
+    async def do(self, method, *args):
+        self.busy += 1
+        self.busiest = max(self.busy, self.busiest) if not self.briefings else self.busiest
+        await asyncio.sleep(0.001)
+        self.busy -= 1
+        return await super().do(method, *args)
+
+    async def brief(self, method, *args):
+        await asyncio.sleep(0.01)
+        self.briefings.append(args[0].name)
+        if len(self.briefings) <= self.lost:
+            raise Lost("its node is gone")
+        await super().brief(method, *args)
+
+
+def measured(crew, references, tasks):
+    builder = LocalCrew("builder", toys.ToyBuilder, {}, time.perf_counter())
+
+    async def body():
+        measurer = Measurer(builder, crew, references)
+        return await asyncio.gather(*(measurer.measure(t, DEFAULT, lambda: inf) for t in tasks))
+
+    return asyncio.run(body())
+
+
+def test_a_runner_that_is_alone_times_nothing_else():
+    device = Device(1.0)
+    crew = Noting(Calibrated(device, "east"))
+    done = measured(crew, References(Calibrating()), [ONE, ONE, OTHER])
+    assert [name for name, _ in device.runs] == ["tiny-a", "tiny-a", "tiny-b"]
+    assert crew.briefings == ["tiny-a", "tiny-b"]
+    assert all(one.timing.latencies == (SECONDS,) and not one.timing.conditions for one in done)
+
+
+def test_until_there_is_a_reference_runs_are_made_one_at_a_time():
+    class Late(Device):
+        def run(self, one, artifact, best):
+            timing = super().run(one, artifact, best)
+            failed = replace(timing, status=Status.RUN_ERROR, latencies=())
+            return failed if len(self.runs) < 3 else timing
+
+    crew = Noting(Calibrated(Late(1.0), "east"))
+    done = measured(crew, References(Calibrating()), [ONE] * 6)
+    assert [one.status for one in done] == ["run_error"] * 2 + ["ok"] * 4
+    assert crew.busiest == 1
+    free = Noting(Device(1.0))
+    measured(free, None, [ONE] * 6)
+    assert free.busiest == 6
+
+
+def test_a_reference_that_is_lost_is_replaced_by_another_one():
+    crew = Noting(Calibrated(Device(1.0), "east"), lost=1)
+    done = measured(crew, References(Calibrating()), [ONE, OTHER, ONE])
+    assert all(one.status is Status.OK for one in done)
+    assert crew.briefings == ["tiny-a", "tiny-b", "tiny-a"]
