@@ -14,21 +14,22 @@ from chameleon_ray.crew import Unfit
 from chameleon_ray.measure.nvml import Gpu, NvmlError, visible
 
 
-def chosen(found: Sequence[Gpu], arch: str, known: str = "") -> str:
+def chosen(found: Sequence[Gpu], arch: str, preferred: Sequence[str] = ()) -> str:
     """The model that a run times on.
 
     Args:
         found: All GPUs that could time.
         arch: The architecture that the target names; any where empty.
-        known: What the run was begun on; it goes on with it where there is one.
+        preferred: Models that are taken before others, in this order.
 
     Returns:
-        Of the models that fit, the one that most GPUs are, of several the first by name; empty
-        where none fits.
+        Of the other models that fit, the one that most GPUs are, of several the first by name;
+        empty where none fits.
     """
     fit = [gpu.name for gpu in found if not arch or capability(gpu.arch) == capability(arch)]
-    if known in fit:
-        return known
+    for model in preferred:
+        if model in fit:
+            return model
     return min(fit, key=lambda name: (-fit.count(name), name), default="")
 
 
@@ -55,6 +56,8 @@ def left_out(found: Sequence[Gpu], model: str) -> str:
 def model_of(arch: str, known: str, tell: Callable[[str], None]) -> str:
     """Asks every node for its GPUs; the model that a run times on, empty where none is known.
 
+    That of this machine's GPU goes before others, as the tuned model is to run on it.
+
     Args:
         arch: The architecture that the target names; any where empty.
         known: What the run was begun on, where that is known.
@@ -66,10 +69,18 @@ def model_of(arch: str, known: str, tell: Callable[[str], None]) -> str:
     from chameleon_ray.cluster import offered, session
 
     found = [gpu for node in session.everywhere(offered.gpus) for gpu in node]
-    model = chosen(found, arch, known)
+    model = chosen(found, arch, (known, own()))
     if said := left_out(found, model):
         tell(said)
     return model
+
+
+def own() -> str:
+    """The model of the GPU that CUDA counts first here; empty where there is none."""
+    try:
+        return visible().name
+    except NvmlError:
+        return ""
 
 
 def only(model: str, factory: Factory) -> Factory:
@@ -82,10 +93,7 @@ def only(model: str, factory: Factory) -> Factory:
 
 
 def _only(model: str, factory: Factory) -> Any:
-    try:
-        own = visible().name
-    except NvmlError:
-        own = model
-    if own != model:
-        raise Unfit(f"its GPU is {own}, and this run is for {model}; tune for it in another run")
+    found = own() or model
+    if found != model:
+        raise Unfit(f"its GPU is {found}, and this run is for {model}; tune for it in another run")
     return factory()

@@ -48,7 +48,8 @@ class Roster:
                 self._tell(f"No node has a place for a {self.name} yet; one that joins may.")
             self._begin(self._follow())
         while self._unsettled:
-            self._begin(self._settle(self._unsettled.pop()))
+            seat = self._unsettled.pop()
+            self._begin(self._settle(seat, seat.actor))
 
     def brief(self, method: str, args: tuple[Any, ...]) -> None:
         """Workers get no call from now on until they have done this one."""
@@ -56,7 +57,7 @@ class Roster:
         for seat in self._line.seats:
             if seat.ready and not seat.briefing:
                 seat.briefing = True
-                self._begin(self._settle(seat))
+                self._begin(self._settle(seat, seat.actor))
 
     def close(self) -> None:
         """Lets all actors go."""
@@ -171,8 +172,10 @@ class Roster:
         seat.actor = self._new(seat.node)
         self._unsettled.append(seat)
 
-    async def _settle(self, seat: Seat) -> None:
-        """A worker gets calls once it has been set up and briefed."""
+    async def _settle(self, seat: Seat, actor: Any) -> None:
+        """A worker gets calls once it has been set up and briefed; nothing if it was lost since."""
+        if seat.actor is not actor:
+            return
         if await self.alive(seat) and await self._briefed(seat):
             seat.ready = seat.settled = True
             seat.briefing = False

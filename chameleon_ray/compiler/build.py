@@ -2,8 +2,8 @@
 
 On a CPU target a builder optimises and hands over LLVM IR; the runner's core, idle at that moment,
 generates the machine code as it loads it. That needs no linker, and halves what one core compiles.
-Where there are many builders for a runner, they generate the machine code as well, and hand over a
-shared library. For a GPU it is the binary, so that the runner compiles nothing, and what it takes.
+Where a machine has many builders, they generate the machine code as well, and hand over a shared
+library. For a GPU it is the binary, so that the runner compiles nothing, and what it takes.
 """
 
 import re

@@ -30,6 +30,11 @@ def find_linker(names: Sequence[str] = LINKERS) -> str:
     )
 
 
+def has_linker() -> bool:
+    """Whether this machine can link anything."""
+    return any(map(shutil.which, LINKERS))
+
+
 def link(output: str, objects: list[str], names: Sequence[str] = LINKERS, **_: Any) -> None:
     """What TVM's ``export_library`` calls to make a shared library of object files."""
     done = subprocess.run(

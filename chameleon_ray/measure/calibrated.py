@@ -6,16 +6,11 @@ from math import inf
 from statistics import median
 from typing import Any
 
-from chameleon_ray.crew import Unfit
 from chameleon_ray.measure.calibration import beyond, factor_of, likeliest
-from chameleon_ray.measure.measurer import Artifact, Runner, Timing
-from chameleon_ray.options import Calibrating
+from chameleon_ray.measure.measurer import Artifact, Finalist, Runner, Timing
+from chameleon_ray.options import Calibrating, Confirming
 from chameleon_ray.record import Status
 from chameleon_ray.task import Task
-
-
-class CalibrationError(RuntimeError):
-    """A device failed at what another one of its type could do."""
 
 
 class Calibrated:
@@ -38,7 +33,7 @@ class Calibrated:
     @property
     def factor(self) -> float:
         """What its latencies are multiplied by."""
-        return factor_of(self._ratios)
+        return factor_of(self._ratios, self._options.notable)
 
     def run(self, task: Task, artifact: Artifact, best: float) -> Timing:
         """See ``Runner``."""
@@ -46,13 +41,25 @@ class Calibrated:
         timing = self._runner.run(task, artifact, best / factor)
         return replace(
             timing,
-            latencies=tuple(factor * latency for latency in timing.latencies),
+            latencies=_scaled(timing.latencies, factor),
             conditions=_noted(timing.conditions, factor),
             place=self.place,
         )
 
+    def contest(
+        self, task: Task, artifacts: tuple[Artifact, ...], options: Confirming
+    ) -> tuple[Finalist, ...] | Timing:
+        """See ``Runner``; what wins is compared with records of other devices."""
+        found = self._runner.contest(task, artifacts, options)
+        if isinstance(found, Timing):
+            return found
+        factor = self.factor
+        return tuple(replace(one, latencies=_scaled(one.latencies, factor)) for one in found)
+
     def calibrate(self, task: Task, artifact: Artifact, latency: float, place: str) -> str:
         """Times a reference, unless it was this device that did so first.
+
+        A reference that does not run here says nothing about this device's latencies.
 
         Args:
             task: What it implements.
@@ -62,38 +69,34 @@ class Calibrated:
 
         Returns:
             What people should know of this device, as the rest of a sentence; mostly nothing.
-
-        Raises:
-            Unfit: Its latencies are too far from the other's to be mixed with them.
-            CalibrationError: The reference does not run here.
         """
         if place == self.place:
             return ""
-        self._ratios.append(self._ratio(task, artifact, latency))
-        factor, options = self.factor, self._options
-        told = f"takes {1 / factor:.2f} times as long as the first one that timed"
-        if beyond(factor, options.bound):
-            raise Unfit(f"it {told}, which is too far off for their latencies to be mixed")
-        notable = beyond(factor, 1 + options.notable)
-        return f"{told}; its latencies are multiplied by {factor:.3f}" if notable else ""
+        self._ratios += self._ratio(task, artifact, latency)
+        if self.factor == 1:
+            return ""
+        times = f"{1 / self.factor:.2f} times as long as the first one that timed"
+        return f"takes about {times}, for which its latencies are corrected"
 
-    def _ratio(self, task: Task, artifact: Artifact, latency: float) -> float:
+    def _ratio(self, task: Task, artifact: Artifact, latency: float) -> list[float]:
         """The other device's latency over this one's; what is far off is timed again."""
         ratios: list[float] = []
         while len(ratios) < self._options.tries:
             timing = self._runner.run(task, artifact, inf)
             if timing.status is not Status.OK:
-                raise CalibrationError(
-                    f"the reference {task.name} ended in {timing.status}: {timing.error}"
-                )
+                return []
             ratios.append(latency / median(timing.latencies))
-            if not beyond(ratios[-1], self._options.bound):
+            if not beyond(ratios[-1], self._options.notable):
                 break
-        return likeliest(ratios)
+        return [likeliest(ratios)]
 
     def __getattr__(self, name: str) -> Any:
         """All else is the runner's own."""
         return getattr(self._runner, name)
+
+
+def _scaled(latencies: tuple[float, ...], factor: float) -> tuple[float, ...]:
+    return tuple(factor * latency for latency in latencies)
 
 
 def _noted(conditions: str, factor: float) -> str:

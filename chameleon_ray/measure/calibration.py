@@ -46,20 +46,24 @@ class References:
         self._tasks.discard(task)
 
 
-def factor_of(ratios: Sequence[float]) -> float:
+def factor_of(ratios: Sequence[float], notable: float) -> float:
     """What a device's latencies are multiplied by.
 
     Args:
         ratios: Per reference, the first device's latency over this one's.
+        notable: A factor that differs from 1 by no more than this share is noise, and 1.
     """
-    return median(ratios) if ratios else 1.0
+    if not ratios:
+        return 1.0
+    factor = median(ratios) if len(ratios) > 2 else likeliest(ratios)
+    return factor if beyond(factor, notable) else 1.0
 
 
-def beyond(factor: float, bound: float) -> bool:
-    """Whether a factor is off by more than a bound, which is at least 1, to either side."""
-    return not 1 / bound <= factor <= bound
+def beyond(factor: float, share: float) -> bool:
+    """Whether a factor is off by more than a share, to either side."""
+    return not 1 / (1 + share) <= factor <= 1 + share
 
 
 def likeliest(ratios: Sequence[float]) -> float:
-    """Of one reference's ratios the one nearest to 1, as what disturbs a timing falsifies it."""
+    """The ratio nearest to 1, as what disturbs a timing falsifies it."""
     return min(ratios, key=lambda ratio: abs(log(ratio)))

@@ -12,7 +12,7 @@ from chameleon_ray.crew import Crew, CrewError, Lost
 from chameleon_ray.measure.calibration import References
 from chameleon_ray.measure.helping import Helping
 from chameleon_ray.options import Confirming
-from chameleon_ray.record import Status
+from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 
@@ -186,8 +186,8 @@ class Measurer:
         return Measurement(artifact, timing)
 
     async def _built(self, task: Task, config: Config) -> Artifact:
-        """A build, by the builders or by runners that help them."""
-        if self._helping is None:
+        """A build, by the builders or by runners that help them, but not with long ones."""
+        if self._helping is None or config == DEFAULT:
             return await self.builders.do("build", task, config)
         async with self._helping.build() as helps:
             crew = self.runners if helps else self.builders
@@ -203,8 +203,10 @@ class Measurer:
 
     async def _run(self, task: Task, artifact: Artifact, best: Callable[[], float]) -> Timing:
         async with self._helping.run() if self._helping else nullcontext():
-            timing: Timing = await self.runners.do("run", task, artifact, best())
+            limit = best()
+            timing: Timing = await self.runners.do("run", task, artifact, limit)
         latency = median(timing.latencies) if timing.status is Status.OK else inf
+        latency = latency if latency <= limit else inf  # what is slower may be timed less carefully
         if self._references and self._references.take(task.digest, timing.place, latency):
             try:
                 await self.runners.brief("calibrate", task, artifact, latency, timing.place)

@@ -46,12 +46,11 @@ class Calibrating:
     """Kernels of different layers that every device times; with 0 latencies are taken as is."""
     most_seconds: float = 0.1
     """Latency of a reference, but for the first one, which may take longer."""
-    bound: float = 1.25
-    """A device this many times slower or faster than the first one is given up."""
     tries: int = 3
-    """Timings of a reference that is further off than that, of which the nearest counts."""
+    """Timings of a reference that differs notably, of which the nearest to the first device's
+    counts."""
     notable: float = 0.05
-    """Difference from the first device, as a share, of which people are told."""
+    """Difference from the first device, as a share, up to which latencies are left as they are."""
 
 
 @dataclass(frozen=True)

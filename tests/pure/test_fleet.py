@@ -30,9 +30,10 @@ def test_the_targets_architecture_and_the_earlier_session_decide_before_numbers(
     assert fleet.chosen(MIXED, "sm_75") == "T4"
     assert fleet.chosen(gpus("T4 sm_75", "H200 sm_90"), "sm_90a") == "H200"
     assert fleet.chosen(MIXED, "sm_90") == ""
-    assert fleet.chosen(MIXED, "", known="L4") == "L4"
-    assert fleet.chosen(MIXED, "sm_75", known="L4") == "T4"
-    assert fleet.chosen(MIXED, "", known="EPYC, 1 core") == "A100"
+    assert fleet.chosen(MIXED, "", ["L4"]) == "L4"
+    assert fleet.chosen(MIXED, "sm_75", ["L4"]) == "T4"
+    assert fleet.chosen(MIXED, "", ["EPYC, 1 core", ""]) == "A100"
+    assert fleet.chosen(MIXED, "", ["", "T4"]) == "T4"
 
 
 def test_what_is_left_out_is_said_once() -> None:

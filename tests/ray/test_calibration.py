@@ -120,25 +120,7 @@ def test_a_runner_that_is_a_tenth_slower_agrees_with_the_other(tmp_path: Path) -
         [{1.0}, {1.1}],
     )
     (sentence,) = said
-    assert "times as long as the first one that timed; its latencies are multiplied" in sentence
-
-
-def test_a_runner_that_is_twice_as_slow_is_given_up(tmp_path: Path) -> None:
-    said: list[str] = []
-
-    async def body() -> tuple[Work, dict[str, set[float]], int]:
-        crew = hired((1.0, 2.0), tmp_path, said, count=2)
-        await crew.ready()
-        work = Work(crew)
-        found, left = factors(await work.do(6)), len(await crew.accounts())
-        crew.close()
-        return work, found, left
-
-    work, found, left = asyncio.run(body())
-    assert (len(work.scales), list(found.values()), left) == (1, [{1.0}], 1)
-    (sentence,) = said
-    assert "is given up, which leaves 1 runner: it takes " in sentence
-    assert "too far off" in sentence
+    assert "times as long as the first one that timed, for which" in sentence
 
 
 def test_a_runner_that_joins_is_compared_before_it_counts(tmp_path: Path) -> None:
@@ -165,7 +147,7 @@ def test_a_runner_that_joins_is_compared_before_it_counts(tmp_path: Path) -> Non
     assert work.scales == {1.0}
     assert alone == {"0": {1.0}}
     assert both == {"0": {1.0}, "1": {round(1 / 1.1, 6)}}
-    assert sum("takes 1.10 times as long" in sentence for sentence in said) == 1
+    assert sum("takes about 1.10 times as long" in sentence for sentence in said) == 1
 
 
 def test_a_runner_that_is_replaced_is_compared_again(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Who is hired for a run on a cluster, and what a runner's failure is taken for."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +31,9 @@ def test_a_node_with_another_device_is_turned_down() -> None:
         crews._builder(Request("net"), "another machine", (0,), 4096)
 
 
-def test_many_builders_generate_machine_code() -> None:
+def test_many_builders_generate_machine_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def linked(cores: int) -> bool:
         builder = crews._builder(Request("net"), machine(), tuple(range(cores)), 1)
         try:
@@ -39,6 +42,8 @@ def test_many_builders_generate_machine_code() -> None:
             builder.close()
 
     assert [linked(cores) for cores in (1, 2, 3, 8)] == [False, False, True, True]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not linked(8)  # there is no linker
 
 
 @pytest.mark.usefixtures("local_ray")

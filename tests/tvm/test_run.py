@@ -119,7 +119,6 @@ def test_a_runner_survives_what_does_not_compile(good: Artifact) -> None:
     try:
         endless = layers.task(layers.unrolled(1 << 24), "unrolled")
         assert hasty.build(endless, DEFAULT).status is Status.BUILD_TIMEOUT
-        assert hasty.build(layers.task_of("dense"), (10**6,)).status is not Status.OK
         assert_works(hasty, good)
     finally:
         hasty.close()
