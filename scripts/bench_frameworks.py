@@ -19,13 +19,13 @@ from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import bench_layers
 import numpy as np
 from bench_contestants import RUNTIMES, Contestant, ContestantError, Entry, contest, export
+from spread import spread
 
 from chameleon_ray.api.choices import UserError
 from chameleon_ray.api.replay import destinations
@@ -183,12 +183,6 @@ def figures(times: Mapping[str, Sequence[float]]) -> dict[str, Any]:
             if name != OURS
         },
     }
-
-
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median, and interquartile range; 0 of a single value."""
-    low, _, high = quantiles(values, n=4, method="inclusive") if len(values) > 1 else (0, 0, 0)
-    return {"median": median(values), "spread": high - low}
 
 
 def versions() -> dict[str, str | None]:

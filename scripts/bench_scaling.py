@@ -17,10 +17,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from statistics import median, quantiles
 from typing import Any
 
 from bench_devices import Run, Setup, run
+from spread import spread
 
 from chameleon_ray.api.choices import UserError, chosen
 from chameleon_ray.api.replay import destinations, load, walks
@@ -168,12 +168,6 @@ def figures(runs: Sequence[Run]) -> dict[str, Any]:
         for devices, some in sorted(by_devices.items())
     ]
     return {"points": points, "runs": [asdict(one) for one in runs]}
-
-
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median, and interquartile range; 0 of a single value."""
-    low, _, high = quantiles(values, n=4, method="inclusive") if len(values) > 1 else (0, 0, 0)
-    return {"median": median(values), "spread": high - low}
 
 
 TITLES = ("devices", "layers in flight", "measurements per s", "devices busy", "times one device")

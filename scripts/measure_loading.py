@@ -13,9 +13,9 @@ import json
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median, quantiles
 
 import numpy as np
+from spread import spread
 
 from chameleon_ray.api.choices import UserError
 from chameleon_ray.api.home import ModelHome
@@ -58,7 +58,7 @@ def main() -> None:
         print(f"{kind:15} " + ", ".join(f"{name} {value:.4g}" for name, value in figure.items()))
     pairs = zip(costs[KINDS[0]], costs[KINDS[1]], strict=True)
     saved = [first.load / second.load for first, second in pairs]
-    print(f"loading, ratio of the pairs: {spread(saved)}")
+    print("loading, ratio of the pairs: {median:.1f} ± {spread:.1f}".format(**spread(saved)))
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 
@@ -106,12 +106,6 @@ def summary(costs: list[Cost]) -> dict[str, float]:
     }
     figures = {f"{name}_ms": 1e3 * seconds for name, seconds in mean.items()}
     return figures | {"most_per_second": 1 / (mean["load"] + mean["execute"])}
-
-
-def spread(values: list[float]) -> str:
-    """Median and interquartile range."""
-    low, _, high = quantiles(values, n=4)
-    return f"{median(values):.1f} ({low:.1f} to {high:.1f})"
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from chameleon_ray.api.choices import (
 from chameleon_ray.api.fleet import model_of, only
 from chameleon_ray.compiler.build import LocalBuilder
 from chameleon_ray.compiler.gpu_run import GpuRunner
-from chameleon_ray.compiler.link import has_linker
+from chameleon_ray.compiler.link import linker
 from chameleon_ray.compiler.run import LocalRunner
 from chameleon_ray.compiler.target import arch_of, device_name, is_gpu
 from chameleon_ray.crew import Crew, LocalCrew, Unfit
@@ -123,7 +123,7 @@ def _builder(request: Request, here: str, cores: tuple[int, ...], timing: int) -
     """
     if machine() != here:
         cores, _ = _elsewhere(request, timing)
-    linked = len(cores) >= LINKING and not request.build_only and has_linker()
+    linked = len(cores) >= LINKING and not request.build_only and linker() is not None
     return LocalBuilder(request.measuring, cores, is_gpu(request.target), linked)
 
 

@@ -14,25 +14,24 @@ class LinkError(Exception):
     """The tuned model cannot be written, in one sentence that says what to do."""
 
 
+def linker(names: Sequence[str] = LINKERS) -> str | None:
+    """The first of these linkers that this machine has."""
+    return next(filter(None, map(shutil.which, names)), None)
+
+
 def find_linker(names: Sequence[str] = LINKERS) -> str:
-    """The first of these linkers that the machine has.
+    """The same where there has to be one.
 
     Raises:
         LinkError: There is none on this machine.
     """
-    for name in names:
-        found = shutil.which(name)
-        if found is not None:
-            return found
+    found = linker(names)
+    if found is not None:
+        return found
     raise LinkError(
         "There is no linker on this machine to write the tuned model with; install one, for "
         "example with: apt-get install binutils"
     )
-
-
-def has_linker() -> bool:
-    """Whether this machine can link anything."""
-    return any(map(shutil.which, LINKERS))
 
 
 def link(output: str, objects: list[str], names: Sequence[str] = LINKERS, **_: Any) -> None:
