@@ -142,15 +142,9 @@ class ActorCrew:
         return labelled(await label, content)
 
     def _lose(self, call: Call, seat: Seat, error: Exception) -> None:
-        """Its worker was lost: of the calls that this one had, it was doing the first."""
-        if call not in seat.calls:  # another one of them was told before
-            return
-        calls = self._roster.lose(seat, error)
-        for one in calls:
-            one.alone = True
-        if not isinstance(error, IsolateError):  # then it is the place, whatever the call
-            for one in calls[:1]:
-                one.losses.append(seat)
+        """Its worker was lost; another one of its calls may have been told before."""
+        if call in seat.calls:
+            self._roster.lose(seat, error)
 
     def _doubted(self, seat: Seat, result: Any) -> bool:
         """Whether another worker is to repeat what this one came to."""

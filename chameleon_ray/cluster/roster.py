@@ -9,7 +9,7 @@ from ray.exceptions import RayError
 
 from chameleon_ray.cluster.line import Line
 from chameleon_ray.cluster.placement import Node, Spread, nodes
-from chameleon_ray.cluster.seat import Call, Seat, counted, reason
+from chameleon_ray.cluster.seat import Seat, blame, counted, reason
 from chameleon_ray.crew import Unfit
 from chameleon_ray.options import Placing
 
@@ -84,20 +84,24 @@ class Roster:
             await actor.account.remote("", 0.0)
         except RayError as error:
             if seat.actor is actor:
-                self.lose(seat, error)
+                self.lose(seat, error, begun=False)
             return False
         return seat.actor is actor
 
-    def lose(self, seat: Seat, error: Exception) -> list[Call]:
+    def lose(self, seat: Seat, error: Exception, begun: bool = True) -> None:
         """A worker died, or does not answer: replaces it.
 
-        Returns:
-            The calls that it had, if one of them may have killed it.
+        Args:
+            seat: Where it worked.
+            error: How that became known.
+            begun: It was doing the first of its calls, which may have killed it.
         """
         if seat.node and seat.node.id not in {node.id for node in nodes()}:
             self._leave(seat.node)
-            return []
+            return
         calls = seat.dismiss()
+        if begun:
+            blame(calls, seat, error)
         logger.info("%s was lost: %s", seat.name, error)
         unfit = Unfit.__name__ in str(error)  # Ray tells in words only what a factory raised
         self.strike(seat, reason(error), self._options.strikes if unfit else 1)
@@ -110,7 +114,6 @@ class Roster:
                     f"{seat.name.capitalize()} was lost and is replaced, as others will be without "
                     f"a word; what it was doing is done again: {reason(error)}."
                 )
-        return calls
 
     def strike(self, seat: Seat, why: str, strikes: int = 1) -> None:
         """Counts against a worker; the last time it is given up."""
@@ -176,7 +179,7 @@ class Roster:
         """A worker gets calls once it has been set up and briefed; nothing if it was lost since."""
         if seat.actor is not actor:
             return
-        if await self.alive(seat) and await self._briefed(seat):
+        if (seat.ready or await self.alive(seat)) and await self._briefed(seat):
             seat.ready = seat.settled = True
             seat.briefing = False
             self._line.move()

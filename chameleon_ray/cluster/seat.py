@@ -8,6 +8,7 @@ import ray
 
 from chameleon_ray.cluster.placement import Node
 from chameleon_ray.crew import Unfit
+from chameleon_ray.measure.isolate import IsolateError
 
 
 @dataclass(eq=False)
@@ -75,6 +76,15 @@ class Seat:
         calls, self.calls = self.calls, []
         self.actor, self.ready, self.briefing, self.briefed = None, False, False, 0
         return calls
+
+
+def blame(calls: list[Call], seat: Seat, error: Exception) -> None:
+    """Their worker was lost while it was doing the first of them."""
+    for call in calls:
+        call.alone = True
+    if not isinstance(error, IsolateError):  # then it is the place, whatever the call
+        for call in calls[:1]:
+            call.losses.append(seat)
 
 
 def reason(error: Exception) -> str:

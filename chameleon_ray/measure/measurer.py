@@ -194,11 +194,15 @@ class Measurer:
             return await crew.do("build", task, config)
 
     async def _timed(self, task: Task, artifact: Artifact, best: Callable[[], float]) -> Timing:
-        """A run; one at a time until there is a reference, as no runner was compared before."""
+        """A run; one at a time until there is a reference, as no runner was compared before.
+
+        Those are timed with care whatever the task's best latency: nothing may ever beat that of
+        an earlier session.
+        """
         if not self._compared:
             async with self._first:
                 if not self._compared:
-                    return await self._run(task, artifact, best)
+                    return await self._run(task, artifact, lambda: inf)
         return await self._run(task, artifact, best)
 
     async def _run(self, task: Task, artifact: Artifact, best: Callable[[], float]) -> Timing:
@@ -206,7 +210,8 @@ class Measurer:
             limit = best()
             timing: Timing = await self.runners.do("run", task, artifact, limit)
         latency = median(timing.latencies) if timing.status is Status.OK else inf
-        latency = latency if latency <= limit else inf  # what is slower may be timed less carefully
+        careful = latency <= limit or len(timing.latencies) > 1
+        latency = latency if careful else inf
         if self._references and self._references.take(task.digest, timing.place, latency):
             try:
                 await self.runners.brief("calibrate", task, artifact, latency, timing.place)

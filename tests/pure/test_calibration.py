@@ -202,17 +202,41 @@ def test_until_there_is_a_reference_runs_are_made_one_at_a_time():
     assert free.busiest == 6
 
 
-def test_what_is_slower_than_the_best_is_no_reference():
-    crew = Noting(Calibrated(Device(1.0), "east"))
+class Careful(Device):
+    """Times what is not slower than the best twice, all else once."""
+
+    def run(self, one, artifact, best):
+        timing = super().run(one, artifact, best)
+        often = 2 if timing.latencies[0] <= 1.2 * best else 1
+        return replace(timing, latencies=often * timing.latencies)
+
+
+def taken(crew, *runs):
+    """What becomes a reference of runs one after the other, each with the best latency so far."""
     builder = LocalCrew("builder", toys.ToyBuilder, {}, time.perf_counter())
 
     async def body():
         measurer = Measurer(builder, crew, References(Calibrating()))
-        await measurer.measure(ONE, DEFAULT, lambda: SECONDS / 1.1)
-        await measurer.measure(OTHER, DEFAULT, lambda: 10.0)
+        for one, best in runs:
+            await measurer.measure(one, DEFAULT, lambda best=best: best)
 
     asyncio.run(body())
-    assert crew.briefings == ["tiny-b"]
+    return crew.briefings
+
+
+def test_the_first_reference_need_not_beat_what_an_earlier_session_found():
+    device = Careful(1.0)
+    assert taken(Noting(Calibrated(device, "east")), (ONE, SECONDS / 9)) == ["tiny-a"]
+    assert device.bests == [inf]
+
+
+def test_what_is_timed_with_less_care_is_no_further_reference():
+    hopeless = toys.ToyRunner.latency(OTHER, DEFAULT) / 9
+    crew = Noting(Calibrated(Careful(1.0), "east"))
+    assert taken(crew, (ONE, inf), (OTHER, hopeless)) == ["tiny-a"]
+    close = toys.ToyRunner.latency(OTHER, DEFAULT) / 1.1
+    crew = Noting(Calibrated(Careful(1.0), "east"))
+    assert taken(crew, (ONE, inf), (OTHER, close)) == ["tiny-a", "tiny-b"]
 
 
 def test_a_reference_that_is_lost_is_replaced_by_another_one():

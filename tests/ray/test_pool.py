@@ -33,11 +33,6 @@ class Counter:
     def refuse(self) -> None:
         raise ValueError("not today")
 
-    def die(self) -> None:
-        import os
-
-        os._exit(1)
-
 
 def hire(name, factory, count=1, **more):
     return ActorCrew(name, factory, {}, time.perf_counter(), count, **more)
@@ -87,17 +82,6 @@ def test_a_methods_own_exception_is_raised_and_the_actor_lives():
         with pytest.raises(ValueError, match="not today"):
             await crew.do("refuse")
         assert await crew.do("count", 0) == 2
-        crew.close()
-
-    asyncio.run(body())
-
-
-def test_a_call_that_kills_every_actor_is_given_up():
-    async def body():
-        crew = hire("counter", Counter)
-        with pytest.raises(CrewError, match=f"{Placing.attempts} counter workers died"):
-            await crew.do("die")
-        assert await crew.do("count", 0) == 1
         crew.close()
 
     asyncio.run(body())
@@ -233,18 +217,6 @@ def test_an_actor_is_given_its_next_call_early_but_idle_ones_first():
         return counts
 
     assert sorted(asyncio.run(body())) == [1, 1, 2, 2]
-
-
-def test_who_only_waited_for_a_dead_actor_is_not_blamed():
-    async def body():
-        crew = hire("counter", Counter, ahead=1)
-        await crew.ready()
-        calls = [crew.do(what) for what in ("die", "now", "now", "die")]
-        outcomes = await asyncio.gather(*calls, return_exceptions=True)
-        crew.close()
-        return [isinstance(outcome, CrewError) for outcome in outcomes]
-
-    assert asyncio.run(body()) == [True, False, False, True]
 
 
 def test_who_no_longer_waits_leaves_no_gap():
