@@ -10,7 +10,7 @@ are of the engine and not of this machine's cores. Every configuration of every 
 
 Exit status 0 says that each was recorded exactly once, as the table has it. The last line has the
 kills, the measurements, how many were lost, duplicated or wrong, and how much longer the disturbed
-run took; the line before it, how long actors that were killed were missing.
+run took; the lines before it, how long actors that were killed were missing.
 """
 
 import argparse
@@ -74,9 +74,10 @@ class Killer:
     driver: Driver
     args: argparse.Namespace
     kills: Counter = field(default_factory=Counter)
-    gaps: list[float] = field(default_factory=list)
+    gaps: dict[str, list[float]] = field(default_factory=lambda: {"actors": [], "more": []})
     full: int = 0
     short_since: float | None = None
+    lost: str = "actors"
 
     def plan(self) -> Iterator[tuple[float, str]]:
         """Moments in seconds, and what is killed then."""
@@ -107,8 +108,8 @@ class Killer:
         if short and self.short_since is None:
             self.short_since = now
         elif not short and self.short_since is not None:
-            self.gaps.append(now - self.short_since)
-            self.short_since = None
+            self.gaps[self.lost].append(now - self.short_since)
+            self.short_since, self.lost = None, "actors"
 
     def _shot(self, rng: random.Random) -> bool:
         """Kills an actor; whether there was one."""
@@ -125,8 +126,10 @@ class Killer:
             if not until(lambda: self._shot(rng), 120.0):
                 return
         elif what == "driver":
+            self.lost = "more"
             self.driver.kill()
         else:
+            self.lost = "more"
             self.nodes.kill(rng.randrange(len(self.nodes.living)))
             time.sleep(REPLACED_AFTER)
             self.nodes.add()
@@ -174,6 +177,15 @@ def run(args: argparse.Namespace, nodes: Nodes, out: Path, disturbed: bool) -> t
     return time.monotonic() - began, killer
 
 
+def spans(gaps: list[float]) -> str:
+    """How long they were, in words."""
+    if not gaps:
+        return "never"
+    ordered = sorted(gaps)
+    median, most = ordered[len(gaps) // 2], ordered[9 * len(gaps) // 10]
+    return f"{median:.1f} s (median), {most:.1f} s (nine of ten), {ordered[-1]:.1f} s (longest)"
+
+
 def parsed() -> argparse.Namespace:
     """What was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -207,12 +219,10 @@ def main() -> None:
         lost, wrong = check(args, records)
         log = (out / "disturbed.log").read_text()
         print(*re.findall(r"^\d\d:\d\d:\d\d .*", log, re.MULTILINE), sep="\n")
-    gaps = sorted(killer.gaps) or [0.0]
-    print(
-        f"disturbed: {wild:.1f} s; killed: {dict(killer.kills)}; actors were missing for "
-        f"{gaps[len(gaps) // 2]:.1f} s (median), {gaps[9 * len(gaps) // 10]:.1f} s (nine of ten), "
-        f"{gaps[-1]:.1f} s (longest)"
-    )
+    print(f"disturbed: {wild:.1f} s; killed: {dict(killer.kills)}; actors were missing for")
+    for lost, gaps in killer.gaps.items():
+        what = "actors alone were killed" if lost == "actors" else "the node or the driver was, too"
+        print(f"  {spans(gaps)} where {what}")
     print(
         f"kills {killer.kills.total()}, measurements {len(records)}, lost {lost}, "
         f"duplicated {duplicated}, wrong {wrong}, slowdown {wild / calm:.2f}"
