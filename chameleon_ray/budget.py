@@ -87,8 +87,12 @@ class Budget:
     @property
     def over(self) -> bool:
         """Nothing more may be begun."""
-        late = self.deadline is not None and self.clock() >= self.deadline
-        return self.remaining <= 0 or late
+        return self.remaining <= 0 or self.late
+
+    @property
+    def late(self) -> bool:
+        """The deadline has passed."""
+        return self.deadline is not None and self.clock() >= self.deadline
 
     @property
     def open(self) -> bool:

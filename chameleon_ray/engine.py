@@ -33,6 +33,8 @@ class Watcher(Protocol):
 
 
 logger = logging.getLogger(__name__)
+LOOK = 1.0
+"""Seconds after which a deadline is looked at again, as it may have been moved."""
 
 
 @dataclass
@@ -67,18 +69,22 @@ class Engine:
         """
         self._settled = asyncio.Event()
         workers = [asyncio.create_task(self._work()) for _ in range(self.layers_in_flight)]
-        deadline = self.budget.deadline
-        patience = None if deadline is None else max(deadline - self.budget.clock(), 0.0)
+        pending = set(workers)
         try:
-            done, _ = await asyncio.wait(
-                workers, timeout=patience, return_when=asyncio.FIRST_EXCEPTION
-            )
-            for worker in done:
-                worker.result()
+            while pending and not self.budget.late:
+                done, pending = await asyncio.wait(
+                    pending, timeout=self._patience(), return_when=asyncio.FIRST_EXCEPTION
+                )
+                for worker in done:
+                    worker.result()
         finally:
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
+
+    def _patience(self) -> float | None:
+        deadline = self.budget.deadline
+        return None if deadline is None else min(max(deadline - self.budget.clock(), 0.0), LOOK)
 
     async def _work(self) -> None:
         """One layer's plan after another."""

@@ -17,7 +17,8 @@ from chameleon_ray.api.home import ModelHome
 from chameleon_ray.api.model import End, Model, versions
 from chameleon_ray.api.nodes import demand_same, surveyed
 from chameleon_ray.api.stopping import interruptible
-from chameleon_ray.api.watchers import watchers_of
+from chameleon_ray.api.timekeeper import Timekeeper, closing_of
+from chameleon_ray.api.watchers import Watchers, watchers_of
 from chameleon_ray.budget import Budget
 from chameleon_ray.compiler.target import GPU, device_name, is_gpu, layout_of
 from chameleon_ray.crew import Crew
@@ -163,7 +164,8 @@ class Tuning:
     ) -> None:
         """Searches until the budget is spent."""
         request, earlier = self.request, max((r.finished for r in records), default=0.0)
-        deadline = self.deadline
+        closing = closing_of(self.left(), self._housed, tuners, len(self.search_cores))
+        deadline = None if self.wall_limit is None else closing.deadline(self.wall_limit)
         trials = None if request.trials is None else max(request.trials - len(records), 0)
         budget = Budget(tuners, request.budgeting, trials, deadline, self.elapsed)
         devices = max(len(await measurer.runners.accounts()), 1)
@@ -176,7 +178,7 @@ class Tuning:
             budget=budget,
             measurer=measurer,
             device=self.device,
-            watcher=watcher,
+            watcher=Watchers(watcher, Timekeeper(closing, self.wall_limit, budget, self.progress)),
             clock=lambda: earlier + self.elapsed(),
             layers_in_flight=layers_in_flight(request, len(self.search_cores)),
             sequence=max((r.sequence + 1 for r in records), default=0),
@@ -287,11 +289,3 @@ class Tuning:
         if request.trials is not None:
             return None
         return 60 * request.budgeting.minutes * len(self.models)
-
-    @property
-    def deadline(self) -> float | None:
-        """Seconds after which the search ends: what follows takes a share, and imports again."""
-        again = [model.known for model in self.left() if model is not self._housed]
-        imports = sum(sum(known.seconds.values()) for known in again)
-        limit, reserve = self.wall_limit, self.request.confirming.reserve
-        return None if limit is None else limit * (1 - reserve) - imports

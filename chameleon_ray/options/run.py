@@ -84,7 +84,7 @@ class Confirming:
     model_seconds: float = 8.0
     """Seconds after which whole models are not timed again (each at least twice)."""
     reserve: float = 0.15
-    """Share of the wall time kept for choosing winners, compiling and verifying the model."""
+    """Least share of the wall time kept for choosing winners, compiling and verifying models."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ FLOORS = (
         "reporting",
     ),
     ("search", "measure", "graph"),
-    ("engine", "budget", "tuner", "transfer", "winners"),
+    ("engine", "budget", "closing", "tuner", "transfer", "winners"),
     ("cluster", "compiler", "report"),
     ("api",),
     ("__main__", "answering"),
@@ -45,6 +45,7 @@ CHAINS = (
     ("presets", "options"),
     ("__main__", "answering"),
     ("engine", "budget", "tuner", "transfer"),
+    ("closing", "tuner"),
 )
 """Within a floor a part may import those to its right; all other pairs are apart."""
 THIRD_PARTY = {

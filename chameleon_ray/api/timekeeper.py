@@ -1,0 +1,65 @@
+"""The timekeeper: plans that were measured in, a deadline that leaves time for the end out."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from chameleon_ray.api.model import Model
+from chameleon_ray.budget import Budget
+from chameleon_ray.closing import Closing, Ending
+from chameleon_ray.record import Record
+from chameleon_ray.report.progress import Progress
+from chameleon_ray.tuner import Tuner
+
+
+@dataclass
+class Timekeeper:
+    """A watcher of the engine that moves the deadline as more is known of the end.
+
+    Attributes:
+        closing: Foretells the end.
+        limit: Seconds for the whole session; None where they do not count.
+        budget: Has the deadline.
+        progress: Shows it.
+    """
+
+    closing: Closing
+    limit: float | None
+    budget: Budget
+    progress: Progress
+
+    def proposed(self, task: str, count: int) -> None: ...
+
+    def measured(self, record: Record, timing_seconds: float) -> None: ...
+
+    def finished(self, task: str, reason: str) -> None: ...
+
+    def planned(self, tuner: Tuner) -> None:
+        if self.limit is not None:
+            self.closing.learn(tuner)
+            deadline = self.closing.deadline(self.limit)
+            self.budget.deadline = self.progress.wall_limit = deadline
+
+
+def closing_of(
+    models: Sequence[Model], housed: Model | None, tuners: Iterable[Tuner], builders: int
+) -> Closing:
+    """Foretells the end of a session that knows its layers' earlier records.
+
+    Args:
+        models: They were imported, and all but ``housed`` will be once more.
+        housed: Is still in memory.
+        tuners: Of all their layers.
+        builders: That work side by side.
+    """
+    endings = [
+        Ending(
+            imports=sum(model.known.seconds.values()),
+            again=model is not housed,
+            weights={task.digest: task.weight for task in model.known.tasks},
+        )
+        for model in models
+    ]
+    closing = Closing(endings, models[0].request.confirming, builders)
+    for tuner in tuners:
+        closing.learn(tuner)
+    return closing

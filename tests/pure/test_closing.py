@@ -1,0 +1,73 @@
+"""What the end of a session will take, and the deadline that leaves time for it."""
+
+import pytest
+
+from chameleon_ray.api.timekeeper import Timekeeper
+from chameleon_ray.budget import Budget
+from chameleon_ray.closing import Closing, Ending
+from chameleon_ray.options import Budgeting, Confirming, Search
+from chameleon_ray.record import DEFAULT
+from chameleon_ray.report.progress import Progress
+from chameleon_ray.tuner import Tuner
+from tests.pure import toys
+from tests.pure.fake_result import record
+
+TASK = toys.task("tiny-a")
+OPTIONS = Confirming(finalists=2, model_seconds=8.0, model_repeats=10, reserve=0.1)
+
+
+def known(*records):
+    tuner = Tuner(TASK, None, Search(), 0)
+    tuner.records = list(records)
+    return tuner
+
+
+def tried(config, latency, build, run):
+    milliseconds = None if latency is None else 1e3 * latency
+    return record(TASK, milliseconds, config, build_seconds=build, run_seconds=run)
+
+
+MEASURED = known(tried(DEFAULT, 2.0, 3.0, 5.0), *(tried((n,), 0.1, 1.0, 0.5) for n in range(4)))
+
+
+def closing(builders=1, again=False):
+    return Closing([Ending(10.0, again, {TASK.digest: 2.0})], OPTIONS, builders)
+
+
+def test_nothing_is_known_but_what_the_import_took():
+    assert closing().seconds == pytest.approx(10.0)
+    assert closing(again=True).seconds == pytest.approx(20.0)
+
+
+def test_contests_and_the_untuned_model_are_foretold():
+    foretold = closing()
+    foretold.learn(MEASURED)
+    builds, runs, untuned = 3.0 + 2 * 1.0, 5.0 + 2 * 0.5, 2.0 * 2.0
+    assert foretold.seconds == pytest.approx(builds + runs + 10.0 + 8.0 + untuned)
+    shared = closing(builders=5)
+    shared.learn(MEASURED)
+    assert shared.seconds == pytest.approx(builds / 5 + runs + 10.0 + 8.0 + untuned)
+
+
+def test_a_layer_that_nothing_works_for_has_no_contest():
+    foretold = closing()
+    foretold.learn(known(tried((1,), None, 1.0, 0.5)))
+    assert foretold.seconds == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "deadline"), [(1000.0, 900.0), (100.0, 90.0), (50.0, 40.0), (12.0, 6.0)]
+)
+def test_a_share_is_kept_and_half_is_searched(limit, deadline):
+    assert closing().deadline(limit) == pytest.approx(deadline)
+
+
+def test_the_deadline_moves_with_what_is_known():
+    progress = Progress()
+    budget = Budget([MEASURED], Budgeting(), None, 90.0, lambda: 0.0)
+    keeper = Timekeeper(closing(), 100.0, budget, progress)
+    keeper.planned(MEASURED)
+    assert budget.deadline == progress.wall_limit == pytest.approx(100.0 - 33.0)
+    endless = Budget([MEASURED], Budgeting(), 10, None, lambda: 0.0)
+    Timekeeper(closing(), None, endless, progress).planned(MEASURED)
+    assert endless.deadline is None
