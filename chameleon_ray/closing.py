@@ -58,13 +58,15 @@ class Closing:
         known = [record.latency for record in defaults if record.latencies]
         self._defaults[digest] = min(known, default=0.0)
 
-    def deadline(self, limit: float) -> float:
-        """Seconds after which a search has to end, of ``limit`` for the whole session.
+    def deadline(self, limit: float, began: float) -> float:
+        """Seconds after which a search has to end.
 
-        At least half of the session is search, and a share of it is kept whatever is foretold.
+        Args:
+            limit: Seconds for the whole session, of which a share is kept whatever is foretold.
+            began: When the search began; it has at least half of what is left then.
         """
         kept = max(self.seconds, self.options.reserve * limit)
-        return limit - min(kept, limit / 2)
+        return limit - min(kept, max(limit - began, 0.0) / 2)
 
     @property
     def seconds(self) -> float:

@@ -18,12 +18,14 @@ class Timekeeper:
     Attributes:
         closing: Foretells the end.
         limit: Seconds for the whole session; None where they do not count.
+        began: When its search began.
         budget: Has the deadline.
         progress: Shows it.
     """
 
     closing: Closing
     limit: float | None
+    began: float
     budget: Budget
     progress: Progress
 
@@ -36,7 +38,7 @@ class Timekeeper:
     def planned(self, tuner: Tuner) -> None:
         if self.limit is not None:
             self.closing.learn(tuner)
-            deadline = self.closing.deadline(self.limit)
+            deadline = self.closing.deadline(self.limit, self.began)
             self.budget.deadline = self.progress.wall_limit = deadline
 
 

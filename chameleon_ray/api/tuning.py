@@ -165,7 +165,8 @@ class Tuning:
         """Searches until the budget is spent."""
         request, earlier = self.request, max((r.finished for r in records), default=0.0)
         closing = closing_of(self.left(), self._housed, tuners, len(self.search_cores))
-        deadline = None if self.wall_limit is None else closing.deadline(self.wall_limit)
+        limit, began = self.wall_limit, self.elapsed()
+        deadline = None if limit is None else closing.deadline(limit, began)
         trials = None if request.trials is None else max(request.trials - len(records), 0)
         budget = Budget(tuners, request.budgeting, trials, deadline, self.elapsed)
         devices = max(len(await measurer.runners.accounts()), 1)
@@ -178,7 +179,7 @@ class Tuning:
             budget=budget,
             measurer=measurer,
             device=self.device,
-            watcher=Watchers(watcher, Timekeeper(closing, self.wall_limit, budget, self.progress)),
+            watcher=Watchers(watcher, Timekeeper(closing, limit, began, budget, self.progress)),
             clock=lambda: earlier + self.elapsed(),
             layers_in_flight=layers_in_flight(request, len(self.search_cores)),
             sequence=max((r.sequence + 1 for r in records), default=0),

@@ -56,18 +56,19 @@ def test_a_layer_that_nothing_works_for_has_no_contest():
 
 
 @pytest.mark.parametrize(
-    ("limit", "deadline"), [(1000.0, 900.0), (100.0, 90.0), (50.0, 40.0), (12.0, 6.0)]
+    ("limit", "began", "deadline"),
+    [(1000, 0, 900), (100, 0, 90), (50, 0, 40), (12, 0, 6), (12, 8, 10), (12, 14, 12)],
 )
-def test_a_share_is_kept_and_half_is_searched(limit, deadline):
-    assert closing().deadline(limit) == pytest.approx(deadline)
+def test_a_share_is_kept_and_half_of_what_is_left_is_searched(limit, began, deadline):
+    assert closing().deadline(limit, began) == pytest.approx(deadline)
 
 
 def test_the_deadline_moves_with_what_is_known():
     progress = Progress()
     budget = Budget([MEASURED], Budgeting(), None, 90.0, lambda: 0.0)
-    keeper = Timekeeper(closing(), 100.0, budget, progress)
+    keeper = Timekeeper(closing(), 100.0, 0.0, budget, progress)
     keeper.planned(MEASURED)
     assert budget.deadline == progress.wall_limit == pytest.approx(100.0 - 33.0)
     endless = Budget([MEASURED], Budgeting(), 10, None, lambda: 0.0)
-    Timekeeper(closing(), None, endless, progress).planned(MEASURED)
+    Timekeeper(closing(), None, 0.0, endless, progress).planned(MEASURED)
     assert endless.deadline is None
