@@ -25,10 +25,10 @@ from bench_sides import chameleon, metaschedule, our_events, side, their_events
 
 from chameleon_ray.api.choices import UserError
 from chameleon_ray.api.replay import destinations
-from chameleon_ray.compiler.bench import Check, Duel, Outputs
 from chameleon_ray.compiler.run import random_array, timing_environment
 from chameleon_ray.compiler.session import block_torch
 from chameleon_ray.compiler.target import TargetError, device_name, resolve
+from chameleon_ray.measure.bench import Check, Duel, Outputs
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.measure.isolate import Ending, Isolate, Setting
 from chameleon_ray.options import Confirming
@@ -183,7 +183,7 @@ def duel(
 
     try:
         first, second = map(str, libraries)
-        verdict = value(Check(first, inputs, value(Outputs(second, inputs))))
+        verdict = value(Check((first,), inputs, value(Outputs((second,), inputs))))
         times = value(Duel((first, second), inputs, Confirming()))
     finally:
         child.close()

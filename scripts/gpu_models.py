@@ -16,8 +16,8 @@ from typing import Any
 import bench_metaschedule
 from torch import nn
 
-from chameleon_ray.compiler.bench import Duel
 from chameleon_ray.compiler.cubin import header_folders
+from chameleon_ray.measure.bench import Duel
 from chameleon_ray.measure.isolate import Ending, Isolate, Setting
 from chameleon_ray.options import Confirming
 

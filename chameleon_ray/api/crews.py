@@ -13,7 +13,8 @@ from chameleon_ray.api.choices import (
     sampler_factory,
     searcher_factory,
 )
-from chameleon_ray.api.fleet import model_of, only
+from chameleon_ray.api.fleet import model_of, only, own
+from chameleon_ray.compiler.bench import ModelBench
 from chameleon_ray.compiler.build import LocalBuilder
 from chameleon_ray.compiler.gpu_run import GpuRunner
 from chameleon_ray.compiler.link import linker
@@ -24,12 +25,13 @@ from chameleon_ray.measure.calibrated import Calibrated
 from chameleon_ray.measure.calibration import References
 from chameleon_ray.measure.cores import available, kept, machine, split
 from chameleon_ray.measure.helping import Helping
+from chameleon_ray.measure.isolate import Ending, Outcome
 from chameleon_ray.measure.measurer import Measurer, NoRunner
 from chameleon_ray.options import Request, Search
 from chameleon_ray.record import Status
 from chameleon_ray.search.system import SearchSystem
 
-PHASES = {"contest": "verify", "select": "sample", "calibrate": "run"}
+PHASES = {"contest": "verify", "bench": "verify", "select": "sample", "calibrate": "run"}
 """What the summary calls the time spent in a method, where it is not the method's name."""
 CORES_PER_EXPLORER = 4
 """Search cores that one explorer keeps busy: the rest of its share builds what it proposed."""
@@ -38,7 +40,7 @@ DEVICES_PER_EXPLORER = 4
 LINKING = 3
 """Builders on a machine from which on they generate machine code, and do without help: with fewer
 the core that times would be idle while they compile."""
-FAILED = (Status.RUN_ERROR, Status.CRASH)
+FAILED = (Status.RUN_ERROR, Status.CRASH, Ending.ERROR, Ending.CRASH)
 """What a device that is lost answers to everything."""
 AHEAD = {"builder": 1, "runner": 1}
 """Calls that wait at an actor, so that it need not wait for this process."""
@@ -104,7 +106,8 @@ def _timing(
     runner = partial(_gpu_runner, request, machine(), cores)
     if request.engine == "serial":
         return runner
-    return only(model_of(arch_of(request.target), device, tell), runner)
+    preferred = (device,) if request.on_cluster else (device, own())
+    return only(model_of(arch_of(request.target), preferred, tell), runner)
 
 
 def _helping(request: Request, builders: int) -> Helping | None:
@@ -139,7 +142,7 @@ def _runner(request: Request, here: str, cores: tuple[int, ...], device: str) ->
         if found != device:
             raise Unfit(f"it has {found}, and this run is for {device}; tune for it in another run")
     runner = LocalRunner(request.measuring, cores, device)
-    return Calibrated(runner, f"{machine()}, cores {cores}", request.calibrating)
+    return _calibrated(request, runner, f"{machine()}, cores {cores}", cores)
 
 
 def _gpu_runner(request: Request, here: str, cores: tuple[int, ...]) -> Calibrated:
@@ -151,7 +154,15 @@ def _gpu_runner(request: Request, here: str, cores: tuple[int, ...]) -> Calibrat
     if machine() != here:
         _, cores = _elsewhere(request, len(cores))
     place = f"{machine()}, GPU {os.environ.get('CUDA_VISIBLE_DEVICES', '')}"
-    return Calibrated(GpuRunner(request.measuring, cores), place, request.calibrating)
+    return _calibrated(request, GpuRunner(request.measuring, cores), place, cores)
+
+
+def _calibrated(
+    request: Request, runner: LocalRunner | GpuRunner, place: str, cores: tuple[int, ...]
+) -> Calibrated:
+    """A runner that is comparable with others, and runs whole models on the same cores."""
+    models = ModelBench(cores, request.confirming.model_timeout)
+    return Calibrated(runner, place, request.calibrating, models)
 
 
 def _elsewhere(request: Request, timing: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -191,8 +202,11 @@ def hands(cores: int, devices: int) -> dict[str, int]:
 
 
 def doubtful(result: Any, failures: int) -> bool:
-    """Whether the device may be at fault: an error, or not the first time-out in a row."""
-    status = getattr(result, "status", Status.OK)
+    """Whether the device may be at fault: an error, or not the first time-out in a row.
+
+    Of whole models it is an error only, as they time out after very long.
+    """
+    status = result.ending if isinstance(result, Outcome) else getattr(result, "status", Status.OK)
     return status in FAILED or (status is Status.RUN_TIMEOUT and failures > 0)
 
 
@@ -224,6 +238,7 @@ def _actors(
             spread=spreads.get(name),
             ahead=AHEAD.get(name, 0),
             apart=(*LEARNT, "build") if name in spreads else LEARNT,
+            limits={"bench": request.confirming.model_timeout + request.placing.call_seconds},
             options=request.placing,
             doubt=doubtful if name == "runner" else lambda result, failures: False,
             tell=tell,

@@ -53,14 +53,12 @@ def left_out(found: Sequence[Gpu], model: str) -> str:
     )
 
 
-def model_of(arch: str, known: str, tell: Callable[[str], None]) -> str:
+def model_of(arch: str, preferred: Sequence[str], tell: Callable[[str], None]) -> str:
     """Asks every node for its GPUs; the model that a run times on, empty where none is known.
-
-    That of this machine's GPU goes before others, as the tuned model is to run on it.
 
     Args:
         arch: The architecture that the target names; any where empty.
-        known: What the run was begun on, where that is known.
+        preferred: As for ``chosen``.
         tell: Is given what is left out, in a sentence.
 
     Raises:
@@ -69,7 +67,7 @@ def model_of(arch: str, known: str, tell: Callable[[str], None]) -> str:
     from chameleon_ray.cluster import offered, session
 
     found = [gpu for node in session.everywhere(offered.gpus) for gpu in node]
-    model = chosen(found, arch, (known, own()))
+    model = chosen(found, arch, preferred)
     if said := left_out(found, model):
         tell(said)
     return model

@@ -1,39 +1,47 @@
 """The model's processes: what compiles it and what runs it, with errors as sentences."""
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from chameleon_ray.api.choices import Stopped, UserError
-from chameleon_ray.compiler import bench, host
+from chameleon_ray.compiler import host
+from chameleon_ray.compiler.bench import ModelBench
 from chameleon_ray.compiler.build import SINGLE_THREADED
-from chameleon_ray.compiler.run import timing_environment
 from chameleon_ray.compiler.target import layout_of
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.ledger import Account, Ledger, epoch
-from chameleon_ray.measure.isolate import Ending, Isolate, IsolateError, Setting
+from chameleon_ray.measure.bench import Bench, Check, Duel, Outputs, Question
+from chameleon_ray.measure.isolate import Ending, Isolate, IsolateError, Outcome, Setting
 from chameleon_ray.options import Confirming, Request, Scheduling
 from chameleon_ray.report.result import Verified
 from chameleon_ray.space import Config
 
 SENTENCES = ("ModelError", "TargetError", "LinkError")
 """Errors of the compiler's processes that are already a sentence for the user."""
-BUS_ORDER = ("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-"""Has CUDA, where there is a GPU, number them as for the runners."""
 
 
 class ModelHome:
-    """Imports, compiles, compares and times one model, in children bound to ``cores``."""
+    """Imports, compiles, compares and times one model, in children bound to ``cores``.
+
+    Attributes:
+        elsewhere: What compares and times it where that is not to be done here.
+    """
 
     def __init__(self, cores: tuple[int, ...], stack: ExitStack) -> None:
         """Starts the process that will hold the model; ``stack`` ends it."""
-        self.cores, self._stack = cores, stack
+        self.cores = cores
         self._ledger, self._closed = Ledger(), False
-        self._host = self._child("chameleon_ray.compiler.host:model_host", SINGLE_THREADED)
-        self._bench: Isolate | None = None
+        handler = "chameleon_ray.compiler.host:model_host"
+        self._host = Isolate(Setting(handler, cores=cores, environment=SINGLE_THREADED))
+        self._bench = ModelBench(cores)
+        self.elsewhere: Bench | None = None
+        for child in (self._host, self._bench):
+            stack.callback(self._close, child)
 
     def prepare(self, request: Request) -> host.Prepared:
         """Imports the model and extracts its tasks.
@@ -42,13 +50,12 @@ class ModelHome:
             UserError: The model or the target cannot be used.
         """
         memory = Scheduling() if request.memory_aware else None
-        prepared: host.Prepared = self._value("import", self._host, self._job(request, memory))
+        prepared: host.Prepared = self._value("import", self._host.call, self._job(request, memory))
         return prepared
 
     def clear(self) -> None:
         """Gives up the model and everything of it, to take another one."""
-        for child in filter(None, (self._host, self._bench)):
-            child.renew(1)
+        self._host.renew(1)
 
     def weigh(self, request: Request, options: Scheduling) -> Footprint:
         """Imports the model and finds out what memory it takes in several orders.
@@ -57,7 +64,7 @@ class ModelHome:
             UserError: The model or the target cannot be used, or its memory not be planned.
         """
         job = host.Weigh(self._job(request, options))
-        footprint: Footprint = self._value("import", self._host, job)
+        footprint: Footprint = self._value("import", self._host.call, job)
         return footprint
 
     def _job(self, request: Request, memory: Scheduling | None) -> host.Prepare:
@@ -76,17 +83,16 @@ class ModelHome:
     ) -> set[str]:
         """Writes the tuned library and its database; the digests of the winners applied."""
         job = host.CompileTuned(winners, path, database)
-        applied: set[str] = self._value("apply", self._host, job)
+        applied: set[str] = self._value("apply", self._host.call, job)
         return applied
 
     def compile_untuned(self, path: Path) -> None:
         """Writes the library that TVM makes without tuning."""
-        self._value("apply", self._host, host.CompileUntuned(path))
+        self._value("apply", self._host.call, host.CompileUntuned(path))
 
     def outputs(self, library: Path, inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
         """What a compiled model gives."""
-        job = bench.Outputs(str(library), inputs)
-        outputs: tuple[np.ndarray, ...] = self._value("verify", self._runner(), job)
+        outputs: tuple[np.ndarray, ...] = self._answer(Outputs((str(library),), inputs))
         return outputs
 
     def check(
@@ -105,23 +111,28 @@ class ModelHome:
         inputs, reference, against = prepared.inputs, prepared.reference, prepared.reference_name
         if reference is None:
             reference, against = self.outputs(untuned, inputs), "untuned TVM"
-        job = bench.Check(str(library), inputs, reference)
-        verdict = self._value("verify", self._runner(), job)
+        verdict = self._answer(Check((str(library),), inputs, reference))
         return Verified(verdict.ok, verdict.max_abs_err, verdict.max_rel_err, str(against))
 
     def duel(
         self, libraries: tuple[Path, ...], inputs: tuple[np.ndarray, ...], options: Confirming
     ) -> list[tuple[float, ...]]:
         """Latencies in seconds of compiled models, timed in turns."""
-        job = bench.Duel(tuple(map(str, libraries)), inputs, options)
-        latencies: list[tuple[float, ...]] = self._value("verify", self._runner(), job)
+        duel = Duel(tuple(map(str, libraries)), inputs, options)
+        latencies: list[tuple[float, ...]] = self._answer(duel)
         return latencies
 
     def account(self, began: float) -> Account:
         """Where the time of the model's processes went since ``began`` (``perf_counter``)."""
         return self._ledger.account("model", epoch(began))
 
-    def _value(self, phase: str, child: Isolate, job: Any) -> Any:
+    def _answer(self, question: Question) -> Any:
+        """What a question comes to; elsewhere the time that it takes is booked there."""
+        if self.elsewhere is not None:
+            return self._value("", self.elsewhere.ask, question)
+        return self._value("verify", self._bench.ask, question)
+
+    def _value(self, phase: str, do: Callable[[Any], Outcome], job: Any) -> Any:
         """What a job comes to; its failure as a sentence for the user.
 
         Raises:
@@ -130,8 +141,10 @@ class ModelHome:
         """
         try:
             self._demand_open()
-            with self._ledger.phase(phase):
-                outcome = child.call(job)
+            with self._ledger.phase(phase) if phase else nullcontext():
+                outcome = do(job)
+        except CancelledError:
+            raise Stopped from None
         except IsolateError:
             self._demand_open()
             raise
@@ -143,21 +156,10 @@ class ModelHome:
             raise UserError(sentence)
         raise UserError(f"The step {type(job).__name__} failed: {outcome.error}")
 
-    def _runner(self) -> Isolate:
-        if self._bench is None:
-            environment = (*timing_environment(len(self.cores)), BUS_ORDER)
-            self._bench = self._child("chameleon_ray.compiler.bench:bench", environment)
-        return self._bench
-
-    def _child(self, handler: str, environment: tuple[tuple[str, str], ...]) -> Isolate:
-        child = Isolate(Setting(handler, cores=self.cores, environment=environment))
-        self._stack.callback(self._close, child)
-        return child
-
     def _demand_open(self) -> None:
         if self._closed:
             raise Stopped
 
-    def _close(self, child: Isolate) -> None:
+    def _close(self, child: Isolate | ModelBench) -> None:
         self._closed = True
         child.close()

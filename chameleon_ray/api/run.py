@@ -13,7 +13,8 @@ from chameleon_ray.api.choices import Stopped, UserError, search_of
 from chameleon_ray.api.model import Model
 from chameleon_ray.api.tuning import Tuning
 from chameleon_ray.api.warm_start import transfer_of
-from chameleon_ray.cluster.session import SessionError, check_pins
+from chameleon_ray.cluster import offered
+from chameleon_ray.cluster.session import SessionError, check_pins, start
 from chameleon_ray.compiler.link import LinkError, find_linker
 from chameleon_ray.compiler.target import TargetError, demand_known, is_gpu
 from chameleon_ray.crew import CrewError, NoWorkers
@@ -148,7 +149,7 @@ def _ready(
     demand_known(request.target)
     check_pins()
     find_linker()
-    gpus = nvml.count() if is_gpu(request.target) else None
+    gpus = _gpus(request) if is_gpu(request.target) else None
     search_cores, timing_cores = split(cores, request.threads, gpus)
     transfer = transfer_of(search, map(Path, request.warm_start))
     site = settle()
@@ -164,6 +165,15 @@ def _ready(
         transfer,
     )
     return tuning, site
+
+
+def _gpus(request: Request) -> int:
+    """How many GPUs of this machine are to be fed; a cluster's head may hand out none of them."""
+    found = nvml.count()
+    if found < 2 or not request.on_cluster:  # there is a core for the first one in any case
+        return found
+    with start(request.address):
+        return offered.here()
 
 
 def directory(request: Request) -> Path:

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from chameleon_ray.api.benching import RunnersBench
 from chameleon_ray.api.beside import beside
 from chameleon_ray.api.choices import UserError
 from chameleon_ray.api.crews import hire_all, layers_in_flight
@@ -105,6 +106,8 @@ class Tuning:
                 await self.explore(tuners, measurer, watcher, records)
                 winners = await self.choose(measurer)
             await asyncio.gather(*ready)
+            if self.request.on_cluster:
+                home.elsewhere = RunnersBench(measurer.runners)
             await asyncio.to_thread(self.finish, home, winners)
             self.conclude(winners, await self.accounts(crews, home))
 

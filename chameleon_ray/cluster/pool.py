@@ -45,6 +45,7 @@ class ActorCrew:
             for the next one; an actor that has nothing to do is given a call first.
         apart: Methods whose results stay in the object store, but for an artifact's label. What is
             returned stands for them among the arguments of ``do``.
+        limits: Seconds that methods may take which may take longer than others.
         options: When an actor is given up.
         doubt: Whether another worker is to repeat what came to this result; a worker whose failures
             are never confirmed is given up.
@@ -62,13 +63,15 @@ class ActorCrew:
         spread: Spread | None = None,
         ahead: int = 0,
         apart: Collection[str] = (),
+        limits: Mapping[str, float] = {},
         options: Placing = Placing(),  # noqa: B008, frozen
         doubt: Doubt = lambda result, before: False,
         tell: Callable[[str], None] = logger.warning,
     ) -> None:
         """Starts the actors and returns at once; those that are spread start with a first call."""
         self.name, self._began, self._spread = name, epoch(began), spread
-        self._apart, self._options, self._doubt = frozenset(apart), options, doubt
+        self._apart, self._limits = frozenset(apart), dict(limits)
+        self._options, self._doubt = options, doubt
         actor, phases = ray.remote(Porter), dict(phases)
         asked = {"num_cpus": 0, **(resources or {})}
 
@@ -84,13 +87,13 @@ class ActorCrew:
     async def do(self, method: str, *args: Any) -> Any:
         """Has the actor with the fewest calls do another one; see ``Crew.do``."""
         self._roster.start()
-        call = Call()
+        call, limit = Call(), self._limits.get(method, self._options.call_seconds)
         while len(call.losses) < self._options.attempts:
             try:
                 seat = await self._line.seat(call)
                 if call not in seat.calls or (call.alone and not await self._roster.alive(seat)):
                     continue
-                async with asyncio.timeout(self._options.call_seconds * len(seat.calls)):
+                async with asyncio.timeout(limit * len(seat.calls)):
                     result = await self._call(seat, method, args)
                 if call.failed or not self._doubted(seat, result):
                     return self._settled(call, seat, result)

@@ -60,9 +60,10 @@ class Roster:
                 self._begin(self._settle(seat, seat.actor))
 
     def close(self) -> None:
-        """Lets all actors go."""
+        """Lets all actors go; calls come to nothing from now on."""
         for task in self._tasks:
             task.cancel()
+        self._line.end(f"all {self.name} workers were let go")
         for seat in self._line.seats:
             seat.dismiss()
         self._line.seats.clear()

@@ -1,56 +1,69 @@
 """Whole models: compiled libraries and inputs in, outputs compared and latencies out."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from chameleon_ray.compiler.difference import TOLERANCE, difference
+from chameleon_ray.compiler.run import timing_environment
 from chameleon_ray.compiler.session import block_torch, load_cudart
+from chameleon_ray.measure.bench import Check, Duel, Outputs, Question, Verdict
+from chameleon_ray.measure.isolate import Isolate, Outcome, Setting
 from chameleon_ray.options import Confirming
 
 ACCUMULATION = 10
 """A whole model's outputs may be this many times further off than one layer's."""
+BUS_ORDER = ("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+"""Has CUDA, where there is a GPU, number them as for the runners."""
 
 
-@dataclass(frozen=True)
-class Check:
-    """A compiled model, inputs, and the outputs that another one gave."""
+class ModelBench:
+    """Answers on this machine, in a child on ``cores`` that is started with the first question.
 
-    library: str
-    inputs: tuple[np.ndarray, ...]
-    reference: tuple[np.ndarray, ...]
+    See ``measure.Bench``. On a GPU it is the first one that this process sees.
+    """
+
+    def __init__(self, cores: tuple[int, ...], seconds: float = Confirming.model_timeout) -> None:
+        """Takes where it runs, and after how many seconds a question is given up."""
+        self._cores, self._seconds = cores, seconds
+        self._child: Isolate | None = None
+
+    def ask(self, question: Question, contents: tuple[bytes, ...] = ()) -> Outcome:
+        """The answer to a question; what the models took is free again afterwards."""
+        with TemporaryDirectory(prefix="chameleon-") as folder:
+            if contents:
+                question = replace(question, libraries=_written(contents, Path(folder)))
+            self._child = self._child or Isolate(self._setting)
+            outcome = self._child.call(question, self._seconds)
+            self._child.renew(1)
+        return outcome
+
+    def close(self) -> None:
+        """Ends the child; a question that another thread has asked ends as a crash."""
+        if self._child is not None:
+            self._child.close()
+
+    @property
+    def _setting(self) -> Setting:
+        environment = (*timing_environment(len(self._cores)), BUS_ORDER)
+        handler = "chameleon_ray.compiler.bench:bench"
+        return Setting(handler, cores=self._cores, environment=environment)
 
 
-@dataclass(frozen=True)
-class Outputs:
-    """A compiled model and inputs, to be run once."""
-
-    library: str
-    inputs: tuple[np.ndarray, ...]
-
-
-@dataclass(frozen=True)
-class Duel:
-    """Compiled models to time in turns on the same inputs."""
-
-    libraries: tuple[str, ...]
-    inputs: tuple[np.ndarray, ...]
-    options: Confirming
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """How far a model's outputs are from their reference."""
-
-    ok: bool
-    max_abs_err: float
-    max_rel_err: float
+def _written(contents: tuple[bytes, ...], folder: Path) -> tuple[str, ...]:
+    """The files of libraries that came without one."""
+    files = [folder / f"model-{number}.so" for number in range(len(contents))]
+    for file, content in zip(files, contents, strict=True):
+        file.write_bytes(content)
+    return tuple(map(str, files))
 
 
 class Bench:
-    """What runs inside the bench's child; loads models afresh for every job."""
+    """What runs inside the bench's child; loads models afresh for every question."""
 
     def __init__(self) -> None:
         block_torch()
@@ -60,20 +73,20 @@ class Bench:
 
         self._tvm, self._device = tvm, tvm.cpu()
 
-    def __call__(self, job: Check | Outputs | Duel) -> Any:
-        if isinstance(job, Duel):
-            return self._duel(job)
-        model = self._load(job.library)
-        outputs = self._run(model, self._tensors(job.inputs))
-        return outputs if isinstance(job, Outputs) else verdict(outputs, job.reference)
+    def __call__(self, question: Outputs | Check | Duel) -> Any:
+        if isinstance(question, Duel):
+            return self._duel(question)
+        (library,) = question.libraries
+        outputs = self._run(self._load(library), self._tensors(question.inputs))
+        return verdict(outputs, question.reference) if isinstance(question, Check) else outputs
 
-    def _duel(self, job: Duel) -> list[tuple[float, ...]]:
+    def _duel(self, duel: Duel) -> list[tuple[float, ...]]:
         """Latencies in seconds of each library; slow ones get fewer turns."""
-        models, device = [self._load(library) for library in job.libraries], self._device
-        inputs = self._tensors(job.inputs)
+        models, device = [self._load(library) for library in duel.libraries], self._device
+        inputs = self._tensors(duel.inputs)
         times: list[list[float]] = [[] for _ in models]
-        share = job.options.model_seconds / len(models)
-        for _ in range(job.options.model_repeats + 1):
+        share = duel.options.model_seconds / len(models)
+        for _ in range(duel.options.model_repeats + 1):
             for model, latencies in zip(models, times, strict=True):
                 if sum(latencies) <= share:
                     began = time.perf_counter()

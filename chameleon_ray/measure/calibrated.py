@@ -6,7 +6,9 @@ from math import inf
 from statistics import median
 from typing import Any
 
+from chameleon_ray.measure.bench import Bench, Duel, Question
 from chameleon_ray.measure.calibration import beyond, factor_of, likeliest
+from chameleon_ray.measure.isolate import Ending, Outcome
 from chameleon_ray.measure.measurer import Artifact, Finalist, Runner, Timing
 from chameleon_ray.options import Calibrating, Confirming
 from chameleon_ray.record import Status
@@ -25,9 +27,11 @@ class Calibrated:
         runner: Runner,
         place: str,
         options: Calibrating = Calibrating(),  # noqa: B008, frozen
+        models: Bench | None = None,
     ) -> None:
+        """Takes what times layers on the device, and what runs whole models there."""
         self.place = place
-        self._runner, self._options = runner, options
+        self._runner, self._options, self._models = runner, options, models
         self._ratios: list[float] = []
 
     @property
@@ -55,6 +59,20 @@ class Calibrated:
             return found
         factor = self.factor
         return tuple(replace(one, latencies=_scaled(one.latencies, factor)) for one in found)
+
+    def bench(self, question: Question, contents: tuple[bytes, ...]) -> Outcome:
+        """See ``Bench.ask``; what models take is compared with what their layers do."""
+        assert self._models is not None
+        outcome = self._models.ask(question, contents)
+        if outcome.ending is not Ending.OK or not isinstance(question, Duel):
+            return outcome
+        return replace(outcome, value=[_scaled(one, self.factor) for one in outcome.value])
+
+    def close(self) -> None:
+        """Ends both."""
+        for one in (self._runner, self._models):
+            if one is not None and hasattr(one, "close"):
+                one.close()
 
     def calibrate(self, task: Task, artifact: Artifact, latency: float, place: str) -> str:
         """Times a reference, unless it was this device that did so first.

@@ -83,6 +83,8 @@ class Confirming:
     """Timings of a whole model."""
     model_seconds: float = 8.0
     """Seconds after which whole models are not timed again (each at least twice)."""
+    model_timeout: float = 1800.0
+    """Seconds for loading whole models and for all that is run of them, untuned ones too."""
     reserve: float = 0.15
     """Least share of the wall time kept for choosing winners, compiling and verifying models."""
 
@@ -178,6 +180,11 @@ class Request:
     budgeting: Budgeting = Budgeting()
     confirming: Confirming = Confirming()
     placing: Placing = Placing()
+
+    @property
+    def on_cluster(self) -> bool:
+        """Whether it joins other machines, or may."""
+        return self.engine == "ray" and self.address is not None
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,10 @@ from math import inf
 import pytest
 
 from chameleon_ray.crew import LocalCrew, Lost
+from chameleon_ray.measure.bench import Check, Duel
 from chameleon_ray.measure.calibrated import Calibrated
 from chameleon_ray.measure.calibration import References, beyond, factor_of, likeliest
+from chameleon_ray.measure.isolate import Ending, Outcome
 from chameleon_ray.measure.measurer import Artifact, Measurer, Timing
 from chameleon_ray.options import Calibrating, Confirming
 from chameleon_ray.record import DEFAULT, Status
@@ -97,6 +99,35 @@ def test_contests_are_in_the_first_devices_units_too():
     after = runner.contest(ONE, artifacts, Confirming())
     for slow, corrected in zip(before, after, strict=True):
         assert corrected.latencies == pytest.approx([one / 1.2 for one in slow.latencies])
+
+
+class Models:
+    """Whole models of a device; what it was sent is their latency, or how they end."""
+
+    def __init__(self):
+        self.closed = False
+
+    def ask(self, question, contents):
+        if contents == (b"",):
+            return Outcome(Ending.CRASH, None, "killed by SIGKILL")
+        return Outcome(Ending.OK, [(float(content), 2 * float(content)) for content in contents])
+
+    def close(self):
+        self.closed = True
+
+
+def test_whole_models_are_in_the_first_devices_units_too():
+    models = Models()
+    runner = Calibrated(Device(1.25), "west", models=models)
+    duel = Duel(("a.so", "b.so"), (), Confirming())
+    assert runner.bench(duel, (b"1", b"2")).value == [(1, 2), (2, 4)]
+    runner.calibrate(ONE, DEFAULT_BUILD, SECONDS, "east")
+    slow = [one for pair in runner.bench(duel, (b"1", b"2")).value for one in pair]
+    assert slow == pytest.approx([0.8, 1.6, 1.6, 3.2])
+    assert runner.bench(Check(("a.so",), (), ()), (b"1",)).value == [(1, 2)]
+    assert runner.bench(duel, (b"",)).error == "killed by SIGKILL"
+    runner.close()
+    assert models.closed
 
 
 def test_conditions_of_the_device_stay():

@@ -52,10 +52,10 @@ def main() -> None:
     try:
         with session.start(nodes.address):
             found = {
-                "even": model_of("", "", said.append),
-                "known": model_of("", "Tesla T4", said.append),
-                "named": model_of("sm_70", "", said.append),
-                "none": model_of("sm_90", "", said.append),
+                "even": model_of("", (), said.append),
+                "known": model_of("", ("Tesla T4",), said.append),
+                "named": model_of("sm_70", (), said.append),
+                "none": model_of("sm_90", (), said.append),
             }
             told, said = said, []
             os.environ[GPUS] = "NVIDIA A100:8,Tesla T4:7"

@@ -26,6 +26,13 @@ def test_ray_takes_the_file(name: str) -> None:
         validate_config(config | {"workers_of_mine": 2})
 
 
+def test_the_head_of_gpus_has_none() -> None:
+    types = loaded("cluster.yaml")["available_node_types"]
+    machines = {name: kind["node_config"]["InstanceType"] for name, kind in types.items()}
+    assert machines["head"].startswith("m")
+    assert machines["gpu"].startswith(("g", "p"))
+
+
 def test_every_machine_of_ones_own_is_a_worker() -> None:
     config = loaded("cluster.onprem.yaml")
     count = len(config["provider"]["worker_ips"])

@@ -4,11 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import ray
 
-from chameleon_ray.api import crews
+from chameleon_ray.api import crews, run
 from chameleon_ray.cluster.placement import Node
 from chameleon_ray.crew import Unfit
 from chameleon_ray.measure.cores import available, machine
+from chameleon_ray.measure.isolate import Ending, Outcome
 from chameleon_ray.measure.measurer import Finalist, Timing
 from chameleon_ray.options import Placing, Request
 from chameleon_ray.record import Status
@@ -20,6 +22,11 @@ def test_what_the_device_may_be_at_fault_for() -> None:
     doubted = {status for status in Status if crews.doubtful(Timing(status=status), 1)}
     assert doubted == {Status.RUN_ERROR, Status.CRASH, Status.RUN_TIMEOUT}
     assert not crews.doubtful((Finalist((1.0,), 0.0, 0.0, True),), 5)
+
+
+def test_a_device_may_be_at_fault_for_whole_models_too_but_not_for_slow_ones() -> None:
+    doubted = {ending for ending in Ending if crews.doubtful(Outcome(ending), 5)}
+    assert doubted == {Ending.ERROR, Ending.CRASH}
 
 
 def test_a_node_with_another_device_is_turned_down() -> None:
@@ -60,6 +67,17 @@ def test_where_gpus_time_every_node_keeps_a_core_for_each_of_its_own() -> None:
     assert kept(worker) == 48 - 10
     built = crews._placed(replace(request, build_only=True), False, 16, 0)[1]["builder"]
     assert built(worker) == 48
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_a_head_keeps_cores_for_the_gpus_only_that_ray_hands_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run.nvml, "count", lambda: 4)
+    address = ray.get_runtime_context().gcs_address  # of a Ray without GPUs
+    assert run._gpus(Request("net", target="cuda", address=address)) == 0
+    assert run._gpus(Request("net", target="cuda")) == 4
+    assert run._gpus(Request("net", target="cuda", address=address, engine="serial")) == 4
 
 
 def test_where_nothing_is_timed_all_cores_build() -> None:

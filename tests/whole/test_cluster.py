@@ -22,6 +22,8 @@ def test_a_network_is_tuned_on_two_nodes(tmp_path: Path) -> None:
     names = [process["name"] for process in summary["processes"]]
     assert sum(name.startswith("runner") for name in names) == 2
     assert sum(name.startswith("builder") for name in names) == 2
+    (model,) = [process for process in summary["processes"] if process["name"] == "model"]
+    assert "verify" not in model["busy"]  # but by the nodes, as the head has no cores
 
 
 def test_there_is_no_such_cluster() -> None:

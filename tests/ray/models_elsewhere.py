@@ -1,0 +1,127 @@
+"""A program that has runners of other nodes run whole models, and says last what it saw."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ray
+from chaos_nodes import Nodes
+
+from chameleon_ray.api import crews
+from chameleon_ray.api.benching import RunnersBench
+from chameleon_ray.api.choices import UserError
+from chameleon_ray.api.home import ModelHome
+from chameleon_ray.cluster import session
+from chameleon_ray.cluster.placement import one_per_node
+from chameleon_ray.cluster.pool import ActorCrew
+from chameleon_ray.compiler.host import Prepared
+from chameleon_ray.compiler.target import device_name
+from chameleon_ray.measure.bench import Question
+from chameleon_ray.measure.cores import available, machine
+from chameleon_ray.measure.isolate import Outcome
+from chameleon_ray.options import Confirming, Request
+
+CORES = available()[-1:]
+LONG = Confirming(model_repeats=2_000_000, model_seconds=6)
+
+
+class Noted:
+    """A runner as a session has them, which notes where it is before it answers."""
+
+    def __init__(self, request: Request, folder: Path) -> None:
+        self._folder = folder
+        tempfile.tempdir = str(folder / "temporary")
+        self._runner = crews._runner(request, machine(), CORES, device_name(1))
+
+    def bench(self, question: Question, contents: tuple[bytes, ...]) -> Outcome:
+        node = ray.get_runtime_context().get_node_id()
+        with (self._folder / "notes").open("a") as notes:
+            notes.write(f"{node} {os.getpid()}\n")
+        return self._runner.bench(question, contents)
+
+
+class Models:
+    """A model's library, one of the same model with other weights, and what is no library."""
+
+    def __init__(self, home: ModelHome, folder: Path) -> None:
+        self.folder = folder
+        self.right, self.wrong, self.none = (folder / f"{n}.so" for n in ("right", "wrong", "none"))
+        home.prepare(Request("tests.whole.net:ones"))
+        home.compile_untuned(self.wrong)
+        home.clear()
+        self.prepared: Prepared = home.prepare(Request("tests.whole.net:dense"))
+        home.compile_untuned(self.right)
+        self.none.write_bytes(b"no library")
+
+    def notes(self) -> list[list[str]]:
+        """Node and process of every answer that was begun."""
+        file = self.folder / "notes"
+        return [line.split() for line in file.read_text().splitlines()] if file.exists() else []
+
+
+async def seen(home: ModelHome, models: Models, said: list[str]) -> dict[str, Any]:
+    """What comes of right, wrong and broken libraries, and of a runner that is killed at work."""
+    runners = ActorCrew(
+        "runner",
+        partial(Noted, Request("net"), models.folder),
+        crews.PHASES,
+        time.perf_counter(),
+        spread=one_per_node,
+        doubt=crews.doubtful,
+        tell=said.append,
+    )
+    await runners.ready()
+    async with asyncio.timeout(180):
+        while len(await runners.accounts()) < 2:
+            await asyncio.sleep(0.2)
+    home.elsewhere = RunnersBench(runners)
+    right, wrong, prepared = models.right, models.wrong, models.prepared
+    found: dict[str, Any] = {"driver": ray.get_runtime_context().get_node_id()}
+    for name, library in (("right", right), ("wrong", wrong)):
+        verdict = await asyncio.to_thread(home.check, library, prepared, wrong)
+        found[name] = [verdict.ok, verdict.max_abs_err, verdict.against]
+    try:
+        await asyncio.to_thread(home.outputs, models.none, prepared.inputs)
+    except UserError as error:
+        found["broken"] = str(error)
+    found["left"] = [file.name for file in (models.folder / "temporary").iterdir()]
+    found["before"] = models.notes()
+    duel = asyncio.to_thread(home.duel, (right, wrong), prepared.inputs, LONG)
+    dueling = asyncio.create_task(duel)
+    while len(models.notes()) == len(found["before"]):
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(2)
+    os.kill(int(models.notes()[-1][1]), signal.SIGKILL)
+    latencies = await dueling
+    found["duel"] = [len(one) for one in latencies]
+    found["after"] = models.notes()[len(found["before"]) :]
+    found["phases"] = sorted({phase for a in await runners.accounts() for phase in a.busy})
+    found["home"] = sorted(home.account(time.perf_counter()).busy)
+    runners.close()
+    return found
+
+
+def main() -> None:
+    """A head without cores, and two nodes."""
+    folder, said = Path(sys.argv[1]), list[str]()
+    (folder / "temporary").mkdir()
+    with ExitStack() as stack:
+        home = ModelHome(CORES, stack)
+        models = Models(home, folder)
+        nodes = Nodes(2, cpus=1)
+        stack.callback(nodes.close)
+        stack.enter_context(session.start(nodes.address))
+        found = asyncio.run(seen(home, models, said))
+    print(json.dumps(found | {"said": said}))
+
+
+if __name__ == "__main__":
+    main()
