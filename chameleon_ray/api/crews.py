@@ -1,6 +1,5 @@
 """Hiring: a request and the cores it may use in, the crews of search and measuring out."""
 
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -14,16 +13,11 @@ from chameleon_ray.api.choices import (
     searcher_factory,
 )
 from chameleon_ray.api.fleet import model_of, only, own
-from chameleon_ray.compiler.bench import ModelBench
-from chameleon_ray.compiler.build import LocalBuilder
-from chameleon_ray.compiler.gpu_run import GpuRunner
-from chameleon_ray.compiler.link import linker
-from chameleon_ray.compiler.run import LocalRunner
-from chameleon_ray.compiler.target import arch_of, device_name, is_gpu
-from chameleon_ray.crew import Crew, LocalCrew, Unfit
-from chameleon_ray.measure.calibrated import Calibrated
+from chameleon_ray.api.workers import LINKING, builder, gpu_runner, runner
+from chameleon_ray.compiler.target import arch_of, is_gpu
+from chameleon_ray.crew import Crew, LocalCrew
 from chameleon_ray.measure.calibration import References
-from chameleon_ray.measure.cores import available, kept, machine, split
+from chameleon_ray.measure.cores import kept, machine
 from chameleon_ray.measure.helping import Helping
 from chameleon_ray.measure.isolate import Ending, Outcome
 from chameleon_ray.measure.measurer import Measurer, NoRunner
@@ -37,9 +31,6 @@ CORES_PER_EXPLORER = 4
 """Search cores that one explorer keeps busy: the rest of its share builds what it proposed."""
 DEVICES_PER_EXPLORER = 4
 """Devices that one explorer keeps busy, where each measures three times a second."""
-LINKING = 3
-"""Builders on a machine from which on they generate machine code, and do without help: with fewer
-the core that times would be idle while they compile."""
 FAILED = (Status.RUN_ERROR, Status.CRASH, Ending.ERROR, Ending.CRASH)
 """What a device that is lost answers to everything."""
 AHEAD = {"builder": 1, "runner": 1}
@@ -75,7 +66,7 @@ def hire_all(
         hire = _actors(request, search_cores, timing_cores, began, stack, tell)
     else:
         hire = _workers(began, stack)
-    building = partial(_builder, request, machine(), search_cores, len(timing_cores))
+    building = partial(builder, request, machine(), search_cores, len(timing_cores))
     builders = hire("builder", building)
     runners = hire("runner", _timing(request, timing_cores, device, tell))
     references = None if request.build_only else References(request.calibrating)
@@ -102,12 +93,12 @@ def _timing(
     if request.build_only:
         return NoRunner
     if not is_gpu(request.target):
-        return partial(_runner, request, machine(), cores, device)
-    runner = partial(_gpu_runner, request, machine(), cores)
+        return partial(runner, request, machine(), cores, device)
+    timer = partial(gpu_runner, request, machine(), cores)
     if request.engine == "serial":
-        return runner
+        return timer
     preferred = (device,) if request.on_cluster else (device, own())
-    return only(model_of(arch_of(request.target), preferred, tell), runner)
+    return only(model_of(arch_of(request.target), preferred, tell), timer)
 
 
 def _helping(request: Request, builders: int) -> Helping | None:
@@ -116,70 +107,6 @@ def _helping(request: Request, builders: int) -> Helping | None:
     if not alone or is_gpu(request.target) or builders >= LINKING:
         return None
     return Helping(builders * (1 + AHEAD["builder"]))
-
-
-def _builder(request: Request, here: str, cores: tuple[int, ...], timing: int) -> LocalBuilder:
-    """A builder, on the cores given or, elsewhere, on those that time nothing there.
-
-    Raises:
-        Unfit: The other machine has not as many cores as are to time.
-    """
-    if machine() != here:
-        cores, _ = _elsewhere(request, timing)
-    linked = len(cores) >= LINKING and not request.build_only and linker() is not None
-    return LocalBuilder(request.measuring, cores, is_gpu(request.target), linked)
-
-
-def _runner(request: Request, here: str, cores: tuple[int, ...], device: str) -> Calibrated:
-    """A runner, on the cores given or, elsewhere, on the timing cores there.
-
-    Raises:
-        Unfit: The other machine's device is another one, so its latencies would mean nothing.
-    """
-    if machine() != here:
-        _, cores = _elsewhere(request, len(cores))
-        found = device_name(len(cores))
-        if found != device:
-            raise Unfit(f"it has {found}, and this run is for {device}; tune for it in another run")
-    runner = LocalRunner(request.measuring, cores, device)
-    return _calibrated(request, runner, f"{machine()}, cores {cores}", cores)
-
-
-def _gpu_runner(request: Request, here: str, cores: tuple[int, ...]) -> Calibrated:
-    """A runner of a GPU, whose process is on the cores given or on the timing cores elsewhere.
-
-    Raises:
-        Unfit: The other machine has not as many cores as are to time.
-    """
-    if machine() != here:
-        _, cores = _elsewhere(request, len(cores))
-    place = f"{machine()}, GPU {os.environ.get('CUDA_VISIBLE_DEVICES', '')}"
-    return _calibrated(request, GpuRunner(request.measuring, cores), place, cores)
-
-
-def _calibrated(
-    request: Request, runner: LocalRunner | GpuRunner, place: str, cores: tuple[int, ...]
-) -> Calibrated:
-    """A runner that is comparable with others, and runs whole models on the same cores."""
-    models = ModelBench(cores, request.confirming.model_timeout)
-    return Calibrated(runner, place, request.calibrating, models)
-
-
-def _elsewhere(request: Request, timing: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Another machine's cores for builds, and those for timing.
-
-    A CPU times on as many as this machine's; GPUs have one each.
-    """
-    if request.build_only:
-        return available(), ()
-    try:
-        if not is_gpu(request.target):
-            return split(available(), request.threads or timing)
-        from chameleon_ray.cluster import offered
-
-        return split(available(), request.threads, offered.here())
-    except ValueError as error:
-        raise Unfit(str(error)) from error
 
 
 def layers_in_flight(request: Request, search_cores: int) -> int:
