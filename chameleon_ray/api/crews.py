@@ -1,6 +1,6 @@
 """Hiring: a request and the cores it may use in, the crews of search and measuring out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -12,9 +12,9 @@ from chameleon_ray.api.choices import (
     sampler_factory,
     searcher_factory,
 )
-from chameleon_ray.api.fleet import model_of, only, own
+from chameleon_ray.api.fleet import Known, left_out, own, shared_out
 from chameleon_ray.api.workers import LINKING, builder, gpu_runner, runner
-from chameleon_ray.compiler.target import arch_of, is_gpu
+from chameleon_ray.compiler.target import device_name, is_gpu
 from chameleon_ray.crew import Crew, LocalCrew
 from chameleon_ray.measure.calibration import References
 from chameleon_ray.measure.cores import kept, machine
@@ -37,7 +37,8 @@ AHEAD = {"builder": 1, "runner": 1}
 """Calls that wait at an actor, so that it need not wait for this process."""
 LEARNT = ("fit",)
 """Methods whose results only other actors look at."""
-Hire = Callable[[str, Factory], Crew]
+Hire = Callable[..., Crew]
+"""Of a crew's name and factory; of runners that are not alone, what else tells them apart."""
 
 
 def hire_all(
@@ -45,11 +46,11 @@ def hire_all(
     search: Search,
     search_cores: tuple[int, ...],
     timing_cores: tuple[int, ...],
-    device: str,
+    wanted: Known,
     began: float,
     stack: ExitStack,
     tell: Callable[[str], None],
-) -> tuple[SearchSystem, Measurer]:
+) -> tuple[SearchSystem, dict[tuple[str, ...], Measurer]]:
     """Starts every crew, builders and runners first; ``stack`` lets them go.
 
     Args:
@@ -57,21 +58,26 @@ def hire_all(
         search: The search system.
         search_cores: One builder works on each.
         timing_cores: The runner's alone; none where nothing is timed.
-        device: The runner's name in records; of a GPU only if an earlier session had it.
+        wanted: Targets, and of GPUs what an earlier session timed each of them on.
         began: ``time.perf_counter()`` when the command began.
         stack: Closed when the run is over.
         tell: Is given what happens to the workers, in a sentence.
+
+    Returns:
+        The search, and what measures on devices of one type, by the targets that these are for; a
+        target without a device is missing.
     """
     if request.engine == "ray":
         hire = _actors(request, search_cores, timing_cores, began, stack, tell)
     else:
         hire = _workers(began, stack)
     building = partial(builder, request, machine(), search_cores, len(timing_cores))
-    builders = hire("builder", building)
-    runners = hire("runner", _timing(request, timing_cores, device, tell))
-    references = None if request.build_only else References(request.calibrating)
-    measurer = Measurer(builders, runners, references, _helping(request, len(search_cores)))
-    return searching(search, len(search_cores), hire), measurer
+    builders, measurers = hire("builder", building), {}
+    for targets, runners in _runners(request, timing_cores, wanted, hire, tell):
+        references = None if request.build_only else References(request.calibrating)
+        helping = _helping(request, len(search_cores))
+        measurers[targets] = Measurer(builders, runners, references, helping)
+    return searching(search, len(search_cores), hire), measurers
 
 
 def searching(search: Search, cores: int, hire: Hire) -> SearchSystem:
@@ -86,19 +92,51 @@ def searching(search: Search, cores: int, hire: Hire) -> SearchSystem:
     )
 
 
-def _timing(
-    request: Request, cores: tuple[int, ...], device: str, tell: Callable[[str], None]
-) -> Factory:
-    """The factory of runners, which on Ray are for one model of GPU where there are several."""
+def _runners(
+    request: Request,
+    cores: tuple[int, ...],
+    wanted: Known,
+    hire: Hire,
+    tell: Callable[[str], None],
+) -> Iterator[tuple[tuple[str, ...], Crew]]:
+    """Crews whose devices are of one type each, and the targets that they are for."""
+    targets = tuple(wanted)
     if request.build_only:
-        return NoRunner
-    if not is_gpu(request.target):
-        return partial(runner, request, machine(), cores, device)
-    timer = partial(gpu_runner, request, machine(), cores)
-    if request.engine == "serial":
-        return timer
-    preferred = (device,) if request.on_cluster else (device, own())
-    return only(model_of(arch_of(request.target), preferred, tell), timer)
+        yield targets, hire("runner", NoRunner)
+    elif not is_gpu(request.target):
+        device = device_name(len(cores))
+        yield targets, hire("runner", partial(runner, request, machine(), cores, device))
+    elif request.engine == "serial":
+        yield targets, hire("runner", partial(gpu_runner, request, machine(), cores))
+    else:
+        yield from _gpu_runners(request, cores, wanted, hire, tell)
+
+
+def _gpu_runners(
+    request: Request,
+    cores: tuple[int, ...],
+    wanted: Known,
+    hire: Hire,
+    tell: Callable[[str], None],
+) -> Iterator[tuple[tuple[str, ...], Crew]]:
+    """The same on Ray: a crew for each model of GPU that a target is for."""
+    from chameleon_ray.cluster import offered
+
+    offers, timer = offered.Offers(), partial(gpu_runner, request, machine(), cores)
+    found = offers.gpus()
+    if not request.on_cluster:  # whole models run on the GPU that CUDA counts first here
+        wanted = {target: (*known, own()) for target, known in wanted.items()}
+    shared = shared_out(found, wanted)
+    if said := left_out(found, shared):
+        tell(said)
+    for model, targets in shared.items():
+        if not model:
+            yield targets, hire("runner", timer)
+            continue
+        name = model if len(shared) > 1 else ""
+        look = partial(offers.nodes, model)
+        count = sum(node.gpus for node in look())
+        yield targets, hire("runner", offered.owning(model, timer), name, look=look, count=count)
 
 
 def _helping(request: Request, builders: int) -> Helping | None:
@@ -152,15 +190,15 @@ def _actors(
     owned = is_gpu(request.target) and not request.build_only
     counts, spreads = _placed(request, owned, len(search_cores), len(timing_cores))
 
-    def hire(name: str, factory: Factory) -> Crew:
+    def hire(name: str, factory: Factory, kind: str = "", **own: Any) -> Crew:
         place = {} if name in spreads else placement.beside_driver()
         owns = {"num_gpus": 1} if owned and name == "runner" else {}
         crew = MeteredCrew(
-            name,
+            f"{kind} {name}".strip(),
             session.checked(factory) if name in spreads else factory,
             PHASES,
             began,
-            counts.get(name, 1),
+            **{"count": counts.get(name, 1)} | own,
             resources=place | owns,
             spread=spreads.get(name),
             ahead=AHEAD.get(name, 0),
