@@ -8,8 +8,9 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Protocol
 
 from chameleon_ray.budget import Budget
@@ -48,7 +49,7 @@ class Engine:
         watcher: Told of every record the moment it exists, and of plans begun and done.
         clock: Seconds since the run began, over all its sessions.
         layers_in_flight: Plans under way at once; 1 is serial.
-        sequence: Number of the next record.
+        sequence: Numbers the records; several engines may share one.
     """
 
     budget: Budget
@@ -57,7 +58,7 @@ class Engine:
     watcher: Watcher
     clock: Callable[[], float]
     layers_in_flight: int
-    sequence: int = 0
+    sequence: Iterator[int] = field(default_factory=count)
     _best: dict[str, float] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -143,7 +144,7 @@ class Engine:
         self, tuner: Tuner, config: Config, plan: int, share: float, measurement: Measurement
     ) -> Record:
         values = {} if config == DEFAULT else tuner.task.space.values(config)
-        record = Record(
+        return Record(
             task=tuner.task.digest,
             target=tuner.task.target,
             device=measurement.timing.device or self.device,
@@ -155,11 +156,9 @@ class Engine:
             build_seconds=measurement.artifact.seconds,
             run_seconds=measurement.timing.seconds,
             plan=plan,
-            sequence=self.sequence,
+            sequence=next(self.sequence),
             finished=self.clock(),
             error=measurement.error,
             resources=measurement.artifact.resources,
             conditions=measurement.timing.conditions,
         )
-        self.sequence += 1
-        return record

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from chameleon_ray.api.choices import cost_model_factory, explorer_factory, sampler_factory
@@ -125,7 +126,7 @@ async def search(args: argparse.Namespace, tasks: list[Task], by_digest: Tables)
         watcher=Keeper(folder),
         clock=lambda: earlier + time.perf_counter() - began,
         layers_in_flight=args.layers_in_flight,
-        sequence=max((record.sequence + 1 for record in records), default=0),
+        sequence=count(max((record.sequence + 1 for record in records), default=0)),
     )
     try:
         await engine.run()

@@ -66,7 +66,9 @@ async def _build(
     with ExitStack() as stack:
         home = ModelHome(cores, stack)
         preparing = beside(home.prepare, request)
-        system, measurer = hire_all(request, search, cores, (), "none", began, stack, say)
+        wanted = {request.target: ()}
+        system, measurers = hire_all(request, search, cores, (), wanted, began, stack, say)
+        (measurer,) = measurers.values()
         ready = [asyncio.create_task(c.ready()) for c in (*system.crews(), *measurer.crews())]
         prepared = await preparing
         tally = Tally(prepared, say)

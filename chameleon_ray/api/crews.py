@@ -1,7 +1,6 @@
 """Hiring: a request and the cores it may use in, the crews of search and measuring out."""
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -13,17 +12,12 @@ from chameleon_ray.api.choices import (
     sampler_factory,
     searcher_factory,
 )
-from chameleon_ray.api.fleet import model_of, only, own
-from chameleon_ray.compiler.bench import ModelBench
-from chameleon_ray.compiler.build import LocalBuilder
-from chameleon_ray.compiler.gpu_run import GpuRunner
-from chameleon_ray.compiler.link import linker
-from chameleon_ray.compiler.run import LocalRunner
-from chameleon_ray.compiler.target import arch_of, device_name, is_gpu
-from chameleon_ray.crew import Crew, LocalCrew, Unfit
-from chameleon_ray.measure.calibrated import Calibrated
+from chameleon_ray.api.fleet import Known, left_out, own, shared_out
+from chameleon_ray.api.workers import LINKING, builder, gpu_runner, runner
+from chameleon_ray.compiler.target import device_name, is_gpu
+from chameleon_ray.crew import Crew, LocalCrew
 from chameleon_ray.measure.calibration import References
-from chameleon_ray.measure.cores import available, kept, machine, split
+from chameleon_ray.measure.cores import kept, machine
 from chameleon_ray.measure.helping import Helping
 from chameleon_ray.measure.isolate import Ending, Outcome
 from chameleon_ray.measure.measurer import Measurer, NoRunner
@@ -37,16 +31,14 @@ CORES_PER_EXPLORER = 4
 """Search cores that one explorer keeps busy: the rest of its share builds what it proposed."""
 DEVICES_PER_EXPLORER = 4
 """Devices that one explorer keeps busy, where each measures three times a second."""
-LINKING = 3
-"""Builders on a machine from which on they generate machine code, and do without help: with fewer
-the core that times would be idle while they compile."""
 FAILED = (Status.RUN_ERROR, Status.CRASH, Ending.ERROR, Ending.CRASH)
 """What a device that is lost answers to everything."""
 AHEAD = {"builder": 1, "runner": 1}
 """Calls that wait at an actor, so that it need not wait for this process."""
 LEARNT = ("fit",)
 """Methods whose results only other actors look at."""
-Hire = Callable[[str, Factory], Crew]
+Hire = Callable[..., Crew]
+"""Of a crew's name and factory; of runners that are not alone, what else tells them apart."""
 
 
 def hire_all(
@@ -54,11 +46,11 @@ def hire_all(
     search: Search,
     search_cores: tuple[int, ...],
     timing_cores: tuple[int, ...],
-    device: str,
+    wanted: Known,
     began: float,
     stack: ExitStack,
     tell: Callable[[str], None],
-) -> tuple[SearchSystem, Measurer]:
+) -> tuple[SearchSystem, dict[tuple[str, ...], Measurer]]:
     """Starts every crew, builders and runners first; ``stack`` lets them go.
 
     Args:
@@ -66,21 +58,26 @@ def hire_all(
         search: The search system.
         search_cores: One builder works on each.
         timing_cores: The runner's alone; none where nothing is timed.
-        device: The runner's name in records; of a GPU only if an earlier session had it.
+        wanted: Targets, and of GPUs what an earlier session timed each of them on.
         began: ``time.perf_counter()`` when the command began.
         stack: Closed when the run is over.
         tell: Is given what happens to the workers, in a sentence.
+
+    Returns:
+        The search, and what measures on devices of one type, by the targets that these are for; a
+        target without a device is missing.
     """
     if request.engine == "ray":
         hire = _actors(request, search_cores, timing_cores, began, stack, tell)
     else:
         hire = _workers(began, stack)
-    building = partial(_builder, request, machine(), search_cores, len(timing_cores))
-    builders = hire("builder", building)
-    runners = hire("runner", _timing(request, timing_cores, device, tell))
-    references = None if request.build_only else References(request.calibrating)
-    measurer = Measurer(builders, runners, references, _helping(request, len(search_cores)))
-    return searching(search, len(search_cores), hire), measurer
+    building = partial(builder, request, machine(), search_cores, len(timing_cores))
+    builders, measurers = hire("builder", building), {}
+    for targets, runners in _runners(request, timing_cores, wanted, hire, tell):
+        references = None if request.build_only else References(request.calibrating)
+        helping = _helping(request, len(search_cores))
+        measurers[targets] = Measurer(builders, runners, references, helping)
+    return searching(search, len(search_cores), hire), measurers
 
 
 def searching(search: Search, cores: int, hire: Hire) -> SearchSystem:
@@ -95,19 +92,51 @@ def searching(search: Search, cores: int, hire: Hire) -> SearchSystem:
     )
 
 
-def _timing(
-    request: Request, cores: tuple[int, ...], device: str, tell: Callable[[str], None]
-) -> Factory:
-    """The factory of runners, which on Ray are for one model of GPU where there are several."""
+def _runners(
+    request: Request,
+    cores: tuple[int, ...],
+    wanted: Known,
+    hire: Hire,
+    tell: Callable[[str], None],
+) -> Iterator[tuple[tuple[str, ...], Crew]]:
+    """Crews whose devices are of one type each, and the targets that they are for."""
+    targets = tuple(wanted)
     if request.build_only:
-        return NoRunner
-    if not is_gpu(request.target):
-        return partial(_runner, request, machine(), cores, device)
-    runner = partial(_gpu_runner, request, machine(), cores)
-    if request.engine == "serial":
-        return runner
-    preferred = (device,) if request.on_cluster else (device, own())
-    return only(model_of(arch_of(request.target), preferred, tell), runner)
+        yield targets, hire("runner", NoRunner)
+    elif not is_gpu(request.target):
+        device = device_name(len(cores))
+        yield targets, hire("runner", partial(runner, request, machine(), cores, device))
+    elif request.engine == "serial":
+        yield targets, hire("runner", partial(gpu_runner, request, machine(), cores))
+    else:
+        yield from _gpu_runners(request, cores, wanted, hire, tell)
+
+
+def _gpu_runners(
+    request: Request,
+    cores: tuple[int, ...],
+    wanted: Known,
+    hire: Hire,
+    tell: Callable[[str], None],
+) -> Iterator[tuple[tuple[str, ...], Crew]]:
+    """The same on Ray: a crew for each model of GPU that a target is for."""
+    from chameleon_ray.cluster import offered
+
+    offers, timer = offered.Offers(), partial(gpu_runner, request, machine(), cores)
+    found = offers.gpus()
+    if not request.on_cluster:  # whole models run on the GPU that CUDA counts first here
+        wanted = {target: (*known, own()) for target, known in wanted.items()}
+    shared = shared_out(found, wanted)
+    if said := left_out(found, shared):
+        tell(said)
+    for model, targets in shared.items():
+        if not model:
+            yield targets, hire("runner", timer)
+            continue
+        name = model if len(shared) > 1 else ""
+        look = partial(offers.nodes, model)
+        count = sum(node.gpus for node in look())
+        yield targets, hire("runner", offered.owning(model, timer), name, look=look, count=count)
 
 
 def _helping(request: Request, builders: int) -> Helping | None:
@@ -116,70 +145,6 @@ def _helping(request: Request, builders: int) -> Helping | None:
     if not alone or is_gpu(request.target) or builders >= LINKING:
         return None
     return Helping(builders * (1 + AHEAD["builder"]))
-
-
-def _builder(request: Request, here: str, cores: tuple[int, ...], timing: int) -> LocalBuilder:
-    """A builder, on the cores given or, elsewhere, on those that time nothing there.
-
-    Raises:
-        Unfit: The other machine has not as many cores as are to time.
-    """
-    if machine() != here:
-        cores, _ = _elsewhere(request, timing)
-    linked = len(cores) >= LINKING and not request.build_only and linker() is not None
-    return LocalBuilder(request.measuring, cores, is_gpu(request.target), linked)
-
-
-def _runner(request: Request, here: str, cores: tuple[int, ...], device: str) -> Calibrated:
-    """A runner, on the cores given or, elsewhere, on the timing cores there.
-
-    Raises:
-        Unfit: The other machine's device is another one, so its latencies would mean nothing.
-    """
-    if machine() != here:
-        _, cores = _elsewhere(request, len(cores))
-        found = device_name(len(cores))
-        if found != device:
-            raise Unfit(f"it has {found}, and this run is for {device}; tune for it in another run")
-    runner = LocalRunner(request.measuring, cores, device)
-    return _calibrated(request, runner, f"{machine()}, cores {cores}", cores)
-
-
-def _gpu_runner(request: Request, here: str, cores: tuple[int, ...]) -> Calibrated:
-    """A runner of a GPU, whose process is on the cores given or on the timing cores elsewhere.
-
-    Raises:
-        Unfit: The other machine has not as many cores as are to time.
-    """
-    if machine() != here:
-        _, cores = _elsewhere(request, len(cores))
-    place = f"{machine()}, GPU {os.environ.get('CUDA_VISIBLE_DEVICES', '')}"
-    return _calibrated(request, GpuRunner(request.measuring, cores), place, cores)
-
-
-def _calibrated(
-    request: Request, runner: LocalRunner | GpuRunner, place: str, cores: tuple[int, ...]
-) -> Calibrated:
-    """A runner that is comparable with others, and runs whole models on the same cores."""
-    models = ModelBench(cores, request.confirming.model_timeout)
-    return Calibrated(runner, place, request.calibrating, models)
-
-
-def _elsewhere(request: Request, timing: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Another machine's cores for builds, and those for timing.
-
-    A CPU times on as many as this machine's; GPUs have one each.
-    """
-    if request.build_only:
-        return available(), ()
-    try:
-        if not is_gpu(request.target):
-            return split(available(), request.threads or timing)
-        from chameleon_ray.cluster import offered
-
-        return split(available(), request.threads, offered.here())
-    except ValueError as error:
-        raise Unfit(str(error)) from error
 
 
 def layers_in_flight(request: Request, search_cores: int) -> int:
@@ -225,15 +190,15 @@ def _actors(
     owned = is_gpu(request.target) and not request.build_only
     counts, spreads = _placed(request, owned, len(search_cores), len(timing_cores))
 
-    def hire(name: str, factory: Factory) -> Crew:
+    def hire(name: str, factory: Factory, kind: str = "", **own: Any) -> Crew:
         place = {} if name in spreads else placement.beside_driver()
         owns = {"num_gpus": 1} if owned and name == "runner" else {}
         crew = MeteredCrew(
-            name,
+            f"{kind} {name}".strip(),
             session.checked(factory) if name in spreads else factory,
             PHASES,
             began,
-            counts.get(name, 1),
+            **{"count": counts.get(name, 1)} | own,
             resources=place | owns,
             spread=spreads.get(name),
             ahead=AHEAD.get(name, 0),

@@ -1,21 +1,41 @@
-"""The fleet: the GPUs of all nodes in, the one model of GPU that a run times on out.
+"""The fleet: the GPUs of all nodes and the targets of a session in, who times for which out.
 
-Latencies on different models mean nothing side by side, so a run is for one of them.
+Latencies on different models of GPU mean nothing side by side, so a target is for one of them.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 
-from chameleon_ray.api.choices import Factory
 from chameleon_ray.compiler.gpu import capability
-from chameleon_ray.crew import Unfit
+from chameleon_ray.compiler.target import arch_of
 from chameleon_ray.measure.nvml import Gpu, NvmlError, visible
+
+Known = Mapping[str, Sequence[str]]
+"""Targets, and models of GPU that are taken before others for each, in this order."""
+
+
+def shared_out(found: Sequence[Gpu], wanted: Known) -> dict[str, tuple[str, ...]]:
+    """The models of GPU that a session times on.
+
+    Args:
+        found: All GPUs that could time; none where the driver answers nowhere.
+        wanted: What is timed.
+
+    Returns:
+        By model, the targets that it is for; those that no GPU fits are missing. With no GPU known
+        all targets are for the empty model, of which nothing is demanded.
+    """
+    if not found:
+        return {"": tuple(wanted)}
+    shared: dict[str, tuple[str, ...]] = {}
+    for target, preferred in wanted.items():
+        if model := chosen(found, arch_of(target), preferred):
+            shared[model] = (*shared.get(model, ()), target)
+    return shared
 
 
 def chosen(found: Sequence[Gpu], arch: str, preferred: Sequence[str] = ()) -> str:
-    """The model that a run times on.
+    """The model that a target is timed on.
 
     Args:
         found: All GPUs that could time.
@@ -33,44 +53,33 @@ def chosen(found: Sequence[Gpu], arch: str, preferred: Sequence[str] = ()) -> st
     return min(fit, key=lambda name: (-fit.count(name), name), default="")
 
 
-def left_out(found: Sequence[Gpu], model: str) -> str:
-    """What the user is told where not all GPUs are of the model; empty where they are."""
+def left_out(found: Sequence[Gpu], models: Collection[str]) -> str:
+    """What the user is told where not all GPUs are of one of the models; empty where they are."""
     counts = Counter((gpu.name, gpu.arch) for gpu in found)
-    timing = {arch: n for (name, arch), n in counts.items() if name == model}
-    others = sorted((name, arch) for name, arch in counts if name != model)
+    timing = {gpu: count for gpu, count in counts.items() if gpu[0] in models}
+    others = sorted(gpu for gpu in counts if gpu not in timing)
     if not (timing and others):
         return ""
-    listed = ", ".join(f"{counts[other]} {other[0]}" for other in others)
+    taken = {arch: name for name, arch in timing}
     advice = [
-        f"{name} on nodes that have no {model}"
-        if arch in timing
+        f"{name} on nodes that have no {taken[arch]}"
+        if arch in taken
         else f"{name} with --target cuda:{arch}"
         for name, arch in others
     ]
     return (
-        f"This run times on {sum(timing.values())} {model} and leaves out {listed}, as latencies "
+        f"This run times on {_listed(timing)} and leaves out "
+        f"{_listed({other: counts[other] for other in others})}, as latencies "
         f"on different GPUs cannot be compared; in a run of its own, tune for {', '.join(advice)}."
     )
 
 
-def model_of(arch: str, preferred: Sequence[str], tell: Callable[[str], None]) -> str:
-    """Asks every node for its GPUs; the model that a run times on, empty where none is known.
-
-    Args:
-        arch: The architecture that the target names; any where empty.
-        preferred: As for ``chosen``.
-        tell: Is given what is left out, in a sentence.
-
-    Raises:
-        SessionError: A node did not answer.
-    """
-    from chameleon_ray.cluster import offered, session
-
-    found = [gpu for node in session.everywhere(offered.gpus) for gpu in node]
-    model = chosen(found, arch, preferred)
-    if said := left_out(found, model):
-        tell(said)
-    return model
+def missing(target: str) -> str:
+    """Why nothing comes of a target that no GPU fits."""
+    return (
+        f"There is no GPU of {arch_of(target)}, which the target is for; give one that there is, "
+        "as chameleon devices lists them, or --build-only."
+    )
 
 
 def own() -> str:
@@ -81,17 +90,5 @@ def own() -> str:
         return ""
 
 
-def only(model: str, factory: Factory) -> Factory:
-    """The factory of a runner, for GPUs that may be of another model than this one: it refuses.
-
-    Where the model is empty, or the driver does not answer, nothing is demanded. The factory that
-    is returned raises ``Unfit``.
-    """
-    return partial(_only, model, factory) if model else factory
-
-
-def _only(model: str, factory: Factory) -> Any:
-    found = own() or model
-    if found != model:
-        raise Unfit(f"its GPU is {found}, and this run is for {model}; tune for it in another run")
-    return factory()
+def _listed(counts: Mapping[tuple[str, str], int]) -> str:
+    return ", ".join(f"{count} {name}" for (name, _), count in counts.items())

@@ -42,7 +42,6 @@ class End:
 
     Attributes:
         search: The search system.
-        device: What layers were timed on.
         winners: By task digest.
         records: Of all layers and sessions.
         accounts: Of every process, the command's own first.
@@ -51,7 +50,6 @@ class End:
     """
 
     search: Search
-    device: str
     winners: Mapping[str, Winner]
     records: Sequence[Record]
     accounts: tuple[Account, ...]
@@ -75,6 +73,7 @@ class Model:
         folder: Its run directory.
         weight: Its importance beside the session's other models.
         name: For people; the empty one is for a model that is alone.
+        device: What its layers are timed on; empty until that is known.
         prepared: What is known of it once it was imported.
         finish: What came of it; None until then.
         failure: Why nothing will come of it, in a sentence.
@@ -85,6 +84,7 @@ class Model:
     folder: RunFolder
     weight: float = 1
     name: str = ""
+    device: str = ""
     prepared: Prepared | None = None
     finish: Finish | None = None
     failure: str = ""
@@ -116,9 +116,13 @@ class Model:
         try:
             yield
         except FAULTS as error:
-            self.failure = str(error)
-            if self.name:
-                progress.note(self.told)
+            self.fail(str(error), progress)
+
+    def fail(self, why: str, progress: Progress) -> None:
+        """Nothing will come of it."""
+        self.failure = why
+        if self.name:
+            progress.note(self.told)
 
     def demand_success(self, records: Sequence[Record]) -> None:
         """Sees to it that there is something to choose winners from.
@@ -140,13 +144,13 @@ class Model:
         digests = self.digests
         return [record for record in records if record.task in digests]
 
-    def identity(self, search: Search, device: str) -> dict[str, Any]:
+    def identity(self, search: Search) -> dict[str, Any]:
         """What makes two runs the same; the directory holds one."""
         return {
             "model": self.known.name,
             "model_digest": self.known.digest,
             "target": self.known.target,
-            "device": device,
+            "device": self.device,
             "layout": layout_of(self.request.layout, self.request.target),
             "spaces": {task.digest: task.space.digest for task in self.known.tasks},
             "layers": {task.digest: task.name for task in self.known.tasks},
@@ -194,7 +198,7 @@ class Model:
         return RunResult(
             model=known.name,
             target=known.target,
-            device=end.device,
+            device=self.device,
             seed=request.seed,
             preset=request.preset,
             explorer=end.search.explorer,

@@ -1,4 +1,4 @@
-"""Stopping: Ctrl-C and SIGTERM in, a clean end of what was under way out."""
+"""Stopping: a request in, its time limit out; Ctrl-C and SIGTERM in, a clean end out."""
 
 import asyncio
 import contextlib
@@ -6,6 +6,16 @@ import signal
 from collections.abc import Iterator
 
 from chameleon_ray.api.choices import Stopped
+from chameleon_ray.options import Request
+
+
+def wall_limit(request: Request, models: int) -> float | None:
+    """Seconds that the whole command may take for so many models."""
+    if request.minutes is not None:
+        return 60 * request.minutes
+    if request.trials is not None:
+        return None
+    return 60 * request.budgeting.minutes * models
 
 
 @contextlib.contextmanager

@@ -13,21 +13,26 @@ from chameleon_ray.tuner import Tuner
 
 @dataclass
 class Timekeeper:
-    """A watcher of the engine that moves the deadline as more is known of the end.
+    """A watcher of engines that moves their deadline as more is known of the end.
 
     Attributes:
         closing: Foretells the end.
         limit: Seconds for the whole session; None where they do not count.
         began: When its search began.
-        budget: Has the deadline.
-        progress: Shows it.
+        progress: Shows the deadline.
+        budgets: Have it.
     """
 
     closing: Closing
     limit: float | None
     began: float
-    budget: Budget
     progress: Progress
+    budgets: Sequence[Budget] = ()
+
+    @property
+    def deadline(self) -> float | None:
+        """Seconds after which the search ends."""
+        return None if self.limit is None else self.closing.deadline(self.limit, self.began)
 
     def proposed(self, task: str, count: int) -> None: ...
 
@@ -36,10 +41,10 @@ class Timekeeper:
     def finished(self, task: str, reason: str) -> None: ...
 
     def planned(self, tuner: Tuner) -> None:
-        if self.limit is not None:
-            self.closing.learn(tuner)
-            deadline = self.closing.deadline(self.limit, self.began)
-            self.budget.deadline = self.progress.wall_limit = deadline
+        self.closing.learn(tuner)
+        self.progress.wall_limit = self.deadline
+        for budget in self.budgets:
+            budget.deadline = self.deadline
 
 
 def closing_of(

@@ -6,27 +6,27 @@ model by model, compile, verify and time. ``chameleon tune`` is a session of one
 
 import asyncio
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
+from itertools import count
 from typing import Any
 
-from chameleon_ray.api.benching import RunnersBench
-from chameleon_ray.api.beside import beside
+from chameleon_ray.api.beside import beside, together
 from chameleon_ray.api.choices import UserError
 from chameleon_ray.api.crews import hire_all, layers_in_flight
+from chameleon_ray.api.ground import Ground, grounds_of, portions, wanted
 from chameleon_ray.api.home import ModelHome
 from chameleon_ray.api.model import End, Model, versions
-from chameleon_ray.api.nodes import demand_same, surveyed
-from chameleon_ray.api.stopping import interruptible
+from chameleon_ray.api.stopping import interruptible, wall_limit
 from chameleon_ray.api.timekeeper import Timekeeper, closing_of
 from chameleon_ray.api.watchers import Watchers, watchers_of
 from chameleon_ray.budget import Budget
-from chameleon_ray.compiler.target import GPU, device_name, is_gpu, layout_of
+from chameleon_ray.compiler.target import device_name, is_gpu, layout_of
 from chameleon_ray.crew import Crew
 from chameleon_ray.engine import Engine, Watcher
 from chameleon_ray.folder import RunFolder, ZooFolder
 from chameleon_ray.ledger import Account
-from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.merging import Merged, merged
 from chameleon_ray.options import Request, Search
 from chameleon_ray.record import Record
@@ -34,7 +34,7 @@ from chameleon_ray.report.progress import Progress
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.transfer import Transfer
 from chameleon_ray.tuner import Tuner
-from chameleon_ray.winners import Winner, choose, corrected
+from chameleon_ray.winners import Winner, corrected
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Tuning:
         search_cores: For search and builds.
         timing_cores: For timing alone.
         transfer: What tasks know of each other; None where they learn nothing from others.
-        gpu: The runner's GPU, for people, at first an earlier session's; empty where a CPU times.
+        grounds: Where layers are timed: one for every type of device, once that is known.
         layers: The models' layers, once they were imported.
         runners: At the end.
     """
@@ -65,7 +65,7 @@ class Tuning:
     search_cores: tuple[int, ...]
     timing_cores: tuple[int, ...]
     transfer: Transfer | None = None
-    gpu: str = ""
+    grounds: list[Ground] = field(default_factory=list)
     layers: Merged = field(default_factory=lambda: merged([]))
     runners: int = 1
     _housed: Model | None = None
@@ -80,22 +80,14 @@ class Tuning:
         with ExitStack() as stack:
             home = ModelHome(self.timing_cores, stack)
             gpu = is_gpu(self.request.target)
-            self.gpu = self.folder.device if gpu else ""
+            if not gpu:
+                for model in self.models:
+                    model.device = device_name(len(self.timing_cores))
             preparing = None if gpu else beside(self.prepare, home)
-            system, measurer = hire_all(
-                self.request,
-                self.search,
-                self.search_cores,
-                self.timing_cores,
-                self.device,
-                self.began,
-                stack,
-                self.progress.note,
-            )
-            crews = (*system.crews(), *measurer.crews())
+            system, crews = self.hire(stack)
             ready = [asyncio.create_task(crew.ready()) for crew in crews]
             if gpu:
-                await self.survey(measurer)
+                await asyncio.gather(*(ground.survey(self.progress) for ground in self.grounds))
             await (preparing or beside(self.prepare, home))
             records = self.folder.database.read()
             tuners = self.tuners(system, records)
@@ -103,26 +95,27 @@ class Tuning:
                 self.request, self.search, self.folder, self.progress, tuners, stack
             )
             with interruptible():
-                await self.explore(tuners, measurer, watcher, records)
-                winners = await self.choose(measurer)
+                await self.explore(tuners, watcher, records)
+                winners = await self.choose()
             await asyncio.gather(*ready)
-            if self.request.on_cluster:
-                home.elsewhere = RunnersBench(measurer.runners)
             await asyncio.to_thread(self.finish, home, winners)
             self.conclude(winners, await self.accounts(crews, home))
 
-    async def survey(self, measurer: Measurer) -> None:
-        """Learns what GPU times, which completes the targets that leave it open.
-
-        Raises:
-            UserError: There is none, or it is not the one that a target names.
-        """
-        found = await surveyed(measurer)
-        self.gpu = found.device
-        for model in self.models:
-            if model.request.target == GPU:
-                model.request = replace(model.request, target=found.target)
-            demand_same(model.request.target, found)
+    def hire(self, stack: ExitStack) -> tuple[SearchSystem, list[Crew]]:
+        """Starts all crews, which ``stack`` lets go, and gives every model its ground."""
+        system, measurers = hire_all(
+            self.request,
+            self.search,
+            self.search_cores,
+            self.timing_cores,
+            wanted(self.models),
+            self.began,
+            stack,
+            self.progress.note,
+        )
+        self.grounds = grounds_of(measurers, self.models, self.request, self.progress)
+        measuring = [crew for ground in self.grounds for crew in ground.measurer.crews()]
+        return system, list(dict.fromkeys((*system.crews(), *measuring)))  # they share the builders
 
     def prepare(self, home: ModelHome) -> None:
         """Imports the models, one after the other, and merges their layers.
@@ -132,7 +125,7 @@ class Tuning:
         """
         if self.folder.begun and isinstance(self.folder, ZooFolder):
             self.folder.identify(self.identity)
-        for model in self.models:
+        for model in self.left():
             with model.trying(self.progress):
                 self.progress.phase(f"importing {model.called}")
                 self.house(model, home)
@@ -140,7 +133,7 @@ class Tuning:
                     self.progress.note(f"{model.name}: {note}" if model.name else note)
                 if isinstance(self.folder, ZooFolder):
                     self.folder.identify(self.identity)
-                model.folder.identify(model.identity(self.search, self.device))
+                model.folder.identify(model.identity(self.search))
         self.layers = merged([(model.weight, model.known.tasks) for model in self.left()])
 
     def house(self, model: Model, home: ModelHome) -> None:
@@ -162,34 +155,44 @@ class Tuning:
             tuners.append(tuner)
         return tuners
 
-    async def explore(
-        self, tuners: list[Tuner], measurer: Measurer, watcher: Watcher, records: list[Record]
-    ) -> None:
-        """Searches until the budget is spent."""
-        request, earlier = self.request, max((r.finished for r in records), default=0.0)
+    async def explore(self, tuners: list[Tuner], watcher: Watcher, records: list[Record]) -> None:
+        """Searches on all grounds at once until the budget is spent."""
+        request, limit = self.request, wall_limit(self.request, len(self.models))
         closing = closing_of(self.left(), self._housed, tuners, len(self.search_cores))
-        limit, began = self.wall_limit, self.elapsed()
-        deadline = None if limit is None else closing.deadline(limit, began)
-        trials = None if request.trials is None else max(request.trials - len(records), 0)
-        budget = Budget(tuners, request.budgeting, trials, deadline, self.elapsed)
-        devices = max(len(await measurer.runners.accounts()), 1)
+        keeper = Timekeeper(closing, limit, self.elapsed(), self.progress)
+        deadline = keeper.deadline
+        earlier = max((r.finished for r in records), default=0.0)
+        crews = [ground.measurer.runners for ground in self.grounds]
+        devices = max(sum([len(await crew.accounts()) for crew in crews]), 1)
         self.progress.began([t.task for t in tuners], deadline, request.trials, records, devices)
         self.progress.phase("searching")
-        for digest, layer in budget.layers.items():
-            if layer.finished:
-                self.progress.finished(digest, layer.finished)
-        engine = Engine(
-            budget=budget,
-            measurer=measurer,
-            device=self.device,
-            watcher=Watchers(watcher, Timekeeper(closing, limit, began, budget, self.progress)),
-            clock=lambda: earlier + self.elapsed(),
-            layers_in_flight=layers_in_flight(request, len(self.search_cores)),
-            sequence=max((r.sequence + 1 for r in records), default=0),
-        )
-        await engine.run()
+        numbers = count(max((r.sequence + 1 for r in records), default=0))
+        trials = None if request.trials is None else max(request.trials - len(records), 0)
+        own = [[t for t in tuners if t.task.digest in g.digests] for g in self.grounds]
+        tunable = [sum(bool(t.task.space.knobs) for t in mine) for mine in own]
+        engines = [
+            Engine(
+                budget=Budget(mine, request.budgeting, portion, deadline, self.elapsed),
+                measurer=ground.measurer,
+                device=ground.device,
+                watcher=Watchers(watcher, keeper),
+                clock=lambda: earlier + self.elapsed(),
+                layers_in_flight=layers_in_flight(request, len(self.search_cores)),
+                sequence=numbers,
+            )
+            for ground, mine, portion in zip(
+                self.grounds, own, portions(trials, tunable), strict=True
+            )
+        ]
+        keeper.budgets = [engine.budget for engine in engines]
+        for engine in engines:
+            for digest, layer in engine.budget.layers.items():
+                if layer.finished:
+                    self.progress.finished(digest, layer.finished)
+        pairs = zip(self.grounds, engines, strict=True)
+        await together(ground.explore(engine, self.progress) for ground, engine in pairs)
 
-    async def choose(self, measurer: Measurer) -> dict[str, Winner]:
+    async def choose(self) -> dict[str, Winner]:
         """Every layer's winner by digest; candidates found wrong are recorded as such.
 
         Raises:
@@ -204,17 +207,19 @@ class Tuning:
         by_task: dict[str, list[Record]] = {task.digest: [] for task in self.layers.tasks}
         for record in records:
             by_task.get(record.task, []).append(record)
-        options = self.request.confirming
-        choosing = [choose(t, by_task[t.digest], measurer, options) for t in self.layers.tasks]
-        winners = await asyncio.gather(*choosing)
+        options, tasks = self.request.confirming, self.layers.tasks
+        choosing = [g.choose(tasks, by_task, options, self.progress) for g in self.grounds]
+        winners = [winner for own in await together(choosing) for winner in own]
         self.folder.database.append(corrected(records, winners))
         return {winner.task: winner for winner in winners}
 
     def finish(self, home: ModelHome, winners: dict[str, Winner]) -> None:
         """Compiles and verifies every model; first the one that its home still holds."""
         records = self.folder.database.read()
-        for model in sorted(self.left(), key=lambda model: model is not self._housed):
+        pairs = [(model, ground) for ground in self.grounds for model in ground.left]
+        for model, ground in sorted(pairs, key=lambda pair: pair[0] is not self._housed):
             with model.trying(self.progress):
+                home.elsewhere = ground.bench
                 if model.folder is not self.folder:
                     model.folder.database.append(model.own(records))
                 self.house(model, home)
@@ -227,10 +232,9 @@ class Tuning:
             UserError: None was.
         """
         left = self.left()
-        self.runners = max(sum(a.name.startswith("runner") for a in accounts), 1)
+        self.runners = max(sum("runner" in a.name for a in accounts), 1)
         end = End(
             search=self.search,
-            device=self.device,
             winners=winners,
             records=self.folder.database.read(),
             accounts=tuple(accounts),
@@ -248,10 +252,12 @@ class Tuning:
         """
         left = [model for model in self.models if not model.failure]
         if not left:
-            raise UserError(" ".join(model.told for model in self.models))
+            alike = len({model.failure for model in self.models}) == 1 < len(self.models)
+            told = [model.failure if alike else model.told for model in self.models]
+            raise UserError(" ".join(dict.fromkeys(told)))
         return left
 
-    async def accounts(self, crews: tuple[Crew, ...], home: ModelHome) -> list[Account]:
+    async def accounts(self, crews: Iterable[Crew], home: ModelHome) -> list[Account]:
         """Where the time of every process went, this one first."""
         own = time.process_time()
         driver = Account("driver", {"drive": own}, self.elapsed() - own)
@@ -262,13 +268,14 @@ class Tuning:
 
     @property
     def device(self) -> str:
-        return self.gpu or device_name(len(self.timing_cores))
+        """What layers are timed on, for people."""
+        return ", ".join(dict.fromkeys(model.device for model in self.models if model.device))
 
     @property
     def identity(self) -> dict[str, Any]:
         """What makes two zoos the same, and what was asked for."""
         return {
-            "device": self.device,
+            "device": "" if len(wanted(self.models)) > 1 else self.device,
             "layout": layout_of(self.request.layout, self.request.target),
             "models": {model.name: asdict(model.request) for model in self.models},
             "options": {**asdict(self.request), "search": asdict(self.search)},
@@ -283,13 +290,3 @@ class Tuning:
     def busy_share(self) -> float:
         """Of the time of all runners, what they executed kernels in, in the search."""
         return self.progress.device_seconds / self.elapsed() / self.runners
-
-    @property
-    def wall_limit(self) -> float | None:
-        """Seconds that the whole command may take."""
-        request = self.request
-        if request.minutes is not None:
-            return 60 * request.minutes
-        if request.trials is not None:
-            return None
-        return 60 * request.budgeting.minutes * len(self.models)

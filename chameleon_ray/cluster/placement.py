@@ -29,6 +29,8 @@ class Node:
 
 Spread = Callable[[Node], int]
 """How many actors of a crew, or cores for a purpose, belong on a node."""
+Look = Callable[[], tuple[Node, ...]]
+"""Finds the nodes that there are."""
 
 
 def nodes() -> tuple[Node, ...]:

@@ -15,7 +15,7 @@ from ray.exceptions import ObjectLostError, RayError, RayTaskError
 
 from chameleon_ray.cluster.line import Line
 from chameleon_ray.cluster.parcel import Porter, labelled, opened
-from chameleon_ray.cluster.placement import Node, Spread, affinity
+from chameleon_ray.cluster.placement import Look, Node, Spread, affinity, nodes
 from chameleon_ray.cluster.roster import Roster
 from chameleon_ray.cluster.seat import Call, Seat
 from chameleon_ray.crew import CrewError, Lost
@@ -41,6 +41,7 @@ class ActorCrew:
         count: Actors, wherever Ray puts them, where they are not spread.
         resources: Ray options of each actor; no CPUs are reserved unless asked for.
         spread: How many actors a node is to have, asked for every node that joins.
+        look: Finds the nodes for that; may block.
         ahead: Calls that an actor is given besides the one it is doing, so that it need not wait
             for the next one; an actor that has nothing to do is given a call first.
         apart: Methods whose results stay in the object store, but for an artifact's label. What is
@@ -61,6 +62,7 @@ class ActorCrew:
         count: int = 1,
         resources: Mapping[str, Any] | None = None,
         spread: Spread | None = None,
+        look: Look = nodes,
         ahead: int = 0,
         apart: Collection[str] = (),
         limits: Mapping[str, float] = {},
@@ -80,7 +82,7 @@ class ActorCrew:
             return actor.options(**bound).remote(factory, phases)
 
         self._line = Line(1 + ahead)
-        self._roster = Roster(name, self._line, hire, spread, options, tell)
+        self._roster = Roster(name, self._line, hire, spread, look, options, tell)
         for _ in range(0 if spread else count):
             self._roster.open(None)
 

@@ -8,8 +8,8 @@ from typing import Any
 from ray.exceptions import RayError
 
 from chameleon_ray.cluster.line import Line
-from chameleon_ray.cluster.placement import Node, Spread, nodes
-from chameleon_ray.cluster.seat import Seat, blame, counted, reason
+from chameleon_ray.cluster.placement import Look, Node, Spread, nodes
+from chameleon_ray.cluster.seat import Seat, blame, counted, reason, titled
 from chameleon_ray.crew import Unfit
 from chameleon_ray.options import Placing
 
@@ -27,11 +27,13 @@ class Roster:
         line: Line,
         hire: Hire,
         spread: Spread | None,
+        look: Look,
         options: Placing,
         tell: Callable[[str], None],
     ) -> None:
         """Begins nothing; for the arguments see ``ActorCrew``."""
-        self.name, self._line, self._new, self._spread = name, line, hire, spread
+        self.name, self._line, self._new = name, line, hire
+        self._spread, self._nodes = spread, look
         self._options, self._tell = options, tell
         self._unsettled: list[Seat] = []
         self._briefings: list[tuple[str, tuple[Any, ...]]] = []
@@ -43,7 +45,7 @@ class Roster:
         """Begins what needs an event loop: waiting for actors, and following the cluster."""
         if self._spread and not self._followed:
             self._followed = True
-            self._look(nodes(), first=True)
+            self._look(self._nodes(), first=True)
             if not self._line.seats:
                 self._tell(f"No node has a place for a {self.name} yet; one that joins may.")
             self._begin(self._follow())
@@ -112,7 +114,7 @@ class Roster:
             if not self._lost_one:
                 self._lost_one = True
                 self._tell(
-                    f"{seat.name.capitalize()} was lost and is replaced, as others will be without "
+                    f"{titled(seat.name)} was lost and is replaced, as others will be without "
                     f"a word; what it was doing is done again: {reason(error)}."
                 )
 
@@ -125,7 +127,7 @@ class Roster:
         seat.dismiss()
         left = sum(not other.retired for other in self._line.seats)
         times = f"failed {seat.strikes} times in a row and " if strikes == 1 else ""
-        said = f"{seat.name.capitalize()} {times}is given up"
+        said = f"{titled(seat.name)} {times}is given up"
         self._tell(f"{said}, which leaves {counted(left, self.name)}: {why}.")
         if not left:
             self._line.end(f"{said}, the last there was: {why}")
@@ -140,7 +142,7 @@ class Roster:
         while True:
             await asyncio.sleep(self._options.look_seconds)
             try:
-                self._look(await asyncio.to_thread(nodes))
+                self._look(await asyncio.to_thread(self._nodes))
             except (RayError, RuntimeError, OSError):  # Ray's head is silent, perhaps for a moment
                 logger.info("the nodes cannot be looked at", exc_info=True)
             self.start()
@@ -201,5 +203,5 @@ class Roster:
                 seat.briefed += 1
                 if said and not seat.noted:
                     seat.noted = True
-                    self._tell(f"{seat.name.capitalize()} {said}.")
+                    self._tell(f"{titled(seat.name)} {said}.")
         return seat.actor is actor

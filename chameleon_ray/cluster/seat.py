@@ -96,6 +96,11 @@ def reason(error: Exception) -> str:
     return last.partition(". ")[0].rstrip(".") or type(error).__name__
 
 
+def titled(name: str) -> str:
+    """A name as a sentence begins with it."""
+    return name[:1].upper() + name[1:]
+
+
 def counted(count: int, name: str) -> str:
     """So many of them."""
     return f"{count} {name}{'' if count == 1 else 's'}"

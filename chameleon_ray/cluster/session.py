@@ -8,7 +8,7 @@ import importlib.metadata
 import logging
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -180,13 +180,18 @@ def gpus() -> int:
     return count
 
 
-def everywhere(ask: Callable[[], Any]) -> list[Any]:
+def everywhere(ask: Callable[[], Any], nodes: Sequence[str] | None = None) -> list[Any]:
     """What a function comes to on every node, in their order; no core is waited for.
+
+    Args:
+        ask: The function.
+        nodes: Ray's names of the nodes that are asked; all where None.
 
     Raises:
         SessionError: A node did not answer.
     """
-    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+    if nodes is None:
+        nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
     there = [NodeAffinitySchedulingStrategy(node_id=node, soft=False) for node in nodes]
     asked = ray.remote(ask)
     answers = [asked.options(num_cpus=0, scheduling_strategy=one).remote() for one in there]

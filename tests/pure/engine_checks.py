@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 
 from chameleon_ray.budget import Budget
 from chameleon_ray.crew import Crew, LocalCrew
@@ -82,7 +83,7 @@ def run(
         clock = lambda: time.perf_counter() - began  # noqa: E731
         budget = Budget(tuners, Budgeting(), trials, seconds, clock)
         sequence = max((r.sequence + 1 for r in earlier), default=0)
-        engine = Engine(budget, measurer, "toy", notes, clock, layers, sequence)
+        engine = Engine(budget, measurer, "toy", notes, clock, layers, count(sequence))
         try:
             await engine.run()
         finally:

@@ -66,9 +66,8 @@ def test_a_share_is_kept_and_half_of_what_is_left_is_searched(limit, began, dead
 def test_the_deadline_moves_with_what_is_known():
     progress = Progress()
     budget = Budget([MEASURED], Budgeting(), None, 90.0, lambda: 0.0)
-    keeper = Timekeeper(closing(), 100.0, 0.0, budget, progress)
-    keeper.planned(MEASURED)
+    Timekeeper(closing(), 100.0, 0.0, progress, [budget]).planned(MEASURED)
     assert budget.deadline == progress.wall_limit == pytest.approx(100.0 - 33.0)
     endless = Budget([MEASURED], Budgeting(), 10, None, lambda: 0.0)
-    Timekeeper(closing(), None, 0.0, endless, progress).planned(MEASURED)
+    Timekeeper(closing(), None, 0.0, progress, [endless]).planned(MEASURED)
     assert endless.deadline is None

@@ -1,14 +1,7 @@
 """Which model of GPU a run times on, and what is said of the others."""
 
-from functools import partial
-from pathlib import Path
-
-import pytest
-
 from chameleon_ray.api import fleet
-from chameleon_ray.crew import Unfit
 from chameleon_ray.measure import nvml
-from tests.pure.driver import GPUS, library
 
 
 def gpus(*models: str) -> list[nvml.Gpu]:
@@ -17,6 +10,7 @@ def gpus(*models: str) -> list[nvml.Gpu]:
     return [nvml.Gpu(name, f"GPU-{n}", arch, 1, "580") for n, (name, arch) in enumerate(pairs)]
 
 
+LARGE = '{"kind": "cuda", "arch": "sm_80", "max_shared_memory_per_block": 166912}'
 MIXED = gpus("T4 sm_75", "A100 sm_80", "L4 sm_89", "A100 sm_80", "T4 sm_75", "A30 sm_80")
 
 
@@ -37,24 +31,28 @@ def test_the_targets_architecture_and_the_earlier_session_decide_before_numbers(
 
 
 def test_what_is_left_out_is_said_once() -> None:
-    assert fleet.left_out(MIXED, "A100") == (
+    assert fleet.left_out(MIXED, ["A100"]) == (
         "This run times on 2 A100 and leaves out 1 A30, 1 L4, 2 T4, as latencies on different GPUs "
         "cannot be compared; in a run of its own, tune for A30 on nodes that have no A100, L4 with "
         "--target cuda:sm_89, T4 with --target cuda:sm_75."
     )
-    assert fleet.left_out(MIXED[1:2], "A100") == fleet.left_out([], "") == ""
-    assert fleet.left_out(MIXED, "") == ""
+    assert fleet.left_out(MIXED[1:2], ["A100"]) == fleet.left_out([], [""]) == ""
+    assert fleet.left_out(MIXED, [""]) == ""
 
 
-def test_a_runner_of_another_model_is_unfit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fleet, "visible", partial(nvml.visible, str(library(tmp_path))))
-    monkeypatch.setenv(GPUS, "Tesla T4:7,NVIDIA A100:8")
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    assert fleet.only("NVIDIA A100", list)() == []
-    with pytest.raises(Unfit, match="its GPU is NVIDIA A100, and this run is for Tesla T4; tune"):
-        fleet.only("Tesla T4", list)()
-    assert fleet.only("", list)() == []
-    monkeypatch.delenv(GPUS)
-    assert fleet.only("Tesla T4", list)() == []  # it cannot be told which it is
+def test_what_another_target_uses_is_not_left_out() -> None:
+    assert fleet.left_out(MIXED, ["A100", "T4"]).startswith(
+        "This run times on 2 T4, 2 A100 and leaves out 1 A30, 1 L4, as"
+    )
+    assert fleet.left_out(MIXED, {gpu.name for gpu in MIXED}) == ""
+
+
+def test_every_target_has_its_model_and_targets_of_one_model_share_it() -> None:
+    wanted = {"cuda:sm_75": (), "cuda:sm_80": ("A30",), "cuda:sm_90": (), "cuda": (), LARGE: ()}
+    assert fleet.shared_out(MIXED, wanted) == {
+        "T4": ("cuda:sm_75",),
+        "A30": ("cuda:sm_80",),
+        "A100": ("cuda", LARGE),
+    }
+    assert fleet.shared_out([], wanted) == {"": tuple(wanted)}  # nobody can tell which there are
+    assert fleet.missing("cuda:sm_90").startswith("There is no GPU of sm_90, which the target is")

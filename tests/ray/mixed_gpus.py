@@ -5,43 +5,66 @@ import json
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import ray
 from chaos_nodes import Nodes
 
-from chameleon_ray.api.fleet import model_of, only
+from chameleon_ray.api.fleet import left_out, shared_out
 from chameleon_ray.cluster import session
+from chameleon_ray.cluster.offered import Offers, owning
 from chameleon_ray.cluster.placement import one_per_gpu
 from chameleon_ray.cluster.pool import ActorCrew
 from chameleon_ray.measure import nvml
 from tests.pure.driver import GPUS, library
 
+MODELS = ("NVIDIA A100", "Tesla T4")
+WANTED: dict[str, dict[str, tuple[str, ...]]] = {
+    "even": {"cuda": ()},
+    "known": {"cuda": ("Tesla T4",)},
+    "named": {"cuda:sm_70": ()},
+    "none": {"cuda:sm_90": ()},
+    "both": {"cuda:sm_70": (), "cuda:sm_80": ()},
+}
+
 
 class Device:
-    """A runner; says which GPU it has."""
+    """A runner; says which GPU it has, and where."""
 
-    def name(self) -> str:
+    def name(self) -> tuple[str, str, str]:
         time.sleep(0.2)
-        return nvml.visible().name
+        gpu = nvml.visible()
+        return gpu.name, gpu.uuid, ray.get_runtime_context().get_node_id()
 
 
-async def seen(nodes: Nodes, model: str, said: list[str]) -> list[str]:
-    """Which GPUs are worked on, those of a node that joins included."""
-    runners = ActorCrew(
-        "runner",
-        only(model, Device),
+def hired(model: str, offers: Offers, said: list[str]) -> ActorCrew:
+    return ActorCrew(
+        f"{model} runner",
+        owning(model, Device),
         {},
         time.perf_counter(),
         spread=one_per_gpu,
+        look=partial(offers.nodes, model),
         resources={"num_gpus": 1},
         tell=said.append,
     )
-    await runners.ready()
+
+
+async def seen(nodes: Nodes, offers: Offers, said: list[str]) -> dict[str, Any]:
+    """Which GPUs each crew works on, those of a node that joins included."""
+    crews = {model: hired(model, offers, said) for model in MODELS}
+    await asyncio.gather(*(crew.ready() for crew in crews.values()))
     nodes.add()
-    async with asyncio.timeout(120):
-        while sum("is given up" in one for one in said) < 2 or len(await runners.accounts()) < 2:
-            await asyncio.sleep(0.5)
-    return await asyncio.gather(*(runners.do("name") for _ in range(12)))
+    async with asyncio.timeout(180):
+        for crew in crews.values():
+            while len(await crew.accounts()) < 2:
+                await asyncio.sleep(0.5)
+    return {
+        model: sorted(set(await asyncio.gather(*(crew.do("name") for _ in range(12)))))
+        for model, crew in crews.items()
+    }
 
 
 def main() -> None:
@@ -51,18 +74,15 @@ def main() -> None:
     nodes, said = Nodes(1, cpus=1, gpus=2), list[str]()
     try:
         with session.start(nodes.address):
-            found = {
-                "even": model_of("", (), said.append),
-                "known": model_of("", ("Tesla T4",), said.append),
-                "named": model_of("sm_70", (), said.append),
-                "none": model_of("sm_90", (), said.append),
-            }
-            told, said = said, []
+            offers = Offers()
+            gpus = offers.gpus()
+            shared = {why: shared_out(gpus, wanted) for why, wanted in WANTED.items()}
+            told = {why: left_out(gpus, models) for why, models in shared.items()}
             os.environ[GPUS] = "NVIDIA A100:8,Tesla T4:7"
-            names = asyncio.run(seen(nodes, found["even"], said))
+            devices = asyncio.run(seen(nodes, offers, said))
     finally:
         nodes.close()
-    print(json.dumps(found | {"told": told, "said": said, "names": names}))
+    print(json.dumps({"shared": shared, "told": told, "said": said, "devices": devices}))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any
 import ray
 from chaos_nodes import Nodes
 
-from chameleon_ray.api import crews
+from chameleon_ray.api import crews, workers
 from chameleon_ray.api.benching import RunnersBench
 from chameleon_ray.api.choices import UserError
 from chameleon_ray.api.home import ModelHome
@@ -39,7 +39,7 @@ class Noted:
     def __init__(self, request: Request, folder: Path) -> None:
         self._folder = folder
         tempfile.tempdir = str(folder / "temporary")
-        self._runner = crews._runner(request, machine(), CORES, device_name(1))
+        self._runner = workers.runner(request, machine(), CORES, device_name(1))
 
     def bench(self, question: Question, contents: tuple[bytes, ...]) -> Outcome:
         node = ray.get_runtime_context().get_node_id()

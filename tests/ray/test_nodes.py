@@ -71,22 +71,30 @@ def test_artifacts_do_not_pass_through_the_driver(seen: dict) -> None:
     assert seen["opened"] == [1 << 20, 1 << 20]
 
 
-def test_one_model_of_gpu_times_and_the_user_is_told_of_the_others(tmp_path: Path) -> None:
+def test_gpus_of_two_models_are_told_apart_on_nodes_that_have_both(tmp_path: Path) -> None:
     done = program("tests/ray/mixed_gpus.py", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     saw = json.loads(done.stdout.splitlines()[-1])
-    most, other = "NVIDIA A100", "Tesla T4"
-    chosen = [saw[why] for why in ("even", "known", "named", "none")]
-    assert chosen == [most, other, other, ""]
-    assert [sentence.partition(", as")[0] for sentence in saw["told"]] == [
-        f"This run times on 1 {most} and leaves out 1 {other}",
-        *[f"This run times on 1 {other} and leaves out 1 {most}"] * 2,
-    ]
-    assert "T4 with --target cuda:sm_70." in saw["told"][0]
-    refused = [sentence for sentence in saw["said"] if "is given up" in sentence]
-    assert len(refused) == 2
-    assert all(f"its GPU is {other}, and this run is for {most}" in one for one in refused)
-    assert set(saw["names"]) == {most}
+    a100, t4 = "NVIDIA A100", "Tesla T4"
+    assert saw["shared"] == {
+        "even": {a100: ["cuda"]},
+        "known": {t4: ["cuda"]},
+        "named": {t4: ["cuda:sm_70"]},
+        "none": {},
+        "both": {t4: ["cuda:sm_70"], a100: ["cuda:sm_80"]},
+    }
+    told = {why: sentence.partition(", as")[0] for why, sentence in saw["told"].items()}
+    assert told == {
+        "even": f"This run times on 1 {a100} and leaves out 1 {t4}",
+        **dict.fromkeys(("known", "named"), f"This run times on 1 {t4} and leaves out 1 {a100}"),
+        **dict.fromkeys(("none", "both"), ""),
+    }
+    assert "T4 with --target cuda:sm_70." in saw["told"]["even"]
+    for model in (a100, t4):
+        assert {name for name, _, _ in saw["devices"][model]} == {model}
+        assert len({node for _, _, node in saw["devices"][model]}) == 2
+        assert any(f"joined, with 1 {model} runner" in sentence for sentence in saw["said"])
+    assert not any("given up" in sentence for sentence in saw["said"])
 
 
 def test_random_kills_lose_nothing_and_measure_nothing_twice() -> None:
