@@ -220,8 +220,8 @@ def main() -> None:
         log = (out / "disturbed.log").read_text()
         print(*re.findall(r"^\d\d:\d\d:\d\d .*", log, re.MULTILINE), sep="\n")
     print(f"disturbed: {wild:.1f} s; killed: {dict(killer.kills)}; actors were missing for")
-    for lost, gaps in killer.gaps.items():
-        what = "actors alone were killed" if lost == "actors" else "the node or the driver was, too"
+    for who, gaps in killer.gaps.items():
+        what = "actors alone were killed" if who == "actors" else "the node or the driver was, too"
         print(f"  {spans(gaps)} where {what}")
     print(
         f"kills {killer.kills.total()}, measurements {len(records)}, lost {lost}, "
