@@ -36,12 +36,14 @@ class Closing:
     Attributes:
         endings: Of the models.
         options: How many finalists there are, and how long models are timed.
-        builders: That work side by side; runners are taken for one.
+        builders: That work side by side.
+        runners: The same.
     """
 
     endings: Sequence[Ending]
     options: Confirming
     builders: int
+    runners: int = 1
     _builds: dict[str, float] = field(default_factory=dict)
     _runs: dict[str, float] = field(default_factory=dict)
     _defaults: dict[str, float] = field(default_factory=dict)
@@ -71,7 +73,8 @@ class Closing:
     @property
     def seconds(self) -> float:
         """What the end is expected to take."""
-        builds, runs = sum(self._builds.values()) / self.builders, sum(self._runs.values())
+        builds = sum(self._builds.values()) / self.builders
+        runs = sum(self._runs.values()) / self.runners
         return builds + runs + sum(map(self._model, self.endings))
 
     def _model(self, ending: Ending) -> float:

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from chameleon_ray.crew import Crew, CrewError, NoWorkers
+from chameleon_ray.crew import Crew, CrewError, Lost, NoWorkers
 from chameleon_ray.measure.bench import Question
 from chameleon_ray.measure.isolate import Ending, Outcome
 
@@ -28,7 +28,7 @@ class RunnersBench:
         asking = self._runners.do("bench", question, contents)
         try:
             outcome: Outcome = asyncio.run_coroutine_threadsafe(asking, self._loop).result()
-        except (CrewError, NoWorkers) as error:
+        except (CrewError, Lost, NoWorkers) as error:
             return Outcome(Ending.CRASH, error=str(error))
         return outcome
 

@@ -136,7 +136,8 @@ def _gpu_runners(
         name = model if len(shared) > 1 else ""
         look = partial(offers.nodes, model)
         count = sum(node.gpus for node in look())
-        yield targets, hire("runner", offered.owning(model, timer), name, look=look, count=count)
+        own_gpus = {"look": look, "count": count, "patient": len(shared) == 1}
+        yield targets, hire("runner", offered.owning(model, timer), name, **own_gpus)
 
 
 def _helping(request: Request, builders: int) -> Helping | None:

@@ -11,7 +11,7 @@ from chameleon_ray.api.fleet import missing
 from chameleon_ray.api.model import Model
 from chameleon_ray.api.nodes import demand_same, surveyed
 from chameleon_ray.compiler.target import GPU
-from chameleon_ray.crew import NoWorkers
+from chameleon_ray.crew import CrewError, NoWorkers
 from chameleon_ray.engine import Engine
 from chameleon_ray.measure.bench import Bench
 from chameleon_ray.measure.measurer import Measurer
@@ -56,7 +56,7 @@ class Ground:
         """What goes wrong with the devices is the failure of its models, and of no others."""
         try:
             yield
-        except (UserError, NoWorkers) as error:
+        except (UserError, CrewError, NoWorkers) as error:
             for model in self.left:
                 model.fail(str(error), progress)
 

@@ -48,7 +48,11 @@ class Timekeeper:
 
 
 def closing_of(
-    models: Sequence[Model], housed: Model | None, tuners: Iterable[Tuner], builders: int
+    models: Sequence[Model],
+    housed: Model | None,
+    tuners: Iterable[Tuner],
+    builders: int,
+    runners: int,
 ) -> Closing:
     """Foretells the end of a session that knows its layers' earlier records.
 
@@ -57,6 +61,7 @@ def closing_of(
         housed: Is still in memory.
         tuners: Of all their layers.
         builders: That work side by side.
+        runners: The same.
     """
     endings = [
         Ending(
@@ -66,7 +71,7 @@ def closing_of(
         )
         for model in models
     ]
-    closing = Closing(endings, models[0].request.confirming, builders)
+    closing = Closing(endings, models[0].request.confirming, builders, runners)
     for tuner in tuners:
         closing.learn(tuner)
     return closing

@@ -158,12 +158,13 @@ class Tuning:
     async def explore(self, tuners: list[Tuner], watcher: Watcher, records: list[Record]) -> None:
         """Searches on all grounds at once until the budget is spent."""
         request, limit = self.request, wall_limit(self.request, len(self.models))
-        closing = closing_of(self.left(), self._housed, tuners, len(self.search_cores))
+        builders = max(len(await self.grounds[0].measurer.builders.accounts()), 1)
+        crews = [ground.measurer.runners for ground in self.grounds]
+        devices = max(sum([len(await crew.accounts()) for crew in crews]), 1)
+        closing = closing_of(self.left(), self._housed, tuners, builders, devices)
         keeper = Timekeeper(closing, limit, self.elapsed(), self.progress)
         deadline = keeper.deadline
         earlier = max((r.finished for r in records), default=0.0)
-        crews = [ground.measurer.runners for ground in self.grounds]
-        devices = max(sum([len(await crew.accounts()) for crew in crews]), 1)
         self.progress.began([t.task for t in tuners], deadline, request.trials, records, devices)
         self.progress.phase("searching")
         numbers = count(max((r.sequence + 1 for r in records), default=0))
@@ -275,7 +276,7 @@ class Tuning:
     def identity(self) -> dict[str, Any]:
         """What makes two zoos the same, and what was asked for."""
         return {
-            "device": "" if len(wanted(self.models)) > 1 else self.device,
+            "device": "" if len(self.grounds) > 1 else self.device,
             "layout": layout_of(self.request.layout, self.request.target),
             "models": {model.name: asdict(model.request) for model in self.models},
             "options": {**asdict(self.request), "search": asdict(self.search)},

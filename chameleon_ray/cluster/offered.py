@@ -1,5 +1,6 @@
 """What nodes offer: the GPUs that Ray hands out there, as NVIDIA's driver names them."""
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from chameleon_ray.crew import Unfit
 from chameleon_ray.measure import nvml
 from chameleon_ray.measure.claim import claim
 
+logger = logging.getLogger(__name__)
 TAKING_SECONDS = 30.0
 """Patience with a process that uses a GPU, but is about to end."""
 
@@ -41,30 +43,32 @@ class Offers:
         self._known: dict[str, list[nvml.Gpu]] = {}
 
     def gpus(self) -> list[nvml.Gpu]:
-        """All there are now.
-
-        Raises:
-            SessionError: A node did not answer.
-        """
+        """All there are now."""
         return [gpu for node in self._looked() for gpu in self._known[node.id]]
 
     def nodes(self, model: str) -> tuple[Node, ...]:
-        """The nodes that live, of whose GPUs only those of a model count; blocks for new nodes.
-
-        Raises:
-            SessionError: A node did not answer.
-        """
+        """The nodes that live, of whose GPUs only those of a model count; blocks for new nodes."""
         return tuple(
             replace(node, gpus=sum(gpu.name == model for gpu in self._known[node.id]))
             for node in self._looked()
         )
 
     def _looked(self) -> tuple[Node, ...]:
-        """The nodes that live, all of which were asked."""
+        """The nodes that live, all of which were asked where they have GPUs."""
         found = nodes()
-        new = [node.id for node in found if node.id not in self._known]
-        self._known.update(zip(new, session.everywhere(gpus, new), strict=True))
+        for node in found:
+            if node.id not in self._known:
+                self._known[node.id] = _asked(node)
         return found
+
+
+def _asked(node: Node) -> list[nvml.Gpu]:
+    """A node's GPUs; one that cannot say has none that are used."""
+    try:
+        return session.everywhere(gpus, [node.id])[0] if node.gpus else []
+    except session.SessionError as error:
+        logger.warning("The GPUs of node %s are not used: %s", node.address, error)
+        return []
 
 
 def owning(model: str, factory: Callable[[], Any]) -> Callable[[], Any]:

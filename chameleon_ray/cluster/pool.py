@@ -42,6 +42,7 @@ class ActorCrew:
         resources: Ray options of each actor; no CPUs are reserved unless asked for.
         spread: How many actors a node is to have, asked for every node that joins.
         look: Finds the nodes for that; may block.
+        patient: Whether calls wait for a node that may join where the last one was lost.
         ahead: Calls that an actor is given besides the one it is doing, so that it need not wait
             for the next one; an actor that has nothing to do is given a call first.
         apart: Methods whose results stay in the object store, but for an artifact's label. What is
@@ -63,6 +64,7 @@ class ActorCrew:
         resources: Mapping[str, Any] | None = None,
         spread: Spread | None = None,
         look: Look = nodes,
+        patient: bool = True,
         ahead: int = 0,
         apart: Collection[str] = (),
         limits: Mapping[str, float] = {},
@@ -82,7 +84,7 @@ class ActorCrew:
             return actor.options(**bound).remote(factory, phases)
 
         self._line = Line(1 + ahead)
-        self._roster = Roster(name, self._line, hire, spread, look, options, tell)
+        self._roster = Roster(name, self._line, hire, spread, look, patient, options, tell)
         for _ in range(0 if spread else count):
             self._roster.open(None)
 

@@ -28,12 +28,13 @@ class Roster:
         hire: Hire,
         spread: Spread | None,
         look: Look,
+        patient: bool,
         options: Placing,
         tell: Callable[[str], None],
     ) -> None:
         """Begins nothing; for the arguments see ``ActorCrew``."""
         self.name, self._line, self._new = name, line, hire
-        self._spread, self._nodes = spread, look
+        self._spread, self._nodes, self._patient = spread, look, patient
         self._options, self._tell = options, tell
         self._unsettled: list[Seat] = []
         self._briefings: list[tuple[str, tuple[Any, ...]]] = []
@@ -169,6 +170,8 @@ class Roster:
         left = any(not seat.retired for seat in self._line.seats)
         rest = "; what they were doing is done elsewhere" if left else ", the last there was"
         self._tell(f"Node {node.address} was lost, with {counted(len(gone), self.name)}{rest}.")
+        if not (left or self._patient):
+            self._line.end(f"Node {node.address} was lost, the last that had a {self.name}")
         self._line.move()
 
     def _on(self, node: Node) -> list[Seat]:

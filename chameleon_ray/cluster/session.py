@@ -196,7 +196,7 @@ def everywhere(ask: Callable[[], Any], nodes: Sequence[str] | None = None) -> li
     asked = ray.remote(ask)
     answers = [asked.options(num_cpus=0, scheduling_strategy=one).remote() for one in there]
     try:
-        return ray.get(answers)
+        return ray.get(answers, timeout=Session.check_seconds)
     except RayError as error:
         raise SessionError(f"A node gave no answer: {reason(error)}.") from error
 

@@ -3,7 +3,7 @@
 import time
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from chameleon_ray.compiler.difference import TOLERANCE, difference
 from chameleon_ray.compiler.run import timing_environment
 from chameleon_ray.compiler.session import block_torch, load_cudart
 from chameleon_ray.measure.bench import Check, Duel, Outputs, Question, Verdict
-from chameleon_ray.measure.isolate import Isolate, Outcome, Setting
+from chameleon_ray.measure.isolate import Ending, Isolate, Outcome, Setting
 from chameleon_ray.options import Confirming
 
 ACCUMULATION = 10
@@ -34,12 +34,15 @@ class ModelBench:
 
     def ask(self, question: Question, contents: tuple[bytes, ...] = ()) -> Outcome:
         """The answer to a question; what the models took is free again afterwards."""
-        with TemporaryDirectory(prefix="chameleon-") as folder:
-            if contents:
-                question = replace(question, libraries=_written(contents, Path(folder)))
-            self._child = self._child or Isolate(self._setting)
-            outcome = self._child.call(question, self._seconds)
-            self._child.renew(1)
+        try:
+            with TemporaryDirectory(prefix="chameleon-") as folder:
+                if contents:
+                    question = replace(question, libraries=_written(contents, Path(folder)))
+                self._child = self._child or Isolate(self._setting)
+                outcome = self._child.call(question, self._seconds)
+                self._child.renew(1)
+        except OSError as error:  # this machine's disk, and not the one that a run is kept on
+            return Outcome(Ending.ERROR, error=f"{error.strerror or error} in {gettempdir()}")
         return outcome
 
     def close(self) -> None:

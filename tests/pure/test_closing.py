@@ -30,8 +30,8 @@ def tried(config, latency, build, run):
 MEASURED = known(tried(DEFAULT, 2.0, 3.0, 5.0), *(tried((n,), 0.1, 1.0, 0.5) for n in range(4)))
 
 
-def closing(builders=1, again=False):
-    return Closing([Ending(10.0, again, {TASK.digest: 2.0})], OPTIONS, builders)
+def closing(builders=1, again=False, runners=1):
+    return Closing([Ending(10.0, again, {TASK.digest: 2.0})], OPTIONS, builders, runners)
 
 
 def test_nothing_is_known_but_what_the_import_took():
@@ -44,9 +44,9 @@ def test_contests_and_the_untuned_model_are_foretold():
     foretold.learn(MEASURED)
     builds, runs, untuned = 3.0 + 2 * 1.0, 5.0 + 2 * 0.5, 2.0 * 2.0
     assert foretold.seconds == pytest.approx(builds + runs + 10.0 + 8.0 + untuned)
-    shared = closing(builders=5)
+    shared = closing(builders=5, runners=2)
     shared.learn(MEASURED)
-    assert shared.seconds == pytest.approx(builds / 5 + runs + 10.0 + 8.0 + untuned)
+    assert shared.seconds == pytest.approx(builds / 5 + runs / 2 + 10.0 + 8.0 + untuned)
 
 
 def test_a_layer_that_nothing_works_for_has_no_contest():

@@ -12,6 +12,7 @@ from chaos_nodes import Nodes
 from chameleon_ray.cluster import session
 from chameleon_ray.cluster.placement import one_per_gpu
 from chameleon_ray.cluster.pool import ActorCrew
+from chameleon_ray.crew import NoWorkers
 from chameleon_ray.measure.measurer import Artifact
 
 CALLS = 60
@@ -71,7 +72,20 @@ async def seen(nodes: Nodes, said: list[str]) -> dict[str, Any]:
     ]
     found["calls"] = [2 * number for number in range(CALLS)]
     found["left"] = len(await runners.accounts())
+    hasty = hire("hasty worker", Maker, patient=False)
+    await hasty.ready()
+    await asyncio.to_thread(nodes.kill, 0)
+    found["over"] = await asyncio.wait_for(ended(hasty), 120)
     return found
+
+
+async def ended(crew: ActorCrew) -> str:
+    """Why a crew does no more calls."""
+    try:
+        while True:
+            await crew.do("build")
+    except NoWorkers as error:
+        return str(error)
 
 
 async def disturbed(runners: ActorCrew, disturb: Callable[[int], None]) -> list[int]:

@@ -66,6 +66,11 @@ def test_nodes_that_die_or_fall_silent_cost_nothing_but_time(seen: dict) -> None
     assert seen["left"] == 2
 
 
+def test_who_does_not_wait_for_other_nodes_ends_with_the_last_one(seen: dict) -> None:
+    assert seen["over"].startswith("Node ")
+    assert "was lost, the last that had a hasty worker" in seen["over"]
+
+
 def test_artifacts_do_not_pass_through_the_driver(seen: dict) -> None:
     assert seen["code"] == "ObjectRef"
     assert seen["opened"] == [1 << 20, 1 << 20]
