@@ -42,9 +42,10 @@ class Timekeeper:
 
     def planned(self, tuner: Tuner) -> None:
         self.closing.learn(tuner)
-        self.progress.wall_limit = self.deadline
+        deadline = self.deadline
+        self.progress.wall_limit = deadline
         for budget in self.budgets:
-            budget.deadline = self.deadline
+            budget.deadline = deadline
 
 
 def closing_of(

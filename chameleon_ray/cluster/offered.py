@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -56,19 +56,22 @@ class Offers:
     def _looked(self) -> tuple[Node, ...]:
         """The nodes that live, all of which were asked where they have GPUs."""
         found = nodes()
-        for node in found:
-            if node.id not in self._known:
-                self._known[node.id] = _asked(node)
+        new = [node for node in found if node.id not in self._known]
+        self._known.update({node.id: [] for node in new if not node.gpus})
+        self._known.update(_asked([node for node in new if node.gpus]))
         return found
 
 
-def _asked(node: Node) -> list[nvml.Gpu]:
-    """A node's GPUs; one that cannot say has none that are used."""
+def _asked(new: Sequence[Node]) -> dict[str, list[nvml.Gpu]]:
+    """Nodes' GPUs, all asked at once; of a node that cannot say none are used."""
+    names = [node.id for node in new]
     try:
-        return session.everywhere(gpus, [node.id])[0] if node.gpus else []
+        return dict(zip(names, session.everywhere(gpus, names), strict=True))
     except session.SessionError as error:
-        logger.warning("The GPUs of node %s are not used: %s", node.address, error)
-        return []
+        if len(new) == 1:
+            logger.warning("The GPUs of node %s are not used: %s", new[0].address, error)
+            return {names[0]: []}
+    return {name: own for node in new for name, own in _asked([node]).items()}
 
 
 def owning(model: str, factory: Callable[[], Any]) -> Callable[[], Any]:
