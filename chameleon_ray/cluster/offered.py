@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import ray
 from ray._private import worker
 
-from chameleon_ray.cluster import session
+from chameleon_ray.cluster.asking import Silent, asked
 from chameleon_ray.cluster.placement import Node, nodes
 from chameleon_ray.crew import Unfit
 from chameleon_ray.measure import nvml
@@ -58,30 +58,26 @@ class Offers:
         found = nodes()
         new = [node for node in found if node.id not in self._known]
         self._known.update({node.id: [] for node in new if not node.gpus})
-        self._known.update(_asked([node for node in new if node.gpus]))
+        for node, answer in asked(gpus, [node for node in new if node.gpus]).items():
+            self._known[node.id] = _offered(node, answer)
         return found
 
 
-def _asked(new: Sequence[Node]) -> dict[str, list[nvml.Gpu]]:
-    """Nodes' GPUs, all asked at once; of a node that cannot say none are used."""
-    names = [node.id for node in new]
-    try:
-        return dict(zip(names, session.everywhere(gpus, names), strict=True))
-    except session.SessionError as error:
-        if len(new) == 1:
-            logger.warning("The GPUs of node %s are not used: %s", new[0].address, error)
-            return {names[0]: []}
-    return {name: own for node in new for name, own in _asked([node]).items()}
+def _offered(node: Node, answer: list[nvml.Gpu] | Silent) -> list[nvml.Gpu]:
+    """What a node answered; none of the GPUs of one that cannot say are used."""
+    if isinstance(answer, Silent):
+        logger.warning("The GPUs of node %s are not used: %s.", node.address, answer.reason)
+        return []
+    return answer
 
 
 def owning(model: str, factory: Callable[[], Any]) -> Callable[[], Any]:
     """The factory, for actors that have a GPU of Ray's and are to have one of a model.
 
     Ray does not tell GPUs of one node apart, so theirs may be of another one. Where the driver does
-    not answer, or the model is empty, nothing is changed. The factory that is returned raises
-    ``Unfit``.
+    not answer nothing is changed. The factory that is returned raises ``Unfit``.
     """
-    return partial(_owning, model, factory) if model else factory
+    return partial(_owning, model, factory)
 
 
 def _owning(model: str, factory: Callable[[], Any]) -> Any:

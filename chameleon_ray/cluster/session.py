@@ -8,7 +8,7 @@ import importlib.metadata
 import logging
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -16,11 +16,10 @@ from typing import Any
 import ray
 import ray._raylet
 from ray._private import ray_constants
-from ray.exceptions import RayError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from chameleon_ray.cluster.address import AddressError, on_loopback, resolve
-from chameleon_ray.cluster.seat import reason
+from chameleon_ray.cluster.asking import Silent, asked
+from chameleon_ray.cluster.placement import nodes
 from chameleon_ray.crew import Unfit
 from chameleon_ray.options import Session
 
@@ -128,24 +127,12 @@ def check_nodes(options: Session) -> None:
     Raises:
         SessionError: A node has other versions, or does not answer in time.
     """
-    here, ours, read = ray.get_runtime_context().get_node_id(), reader()(), ray.remote(reader())
-    asked = {}
-    for node in ray.nodes():
-        if node["Alive"] and node["NodeID"] != here:
-            there = NodeAffinitySchedulingStrategy(node_id=node["NodeID"], soft=False)
-            answer = read.options(num_cpus=0, scheduling_strategy=there).remote()
-            asked[answer] = f"node {node['NodeManagerAddress']}"
-    if not asked:
-        return
-    answers, silent = ray.wait(
-        list(asked), num_returns=len(asked), timeout=options.check_seconds, fetch_local=False
-    )
-    wrong = [f"{asked[answer]} gave no answer" for answer in silent]
-    for answer in answers:
-        try:
-            wrong += differences(asked[answer], ray.get(answer), ours)
-        except RayError as error:
-            wrong.append(f"{asked[answer]} gave no answer: {reason(error)}")
+    others, ours, wrong = [node for node in nodes() if not node.here], reader()(), list[str]()
+    for node, answer in asked(reader(), others, options.check_seconds).items():
+        if isinstance(answer, Silent):
+            wrong.append(f"node {node.address} gave no answer: {answer.reason}")
+        else:
+            wrong += differences(f"node {node.address}", answer, ours)
     if wrong:
         raise SessionError(f"{'; '.join(wrong)}; install the same versions on every node")
 
@@ -180,25 +167,17 @@ def gpus() -> int:
     return count
 
 
-def everywhere(ask: Callable[[], Any], nodes: Sequence[str] | None = None) -> list[Any]:
-    """What a function comes to on every node, in their order; no core is waited for.
-
-    Args:
-        ask: The function.
-        nodes: Ray's names of the nodes that are asked; all where None.
+def everywhere(question: Callable[[], Any]) -> list[Any]:
+    """What a function comes to on every node, the driver's first; no core is waited for.
 
     Raises:
         SessionError: A node did not answer.
     """
-    if nodes is None:
-        nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
-    there = [NodeAffinitySchedulingStrategy(node_id=node, soft=False) for node in nodes]
-    asked = ray.remote(ask)
-    answers = [asked.options(num_cpus=0, scheduling_strategy=one).remote() for one in there]
-    try:
-        return ray.get(answers, timeout=Session.check_seconds)
-    except RayError as error:
-        raise SessionError(f"A node gave no answer: {reason(error)}.") from error
+    answers = asked(question, nodes())
+    for node, answer in answers.items():
+        if isinstance(answer, Silent):
+            raise SessionError(f"Node {node.address} gave no answer: {answer.reason}.")
+    return list(answers.values())
 
 
 def differences(where: str, theirs: Versions, ours: Versions) -> list[str]:

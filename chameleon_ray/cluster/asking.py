@@ -1,0 +1,48 @@
+"""Asking nodes: a function in, what it comes to on each of them, or their silence, out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from chameleon_ray.cluster.placement import Node, affinity
+from chameleon_ray.cluster.seat import reason
+from chameleon_ray.options import Session
+
+
+@dataclass(frozen=True)
+class Silent:
+    """Stands for the answer of a node that gave none, and says why."""
+
+    reason: str
+
+
+def asked(
+    question: Callable[[], Any], nodes: Sequence[Node], seconds: float = Session.check_seconds
+) -> dict[Node, Any]:
+    """What a function comes to on every node: an answer each, or a ``Silent``.
+
+    All are asked at once, and no core is waited for.
+
+    Args:
+        question: The function.
+        nodes: Who is asked.
+        seconds: All of them have so long together.
+    """
+    remote = ray.remote(question)
+    futures = {node: remote.options(num_cpus=0, **affinity(node)).remote() for node in nodes}
+    if futures:
+        every = list(futures.values())
+        ray.wait(every, num_returns=len(every), timeout=seconds, fetch_local=False)
+    return {node: _answer(future, seconds) for node, future in futures.items()}
+
+
+def _answer(future: Any, seconds: float) -> Any:
+    if not ray.wait([future], timeout=0, fetch_local=False)[0]:
+        return Silent(f"none came within {seconds:.0f} s")
+    try:
+        return ray.get(future)
+    except RayError as error:
+        return Silent(reason(error))
