@@ -1,0 +1,46 @@
+"""Asking nodes: an answer of each, or its silence, and never an error."""
+
+import os
+import time
+
+import pytest
+
+from chameleon_ray.cluster.asking import Silent, asked
+from chameleon_ray.cluster.placement import nodes
+from chameleon_ray.cluster.session import SessionError, everywhere
+
+pytestmark = pytest.mark.usefixtures("local_ray")
+
+
+def process() -> int:
+    return os.getpid()
+
+
+def refuses() -> None:
+    raise ValueError("no such device")
+
+
+def test_every_node_answers_and_no_core_is_waited_for() -> None:
+    (answer,) = everywhere(process)
+    assert isinstance(answer, int)
+    assert answer != os.getpid()
+    assert asked(process, []) == {}
+
+
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        (refuses, "no such device"),
+        (lambda: time.sleep(20), "none came within 5 s"),
+        (lambda: os._exit(1), "died"),
+    ],
+)
+def test_who_cannot_answer_is_silent(question, reason) -> None:
+    (answer,) = asked(question, nodes(), 5 if "within" in reason else 60).values()
+    assert isinstance(answer, Silent)
+    assert reason in answer.reason
+
+
+def test_a_silent_node_is_one_sentence_where_all_have_to_answer() -> None:
+    with pytest.raises(SessionError, match=r"^Node 127\.0\.0\.1 gave no answer: .*no such device"):
+        everywhere(refuses)
