@@ -10,6 +10,7 @@ import tvm
 from tvm.s_tir import meta_schedule as ms
 
 from chameleon_ray.compiler.default import default
+from chameleon_ray.compiler.elementary import register_elementary
 from chameleon_ray.compiler.extract import layer_digest, layer_module
 from chameleon_ray.compiler.kernel import compile_with
 from chameleon_ray.compiler.link import link
@@ -58,6 +59,8 @@ def compile_model(module: Any, target: str, path: Path) -> None:
     if is_gpu(made):
         compile_with(str(made.attrs["arch"]))
         module = default(module, made)
+    else:
+        register_elementary()
     executable = tvm.compile(module, made)
     temporary = path.with_name(f".{path.name}")
     executable.export_library(str(temporary), fcompile=link)

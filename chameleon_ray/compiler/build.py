@@ -68,6 +68,10 @@ class Compiler:
             from chameleon_ray.compiler import cubin, kernel  # noqa: F401
 
             cubin.demand()
+        else:
+            from chameleon_ray.compiler.elementary import register_elementary
+
+            register_elementary()
 
     def __call__(self, job: Job) -> Built:
         from chameleon_ray.compiler.default import default
