@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 import tvm
 from tvm import relax
@@ -84,11 +85,13 @@ def _rules(kind: str, layout: str, rewriting: Scheduling | None) -> dict[str, Ru
     """How operators are turned into loops that are not left to TVM.
 
     Packed weights are for the vectors of CPUs. Where memory is to be saved no convolution is by
-    Winograd's algorithm, which takes workspaces.
+    Winograd's algorithm and nothing is rounded, as both take workspaces.
     """
     if kind == "llvm" and layout == "NHWC":
-        conv2d = winograd.conv2d if rewriting is None else pack.conv2d
-        return {"relax.nn.conv2d": conv2d, "relax.matmul": pack.matmul}
+        if rewriting is None:
+            return {"relax.nn.conv2d": winograd.conv2d, "relax.matmul": pack.matmul}
+        conv2d, matmul = (partial(rule, rounding=False) for rule in (pack.conv2d, pack.matmul))
+        return {"relax.nn.conv2d": conv2d, "relax.matmul": matmul}
     if kind == "cuda" and layout == "NCHW" and rewriting is None:
         return {"relax.nn.conv2d": winograd_nchw.conv2d}
     return {}

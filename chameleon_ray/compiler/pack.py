@@ -6,17 +6,23 @@ in ``[O/b, H, W, I, b]``, b channels to the vector, they follow each other.
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import numpy as np
 import tvm
 from tvm import relax, te, topi
 from tvm.ir import Call, GenericConst
 
 from chameleon_ray.compiler.fold import constant
+from chameleon_ray.compiler.rounding import computed, is_awkward, rounded_matmul
 from chameleon_ray.compiler.target import vector_bits
 
 NARROWEST = 4
 """Fewest channels in a block; weights that have no such block stay as they are."""
+OUTPUT_FUSABLE = 4
+"""TVM's pattern of operators that elementwise ones are fused to."""
 
 
 def lanes(channels: int, dtype: str) -> int:
@@ -25,25 +31,25 @@ def lanes(channels: int, dtype: str) -> int:
     return math.gcd(channels, width // tvm.DataType(dtype).bits)
 
 
-def conv2d(builder: relax.BlockBuilder, call: Call) -> relax.Expr:
-    """Legalises a 2-D convolution: where it can, with packed weights."""
-    attrs, (data, weights) = call.attrs, call.args
+def conv2d(builder: relax.BlockBuilder, call: Call, rounding: bool = True) -> relax.Expr:
+    """Legalises a 2-D convolution: where it can, with packed weights.
+
+    Args:
+        builder: Of the module.
+        call: The operator's.
+        rounding: Whether more columns may be computed than there are.
+    """
+    attrs, weights = call.attrs, call.args[1]
     dtype = str(call.ty.dtype)
     block = lanes(int(call.ty.shape[3]), dtype) if is_packable(call) else 0
     if block < NARROWEST:
         return call.op.get_attr("FLegalize")(builder, call)
     height, width, channels, filters = (int(size) for size in weights.ty.shape)
     split = weights.value.numpy().reshape(height, width, channels, filters // block, block)
-    packed = constant(split.transpose(3, 0, 1, 2, 4), dtype)
-    return builder.call_te(
-        packed_conv2d,
-        data,
-        packed,
-        [int(stride) for stride in attrs.strides],
-        [int(size) for size in attrs.padding],
-        [int(step) for step in attrs.dilation],
-        primfunc_name_hint="conv2d",
-    )
+    packed = split.transpose(3, 0, 1, 2, 4)
+    window = [list(map(int, sizes)) for sizes in (attrs.strides, attrs.padding, attrs.dilation)]
+    loops = partial(packed_conv2d, window=window, rounding=rounding)
+    return _called(builder, call, loops, packed, "conv2d")
 
 
 def _is_plain(call: Call) -> bool:
@@ -68,24 +74,22 @@ def is_packable(call: Call) -> bool:
     )
 
 
-def packed_conv2d(
-    data: Any, weights: Any, strides: list[int], padding: list[int], dilation: list[int]
-) -> Any:
+def packed_conv2d(data: Any, weights: Any, window: list[list[int]], rounding: bool) -> Any:
     """``out[n, y, x, f] = sum data[n, y s + i d, x s + j d, c] weights[f // b, i, j, c, f % b]``.
 
     Args:
         data: ``(N, H, W, C)``.
         weights: ``(F / b, I, J, C, b)``.
-        strides: Down and across.
-        padding: Top, left, bottom, right.
-        dilation: Down and across.
+        window: Strides down and across; padding at the top, left, bottom, right; dilation down and
+            across.
+        rounding: Whether more columns may be computed than there are.
     """
     blocks, height, width, channels, block = (int(size) for size in weights.shape)
-    top, left, bottom, right = padding
-    if any(padding):
+    strides, (top, left, bottom, right), dilation = window
+    if any(window[1]):
         data = topi.nn.pad(data, [0, top, left, 0], [0, bottom, right, 0], name="pad_temp")
     rows, columns = (
-        (size - (kernel - 1) * step - 1) // stride + 1
+        (int(size) - (kernel - 1) * step - 1) // stride + 1
         for size, kernel, step, stride in zip(
             data.shape[1:3], (height, width), dilation, strides, strict=True
         )
@@ -101,29 +105,34 @@ def packed_conv2d(
         return te.sum(value, axis=[ry, rx, rc])
 
     shape = (data.shape[0], rows, columns, blocks * block)
-    return te.compute(shape, point, name="conv2d_nhwc")
+    return computed(shape, 2, point, "conv2d_nhwc", rounding)
 
 
-def matmul(builder: relax.BlockBuilder, call: Call) -> relax.Expr:
-    """Legalises a matrix product: with packed weights where the right one is constant."""
+def matmul(builder: relax.BlockBuilder, call: Call, rounding: bool = True) -> relax.Expr:
+    """Legalises a matrix product: with packed weights where the right matrix is constant."""
     data, weights = call.args
     dtype = str(call.ty.dtype)
     plain = _is_plain(call) and weights.ty.ndim == 2 and data.ty.ndim > 1
     block = lanes(int(weights.ty.shape[1]), dtype) if plain else 0
-    if block < NARROWEST:
-        return call.op.get_attr("FLegalize")(builder, call)
-    rows, columns = (int(size) for size in weights.ty.shape)
-    split = weights.value.numpy().reshape(rows, columns // block, block)
-    packed = constant(split.transpose(1, 0, 2), dtype)
-    return builder.call_te(packed_matmul, data, packed, primfunc_name_hint="matmul")
+    if block >= NARROWEST:
+        rows, columns = (int(size) for size in weights.ty.shape)
+        packed = weights.value.numpy().reshape(rows, columns // block, block).transpose(1, 0, 2)
+        return _called(builder, call, partial(packed_matmul, rounding=rounding), packed, "matmul")
+    if rounding and is_awkward(call):
+        tensors = [te.placeholder(tuple(arg.ty.shape), dtype) for arg in call.args]
+        return tir_call(
+            builder, call, [*tensors, rounded_matmul(*tensors)], tuple(call.args), "matmul"
+        )
+    return call.op.get_attr("FLegalize")(builder, call)
 
 
-def packed_matmul(data: Any, weights: Any) -> Any:
+def packed_matmul(data: Any, weights: Any, rounding: bool) -> Any:
     """``out[..., i, j] = sum data[..., i, k] weights[j // b, k, j % b]``.
 
     Args:
         data: ``(..., M, K)``.
         weights: ``(N / b, K, b)``.
+        rounding: Whether more rows may be computed than there are.
     """
     blocks, depth, block = (int(size) for size in weights.shape)
     k = te.reduce_axis((0, depth), "k")
@@ -132,4 +141,32 @@ def packed_matmul(data: Any, weights: Any) -> Any:
         *row, j = place
         return te.sum(data[(*row, k)] * weights[j // block, k, j % block], axis=k)
 
-    return te.compute((*data.shape[:-1], blocks * block), point, name="matmul")
+    shape = (*data.shape[:-1], blocks * block)
+    return computed(shape, len(shape) - 2, point, "matmul", rounding)
+
+
+def _called(
+    builder: relax.BlockBuilder,
+    call: Call,
+    loops: Callable[[Any, Any], Any],
+    packed: np.ndarray,
+    name: str,
+) -> relax.Expr:
+    """Calls loops over an operator's data and packed weights in its place."""
+    data, dtype = call.args[0], str(call.ty.dtype)
+    x, w = te.placeholder(tuple(data.ty.shape), dtype), te.placeholder(packed.shape, dtype)
+    return tir_call(builder, call, [x, w, loops(x, w)], (data, constant(packed, dtype)), name)
+
+
+def tir_call(
+    builder: relax.BlockBuilder,
+    call: Call,
+    tensors: list[Any],
+    args: tuple[relax.Expr, ...],
+    name: str,
+) -> relax.Expr:
+    """Calls the loops between tensors in place of an operator that sums up products."""
+    function = te.create_prim_func(tensors, "int64")
+    function = function.without_attr("global_symbol").with_attr("op_pattern", OUTPUT_FUSABLE)
+    variable = builder.add_func(function.with_attr("tirx.noalias", True), name)
+    return relax.call_tir(variable, args, call.ty)

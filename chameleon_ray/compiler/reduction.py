@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import gt
 from typing import Any
 
 import tvm
@@ -165,12 +166,19 @@ def _is_whole(block: Any) -> bool:
 
 
 def are_elementwise(block: Any, after: Sequence[Any]) -> bool:
-    """Whether every block after it is over its elements, one by one, and reads them in place."""
+    """Whether every block after it is over its elements, one by one, and reads them in place.
+
+    The first one may drop some, so that what follows is over fewer.
+    """
     extents = [_extent(i) for i in _iterators(block, PARALLEL)]
     made = [block.writes[0].source]
-    for follower in after:
-        if [_extent(i) for i in follower.iter_vars] != extents:
+    for place, follower in enumerate(after):
+        own_extents = [_extent(i) for i in follower.iter_vars]
+        if len(own_extents) != len(extents) or any(map(gt, own_extents, extents)):
             return False
+        if place and own_extents != extents:
+            return False
+        extents = own_extents
         own = [r for r in follower.reads if any(r.source.same_as(buffer) for buffer in made)]
         if not own or not all(_is_identity(read, follower.iter_vars) for read in own):
             return False

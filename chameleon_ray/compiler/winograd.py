@@ -58,8 +58,6 @@ TRANSFORM = 6
 """Multiplications in the time that one place of a tile takes to be transformed."""
 WORTH = 0.6
 """The most that it may cost of what the plain convolution does."""
-OUTPUT_FUSABLE = 4
-"""TVM's pattern of operators that elementwise ones are fused to."""
 
 
 def conv2d(builder: relax.BlockBuilder, call: Call) -> relax.Expr:
@@ -77,17 +75,7 @@ def conv2d(builder: relax.BlockBuilder, call: Call) -> relax.Expr:
     x = te.placeholder(tuple(data.ty.shape), DTYPE, "data")
     w = te.placeholder(moved.shape, DTYPE, "weights")
     output = loops(x, w, tile, [int(size) for size in call.attrs.padding])
-    return tir_call(builder, call, [x, w, output], (data, packed))
-
-
-def tir_call(
-    builder: relax.BlockBuilder, call: Call, tensors: list[Any], args: tuple[relax.Expr, ...]
-) -> relax.Expr:
-    """Calls the loops of a Winograd convolution, from their tensors, in place of the operator."""
-    function = te.create_prim_func(tensors, "int64")
-    function = function.without_attr("global_symbol").with_attr("op_pattern", OUTPUT_FUSABLE)
-    variable = builder.add_func(function.with_attr("tirx.noalias", True), "winograd")
-    return relax.call_tir(variable, args, call.ty)
+    return pack.tir_call(builder, call, [x, w, output], (data, packed), "winograd")
 
 
 def steps_of(call: Call) -> set[int]:

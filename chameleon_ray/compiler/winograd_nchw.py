@@ -15,7 +15,8 @@ from tvm import relax, te, topi
 from tvm.ir import Call, GenericConst
 
 from chameleon_ray.compiler.fold import constant
-from chameleon_ray.compiler.winograd import DTYPE, A, B, G, is_static, row, steps_of, tir_call
+from chameleon_ray.compiler.pack import tir_call
+from chameleon_ray.compiler.winograd import DTYPE, A, B, G, is_static, row, steps_of
 
 LEAST = 64
 """Fewest input channels that it is worth its transforms for."""
@@ -33,7 +34,7 @@ def conv2d(builder: relax.BlockBuilder, call: Call) -> relax.Expr:
     x = te.placeholder(tuple(data.ty.shape), DTYPE, "data")
     w = te.placeholder(moved.shape, DTYPE, "weights")
     output = loops(x, w, m, [int(size) for size in call.attrs.padding])
-    return tir_call(builder, call, [x, w, output], (data, constant(moved, DTYPE)))
+    return tir_call(builder, call, [x, w, output], (data, constant(moved, DTYPE)), "winograd")
 
 
 def _is_suitable(call: Call) -> bool:

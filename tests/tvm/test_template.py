@@ -59,6 +59,11 @@ def separable(x: Expr) -> Expr:
     return conv(x, 32, 32, padding=1, groups=32)
 
 
+def products(x: Expr) -> Expr:
+    """Of each matrix and its first rows."""
+    return op.matmul(x, emit(op.strided_slice(x, [1], [0], [16])))
+
+
 IMAGE = (1, 8, 9, 12)
 FITTING: dict[str, tuple[tuple[int, ...], Callable[[Expr], Expr]]] = {
     "3x3": (IMAGE, lambda x: conv(x, 8, 32, padding=1)),
@@ -91,6 +96,11 @@ FITTING: dict[str, tuple[tuple[int, ...], Callable[[Expr], Expr]]] = {
     "dense": ((1, 40), lambda x: op.nn.relu(op.matmul(x, weights(40, 96)) + weights(96))),
     "dense rows": ((12, 40), lambda x: op.matmul(x, weights(40, 64))),
     "dense batch": ((2, 6, 40), lambda x: op.matmul(x, weights(40, 32)) + weights(32)),
+    "dense, 19 rows": ((19, 40), lambda x: op.matmul(x, weights(40, 32))),
+    "dense, 17 rows": ((2, 17, 40), lambda x: op.nn.gelu(op.matmul(x, weights(40, 32)))),
+    "products, 34 rows": ((2, 34, 16), products),
+    "1x1, 17 columns": ((1, 8, 3, 17), lambda x: op.nn.relu(conv(x, 8, 16, 1))),
+    "3x3, 19 columns": ((1, 8, 5, 37), lambda x: conv(x, 8, 16, padding=1, strides=2)),
 }
 ALIEN: dict[str, tuple[tuple[int, ...], Callable[[Expr], Expr]]] = {
     "odd channels": (IMAGE, lambda x: conv(x, 8, 10, padding=1)),
