@@ -26,11 +26,11 @@ class Entry:
     """What is timed.
 
     Attributes:
-        model: Name of the zoo.
+        model: Name of the zoo, or ``package.module:factory``.
         seed: Of its weights.
         library: The compiled model.
         onnx: The same network as an ONNX file.
-        array: The input.
+        arrays: The inputs.
         cores: As many threads run on them.
     """
 
@@ -38,7 +38,7 @@ class Entry:
     seed: int
     library: Path
     onnx: Path
-    array: np.ndarray
+    arrays: tuple[np.ndarray, ...]
     cores: tuple[int, ...]
 
 
@@ -55,10 +55,11 @@ def compiled(entry: Entry) -> Call:
     from tvm import relax
 
     library = tvm.runtime.load_module(str(entry.library))
-    main, array = relax.VirtualMachine(library, tvm.cpu())["main"], tvm.runtime.tensor(entry.array)
+    main = relax.VirtualMachine(library, tvm.cpu())["main"]
+    tensors = [tvm.runtime.tensor(array) for array in entry.arrays]
 
     def call() -> tuple[np.ndarray, ...]:
-        outputs = main(array)
+        outputs = main(*tensors)
         return tuple(o.numpy() for o in ([outputs] if hasattr(outputs, "numpy") else outputs))
 
     return call
@@ -67,8 +68,14 @@ def compiled(entry: Entry) -> Call:
 def onnxruntime(entry: Entry) -> Call:
     """ONNX Runtime's CPU provider with all of its optimisations, which it has by default."""
     session = ort_session(entry)
-    feed = {session.get_inputs()[0].name: entry.array}
+    feed = fed(session, entry)
     return lambda: tuple(session.run(None, feed))
+
+
+def fed(session: Any, entry: Entry) -> dict[str, np.ndarray]:
+    """The inputs by the names that an ONNX session has for them."""
+    names = [one.name for one in session.get_inputs()]
+    return dict(zip(names, entry.arrays, strict=True))
 
 
 def ort_session(entry: Entry, profile: Path | None = None) -> Any:
@@ -99,16 +106,28 @@ def inductor(entry: Entry) -> Call:
 def _torch(entry: Entry, prepare: Callable[[Any], Any]) -> Call:
     import torch
 
-    from chameleon_ray.compiler import zoo
-
     torch.set_num_threads(len(entry.cores))
-    module, tensor = prepare(zoo.build(entry.model, entry.seed)), torch.from_numpy(entry.array)
+    module, tensors = network(entry)
+    module = prepare(module)
 
     def call() -> tuple[np.ndarray, ...]:
         with torch.inference_mode():
-            return (module(tensor).numpy(),)
+            outputs = module(*tensors)
+        return tuple(o.numpy() for o in ([outputs] if hasattr(outputs, "numpy") else outputs))
 
     return call
+
+
+def network(entry: Entry) -> tuple[Any, tuple[Any, ...]]:
+    """The module as PyTorch has it, and its inputs."""
+    import torch
+
+    from chameleon_ray.compiler import torch_model, zoo
+
+    tensors = tuple(map(torch.from_numpy, entry.arrays))
+    if entry.model in zoo.ZOO:
+        return zoo.build(entry.model, entry.seed), tensors
+    return torch_model.made(entry.model, entry.seed)[0], tensors
 
 
 RUNTIMES: dict[str, Callable[[Entry], Call]] = {
@@ -205,7 +224,7 @@ def contest(
 
 
 def export(entry: Entry) -> None:
-    """Writes the zoo's network as an ONNX file, in a process of its own.
+    """Writes the network as an ONNX file, in a process of its own.
 
     Raises:
         ContestantError: torch cannot export it.
@@ -228,10 +247,9 @@ def _export(entry: Entry, pipe: Connection) -> None:
     try:
         import torch
 
-        from chameleon_ray.compiler import zoo
         from chameleon_ray.compiler.quiet import quiet
 
-        module, inputs = zoo.build(entry.model, entry.seed), (torch.from_numpy(entry.array),)
+        module, inputs = network(entry)
         with quiet():
             torch.onnx.export(
                 module, inputs, str(entry.onnx), dynamo=True, external_data=False, verbose=False

@@ -2,10 +2,11 @@
 
     python scripts/bench_frameworks.py RUN_DIR... [--layers] [--json FILE]
 
-Each RUN_DIR is a finished ``chameleon tune`` of a classifier of the zoo. Its model.so is timed in
-turns with ONNX Runtime, PyTorch eager and ``torch.compile`` on the same cores, with as many threads
-as it was tuned for: the same network, weights and input, in float32. ``--layers`` adds what ONNX
-Runtime's own profile says of each layer, beside the latencies of the tuned layers.
+Each RUN_DIR is a finished ``chameleon tune`` of a classifier of the zoo, or of a factory of torch
+modules that can be imported here, too. Its model.so is timed in turns with ONNX Runtime, PyTorch
+eager and ``torch.compile`` on the same cores, with as many threads as it was tuned for: the same
+network, weights and input, in float32. ``--layers`` adds what ONNX Runtime's own profile says of
+each layer, beside the latencies of the tuned layers.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from spread import spread
 from chameleon_ray.api.choices import UserError
 from chameleon_ray.api.replay import destinations
 from chameleon_ray.compiler.bench import verdict
+from chameleon_ray.compiler.models import FACTORY, ModelError
 from chameleon_ray.compiler.run import random_array, timing_environment
 from chameleon_ray.compiler.zoo import ZOO
 from chameleon_ray.measure.cores import available
@@ -80,17 +82,18 @@ def read(folder: Path) -> dict[str, Any]:
     """What is needed of a finished run: its identity, its summary and where it is.
 
     Raises:
-        UserError: It is none, or not of a classifier of the zoo.
+        UserError: It is none, or its model cannot be had here.
     """
     try:
         identity = json.loads((folder / "run.json").read_text())
         summary = json.loads((folder / "summary.json").read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"{folder} is no finished run of chameleon tune: {error}") from error
-    if identity["options"]["model"] not in ZOO:
+    model = identity["options"]["model"]
+    if model not in ZOO and not FACTORY.fullmatch(model):
         raise UserError(
-            f"{folder} is a run of {identity['options']['model']}; only classifiers of the zoo "
-            f"can be compared: {', '.join(ZOO)}."
+            f"{folder} is a run of {model}; only classifiers of the zoo ({', '.join(ZOO)}) and "
+            "package.module:factory can be compared."
         )
     if json.loads(identity["target"])["kind"] != "llvm":
         raise UserError(f"{folder} was tuned for {identity['target']}; only CPUs are compared.")
@@ -138,15 +141,33 @@ def entered(run: Mapping[str, Any], scratch: Path) -> Entry:
     cores = available()[-threads:]  # those the engine times kernels on
     if len(cores) < threads:
         raise UserError(f"{run['folder']} was tuned for {threads} cores; here are {len(cores)}.")
-    ((shape, kind),) = identity["inputs"]
     return Entry(
         model=identity["options"]["model"],
         seed=identity["options"]["seed"],
         library=run["folder"] / "model.so",
         onnx=scratch / "model.onnx",
-        array=random_array(np.random.default_rng(0), tuple(shape), kind),
+        arrays=inputs(identity),
         cores=cores,
     )
+
+
+def inputs(identity: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
+    """Random inputs, but a factory's own where it has some: not every number is a word.
+
+    Raises:
+        UserError: The factory cannot be had here.
+    """
+    options, rng = identity["options"], np.random.default_rng(0)
+    if options["model"] not in ZOO:
+        from chameleon_ray.compiler.torch_model import made
+
+        try:
+            own = [tensor.numpy() for tensor in made(options["model"], options["seed"])[1]]
+        except ModelError as error:
+            raise UserError(str(error)) from error
+        if [[list(array.shape), array.dtype.name] for array in own] == identity["inputs"]:
+            return tuple(own)
+    return tuple(random_array(rng, tuple(shape), kind) for shape, kind in identity["inputs"])
 
 
 def admitted(entry: Entry, stack: ExitStack) -> tuple[list[Contestant], list[str]]:

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from statistics import median
 from typing import Any
 
-from bench_contestants import ContestantError, Entry, ort_session
+from bench_contestants import ContestantError, Entry, fed, ort_session
 
 Layer = tuple[tuple[int, ...], ...]
 """Input and output, channels last, and a convolution's kernel; features of a matrix product."""
@@ -163,7 +163,7 @@ def profiled(entry: Entry) -> list[dict]:
 def _profile(entry: Entry, pipe: Connection) -> None:
     os.sched_setaffinity(0, entry.cores)
     session = ort_session(entry, entry.onnx.with_suffix(""))
-    feed = {session.get_inputs()[0].name: entry.array}
+    feed = fed(session, entry)
     for _ in range(EXECUTIONS):
         session.run(None, feed)
     with open(session.end_profiling()) as file:

@@ -49,18 +49,28 @@ def load_zoo(name: str, inputs: Sequence[InputSpec], seed: int) -> Model:
 
 def load_factory(spec: str, inputs: Sequence[InputSpec], seed: int) -> Model:
     """A module that ``package.module:factory`` makes; the working directory is searched too."""
-    made = _make(spec, seed)
-    module, own = made if isinstance(made, tuple) and len(made) == 2 else (made, ())
-    own = own if isinstance(own, tuple | list) else (own,)
+    module, own = made(spec, seed)
+    arguments = _arguments(spec, module, own, inputs, seed)
+    return _from_module(spec.rpartition(":")[2], module, arguments)
+
+
+def made(spec: str, seed: int) -> tuple[torch.nn.Module, tuple[Tensor, ...]]:
+    """What a factory makes: a module, in inference mode, and its own example inputs, if any.
+
+    Raises:
+        ModelError: It cannot be found, fails, or makes something else.
+    """
+    answer = _make(spec, seed)
+    module, own = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, ())
+    own = tuple(own) if isinstance(own, tuple | list) else (own,)
     if not isinstance(module, torch.nn.Module):
         raise ModelError(
-            f"{spec} returned {type(made).__name__}; it must return a torch.nn.Module, or one and "
-            "a tuple of example inputs."
+            f"{spec} returned {type(answer).__name__}; it must return a torch.nn.Module, or one "
+            "and a tuple of example inputs."
         )
     if not all(isinstance(value, Tensor) for value in own):
         raise ModelError(f"{spec} returned example inputs that are not all tensors.")
-    arguments = _arguments(spec, module, tuple(own), inputs, seed)
-    return _from_module(spec.rpartition(":")[2], module.eval(), arguments)
+    return module.eval(), own
 
 
 def load_program(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
