@@ -22,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 screen = Console(soft_wrap=True, highlight=False)
+tell = partial(errors.print, highlight=False, soft_wrap=True, markup=False)
 
 Model = Annotated[
     str, typer.Argument(help="Zoo name, .onnx or .pt2 file, or package.module:factory.")
@@ -101,8 +102,7 @@ def _build(request: Request, debug: bool) -> None:
         from chameleon_ray import api
         from chameleon_ray.report.builds import shown
 
-        told = partial(errors.print, highlight=False, soft_wrap=True, markup=False)
-        for part in shown(api.build(request, told)):
+        for part in shown(api.build(request, tell)):
             screen.print(part)
 
 
@@ -132,7 +132,7 @@ def zoo(
         common = {"warm_start": tuple(warm_start), "address": address, "engine": engine}
         asked = api.read_zoo(file, Request(str(file), **given | common))  # type: ignore[arg-type]
         if layers:
-            entries, found = api.survey(asked)
+            entries, found = api.survey(asked, tell)
             screen.print(words.table(entries), words.merging(found) + ".")
         else:
             with watching(progress, errors):
@@ -213,9 +213,8 @@ def replay(
         search = choices.chosen(preset, explorer, sampler)
         recorded = replaying.load(table, task)
         replaying.destinations(out, file, numbers)
-        told = partial(errors.print, highlight=False, soft_wrap=True, markup=False)
         teacher = None if warm_start is None else replaying.load(warm_start)
-        say = lambda so_far, run: told(line(so_far, run))  # noqa: E731
+        say = lambda so_far, run: tell(line(so_far, run))  # noqa: E731
         result = replaying.replay(recorded, search, measurements, numbers, say, teacher)
         replaying.write(result, preset, out, file)
         for part in shown(result, preset):

@@ -1,5 +1,6 @@
 """A zoo: several models in, each tuned and verified in its own directory out, after one search."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -54,8 +55,12 @@ def tune_zoo(zoo: Zoo, progress: Progress) -> ZooResult:
     return session(zoo.request, settle, conclude, progress)
 
 
-def survey(zoo: Zoo) -> tuple[list[Entry], Merged]:
+def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[Entry], Merged]:
     """Imports the models, without tuning them, and finds out which layers they share.
+
+    Args:
+        zoo: The models.
+        tell: Is told which model is next.
 
     Raises:
         UserError: Something was asked for that does not exist, or there are no such cores.
@@ -70,6 +75,7 @@ def survey(zoo: Zoo) -> tuple[list[Entry], Merged]:
     with ExitStack() as stack:
         home = ModelHome(cores, stack)
         for member in zoo.members:
+            tell(f"importing {member.name}")
             try:
                 layers[member.name] = home.prepare(member.request).tasks
             except FAULTS as error:

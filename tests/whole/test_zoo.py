@@ -112,6 +112,15 @@ def test_interrupted_while_models_are_imported(tmp_path: Path) -> None:
     assert not (tmp_path / "zoo").exists()
 
 
+def test_layers_are_counted_without_tuning() -> None:
+    code, out, err = chameleon("zoo", str(ZOO), "--layers")
+    assert code == 1, err
+    assert "3 layers, 2 after merging" in out
+    *imports, failure = err.splitlines()
+    assert imports == ["importing dense", "importing nothing", "importing deep"]
+    assert failure.startswith("Error: nothing: ")
+
+
 @pytest.mark.parametrize(
     ("text", "arguments", "words"),
     [
