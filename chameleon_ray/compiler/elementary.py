@@ -5,16 +5,19 @@ even where the loop around them is vectorised. Here they are what textbooks make
 a short interval (Muller, *Elementary Functions*, 2016, part III), and there a polynomial or a ratio
 of two, fitted to the least relative error. A result is wrong by some units of its last place at
 most. Infinities and NaN come out as they should; exp is 0 where it would be smaller than the least
-normal number, and to log smaller ones are 0.
+normal number.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, partial, reduce
 from math import inf, nan
 from operator import mul
 from typing import Any
 
 import tvm
+from tvm.ir import Call
+from tvm.relax.analysis import post_order_visit
 from tvm.tirx import (
     Broadcast,
     FloatImm,
@@ -22,7 +25,6 @@ from tvm.tirx import (
     Select,
     Var,
     const,
-    floor,
     register_intrin_lowering,
     reinterpret,
     sqrt,
@@ -35,11 +37,14 @@ LN2 = (0.693145752, 1.42860682e-06)
 """Its first bits, by which small integers can be multiplied exactly, and the rest."""
 LARGEST, SMALLEST = 89.0, -86.6
 """Of exp's arguments, beyond which it is infinite and 0."""
+ROUNDING = 12582912.0
+"""Added to a small number it leaves the nearest integer in the last bits: 3 * 2^22."""
 EXP: Coefficients = (0.499999934, 0.166665201, 0.0416683944, 0.00836878156, 0.00138144585)
 """(exp(x) - 1 - x) / x^2 for ``|x| <= ln(2) / 2``; relative error of exp 3e-9."""
-ONE, ROOT_HALF, MANTISSA = 0x3F800000, 0x3F3504F3, 23
-"""The bits of 1 and of the root of 1/2, and how many of a number are not exponent and sign."""
-LEAST_NORMAL = 1.17549435e-38
+ONE, ROOT_HALF, INTEGERS, MANTISSA = 0x3F800000, 0x3F3504F3, 0x4B400000, 23
+"""The bits of 1, the root of 1/2, and ``ROUNDING``; how many of a number are its fraction's."""
+LEAST_NORMAL, LARGER = 1.17549435e-38, 8388608.0
+"""Smaller numbers have fewer digits; times 2^23 they are normal."""
 LOG: Coefficients = (0.333339109, -0.25001337, 0.199630568, -0.165775892)
 LOG += (0.149148533, -0.142674559, 0.0870012255)
 """(log(1 + x) - x + x^2 / 2) / x^3 between the roots of 1/2 and 2; relative error of log 3e-8."""
@@ -56,6 +61,10 @@ TANH_BELOW: Coefficients = (1.0, 0.467130054, 0.0258709471, 0.000328303825, 7.76
 TANH_ONE = 9.02
 FEW = 4
 """Powers of up to this are products."""
+DEEPEST = 2
+"""Functions of functions; TVM takes exponentially long over deeper ones."""
+NAME = "chameleon.elementary"
+"""Where TVM's context has this among its disabled passes, its own rules are in force."""
 
 Rule = Callable[..., Any]
 """Arguments -> an expression for the function's value; None where the rule does not apply."""
@@ -64,58 +73,91 @@ Rule = Callable[..., Any]
 @cache
 def register_elementary() -> None:
     """Has TVM, in this process, lower elementary functions in this way for CPUs."""
-    rules: dict[str, Rule] = {"exp": exp, "log": log, "erf": erf, "tanh": tanh, "pow": power}
-    for name, rule in rules.items():
-        function = tvm.ir.Op.get(f"tirx.{name}")
+    for name, rule in RULES.items():
+        function = tvm.ir.Op.get(name)
         own = [function.get_attr(f"{kind}.FLowerIntrinsic") for kind in ("llvm", "default")]
         lowered = partial(_lowered, rule, own[0] or own[1])
-        register_intrin_lowering(f"tirx.{name}", target="llvm", f=lowered, level=99)
+        register_intrin_lowering(name, target="llvm", f=lowered, level=99)
 
 
 def _lowered(rule: Rule, own: Rule, call: Any) -> Any:
-    """What becomes of a call; TVM's own rule is for what is not float32."""
-    made = rule(*call.args) if str(call.ty).startswith("float32") else None
+    """What becomes of a call; TVM's own rule is for what is not float32, or nested deeply."""
+    made = None
+    if str(call.ty).startswith("float32") and not _is_left() and _depth(call) <= DEEPEST:
+        made = rule(*call.args)
     return own(call) if made is None else made
+
+
+@contextmanager
+def left_to_tvm() -> Iterator[None]:
+    """Within it TVM's own rules are in force: for models as TVM compiles them."""
+    with tvm.transform.PassContext(opt_level=3, disabled_pass=[NAME]):
+        yield
+
+
+def _is_left() -> bool:
+    return NAME in tvm.transform.PassContext.current().disabled_pass
+
+
+def _depth(call: Any) -> int:
+    """How deep elementary functions are nested in a call, this one included."""
+    inner: list[Any] = []
+
+    def visit(node: Any) -> None:
+        if isinstance(node, Call) and getattr(node.op, "name", "") in RULES:
+            inner.append(node)
+
+    for argument in call.args:
+        post_order_visit(argument, visit)
+    return 1 + max(map(_depth, inner), default=0)
 
 
 def exp(x: Any) -> Any:
     """2^n exp(r), where n is the integer nearest to x / ln 2 and r the rest."""
-    return _let(Select(x > LARGEST, _like(x, LARGEST), x), _exp)
+    return _let(x, lambda x: _let(_within(x, LARGEST), _exp))
 
 
 def _exp(x: Any) -> Any:
-    def scaled(n: Any) -> Any:
+    def scaled(shifted: Any) -> Any:
         # 2^(n - 1), and 2 after it, as the largest n is beyond the exponents that there are.
-        half = _as_float((_integer(n) << MANTISSA) + (ONE - (1 << MANTISSA)))
+        n, bits = shifted - ROUNDING, reinterpret(_of(x, "int32"), shifted) - INTEGERS
+        half = _as_float((bits << MANTISSA) + (ONE - (1 << MANTISSA)))
         value = _let(x - n * LN2[0] - n * LN2[1], lambda r: _sum(r, EXP) * (r * r) + r + 1.0)
         return Select(x < SMALLEST, _like(x, 0.0), value * half * 2.0)
 
-    return _let(floor(x * LOG2_E + 0.5), scaled)
+    return _let(x * LOG2_E + ROUNDING, scaled)
 
 
 def log(x: Any) -> Any:
     """e ln 2 + log(m), where x is 2^e m, and m between the roots of 1/2 and 2."""
+    return _let(x, _log)
+
+
+def _log(x: Any) -> Any:
+    small = x < LEAST_NORMAL
+    normal = Select(small, x * LARGER, x)
 
     def split(bits: Any) -> Any:
         return _let((bits - ROOT_HALF) >> MANTISSA, lambda e: joined(bits, e))
 
     def joined(bits: Any, e: Any) -> Any:
-        n, f = e.astype(str(x.ty)), _as_float(bits - (e << MANTISSA)) - 1.0
+        f = _as_float(bits - (e << MANTISSA)) - 1.0
+        n = e.astype(str(x.ty)) - Select(small, _like(x, float(MANTISSA)), _like(x, 0.0))
         value = _let(f, lambda f: n * LN2[1] + f * f * (f * _sum(f, LOG) - 0.5) + f + n * LN2[0])
-        return Select(x < inf, Select(x < LEAST_NORMAL, special, value), x)
+        special = Select(x < 0.0, _like(x, nan), _like(x, -inf))
+        return Select(x > 0.0, Select(x < inf, value, x), Select(x <= 0.0, special, x))
 
-    special = Select(x < 0.0, _like(x, nan), _like(x, -inf))
-    return _let(x, lambda x: _let(reinterpret(_of(x, "int32"), x), split))
+    return _let(reinterpret(_of(x, "int32"), normal), split)
 
 
 def erf(x: Any) -> Any:
     """An odd function that is 1 from ``ERF_ONE`` on."""
-    return _let(_within(x, ERF_ONE), lambda x: _ratio(x, ERF, ERF_BELOW))
+    return _let(x, lambda x: _let(_within(x, ERF_ONE), lambda x: _ratio(x, ERF, ERF_BELOW)))
 
 
 def tanh(x: Any) -> Any:
     """An odd function that is 1 from ``TANH_ONE`` on."""
-    return _let(_within(x, TANH_ONE), lambda x: _ratio(x, TANH, TANH_BELOW))
+    return _let(x, lambda x: _let(_within(x, TANH_ONE), lambda x: _ratio(x, TANH, TANH_BELOW)))
 
 
 def power(x: Any, y: Any) -> Any:
@@ -129,8 +171,19 @@ def power(x: Any, y: Any) -> Any:
     return _let(x, lambda x: reduce(mul, [x] * int(exponent)))
 
 
+RULES: dict[str, Rule] = {
+    "tirx.exp": exp,
+    "tirx.log": log,
+    "tirx.erf": erf,
+    "tirx.tanh": tanh,
+    "tirx.pow": power,
+}
+
+
 def _ratio(x: Any, above: Coefficients, below: Coefficients) -> Any:
-    return _let(x * x, lambda t: x * _sum(t, above) / _sum(t, below))
+    """The ratio of two polynomials in x^2, times x; no further from 0 than 1."""
+    ratio = _let(x * x, lambda t: x * _sum(t, above) / _sum(t, below))
+    return _let(ratio, lambda value: _within(value, 1.0))
 
 
 def _sum(x: Any, coefficients: Coefficients) -> Any:
@@ -157,10 +210,6 @@ def _of(x: Any, kind: str) -> str:
 
 def _like(x: Any, value: float) -> Any:
     return const(value, str(x.ty))
-
-
-def _integer(x: Any) -> Any:
-    return x.astype(_of(x, "int32"))
 
 
 def _as_float(bits: Any) -> Any:

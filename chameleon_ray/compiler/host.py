@@ -205,11 +205,13 @@ class ModelHost:
         import tvm
 
         from chameleon_ray.compiler.apply import compile_model
+        from chameleon_ray.compiler.elementary import left_to_tvm
         from chameleon_ray.compiler.lower import lower_plainly
 
         target = tvm.target.Target(json.loads(self._target))
         untuned = lower_plainly(self._model.module, target)
-        compile_model(untuned, self._target, job.path)
+        with left_to_tvm():
+            compile_model(untuned, self._target, job.path)
 
     def _compile_tuned(self, job: CompileTuned) -> set[str]:
         """The digests of the winners that were applied."""

@@ -9,6 +9,7 @@ from tvm import relax
 from tvm.ir import Call, IRModule
 
 from chameleon_ray.compiler import pack, winograd, winograd_nchw
+from chameleon_ray.compiler.booleans import without_boolean_equality
 from chameleon_ray.compiler.fold import bindings_of, fold_batch_norm, fold_constants
 from chameleon_ray.compiler.layout import to_nhwc
 from chameleon_ray.compiler.partition import group_sums, partition
@@ -70,7 +71,7 @@ def lower_plainly(module: IRModule, target: tvm.target.Target) -> IRModule:
 
 def _folded(module: IRModule) -> IRModule:
     mod = relax.transform.ConvertToDataflow()(module)
-    mod = relax.transform.CanonicalizeBindings()(mod)
+    mod = without_boolean_equality(relax.transform.CanonicalizeBindings()(mod))
     return fold_batch_norm(fold_constants(mod))
 
 

@@ -89,7 +89,7 @@ def packed_conv2d(data: Any, weights: Any, window: list[list[int]], rounding: bo
     if any(window[1]):
         data = topi.nn.pad(data, [0, top, left, 0], [0, bottom, right, 0], name="pad_temp")
     rows, columns = (
-        (int(size) - (kernel - 1) * step - 1) // stride + 1
+        (size - (kernel - 1) * step - 1) // stride + 1
         for size, kernel, step, stride in zip(
             data.shape[1:3], (height, width), dilation, strides, strict=True
         )
@@ -154,8 +154,11 @@ def _called(
 ) -> relax.Expr:
     """Calls loops over an operator's data and packed weights in its place."""
     data, dtype = call.args[0], str(call.ty.dtype)
+    weights = constant(packed, dtype)
+    if not all(isinstance(size, tvm.tirx.IntImm) for size in data.ty.shape):
+        return builder.call_te(loops, data, weights, primfunc_name_hint=name)
     x, w = te.placeholder(tuple(data.ty.shape), dtype), te.placeholder(packed.shape, dtype)
-    return tir_call(builder, call, [x, w, loops(x, w)], (data, constant(packed, dtype)), name)
+    return tir_call(builder, call, [x, w, loops(x, w)], (data, weights), name)
 
 
 def tir_call(

@@ -76,7 +76,7 @@ def outermost(schedule: Schedule, module: Any) -> list[Any]:
 
 def _described(before: list[Any], block: Any, after: list[Any]) -> Reduction | None:
     spatial, shared = _iterators(block, PARALLEL), _shared(block)
-    if not _writes(block, spatial) or not are_elementwise(block, after):
+    if not _writes(block, spatial) or not are_elementwise(block, after, cut=True):
         return None
     copies = tuple(b.name_hint for b in before if _is_whole(b))
     return Reduction(
@@ -165,10 +165,13 @@ def _is_whole(block: Any) -> bool:
     )
 
 
-def are_elementwise(block: Any, after: Sequence[Any]) -> bool:
+def are_elementwise(block: Any, after: Sequence[Any], cut: bool = False) -> bool:
     """Whether every block after it is over its elements, one by one, and reads them in place.
 
-    The first one may drop some, so that what follows is over fewer.
+    Args:
+        block: Any.
+        after: Those that follow it.
+        cut: The first of them may drop some elements, so that the rest is over fewer.
     """
     extents = [_extent(i) for i in _iterators(block, PARALLEL)]
     made = [block.writes[0].source]
@@ -176,7 +179,7 @@ def are_elementwise(block: Any, after: Sequence[Any]) -> bool:
         own_extents = [_extent(i) for i in follower.iter_vars]
         if len(own_extents) != len(extents) or any(map(gt, own_extents, extents)):
             return False
-        if place and own_extents != extents:
+        if own_extents != extents and (place or not cut):
             return False
         extents = own_extents
         own = [r for r in follower.reads if any(r.source.same_as(buffer) for buffer in made)]

@@ -2,7 +2,8 @@
 
 Loops are tiled without remainders, so that 197 rows, which transformers of pictures have, would be
 summed up one by one, and weights fetched anew for each. A few more rows, or columns of a picture,
-are computed instead, from what the last one is computed from, and dropped.
+are computed instead, from what the last one is computed from, and dropped. What is counted of
+operations includes theirs.
 """
 
 from collections.abc import Callable
@@ -39,9 +40,10 @@ def computed(
 ) -> Any:
     """A tensor; where that may be, and an axis has no useful divisors, cut from a longer one."""
     size = shape[axis]
-    static = isinstance(size, int | tvm.tirx.IntImm)
-    longer = rounded(int(size)) if rounding and static else size
-    if longer == size:
+    if not rounding or not isinstance(size, int | tvm.tirx.IntImm):
+        return te.compute(shape, point, name=name)
+    longer = rounded(int(size))
+    if longer == int(size):
         return te.compute(shape, point, name=name)
 
     def within(*place: Any) -> Any:

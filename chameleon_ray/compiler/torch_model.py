@@ -57,6 +57,9 @@ def load_factory(spec: str, inputs: Sequence[InputSpec], seed: int) -> Model:
 def made(spec: str, seed: int) -> tuple[torch.nn.Module, tuple[Tensor, ...]]:
     """What a factory makes: a module, in inference mode, and its own example inputs, if any.
 
+    Floats that are all zero, as examples often are, become random ones: what a network makes of
+    zeros would hide most mistakes.
+
     Raises:
         ModelError: It cannot be found, fails, or makes something else.
     """
@@ -70,7 +73,14 @@ def made(spec: str, seed: int) -> tuple[torch.nn.Module, tuple[Tensor, ...]]:
         )
     if not all(isinstance(value, Tensor) for value in own):
         raise ModelError(f"{spec} returned example inputs that are not all tensors.")
-    return module.eval(), own
+    generator = torch.Generator().manual_seed(seed)
+    return module.eval(), tuple(_varied(tensor, generator) for tensor in own)
+
+
+def _varied(tensor: Tensor, generator: torch.Generator) -> Tensor:
+    if not tensor.is_floating_point() or tensor.ndim == 0 or bool(tensor.any()):
+        return tensor
+    return torch.randn(tensor.shape, generator=generator).to(tensor.dtype)
 
 
 def load_program(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:

@@ -55,6 +55,17 @@ def with_examples() -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
     return Pair(), (torch.ones(2, 8), torch.tensor([3, 1]))
 
 
+class Comparing(nn.Module):
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        left, right = x > 0, y > 0
+        return torch.where(left == right, x, y) + (left != right).to(x.dtype)
+
+
+def comparing() -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
+    """Compares booleans; its examples say nothing."""
+    return Comparing(), (torch.zeros(3, 8), torch.zeros(8))
+
+
 def not_a_module() -> int:
     return 3
 
@@ -145,6 +156,18 @@ def test_factory_with_its_own_inputs() -> None:
     model = load(f"{__name__}:with_examples", [], 0)
     np.testing.assert_array_equal(model.examples[1], [3, 1])
     assert_computes_reference(model, "NHWC")
+
+
+def test_examples_of_zeros_become_random() -> None:
+    first, again, other = (load(f"{__name__}:comparing", [], seed) for seed in (1, 1, 2))
+    assert [array.shape for array in first.examples] == [(3, 8), (8,)]
+    assert all(len(np.unique(array)) == array.size for array in first.examples)
+    np.testing.assert_array_equal(first.examples[0], again.examples[0])
+    assert not np.array_equal(first.examples[0], other.examples[0])
+
+
+def test_booleans_are_compared() -> None:
+    assert_computes_reference(load(f"{__name__}:comparing", [], 0), "NHWC")
 
 
 def test_exported_program(tmp_path: Path) -> None:

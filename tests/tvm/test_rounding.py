@@ -1,7 +1,7 @@
 """Rounding: a little more is computed where it helps, and what is computed stays the same."""
 
-import json
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,6 +52,10 @@ CASES: dict[str, tuple[tuple[int, ...], Build, bool]] = {
 
 def module(name: str) -> tvm.IRModule:
     shape, build, _ = CASES[name]
+    return made(shape, build)
+
+
+def made(shape: tuple[Any, ...], build: Build) -> tvm.IRModule:
     builder = relax.BlockBuilder()
     x = relax.Var("x", relax.TensorType(shape, "float32"))
     with builder.function("main", [x]):
@@ -87,10 +91,36 @@ def test_what_is_computed_stays_the_same(name: str) -> None:
     assert np.allclose(output(lowered, array), wanted, rtol=1e-5, atol=1e-5)
 
 
+N = tvm.tirx.Var("n", "int64")
+DYNAMIC: dict[str, tuple[tuple[Any, ...], tuple[int, ...], Build]] = {
+    "rows": ((N, 24), (17, 24), lambda x: op.matmul(x, weights(24, 48))),
+    "rows and one": ((N, 24), (16, 24), lambda x: op.matmul(longer(x, x), weights(24, 48))),
+    "images": (
+        (N, 8, 4, 17),
+        (2, 8, 4, 17),
+        lambda x: op.nn.conv2d(longer(x, x), weights(16, 8, 1, 1)),
+    ),
+    "sides": ((1, 8, N, N), (1, 8, 17, 17), lambda x: op.nn.conv2d(x, weights(16, 8, 1, 1))),
+}
+"""Shapes with unknown sizes, sizes, and what is done."""
+
+
+def longer(x: Expr, y: Expr) -> Expr:
+    return relax.BlockBuilder.current().emit(op.concat([x, y], 0))
+
+
+@pytest.mark.parametrize("name", DYNAMIC)
+def test_unknown_sizes_are_not_rounded(name: str) -> None:
+    unknown, known, build = DYNAMIC[name]
+    target, plain = layers.tvm_target(), made(unknown, build)
+    lowered, array = lower(plain, target), random_array(RNG, known, "float32")
+    wanted = output(lower_plainly(plain, target), array)
+    assert np.allclose(output(lowered, array), wanted, rtol=1e-5, atol=1e-5)
+
+
 def test_what_follows_is_fused_into_the_same_loops() -> None:
     target = layers.target()
-    made = tvm.target.Target(json.loads(target))
-    (task,) = extract(lower(module("packed"), made), target)
+    (task,) = extract(lower(module("packed"), layers.tvm_target()), target)
     assert task.name == "fused_matmul_add_relu"
     blocks = {choice[-1] for choice in task.space.knobs[-1].choices}
     assert blocks == {1, 2, 3, 6, 9, 11, 18, 22}
