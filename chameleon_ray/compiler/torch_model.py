@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
+from tvm import relax
 from tvm.ir import IRModule
 from tvm.relax.frontend.torch import from_exported_program
 
@@ -213,12 +214,25 @@ def _translate(name: str, program: ExportedProgram) -> IRModule:
     # the momentum for the epsilon, and it would normalise by the statistics of the batch.
     try:
         with quiet():
-            return from_exported_program(program, unwrap_unit_return_tuple=True)
+            return from_exported_program(
+                program,
+                unwrap_unit_return_tuple=True,
+                custom_convert_map={"cumsum.default": _cumsum},
+            )
     except Exception as error:
         raise ModelError(
             f"TVM cannot translate {name} ({reason(error)}); replace these operators, or export "
             "the model to ONNX."
         ) from error
+
+
+def _cumsum(node: torch.fx.Node, importer: Any) -> relax.Var:
+    """A sum in the type that torch sums in: that of booleans is of integers, where TVM's is not."""
+    x, *dim = importer.retrieve_args(node)
+    kind = _dtype(node.meta["val"].dtype)
+    axis = dim[0] if dim else node.kwargs["dim"]
+    summed = importer.block_builder.emit(relax.op.astype(x, kind))
+    return importer.block_builder.emit(relax.op.cumsum(summed, axis, kind))
 
 
 def _declared(program: ExportedProgram, name: str) -> list[Declared]:
