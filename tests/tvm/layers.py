@@ -31,6 +31,17 @@ def module(*tensors: Any) -> Any:
     return tvm.IRModule({"main": te.create_prim_func(list(tensors))})
 
 
+def graph(shape: tuple[Any, ...], build: Callable[[relax.Expr], relax.Expr]) -> Any:
+    """A Relax module: what ``build`` does to one float32 input."""
+    builder = relax.BlockBuilder()
+    x = relax.Var("x", relax.TensorType(shape, "float32"))
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            out = builder.emit_output(builder.emit(build(x)))
+        builder.emit_func_output(out)
+    return builder.get()
+
+
 def _input(name: str, *shape: int, dtype: str = "float32") -> Any:
     return te.placeholder(shape, dtype, name)
 

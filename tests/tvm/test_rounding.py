@@ -52,17 +52,7 @@ CASES: dict[str, tuple[tuple[int, ...], Build, bool]] = {
 
 def module(name: str) -> tvm.IRModule:
     shape, build, _ = CASES[name]
-    return made(shape, build)
-
-
-def made(shape: tuple[Any, ...], build: Build) -> tvm.IRModule:
-    builder = relax.BlockBuilder()
-    x = relax.Var("x", relax.TensorType(shape, "float32"))
-    with builder.function("main", [x]):
-        with builder.dataflow():
-            out = builder.emit_output(builder.emit(build(x)))
-        builder.emit_func_output(out)
-    return builder.get()
+    return layers.graph(shape, build)
 
 
 def output(lowered: tvm.IRModule, array: np.ndarray) -> np.ndarray:
@@ -112,7 +102,7 @@ def longer(x: Expr, y: Expr) -> Expr:
 @pytest.mark.parametrize("name", DYNAMIC)
 def test_unknown_sizes_are_not_rounded(name: str) -> None:
     unknown, known, build = DYNAMIC[name]
-    target, plain = layers.tvm_target(), made(unknown, build)
+    target, plain = layers.tvm_target(), layers.graph(unknown, build)
     lowered, array = lower(plain, target), random_array(RNG, known, "float32")
     wanted = output(lower_plainly(plain, target), array)
     assert np.allclose(output(lowered, array), wanted, rtol=1e-5, atol=1e-5)

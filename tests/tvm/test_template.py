@@ -115,14 +115,9 @@ ALIEN: dict[str, tuple[tuple[int, ...], Callable[[Expr], Expr]]] = {
 @cache
 def tasks(name: str, target: str = "") -> list[Task]:
     shape, build = {**FITTING, **ALIEN}[name]
-    builder = relax.BlockBuilder()
-    x = relax.Var("x", relax.TensorType(shape, "float32"))
-    with builder.function("main", [x]):
-        with builder.dataflow():
-            out = builder.emit_output(builder.emit(build(x)))
-        builder.emit_func_output(out)
     target = target or layers.target()
-    return extract(lower(builder.get(), tvm.target.Target(json.loads(target))), target)
+    model = layers.graph(shape, build)
+    return extract(lower(model, tvm.target.Target(json.loads(target))), target)
 
 
 def fitted(name: str) -> list[Task]:
