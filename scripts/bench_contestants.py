@@ -59,10 +59,14 @@ def compiled(entry: Entry) -> Call:
     tensors = [tvm.runtime.tensor(array) for array in entry.arrays]
 
     def call() -> tuple[np.ndarray, ...]:
-        outputs = main(*tensors)
-        return tuple(o.numpy() for o in ([outputs] if hasattr(outputs, "numpy") else outputs))
+        return arrays(main(*tensors))
 
     return call
+
+
+def arrays(outputs: Any) -> tuple[np.ndarray, ...]:
+    """What a model gave: one tensor, or several."""
+    return tuple(o.numpy() for o in ([outputs] if hasattr(outputs, "numpy") else outputs))
 
 
 def onnxruntime(entry: Entry) -> Call:
@@ -112,8 +116,7 @@ def _torch(entry: Entry, prepare: Callable[[Any], Any]) -> Call:
 
     def call() -> tuple[np.ndarray, ...]:
         with torch.inference_mode():
-            outputs = module(*tensors)
-        return tuple(o.numpy() for o in ([outputs] if hasattr(outputs, "numpy") else outputs))
+            return arrays(module(*tensors))
 
     return call
 

@@ -49,7 +49,7 @@ def main() -> None:
         pairs = [(own[name](), vectors[name]()) for _ in range(rounds)]
         columns = [*zip(*pairs, strict=True), [theirs / ours for theirs, ours in pairs]]
         cells = [spread(column) for column in columns]
-        row = " | ".join(f"{cell['median']:.2f} ± {cell['spread']:.2f}" for cell in cells)
+        row = " | ".join("{median:.2f} ± {spread:.2f}".format(**cell) for cell in cells)
         print(f"| {name} | {row} |", flush=True)
 
 

@@ -92,7 +92,7 @@ def main() -> None:
                 scores[names].append(score)
         for names, found in scores.items():
             cells = [spread(column) for column in zip(*found, strict=True)]
-            row = [f"{cell['median']:.3f} +- {cell['spread']:.3f}" for cell in cells]
+            row = ["{median:.3f} ± {spread:.3f}".format(**cell) for cell in cells]
             print("|", " | ".join([str(learnt), *names, *row]), "|", flush=True)
 
 

@@ -83,7 +83,7 @@ def register_elementary() -> None:
 def _lowered(rule: Rule, own: Rule, call: Any) -> Any:
     """What becomes of a call; TVM's own rule is for what is not float32, or nested deeply."""
     made = None
-    if str(call.ty).startswith("float32") and not _is_left() and _depth(call) <= DEEPEST:
+    if str(call.ty).startswith("float32") and not (_is_left() or _is_deep(call)):
         made = rule(*call.args)
     return own(call) if made is None else made
 
@@ -99,8 +99,9 @@ def _is_left() -> bool:
     return NAME in tvm.transform.PassContext.current().disabled_pass
 
 
-def _depth(call: Any) -> int:
-    """How deep elementary functions are nested in a call, this one included."""
+def _is_deep(call: Any, levels: int = DEEPEST) -> bool:
+    """Whether there are more levels of elementary functions in a call than so many, its own one
+    included."""
     inner: list[Any] = []
 
     def visit(node: Any) -> None:
@@ -109,7 +110,7 @@ def _depth(call: Any) -> int:
 
     for argument in call.args:
         post_order_visit(argument, visit)
-    return 1 + max(map(_depth, inner), default=0)
+    return any(levels == 1 or _is_deep(one, levels - 1) for one in inner)
 
 
 def exp(x: Any) -> Any:

@@ -205,16 +205,23 @@ def _channels(values: np.ndarray, rank: int, axis: int, dtype: str) -> GenericCo
 
 
 def rewrite(mod: IRModule, replace: Callable[[relax.Binding], relax.Expr]) -> IRModule:
-    """Gives, in order, each variable bound in ``main`` a new value; calls in it may be nested."""
+    """Gives, in order, each variable bound in ``main`` a new value; calls in it may be nested.
+
+    Where each keeps its own the module is returned as it is.
+    """
     main = mod["main"]
     blocks = []
+    same = True
     for block in main.body.blocks:
         bindings = []
         for old in block.bindings:
             value = replace(old) if isinstance(old, relax.VarBinding) else old.value
-            changed = value is not old.value
-            bindings.append(relax.VarBinding(old.var, value) if changed else old)
+            kept = value is old.value
+            bindings.append(old if kept else relax.VarBinding(old.var, value))
+            same = same and kept
         blocks.append(type(block)(bindings))
+    if same:
+        return mod
     body = relax.SeqExpr(blocks, main.body.body)
     changed = IRModule(mod.functions, attrs=mod.attrs, global_infos=mod.global_infos)
     changed["main"] = relax.Function(main.params, body, main.ret_ty, main.is_pure, main.attrs)
@@ -266,12 +273,20 @@ def _is_worth(ty: tvm.ir.Type, arrays: list[np.ndarray]) -> bool:
 
     Importers broadcast a dense layer's weights to every token of a transformer, for example.
     """
-    if not isinstance(ty, relax.TensorType) or not isinstance(ty.shape, relax.ShapeExpr):
-        return False
-    if not all(isinstance(size, tvm.tirx.IntImm) for size in ty.shape):
+    if not isinstance(ty, relax.TensorType) or not is_static(ty):
         return False
     size = math.prod(int(size) for size in ty.shape)
     return size <= max(SPREAD, sum(array.size for array in arrays))
+
+
+def is_static(*types: Any) -> bool:
+    """Whether all sizes of tensors of these types are known."""
+    shapes = [getattr(ty, "shape", None) for ty in types]
+    return all(
+        isinstance(shape, relax.ShapeExpr)
+        and all(isinstance(size, tvm.tirx.IntImm) for size in shape)
+        for shape in shapes
+    )
 
 
 def operator(value: Any) -> str:

@@ -15,7 +15,7 @@ from tvm import relax
 from tvm.ir import Call, IRModule
 from tvm.relax.backend.cpu_generic import pipeline
 
-from chameleon_ray.compiler.fold import bindings_of, operator, uses_of
+from chameleon_ray.compiler.fold import bindings_of, is_static, operator, uses_of
 from chameleon_ray.compiler.pointwise import is_pointwise
 from chameleon_ray.compiler.quiet import quiet
 from chameleon_ray.graph.graph import Graph, Node, union
@@ -109,11 +109,9 @@ def nbytes(ty: Any) -> int:
     """
     if isinstance(ty, relax.TupleType | tvm.ir.TupleType):
         return sum(nbytes(one) for one in ty.fields)
-    shape: Any = getattr(ty, "shape", None)
-    known = isinstance(shape, relax.ShapeExpr)
-    if not known or not all(isinstance(size, tvm.tirx.IntImm) for size in shape):
+    if not is_static(ty):
         raise Unplannable("some of its shapes are not known before it runs")
-    elements: int = math.prod([int(size) for size in shape])
+    elements: int = math.prod([int(size) for size in ty.shape])
     return elements * -(-tvm.DataType(str(ty.dtype)).bits // 8)
 
 

@@ -15,7 +15,7 @@ import tvm
 from tvm import relax, te, topi
 from tvm.ir import Call, GenericConst
 
-from chameleon_ray.compiler.fold import constant
+from chameleon_ray.compiler.fold import constant, is_static
 from chameleon_ray.compiler.rounding import computed, is_awkward, rounded_matmul
 from chameleon_ray.compiler.target import vector_bits
 
@@ -49,7 +49,7 @@ def conv2d(builder: relax.BlockBuilder, call: Call, rounding: bool = True) -> re
     packed = split.transpose(3, 0, 1, 2, 4)
     window = [list(map(int, sizes)) for sizes in (attrs.strides, attrs.padding, attrs.dilation)]
     loops = partial(packed_conv2d, window=window, rounding=rounding)
-    return _called(builder, call, loops, packed, "conv2d")
+    return called(builder, call, loops, packed, "conv2d")
 
 
 def _is_plain(call: Call) -> bool:
@@ -117,12 +117,11 @@ def matmul(builder: relax.BlockBuilder, call: Call, rounding: bool = True) -> re
     if block >= NARROWEST:
         rows, columns = (int(size) for size in weights.ty.shape)
         packed = weights.value.numpy().reshape(rows, columns // block, block).transpose(1, 0, 2)
-        return _called(builder, call, partial(packed_matmul, rounding=rounding), packed, "matmul")
+        return called(builder, call, partial(packed_matmul, rounding=rounding), packed, "matmul")
     if rounding and is_awkward(call):
         tensors = [te.placeholder(tuple(arg.ty.shape), dtype) for arg in call.args]
-        return tir_call(
-            builder, call, [*tensors, rounded_matmul(*tensors)], tuple(call.args), "matmul"
-        )
+        loops = [*tensors, rounded_matmul(*tensors)]
+        return _tir_call(builder, call, loops, tuple(call.args), "matmul")
     return call.op.get_attr("FLegalize")(builder, call)
 
 
@@ -145,7 +144,7 @@ def packed_matmul(data: Any, weights: Any, rounding: bool) -> Any:
     return computed(shape, len(shape) - 2, point, "matmul", rounding)
 
 
-def _called(
+def called(
     builder: relax.BlockBuilder,
     call: Call,
     loops: Callable[[Any, Any], Any],
@@ -155,13 +154,14 @@ def _called(
     """Calls loops over an operator's data and packed weights in its place."""
     data, dtype = call.args[0], str(call.ty.dtype)
     weights = constant(packed, dtype)
-    if not all(isinstance(size, tvm.tirx.IntImm) for size in data.ty.shape):
+    if not is_static(data.ty):
         return builder.call_te(loops, data, weights, primfunc_name_hint=name)
-    x, w = te.placeholder(tuple(data.ty.shape), dtype), te.placeholder(packed.shape, dtype)
-    return tir_call(builder, call, [x, w, loops(x, w)], (data, weights), name)
+    x = te.placeholder(tuple(data.ty.shape), dtype, "data")
+    w = te.placeholder(packed.shape, dtype, "weights")
+    return _tir_call(builder, call, [x, w, loops(x, w)], (data, weights), name)
 
 
-def tir_call(
+def _tir_call(
     builder: relax.BlockBuilder,
     call: Call,
     tensors: list[Any],

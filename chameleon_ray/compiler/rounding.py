@@ -11,8 +11,10 @@ from itertools import count
 from typing import Any
 
 import tvm
-from tvm import relax, te
+from tvm import te
 from tvm.ir import Call
+
+from chameleon_ray.compiler.fold import is_static
 
 USEFUL = range(3, 15)
 """Rows or columns that are worth to be summed up together, and that registers have room for."""
@@ -57,10 +59,7 @@ def is_awkward(call: Call) -> bool:
     """Whether a matrix product is of as many matrices on both sides, with rows to be rounded."""
     kinds = {str(value.ty.dtype) for value in (call, *call.args)}
     left, right = (arg.ty.shape for arg in call.args)
-    if not all(isinstance(shape, relax.ShapeExpr) for shape in (left, right)):
-        return False
-    sizes = [*left, *right]
-    if len(kinds) > 1 or not all(isinstance(size, tvm.tirx.IntImm) for size in sizes):
+    if len(kinds) > 1 or not is_static(*(arg.ty for arg in call.args)):
         return False
     same = len(left) == len(right) > 1 and list(map(int, left))[:-2] == list(map(int, right))[:-2]
     return same and rounded(int(left[-2])) != int(left[-2])

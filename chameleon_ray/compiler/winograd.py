@@ -9,6 +9,7 @@ matrix product, and per output there are (m + 2)^2 / m^2 multiplications and not
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from tvm import relax, te, topi
 from tvm.ir import Call
 
 from chameleon_ray.compiler import pack
-from chameleon_ray.compiler.fold import constant
+from chameleon_ray.compiler.fold import is_static
 
 Matrix = Sequence[Sequence[float]]
 
@@ -65,17 +66,14 @@ def conv2d(builder: relax.BlockBuilder, call: Call) -> relax.Expr:
     tile = _tile(call) if pack.is_packable(call) else 0
     if not tile:
         return pack.conv2d(builder, call)
-    data, weights = call.args
+    weights = call.args[1]
     block = pack.lanes(int(call.ty.shape[3]), DTYPE)
     kernel = weights.value.numpy().astype("float64")
     transform = np.array(G[tile])
     moved = np.einsum("ai,ijcf,bj->abcf", transform, kernel, transform)
     moved = moved.reshape(*moved.shape[:3], -1, block).transpose(0, 1, 3, 2, 4)
-    packed = constant(moved, DTYPE)
-    x = te.placeholder(tuple(data.ty.shape), DTYPE, "data")
-    w = te.placeholder(moved.shape, DTYPE, "weights")
-    output = loops(x, w, tile, [int(size) for size in call.attrs.padding])
-    return pack.tir_call(builder, call, [x, w, output], (data, packed), "winograd")
+    tiled = partial(loops, m=tile, padding=[int(size) for size in call.attrs.padding])
+    return pack.called(builder, call, tiled, moved, "winograd")
 
 
 def steps_of(call: Call) -> set[int]:
@@ -91,7 +89,7 @@ def _tile(call: Call) -> int:
     """
     height, width, inputs, outputs = (int(size) for size in call.args[1].ty.shape)
     steps = steps_of(call)
-    dtype, static = str(call.ty.dtype), is_static(call)
+    dtype, static = str(call.ty.dtype), is_static(call.ty, call.args[0].ty)
     if (height, width) != (3, 3) or steps != {1} or dtype != DTYPE or not static:
         return 0
     if min(pack.lanes(inputs, DTYPE), pack.lanes(outputs, DTYPE)) < pack.NARROWEST:
@@ -106,12 +104,6 @@ def _tile(call: Call) -> int:
 
     best = min(A, key=cost)
     return best if cost(best) < WORTH * plain else 0
-
-
-def is_static(call: Call) -> bool:
-    """Whether all sizes of a call's input and output are known."""
-    sizes = [size for value in (call, call.args[0]) for size in value.ty.shape]
-    return all(isinstance(size, tvm.tirx.IntImm) for size in sizes)
 
 
 def loops(data: Any, weights: Any, m: int, padding: Sequence[int]) -> Any:

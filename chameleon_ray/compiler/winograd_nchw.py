@@ -8,15 +8,16 @@ and its tutorials did.
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from tvm import relax, te, topi
 from tvm.ir import Call, GenericConst
 
-from chameleon_ray.compiler.fold import constant
-from chameleon_ray.compiler.pack import tir_call
-from chameleon_ray.compiler.winograd import DTYPE, A, B, G, is_static, row, steps_of
+from chameleon_ray.compiler.fold import is_static
+from chameleon_ray.compiler.pack import called
+from chameleon_ray.compiler.winograd import DTYPE, A, B, G, row, steps_of
 
 LEAST = 64
 """Fewest input channels that it is worth its transforms for."""
@@ -31,16 +32,14 @@ def conv2d(builder: relax.BlockBuilder, call: Call) -> relax.Expr:
     transform = np.array(G[m])
     kernel = weights.value.numpy().astype("float64")
     moved = np.einsum("ai,fcij,bj->abcf", transform, kernel, transform)
-    x = te.placeholder(tuple(data.ty.shape), DTYPE, "data")
-    w = te.placeholder(moved.shape, DTYPE, "weights")
-    output = loops(x, w, m, [int(size) for size in call.attrs.padding])
-    return tir_call(builder, call, [x, w, output], (data, constant(moved, DTYPE)), "winograd")
+    tiled = partial(loops, m=m, padding=[int(size) for size in call.attrs.padding])
+    return called(builder, call, tiled, moved, "winograd")
 
 
 def _is_suitable(call: Call) -> bool:
     attrs, (data, weights) = call.attrs, call.args
     kinds = {str(value.ty.dtype) for value in (call, data, weights)}
-    if not isinstance(weights, GenericConst) or kinds != {DTYPE} or not is_static(call):
+    if not isinstance(weights, GenericConst) or kinds != {DTYPE} or not is_static(call.ty, data.ty):
         return False
     layouts = (attrs.data_layout, attrs.kernel_layout, attrs.out_layout)
     shape = [int(size) for size in weights.ty.shape]
