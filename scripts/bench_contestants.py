@@ -48,7 +48,7 @@ class ContestantError(Exception):
 
 def compiled(entry: Entry) -> Call:
     """This engine's library in TVM's virtual machine."""
-    from chameleon_ray.compiler.session import block_torch
+    from chameleon_ray.compiler.tvm_process import block_torch
 
     block_torch()
     import tvm
@@ -125,7 +125,7 @@ def network(entry: Entry) -> tuple[Any, tuple[Any, ...]]:
     """The module as PyTorch has it, and its inputs."""
     import torch
 
-    from chameleon_ray.compiler import torch_model, zoo
+    from chameleon_ray.compiler.frontend import torch_model, zoo
 
     tensors = tuple(map(torch.from_numpy, entry.arrays))
     if entry.model in zoo.ZOO:

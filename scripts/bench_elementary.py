@@ -17,8 +17,8 @@ import tvm
 from spread import spread
 from tvm import te, tirx
 
-from chameleon_ray.compiler.elementary import register_elementary
-from chameleon_ray.compiler.run import timing_environment
+from chameleon_ray.compiler.passes.elementary import register_elementary
+from chameleon_ray.compiler.runtime.cpu_runner import timing_environment
 from chameleon_ray.compiler.target import resolve
 from chameleon_ray.measure.cores import available
 

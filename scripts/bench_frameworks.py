@@ -30,10 +30,10 @@ from spread import spread
 
 from chameleon_ray.api.choices import UserError
 from chameleon_ray.api.replay import destinations
-from chameleon_ray.compiler.bench import verdict
-from chameleon_ray.compiler.models import FACTORY, ModelError
-from chameleon_ray.compiler.run import random_array, timing_environment
-from chameleon_ray.compiler.zoo import ZOO
+from chameleon_ray.compiler.frontend.load import FACTORY, ModelError
+from chameleon_ray.compiler.frontend.zoo import ZOO
+from chameleon_ray.compiler.runtime.cpu_runner import random_array, timing_environment
+from chameleon_ray.compiler.runtime.model_bench import verdict
 from chameleon_ray.measure.cores import available
 
 OURS = "this engine"
@@ -159,7 +159,7 @@ def inputs(identity: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
     """
     options, rng = identity["options"], np.random.default_rng(0)
     if options["model"] not in ZOO:
-        from chameleon_ray.compiler.torch_model import made
+        from chameleon_ray.compiler.frontend.torch_model import made
 
         try:
             own = [tensor.numpy() for tensor in made(options["model"], options["seed"])[1]]

@@ -59,7 +59,7 @@ def main() -> None:
     """Tunes, compiles, and says last that it is done."""
     fields = json.loads(Path(sys.argv[1]).read_text())
     job = Job(**{**fields, "cores": tuple(fields["cores"])})
-    from chameleon_ray.compiler.inputs import ModelError
+    from chameleon_ray.compiler.frontend.inputs import ModelError
 
     try:
         tune(job)
@@ -73,8 +73,8 @@ def tune(job: Job) -> None:
     from tvm import relax
     from tvm.s_tir import meta_schedule as ms
 
-    from chameleon_ray.compiler.link import link
-    from chameleon_ray.compiler.models import load
+    from chameleon_ray.compiler.codegen.link import link
+    from chameleon_ray.compiler.frontend.load import load
 
     imports(job.short_imports, kind(job))()
     target, folder = tvm.target.Target(json.loads(job.target)), Path(job.folder)
@@ -142,7 +142,7 @@ def imports(short: bool, kind: str) -> Callable[[], None]:
 
     def initializer() -> None:
         if short:
-            from chameleon_ray.compiler.session import register_intrinsics
+            from chameleon_ray.compiler.tvm_process import register_intrinsics
 
             register_intrinsics(kind)
         else:

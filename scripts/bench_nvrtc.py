@@ -23,9 +23,15 @@ from typing import Any
 
 import numpy as np
 
-from chameleon_ray.compiler.cubin import Binary, CudaCompiler, Nvcc, Nvrtc, cuda_compiler
-from chameleon_ray.compiler.session import block_torch
+from chameleon_ray.compiler.codegen.cuda_compiler import (
+    Binary,
+    CudaCompiler,
+    Nvcc,
+    Nvrtc,
+    compiler_for,
+)
 from chameleon_ray.compiler.target import TargetError, resolve
+from chameleon_ray.compiler.tvm_process import block_torch
 
 CONVS = ((64, 56, 64, 3, 1), (128, 28, 256, 3, 2), (256, 14, 256, 3, 1), (512, 7, 512, 3, 1))
 """Channels, pixels, filters, kernel and stride of ResNet-18's convolutions."""
@@ -65,7 +71,7 @@ def main() -> None:
     block_torch()
     nvcc = shutil.which("nvcc")
     try:
-        nvrtc = cuda_compiler(arguments.arch)
+        nvrtc = compiler_for(arguments.arch)
     except TargetError as error:
         sys.exit(f"Error: {error}")
     if nvcc is None or not isinstance(nvrtc, Nvrtc):
@@ -84,9 +90,9 @@ def collected(nvrtc: CudaCompiler, arch: str, count: int) -> list[str]:
     """CUDA source of the layers' default schedules and of ``count`` configurations of each."""
     import tvm
 
-    from chameleon_ray.compiler.default import default
-    from chameleon_ray.compiler.design import design
-    from chameleon_ray.compiler.kernel import compile_kernels
+    from chameleon_ray.compiler.codegen.cuda_library import compile_kernels
+    from chameleon_ray.compiler.codegen.default_schedule import default
+    from chameleon_ray.compiler.spaces.design import design
 
     target = tvm.target.Target(json.loads(resolve(f"cuda:{arch}", 1)))
     keeper, rng = Keeper(nvrtc), np.random.default_rng(0)
@@ -119,7 +125,7 @@ def layers() -> list[Any]:
 
 def valid(space: Any, program: Any, rng: np.random.Generator, count: int) -> list[Any]:
     """At most ``count`` scheduled modules of random configurations that are valid."""
-    from chameleon_ray.compiler.sketch import InvalidConfig
+    from chameleon_ray.compiler.spaces.sketch import InvalidConfig
     from chameleon_ray.space import as_configs
 
     found: list[Any] = []

@@ -14,7 +14,7 @@ from bench_curves import Event, Point
 from bench_metaschedule import Job
 
 from chameleon_ray.api.choices import UserError
-from chameleon_ray.compiler.run import timing_environment
+from chameleon_ray.compiler.runtime.cpu_runner import timing_environment
 from chameleon_ray.database import Database
 
 HERE = Path(__file__).parent

@@ -25,9 +25,9 @@ from bench_sides import chameleon, metaschedule, our_events, side, their_events
 
 from chameleon_ray.api.choices import UserError
 from chameleon_ray.api.replay import destinations
-from chameleon_ray.compiler.run import random_array, timing_environment
-from chameleon_ray.compiler.session import block_torch
+from chameleon_ray.compiler.runtime.cpu_runner import random_array, timing_environment
 from chameleon_ray.compiler.target import TargetError, device_name, resolve
+from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.measure.bench import Check, Duel, Outputs
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.measure.isolate import Ending, Isolate, Setting
@@ -173,7 +173,9 @@ def duel(
     inputs = tuple(random_array(rng, tuple(shape), kind) for shape, kind in identity["inputs"])
     cores = tuple(settings["timing_cores"])
     environment = timing_environment(len(cores))
-    child = Isolate(Setting("chameleon_ray.compiler.bench:bench", None, cores, None, environment))
+    child = Isolate(
+        Setting("chameleon_ray.compiler.runtime.model_bench:bench", None, cores, None, environment)
+    )
 
     def value(job: Any) -> Any:
         outcome = child.call(job)

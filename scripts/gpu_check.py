@@ -20,7 +20,7 @@ from typing import Any
 from gpu_report import Report
 
 from chameleon_ray.compiler.devices import Device, devices
-from chameleon_ray.compiler.gpu_run import GpuRunner
+from chameleon_ray.compiler.runtime.cuda_runner import GpuRunner
 
 PACKAGES = ("apache-tvm", "torch", "ray", "xgboost", "cuda-bindings", "nvidia-cuda-nvrtc")
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from chameleon_ray.compiler.build import LocalBuilder
-from chameleon_ray.compiler.difference import difference
-from chameleon_ray.compiler.gpu_run import GpuRunner
-from chameleon_ray.compiler.run import random_array
+from chameleon_ray.compiler.codegen.builder import LocalBuilder
+from chameleon_ray.compiler.runtime.cpu_runner import random_array
+from chameleon_ray.compiler.runtime.cuda_runner import GpuRunner
+from chameleon_ray.compiler.runtime.tolerance import difference
 from chameleon_ray.compiler.target import resolve
 from chameleon_ray.measure.measurer import Artifact, Timing
 from chameleon_ray.options import Confirming, Measuring
@@ -80,8 +80,8 @@ class Bench:
     def task(self, name: str, layer: Any) -> Task:
         import tvm
 
-        from chameleon_ray.compiler.design import design
-        from chameleon_ray.compiler.extract import layer_digest
+        from chameleon_ray.compiler.spaces.design import design
+        from chameleon_ray.compiler.spaces.extract import layer_digest
 
         space, program = design(layer, tvm.target.Target(json.loads(self.target)))
         digest = layer_digest(layer["main"], self.target)
@@ -152,13 +152,13 @@ def broken(artifact: Artifact, target: str, body: str) -> Artifact:
     """A library whose kernel does something else."""
     import tvm
 
-    from chameleon_ray.compiler.cubin import cuda_compiler
-    from chameleon_ray.compiler.kernel import Library
+    from chameleon_ray.compiler.codegen.cuda_compiler import compiler_for
+    from chameleon_ray.compiler.codegen.cuda_library import Library
 
     library = Library.loads(artifact.code)
     (name,) = tvm.ir.load_json(library.functions)
     source = KERNEL.format(name=name, body=body)
-    binary = cuda_compiler(json.loads(target)["arch"]).compile(source)
+    binary = compiler_for(json.loads(target)["arch"]).compile(source)
     code = replace(library, binary=binary.code).dumps()
     return replace(artifact, code=code, default=False)  # which would get more patience
 

@@ -16,7 +16,7 @@ from typing import Any
 import bench_metaschedule
 from torch import nn
 
-from chameleon_ray.compiler.cubin import header_folders
+from chameleon_ray.compiler.codegen.cuda_compiler import header_folders
 from chameleon_ray.measure.bench import Duel
 from chameleon_ray.measure.isolate import Ending, Isolate, Setting
 from chameleon_ray.options import Confirming
@@ -32,7 +32,7 @@ def resnet_18() -> tuple[nn.Module, Any]:
     """The zoo's, with its example input."""
     import torch
 
-    from chameleon_ray.compiler.zoo import IMAGE, build
+    from chameleon_ray.compiler.frontend.zoo import IMAGE, build
 
     return build("resnet-18", 0).eval(), torch.rand(IMAGE)
 
@@ -145,7 +145,7 @@ def duel(libraries: dict[str, Path], precision: str) -> dict[str, float] | str:
     if not libraries:
         return {}
     _, picture = globals()[MODELS[precision]]()
-    child = Isolate(Setting("chameleon_ray.compiler.bench:bench"))
+    child = Isolate(Setting("chameleon_ray.compiler.runtime.model_bench:bench"))
     options = Confirming(model_repeats=100, model_seconds=30.0)
     paths = tuple(str(path) for path in libraries.values())
     try:

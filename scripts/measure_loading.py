@@ -20,8 +20,8 @@ from spread import spread
 from chameleon_ray.api.choices import UserError
 from chameleon_ray.api.home import ModelHome
 from chameleon_ray.api.replay import destinations
-from chameleon_ray.compiler.build import LocalBuilder
-from chameleon_ray.compiler.run import LocalRunner
+from chameleon_ray.compiler.codegen.builder import LocalBuilder
+from chameleon_ray.compiler.runtime.cpu_runner import LocalRunner
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.options import Measuring, Request
 from chameleon_ray.record import Status

@@ -21,8 +21,8 @@ from statistics import fmean, median, stdev
 import numpy as np
 
 from chameleon_ray.api.home import ModelHome
-from chameleon_ray.compiler.build import LocalBuilder
-from chameleon_ray.compiler.run import LocalRunner
+from chameleon_ray.compiler.codegen.builder import LocalBuilder
+from chameleon_ray.compiler.runtime.cpu_runner import LocalRunner
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.measure.measurer import Artifact
 from chameleon_ray.options import Measuring, Request

@@ -25,8 +25,8 @@ import numpy as np
 from scipy.stats import spearmanr
 from spread import spread
 
-from chameleon_ray.compiler.cubin import CompileError, cuda_compiler
-from chameleon_ray.compiler.resources import resources
+from chameleon_ray.compiler.codegen.cuda_compiler import CompileError, compiler_for
+from chameleon_ray.compiler.codegen.cuda_resources import resources
 from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.table import Table, read_table
 from chameleon_ray.options import Boosting, Gaussian
@@ -112,7 +112,7 @@ def compile_rows(table: Table, chosen: list[Config], arguments: argparse.Namespa
 def compiled(job: Job) -> tuple[Config, dict[str, float] | None]:
     """What one configuration takes; None where it does not compile."""
     try:
-        taken = resources(cuda_compiler(job.arch).compile(job.source), job.arch)
+        taken = resources(compiler_for(job.arch).compile(job.source), job.arch)
     except CompileError:
         return job.config, None
     return job.config, {name: getattr(taken, name) for name in FIGURES}

@@ -28,10 +28,10 @@ from chameleon_ray.api.choices import (
     explorer_factory,
     sampler_factory,
 )
-from chameleon_ray.compiler import design
-from chameleon_ray.compiler.extract import extract
-from chameleon_ray.compiler.lower import lower
-from chameleon_ray.compiler.sketch import InvalidConfig, Program
+from chameleon_ray.compiler.passes.lower import lower
+from chameleon_ray.compiler.spaces import design
+from chameleon_ray.compiler.spaces.extract import extract
+from chameleon_ray.compiler.spaces.sketch import InvalidConfig, Program
 from chameleon_ray.compiler.target import resolve
 from chameleon_ray.crew import LocalCrew
 from chameleon_ray.measure.cores import available

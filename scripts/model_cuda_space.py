@@ -19,9 +19,9 @@ import numpy as np
 import tvm
 from record_space import Conv, around, one_layer, write
 
-from chameleon_ray.compiler import design
-from chameleon_ray.compiler.gpu import attributes
-from chameleon_ray.compiler.sketch import InvalidConfig, Program
+from chameleon_ray.compiler.nvidia import attributes
+from chameleon_ray.compiler.spaces import design
+from chameleon_ray.compiler.spaces.sketch import InvalidConfig, Program
 from chameleon_ray.knob import Choice, Knob
 from chameleon_ray.record import Record, Status
 from chameleon_ray.space import Config, as_configs

@@ -23,8 +23,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chameleon_ray.compiler.build import LocalBuilder
-from chameleon_ray.compiler.run import LocalRunner
+from chameleon_ray.compiler.codegen.builder import LocalBuilder
+from chameleon_ray.compiler.runtime.cpu_runner import LocalRunner
 from chameleon_ray.compiler.target import device_name, resolve
 from chameleon_ray.database import SCHEMA, Database
 from chameleon_ray.knob import Knob
@@ -127,8 +127,8 @@ def one_layer(conv: Conv, target: str, layout: str = "auto") -> Task:
     from torch import nn
     from tvm.relax.frontend.torch import from_exported_program
 
-    from chameleon_ray.compiler.extract import extract
-    from chameleon_ray.compiler.lower import lower
+    from chameleon_ray.compiler.passes.lower import lower
+    from chameleon_ray.compiler.spaces.extract import extract
 
     sizes = conv.channels, conv.filters, conv.kernel, conv.stride, conv.padding
     picture = torch.zeros(1, conv.channels, conv.size, conv.size)

@@ -19,7 +19,7 @@ from chameleon_ray.api.home import ModelHome
 from chameleon_ray.api.run import TROUBLE
 from chameleon_ray.budget import Budget
 from chameleon_ray.cluster.session import check_pins
-from chameleon_ray.compiler.host import Prepared
+from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.engine import Engine
 from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.measurer import Measurer

@@ -9,7 +9,7 @@ import numpy as np
 
 from chameleon_ray.api.choices import UserError
 from chameleon_ray.api.home import ModelHome
-from chameleon_ray.compiler.run import random_array
+from chameleon_ray.compiler.runtime.cpu_runner import random_array
 from chameleon_ray.folder import RunFolder, file_name
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.options import Confirming, Request

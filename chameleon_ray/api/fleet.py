@@ -6,7 +6,7 @@ Latencies on different models of GPU mean nothing side by side, so a target is f
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
-from chameleon_ray.compiler.gpu import capability
+from chameleon_ray.compiler.nvidia import capability
 from chameleon_ray.compiler.target import arch_of
 from chameleon_ray.measure.nvml import Gpu, NvmlError, visible
 

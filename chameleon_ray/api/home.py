@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.api.choices import Stopped, UserError
-from chameleon_ray.compiler import host
-from chameleon_ray.compiler.bench import ModelBench
-from chameleon_ray.compiler.build import SINGLE_THREADED
+from chameleon_ray.compiler import model_host
+from chameleon_ray.compiler.codegen.builder import SINGLE_THREADED
+from chameleon_ray.compiler.runtime.model_bench import ModelBench
 from chameleon_ray.compiler.target import layout_of
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.ledger import Account, Ledger, epoch
@@ -36,21 +36,23 @@ class ModelHome:
         """Starts the process that will hold the model; ``stack`` ends it."""
         self.cores = cores
         self._ledger, self._closed = Ledger(), False
-        handler = "chameleon_ray.compiler.host:model_host"
+        handler = "chameleon_ray.compiler.model_host:model_host"
         self._host = Isolate(Setting(handler, cores=cores, environment=SINGLE_THREADED))
         self._bench = ModelBench(cores)
         self.elsewhere: Bench | None = None
         for child in (self._host, self._bench):
             stack.callback(self._close, child)
 
-    def prepare(self, request: Request) -> host.Prepared:
+    def prepare(self, request: Request) -> model_host.Prepared:
         """Imports the model and extracts its tasks.
 
         Raises:
             UserError: The model or the target cannot be used.
         """
         memory = Scheduling() if request.memory_aware else None
-        prepared: host.Prepared = self._value("import", self._host.call, self._job(request, memory))
+        prepared: model_host.Prepared = self._value(
+            "import", self._host.call, self._job(request, memory)
+        )
         return prepared
 
     def clear(self) -> None:
@@ -63,12 +65,12 @@ class ModelHome:
         Raises:
             UserError: The model or the target cannot be used, or its memory not be planned.
         """
-        job = host.Weigh(self._job(request, options))
+        job = model_host.Weigh(self._job(request, options))
         footprint: Footprint = self._value("import", self._host.call, job)
         return footprint
 
-    def _job(self, request: Request, memory: Scheduling | None) -> host.Prepare:
-        return host.Prepare(
+    def _job(self, request: Request, memory: Scheduling | None) -> model_host.Prepare:
+        return model_host.Prepare(
             spec=request.model,
             inputs=request.inputs,
             seed=request.seed,
@@ -82,13 +84,13 @@ class ModelHome:
         self, winners: Mapping[str, tuple[Config, float]], path: Path, database: Path
     ) -> set[str]:
         """Writes the tuned library and its database; the digests of the winners applied."""
-        job = host.CompileTuned(winners, path, database)
+        job = model_host.CompileTuned(winners, path, database)
         applied: set[str] = self._value("apply", self._host.call, job)
         return applied
 
     def compile_untuned(self, path: Path) -> None:
         """Writes the library that TVM makes without tuning."""
-        self._value("apply", self._host.call, host.CompileUntuned(path))
+        self._value("apply", self._host.call, model_host.CompileUntuned(path))
 
     def outputs(self, library: Path, inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
         """What a compiled model gives."""
@@ -98,7 +100,7 @@ class ModelHome:
     def check(
         self,
         library: Path,
-        prepared: host.Prepared,
+        prepared: model_host.Prepared,
         untuned: Path,
     ) -> Verified:
         """Compares a compiled model's outputs with the source model's.

@@ -9,7 +9,7 @@ from typing import Any
 
 from chameleon_ray.api.choices import UserError
 from chameleon_ray.api.home import ModelHome
-from chameleon_ray.compiler.host import Prepared
+from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.compiler.target import layout_of
 from chameleon_ray.database import DatabaseError
 from chameleon_ray.folder import FolderError, RunFolder

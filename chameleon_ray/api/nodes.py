@@ -3,8 +3,8 @@
 from chameleon_ray.api.choices import UserError
 from chameleon_ray.cluster import session
 from chameleon_ray.compiler.devices import Device, devices
-from chameleon_ray.compiler.gpu import capability
-from chameleon_ray.compiler.gpu_run import Surveyed
+from chameleon_ray.compiler.nvidia import capability
+from chameleon_ray.compiler.runtime.cuda_runner import Surveyed
 from chameleon_ray.compiler.target import arch_of
 from chameleon_ray.measure.measurer import Measurer
 

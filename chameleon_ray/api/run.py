@@ -15,7 +15,7 @@ from chameleon_ray.api.tuning import Tuning
 from chameleon_ray.api.warm_start import transfer_of
 from chameleon_ray.cluster import offered
 from chameleon_ray.cluster.session import SessionError, check_pins, start
-from chameleon_ray.compiler.link import LinkError, find_linker
+from chameleon_ray.compiler.codegen.link import LinkError, find_linker
 from chameleon_ray.compiler.target import TargetError, demand_known, is_gpu
 from chameleon_ray.crew import CrewError, NoWorkers
 from chameleon_ray.database import DatabaseError

@@ -5,11 +5,11 @@ They are made in processes of their own, which may be on other machines than the
 
 import os
 
-from chameleon_ray.compiler.bench import ModelBench
-from chameleon_ray.compiler.build import LocalBuilder
-from chameleon_ray.compiler.gpu_run import GpuRunner
-from chameleon_ray.compiler.link import linker
-from chameleon_ray.compiler.run import LocalRunner
+from chameleon_ray.compiler.codegen.builder import LocalBuilder
+from chameleon_ray.compiler.codegen.link import linker
+from chameleon_ray.compiler.runtime.cpu_runner import LocalRunner
+from chameleon_ray.compiler.runtime.cuda_runner import GpuRunner
+from chameleon_ray.compiler.runtime.model_bench import ModelBench
 from chameleon_ray.compiler.target import device_name, is_gpu
 from chameleon_ray.crew import Unfit
 from chameleon_ray.measure.calibrated import Calibrated

@@ -9,12 +9,12 @@ from typing import Any
 import tvm
 from tvm.s_tir import meta_schedule as ms
 
-from chameleon_ray.compiler.default import default
-from chameleon_ray.compiler.elementary import register_elementary
-from chameleon_ray.compiler.extract import layer_digest, layer_module
-from chameleon_ray.compiler.kernel import compile_with
-from chameleon_ray.compiler.link import link
-from chameleon_ray.compiler.sketch import Program
+from chameleon_ray.compiler.codegen.cuda_library import compile_with
+from chameleon_ray.compiler.codegen.default_schedule import default
+from chameleon_ray.compiler.codegen.link import link
+from chameleon_ray.compiler.passes.elementary import register_elementary
+from chameleon_ray.compiler.spaces.extract import layer_digest, layer_module
+from chameleon_ray.compiler.spaces.sketch import Program
 from chameleon_ray.compiler.target import is_gpu
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task

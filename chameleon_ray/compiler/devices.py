@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from chameleon_ray.compiler.session import CUDART, block_torch, load_cudart
 from chameleon_ray.compiler.target import device_name
+from chameleon_ray.compiler.tvm_process import CUDART, block_torch, load_cudart
 from chameleon_ray.measure import nvml
 from chameleon_ray.measure.isolate import Ending, Isolate, Setting
 
@@ -51,7 +51,7 @@ class Probe:
         lacking = {CUDART: load_cudart(), DRIVER: _trouble(DRIVER)}
         import tvm
 
-        from chameleon_ray.compiler.cubin import summary
+        from chameleon_ray.compiler.codegen.cuda_compiler import summary
 
         gpus: list[str] = []
         while tvm.cuda(len(gpus)).exist:

@@ -5,7 +5,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from chameleon_ray.compiler.gpu import MULTIPROCESSORS, attributes, capability
+from chameleon_ray.compiler.nvidia import MULTIPROCESSORS, attributes, capability
 
 KINDS = ("llvm", "cuda")
 """Kinds of target that there are builders and runners for."""

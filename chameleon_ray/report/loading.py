@@ -6,7 +6,7 @@ from chameleon_ray.report.result import RunResult
 
 MODEL = "model.so"
 CUDART = (
-    "from chameleon_ray.compiler.session import load_cudart",
+    "from chameleon_ray.compiler.tvm_process import load_cudart",
     "load_cudart()  # before the first import of tvm",
 )
 

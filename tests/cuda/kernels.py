@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import tvm
 
-from chameleon_ray.compiler.cubin import CudaCompiler, cuda_compiler
-from chameleon_ray.compiler.design import design
-from chameleon_ray.compiler.extract import layer_digest
-from chameleon_ray.compiler.gpu_run import GpuRunner
+from chameleon_ray.compiler.codegen.cuda_compiler import CudaCompiler, compiler_for
+from chameleon_ray.compiler.runtime.cuda_runner import GpuRunner
+from chameleon_ray.compiler.spaces.design import design
+from chameleon_ray.compiler.spaces.extract import layer_digest
 from chameleon_ray.compiler.target import TargetError, resolve
 from chameleon_ray.options import Measuring
 from chameleon_ray.task import Task
@@ -24,10 +24,10 @@ PATIENT = Measuring(
 ARCHS = ("sm_75", "sm_80", "sm_90")
 
 
-def compiler_for(arch: str) -> CudaCompiler:
+def usable_compiler(arch: str) -> CudaCompiler:
     """A compiler, or the reason why the test is skipped."""
     try:
-        return cuda_compiler(arch)
+        return compiler_for(arch)
     except TargetError as error:
         pytest.skip(str(error))
 

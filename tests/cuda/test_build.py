@@ -15,12 +15,9 @@ import tvm
 import tvm_ffi
 from tvm import te, topi
 
-from chameleon_ray.compiler import winograd_nchw
 from chameleon_ray.compiler.apply import compile_model
-from chameleon_ray.compiler.build import LocalBuilder
-from chameleon_ray.compiler.default import default
-from chameleon_ray.compiler.extract import extract
-from chameleon_ray.compiler.kernel import (
+from chameleon_ray.compiler.codegen.builder import LocalBuilder
+from chameleon_ray.compiler.codegen.cuda_library import (
     CALLBACK,
     CREATE,
     CannotLaunch,
@@ -28,14 +25,17 @@ from chameleon_ray.compiler.kernel import (
     compile_kernels,
     load,
 )
-from chameleon_ray.compiler.lower import lower
-from chameleon_ray.compiler.resources import kernels
-from chameleon_ray.compiler.session import load_cudart
-from chameleon_ray.compiler.sketch import Program
+from chameleon_ray.compiler.codegen.cuda_resources import kernels
+from chameleon_ray.compiler.codegen.default_schedule import default
+from chameleon_ray.compiler.passes import winograd_cuda
+from chameleon_ray.compiler.passes.lower import lower
+from chameleon_ray.compiler.spaces.extract import extract
+from chameleon_ray.compiler.spaces.sketch import Program
+from chameleon_ray.compiler.tvm_process import load_cudart
 from chameleon_ray.measure.cores import available
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.space import as_configs
-from tests.cuda.kernels import ARCHS, PATIENT, compiler_for, target, task, tvm_target
+from tests.cuda.kernels import ARCHS, PATIENT, target, task, tvm_target, usable_compiler
 from tests.tvm import layers
 from tests.tvm.overriding import overriding
 
@@ -46,7 +46,7 @@ FIGURES = {"kernels", "threads", "registers", "spilled", "stack", "shared", "occ
 
 @pytest.fixture(scope="module")
 def builder() -> Iterator[LocalBuilder]:
-    compiler_for("sm_90")
+    usable_compiler("sm_90")
     made = LocalBuilder(PATIENT, available()[:1], gpu=True)
     yield made
     made.close()
@@ -86,7 +86,7 @@ def test_a_kernel_that_asks_for_too_much_is_invalid(builder: LocalBuilder) -> No
 
 
 def test_a_layer_without_threads_cannot_be_launched() -> None:
-    compiler_for("sm_90")
+    usable_compiler("sm_90")
     with pytest.raises(CannotLaunch, match="bound to a GPU's threads"):
         compile_kernels(layers.dense(), tvm_target("sm_90"))
 
@@ -113,7 +113,7 @@ def test_a_library_holds_a_binary_and_loading_compiles_nothing(builder: LocalBui
 
 def test_a_whole_model_is_compiled_by_the_builders_compiler(tmp_path: Path) -> None:
     """With something in place of TVM's CUDA runtime, which has its callback compile."""
-    compiler_for("sm_90")
+    usable_compiler("sm_90")
     binaries = []
 
     def create(code: bytes, *_: object) -> object:
@@ -146,11 +146,11 @@ int cuTensorMapEncodeTiled() { return none(); }
 """A driver without a GPU, with what TVM's CUDA runtime is linked to."""
 LOADING = """
 import sys
-from chameleon_ray.compiler.session import block_torch, load_cudart
+from chameleon_ray.compiler.tvm_process import block_torch, load_cudart
 block_torch()
 assert not load_cudart()
 import tvm, tvm_ffi
-from chameleon_ray.compiler.kernel import CREATE, Library, forbid_compiling, load
+from chameleon_ray.compiler.codegen.cuda_library import CREATE, Library, forbid_compiling, load
 assert tvm_ffi.get_global_func(CREATE, allow_missing=True), "no CUDA runtime"
 forbid_compiling()
 library = Library.loads(open(sys.argv[1], "rb").read())
@@ -190,10 +190,10 @@ def test_tvms_own_runtime_takes_the_binary(builder: LocalBuilder, tmp_path: Path
 
 
 def test_dlight_has_a_default_for_what_its_matrix_rule_fails_on() -> None:
-    compiler_for("sm_90")
+    usable_compiler("sm_90")
     x = te.placeholder((1, 64, 14, 14), "float32", "data")
     w = te.placeholder((4, 4, 64, 64), "float32", "weights")
-    y = topi.nn.relu(winograd_nchw.loops(x, w, 2, [1, 1, 1, 1]))
+    y = topi.nn.relu(winograd_cuda.loops(x, w, 2, [1, 1, 1, 1]))
     target = tvm_target("sm_90")
     _, taken = compile_kernels(default(layers.module(x, w, y), target), target)
     assert taken.occupancy > 0
@@ -211,7 +211,7 @@ def test_a_builder_without_a_compiler_says_what_to_install() -> None:
     script = (
         "import sys\n"
         "sys.modules['cuda.bindings'] = None\n"
-        "from chameleon_ray.compiler.build import compiler\n"
+        "from chameleon_ray.compiler.codegen.builder import compiler\n"
         "compiler(True)\n"
     )
     done = subprocess.run(

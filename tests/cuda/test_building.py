@@ -9,12 +9,12 @@ import pytest
 
 from chameleon_ray import api
 from chameleon_ray.api.nodes import demand_same
-from chameleon_ray.compiler.gpu_run import Surveyed
+from chameleon_ray.compiler.runtime.cuda_runner import Surveyed
 from chameleon_ray.options import Request
 from chameleon_ray.record import DEFAULT, Record, Status
 from chameleon_ray.report.builds import Building, figures, valid
 from chameleon_ray.report.progress import Progress
-from tests.cuda.kernels import PATIENT, compiler_for
+from tests.cuda.kernels import PATIENT, usable_compiler
 from tests.pure.toys import task
 
 NET = "tests.whole.net:make"
@@ -26,7 +26,7 @@ SERIAL: dict[str, Any] = {
 
 
 def test_every_layer_is_compiled_and_nothing_is_timed(tmp_path: Path) -> None:
-    compiler_for("sm_80")
+    usable_compiler("sm_80")
     said: list[str] = []
     request = Request(NET, target="cuda:sm_80", trials=56, out=str(tmp_path), **SERIAL)
     done = api.build(request, said.append)
@@ -72,7 +72,7 @@ def test_shares_are_of_what_was_proposed() -> None:
     ],
 )
 def test_a_target_that_names_no_gpu_is_refused(target: str, sentence: str) -> None:
-    compiler_for("sm_80")
+    usable_compiler("sm_80")
     with pytest.raises(api.UserError, match=sentence):
         api.build(Request(NET, target=target, trials=1, **SERIAL), print)
 
@@ -86,7 +86,7 @@ def test_a_gpu_of_another_architecture_is_refused() -> None:
 
 
 def test_tuning_without_a_gpu_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compiler_for("sm_80")
+    usable_compiler("sm_80")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     request = Request(NET, target="cuda", trials=1, out=str(tmp_path / "run"), **SERIAL)
     with pytest.raises(api.UserError, match="TVM sees no GPU"):

@@ -4,11 +4,17 @@ import re
 
 import pytest
 
-from chameleon_ray.compiler import cubin
-from chameleon_ray.compiler.cubin import Binary, CompileError, Nvcc, cuda_compiler, plain
-from chameleon_ray.compiler.resources import BinaryError, kernels, resources, spills
+from chameleon_ray.compiler.codegen import cuda_compiler
+from chameleon_ray.compiler.codegen.cuda_compiler import (
+    Binary,
+    CompileError,
+    Nvcc,
+    compiler_for,
+    plain,
+)
+from chameleon_ray.compiler.codegen.cuda_resources import BinaryError, kernels, resources, spills
 from chameleon_ray.compiler.target import TargetError
-from tests.cuda.kernels import ARCHS, compiler_for, nvcc
+from tests.cuda.kernels import ARCHS, nvcc, usable_compiler
 
 TWO = """
 extern "C" __global__ void __launch_bounds__(64) first(float* a) {
@@ -43,7 +49,7 @@ def reported(binary: Binary) -> dict[str, tuple[int, int]]:
 
 @pytest.mark.parametrize("arch", [*ARCHS, "sm_90a", "sm_100"])
 def test_the_binary_says_what_the_compiler_says(arch: str) -> None:
-    binary = compiler_for(arch).compile(TWO)
+    binary = usable_compiler(arch).compile(TWO)
     found = {kernel.name: (kernel.registers, kernel.shared) for kernel in kernels(binary.code)}
     assert found == reported(binary)
     assert found["first"][1] == 400
@@ -52,14 +58,14 @@ def test_the_binary_says_what_the_compiler_says(arch: str) -> None:
 
 @pytest.mark.parametrize("arch", ARCHS)
 def test_figures_are_those_of_the_greediest_kernel(arch: str) -> None:
-    taken = resources(compiler_for(arch).compile(TWO), arch, dynamic=1000)
+    taken = resources(usable_compiler(arch).compile(TWO), arch, dynamic=1000)
     assert (taken.kernels, taken.threads, taken.spilled) == (2, 1024, 0)
     assert taken.shared == 1400
     assert 0 < taken.occupancy <= 1
 
 
 def test_spills_are_seen() -> None:
-    binary = compiler_for("sm_90").compile(GREEDY)
+    binary = usable_compiler("sm_90").compile(GREEDY)
     taken = resources(binary, "sm_90")
     assert taken.registers <= 64
     assert taken.spilled == sum(spills(binary.report).values()) > 0
@@ -68,7 +74,7 @@ def test_spills_are_seen() -> None:
 
 def test_nvcc_gives_the_same_figures() -> None:
     command = nvcc()
-    ours = resources(compiler_for("sm_80").compile(TWO), "sm_80")
+    ours = resources(usable_compiler("sm_80").compile(TWO), "sm_80")
     theirs = resources(Nvcc(command, "sm_80").compile(TWO), "sm_80")
     assert (ours.kernels, ours.threads, ours.shared) == (
         theirs.kernels,
@@ -79,7 +85,7 @@ def test_nvcc_gives_the_same_figures() -> None:
 
 def test_bad_source_is_an_error_in_the_compilers_words() -> None:
     with pytest.raises(CompileError, match='identifier "nothing" is undefined'):
-        compiler_for("sm_90").compile("int f() { return nothing; }")
+        usable_compiler("sm_90").compile("int f() { return nothing; }")
 
 
 @pytest.mark.parametrize("code", [b"", b"nothing", b"\x7fELF\x02" + bytes(100)])
@@ -91,22 +97,22 @@ def test_what_is_no_binary_is_refused(code: bytes) -> None:
 def test_without_a_compiler_one_sentence_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cubin, "_nvrtc", lambda: None)
+    monkeypatch.setattr(cuda_compiler, "_nvrtc", lambda: None)
     monkeypatch.setenv("PATH", "/nowhere")
     sentence = r"can compile for sm_90; install .* pip install 'chameleon_ray\[cuda\]'\.$"
     with pytest.raises(TargetError, match=sentence):
-        cuda_compiler("sm_90")
-    assert "pip install" in cubin.summary()
+        compiler_for("sm_90")
+    assert "pip install" in cuda_compiler.summary()
 
 
 def test_an_architecture_that_nvrtc_has_forgotten_needs_nvcc(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if cubin._nvrtc() is None:
+    if cuda_compiler._nvrtc() is None:
         pytest.skip("NVRTC is not installed")
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(TargetError, match="but not for sm_70; install an nvcc that does"):
-        cuda_compiler("sm_70")
+        compiler_for("sm_70")
 
 
 def test_tvms_preamble_is_replaced_unless_the_library_is_used() -> None:

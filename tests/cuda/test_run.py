@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from chameleon_ray.budget import Budget
-from chameleon_ray.compiler.build import LocalBuilder
-from chameleon_ray.compiler.gpu_run import GpuRunner, shots_of
+from chameleon_ray.compiler.codegen.builder import LocalBuilder
+from chameleon_ray.compiler.runtime.cuda_runner import GpuRunner, shots_of
 from chameleon_ray.crew import LocalCrew
 from chameleon_ray.engine import Engine
 from chameleon_ray.measure.cores import available
@@ -23,7 +23,7 @@ from chameleon_ray.options import Budgeting, Confirming, Measuring
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.tuner import Tuner
-from tests.cuda.kernels import PATIENT, compiler_for, gpu, task
+from tests.cuda.kernels import PATIENT, gpu, task, usable_compiler
 from tests.pure import engine_checks, toys
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ INFINITE = float("inf")
 
 @pytest.fixture(scope="module")
 def builder() -> Iterator[LocalBuilder]:
-    compiler_for("sm_90")
+    usable_compiler("sm_90")
     made = LocalBuilder(PATIENT, available()[:1], gpu=True)
     yield made
     made.close()
@@ -80,7 +80,7 @@ class RecordedRunner:
 
 
 def test_the_engine_runs_on_builders_for_gpus_and_keeps_what_kernels_take() -> None:
-    compiler_for("sm_90")
+    usable_compiler("sm_90")
     notes, search = engine_checks.Notes(), engine_checks.QUICK
     one = task("softmax")
 
@@ -159,8 +159,8 @@ def test_what_gpu_check_breaks_keeps_its_kernels_name(
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     from gpu_kernels import FAULTS, broken
 
-    from chameleon_ray.compiler.kernel import Library
-    from chameleon_ray.compiler.resources import kernels
+    from chameleon_ray.compiler.codegen.cuda_library import Library
+    from chameleon_ray.compiler.codegen.cuda_resources import kernels
 
     one = task("dense")
     good = builder.build(one, DEFAULT)

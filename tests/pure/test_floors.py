@@ -170,7 +170,7 @@ def test_files_and_functions_are_short(path: Path) -> None:
         ("cluster", "def later():\n    import tvm_ffi"),
         ("cluster", "def later():\n    from chameleon_ray.report.result import RunResult"),
         ("compiler", "import ray"),
-        ("report", "HANDLER = 'chameleon_ray.compiler.host:model_host'"),
+        ("report", "HANDLER = 'chameleon_ray.compiler.model_host:model_host'"),
         ("tuner", "from chameleon_ray.budget import Budget"),
         ("winners", "from chameleon_ray.tuner import Tuner"),
         ("space", "from chameleon_ray.task import Task"),
@@ -191,7 +191,7 @@ def test_a_forbidden_import_is_found(home: str, line: str) -> None:
     [
         ("engine", "from chameleon_ray.tuner import Tuner"),
         ("cluster", "import ray, torch, asyncio.queues"),
-        ("compiler", "HANDLER = 'chameleon_ray.compiler.host:model_host'"),
+        ("compiler", "HANDLER = 'chameleon_ray.compiler.model_host:model_host'"),
         ("search", "from chameleon_ray.search.explorer import Trail"),
         ("__main__", "from chameleon_ray import __version__, api"),
     ],

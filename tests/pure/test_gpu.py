@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chameleon_ray.compiler import gpu
+from chameleon_ray.compiler import nvidia
 from chameleon_ray.measure import nvml
 from tests.pure.driver import GPUS, library
 
@@ -31,15 +31,15 @@ KIB = 1024
     ],
 )
 def test_occupancy(arch: str, threads: int, registers: int, shared: int, expected: float) -> None:
-    assert gpu.occupancy(arch, threads, registers, shared) == pytest.approx(expected)
+    assert nvidia.occupancy(arch, threads, registers, shared) == pytest.approx(expected)
 
 
 def test_architectures_have_names() -> None:
-    assert gpu.capability("sm_90") == gpu.capability("sm_90a") == 90
-    assert gpu.capability("volta") is None
+    assert nvidia.capability("sm_90") == nvidia.capability("sm_90a") == 90
+    assert nvidia.capability("volta") is None
     known = [f"sm_{n}" for n in (70, 75, 80, 86, 87, 89, 90, 100)]
-    assert all(gpu.attributes(arch) for arch in known)
-    assert gpu.attributes("sm_42") is None
+    assert all(nvidia.attributes(arch) for arch in known)
+    assert nvidia.attributes("sm_42") is None
 
 
 def test_without_a_driver_one_sentence_says_so() -> None:
@@ -68,7 +68,7 @@ def test_clocks_are_read_and_what_is_not_told_is_zero(driver: str) -> None:
 
 def test_gpus_are_found_by_number_and_uuid_up_to_the_first_that_is_not_there(driver: str) -> None:
     def uuids(ids: list[str] | None) -> list[str]:
-        return [gpu.uuid for gpu in nvml.named(ids, driver)]
+        return [nvidia.uuid for gpu in nvml.named(ids, driver)]
 
     assert uuids(None) == uuids(["0", "GPU-1"]) == ["GPU-0", "GPU-1"]
     assert uuids(["1", " 0"]) == ["GPU-1", "GPU-0"]

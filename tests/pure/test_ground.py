@@ -9,7 +9,7 @@ import pytest
 
 from chameleon_ray.api.ground import Ground, grounds_of, portions, wanted
 from chameleon_ray.api.model import Model
-from chameleon_ray.compiler.gpu_run import Surveyed
+from chameleon_ray.compiler.runtime.cuda_runner import Surveyed
 from chameleon_ray.crew import NoWorkers
 from chameleon_ray.folder import RunFolder
 from chameleon_ray.measure.measurer import Measurer

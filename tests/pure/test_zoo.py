@@ -8,7 +8,7 @@ import pytest
 
 from chameleon_ray.api.choices import UserError, search_of
 from chameleon_ray.api.zoo_file import read_zoo
-from chameleon_ray.compiler.zoo import NAMES
+from chameleon_ray.compiler.frontend.zoo import NAMES
 from chameleon_ray.folder import FolderError, RunFolder, ZooFolder
 from chameleon_ray.merging import merged
 from chameleon_ray.options import Request

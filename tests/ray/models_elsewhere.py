@@ -22,7 +22,7 @@ from chameleon_ray.api.home import ModelHome
 from chameleon_ray.cluster import session
 from chameleon_ray.cluster.placement import one_per_node
 from chameleon_ray.cluster.pool import ActorCrew
-from chameleon_ray.compiler.host import Prepared
+from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.compiler.target import device_name
 from chameleon_ray.measure.bench import Question
 from chameleon_ray.measure.cores import available, machine

@@ -16,7 +16,7 @@ from chaos_nodes import Nodes, until
 
 from chameleon_ray.api import crews, tune_zoo
 from chameleon_ray.cluster import placement, session
-from chameleon_ray.compiler.gpu_run import Surveyed
+from chameleon_ray.compiler.runtime.cuda_runner import Surveyed
 from chameleon_ray.database import Database
 from chameleon_ray.measure import nvml
 from chameleon_ray.measure.bench import Duel, Question, Verdict

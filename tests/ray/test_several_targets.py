@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from chameleon_ray.compiler.cubin import cuda_compiler
+from chameleon_ray.compiler.codegen.cuda_compiler import compiler_for
 from chameleon_ray.compiler.target import TargetError
 from tests.ray.test_nodes import program
 
@@ -17,7 +17,7 @@ DEVICES = {"dense-a100": A100, "dense-h100": H100}
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """What ``several_targets.py`` saw."""
     try:
-        cuda_compiler("sm_80")
+        compiler_for("sm_80")
     except TargetError as error:
         pytest.skip(str(error))
     done = program("tests/ray/several_targets.py", str(tmp_path_factory.mktemp("zoo")))

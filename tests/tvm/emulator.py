@@ -19,7 +19,7 @@ import pytest
 import tvm
 import tvm_ffi
 
-from chameleon_ray.compiler.kernel import CREATE
+from chameleon_ray.compiler.codegen.cuda_library import CREATE
 from tests.tvm.overriding import overriding
 
 PRELUDE = r"""

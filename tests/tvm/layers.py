@@ -10,8 +10,8 @@ import tvm
 from tvm import relax, te, topi
 from tvm.s_tir import Schedule
 
-from chameleon_ray.compiler.design import design
-from chameleon_ray.compiler.extract import extract, layer_digest
+from chameleon_ray.compiler.spaces.design import design
+from chameleon_ray.compiler.spaces.extract import extract, layer_digest
 from chameleon_ray.compiler.target import resolve
 from chameleon_ray.task import Task
 

@@ -13,9 +13,9 @@ from tvm import relax
 from tvm.s_tir import meta_schedule as ms
 
 from chameleon_ray.compiler.apply import compile_model, export_database, schedule_layers
-from chameleon_ray.compiler.extract import extract
-from chameleon_ray.compiler.lower import lower
-from chameleon_ray.compiler.sketch import InvalidConfig, Program
+from chameleon_ray.compiler.passes.lower import lower
+from chameleon_ray.compiler.spaces.extract import extract
+from chameleon_ray.compiler.spaces.sketch import InvalidConfig, Program
 from chameleon_ray.space import Config, as_configs
 from chameleon_ray.task import Task
 from tests.tvm import layers

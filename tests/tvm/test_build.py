@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from chameleon_ray.compiler.build import LocalBuilder
-from chameleon_ray.compiler.sketch import Program
+from chameleon_ray.compiler.codegen.builder import LocalBuilder
+from chameleon_ray.compiler.spaces.sketch import Program
 from chameleon_ray.measure.cores import available
 from chameleon_ray.options import Measuring
 from chameleon_ray.record import DEFAULT, Status
@@ -105,9 +105,9 @@ def test_a_greedy_build_is_stopped_and_the_next_one_works(endless: Task) -> None
 def test_children_have_neither_torch_nor_foreign_intrinsics() -> None:
     script = (
         "import sys\n"
-        "from chameleon_ray.compiler.build import Compiler, Job\n"
-        "from chameleon_ray.compiler.run import Race, Timer\n"
-        "from chameleon_ray.compiler.bench import Bench\n"
+        "from chameleon_ray.compiler.codegen.builder import Compiler, Job\n"
+        "from chameleon_ray.compiler.runtime.cpu_runner import Race, Timer\n"
+        "from chameleon_ray.compiler.runtime.model_bench import Bench\n"
         "from chameleon_ray.options import Measuring\n"
         "compiler, timer, _ = Compiler(), Timer(), Bench()\n"
         "from tests.tvm import layers\n"

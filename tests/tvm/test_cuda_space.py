@@ -13,13 +13,13 @@ import tvm
 from tvm import relax
 from tvm.relax import Expr
 
-from chameleon_ray.compiler import winograd_nchw
-from chameleon_ray.compiler.default import default
-from chameleon_ray.compiler.difference import difference
-from chameleon_ray.compiler.extract import extract
-from chameleon_ray.compiler.lower import lower, lower_plainly
-from chameleon_ray.compiler.run import random_array
-from chameleon_ray.compiler.sketch import InvalidConfig, Program
+from chameleon_ray.compiler.codegen.default_schedule import default
+from chameleon_ray.compiler.passes import winograd_cuda
+from chameleon_ray.compiler.passes.lower import lower, lower_plainly
+from chameleon_ray.compiler.runtime.cpu_runner import random_array
+from chameleon_ray.compiler.runtime.tolerance import difference
+from chameleon_ray.compiler.spaces.extract import extract
+from chameleon_ray.compiler.spaces.sketch import InvalidConfig, Program
 from chameleon_ray.compiler.target import resolve
 from chameleon_ray.space import as_configs
 from chameleon_ray.task import Task
@@ -128,7 +128,7 @@ def test_convolutions_of_resnet_have_the_knobs_of_the_paper(
 
 
 def test_direct_convolution_in_place_of_winograd(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(winograd_nchw, "LEAST", 1 << 20)
+    monkeypatch.setattr(winograd_cuda, "LEAST", 1 << 20)
     task = conv_task((1, 64, 56, 56), 64, 3, padding=1)
     assert sizes(task) == [84, 80, 80, 7, 2, 2, 3, 2]
 

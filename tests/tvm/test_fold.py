@@ -8,7 +8,8 @@ import tvm
 from tvm import relax
 from tvm.relax import Expr
 
-from chameleon_ray.compiler.fold import constant, fold_batch_norm, fold_constants, operator
+from chameleon_ray.compiler.passes.fold import fold_batch_norm, fold_constants
+from chameleon_ray.compiler.relax import constant, operator
 
 TARGET = tvm.target.Target({"kind": "llvm", "num-cores": 1, "opt-level": 0})
 RNG = np.random.default_rng(0)

@@ -8,9 +8,9 @@ import tvm
 from tvm import relax
 from tvm.relax import Expr
 
-from chameleon_ray.compiler.fold import constant, operator
-from chameleon_ray.compiler.layout import MOVABLE
-from chameleon_ray.compiler.lower import lower
+from chameleon_ray.compiler.passes.layout import MOVABLE
+from chameleon_ray.compiler.passes.lower import lower
+from chameleon_ray.compiler.relax import constant, operator
 
 op = relax.op
 TARGET = tvm.target.Target({"kind": "llvm", "num-cores": 1, "opt-level": 0})

@@ -11,7 +11,7 @@ import tvm
 from tvm import relax
 
 from chameleon_ray.compiler.apply import compile_model
-from chameleon_ray.compiler.link import LinkError, find_linker, link
+from chameleon_ray.compiler.codegen.link import LinkError, find_linker, link
 from tests.tvm import layers
 
 

@@ -12,15 +12,15 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from tvm import relax
 
-from chameleon_ray.compiler import irregular
-from chameleon_ray.compiler.aware import compare, lower_aware
-from chameleon_ray.compiler.fold import fold_batch_norm, fold_constants
-from chameleon_ray.compiler.groups import Reading
-from chameleon_ray.compiler.lower import lower
-from chameleon_ray.compiler.memory import Unplannable, program, reorder
-from chameleon_ray.compiler.models import Model, load
-from chameleon_ray.compiler.partition import Writing
-from chameleon_ray.compiler.pointwise import is_pointwise
+from chameleon_ray.compiler.frontend import irregular
+from chameleon_ray.compiler.frontend.load import Model, load
+from chameleon_ray.compiler.passes.fold import fold_batch_norm, fold_constants
+from chameleon_ray.compiler.passes.lower import lower
+from chameleon_ray.compiler.passes.memory.groups import Reading
+from chameleon_ray.compiler.passes.memory.lower_aware import compare, lower_aware
+from chameleon_ray.compiler.passes.memory.partition import Writing
+from chameleon_ray.compiler.passes.memory.plan import Unplannable, program, reorder
+from chameleon_ray.compiler.passes.memory.pointwise import is_pointwise
 from chameleon_ray.graph.footprint import MODEL_ORDER, REWRITTEN, SCHEDULED
 from chameleon_ray.graph.rewriting import rewrite
 from chameleon_ray.graph.scheduler import schedule

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from tvm import relax
 
-from chameleon_ray.compiler.aware import compare
-from chameleon_ray.compiler.models import load
+from chameleon_ray.compiler.frontend.load import load
+from chameleon_ray.compiler.passes.memory.lower_aware import compare
 from tests.tvm.layers import tvm_target
 from tests.tvm.test_memory import OPTIONS, assert_same_outputs
 

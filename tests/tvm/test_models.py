@@ -9,8 +9,8 @@ import torch
 import tvm
 from torch import nn
 
-from chameleon_ray.compiler.lower import lower
-from chameleon_ray.compiler.models import InputSpec, Model, ModelError, load
+from chameleon_ray.compiler.frontend.load import InputSpec, Model, ModelError, load
+from chameleon_ray.compiler.passes.lower import lower
 
 # Unoptimised code computes the same and is compiled several times faster.
 TARGET = tvm.target.Target({"kind": "llvm", "num-cores": 1, "opt-level": 0})

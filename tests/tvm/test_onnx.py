@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from chameleon_ray.compiler.fold import operator
-from chameleon_ray.compiler.models import InputSpec, Model, ModelError, load
+from chameleon_ray.compiler.frontend.load import InputSpec, Model, ModelError, load
+from chameleon_ray.compiler.relax import operator
 from tests.tvm.test_models import assert_computes_reference
 
 node = helper.make_node
@@ -93,7 +93,7 @@ def test_onnx_computes_what_onnxruntime_does(onnx_file: Path, layout: str) -> No
 def test_onnx_does_not_need_torch(onnx_file: Path) -> None:
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "from chameleon_ray.compiler.models import InputSpec, load\n"
+        "from chameleon_ray.compiler.frontend.load import InputSpec, load\n"
         f"print(load({str(onnx_file)!r}, [InputSpec('x', (1, 3, 10, 10))], 0).digest)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

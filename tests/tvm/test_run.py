@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from chameleon_ray.compiler.build import LocalBuilder
-from chameleon_ray.compiler.difference import difference
-from chameleon_ray.compiler.run import LocalRunner, random_array
+from chameleon_ray.compiler.codegen.builder import LocalBuilder
+from chameleon_ray.compiler.runtime.cpu_runner import LocalRunner, random_array
+from chameleon_ray.compiler.runtime.tolerance import difference
 from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.measurer import Artifact, Timing
 from chameleon_ray.options import Confirming, Measuring

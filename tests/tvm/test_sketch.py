@@ -11,8 +11,8 @@ import pytest
 import tvm_ffi
 from tvm.s_tir import Schedule
 
-from chameleon_ray.compiler.extract import extract, layer_digest
-from chameleon_ray.compiler.sketch import InvalidConfig, Program
+from chameleon_ray.compiler.spaces.extract import extract, layer_digest
+from chameleon_ray.compiler.spaces.sketch import InvalidConfig, Program
 from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.options import Confirming
 from chameleon_ray.record import DEFAULT
@@ -173,11 +173,11 @@ def test_a_layer_without_decisions_has_one_config() -> None:
 def test_designing_imports_no_foreign_intrinsics_and_no_torch() -> None:
     script = (
         "import sys\n"
-        "from chameleon_ray.compiler.session import block_torch\n"
+        "from chameleon_ray.compiler.tvm_process import block_torch\n"
         "block_torch()\n"
         "from tests.tvm import layers\n"
         "assert layers.task_of('conv').space.size > 1000\n"
-        "from chameleon_ray.compiler.sketch import Program\n"
+        "from chameleon_ray.compiler.spaces.sketch import Program\n"
         "Program.loads(layers.task_of('conv').program).schedule((0,) * 9)\n"
         "loaded = [m for m in sys.modules if m.startswith('tvm.s_tir.tensor_intrin.')]\n"
         "print(loaded, sys.modules['torch'])\n"

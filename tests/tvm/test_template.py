@@ -12,16 +12,16 @@ from tvm import relax
 from tvm.relax import Expr
 from tvm.s_tir import Schedule
 
-from chameleon_ray.compiler import design
-from chameleon_ray.compiler.blocked import blocked
-from chameleon_ray.compiler.difference import difference
-from chameleon_ray.compiler.extract import extract
-from chameleon_ray.compiler.fold import constant
-from chameleon_ray.compiler.lower import lower
-from chameleon_ray.compiler.run import random_array
-from chameleon_ray.compiler.sketch import Program
+from chameleon_ray.compiler.passes.lower import lower
+from chameleon_ray.compiler.relax import constant
+from chameleon_ray.compiler.runtime.cpu_runner import random_array
+from chameleon_ray.compiler.runtime.tolerance import difference
+from chameleon_ray.compiler.spaces import design
+from chameleon_ray.compiler.spaces.extract import extract
+from chameleon_ray.compiler.spaces.sketch import Program
+from chameleon_ray.compiler.spaces.templates.cpu_direct import cpu_direct
+from chameleon_ray.compiler.spaces.templates.cpu_winograd import cpu_winograd
 from chameleon_ray.compiler.target import resolve, vector_registers
-from chameleon_ray.compiler.tiled import tiled
 from chameleon_ray.space import as_configs
 from chameleon_ray.task import Task
 from tests.tvm import layers
@@ -123,7 +123,11 @@ def tasks(name: str, target: str = "") -> list[Task]:
 def fitted(name: str) -> list[Task]:
     """The layers that a template makes the space of."""
     modules = [(task, Program.loads(task.program).module) for task in tasks(name)]
-    return [task for task, module in modules if any(t(module, TARGET) for t in (blocked, tiled))]
+    return [
+        task
+        for task, module in modules
+        if any(t(module, TARGET) for t in (cpu_direct, cpu_winograd))
+    ]
 
 
 TARGET = layers.tvm_target()

@@ -11,8 +11,8 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from chameleon_ray.compiler.inputs import ModelError
-from chameleon_ray.compiler.models import load
+from chameleon_ray.compiler.frontend.inputs import ModelError
+from chameleon_ray.compiler.frontend.load import load
 from tests.pure.test_trust import Burglar
 
 

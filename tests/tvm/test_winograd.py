@@ -8,10 +8,10 @@ import tvm
 from tvm import relax, te
 
 from chameleon_ray.compiler.apply import schedule_layers
-from chameleon_ray.compiler.extract import extract
-from chameleon_ray.compiler.fold import constant
-from chameleon_ray.compiler.lower import lower
-from chameleon_ray.compiler.winograd import A, B, G, loops
+from chameleon_ray.compiler.passes.lower import lower
+from chameleon_ray.compiler.passes.winograd_cpu import A, B, G, loops
+from chameleon_ray.compiler.relax import constant
+from chameleon_ray.compiler.spaces.extract import extract
 from chameleon_ray.space import as_configs
 from tests.tvm import layers
 

@@ -6,9 +6,9 @@ import sys
 import pytest
 import torch
 
-from chameleon_ray.compiler import irregular
-from chameleon_ray.compiler.zoo import ZOO, build
-from chameleon_ray.compiler.zoo import inputs as zoo_inputs
+from chameleon_ray.compiler.frontend import irregular
+from chameleon_ray.compiler.frontend.zoo import ZOO, build
+from chameleon_ray.compiler.frontend.zoo import inputs as zoo_inputs
 from chameleon_ray.graph import swiftnet
 
 PUBLISHED = {
@@ -82,5 +82,7 @@ def test_batch_norms_are_far_from_the_identity() -> None:
 
 
 def test_names_are_known_without_torch() -> None:
-    code = "import sys; import chameleon_ray.compiler.zoo; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; import chameleon_ray.compiler.frontend.zoo; sys.exit('torch' in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

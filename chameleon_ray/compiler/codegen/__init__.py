@@ -1,0 +1,1 @@
+"""A layer and a configuration in, compiled code out."""

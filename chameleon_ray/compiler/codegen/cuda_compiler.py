@@ -1,0 +1,190 @@
+"""Compiling for a GPU, which need not be there: CUDA source in, a binary and the compiler's report
+out.
+
+NVRTC compiles inside this process, which stays warm; ``nvcc`` is started for every kernel and is
+for machines where NVRTC is missing or too new for the GPU. Neither is told to use fast math.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
+
+from chameleon_ray.compiler.nvidia import capability
+from chameleon_ray.compiler.target import TargetError
+from chameleon_ray.compiler.tvm_process import load_nvidia, nvidia_wheels
+
+NVRTC = ("libnvrtc-builtins.so.13.*", "libnvrtc.so.13")
+INSTALL = "install NVIDIA's compiler with: pip install 'chameleon_ray[cuda]'"
+PREAMBLE = re.compile(r"#ifdef __CUDACC_RTC__\n.*?\n#else\n.*?\n#endif\n", re.DOTALL)
+"""What TVM puts first: headers of the C++ library, which take seconds to parse."""
+PROLOGUE = """\
+typedef signed char int8_t;
+typedef unsigned char uint8_t;
+typedef short int16_t;
+typedef unsigned short uint16_t;
+typedef int int32_t;
+typedef unsigned int uint32_t;
+typedef long long int64_t;
+typedef unsigned long long uint64_t;
+#define __asm__ asm
+#define __volatile__ volatile
+#define INFINITY __int_as_float(0x7f800000)
+"""
+"""What generated kernels need of those headers."""
+REPORT = "-v"
+"""Has ptxas say what a kernel takes."""
+
+
+class CompileError(Exception):
+    """The compiler turned a kernel down; its words."""
+
+
+@dataclass(frozen=True)
+class Binary:
+    """A compiled kernel, or several: an ELF file for one architecture, and what ptxas said."""
+
+    code: bytes
+    report: str
+
+
+class CudaCompiler(Protocol):
+    """Compiles for one architecture."""
+
+    name: str
+
+    def compile(self, source: str) -> Binary:
+        """Makes a binary of CUDA source.
+
+        Raises:
+            CompileError: The compiler does not accept it.
+        """
+        ...
+
+
+def compiler_for(arch: str) -> CudaCompiler:
+    """NVRTC where it is installed and knows the architecture, else nvcc.
+
+    Raises:
+        TargetError: There is neither.
+    """
+    nvrtc = _nvrtc()
+    supported = _supported(nvrtc) if nvrtc is not None else ()
+    if capability(arch) in supported:
+        return Nvrtc(nvrtc, arch)
+    nvcc = shutil.which("nvcc")
+    if nvcc is not None:
+        return Nvcc(nvcc, arch)
+    if nvrtc is None:
+        raise TargetError(f"Nothing on this machine can compile for {arch}; {INSTALL}.")
+    known = ", ".join(f"sm_{number}" for number in supported)
+    raise TargetError(
+        f"The installed NVRTC compiles for {known}, but not for {arch}; install an nvcc that does."
+    )
+
+
+def demand() -> None:
+    """Raises ``TargetError`` where nothing can compile for any GPU."""
+    if _nvrtc() is None and shutil.which("nvcc") is None:
+        raise TargetError(f"Nothing on this machine can compile for a GPU; {INSTALL}.")
+
+
+def summary() -> str:
+    """What this machine can compile for, in words."""
+    nvrtc, nvcc = _nvrtc(), shutil.which("nvcc")
+    if nvrtc is None:
+        return "kernels are compiled by nvcc" if nvcc else f"to compile kernels {INSTALL}"
+    _, major, minor = nvrtc.nvrtcVersion()
+    names = [f"sm_{number}" for number in _supported(nvrtc)]
+    return f"kernels are compiled by NVRTC {major}.{minor}, for {names[0]} to {names[-1]}"
+
+
+class Nvrtc:
+    """NVIDIA's compiler as a library."""
+
+    def __init__(self, nvrtc: Any, arch: str) -> None:
+        self.name, self._nvrtc = "NVRTC", nvrtc
+        options = [
+            f"--gpu-architecture={arch}",
+            *("--minimal", "--disable-warnings", "-default-device", "--device-int128"),
+            f"--ptxas-options={REPORT}",
+            *(f"--include-path={folder}" for folder in header_folders()),
+        ]
+        self._options = [option.encode() for option in options]
+
+    def compile(self, source: str) -> Binary:
+        """See ``CudaCompiler``."""
+        nvrtc, text = self._nvrtc, plain(source).encode()
+        _, program = nvrtc.nvrtcCreateProgram(text, b"kernel.cu", 0, None, None)
+        try:
+            (status,) = nvrtc.nvrtcCompileProgram(program, len(self._options), self._options)
+            report = self._read("ProgramLog", program).decode(errors="replace").strip("\0\n ")
+            if int(status):
+                raise CompileError(report or str(status))
+            return Binary(self._read("CUBIN", program), report)
+        finally:
+            nvrtc.nvrtcDestroyProgram(program)
+
+    def _read(self, what: str, program: Any) -> bytes:
+        _, size = getattr(self._nvrtc, f"nvrtcGet{what}Size")(program)
+        body = bytearray(size)
+        getattr(self._nvrtc, f"nvrtcGet{what}")(program, body)
+        return bytes(body)
+
+
+class Nvcc:
+    """NVIDIA's compiler as a command."""
+
+    def __init__(self, nvcc: str, arch: str) -> None:
+        self.name = "nvcc"
+        self._command = [nvcc, "--cubin", f"--gpu-architecture={arch}", "--disable-warnings"]
+        self._command += [f"--ptxas-options={REPORT}"]
+
+    def compile(self, source: str) -> Binary:
+        """See ``CudaCompiler``."""
+        with TemporaryDirectory() as folder:
+            kernel, binary = Path(folder, "kernel.cu"), Path(folder, "kernel.cubin")
+            kernel.write_text(source)
+            done = subprocess.run(
+                [*self._command, "--output-file", str(binary), str(kernel)],
+                capture_output=True,
+                text=True,
+            )
+            if done.returncode:
+                raise CompileError(done.stderr.strip())
+            return Binary(binary.read_bytes(), done.stderr.strip())
+
+
+def plain(source: str) -> str:
+    """TVM's CUDA source without the C++ library, unless a kernel needs more of it than types."""
+    short, count = PREAMBLE.subn(PROLOGUE, source, count=1)
+    return short if count and "std::" not in short else source
+
+
+def header_folders() -> list[str]:
+    """Where CUDA's headers are: in the wheels, or in an installed toolkit."""
+    roots = [Path(os.environ[name]) for name in ("CUDA_PATH", "CUDA_HOME") if name in os.environ]
+    roots = [*nvidia_wheels(), *roots, Path("/usr/local/cuda")]
+    folders = [root / "include" for root in roots if (root / "include/cuda_fp16.h").exists()]
+    return [str(folder) for first in folders[:1] for folder in (first, first / "cccl")]
+
+
+def _nvrtc() -> Any:
+    """The bindings, where they and the library are there."""
+    for library in NVRTC:
+        load_nvidia(library)
+    try:
+        from cuda.bindings import nvrtc
+
+        nvrtc.nvrtcVersion()
+    except Exception:  # whatever the bindings raise where the library is missing
+        return None
+    return nvrtc
+
+
+def _supported(nvrtc: Any) -> tuple[int, ...]:
+    return tuple(nvrtc.nvrtcGetSupportedArchs()[1])

@@ -1,0 +1,174 @@
+"""GPU kernels: a scheduled layer in, a library that holds a binary out; and back into a process.
+
+Left alone, TVM puts CUDA source into the library where the machine has no GPU, and compiles it when
+the library is loaded. Here TVM hands the source to this module, which compiles it at once.
+"""
+
+import pickle
+import re
+from dataclasses import dataclass
+from functools import cache
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import tvm
+import tvm_ffi
+
+from chameleon_ray.compiler.codegen.cuda_compiler import Binary, CudaCompiler, compiler_for
+from chameleon_ray.compiler.codegen.cuda_resources import Resources, resources
+from chameleon_ray.compiler.tvm_process import UNCHECKED
+
+CREATE = "ffi.Module.create.cuda"
+"""The function by which TVM makes a module of device code: ours here, its own in the runner."""
+CALLBACK = "tvm_callback_cuda_compile"
+"""The function by which TVM compiles CUDA source."""
+DYNAMIC = "tirx.use_dyn_shared_memory"
+LAUNCH = re.compile(r'call_ffi_kernel\("(\w+)".*?T\.int64\((\d+)\), launch_params=')
+
+
+class CannotLaunch(Exception):
+    """A layer without a kernel, or with one that asks for more than the GPU has."""
+
+
+@dataclass(frozen=True)
+class Library:
+    """A compiled layer.
+
+    Attributes:
+        host: LLVM IR of what launches the kernels.
+        binary: The kernels, as an ELF file for one architecture.
+        functions: How they are launched, as TVM's JSON.
+    """
+
+    host: bytes
+    binary: bytes
+    functions: str
+
+    def dumps(self) -> bytes:
+        return pickle.dumps((self.host, self.binary, self.functions))
+
+    @staticmethod
+    def loads(body: bytes) -> "Library":
+        """The inverse of ``dumps``."""
+        return Library(*pickle.loads(body))
+
+
+def compile_kernels(
+    module: Any, target: Any, compiler: CudaCompiler | None = None
+) -> tuple[Library, Resources]:
+    """Compiles a scheduled layer for a GPU that need not be there.
+
+    Args:
+        module: IRModule with one PrimFunc ``main``, scheduled.
+        target: ``tvm.target.Target`` of a GPU.
+        compiler: For its architecture; the machine's where None.
+
+    Raises:
+        CompileError: The compiler turned it down.
+        CannotLaunch: There is nothing to launch, or no block of it fits on the GPU.
+    """
+    arch = str(target.attrs["arch"])
+    collector = _collector()
+    collector.begin(compiler or _compiler(arch))
+    with tvm.transform.PassContext(opt_level=3, config=UNCHECKED, instruments=[collector.watch]):
+        built = tvm.compile(module, target=target)
+    binary, functions = collector.binary, collector.functions
+    if binary is None:
+        raise CannotLaunch("nothing in it is bound to a GPU's threads")
+    taken = resources(binary, arch, collector.dynamic)
+    if taken.occupancy == 0:
+        raise CannotLaunch(
+            f"a block of {taken.threads} threads with {taken.registers} registers each and "
+            f"{taken.shared} bytes of shared memory does not fit on {arch}"
+        )
+    with NamedTemporaryFile(suffix=".ll") as file:
+        built.mod.write_to_file(file.name, "ll")
+        return Library(file.read(), binary.code, functions), taken
+
+
+def compile_with(arch: str) -> None:
+    """Has TVM compile for a GPU as this project does, where its CUDA runtime is loaded and it would
+    otherwise do so with its own options."""
+    compiler = _compiler(arch)
+    tvm_ffi.register_global_func(
+        CALLBACK, lambda source: compiler.compile(str(source)).code, override=True
+    )
+
+
+def forbid_compiling() -> None:
+    """Makes any compilation of CUDA source in this process an error."""
+
+    def refuse(_: Any) -> None:
+        raise RuntimeError("this process only loads what builders have compiled")
+
+    tvm_ffi.register_global_func(CALLBACK, refuse, override=True)
+
+
+def load(library: Library) -> Any:
+    """A library as a module that can be called; needs TVM's CUDA runtime, and compiles nothing."""
+    create = tvm_ffi.get_global_func(CREATE)
+    device = create(library.binary, "cubin", tvm.ir.load_json(library.functions), {})
+    with NamedTemporaryFile(suffix=".ll") as file:
+        file.write(library.host)
+        file.flush()
+        host = tvm.runtime.load_module(file.name)
+    host.import_module(device)
+    return host
+
+
+class Collector:
+    """Takes the place of TVM's CUDA runtime while a layer is compiled.
+
+    Attributes:
+        binary: Of the layer compiled last.
+        functions: How its kernels are launched, as TVM's JSON.
+        watch: A pass instrument that has to be in force meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self.binary: Binary | None = None
+        self.functions, self._lowered = "", None
+        self.watch = _watch(self)
+        empty = tvm_ffi.get_global_func("runtime.CSourceModuleCreate")
+        self._empty = lambda: empty("//", "c", [], [])
+        tvm_ffi.register_global_func(CREATE, self._create, override=True)
+
+    def begin(self, compiler: CudaCompiler) -> None:
+        """Forgets the layer before."""
+        self.binary, self._compiler, self._lowered = None, compiler, None
+
+    def lowered(self, module: Any) -> None:
+        """Takes note of the layer when kernels and what launches them have been parted."""
+        self._lowered = module
+
+    @property
+    def dynamic(self) -> int:
+        """Most bytes of shared memory that a kernel asks for at launch."""
+        if DYNAMIC not in self.functions or self._lowered is None:
+            return 0
+        return max((int(size) for _, size in LAUNCH.findall(self._lowered.script())), default=0)
+
+    def _create(self, code: Any, form: str, functions: Any, source: Any) -> Any:
+        self.binary = self._compiler.compile(bytes(code).decode())
+        self.functions = tvm.ir.save_json(functions)
+        return self._empty()
+
+
+def _watch(collector: Collector) -> Any:
+    @tvm.instrument.pass_instrument
+    class Watch:
+        def run_after_pass(self, module: Any, info: Any) -> None:
+            if info.name == "tirx.SplitHostDevice":
+                collector.lowered(module)
+
+    return Watch()
+
+
+@cache
+def _collector() -> Collector:
+    return Collector()
+
+
+@cache
+def _compiler(arch: str) -> CudaCompiler:
+    return compiler_for(arch)

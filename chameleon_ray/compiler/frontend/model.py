@@ -1,0 +1,51 @@
+"""An imported model: what every importer gives, and how one is named and its errors are told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from chameleon_ray.compiler.frontend.inputs import InputSpec
+
+if TYPE_CHECKING:
+    from tvm.ir import IRModule
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """An imported model.
+
+    Attributes:
+        name: For people and file names.
+        module: Relax module whose ``main`` takes ``inputs`` in order; weights are constants.
+        inputs: All with a static shape and a type.
+        digest: Of structure and weights (16 hex digits).
+        examples: One array per input, the same for the same seed.
+        reference: What the source framework gives for them, one array per output; None where it
+            could not be run.
+        reference_name: ``torch``, ``onnxruntime``, or None.
+    """
+
+    name: str
+    module: IRModule
+    inputs: tuple[InputSpec, ...]
+    digest: str
+    examples: tuple[np.ndarray, ...]
+    reference: tuple[np.ndarray, ...] | None
+    reference_name: str | None
+
+
+def digest(module: IRModule) -> str:
+    """Names a module by structure and weights (16 hex digits)."""
+    import tvm_ffi
+
+    return f"{tvm_ffi.structural_hash(module) % (1 << 64):016x}"
+
+
+def reason(error: Exception) -> str:
+    """The last line of an error's message, where TVM and torch say what happened."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[0] if len(lines) == 1 else next(iter(reversed(lines)), type(error).__name__)
+    return text.rstrip(".")[:300]

@@ -1,0 +1,229 @@
+"""The model's home: the one process that holds the model, from its import to the tuned library.
+
+Weights stay here; what leaves are tasks, and libraries on disk.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chameleon_ray.compiler.tvm_process import block_torch, load_cudart
+from chameleon_ray.graph.footprint import Footprint
+from chameleon_ray.options import Scheduling
+from chameleon_ray.space import Config
+from chameleon_ray.task import Task
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """What to import and for which target.
+
+    Attributes:
+        spec: Zoo name, file, or ``module:factory``.
+        inputs: ``NAME:SHAPE[:DTYPE]`` texts.
+        seed: Of zoo weights and example inputs.
+        target: ``llvm``, ``cuda:ARCH`` or a target as JSON.
+        threads: Threads a kernel may use.
+        layout: Convolution layout, ``NHWC`` or ``NCHW``.
+        memory: How to look for the order that takes least memory; the model's own where None.
+    """
+
+    spec: str
+    inputs: tuple[str, ...]
+    seed: int
+    target: str
+    threads: int
+    layout: str
+    memory: Scheduling | None = None
+
+
+@dataclass(frozen=True)
+class Weigh:
+    """Find out what memory a model takes in several orders; ``prepare.memory`` says how.
+
+    Attributes:
+        prepare: The model.
+    """
+
+    prepare: Prepare
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is known of the model once its layers are extracted.
+
+    Attributes:
+        name: For people and file names.
+        digest: Of structure and weights.
+        target: Complete, as JSON.
+        tasks: Its distinct layers.
+        inputs: Example inputs, in order.
+        reference: The source model's outputs for them; None where it could not be run.
+        reference_name: What gave them: ``torch``, ``onnxruntime``, or None.
+        notes: What the user should know, in sentences.
+        seconds: By phase: ``import``, ``extract``.
+    """
+
+    name: str
+    digest: str
+    target: str
+    tasks: tuple[Task, ...]
+    inputs: tuple[np.ndarray, ...]
+    reference: tuple[np.ndarray, ...] | None
+    reference_name: str | None
+    notes: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CompileUntuned:
+    """Compile the model as TVM does without tuning."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class CompileTuned:
+    """Compile the model with the winners' schedules and export them as a database.
+
+    Attributes:
+        winners: Configuration and latency in seconds, by task digest; defaults are left out.
+        path: Of the shared library.
+        database: Folder of the MetaSchedule database.
+    """
+
+    winners: Mapping[str, tuple[Config, float]]
+    path: Path
+    database: Path
+
+
+class Notes(logging.Handler):
+    """Warnings that this package logs, kept for the user."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._sentences: list[str] = []
+        logging.getLogger("chameleon_ray").addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._sentences.append(record.getMessage())
+
+    def taken(self) -> list[str]:
+        """All so far; none are kept from now on."""
+        logging.getLogger("chameleon_ray").removeHandler(self)
+        return self._sentences
+
+
+class ModelHost:
+    """What runs inside the model's process."""
+
+    def __init__(self) -> None:
+        self._model: Any = None
+        self._lowered: Any = None
+        self._tasks: dict[str, Task] = {}
+        self._target = ""
+
+    def __call__(self, job: Prepare | Weigh | CompileUntuned | CompileTuned) -> Any:
+        if isinstance(job, Prepare):
+            return self._prepare(job)
+        if isinstance(job, Weigh):
+            return self._weigh(job.prepare)
+        if isinstance(job, CompileUntuned):
+            return self._compile_untuned(job)
+        return self._compile_tuned(job)
+
+    def _load(self, job: Prepare) -> Any:
+        """Imports the model; returns its target."""
+        if job.spec.endswith(".onnx"):
+            block_torch()
+        load_cudart()
+        import tvm
+
+        from chameleon_ray.compiler.codegen.cuda_compiler import compiler_for
+        from chameleon_ray.compiler.frontend.load import InputSpec, load
+        from chameleon_ray.compiler.target import resolve
+
+        self._target = resolve(job.target, job.threads)
+        if arch := json.loads(self._target).get("arch"):
+            compiler_for(arch)  # or says what to install
+        inputs = [InputSpec.parse(text) for text in job.inputs]
+        self._model = load(job.spec, inputs, job.seed)
+        return tvm.target.Target(json.loads(self._target))
+
+    def _weigh(self, job: Prepare) -> Footprint:
+        target = self._load(job)
+        from chameleon_ray.compiler.frontend.inputs import ModelError
+        from chameleon_ray.compiler.passes.memory.lower_aware import compare
+        from chameleon_ray.compiler.passes.memory.plan import Unplannable
+
+        assert job.memory is not None
+        try:
+            return compare(self._model.name, self._model.module, target, job.layout, job.memory)[0]
+        except Unplannable as reason:
+            raise ModelError(
+                f"The memory of {job.spec} cannot be planned: {reason}; give a model without."
+            ) from reason
+
+    def _prepare(self, job: Prepare) -> Prepared:
+        began, notes = time.perf_counter(), Notes()
+        target = self._load(job)
+        from chameleon_ray.compiler.passes.lower import lower
+        from chameleon_ray.compiler.passes.memory.lower_aware import lower_aware
+        from chameleon_ray.compiler.spaces.extract import extract
+
+        imported = time.perf_counter()
+        name, module = self._model.name, self._model.module
+        if job.memory is None:
+            self._lowered = lower(module, target, job.layout)
+        else:
+            self._lowered = lower_aware(name, module, target, job.layout, job.memory)
+        tasks = extract(self._lowered, self._target)
+        self._tasks = {task.digest: task for task in tasks}
+        extracted = time.perf_counter()
+        return Prepared(
+            name=self._model.name,
+            digest=self._model.digest,
+            target=self._target,
+            tasks=tuple(tasks),
+            inputs=tuple(self._model.examples),
+            reference=self._model.reference,
+            reference_name=self._model.reference_name,
+            notes=tuple(dict.fromkeys(notes.taken())),
+            seconds={
+                "import": imported - began,
+                "extract": extracted - imported,
+            },
+        )
+
+    def _compile_untuned(self, job: CompileUntuned) -> None:
+        import tvm
+
+        from chameleon_ray.compiler.apply import compile_model
+        from chameleon_ray.compiler.passes.elementary import left_to_tvm
+        from chameleon_ray.compiler.passes.lower import lower_plainly
+
+        target = tvm.target.Target(json.loads(self._target))
+        untuned = lower_plainly(self._model.module, target)
+        with left_to_tvm():
+            compile_model(untuned, self._target, job.path)
+
+    def _compile_tuned(self, job: CompileTuned) -> set[str]:
+        """The digests of the winners that were applied."""
+        from chameleon_ray.compiler.apply import compile_model, export_database, schedule_layers
+
+        configs = {digest: config for digest, (config, _) in job.winners.items()}
+        tuned, applied = schedule_layers(self._lowered, self._tasks, configs)
+        compile_model(tuned, self._target, job.path)
+        export_database(job.database, self._tasks, job.winners)
+        return applied
+
+
+def model_host(_: None) -> ModelHost:
+    """Factory of the model's process."""
+    return ModelHost()

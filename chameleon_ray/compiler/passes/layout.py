@@ -1,0 +1,110 @@
+"""A folded Relax module in, the same module with its 2-D convolutions in NHWC out."""
+
+from collections.abc import Callable
+
+import tvm
+from tvm import relax
+from tvm.ir import Call, GenericConst, IRModule
+
+from chameleon_ray.compiler.passes.fold import fold_constants
+from chameleon_ray.compiler.relax import constant, operator, rewrite
+
+LAYOUTS = {"relax.nn.conv2d": ["NHWC", "HWIO"]}
+"""Input and weight layouts that TVM is asked for."""
+
+ARITHMETIC = ("add", "subtract", "multiply", "divide", "maximum", "minimum")
+
+MOVABLE = {
+    *(f"relax.{name}" for name in ARITHMETIC),
+    *("relax.nn.conv2d", "relax.nn.max_pool2d", "relax.nn.avg_pool2d"),
+    *("relax.nn.adaptive_avg_pool2d", "relax.image.resize2d"),
+    *("relax.nn.relu", "relax.nn.silu", "relax.nn.gelu", "relax.sigmoid", "relax.tanh"),
+    *("relax.exp", "relax.log", "relax.sqrt", "relax.rsqrt", "relax.negative", "relax.abs"),
+    *("relax.mean", "relax.sum", "relax.nn.softmax", "relax.concat", "relax.split"),
+    *("relax.strided_slice", "relax.permute_dims"),
+}
+"""Operators trusted to ``ConvertLayout``: the tests compare each with the source framework."""
+
+UNMOVED = {"relax.matmul", "relax.reshape", "relax.astype", "relax.flatten", "relax.call_tir"}
+"""Operators that ``ConvertLayout`` leaves alone, and that are better legalised later."""
+
+
+def to_nhwc(mod: IRModule) -> IRModule:
+    """Lays 2-D convolutions and what surrounds them out with the channels innermost.
+
+    Output channels then vectorise: on x86 the layers of ResNet-18 tune 2 to 4 times faster.
+
+    TVM's ``ConvertLayout`` gets some operators wrong: layer norm silently; squeezed negative axes
+    run out of memory; transposed convolutions cannot be legalised afterwards; batch norms that
+    were not folded end the process. All but ``MOVABLE`` are therefore turned into loops first,
+    which it never touches; they keep the layout they were written for, through a transpose.
+
+    Args:
+        mod: Constants and batch norms folded, in dataflow form.
+    """
+    mod = _insulate(rewrite(mod, _spell_out))
+    mod = relax.transform.ConvertLayout(LAYOUTS)(mod)
+    return fold_constants(relax.transform.Normalize()(mod))
+
+
+def _insulate(mod: IRModule) -> IRModule:
+    kept = [name for name in tvm.ir.Op.list_op_names() if name in MOVABLE | UNMOVED]
+    return relax.transform.LegalizeOps(skip_ops=kept)(mod)
+
+
+def _spell_out(binding: relax.Binding) -> relax.Expr:
+    """Rewrites what ``ConvertLayout`` does not know in terms of what it does."""
+    rule = PLAINLY.get(operator(binding.value))
+    return binding.value if rule is None else rule(binding.value)
+
+
+def _clip(call: Call) -> relax.Expr:
+    """``min(max(x, low), high)``; either bound may be infinite."""
+    data, low, high = call.args
+    dtype = str(call.ty.dtype)
+    bounded = relax.op.maximum(data, relax.const(low.value, dtype))
+    return relax.op.minimum(bounded, relax.const(high.value, dtype))
+
+
+def _leaky_relu(call: Call) -> relax.Expr:
+    """``max(x, slope x)``, which needs a slope of at most one."""
+    data, slope = call.args[0], float(call.attrs.alpha)
+    if slope > 1:
+        return call
+    scaled = relax.op.multiply(data, relax.const(slope, str(call.ty.dtype)))
+    return relax.op.maximum(data, scaled)
+
+
+def _parametric_relu(call: Call) -> relax.Expr:
+    """``max(x, 0) + slope min(x, 0)``."""
+    data, slope = call.args
+    rank = call.ty.ndim
+    if not isinstance(slope, GenericConst) or slope.ty.ndim != 1 or rank < 1:
+        return call
+    shape = [1] * rank
+    shape[int(call.attrs.axis)] = -1
+    slopes = constant(slope.value.numpy().reshape(shape), str(call.ty.dtype))
+    zero = relax.const(0, str(call.ty.dtype))
+    negative = relax.op.multiply(relax.op.minimum(data, zero), slopes)
+    return relax.op.add(relax.op.maximum(data, zero), negative)
+
+
+def _aligned(call: Call) -> relax.Expr:
+    """Gives a constant operand, such as one number per channel, as many axes as the result."""
+    rank = call.ty.ndim
+    args = []
+    for arg in call.args:
+        shape = [int(size) for size in arg.ty.shape] if isinstance(arg, GenericConst) else []
+        if shape and len(shape) < rank:
+            shape = [1] * (rank - len(shape)) + shape
+            arg = constant(arg.value.numpy().reshape(shape), str(arg.ty.dtype))
+        args.append(arg)
+    return call if args == list(call.args) else Call(call.op, args, call.attrs)
+
+
+PLAINLY: dict[str, Callable[[Call], relax.Expr]] = {
+    "relax.clip": _clip,
+    "relax.nn.leakyrelu": _leaky_relu,
+    "relax.nn.prelu": _parametric_relu,
+    **{f"relax.{name}": _aligned for name in ARITHMETIC},
+}

@@ -1,0 +1,1 @@
+"""Passes that save memory, after SERENITY: another order, and convolutions taken apart."""

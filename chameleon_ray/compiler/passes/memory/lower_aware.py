@@ -1,0 +1,86 @@
+"""An imported model in; lowered, in the order and the form that take least memory, out."""
+
+import logging
+import time
+
+import tvm
+from tvm.ir import IRModule
+
+from chameleon_ray.compiler.passes.lower import lower
+from chameleon_ray.compiler.passes.memory.plan import Unplannable, planned_bytes, program, reorder
+from chameleon_ray.graph.footprint import MODEL_ORDER, REWRITTEN, SCHEDULED, Footprint, Stage
+from chameleon_ray.graph.scheduler import schedule
+from chameleon_ray.options import Scheduling
+
+logger = logging.getLogger(__name__)
+
+
+def compare(
+    name: str, module: IRModule, target: tvm.target.Target, layout: str, options: Scheduling
+) -> tuple[Footprint, dict[str, IRModule]]:
+    """The model's memory in its own order, scheduled, and rewritten; and the three modules.
+
+    Args:
+        name: Of the model.
+        module: As ``models.load`` gives it.
+        target: What the loops are for.
+        layout: As for ``lower``.
+        options: Of the search for orders.
+
+    Raises:
+        Unplannable: It has control flow, or tensors whose size is not known.
+    """
+    began = time.perf_counter()
+    plain = lower(module, target, layout)
+    # Fusion may undo what rewriting has saved; sums in place are worth something by themselves.
+    forms = (lower(module, target, layout, options), plain)
+    rewritten = [_stage(form, target, options, in_place=True) for form in forms]
+    found = {
+        MODEL_ORDER: _stage(plain, target, None),
+        SCHEDULED: _stage(plain, target, options),
+        REWRITTEN: min(rewritten, key=lambda pair: (pair[0].peak, pair[0].planned)),
+    }
+    stages = {which: stage for which, (stage, _) in found.items()}
+    chosen = min(stages, key=lambda which: stages[which].planned)
+    footprint = Footprint(name, stages, chosen, time.perf_counter() - began)
+    return footprint, {which: made for which, (_, made) in found.items()}
+
+
+def lower_aware(
+    name: str, module: IRModule, target: tvm.target.Target, layout: str, options: Scheduling
+) -> IRModule:
+    """``lower``, then whichever of the three versions TVM's planner needs least memory for."""
+    try:
+        footprint, modules = compare(name, module, target, layout, options)
+    except Unplannable as reason:
+        logger.warning("The order of operations stays as it is: %s.", reason)
+        return lower(module, target, layout)
+    best = footprint.stages[footprint.chosen]
+    before = footprint.stages[MODEL_ORDER]
+    if footprint.chosen == MODEL_ORDER:
+        logger.warning("No other order of the operations takes less memory.")
+    else:
+        logger.warning(
+            "Activations take %.0f KB instead of %.0f KB (%s).",
+            *(best.planned / 1e3, before.planned / 1e3, footprint.chosen),
+        )
+    return modules[footprint.chosen]
+
+
+def _stage(
+    module: IRModule,
+    target: tvm.target.Target,
+    options: Scheduling | None,
+    in_place: bool = False,
+) -> tuple[Stage, IRModule]:
+    """A module in its own order, or in the best one, with sums in place or not."""
+    found = program(module, in_place)
+    graph, order, optimal = found.graph, tuple(range(len(found.graph.nodes))), False
+    if options is not None:
+        best = schedule(graph, options)
+        optimal = best.optimal
+        order = best.order if best.peak < graph.peak(order) else order
+        module = reorder(module, found, order)
+    names = tuple(graph.nodes[number].name for number in order)
+    levels = tuple(graph.profile(order))
+    return Stage(names, levels, planned_bytes(module, target), optimal), module

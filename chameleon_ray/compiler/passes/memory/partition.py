@@ -1,0 +1,264 @@
+"""A folded Relax module in; the same with convolutions of concatenations in parts, out.
+
+Graph rewriting decides on a plain graph what is split and in which order the parts are added up;
+here the parts get their slices of the weights. A part that adds to the sum so far is kept together
+with that addition (``group_sums``), so that it becomes one loop nest that can write in place.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tvm import relax
+from tvm.ir import Call, GenericConst, IRModule
+from tvm.relax.dpl import is_op, wildcard
+
+from chameleon_ray.compiler.passes.fold import rewrite as replaced
+from chameleon_ray.compiler.passes.memory.groups import (
+    POINTWISE,
+    Group,
+    Reading,
+    kind_of,
+    ordered_vars,
+)
+from chameleon_ray.compiler.relax import bindings_of, constant, operator
+from chameleon_ray.graph.graph import ADD, CONCAT, CONV, DEPTHWISE, Graph, Node, bits
+from chameleon_ray.graph.rewriting import rewrite
+from chameleon_ray.graph.scheduler import schedule
+from chameleon_ray.options import Scheduling
+
+
+def partition(module: IRModule, options: Scheduling | None = None) -> IRModule:
+    """Splits convolutions of concatenations where that lowers the least possible peak.
+
+    Args:
+        module: With constants and batch norms folded, convolutions in NCHW.
+        options: Of the search for the orders that are compared.
+
+    Raises:
+        Unplannable: It has control flow, or tensors whose size is not known.
+    """
+    reading = Reading(_each_part(module))
+    before = reading.graph()
+    after = rewrite(before)
+    if not any(node.part is not None and node.kind != ADD for node in after.nodes):
+        return module
+    best = schedule(after, options)
+    if best.peak >= schedule(before, options).peak:
+        return module
+    return Writing(module, reading, after).write(best.order)
+
+
+def group_sums(module: IRModule) -> IRModule:
+    """Makes a primitive function of every convolution that is only added to, and its ReLU.
+
+    Equal expressions, such as transposes of the same input, are merged before.
+    """
+    module = relax.transform.EliminateCommonSubexpr()(module)
+    module = relax.transform.CanonicalizeBindings()(module)
+    conv, other = is_op("relax.nn.conv2d")(wildcard(), wildcard()), wildcard()
+    added = is_op("relax.add")(conv, other)
+
+    def varies(context: Any) -> bool:
+        """The other summand does, and nothing else reads the convolution: it could depend on it."""
+        product = context.value_to_bound_var[context.annotated_expr["conv"]]
+        alone = isinstance(product, relax.DataflowVar) and len(context.var_usages[product]) == 1
+        return alone and not isinstance(context.annotated_expr["other"], GenericConst)
+
+    patterns = [("sum_relu", is_op("relax.nn.relu")(added)), ("sum", added)]
+    parts = {"conv": conv, "other": other}
+    fused = [(name, pattern, parts, varies) for name, pattern in patterns]
+    return relax.transform.FuseOpsByPattern(fused, bind_constants=False)(module)
+
+
+def _each_part(module: IRModule) -> IRModule:
+    """Applies pointwise operators to the parts of a concatenation that only they and convs read."""
+    module = relax.transform.EliminateCommonSubexpr()(module)
+    module = relax.transform.CanonicalizeBindings()(module)
+    bindings = bindings_of(module)
+    values = {binding.var: binding.value for binding in bindings}
+    others = {v for b in bindings if not _takes_parts(b.value) for v in ordered_vars(b.value)}
+    others |= set(relax.analysis.free_vars(module["main"].body.body))
+
+    def spread(binding: relax.Binding) -> relax.Expr:
+        value = binding.value
+        joined: Any = values.get(value.args[0]) if operator(value) in POINTWISE else None
+        if operator(joined) != "relax.concat" or value.args[0] in others:
+            return value
+        rest = list(value.args[1:])
+        parts = [Call(value.op, [part, *rest], value.attrs) for part in joined.args[0].fields]
+        return Call(joined.op, [relax.Tuple(parts)], joined.attrs)
+
+    module = replaced(module, spread)
+    return relax.transform.DeadCodeElimination(["main"])(module)
+
+
+def _takes_parts(value: relax.Expr) -> bool:
+    return operator(value) in POINTWISE or (isinstance(value, Call) and bool(kind_of(value)))
+
+
+CONV_ATTRS = (
+    *("strides", "padding", "dilation"),
+    *("data_layout", "kernel_layout", "out_layout", "out_dtype"),
+)
+
+
+class Writing:
+    """A new ``main``, written node by node."""
+
+    def __init__(self, module: IRModule, reading: Reading, graph: Graph) -> None:
+        self.module, self.reading, self.graph = module, reading, graph
+        self.builder = relax.BlockBuilder()
+        self.values: dict[int, relax.Expr] = {}
+        self.known: dict[relax.Var, relax.Expr] = {}
+        self.sums: dict[int, relax.Expr] = {}
+        self.left = [writers.bit_count() for writers in graph.writers]
+        self.shifted: set[int] = set()
+        for number, param in enumerate(reading.params, len(reading.groups)):
+            self.values[number] = param
+
+    def write(self, order: Sequence[int]) -> IRModule:
+        """The module with the graph's nodes in this order."""
+        main, builder = self.module["main"], self.builder
+        attrs = dict(main.attrs) if main.attrs else {}
+        with builder.function("main", list(main.params), attrs):
+            with builder.dataflow():
+                for binding in self.reading.first:
+                    self.known[binding.var] = builder.emit(binding.value)
+                for number in order:
+                    self._node(self.graph.nodes[number])
+                output = builder.emit_output(self._renewed(main.body.body))
+            builder.emit_func_output(output)
+        functions = dict(self.module.functions)
+        main_variable = self.module.get_global_var("main")
+        functions[main_variable] = builder.get()["main"]
+        changed = IRModule(functions, attrs=self.module.attrs)
+        return relax.transform.Normalize()(changed)
+
+    def _node(self, node: Node) -> None:
+        group = self.reading.groups[int(node.of)]
+        if node.kind == DEPTHWISE and node.part is not None:
+            self._piece(node, group)
+        elif self.graph.writers[node.writes].bit_count() > 1 or node.writes != int(node.of):
+            self._summand(node, group)
+        else:
+            self._whole(node, group)
+
+    def _whole(self, node: Node, group: Group) -> None:
+        """An operation as it was, but that what it reads may have become several tensors."""
+        value = group.bindings[0].value
+        if node.kind in (CONCAT, DEPTHWISE) and len(node.reads) > 1:
+            joined = relax.op.concat([self.values[buffer] for buffer in node.reads], axis=1)
+            if node.kind == DEPTHWISE:
+                self.known[value.args[0]] = self.builder.emit(joined)
+            else:
+                self.known[group.var] = self.values[node.writes] = self.builder.emit(joined)
+                return
+        for binding in group.bindings:
+            self.known[binding.var] = self.builder.emit(self._renewed(binding.value))
+        self.values[node.writes] = self.known[group.var]
+
+    def _piece(self, node: Node, group: Group) -> None:
+        """A depthwise convolution of some of the channels."""
+        conv, first, count = group.bindings[0].value, *self._channels(node)
+        times = int(conv.args[1].ty.shape[0]) // int(conv.attrs.groups)
+        rows = slice(first * times, (first + count) * times)
+        attrs = {name: getattr(conv.attrs, name) for name in CONV_ATTRS}
+        weight = _cut(conv.args[1], rows, 0)
+        value = relax.op.nn.conv2d(self.values[node.reads[0]], weight, groups=count, **attrs)
+        value = self.builder.emit(value)
+        for binding in group.bindings[1:]:
+            args = [
+                value if isinstance(arg, relax.Var) else _cut(arg, rows, 1, value.ty.ndim)
+                for arg in binding.value.args
+            ]
+            value = self.builder.emit(Call(binding.value.op, args, binding.value.attrs))
+        self.values[node.writes] = value
+
+    def _summand(self, node: Node, group: Group) -> None:
+        """Adds one part to a sum; the last one completes it."""
+        place = node.writes
+        term = self.values[node.reads[0]]
+        if node.kind == CONV:
+            conv = group.bindings[0].value
+            first, count = self._channels(node)
+            weight = _cut(conv.args[1], slice(first, first + count), 1)
+            term = self.builder.emit(Call(conv.op, [term, weight], conv.attrs))
+            if place not in self.shifted:
+                term = self._shift(place, term)
+        if place in self.sums:
+            term = self.builder.emit(relax.op.add(term, self.sums[place]))
+        self.sums[place] = term
+        self.left[place] -= 1
+        if self.left[place] == 0:
+            self._complete(place)
+
+    def _shift(self, place: int, term: relax.Expr) -> relax.Expr:
+        """Adds what is added to any of a sum's parts, or to the sum itself."""
+        self.shifted.add(place)
+        convs = (self.graph.nodes[n] for n in bits(self.graph.writers[place]))
+        members = {place} | {int(node.of) for node in convs if node.kind == CONV}
+        shifts = [shift for one in sorted(members) for shift in self.reading.groups[one].shifts]
+        if not shifts:
+            return term
+        total = constant(sum(shifts[1:], shifts[0]), str(term.ty.dtype))
+        return self.builder.emit(relax.op.add(term, total))
+
+    def _complete(self, place: int) -> None:
+        """What follows a sum."""
+        group, value = self.reading.groups[place], self.sums[place]
+        for binding in group.rest:
+            args = [value if isinstance(arg, relax.Var) else arg for arg in binding.value.args]
+            value = self.builder.emit(Call(binding.value.op, args, binding.value.attrs))
+        self.known[group.var] = self.values[place] = value
+
+    def _channels(self, node: Node) -> tuple[int, int]:
+        """The first channel of what a part reads, and how many, among those the whole reads."""
+        count = self._width(node.reads[0])
+        if node.part is None:
+            return 0, count
+        others = [n for n in self.graph.nodes if n.of == node.of and (n.part or 0) < node.part]
+        return sum(self._width(other.reads[0]) for other in others), count
+
+    def _width(self, buffer: int) -> int:
+        """Channels of a buffer, which may not be written yet."""
+        groups = self.reading.groups
+        if buffer in self.values:
+            return int(self.values[buffer].ty.shape[1])
+        if buffer < len(groups):
+            return int(groups[buffer].var.ty.shape[1])
+        (number,) = bits(self.graph.writers[buffer])
+        node = self.graph.nodes[number]
+        attrs, weight = groups[int(node.of)].bindings[0].value.attrs, groups[int(node.of)]
+        times = int(weight.bindings[0].value.args[1].ty.shape[0]) // int(attrs.groups)
+        return self._width(node.reads[0]) * times
+
+    def _renewed(self, value: relax.Expr) -> relax.Expr:
+        """The same expression of what is known by now."""
+        if isinstance(value, relax.Var):
+            return self.known.get(value, value)
+        if isinstance(value, relax.Tuple):
+            return relax.Tuple([self._renewed(one) for one in value.fields])
+        if isinstance(value, relax.TupleGetItem):
+            return relax.TupleGetItem(self._renewed(value.tuple_value), value.index)
+        if isinstance(value, Call):
+            args = [self._renewed(arg) for arg in value.args]
+            return Call(value.op, args, value.attrs, value.ty_args)
+        return value
+
+
+def _cut(value: Any, part: slice, axis: int, rank: int | None = None) -> Any:
+    """A constant's share of the channels; all of it where it has one for all of them.
+
+    Args:
+        value: A constant, or what is left as it is.
+        part: Of the channels.
+        axis: Which they are on.
+        rank: Of what the constant is broadcast to, where that may be larger.
+    """
+    if not isinstance(value, GenericConst):
+        return value
+    array = value.value.numpy()
+    array = array.reshape((1,) * ((rank or array.ndim) - array.ndim) + array.shape)
+    if array.shape[axis] > 1 or rank is None:
+        array = array[(slice(None),) * axis + (part,)]
+    return constant(array, str(value.ty.dtype))

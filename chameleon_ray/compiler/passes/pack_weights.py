@@ -1,0 +1,175 @@
+"""Weights packed ahead of time: operators with constant weights in, calls of loops on blocks out.
+
+A kernel that keeps a vector of output channels in a register reads, for one input channel after
+the other, the weights of just these channels. In HWIO they are a row of all output channels apart;
+in ``[O/b, H, W, I, b]``, b channels to the vector, they follow each other.
+"""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import tvm
+from tvm import relax, te, topi
+from tvm.ir import Call, GenericConst
+
+from chameleon_ray.compiler.passes.pad_extents import computed, is_awkward, rounded_matmul
+from chameleon_ray.compiler.relax import constant, is_static
+from chameleon_ray.compiler.target import vector_bits
+
+NARROWEST = 4
+"""Fewest channels in a block; weights that have no such block stay as they are."""
+OUTPUT_FUSABLE = 4
+"""TVM's pattern of operators that elementwise ones are fused to."""
+
+
+def lanes(channels: int, dtype: str) -> int:
+    """Channels in a block: what divides them, at most a vector of the current target."""
+    width = vector_bits(tvm.target.Target.current())
+    return math.gcd(channels, width // tvm.DataType(dtype).bits)
+
+
+def conv2d(builder: relax.BlockBuilder, call: Call, rounding: bool = True) -> relax.Expr:
+    """Legalises a 2-D convolution: where it can, with packed weights.
+
+    Args:
+        builder: Of the module.
+        call: The operator's.
+        rounding: Whether more columns may be computed than there are.
+    """
+    attrs, weights = call.attrs, call.args[1]
+    dtype = str(call.ty.dtype)
+    block = lanes(int(call.ty.shape[3]), dtype) if is_packable(call) else 0
+    if block < NARROWEST:
+        return call.op.get_attr("FLegalize")(builder, call)
+    height, width, channels, filters = (int(size) for size in weights.ty.shape)
+    split = weights.value.numpy().reshape(height, width, channels, filters // block, block)
+    packed = split.transpose(3, 0, 1, 2, 4)
+    window = [list(map(int, sizes)) for sizes in (attrs.strides, attrs.padding, attrs.dilation)]
+    loops = partial(packed_conv2d, window=window, rounding=rounding)
+    return called(builder, call, loops, packed, "conv2d")
+
+
+def _is_plain(call: Call) -> bool:
+    """Whether its weights are constant, all that it deals with is of one type of float."""
+    dtypes = {str(value.ty.dtype) for value in (call, *call.args)}
+    return (
+        isinstance(call.args[1], GenericConst)
+        and len(dtypes) == 1
+        and min(dtypes).startswith("float")
+    )
+
+
+def is_packable(call: Call) -> bool:
+    """Whether a 2-D convolution is one whose weights can be packed."""
+    attrs = call.attrs
+    return (
+        _is_plain(call)
+        and attrs.data_layout == attrs.out_layout == "NHWC"
+        and attrs.kernel_layout == "HWIO"
+        and attrs.groups == 1
+        and isinstance(call.ty.shape, relax.ShapeExpr)
+    )
+
+
+def packed_conv2d(data: Any, weights: Any, window: list[list[int]], rounding: bool) -> Any:
+    """``out[n, y, x, f] = sum data[n, y s + i d, x s + j d, c] weights[f // b, i, j, c, f % b]``.
+
+    Args:
+        data: ``(N, H, W, C)``.
+        weights: ``(F / b, I, J, C, b)``.
+        window: Strides down and across; padding at the top, left, bottom, right; dilation down and
+            across.
+        rounding: Whether more columns may be computed than there are.
+    """
+    blocks, height, width, channels, block = (int(size) for size in weights.shape)
+    strides, (top, left, bottom, right), dilation = window
+    if any(window[1]):
+        data = topi.nn.pad(data, [0, top, left, 0], [0, bottom, right, 0], name="pad_temp")
+    rows, columns = (
+        (size - (kernel - 1) * step - 1) // stride + 1
+        for size, kernel, step, stride in zip(
+            data.shape[1:3], (height, width), dilation, strides, strict=True
+        )
+    )
+    ry = te.reduce_axis((0, height), "ry")
+    rx = te.reduce_axis((0, width), "rx")
+    rc = te.reduce_axis((0, channels), "rc")
+
+    def point(n: Any, y: Any, x: Any, f: Any) -> Any:
+        row = y * strides[0] + ry * dilation[0]
+        column = x * strides[1] + rx * dilation[1]
+        value = data[n, row, column, rc] * weights[f // block, ry, rx, rc, f % block]
+        return te.sum(value, axis=[ry, rx, rc])
+
+    shape = (data.shape[0], rows, columns, blocks * block)
+    return computed(shape, 2, point, "conv2d_nhwc", rounding)
+
+
+def matmul(builder: relax.BlockBuilder, call: Call, rounding: bool = True) -> relax.Expr:
+    """Legalises a matrix product: with packed weights where the right matrix is constant."""
+    data, weights = call.args
+    dtype = str(call.ty.dtype)
+    plain = _is_plain(call) and weights.ty.ndim == 2 and data.ty.ndim > 1
+    block = lanes(int(weights.ty.shape[1]), dtype) if plain else 0
+    if block >= NARROWEST:
+        rows, columns = (int(size) for size in weights.ty.shape)
+        packed = weights.value.numpy().reshape(rows, columns // block, block).transpose(1, 0, 2)
+        return called(builder, call, partial(packed_matmul, rounding=rounding), packed, "matmul")
+    if rounding and is_awkward(call):
+        tensors = [te.placeholder(tuple(arg.ty.shape), dtype) for arg in call.args]
+        loops = [*tensors, rounded_matmul(*tensors)]
+        return _tir_call(builder, call, loops, tuple(call.args), "matmul")
+    return call.op.get_attr("FLegalize")(builder, call)
+
+
+def packed_matmul(data: Any, weights: Any, rounding: bool) -> Any:
+    """``out[..., i, j] = sum data[..., i, k] weights[j // b, k, j % b]``.
+
+    Args:
+        data: ``(..., M, K)``.
+        weights: ``(N / b, K, b)``.
+        rounding: Whether more rows may be computed than there are.
+    """
+    blocks, depth, block = (int(size) for size in weights.shape)
+    k = te.reduce_axis((0, depth), "k")
+
+    def point(*place: Any) -> Any:
+        *row, j = place
+        return te.sum(data[(*row, k)] * weights[j // block, k, j % block], axis=k)
+
+    shape = (*data.shape[:-1], blocks * block)
+    return computed(shape, len(shape) - 2, point, "matmul", rounding)
+
+
+def called(
+    builder: relax.BlockBuilder,
+    call: Call,
+    loops: Callable[[Any, Any], Any],
+    packed: np.ndarray,
+    name: str,
+) -> relax.Expr:
+    """Calls loops over an operator's data and packed weights in its place."""
+    data, dtype = call.args[0], str(call.ty.dtype)
+    weights = constant(packed, dtype)
+    if not is_static(data.ty):
+        return builder.call_te(loops, data, weights, primfunc_name_hint=name)
+    x = te.placeholder(tuple(data.ty.shape), dtype, "data")
+    w = te.placeholder(packed.shape, dtype, "weights")
+    return _tir_call(builder, call, [x, w, loops(x, w)], (data, weights), name)
+
+
+def _tir_call(
+    builder: relax.BlockBuilder,
+    call: Call,
+    tensors: list[Any],
+    args: tuple[relax.Expr, ...],
+    name: str,
+) -> relax.Expr:
+    """Calls the loops between tensors in place of an operator that sums up products."""
+    function = te.create_prim_func(tensors, "int64")
+    function = function.without_attr("global_symbol").with_attr("op_pattern", OUTPUT_FUSABLE)
+    variable = builder.add_func(function.with_attr("tirx.noalias", True), name)
+    return relax.call_tir(variable, args, call.ty)

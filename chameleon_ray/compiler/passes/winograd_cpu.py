@@ -1,0 +1,193 @@
+"""3x3 convolutions by Winograd's minimal filtering: an operator in, a call of its loops out.
+
+Lavin and Gray, *Fast Algorithms for Convolutional Neural Networks*, CVPR 2016: a tile of m x m
+outputs is ``A^T [(G g G^T) * (B^T d B)] A`` of the kernel g and the (m + 2) x (m + 2) inputs d. The
+channels are summed where ``*`` stands, so for each of the (m + 2)^2 places of a tile there is a
+matrix product, and per output there are (m + 2)^2 / m^2 multiplications and not 9: 4 with m = 2,
+2.25 with m = 4. Weights are transformed ahead of time, and packed.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import tvm
+from tvm import relax, te, topi
+from tvm.ir import Call
+
+from chameleon_ray.compiler.passes import pack_weights
+from chameleon_ray.compiler.relax import is_static
+
+Matrix = Sequence[Sequence[float]]
+
+A: dict[int, Matrix] = {
+    2: ((1, 1, 1, 0), (0, 1, -1, -1)),
+    4: ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)),
+}
+"""A^T by m."""
+B: dict[int, Matrix] = {
+    2: ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
+    4: (
+        (4, 0, -5, 0, 1, 0),
+        (0, -4, -4, 1, 1, 0),
+        (0, 4, -4, -1, 1, 0),
+        (0, -2, -1, 2, 1, 0),
+        (0, 2, -1, -2, 1, 0),
+        (0, 4, 0, -5, 0, 1),
+    ),
+}
+"""B^T by m."""
+G: dict[int, Matrix] = {
+    2: ((1, 0, 0), (1 / 2, 1 / 2, 1 / 2), (1 / 2, -1 / 2, 1 / 2), (0, 0, 1)),
+    4: (
+        (1 / 4, 0, 0),
+        (-1 / 6, -1 / 6, -1 / 6),
+        (-1 / 6, 1 / 6, -1 / 6),
+        (1 / 24, 1 / 12, 1 / 6),
+        (1 / 24, -1 / 12, 1 / 6),
+        (0, 0, 1),
+    ),
+}
+"""G by m."""
+DTYPE = "float32"
+"""Of the convolutions that this is done to."""
+FETCH = 15
+"""Multiplications in the time that one weight takes from memory."""
+TRANSFORM = 6
+"""Multiplications in the time that one place of a tile takes to be transformed."""
+WORTH = 0.6
+"""The most that it may cost of what the plain convolution does."""
+
+
+def conv2d(builder: relax.BlockBuilder, call: Call) -> relax.Expr:
+    """Legalises a 2-D convolution: by Winograd's algorithm where that saves much."""
+    tile = _tile(call) if pack_weights.is_packable(call) else 0
+    if not tile:
+        return pack_weights.conv2d(builder, call)
+    weights = call.args[1]
+    block = pack_weights.lanes(int(call.ty.shape[3]), DTYPE)
+    kernel = weights.value.numpy().astype("float64")
+    transform = np.array(G[tile])
+    moved = np.einsum("ai,ijcf,bj->abcf", transform, kernel, transform)
+    moved = moved.reshape(*moved.shape[:3], -1, block).transpose(0, 1, 3, 2, 4)
+    tiled = partial(loops, m=tile, padding=[int(size) for size in call.attrs.padding])
+    return pack_weights.called(builder, call, tiled, moved, "winograd")
+
+
+def steps_of(call: Call) -> set[int]:
+    """Strides and dilations of a convolution."""
+    return {int(step) for step in (*call.attrs.strides, *call.attrs.dilation)}
+
+
+def _tile(call: Call) -> int:
+    """The m that saves most; 0 where none is worth it.
+
+    Compared are multiplications over those of one pixel's input and output channels; a weight's way
+    from memory and a tile's transforms are counted as multiplications.
+    """
+    height, width, inputs, outputs = (int(size) for size in call.args[1].ty.shape)
+    steps = steps_of(call)
+    dtype, static = str(call.ty.dtype), is_static(call.ty, call.args[0].ty)
+    if (height, width) != (3, 3) or steps != {1} or dtype != DTYPE or not static:
+        return 0
+    if (
+        min(pack_weights.lanes(inputs, DTYPE), pack_weights.lanes(outputs, DTYPE))
+        < pack_weights.NARROWEST
+    ):
+        return 0
+    images, rows, columns, _ = (int(size) for size in call.ty.shape)
+    plain = 9 * (images * rows * columns + FETCH)
+
+    def cost(m: int) -> float:
+        tiles = images * math.ceil(rows / m) * math.ceil(columns / m)
+        transforms = TRANSFORM * (1 / inputs + 1 / outputs)
+        return (m + 2) ** 2 * (tiles * (1 + transforms) + FETCH)
+
+    best = min(A, key=cost)
+    return best if cost(best) < WORTH * plain else 0
+
+
+def loops(data: Any, weights: Any, m: int, padding: Sequence[int]) -> Any:
+    """The convolution's output, ``(N, H, W, F)``.
+
+    Args:
+        data: ``(N, H, W, C)``.
+        weights: ``(m + 2, m + 2, F / b, C, b)``, transformed.
+        m: Outputs of a tile in each direction.
+        padding: Top, left, bottom, right.
+    """
+    n, height, width, channels = (int(size) for size in data.shape)
+    side, block = m + 2, int(weights.shape[4])
+    filters, (top, left, bottom, right) = int(weights.shape[2]) * block, padding
+    rows, columns = height + top + bottom - 2, width + left + right - 2
+    grid = (n, math.ceil(rows / m), math.ceil(columns / m))
+    after = [0, grid[1] * m + 2 - height - top, grid[2] * m + 2 - width - left, 0]
+    tiles = _transformed(topi.nn.pad(data, [0, top, left, 0], after, name="pad_temp"), m, grid)
+    rc = te.reduce_axis((0, channels), "rc")
+    products = te.compute(
+        (side, side, *grid, filters),
+        lambda i, j, b, y, x, f: te.sum(
+            tiles[b, y, x, i, j, rc] * weights[i, j, f // block, rc, f % block], axis=rc
+        ),
+        name="winograd_products",
+    )
+    outputs = _transformed_back(products, m, grid)
+    return te.compute(
+        (n, rows, columns, filters),
+        lambda b, y, x, f: outputs[b, y // m, x // m, y % m, x % m, f],
+        name="winograd",
+    )
+
+
+def _transformed(padded: Any, m: int, grid: tuple[int, ...]) -> Any:
+    """``B^T d B`` of the tiles of an input: ``(*grid, m + 2, m + 2, C)``."""
+    shape = (*grid, m + 2, m + 2, padded.shape[3])
+    half = te.compute(
+        shape,
+        lambda b, y, x, i, j, c: row(B[m], i, lambda k: padded[b, y * m + k, x * m + j, c]),
+        name="winograd_rows",
+    )
+    return te.compute(
+        shape,
+        lambda b, y, x, i, j, c: row(B[m], j, lambda k: half[b, y, x, i, k, c]),
+        name="winograd_tiles",
+    )
+
+
+def _transformed_back(products: Any, m: int, grid: tuple[int, ...]) -> Any:
+    """``A^T p A`` of the products of tiles: ``(*grid, m, m, F)``."""
+    filters = products.shape[5]
+    half = te.compute(
+        (*grid, m, m + 2, filters),
+        lambda b, y, x, i, j, f: row(A[m], i, lambda k: products[k, j, b, y, x, f]),
+        name="winograd_columns",
+    )
+    return te.compute(
+        (*grid, m, m, filters),
+        lambda b, y, x, i, j, f: row(A[m], j, lambda k: half[b, y, x, i, k, f]),
+        name="winograd_outputs",
+    )
+
+
+def row(matrix: Matrix, number: Any, value: Callable[[int], Any]) -> Any:
+    """One row of a matrix, by its number at run time, times the vector of the values."""
+    first, *others = (_dot(row, value) for row in reversed(matrix))
+    for place, other in zip(reversed(range(len(others))), others, strict=True):
+        first = te.if_then_else(number == place, other, first)
+    return first
+
+
+def _dot(row: Sequence[float], value: Callable[[int], Any]) -> Any:
+    """Without multiplications by 0 and 1; ``value`` is asked for what counts only."""
+    total: Any = None
+    for place, factor in enumerate(row):
+        if factor:
+            size = tvm.tirx.const(float(abs(factor)), DTYPE)
+            term = value(place) if abs(factor) == 1 else value(place) * size
+            if total is None:
+                total = term if factor > 0 else tvm.tirx.const(0.0, DTYPE) - term
+            else:
+                total = total + term if factor > 0 else total - term
+    return total

@@ -1,0 +1,1 @@
+"""Compiled code in, latencies and outputs on a device out."""

@@ -1,0 +1,141 @@
+"""Whole models: compiled libraries and inputs in, outputs compared and latencies out."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
+from typing import Any
+
+import numpy as np
+
+from chameleon_ray.compiler.runtime.cpu_runner import timing_environment
+from chameleon_ray.compiler.runtime.tolerance import TOLERANCE, difference
+from chameleon_ray.compiler.tvm_process import block_torch, load_cudart
+from chameleon_ray.measure.bench import Check, Duel, Outputs, Question, Verdict
+from chameleon_ray.measure.isolate import Ending, Isolate, Outcome, Setting
+from chameleon_ray.options import Confirming
+
+ACCUMULATION = 10
+"""A whole model's outputs may be this many times further off than one layer's."""
+BUS_ORDER = ("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+"""Has CUDA, where there is a GPU, number them as for the runners."""
+
+
+class ModelBench:
+    """Answers on this machine, in a child on ``cores`` that is started with the first question.
+
+    See ``measure.Bench``. On a GPU it is the first one that this process sees.
+    """
+
+    def __init__(self, cores: tuple[int, ...], seconds: float = Confirming.model_timeout) -> None:
+        """Takes where it runs, and after how many seconds a question is given up."""
+        self._cores, self._seconds = cores, seconds
+        self._child: Isolate | None = None
+
+    def ask(self, question: Question, contents: tuple[bytes, ...] = ()) -> Outcome:
+        """The answer to a question; what the models took is free again afterwards."""
+        try:
+            with TemporaryDirectory(prefix="chameleon-") as folder:
+                if contents:
+                    question = replace(question, libraries=_written(contents, Path(folder)))
+                self._child = self._child or Isolate(self._setting)
+                outcome = self._child.call(question, self._seconds)
+                self._child.renew(1)
+        except OSError as error:  # this machine's disk, and not the one that a run is kept on
+            return Outcome(Ending.ERROR, error=f"{error.strerror or error} in {gettempdir()}")
+        return outcome
+
+    def close(self) -> None:
+        """Ends the child; a question that another thread has asked ends as a crash."""
+        if self._child is not None:
+            self._child.close()
+
+    @property
+    def _setting(self) -> Setting:
+        environment = (*timing_environment(len(self._cores)), BUS_ORDER)
+        handler = "chameleon_ray.compiler.runtime.model_bench:bench"
+        return Setting(handler, cores=self._cores, environment=environment)
+
+
+def _written(contents: tuple[bytes, ...], folder: Path) -> tuple[str, ...]:
+    """The files of libraries that came without one."""
+    files = [folder / f"model-{number}.so" for number in range(len(contents))]
+    for file, content in zip(files, contents, strict=True):
+        file.write_bytes(content)
+    return tuple(map(str, files))
+
+
+class Bench:
+    """What runs inside the bench's child; loads models afresh for every question."""
+
+    def __init__(self) -> None:
+        block_torch()
+        load_cudart()
+        import tvm
+        from tvm import relax  # noqa: F401  warms the zygote
+
+        self._tvm, self._device = tvm, tvm.cpu()
+
+    def __call__(self, question: Outputs | Check | Duel) -> Any:
+        if isinstance(question, Duel):
+            return self._duel(question)
+        (library,) = question.libraries
+        outputs = self._run(self._load(library), self._tensors(question.inputs))
+        return verdict(outputs, question.reference) if isinstance(question, Check) else outputs
+
+    def _duel(self, duel: Duel) -> list[tuple[float, ...]]:
+        """Latencies in seconds of each library; slow ones get fewer turns."""
+        models, device = [self._load(library) for library in duel.libraries], self._device
+        inputs = self._tensors(duel.inputs)
+        times: list[list[float]] = [[] for _ in models]
+        share = duel.options.model_seconds / len(models)
+        for _ in range(duel.options.model_repeats + 1):
+            for model, latencies in zip(models, times, strict=True):
+                if sum(latencies) <= share:
+                    began = time.perf_counter()
+                    model(*inputs)
+                    device.sync()
+                    latencies.append(time.perf_counter() - began)
+        # the first turn warms caches and allocators; it counts only where it was the only one
+        return [tuple(latencies[1:] or latencies) for latencies in times]
+
+    def _load(self, library: str) -> Any:
+        from tvm import relax
+
+        module = self._tvm.runtime.load_module(library)
+        self._device = self._tvm.cuda() if _for_gpu(module) else self._tvm.cpu()
+        return relax.VirtualMachine(module, self._device)["main"]
+
+    def _tensors(self, arrays: tuple[np.ndarray, ...]) -> list[Any]:
+        return [self._tvm.runtime.tensor(array, self._device) for array in arrays]
+
+    def _run(self, model: Any, inputs: list[Any]) -> tuple[np.ndarray, ...]:
+        return tuple(tensor.numpy() for tensor in _flat(model(*inputs)))
+
+
+def verdict(outputs: tuple[np.ndarray, ...], reference: tuple[np.ndarray, ...]) -> Verdict:
+    """Compares all outputs; different numbers or shapes of outputs are wrong."""
+    same = [o.shape for o in outputs] == [r.shape for r in reference]
+    if not same or not outputs:
+        return Verdict(False, float("inf"), float("inf"))
+    errors = [difference(out, ref) for out, ref in zip(outputs, reference, strict=True)]
+    bounds = [ACCUMULATION * TOLERANCE.get(str(ref.dtype), 0.0) for ref in reference]
+    ok = all(relative <= bound for (_, relative, _), bound in zip(errors, bounds, strict=True))
+    return Verdict(ok, max(e[0] for e in errors), max(e[1] for e in errors))
+
+
+def _for_gpu(module: Any) -> bool:
+    """Whether a library holds kernels of a GPU."""
+    return module.kind == "cuda" or any(_for_gpu(part) for part in module.imports)
+
+
+def bench(_: None) -> Bench:
+    """Factory of the bench's child."""
+    return Bench()
+
+
+def _flat(value: Any) -> list[Any]:
+    """A model's outputs in order: one tensor, or a (nested) tuple of them."""
+    if hasattr(value, "numpy"):
+        return [value]
+    return [tensor for part in value for tensor in _flat(part)]

@@ -1,0 +1,1 @@
+"""A lowered model in, its layers with their design spaces out."""

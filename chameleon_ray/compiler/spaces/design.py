@@ -1,0 +1,216 @@
+"""Design spaces: a layer's TIR in, knobs and the program that realises their configurations out.
+
+A layer that a template fits has that template's space, any other one that of MetaSchedule's
+sketches. Either is traces, whose sampling instructions are the knobs. Sketches share the knobs that
+they have in common, and which sketch it is, is knob 0 where there are several.
+"""
+
+import logging
+import math
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import tvm
+from tvm.s_tir import Schedule
+from tvm.s_tir.schedule import ScheduleError, Trace
+
+from chameleon_ray.compiler.quiet import quiet
+from chameleon_ray.compiler.spaces.gpu_limits import limits_of
+from chameleon_ray.compiler.spaces.rules import generator_for
+from chameleon_ray.compiler.spaces.sketch import SEED, Program, Sketch, Slot
+from chameleon_ray.compiler.spaces.templates.cpu_direct import cpu_direct
+from chameleon_ray.compiler.spaces.templates.cpu_winograd import cpu_winograd
+from chameleon_ray.compiler.spaces.templates.cuda_direct import cuda_direct
+from chameleon_ray.compiler.spaces.templates.cuda_winograd import cuda_winograd
+from chameleon_ray.compiler.spaces.templates.template import Fitted, Template
+from chameleon_ray.compiler.target import is_gpu
+from chameleon_ray.compiler.tvm_process import tune_context
+from chameleon_ray.knob import Knob
+from chameleon_ray.limit import Limit
+from chameleon_ray.space import DesignSpace
+
+logger = logging.getLogger(__name__)
+
+TEMPLATES: dict[str, tuple[Template, ...]] = {
+    "llvm": (cpu_direct, cpu_winograd),
+    "cuda": (cuda_direct, cuda_winograd),
+}
+"""By kind of target: the first that fits a layer makes its space."""
+LISTED = 20_000
+"""Most combinations of which the valid ones are listed where there are limits."""
+DRAWN = 20_000
+"""Combinations drawn to see whether the limits leave any."""
+ROOT = -1
+"""``sample_compute_location``: compute at the root."""
+INLINE = -2
+"""``sample_compute_location``: inline."""
+
+
+def design(module: Any, target: Any) -> tuple[DesignSpace, Program]:
+    """The design space of one layer and the program that realises its configurations.
+
+    Args:
+        module: IRModule with one PrimFunc ``main``.
+        target: ``tvm.target.Target``.
+
+    Returns:
+        A space without knobs where there is neither a template nor a sketch for the layer.
+    """
+    fitted = _fitted(module, target)
+    traces = _generated(module, target) if fitted is None else [fitted.trace]
+    numbered: dict[tuple, int] = {}
+    knobs: list[Knob] = []
+    if len(traces) > 1:
+        knobs.append(Knob.listed("sketch", tuple(range(len(traces)))))
+    sketches = tuple(_sketch(module, t, n, knobs, numbered) for n, t in enumerate(traces))
+    members = _members(knobs, sketches[0], fitted) if fitted and fitted.block else None
+    if sketches and not knobs:
+        knobs.append(Knob.listed("sketch", (0,)))
+    program = Program(tvm.ir.save_json(module), str(target), sketches, len(knobs))
+    space = DesignSpace(tuple(knobs), _active(knobs, sketches), members)
+    if is_gpu(target):
+        space = _limited(space, limits_of(module, sketches, target))
+    return space, program
+
+
+def _limited(space: DesignSpace, limits: tuple[Limit, ...]) -> DesignSpace:
+    """What limits leave of a space, listed if that is small; all of it if they leave nothing."""
+    limited = replace(space, limits=limits)
+    if space.size <= LISTED:
+        members = limited.enumerate()
+        return replace(space, members=members) if len(members) < space.size else space
+    if not limited.valid(space.random(np.random.default_rng(SEED), DRAWN)).any():
+        logger.warning("None of %d configurations keeps a layer's limits.", DRAWN)
+        return space
+    return limited
+
+
+def _fitted(module: Any, target: Any) -> Fitted | None:
+    """The first template that fits; one whose schedule TVM refuses does not."""
+    for template in TEMPLATES[target.kind.name]:
+        try:
+            fitted = template(module, target)
+        except ScheduleError as error:
+            logger.info("A template does not fit: %s", error)
+            continue
+        if fitted is not None:
+            return fitted
+    return None
+
+
+def _generated(module: Any, target: Any) -> list[Any]:
+    """The traces of MetaSchedule's sketches."""
+    generator = generator_for(module, target)
+    context = tune_context(module, target, generator, SEED)
+    with quiet():  # it warns of rules of other projects
+        traces = [sketch.trace for sketch in generator.generate_design_space(module)]
+    del context
+    return traces
+
+
+def _active(knobs: list[Knob], sketches: tuple[Sketch, ...]) -> np.ndarray | None:
+    """Which knobs count in which sketch, where there are several."""
+    if len(sketches) < 2:
+        return None
+    active = np.zeros((len(sketches), len(knobs)), dtype=bool)
+    active[:, 0] = True
+    for number, sketch in enumerate(sketches):
+        active[number, [slot.knob for slot in sketch.slots if slot.knob >= 0]] = True
+    return active
+
+
+def _members(knobs: list[Knob], sketch: Sketch, fitted: Fitted) -> np.ndarray | None:
+    """The configurations whose sums fill the registers and fit into them."""
+    count = np.ones([len(knob) for knob in knobs], dtype=np.int64)
+    for slot in sketch.slots:
+        outputs = fitted.trace.insts[slot.instruction].outputs
+        if any(output.same_as(size) for output in outputs for size in fitted.block):
+            tiles = np.array([decision[-1] for decision in slot.decisions])
+            axes = [knob for knob in range(len(knobs)) if knob != slot.knob]
+            count *= np.expand_dims(tiles, axes) if slot.knob >= 0 else tiles[0]
+    fewest, most = fitted.registers
+    fewest = min(fewest, count[count <= most].max())
+    return np.argwhere((count >= fewest) & (count <= most)) if knobs else None
+
+
+def _sketch(
+    module: Any, trace: Any, number: int, knobs: list[Knob], numbered: dict[tuple, int]
+) -> Sketch:
+    """One sketch; knobs that no earlier sketch has are added to ``knobs`` and ``numbered``.
+
+    A knob is named after its place in the first sketch that has it, not after its extent, so that
+    layers of the same operators have knobs of the same names.
+    """
+    instructions, _ = _plain(trace.as_json(remove_postproc=True))
+    occurrences: Counter[tuple] = Counter()
+    slots = []
+    for index, instruction in enumerate(trace.insts):
+        kind = instruction.kind.name
+        if not kind.startswith("Sample"):
+            continue
+        knob, decisions = _knob(module, trace, index, instruction)
+        identity = (kind, knob.choices)
+        occurrences[identity] += 1
+        if len(knob) == 1:
+            slots.append(Slot(index, kind, decisions, -1))
+            continue
+        key = (*identity, occurrences[identity])
+        if key not in numbered:
+            numbered[key] = len(knobs)
+            name = f"{knob.name}{number}.{occurrences.total() - 1}"
+            knobs.append(Knob(name, knob.choices, knob.coordinates, knob.features))
+        slots.append(Slot(index, kind, decisions, numbered[key]))
+    return Sketch(instructions, tuple(slots))
+
+
+def _knob(module: Any, trace: Any, index: int, instruction: Any) -> tuple[Knob, tuple[Any, ...]]:
+    """The knob of one sampling instruction and the decision that stands for each choice."""
+    attributes = _plain(instruction.attrs)
+    if instruction.kind.name == "SamplePerfectTile":
+        extent = math.prod(_plain(trace.get_decision(instruction)))
+        knob = Knob.tiling("tile", extent, *attributes)
+        return knob, tuple(list(choice) for choice in knob.choices)  # type: ignore[arg-type]
+    if instruction.kind.name == "SampleCategorical":
+        candidates = attributes[0]
+        return Knob.listed("choice", candidates), tuple(range(len(candidates)))
+    if instruction.kind.name == "SampleComputeLocation":
+        locations = (INLINE, ROOT, *range(_depth(module, trace, index, instruction)))
+        return Knob.listed("location", locations), locations
+    raise NotImplementedError(f"no knob for the sampling instruction {instruction.kind.name}")
+
+
+def _depth(module: Any, trace: Any, index: int, instruction: Any) -> int:
+    """Loops around the consumers of the block whose location is sampled."""
+    schedule = Schedule(module, seed=SEED, debug_mask=0)
+    body, decisions = _plain(trace.as_json(remove_postproc=True))
+    before = [decision for decision in decisions if decision[0] < index]
+    before = [[i, ROOT] if body[i][0] == "SampleComputeLocation" else [i, d] for i, d in before]
+    prefix = [body[:index], before]
+    Trace.apply_json_to_schedule(prefix, schedule)
+    block = _replayed(trace, schedule.trace, instruction.inputs[0])
+    consumers = schedule.get_consumers(block)
+    return max((len(schedule.get_loops(consumer)) for consumer in consumers), default=0)
+
+
+def _replayed(trace: Any, replay: Any, variable: Any) -> Any:
+    """The random variable of a replay that stands where ``variable`` stands in its trace."""
+    for original, copy in zip(trace.insts, replay.insts, strict=False):
+        for output, twin in zip(original.outputs, copy.outputs, strict=True):
+            if output.same_as(variable):
+                return twin
+    raise ValueError("the trace does not define this variable")
+
+
+def _plain(value: Any) -> Any:
+    """TVM's arrays, strings and numbers as Python's."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool | int | float) or value is None:
+        return value
+    if hasattr(value, "items"):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if hasattr(value, "__iter__"):
+        return [_plain(item) for item in value]
+    return getattr(value, "value", value)

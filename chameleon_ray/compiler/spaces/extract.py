@@ -1,0 +1,76 @@
+"""Tasks: a lowered Relax module in, its distinct layers with weight, FLOP and design space out."""
+
+import hashlib
+import json
+from collections import Counter
+from typing import Any
+
+import tvm
+import tvm_ffi
+from tvm import relax
+
+from chameleon_ray.compiler.relax import operator
+from chameleon_ray.compiler.spaces.design import design
+from chameleon_ray.space import DesignSpace
+from chameleon_ray.task import Task
+
+
+def extract(module: Any, target: str) -> list[Task]:
+    """Every layer once, equal ones merged, in the order in which the model first calls them.
+
+    Args:
+        module: Relax module as ``lower`` gives it.
+        target: TVM target, as JSON.
+    """
+    calls = _calls(module)
+    names: dict[str, Any] = {}
+    weights: Counter[str] = Counter()
+    for variable, count in calls.items():
+        digest = layer_digest(module[variable], target)
+        names.setdefault(digest, variable)
+        weights[digest] += count
+    return [
+        _task(module[variable], variable.name_hint, digest, weights[digest], target)
+        for digest, variable in names.items()
+    ]
+
+
+def layer_digest(function: Any, target: str) -> str:
+    """Names a layer on a target by structure, not by name (16 hex digits)."""
+    structure = tvm_ffi.structural_hash(layer_module(function))
+    return hashlib.sha256(f"{structure} {target}".encode()).hexdigest()[:16]
+
+
+def layer_module(function: Any) -> Any:
+    """One layer as a module of its own, as builders and MetaSchedule want it."""
+    return tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
+
+
+def _calls(module: Any) -> Counter:
+    """How often each PrimFunc is called from the module's Relax functions, in order."""
+    found: Counter = Counter()
+
+    def visit(expression: Any) -> None:
+        if operator(expression) in ("relax.call_tir", "relax.call_tir_inplace"):
+            found[expression.args[0]] += 1
+
+    for function in module.functions.values():
+        if isinstance(function, relax.Function):
+            relax.analysis.post_order_visit(function, visit)
+    return found
+
+
+def _task(function: Any, name: str, digest: str, weight: int, target: str) -> Task:
+    module = layer_module(function)
+    if not _static(function):
+        return Task(name, digest, target, weight, 0.0, DesignSpace(()), b"", "dynamic shape")
+    space, program = design(module, tvm.target.Target(json.loads(target)))
+    shapes = ", ".join("x".join(map(str, shape)) or "1" for shape, _ in program.arguments)
+    flop = float(tvm.s_tir.analysis.estimate_tir_flops(module))
+    return Task(name, digest, target, weight, flop, space, program.dumps(), shapes)
+
+
+def _static(function: Any) -> bool:
+    shapes = [param.ty.shape for param in function.params if hasattr(param.ty, "shape")]
+    fixed = all(isinstance(extent, tvm.tirx.IntImm) for shape in shapes for extent in shape)
+    return fixed and len(shapes) == len(function.params)

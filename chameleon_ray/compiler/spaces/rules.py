@@ -1,0 +1,47 @@
+"""MetaSchedule's rules: a layer and its target in, the generator of its sketches out."""
+
+from typing import Any
+
+from tvm.s_tir.meta_schedule.mutator import Mutator
+from tvm.s_tir.meta_schedule.postproc import Postproc
+from tvm.s_tir.meta_schedule.schedule_rule import ScheduleRule
+from tvm.s_tir.meta_schedule.space_generator import PostOrderApply
+
+from chameleon_ray.compiler.nvidia import capability
+from chameleon_ray.compiler.target import is_gpu
+from chameleon_ray.compiler.tvm_process import register_intrinsics
+
+TENSOR_CORES = 75
+"""First compute capability that TVM's tensor core rules are for."""
+
+
+def generator_for(module: Any, target: Any) -> PostOrderApply:
+    """What generates a layer's sketches and holds the postprocessors of their schedules.
+
+    The intrinsics that its rules name are registered; those of tensor cores, which take seconds,
+    only for what has a use for them.
+
+    Args:
+        module: IRModule with one PrimFunc ``main``.
+        target: ``tvm.target.Target``.
+    """
+    if not is_gpu(target):
+        register_intrinsics("llvm")
+        return PostOrderApply()
+    kind = "cuda-tensorcore" if _suits_tensor_cores(module, target) else "cuda"
+    if kind == "cuda-tensorcore":
+        register_intrinsics("cuda")
+    return PostOrderApply(
+        sch_rules=ScheduleRule.create(kind),
+        postprocs=Postproc.create(kind),
+        mutator_probs=Mutator.create(kind),
+    )
+
+
+def _suits_tensor_cores(module: Any, target: Any) -> bool:
+    """Whether a layer multiplies what TVM has tensor core intrinsics for: not float32."""
+    if (capability(str(target.attrs.get("arch", ""))) or 0) < TENSOR_CORES:
+        return False
+    inputs = [param.ty for param in module["main"].params]
+    narrow = [p for p in inputs if str(getattr(p, "dtype", "")) in ("float16", "int8")]
+    return len(narrow) > 1

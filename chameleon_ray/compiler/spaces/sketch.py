@@ -1,0 +1,156 @@
+"""Sketches: a layer's traces with their sampling open; a configuration in, a schedule out.
+
+Each sampling instruction of a sketch is a knob, or has one choice only. A ``Program`` holds the
+layer with its sketches and turns a configuration into a trace and back.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import tvm
+from tvm.s_tir import Schedule
+from tvm.s_tir.schedule import Trace
+
+from chameleon_ray.compiler.spaces.rules import generator_for
+from chameleon_ray.compiler.tvm_process import tune_context
+from chameleon_ray.space import Config
+
+SEED = 1
+"""Of the schedules whose sampling is decided by a configuration anyway."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One sampling instruction of a sketch.
+
+    Attributes:
+        instruction: Its number in the trace.
+        kind: ``SamplePerfectTile``, ``SampleCategorical`` or ``SampleComputeLocation``.
+        decisions: The decision for each choice of its knob.
+        knob: Number of its knob in the space; -1 where it has one choice only.
+    """
+
+    instruction: int
+    kind: str
+    decisions: tuple[Any, ...]
+    knob: int
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """One way to structure the layer's loops: a trace without decisions, and its slots."""
+
+    instructions: list[Any]
+    slots: tuple[Slot, ...]
+
+    def trace(self, config: Config) -> list[Any]:
+        """The trace, as MetaSchedule's JSON, with the decisions of a configuration."""
+        decisions = [
+            [slot.instruction, slot.decisions[config[slot.knob] if slot.knob >= 0 else 0]]
+            for slot in self.slots
+        ]
+        return [self.instructions, decisions]
+
+
+class InvalidConfig(Exception):
+    """TVM's static checks turned a configuration down."""
+
+
+class Program:
+    """A layer, its target and its sketches; travels as JSON bytes."""
+
+    def __init__(self, module: str, target: str, sketches: tuple[Sketch, ...], knobs: int) -> None:
+        self.module_json, self.target_json = module, target
+        self.sketches, self.knobs = sketches, knobs
+
+    @staticmethod
+    def loads(body: bytes) -> "Program":
+        """The inverse of ``dumps``; reads data only, runs nothing."""
+        fields = json.loads(body)
+        sketches = tuple(
+            Sketch(instructions, tuple(Slot(*slot) for slot in slots))
+            for instructions, slots in fields["sketches"]
+        )
+        return Program(fields["module"], fields["target"], sketches, fields["knobs"])
+
+    def dumps(self) -> bytes:
+        sketches = [
+            [s.instructions, [[t.instruction, t.kind, t.decisions, t.knob] for t in s.slots]]
+            for s in self.sketches
+        ]
+        return json.dumps(
+            {
+                "module": self.module_json,
+                "target": self.target_json,
+                "sketches": sketches,
+                "knobs": self.knobs,
+            }
+        ).encode()
+
+    @cached_property
+    def module(self) -> Any:
+        return tvm.ir.load_json(self.module_json)
+
+    @cached_property
+    def target(self) -> Any:
+        return tvm.target.Target(json.loads(self.target_json))
+
+    @cached_property
+    def arguments(self) -> tuple[tuple[tuple[int, ...], str], ...]:
+        """Shape and dtype of every buffer the layer reads or writes, in order."""
+        params = [param.ty for param in self.module["main"].params]
+        return tuple((tuple(int(d) for d in p.shape), str(p.dtype)) for p in params)
+
+    def trace(self, config: Config) -> list[Any]:
+        """A configuration as a trace, as JSON."""
+        return self.sketches[config[0] if len(self.sketches) > 1 else 0].trace(config)
+
+    def config(self, trace: list[Any]) -> Config:
+        """The configuration of a trace of one of the sketches: the inverse of ``trace``.
+
+        Raises:
+            ValueError: The trace is of none of them.
+        """
+        instructions, decisions = trace
+        decided = {index: decision for index, decision in decisions}
+        for number, sketch in enumerate(self.sketches):
+            if sketch.instructions != instructions:
+                continue
+            config = [0] * self.knobs
+            if len(self.sketches) > 1:
+                config[0] = number
+            for slot in sketch.slots:
+                if slot.knob >= 0:
+                    config[slot.knob] = slot.decisions.index(decided[slot.instruction])
+            return tuple(config)
+        raise ValueError("the trace is of none of this layer's sketches")
+
+    def schedule(self, config: Config) -> Schedule:
+        """The scheduled layer.
+
+        Raises:
+            InvalidConfig: A postprocessor turned it down, or the trace does not apply.
+        """
+        schedule = Schedule(self.module, seed=SEED, debug_mask=0, error_render_level="fast")
+        try:
+            Trace.apply_json_to_schedule(self.trace(config), schedule)
+        except Exception as error:
+            raise InvalidConfig(f"the trace does not apply: {_last_line(error)}") from error
+        schedule.enter_postproc()
+        for postprocessor in self._postprocessors:
+            if not postprocessor.apply(schedule):
+                raise InvalidConfig(f"turned down by {type(postprocessor).__name__}")
+        return schedule
+
+    @cached_property
+    def _postprocessors(self) -> list[Any]:
+        generator = generator_for(self.module, self.target)
+        self._context = tune_context(self.module, self.target, generator, SEED)
+        return list(generator.postprocs)
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

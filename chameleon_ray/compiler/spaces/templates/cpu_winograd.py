@@ -1,0 +1,142 @@
+"""The template of Winograd convolutions on CPUs: a few rows of tiles from inputs to outputs.
+
+The loops, from the outside, with image n, a tile's row y and column x, channels c in and f out:
+
+    parallel n y0 | transform: y1 y2 x, vectors of c
+                  | multiply: places of a tile, f0 y1 x0 | c | y2 x1 f1, a vector of f
+                  | transform back: y1 y2 x, vectors of f
+
+A part's transformed inputs and its products stay in the cache. Products are summed up in registers
+as in ``cpu_direct``; a tile is transformed in registers, and there the elementwise operators that
+follow the convolution are done to it.
+"""
+
+from typing import Any
+
+from tvm.s_tir import Schedule
+
+from chameleon_ray.compiler.passes.pack_weights import lanes
+from chameleon_ray.compiler.spaces.sketch import SEED
+from chameleon_ray.compiler.spaces.templates.cpu_direct import SPARE, VECTORS, vectorize
+from chameleon_ray.compiler.spaces.templates.reduction import are_elementwise, outermost
+from chameleon_ray.compiler.spaces.templates.template import Fitted
+from chameleon_ray.compiler.target import vector_registers
+
+OUTPUT = "winograd"
+"""The block that a convolution by ``winograd.loops`` ends with."""
+
+
+def cpu_winograd(module: Any, target: Any) -> Fitted | None:
+    """See ``Template``."""
+    begun = inlined(module)
+    if begun is None:
+        return None
+    schedule, name = begun
+    last = schedule.get_sblock(name)
+    outputs = schedule.get(schedule.get_sblock("winograd_outputs")).writes[0].source
+    tile, channels = int(outputs.shape[3]), int(outputs.shape[5])
+    with target:
+        vector = lanes(channels, str(outputs.dtype))
+    most = vector_registers(target) - SPARE
+    part, rows, place = _outputs(schedule, last, tile, vector, most)
+    _back(schedule, place, vector)
+    block = _products(schedule, part, rows, vector, most)
+    _inputs(schedule, part, target)
+    return Fitted(schedule.trace, block, (most // 4, most))
+
+
+def inlined(module: Any) -> tuple[Schedule, str] | None:
+    """A schedule with all that follows a Winograd convolution in one block, and that one's name.
+
+    Returns:
+        None where the layer is no Winograd convolution, or more than one and what is elementwise.
+    """
+    followers = _followers(module)
+    if followers is None:
+        return None
+    schedule = Schedule(module, seed=SEED, debug_mask=0)
+    *before, last = OUTPUT, *followers
+    for name in before:
+        schedule.compute_inline(schedule.get_sblock(name))
+    return schedule, last
+
+
+def _followers(module: Any) -> tuple[str, ...] | None:
+    """The elementwise blocks after a Winograd convolution; None where it is none, or more."""
+    schedule = Schedule(module, debug_mask=0)
+    handles = outermost(schedule, module)
+    blocks = [schedule.get(handle) for handle in handles]
+    names = [block.name_hint for block in blocks]
+    if OUTPUT not in names:
+        return None
+    place = names.index(OUTPUT)
+    results = sum(not schedule.get_consumers(handle) for handle in handles)
+    after = blocks[place + 1 :]
+    fits = place == 6 and results == 1 and are_elementwise(blocks[place], after)
+    return tuple(names[place + 1 :]) if fits else None
+
+
+def _outputs(
+    schedule: Schedule, last: Any, tile: int, vector: int, most: int
+) -> tuple[Any, list[Any], Any]:
+    """Loops over the outputs: the parallel one, the tilings of rows, the one around a tile."""
+    n, y, x, f = schedule.get_loops(last)
+    rows, i = schedule.split(y, [None, tile])
+    columns, j = schedule.split(x, [None, tile])
+    channels, lane = schedule.split(f, [None, vector])
+    sizes = schedule.sample_perfect_tile(rows, 3, most)
+    y0, y1, y2 = schedule.split(rows, sizes)
+    schedule.reorder(n, y0, y1, y2, columns, channels, i, j, lane)
+    part = schedule.fuse(n, y0)
+    schedule.parallel(part)
+    vectorize(schedule, i, j, lane)
+    return part, sizes, channels
+
+
+def _back(schedule: Schedule, place: Any, vector: int) -> None:
+    for name in ("winograd_outputs", "winograd_columns"):
+        block = schedule.get_sblock(name)
+        schedule.compute_at(block, place, preserve_unit_loops=True)
+        i, j, channels = schedule.get_loops(block)[-3:]
+        vectorize(schedule, i, j, *schedule.split(channels, [None, vector]))
+        schedule.set_scope(block, 0, "local")
+
+
+def _products(schedule: Schedule, part: Any, rows: list[Any], vector: int, most: int) -> list[Any]:
+    """The matrix products of a part; gives the innermost tiles."""
+    block = schedule.get_sblock("winograd_products")
+    schedule.compute_at(block, part, preserve_unit_loops=True)
+    i, j, n, y, x, f, c = schedule.get_loops(block)[-7:]
+    vectors, lane = schedule.split(f, [None, vector])
+    filters = schedule.sample_perfect_tile(vectors, 2, VECTORS)
+    columns = schedule.sample_perfect_tile(x, 2, most)
+    f0, f1 = schedule.split(vectors, filters)
+    y1, y2 = schedule.split(y, rows[1:])
+    x0, x1 = schedule.split(x, columns)
+    schedule.reorder(i, j, n, f0, y1, x0, c, y2, x1, f1, lane)
+    vectorize(schedule, y2, x1, f1, lane)
+    sums = schedule.cache_write(block, 0, "local")
+    schedule.reverse_compute_at(sums, x0, preserve_unit_loops=True)
+    *loops, channels = schedule.get_loops(sums)[-6:]
+    vectorize(schedule, *loops, *schedule.split(channels, [None, vector]))
+    schedule.decompose_reduction(block, c)
+    return [filters[-1], rows[-1], columns[-1]]
+
+
+def _inputs(schedule: Schedule, part: Any, target: Any) -> None:
+    tiles, half = (schedule.get_sblock(f"winograd_{name}") for name in ("tiles", "rows"))
+    inputs = schedule.get(tiles).writes[0].source
+    with target:
+        vector = lanes(int(inputs.shape[5]), str(inputs.dtype))
+    schedule.compute_at(tiles, part, preserve_unit_loops=True)
+    y, x, i, j, c = schedule.get_loops(tiles)[-5:]
+    vectors, lane = schedule.split(c, [None, vector])
+    schedule.reorder(y, x, vectors, i, j, lane)
+    vectorize(schedule, i, j, lane)
+    schedule.compute_at(half, vectors, preserve_unit_loops=True)
+    i, j, c = schedule.get_loops(half)[-3:]
+    vectorize(schedule, i, j, *schedule.split(c, [None, vector]))
+    schedule.set_scope(half, 0, "local")
+    *outer, c = schedule.get_loops(schedule.get_sblock("pad_temp"))
+    schedule.vectorize(schedule.split(c, [None, vector])[1])
+    schedule.parallel(schedule.fuse(*outer[:2]))
