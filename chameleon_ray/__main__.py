@@ -87,8 +87,8 @@ def _tune(request: Request, debug: bool) -> None:
     progress = Progress()
     with answering(debug):
         from chameleon_ray import api
-        from chameleon_ray.report.closing import closing
-        from chameleon_ray.report.table import watching
+        from chameleon_ray.report.console import closing
+        from chameleon_ray.report.live_table import watching
 
         with watching(progress, errors):
             result = api.tune(request, progress)
@@ -127,7 +127,7 @@ def zoo(
     with answering(debug):
         from chameleon_ray import api
         from chameleon_ray.report import zoo as words
-        from chameleon_ray.report.table import watching
+        from chameleon_ray.report.live_table import watching
 
         common = {"warm_start": tuple(warm_start), "address": address, "engine": engine}
         asked = api.read_zoo(file, Request(str(file), **given | common))  # type: ignore[arg-type]
@@ -205,12 +205,12 @@ def replay(
 ) -> None:
     """Searches a table of recorded measurements: no compiler, no device, the same search."""
     with answering(debug):
-        from chameleon_ray.api import choices
+        from chameleon_ray.api import algorithms
         from chameleon_ray.api import replay as replaying
         from chameleon_ray.report.replay import line, shown
 
         numbers = range(seed, seed + seeds)
-        search = choices.chosen(preset, explorer, sampler)
+        search = algorithms.chosen(preset, explorer, sampler)
         recorded = replaying.load(table, task)
         replaying.destinations(out, file, numbers)
         teacher = None if warm_start is None else replaying.load(warm_start)

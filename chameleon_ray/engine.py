@@ -1,6 +1,6 @@
 """The engine: tuners, a budget and a measurer in, records out, many layers in flight at once.
 
-It awaits crews and does not know where they work: with crews in this process it runs serially,
+It awaits pools and does not know where they work: with pools in this process it runs serially,
 with actors it keeps explorers, builders and runners of different layers busy at the same time.
 """
 
@@ -14,8 +14,8 @@ from itertools import count
 from typing import Protocol
 
 from chameleon_ray.budget import Budget
-from chameleon_ray.crew import Lost, NoWorkers
 from chameleon_ray.measure.measurer import Measurement, Measurer
+from chameleon_ray.pool import Lost, NoWorkers
 from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.space import Config
 from chameleon_ray.tuner import Tuner
@@ -65,7 +65,7 @@ class Engine:
         """Returns when the budget is spent; what is in flight at its deadline is dropped.
 
         Raises:
-            NoWorkers: A crew has nobody left.
+            NoWorkers: A pool has nobody left.
             OSError: A record could not be kept.
         """
         self._settled = asyncio.Event()

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from chameleon_ray.crew import CrewError, Lost
 from chameleon_ray.measure.measurer import Artifact, Finalist, Measurer, Timing
 from chameleon_ray.options import Confirming
+from chameleon_ray.pool import Lost, PoolError
 from chameleon_ray.record import DEFAULT, Record, Status
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
@@ -109,7 +109,7 @@ async def _contest(
         contest = await measurer.runners.do("contest", task, (default, *built.values()), options)
     except Lost:
         return await _contest(task, configs, measurer, options)
-    except CrewError as error:
+    except PoolError as error:
         contest = Timing(status=Status.CRASH, error=str(error))
     if not isinstance(contest, Timing):
         return median(contest[0].latencies), dict(zip(built, contest[1:], strict=True))
@@ -124,7 +124,7 @@ async def _built(task: Task, config: Config, measurer: Measurer) -> Artifact:
     """A build; one that its builders died of is a crash."""
     try:
         artifact: Artifact = await measurer.builders.do("build", task, config)
-    except CrewError as error:
+    except PoolError as error:
         return Artifact(status=Status.CRASH, error=str(error))
     return artifact
 

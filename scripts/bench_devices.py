@@ -17,18 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from chameleon_ray.api.choices import Factory
-from chameleon_ray.api.crews import AHEAD, LEARNT, hands, searching
+from chameleon_ray.api.algorithms import Factory
+from chameleon_ray.api.pools import AHEAD, LEARNT, hands, searching
 from chameleon_ray.api.replay import TARGET, record_of
 from chameleon_ray.budget import Budget
-from chameleon_ray.crew import Crew
 from chameleon_ray.database import Database
 from chameleon_ray.engine import Engine
 from chameleon_ray.measure.measurer import Artifact, Measurer, Timing
-from chameleon_ray.measure.replay import ReplayBuilder, ReplayRunner
-from chameleon_ray.measure.table import Table
 from chameleon_ray.options import Budgeting, Search
+from chameleon_ray.pool import Pool
 from chameleon_ray.record import Record
+from chameleon_ray.replay.devices import ReplayBuilder, ReplayRunner
+from chameleon_ray.replay.table import Table
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
@@ -73,7 +73,7 @@ class Run:
 
 
 class Bench:
-    """What one worker of a crew hosts: a recorded builder, or device, for every table."""
+    """What one worker of a pool hosts: a recorded builder, or device, for every table."""
 
     def __init__(self, make: Callable[[Table], Any], tables: Mapping[str, Table]) -> None:
         self._of = {name: make(table) for name, table in tables.items()}
@@ -203,10 +203,10 @@ async def _tune(
     The engine goes on until whatever was begun in time must have ended.
     """
     system, measurer = hired(setup, devices)
-    engineers = (*system.crews(), measurer.builders)
-    crews = (*engineers, measurer.runners)
+    engineers = (*system.pools(), measurer.builders)
+    pools = (*engineers, measurer.runners)
     try:
-        await asyncio.gather(*(crew.ready() for crew in crews))
+        await asyncio.gather(*(pool.ready() for pool in pools))
         tuners = tuners_of(setup, system, seed)
         began, worked = time.perf_counter(), time.process_time()
         clock = lambda: time.perf_counter() - began  # noqa: E731
@@ -215,10 +215,10 @@ async def _tune(
         engine = Engine(budget, measurer, "recorded", book, clock, in_flight)
         await engine.run()
         elapsed, driver = clock(), time.process_time() - worked
-        accounts = [account for crew in engineers for account in await crew.accounts()]
+        accounts = [account for pool in engineers for account in await pool.accounts()]
     finally:
-        for crew in crews:
-            crew.close()
+        for pool in pools:
+            pool.close()
     busy = {"driver": driver, **{account.name: account.busy_seconds for account in accounts}}
     return {name: seconds / elapsed for name, seconds in busy.items()}
 
@@ -237,15 +237,15 @@ def tuners_of(setup: Setup, system: SearchSystem, seed: int) -> list[Tuner]:
 
 
 def hired(setup: Setup, devices: int) -> tuple[SearchSystem, Measurer]:
-    """The crews of a tuning run on this machine, with a builder and devices that are recorded."""
-    from chameleon_ray.cluster.pool import ActorCrew  # Ray: not for --help
+    """The pools of a tuning run on this machine, with a builder and devices that are recorded."""
+    from chameleon_ray.cluster.actor_pool import ActorPool  # Ray: not for --help
 
     device = partial(ReplayRunner, pace=setup.pace)
     began, counts = time.perf_counter(), hands(setup.cores, devices) | {"builder": 1}
 
-    def hire(name: str, factory: Factory) -> Crew:
+    def hire(name: str, factory: Factory) -> Pool:
         count, ahead = counts.get(name, 1), AHEAD.get(name, 0)
-        return ActorCrew(name, factory, {}, began, count, ahead=ahead, apart=LEARNT)
+        return ActorPool(name, factory, {}, began, count, ahead=ahead, apart=LEARNT)
 
     system = searching(setup.search, setup.cores, hire)
     builders = hire("builder", partial(Bench, ReplayBuilder, setup.tables))

@@ -28,7 +28,7 @@ import numpy as np
 from bench_contestants import RUNTIMES, Contestant, ContestantError, Entry, contest, export
 from spread import spread
 
-from chameleon_ray.api.choices import UserError
+from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.api.replay import destinations
 from chameleon_ray.compiler.frontend.load import FACTORY, ModelError
 from chameleon_ray.compiler.frontend.zoo import ZOO

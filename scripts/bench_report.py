@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from bench_figures import CLAIMED_STEPS, GIVEN
 from rich.table import Table
 
-from chameleon_ray.report.words import UNKNOWN, digits, percent
+from chameleon_ray.report.format import UNKNOWN, digits, percent
 
 GROUPS = {"convolution": "Convolution tables", "all": "All tables"}
 

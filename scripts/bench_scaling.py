@@ -22,11 +22,11 @@ from typing import Any
 from bench_devices import Run, Setup, run
 from spread import spread
 
-from chameleon_ray.api.choices import UserError, chosen
+from chameleon_ray.api.algorithms import UserError, chosen
 from chameleon_ray.api.replay import destinations, load, walks
 from chameleon_ray.measure.cores import available
-from chameleon_ray.measure.table import Table
 from chameleon_ray.presets import PRESETS
+from chameleon_ray.replay.table import Table
 
 DATA = Path(__file__).parents[1] / "tests" / "data"
 WARM = 3.0
@@ -110,7 +110,7 @@ def measured(arguments: argparse.Namespace, tables: Mapping[str, Table], search:
     Raises:
         UserError: PPO would walk the table, which is not what is measured here.
     """
-    from chameleon_ray.cluster import session  # Ray: not for --help
+    from chameleon_ray.cluster import ray_session  # Ray: not for --help
 
     large = next((name for name, table in tables.items() if walks(search, table.space)), None)
     if large is not None:
@@ -118,7 +118,7 @@ def measured(arguments: argparse.Namespace, tables: Mapping[str, Table], search:
     cores = arguments.search_cores or len(available())
     setup = Setup(tables, arguments.layers, WARM, arguments.seconds, search, cores, arguments.pace)
     runs = []
-    with session.start(None, len(available())):
+    with ray_session.start(None, len(available())):
         for seed in range(arguments.rounds):
             for devices in arguments.devices:
                 in_flight = min(arguments.in_flight or 2 + 2 * devices, arguments.layers)

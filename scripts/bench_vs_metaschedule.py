@@ -23,7 +23,7 @@ import numpy as np
 import psutil
 from bench_sides import chameleon, metaschedule, our_events, side, their_events
 
-from chameleon_ray.api.choices import UserError
+from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.api.replay import destinations
 from chameleon_ray.compiler.runtime.cpu_runner import random_array, timing_environment
 from chameleon_ray.compiler.target import TargetError, device_name, resolve

@@ -14,26 +14,27 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from chameleon_ray.api.choices import cost_model_factory, explorer_factory, sampler_factory
-from chameleon_ray.budget import Budget
-from chameleon_ray.cluster import session
-from chameleon_ray.cluster.placement import Node, beside_driver
-from chameleon_ray.cluster.pool import ActorCrew
-from chameleon_ray.engine import Engine
-from chameleon_ray.folder import SAME, RunFolder
-from chameleon_ray.measure.calibrated import Calibrated
-from chameleon_ray.measure.calibration import References
-from chameleon_ray.measure.measurer import Measurer
-from chameleon_ray.measure.recorded_layers import (
+from recorded_layers import (
     RecordedBuilder,
     RecordedRunner,
     Tables,
     layers,
     paced,
 )
-from chameleon_ray.measure.table import Table, read_table
+
+from chameleon_ray.api.algorithms import cost_model_factory, explorer_factory, sampler_factory
+from chameleon_ray.budget import Budget
+from chameleon_ray.cluster import ray_session
+from chameleon_ray.cluster.actor_pool import ActorPool
+from chameleon_ray.cluster.placement import Node, near_driver
+from chameleon_ray.engine import Engine
+from chameleon_ray.folder import SAME, RunFolder
+from chameleon_ray.measure.calibrated import Calibrated
+from chameleon_ray.measure.calibration import References
+from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.options import Boosting, Budgeting, Calibrating, Sampling, Search
 from chameleon_ray.record import Record
+from chameleon_ray.replay.table import Table, read_table
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.task import Task
 from chameleon_ray.tuner import Tuner
@@ -81,19 +82,19 @@ def runner(by_digest: Tables) -> Calibrated:
     return Calibrated(RecordedRunner(by_digest, 1.0), str(os.getpid()))
 
 
-def crews(args: argparse.Namespace, by_digest: Tables) -> tuple[SearchSystem, Measurer]:
+def pools(args: argparse.Namespace, by_digest: Tables) -> tuple[SearchSystem, Measurer]:
     """Runners and builders on every node but this one."""
 
-    def hire(name: str, factory: object, count: int = 0) -> ActorCrew:
+    def hire(name: str, factory: object, count: int = 0) -> ActorPool:
         def spread(node: Node) -> int:
             return node.cpus and count
 
-        return ActorCrew(
+        return ActorPool(
             name,
             factory,  # type: ignore[arg-type]
             {},
             time.perf_counter(),
-            resources={} if count else beside_driver(),
+            resources={} if count else near_driver(),
             spread=spread if count else None,
             tell=lambda said: print(time.strftime("%X"), said, flush=True),
         )
@@ -112,7 +113,7 @@ async def search(args: argparse.Namespace, tasks: list[Task], by_digest: Tables)
     """Measures everything that the run directory does not hold yet."""
     folder = RunFolder(args.out, (args.out / "run.json").exists())
     records = folder.resume(dict.fromkeys(SAME, "chaos"))
-    system, measurer = crews(args, by_digest)
+    system, measurer = pools(args, by_digest)
     tuners = [Tuner(task, system, QUICK, args.seed) for task in tasks]
     for tuner in tuners:
         tuner.inherit(folder.load_agent("random", tuner.task.digest))
@@ -132,8 +133,8 @@ async def search(args: argparse.Namespace, tasks: list[Task], by_digest: Tables)
         await engine.run()
     finally:
         folder.close()
-        for crew in (*system.crews(), *measurer.crews()):
-            crew.close()
+        for pool in (*system.pools(), *measurer.pools()):
+            pool.close()
 
 
 def parsed(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -155,7 +156,7 @@ def main() -> None:
     """Runs to the end."""
     args = parsed()
     tasks, by_digest = layers(tables(args.tables, args.run_seconds), args.copies)
-    with session.start(args.address):
+    with ray_session.start(args.address):
         asyncio.run(search(args, tasks, by_digest))
 
 

@@ -11,7 +11,7 @@ from patience import patient, ports
 from ray._private import ray_constants
 from ray.cluster_utils import Cluster
 
-from chameleon_ray.cluster.parcel import Porter
+from chameleon_ray.cluster.object_store import StoringWorker
 
 QUICK = {
     "health_check_initial_delay_ms": 1000,
@@ -20,7 +20,7 @@ QUICK = {
     "health_check_failure_threshold": 4,
 }
 """A dead node is noticed in seconds, not in a quarter of a minute."""
-TITLE = f"ray::{Porter.__name__}"
+TITLE = f"ray::{StoringWorker.__name__}"
 """What Ray calls the process of an actor."""
 STORE_BYTES = 80 << 20
 

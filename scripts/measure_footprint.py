@@ -23,7 +23,7 @@ from typing import Any
 
 import psutil
 
-from chameleon_ray.api.choices import UserError
+from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.api.replay import destinations
 from chameleon_ray.database import Database
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from spread import spread
 
-from chameleon_ray.api.choices import UserError
-from chameleon_ray.api.home import ModelHome
+from chameleon_ray.api.algorithms import UserError
+from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.replay import destinations
 from chameleon_ray.compiler.codegen.builder import LocalBuilder
 from chameleon_ray.compiler.runtime.cpu_runner import LocalRunner
@@ -68,7 +68,7 @@ def measured(model: str, candidates: int) -> dict[str, list[Cost]]:
     search_cores, timing_cores = split(available(), None)
     costs: dict[str, list[Cost]] = {kind: [] for kind in KINDS}
     with ExitStack() as stack:
-        tasks = ModelHome(timing_cores, stack).prepare(Request(model=model)).tasks
+        tasks = ModelProcess(timing_cores, stack).prepare(Request(model=model)).tasks
         tasks = [task for task in tasks if task.space.knobs]
         runner = LocalRunner(FINE, timing_cores, "")
         builders = [LocalBuilder(FINE, search_cores, linked=kind == KINDS[1]) for kind in KINDS]

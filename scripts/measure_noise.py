@@ -20,7 +20,7 @@ from statistics import fmean, median, stdev
 
 import numpy as np
 
-from chameleon_ray.api.home import ModelHome
+from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.compiler.codegen.builder import LocalBuilder
 from chameleon_ray.compiler.runtime.cpu_runner import LocalRunner
 from chameleon_ray.measure.cores import available, split
@@ -48,15 +48,15 @@ def main() -> None:
         task = layer(arguments.layer, timing_cores, stack)
         runner = LocalRunner(Measuring(), timing_cores, "this machine")
         stack.callback(runner.close)
-        crews = [
+        pools = [
             [],
-            *(crew(where, len(search_cores), stack) for where in (search_cores, timing_cores)),
+            *(pool(where, len(search_cores), stack) for where in (search_cores, timing_cores)),
         ]
         configs = as_configs(task.space.random(np.random.default_rng(0), 64))
-        artifact = fastest(task, configs, crews[1][0], runner)
+        artifact = fastest(task, configs, pools[1][0], runner)
         timings: dict[str, list[float]] = {situation: [] for situation in SITUATIONS}
         for _ in range(TURNS):
-            for situation, builders in zip(SITUATIONS, crews, strict=True):
+            for situation, builders in zip(SITUATIONS, pools, strict=True):
                 with building(task, configs, builders):
                     count = -(-arguments.timings // TURNS)
                     timings[situation] += [once(task, artifact, runner) for _ in range(count)]
@@ -78,7 +78,7 @@ def parse() -> argparse.Namespace:
 
 def layer(name: str, cores: Cores, stack: ExitStack) -> Task:
     """The layer of ResNet-18 with the largest design space among those of that name."""
-    prepared = ModelHome(cores, stack).prepare(Request(model="resnet-18"))
+    prepared = ModelProcess(cores, stack).prepare(Request(model="resnet-18"))
     tasks = [task for task in prepared.tasks if name in task.name and task.space.knobs]
     if not tasks:
         names = ", ".join(task.name for task in prepared.tasks)
@@ -86,7 +86,7 @@ def layer(name: str, cores: Cores, stack: ExitStack) -> Task:
     return max(tasks, key=lambda task: task.space.size)
 
 
-def crew(where: Cores, count: int, stack: ExitStack) -> list[LocalBuilder]:
+def pool(where: Cores, count: int, stack: ExitStack) -> list[LocalBuilder]:
     """Warm builders on the cores ``where``."""
     builders = [LocalBuilder(Measuring(), where) for _ in range(count)]
     for builder in builders:

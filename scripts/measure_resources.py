@@ -28,8 +28,8 @@ from spread import spread
 from chameleon_ray.compiler.codegen.cuda_compiler import CompileError, compiler_for
 from chameleon_ray.compiler.codegen.cuda_resources import resources
 from chameleon_ray.measure.cores import available
-from chameleon_ray.measure.table import Table, read_table
 from chameleon_ray.options import Boosting, Gaussian
+from chameleon_ray.replay.table import Table, read_table
 from chameleon_ray.search.boosting import boosted
 from chameleon_ray.search.gaussian import GaussianCostModel, Inputs
 from chameleon_ray.space import Config, as_configs

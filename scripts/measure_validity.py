@@ -21,7 +21,7 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from chameleon_ray.api.choices import (
+from chameleon_ray.api.algorithms import (
     EXPLORERS,
     chosen,
     cost_model_factory,
@@ -33,9 +33,9 @@ from chameleon_ray.compiler.spaces import design
 from chameleon_ray.compiler.spaces.extract import extract
 from chameleon_ray.compiler.spaces.sketch import InvalidConfig, Program
 from chameleon_ray.compiler.target import resolve
-from chameleon_ray.crew import LocalCrew
 from chameleon_ray.measure.cores import available
 from chameleon_ray.options import Search
+from chameleon_ray.pool import InProcessPool
 from chameleon_ray.record import DEFAULT, Record, Status
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.space import Config, DesignSpace
@@ -102,9 +102,9 @@ def session(needed: bool) -> Iterator[None]:
     """Ray, where PPO walks."""
     with ExitStack() as stack:
         if needed:
-            from chameleon_ray.cluster import session
+            from chameleon_ray.cluster import ray_session
 
-            stack.enter_context(session.start(None, len(available())))
+            stack.enter_context(ray_session.start(None, len(available())))
         yield
 
 
@@ -137,11 +137,11 @@ async def searched(
 ) -> tuple[float, float, float]:
     """Shares of valid configurations in the first plan, in the later ones, in the last two."""
     space = task.space if limits else unlimited(task.space)
-    crews = [
-        LocalCrew("search", factory(search), {}, 0.0)
+    pools = [
+        InProcessPool("search", factory(search), {}, 0.0)
         for factory in (cost_model_factory, explorer_factory, sampler_factory)
     ]
-    system = SearchSystem(*crews)
+    system = SearchSystem(*pools)
     tuner = Tuner(replace(task, space=space, has_default=False), system, search, seed=0)
     program, shares = Program.loads(task.program), []
     for plan in range(plans):

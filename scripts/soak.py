@@ -17,16 +17,16 @@ from typing import Any
 import psutil
 from chaos import TABLES
 from chaos_driver import QUICK, Keeper, tables
+from recorded_layers import RecordedBuilder, RecordedRunner, layers
 
-from chameleon_ray.api.choices import cost_model_factory, explorer_factory, sampler_factory
+from chameleon_ray.api.algorithms import cost_model_factory, explorer_factory, sampler_factory
 from chameleon_ray.budget import Budget
-from chameleon_ray.crew import LocalCrew
 from chameleon_ray.database import Database
 from chameleon_ray.engine import Engine
 from chameleon_ray.folder import SAME, RunFolder
 from chameleon_ray.measure.measurer import Measurer
-from chameleon_ray.measure.recorded_layers import RecordedBuilder, RecordedRunner, layers
 from chameleon_ray.options import Budgeting
+from chameleon_ray.pool import InProcessPool
 from chameleon_ray.record import Record
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.tuner import Tuner
@@ -57,8 +57,8 @@ async def run(measurements: int, out: Path) -> None:
     per_copy = sum(len(table) for table in recorded)
     tasks, by_digest = layers(recorded, -(-measurements // per_copy))
 
-    def hire(name: str, factory: Any) -> LocalCrew:
-        return LocalCrew(name, factory, {}, time.perf_counter())
+    def hire(name: str, factory: Any) -> InProcessPool:
+        return InProcessPool(name, factory, {}, time.perf_counter())
 
     system = SearchSystem(
         cost_model=hire("cost model", cost_model_factory(QUICK)),

@@ -27,12 +27,12 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
-from chameleon_ray.api.choices import UserError
+from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.api.replay import destinations, load, replay
-from chameleon_ray.cluster import session
+from chameleon_ray.cluster import ray_session
 from chameleon_ray.measure.cores import available
-from chameleon_ray.measure.table import Table
 from chameleon_ray.options import Search
+from chameleon_ray.replay.table import Table
 from chameleon_ray.report.summary import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -210,7 +210,7 @@ def main() -> None:
             arguments.measurements,
         )
         body = tuned(job, arguments)
-    except (UserError, session.SessionError) as error:
+    except (UserError, ray_session.SessionError) as error:
         raise SystemExit(f"Error: {error}") from error
     text = json.dumps(body, indent=2, allow_nan=False)
     write_text(arguments.out / "chosen.json", text + "\n")
@@ -226,7 +226,7 @@ def tuned(job: Job, arguments: argparse.Namespace) -> dict:
         tables=tuple(map(load, arguments.held_out)),
         seeds=tuple(range(1000, 1000 + arguments.held_out_seeds)),
     )
-    with session.start(None, arguments.processes):
+    with ray_session.start(None, arguments.processes):
         found = trials_of(job, arguments.group, arguments.trials, arguments.seed, arguments.out)
         if not found:
             raise UserError(f"Every trial failed; Ray's logs are in {arguments.out}.")

@@ -16,7 +16,7 @@ import ray
 from ray.autoscaler.sdk import request_resources
 
 from chameleon_ray.__main__ import main as chameleon
-from chameleon_ray.cluster import session
+from chameleon_ray.cluster import ray_session
 from chameleon_ray.cluster.placement import nodes
 
 
@@ -59,7 +59,7 @@ def main() -> None:
     args, rest = parsed()
     command = "zoo" if args.model.endswith((".yaml", ".yml")) else "tune"
     try:
-        with session.start(args.address):
+        with ray_session.start(args.address):
             gather(args.gpus, args.nodes, args.wait)
             sys.argv = ["chameleon", command, args.model, *rest, "--address", args.address]
             try:
@@ -67,7 +67,7 @@ def main() -> None:
             finally:
                 if args.gpus and ray.is_initialized():
                     request_resources(num_cpus=0)
-    except session.SessionError as error:
+    except ray_session.SessionError as error:
         raise SystemExit(f"Error: {error}") from error
 
 

@@ -1,16 +1,16 @@
 """The composition root: a request in, a tuned and verified model out. Sees every floor.
 
-What it offers is imported when it is asked for: a replay needs neither Ray nor TVM.
+What it inventory is imported when it is asked for: a replay needs neither Ray nor TVM.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chameleon_ray.api.building import build
-    from chameleon_ray.api.choices import Stopped, UserError
-    from chameleon_ray.api.finished import apply, bench
-    from chameleon_ray.api.nodes import cluster_devices
+    from chameleon_ray.api.algorithms import Stopped, UserError
+    from chameleon_ray.api.build_only import build
+    from chameleon_ray.api.finished_run import apply, bench
+    from chameleon_ray.api.gpu_assignment import cluster_devices
     from chameleon_ray.api.run import TROUBLE, tune
     from chameleon_ray.api.zoo import survey, tune_zoo
     from chameleon_ray.api.zoo_file import read_zoo
@@ -31,24 +31,24 @@ __all__ = [
     "tune_zoo",
 ]
 
-HOMES = {
-    "Stopped": "chameleon_ray.api.choices",
-    "UserError": "chameleon_ray.api.choices",
-    "build": "chameleon_ray.api.building",
-    "apply": "chameleon_ray.api.finished",
-    "bench": "chameleon_ray.api.finished",
+ORIGINS = {
+    "Stopped": "chameleon_ray.api.algorithms",
+    "UserError": "chameleon_ray.api.algorithms",
+    "build": "chameleon_ray.api.build_only",
+    "apply": "chameleon_ray.api.finished_run",
+    "bench": "chameleon_ray.api.finished_run",
     "TROUBLE": "chameleon_ray.api.run",
     "tune": "chameleon_ray.api.run",
     "read_zoo": "chameleon_ray.api.zoo_file",
     "survey": "chameleon_ray.api.zoo",
     "tune_zoo": "chameleon_ray.api.zoo",
     "devices": "chameleon_ray.compiler.devices",
-    "cluster_devices": "chameleon_ray.api.nodes",
+    "cluster_devices": "chameleon_ray.api.gpu_assignment",
 }
 """Where each name is made."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in HOMES:
+    if name not in ORIGINS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(HOMES[name]), name)
+    return getattr(import_module(ORIGINS[name]), name)

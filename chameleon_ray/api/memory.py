@@ -4,8 +4,8 @@ import json
 from contextlib import ExitStack
 from pathlib import Path
 
-from chameleon_ray.api.choices import LAYOUTS, UserError, check
-from chameleon_ray.api.home import ModelHome
+from chameleon_ray.api.algorithms import LAYOUTS, UserError, check
+from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.replay import destinations
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.measure.cores import available
@@ -29,7 +29,7 @@ def weigh(request: Request, options: Scheduling, file: Path | None = None) -> Fo
     check("layout", request.layout, LAYOUTS)
     destinations(None, file, ())
     with ExitStack() as stack:
-        footprint = ModelHome(available(), stack).weigh(request, options)
+        footprint = ModelProcess(available(), stack).weigh(request, options)
     if file is not None:
         try:
             text = json.dumps(figures(footprint), indent=2, allow_nan=False)

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
-from chameleon_ray.api.choices import UserError
-from chameleon_ray.api.home import ModelHome
+from chameleon_ray.api.algorithms import UserError
+from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.compiler.target import layout_of
 from chameleon_ray.database import DatabaseError
@@ -160,12 +160,12 @@ class Model:
         }
 
     def complete(
-        self, home: ModelHome, winners: Mapping[str, Winner], progress: Progress
+        self, process: ModelProcess, winners: Mapping[str, Winner], progress: Progress
     ) -> Finish:
         """Compiles the tuned and the untuned model, compares and times them.
 
         Args:
-            home: Holds the model.
+            process: Holds the model.
             winners: By task digest, those of other models too.
             progress: Told what happens.
 
@@ -177,15 +177,15 @@ class Model:
         folder.save_winners({d: (w.config, w.latency) for d, w in own.items()})
         progress.phase(f"compiling {self.called}")
         chosen = {d: (w.config, w.latency) for d, w in own.items() if w.config != DEFAULT}
-        applied = home.compile_tuned(chosen, folder.library, folder.tvm_database)
-        home.compile_untuned(folder.untuned_library)
+        applied = process.compile_tuned(chosen, folder.library, folder.tvm_database)
+        process.compile_untuned(folder.untuned_library)
         progress.phase(f"verifying {self.called}")
         lost = len(chosen) - len(applied)
         if lost:
             progress.note(f"{lost} winners could not be applied to {self.called}.")
-        verified = home.check(folder.library, self.known, folder.untuned_library)
+        verified = process.check(folder.library, self.known, folder.untuned_library)
         libraries = (folder.library, folder.untuned_library)
-        tuned, untuned = home.duel(libraries, inputs, self.request.confirming)
+        tuned, untuned = process.duel(libraries, inputs, self.request.confirming)
         return Finish(Latency.of(tuned), Latency.of(untuned), verified, lost)
 
     def conclude(self, end: End) -> RunResult:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from chameleon_ray.api.choices import (
+from chameleon_ray.api.algorithms import (
     UserError,
     cost_model_factory,
     explorer_factory,
@@ -24,15 +24,15 @@ from chameleon_ray.api.choices import (
 )
 from chameleon_ray.api.warm_start import UNTAUGHT
 from chameleon_ray.budget import Budget
-from chameleon_ray.crew import LocalCrew
 from chameleon_ray.database import Database
 from chameleon_ray.engine import Engine
 from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.measurer import Measurer
-from chameleon_ray.measure.replay import ReplayBuilder, ReplayRunner
-from chameleon_ray.measure.table import Table, TableError, read_table
 from chameleon_ray.options import Budgeting, Search
+from chameleon_ray.pool import InProcessPool
 from chameleon_ray.record import Record, Status
+from chameleon_ray.replay.devices import ReplayBuilder, ReplayRunner
+from chameleon_ray.replay.table import Table, TableError, read_table
 from chameleon_ray.report.replay import ReplayResult, SeedRun, figures
 from chameleon_ray.report.summary import write_text
 from chameleon_ray.search.cost_model import informative
@@ -114,9 +114,9 @@ def _session(table: Table, search: Search) -> Iterator[None]:
     if not walks(search, table.space):
         yield
         return
-    from chameleon_ray.cluster import session  # Ray: only where it is needed
+    from chameleon_ray.cluster import ray_session  # Ray: only where it is needed
 
-    with session.start(None, len(available())):
+    with ray_session.start(None, len(available())):
         yield
 
 
@@ -124,12 +124,12 @@ async def _search(
     table: Table, search: Search, measurements: int, seed: int, teacher: Table | None
 ) -> SeedRun:
     """One seed's search, with fresh workers in this process."""
-    model, explorer, sampler = crews = [
-        ClockedCrew(factory(search))
+    model, explorer, sampler = pools = [
+        ClockedPool(factory(search))
         for factory in (cost_model_factory, explorer_factory, sampler_factory)
     ]
     builder, runner = (
-        LocalCrew("table", partial(made, table), {}, time.perf_counter())
+        InProcessPool("table", partial(made, table), {}, time.perf_counter())
         for made in (ReplayBuilder, ReplayRunner)
     )
     task = Task(table.name, table.space.digest, TARGET, 1, 0.0, table.space, has_default=False)
@@ -150,7 +150,7 @@ async def _search(
     await engine.run()
     if len(notes.records) < min(measurements, len(table)):
         raise UserError(f"The search of {table.name} with seed {seed} ended early: {notes.reason}.")
-    seconds = sum(crew.cpu_seconds for crew in crews)
+    seconds = sum(pool.cpu_seconds for pool in pools)
     return SeedRun(seed, tuple(notes.records), seconds, tuple(explorer.queries))
 
 
@@ -184,7 +184,7 @@ def record_of(table: Table, row: int) -> Record:
     )
 
 
-class ClockedCrew(LocalCrew):
+class ClockedPool(InProcessPool):
     """A worker in this process that adds up the CPU seconds its calls take, and notes how many
     configurations its trails scored."""
 

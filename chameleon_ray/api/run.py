@@ -9,28 +9,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from chameleon_ray.api.choices import Stopped, UserError, search_of
+from chameleon_ray.api.algorithms import Stopped, UserError, search_of
 from chameleon_ray.api.model import Model
-from chameleon_ray.api.tuning import Tuning
+from chameleon_ray.api.session import TuningSession
 from chameleon_ray.api.warm_start import transfer_of
-from chameleon_ray.cluster import offered
-from chameleon_ray.cluster.session import SessionError, check_pins, start
+from chameleon_ray.cluster import gpus
+from chameleon_ray.cluster.ray_session import SessionError, check_pins, start
 from chameleon_ray.compiler.codegen.link import LinkError, find_linker
 from chameleon_ray.compiler.target import TargetError, demand_known, is_gpu
-from chameleon_ray.crew import CrewError, NoWorkers
 from chameleon_ray.database import DatabaseError
 from chameleon_ray.folder import FolderError, RunFolder, directory_name
 from chameleon_ray.measure import nvml
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.measure.isolate import IsolateError
 from chameleon_ray.options import Request
+from chameleon_ray.pool import NoWorkers, PoolError
 from chameleon_ray.report.html import render
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.result import RunResult
 from chameleon_ray.report.summary import write, write_text
 
 TROUBLE = (
-    *(FolderError, DatabaseError, SessionError, CrewError, NoWorkers),
+    *(FolderError, DatabaseError, SessionError, PoolError, NoWorkers),
     *(IsolateError, LinkError, TargetError),
 )
 """Errors that are one sentence for the user already."""
@@ -86,8 +86,8 @@ def tune(request: Request, progress: Progress) -> RunResult:
         words += [word for text in request.inputs for word in ("--input", text)]
         return Site(folder, [Model(request, folder)], words, OPTIONS)
 
-    def conclude(tuning: Tuning) -> RunResult:
-        (model,) = tuning.models
+    def conclude(session: TuningSession) -> RunResult:
+        (model,) = session.models
         return keep(model)
 
     return session(request, settle, conclude, progress)
@@ -104,7 +104,7 @@ def keep(model: Model) -> RunResult:
 def session(
     request: Request,
     settle: Callable[[], Site],
-    conclude: Callable[[Tuning], T],
+    conclude: Callable[[TuningSession], T],
     progress: Progress,
 ) -> T:
     """Tunes models together; each leaves its result or its failure, and at least one a result.
@@ -121,13 +121,13 @@ def session(
     """
     cores = available()
     try:
-        tuning, site = _ready(request, settle, progress, cores)
+        session, site = _ready(request, settle, progress, cores)
     except (*TROUBLE, ValueError) as error:
         raise UserError(str(error)) from error
     try:
-        os.sched_setaffinity(0, tuning.search_cores)  # before any child: timing cores stay free
-        asyncio.run(tuning.run())
-        return conclude(tuning)
+        os.sched_setaffinity(0, session.search_cores)  # before any child: timing cores stay free
+        asyncio.run(session.run())
+        return conclude(session)
     except (Stopped, KeyboardInterrupt, asyncio.CancelledError) as stop:
         raise Stopped(_go_on(site, request)) from stop
     except TROUBLE as error:
@@ -142,7 +142,7 @@ def session(
 
 def _ready(
     request: Request, settle: Callable[[], Site], progress: Progress, cores: tuple[int, ...]
-) -> tuple[Tuning, Site]:
+) -> tuple[TuningSession, Site]:
     """A session that may begin; its directories are the last thing that is made."""
     began = time.perf_counter() - progress.elapsed
     search = search_of(request)
@@ -153,7 +153,7 @@ def _ready(
     search_cores, timing_cores = split(cores, request.threads, gpus)
     transfer = transfer_of(search, map(Path, request.warm_start))
     site = settle()
-    tuning = Tuning(
+    session = TuningSession(
         request,
         search,
         site.folder,
@@ -164,7 +164,7 @@ def _ready(
         timing_cores,
         transfer,
     )
-    return tuning, site
+    return session, site
 
 
 def _gpus(request: Request) -> int:
@@ -173,7 +173,7 @@ def _gpus(request: Request) -> int:
     if found < 2 or not request.on_cluster:  # there is a core for the first one in any case
         return found
     with start(request.address):
-        return offered.here()
+        return gpus.here()
 
 
 def directory(request: Request) -> Path:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from chameleon_ray.api.model import Model
 from chameleon_ray.budget import Budget
-from chameleon_ray.closing import Closing, Ending
+from chameleon_ray.forecast import Forecast, ModelWork
 from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.tuner import Tuner
@@ -16,14 +16,14 @@ class Timekeeper:
     """A watcher of engines that moves their deadline as more is known of the end.
 
     Attributes:
-        closing: Foretells the end.
+        forecast: Foretells the end.
         limit: Seconds for the whole session; None where they do not count.
         began: When its search began.
         progress: Shows the deadline.
         budgets: Have it.
     """
 
-    closing: Closing
+    forecast: Forecast
     limit: float | None
     began: float
     progress: Progress
@@ -32,7 +32,7 @@ class Timekeeper:
     @property
     def deadline(self) -> float | None:
         """Seconds after which the search ends."""
-        return None if self.limit is None else self.closing.deadline(self.limit, self.began)
+        return None if self.limit is None else self.forecast.deadline(self.limit, self.began)
 
     def proposed(self, task: str, count: int) -> None: ...
 
@@ -41,20 +41,20 @@ class Timekeeper:
     def finished(self, task: str, reason: str) -> None: ...
 
     def planned(self, tuner: Tuner) -> None:
-        self.closing.learn(tuner)
+        self.forecast.learn(tuner)
         deadline = self.deadline
         self.progress.wall_limit = deadline
         for budget in self.budgets:
             budget.deadline = deadline
 
 
-def closing_of(
+def forecast_of(
     models: Sequence[Model],
     housed: Model | None,
     tuners: Iterable[Tuner],
     builders: int,
     runners: int,
-) -> Closing:
+) -> Forecast:
     """Foretells the end of a session that knows its layers' earlier records.
 
     Args:
@@ -64,15 +64,15 @@ def closing_of(
         builders: That work side by side.
         runners: The same.
     """
-    endings = [
-        Ending(
+    works = [
+        ModelWork(
             imports=sum(model.known.seconds.values()),
             again=model is not housed,
             weights={task.digest: task.weight for task in model.known.tasks},
         )
         for model in models
     ]
-    closing = Closing(endings, models[0].request.confirming, builders, runners)
+    forecast = Forecast(works, models[0].request.confirming, builders, runners)
     for tuner in tuners:
-        closing.learn(tuner)
-    return closing
+        forecast.learn(tuner)
+    return forecast

@@ -1,8 +1,8 @@
-"""Watchers: all that are told what the engine does, as one."""
+"""Watchers of the engine: what keeps records and progress, and all that are told, as one."""
 
 from contextlib import ExitStack
+from dataclasses import dataclass
 
-from chameleon_ray.api.recorder import Recorder
 from chameleon_ray.engine import Watcher
 from chameleon_ray.folder import RunFolder
 from chameleon_ray.options import Request, Search
@@ -52,3 +52,25 @@ def watchers_of(
 
         watchers.append(Metrics())
     return Watchers(*watchers)
+
+
+@dataclass
+class Recorder:
+    """Keeps what the engine tells: records, agents, progress."""
+
+    folder: RunFolder
+    explorer: str
+    progress: Progress
+
+    def proposed(self, task: str, count: int) -> None:
+        self.progress.proposed(task, count)
+
+    def measured(self, record: Record, timing_seconds: float) -> None:
+        self.folder.database.append([record])
+        self.progress.measured(record, timing_seconds)
+
+    def planned(self, tuner: Tuner) -> None:
+        self.folder.save_agent(self.explorer, tuner.task.digest, tuner.agent)
+
+    def finished(self, task: str, reason: str) -> None:
+        self.progress.finished(task, reason)

@@ -11,10 +11,10 @@ from chameleon_ray.compiler.runtime.cpu_runner import LocalRunner
 from chameleon_ray.compiler.runtime.cuda_runner import GpuRunner
 from chameleon_ray.compiler.runtime.model_bench import ModelBench
 from chameleon_ray.compiler.target import device_name, is_gpu
-from chameleon_ray.crew import Unfit
 from chameleon_ray.measure.calibrated import Calibrated
 from chameleon_ray.measure.cores import available, machine, split
 from chameleon_ray.options import Request
+from chameleon_ray.pool import Unfit
 
 LINKING = 3
 """Builders on a machine from which on they generate machine code, and do without help: with fewer
@@ -78,8 +78,8 @@ def elsewhere(request: Request, timing: int) -> tuple[tuple[int, ...], tuple[int
     try:
         if not is_gpu(request.target):
             return split(available(), request.threads or timing)
-        from chameleon_ray.cluster import offered
+        from chameleon_ray.cluster import gpus
 
-        return split(available(), request.threads, offered.here())
+        return split(available(), request.threads, gpus.here())
     except ValueError as error:
         raise Unfit(str(error)) from error

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 
-from chameleon_ray.api.choices import UserError, search_of
-from chameleon_ray.api.home import ModelHome
+from chameleon_ray.api.algorithms import UserError, search_of
 from chameleon_ray.api.model import FAULTS, Model
+from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.run import Site, directory, keep, session
-from chameleon_ray.api.tuning import Tuning
+from chameleon_ray.api.session import TuningSession
 from chameleon_ray.folder import FILES, RunFolder, ZooFolder
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.merging import Merged, merged
@@ -43,20 +43,20 @@ def tune_zoo(zoo: Zoo, progress: Progress) -> ZooResult:
         models = [_model(member, folder, zoo.request.resume) for member in zoo.members]
         return Site(folder, models, ["zoo", zoo.request.model], OPTIONS)
 
-    def conclude(tuning: Tuning) -> ZooResult:
-        result = _result(zoo, tuning)
-        for model in tuning.models:
+    def conclude(session: TuningSession) -> ZooResult:
+        result = _result(zoo, session)
+        for model in session.models:
             if model.result is not None:
                 keep(model)
-        write(tuning.folder.summary, result)
-        write_text(tuning.folder.report, render(result))
+        write(session.folder.summary, result)
+        write_text(session.folder.report, render(result))
         return result
 
     return session(zoo.request, settle, conclude, progress)
 
 
 def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[Entry], Merged]:
-    """Imports the models, without tuning them, and finds out which layers they share.
+    """Imports the models, without session them, and finds out which layers they share.
 
     Args:
         zoo: The models.
@@ -73,14 +73,14 @@ def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[Entry], Merged]:
     layers: dict[str, tuple[Task, ...]] = {}
     failures: dict[str, str] = {}
     with ExitStack() as stack:
-        home = ModelHome(cores, stack)
+        process = ModelProcess(cores, stack)
         for member in zoo.members:
             tell(f"importing {member.name}")
             try:
-                layers[member.name] = home.prepare(member.request).tasks
+                layers[member.name] = process.prepare(member.request).tasks
             except FAULTS as error:
                 failures[member.name] = str(error)
-            home.clear()
+            process.clear()
     found = merged([(m.weight, layers[m.name]) for m in zoo.members if m.name in layers])
     entries = [
         Entry(
@@ -115,14 +115,14 @@ def _entry(model: Model, layers: Merged) -> Entry:
     )
 
 
-def _result(zoo: Zoo, tuning: Tuning) -> ZooResult:
+def _result(zoo: Zoo, session: TuningSession) -> ZooResult:
     return ZooResult(
         request=zoo.request,
-        folder=tuning.folder.path,
-        entries=tuple(_entry(model, tuning.layers) for model in tuning.models),
-        merged=tuning.layers,
-        records=tuple(tuning.folder.database.read()),
-        device=tuning.device,
-        wall_seconds=tuning.elapsed(),
-        device_busy_fraction=tuning.busy_share,
+        folder=session.folder.path,
+        entries=tuple(_entry(model, session.layers) for model in session.models),
+        merged=session.layers,
+        records=tuple(session.folder.database.read()),
+        device=session.device,
+        wall_seconds=session.elapsed(),
+        device_busy_fraction=session.busy_share,
     )

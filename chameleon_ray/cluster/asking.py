@@ -8,7 +8,7 @@ import ray
 from ray.exceptions import RayError
 
 from chameleon_ray.cluster.placement import Node, affinity
-from chameleon_ray.cluster.seat import reason
+from chameleon_ray.cluster.slots import reason
 from chameleon_ray.options import Session
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ray.util.metrics import Counter, Gauge
 
-from chameleon_ray.cluster.pool import ActorCrew
+from chameleon_ray.cluster.actor_pool import ActorPool
 from chameleon_ray.record import Record
 from chameleon_ray.tuner import Tuner
 
@@ -22,7 +22,7 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
 """What only grows: description and tags by name; Prometheus has them as ``ray_NAME_total``."""
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "chameleon_in_flight": ("Configurations proposed and not measured yet", ()),
-    "chameleon_calls": ("Calls that a crew is doing, or that wait for it", ("crew",)),
+    "chameleon_calls": ("Calls that a pool is doing, or that wait for it", ("crew",)),
     "chameleon_best_latency_seconds": ("Best latency of a layer so far", ("task", "layer")),
 }
 """What rises and falls; Prometheus has them as ``ray_NAME``."""
@@ -76,17 +76,17 @@ class Metrics:
             self._counters[name].inc(amount, tags)
 
 
-class MeteredCrew(ActorCrew):
-    """A crew that says how many calls it has."""
+class MeteredPool(ActorPool):
+    """A pool that says how many calls it has."""
 
     def __init__(self, name: str, *arguments: Any, **options: Any) -> None:
-        """See ``ActorCrew``."""
+        """See ``ActorPool``."""
         super().__init__(name, *arguments, **options)
         self._calls, self._gauge = 0, gauge("chameleon_calls")
         self._gauge.set_default_tags({"crew": name})
 
     async def do(self, method: str, *args: Any) -> Any:
-        """See ``Crew.do``."""
+        """See ``Pool.do``."""
         self._count(1)
         try:
             return await super().do(method, *args)

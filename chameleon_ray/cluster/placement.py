@@ -1,4 +1,4 @@
-"""Placement: a cluster's nodes in, how many actors of a crew each of them is to have out."""
+"""Placement: a cluster's nodes in, how many actors of a pool each of them is to have out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Node:
     Attributes:
         id: Ray's; a machine that leaves and comes back has another one.
         address: For people.
-        cpus: Cores that it offers.
+        cpus: Cores that it inventory.
         gpus: The same for GPUs.
         here: The driver runs on it.
     """
@@ -28,7 +28,7 @@ class Node:
 
 
 Spread = Callable[[Node], int]
-"""How many actors of a crew, or cores for a purpose, belong on a node."""
+"""How many actors of a pool, or cores for a purpose, belong on a node."""
 Look = Callable[[], tuple[Node, ...]]
 """Finds the nodes that there are."""
 
@@ -55,7 +55,7 @@ def affinity(node: Node) -> dict[str, Any]:
     return {"scheduling_strategy": NodeAffinitySchedulingStrategy(node.id, soft=False)}
 
 
-def beside_driver() -> dict[str, Any]:
+def near_driver() -> dict[str, Any]:
     """Ray options of an actor of the search, which leaves the other nodes to builders."""
     here = ray.get_runtime_context().get_node_id()
     return {"scheduling_strategy": NodeAffinitySchedulingStrategy(here, soft=True)}

@@ -20,8 +20,8 @@ from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.util.debug import log_once
 
+from chameleon_ray.cluster.ray_session import SessionError
 from chameleon_ray.cluster.rollout import MoveCatalog, WalkRunner
-from chameleon_ray.cluster.session import SessionError
 from chameleon_ray.options import PPO
 from chameleon_ray.search.explorer import Agent, Score, Trail, best
 from chameleon_ray.search.world import KnobWorld

@@ -8,10 +8,10 @@ from math import inf
 from statistics import median
 from typing import Protocol
 
-from chameleon_ray.crew import Crew, CrewError, Lost
+from chameleon_ray.measure.build_balance import Helping
 from chameleon_ray.measure.calibration import References
-from chameleon_ray.measure.helping import Helping
 from chameleon_ray.options import Confirming
+from chameleon_ray.pool import Lost, Pool, PoolError
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
@@ -142,16 +142,16 @@ class Measurement:
 
 
 class Measurer:
-    """The one door to hardware: a crew of builders and a crew of runners."""
+    """The one door to hardware: a pool of builders and a pool of runners."""
 
     def __init__(
         self,
-        builders: Crew,
-        runners: Crew,
+        builders: Pool,
+        runners: Pool,
         references: References | None = None,
         helping: Helping | None = None,
     ) -> None:
-        """Takes its crews.
+        """Takes its pools.
 
         Args:
             builders: Do what a ``Builder`` does.
@@ -173,13 +173,13 @@ class Measurer:
         """
         try:
             artifact = await self._built(task, config)
-        except CrewError as error:
+        except PoolError as error:
             artifact = Artifact(status=Status.CRASH, error=str(error))
         if artifact.status is not Status.OK:
             return Measurement(artifact, Timing(status=artifact.status))
         try:
             timing = await self._timed(task, artifact, best)
-        except CrewError as error:
+        except PoolError as error:
             timing = Timing(status=Status.CRASH, error=str(error))
         except Lost:
             return await self.measure(task, config, best)
@@ -190,8 +190,8 @@ class Measurer:
         if self._helping is None or config == DEFAULT:
             return await self.builders.do("build", task, config)
         async with self._helping.build() as helps:
-            crew = self.runners if helps else self.builders
-            return await crew.do("build", task, config)
+            pool = self.runners if helps else self.builders
+            return await pool.do("build", task, config)
 
     async def _timed(self, task: Task, artifact: Artifact, best: Callable[[], float]) -> Timing:
         """A run; one at a time until there is a reference, as no runner was compared before.
@@ -214,11 +214,11 @@ class Measurer:
         latency = latency if careful else inf
         if self._references and self._references.take(task.digest, timing.place, latency):
             try:
-                await self.runners.brief("calibrate", task, artifact, latency, timing.place)
+                await self.runners.broadcast("calibrate", task, artifact, latency, timing.place)
                 self._compared = True
             except Lost:
                 self._references.drop(task.digest)
         return timing
 
-    def crews(self) -> tuple[Crew, ...]:
+    def pools(self) -> tuple[Pool, ...]:
         return self.builders, self.runners

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chameleon_ray.record import DEFAULT, Record, Status
-from chameleon_ray.report.words import clock, counted, digits, percent
+from chameleon_ray.report.format import clock, counted, digits, percent
 from chameleon_ray.task import Task
 
 LEARNT = 2

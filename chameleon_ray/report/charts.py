@@ -5,8 +5,8 @@ from html import escape
 from math import floor, isfinite, log10
 
 from chameleon_ray.ledger import Account
+from chameleon_ray.report.format import clock, counted, digits, percent
 from chameleon_ray.report.progress import Point
-from chameleon_ray.report.words import clock, counted, digits, percent
 
 WIDTH, HEIGHT = 240, 120
 LEFT, RIGHT, TOP, BOTTOM = 42, 8, 8, 18

@@ -8,12 +8,12 @@ from math import isfinite
 
 from chameleon_ray.record import Record, Status
 from chameleon_ray.report.charts import bar, convergence, lives
+from chameleon_ray.report.css import CSS
+from chameleon_ray.report.format import clock, digits, milliseconds, percent, times
 from chameleon_ray.report.loading import snippet
-from chameleon_ray.report.look import CSS
 from chameleon_ray.report.progress import gflops, shares
 from chameleon_ray.report.result import Latency, LayerResult, RunResult, layers
 from chameleon_ray.report.summary import explain
-from chameleon_ray.report.words import clock, digits, milliseconds, percent, times
 from chameleon_ray.reporting import Reporting
 
 

@@ -7,7 +7,7 @@ from math import ceil
 from rich.table import Table
 
 from chameleon_ray.graph.footprint import MODEL_ORDER, REWRITTEN, SCHEDULED, Footprint
-from chameleon_ray.report.words import counted, digits, times
+from chameleon_ray.report.format import counted, digits, times
 
 TITLES = {
     MODEL_ORDER: "in the model's order",

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from chameleon_ray.options import Search
 from chameleon_ray.record import Record, Status
-from chameleon_ray.report.words import UNKNOWN, clock, counted, digits, milliseconds, percent
+from chameleon_ray.report.format import UNKNOWN, clock, counted, digits, milliseconds, percent
 
 MARKS = (25, 50, 100, 200)
 """Measurements after which the best so far is compared with the optimum."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from chameleon_ray.ledger import Account
 from chameleon_ray.record import Status
+from chameleon_ray.report.format import counted, milliseconds
 from chameleon_ray.report.result import (
     PHASES,
     Latency,
@@ -21,7 +22,6 @@ from chameleon_ray.report.result import (
     layers,
     total,
 )
-from chameleon_ray.report.words import counted, milliseconds
 from chameleon_ray.reporting import Reporting
 
 __all__ = [

@@ -4,9 +4,9 @@ from html import escape
 from math import inf
 
 from chameleon_ray.report.charts import convergence
+from chameleon_ray.report.css import CSS
+from chameleon_ray.report.format import milliseconds, times
 from chameleon_ray.report.html import table
-from chameleon_ray.report.look import CSS
-from chameleon_ray.report.words import milliseconds, times
 from chameleon_ray.report.zoo import Entry, ZooResult, cells, outputs, sentences
 
 MOST_LAYERS = 50

@@ -1,11 +1,11 @@
-"""A search system: cost model, explorer and sampler behind awaitable calls to three crews."""
+"""A search system: cost model, explorer and sampler behind awaitable calls to three pools."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from chameleon_ray.crew import Crew
+from chameleon_ray.pool import Pool
 from chameleon_ray.search.cost_model import Experience
 from chameleon_ray.search.explorer import Agent, Trail
 from chameleon_ray.space import DesignSpace
@@ -21,9 +21,9 @@ class SearchSystem:
         sampler: Workers with the method of ``Sampler``.
     """
 
-    cost_model: Crew
-    explorers: Crew
-    sampler: Crew
+    cost_model: Pool
+    explorers: Pool
+    sampler: Pool
 
     async def fit(self, space: DesignSpace, known: Experience, rng: np.random.Generator) -> Any:
         return await self.cost_model.do("fit", space, known, rng)
@@ -48,6 +48,6 @@ class SearchSystem:
     ) -> np.ndarray:
         return await self.sampler.do("select", space, trail, seen, count, rng)
 
-    def crews(self) -> tuple[Crew, ...]:
-        """Each crew once: one may have several parts."""
+    def pools(self) -> tuple[Pool, ...]:
+        """Each pool once: one may have several parts."""
         return tuple(dict.fromkeys((self.cost_model, self.explorers, self.sampler)))

@@ -78,7 +78,7 @@ class KnobWorld(VectorEnv):
         self.reward = REWARDS[reward]
         self.space, self.score, self.horizon, self.rng = space, score, horizon, rng
         # Knobs that do not count in one sketch are kept for when the walker is back in another.
-        self.ground = DesignSpace(space.knobs) if space.whole else space
+        self.group = DesignSpace(space.knobs) if space.whole else space
         self.num_envs, self.clock = walkers, 0
         self.single_observation_space = gymnasium.spaces.Box(0.0, 1.0, (space.axes,), np.float32)
         self.single_action_space = gymnasium.spaces.MultiDiscrete([3] * space.axes)
@@ -91,7 +91,7 @@ class KnobWorld(VectorEnv):
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Every walker at a new uniform configuration; the seed given at construction rules."""
-        self.places = self.ground.random(self.rng, self.num_envs)
+        self.places = self.group.random(self.rng, self.num_envs)
         self.clock = 0
         return self.observe(), {}
 
@@ -102,7 +102,7 @@ class KnobWorld(VectorEnv):
         no = np.zeros(self.num_envs, dtype=bool)
         if self.over:
             return self.reset()[0], np.zeros(self.num_envs), no, no, {}
-        self.places = self.ground.move(self.places, actions)
+        self.places = self.group.move(self.places, actions)
         self.clock += 1
         return self.observe(), self.reward(self.rate(self.places)), no, no | self.over, {}
 
@@ -115,7 +115,7 @@ class KnobWorld(VectorEnv):
         observations[0] = self.observe()
         for t in range(moves):
             actions[t] = act(observations[t])
-            path[t] = self.places = self.ground.move(self.places, actions[t])
+            path[t] = self.places = self.group.move(self.places, actions[t])
             observations[t + 1] = self.observe()
         self.clock += moves
         rewards = self.reward(self.rate(path.reshape(-1, path.shape[-1]))).reshape(shape)

@@ -1,4 +1,4 @@
-"""Checks of an engine run, whichever crews it was run with: used with and without Ray."""
+"""Checks of an engine run, whichever pools it was run with: used with and without Ray."""
 
 import asyncio
 import time
@@ -8,10 +8,10 @@ from functools import partial
 from itertools import count
 
 from chameleon_ray.budget import Budget
-from chameleon_ray.crew import Crew, LocalCrew
 from chameleon_ray.engine import Engine
 from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.options import Annealing, Boosting, Budgeting, Search
+from chameleon_ray.pool import InProcessPool, Pool
 from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.tuner import Tuner
@@ -23,7 +23,7 @@ QUICK = Search(
     annealing=Annealing(chains=32, steps=60),
     boosting=Boosting(rounds=40, depth=4),
 )
-Hire = Callable[[str, Callable], Crew]
+StartPool = Callable[[str, Callable], Pool]
 
 
 class Notes:
@@ -49,12 +49,12 @@ class Notes:
         self.reasons[task] = reason
 
 
-def local(name: str, factory: Callable) -> Crew:
-    return LocalCrew(name, factory, {}, time.perf_counter())
+def local(name: str, factory: Callable) -> Pool:
+    return InProcessPool(name, factory, {}, time.perf_counter())
 
 
 def run(
-    hire: Hire,
+    hire: StartPool,
     names: tuple[str, ...],
     trials: int | None = None,
     seconds: float | None = None,
@@ -74,8 +74,8 @@ def run(
             sampler=hire("sampler", partial(toys.sampler, QUICK)),
         )
         measurer = Measurer(hire("builder", builder), hire("runner", runner))
-        crews = (*system.crews(), *measurer.crews())
-        await asyncio.gather(*(crew.ready() for crew in crews))
+        pools = (*system.pools(), *measurer.pools())
+        await asyncio.gather(*(pool.ready() for pool in pools))
         tuners = [Tuner(toys.task(name), system, QUICK, seed) for name in names]
         for tuner in tuners:
             tuner.observe([r for r in earlier if r.task == tuner.task.digest])
@@ -87,14 +87,14 @@ def run(
         try:
             await engine.run()
         finally:
-            for crew in crews:
-                crew.close()
+            for pool in pools:
+                pool.close()
         return tuners
 
     return notes, asyncio.run(body())
 
 
-def every_configuration_is_one_record(hire: Hire) -> None:
+def every_configuration_is_one_record(hire: StartPool) -> None:
     notes, tuners = run(hire, ("convolution-a", "sketched-a"), trials=90, layers=2)
     keys = Counter((record.task, record.config) for record in notes.records)
     assert max(keys.values()) == 1
@@ -104,19 +104,19 @@ def every_configuration_is_one_record(hire: Hire) -> None:
     assert sum(len(tuner.records) for tuner in tuners) == 90
 
 
-def an_exhausted_space_ends_the_run(hire: Hire) -> None:
+def an_exhausted_space_ends_the_run(hire: StartPool) -> None:
     notes, _ = run(hire, ("tiny-a",))
     assert sorted(record.config for record in notes.records) == [(), (0, 0), (0, 1), (0, 2)]
     assert list(notes.reasons.values()) == ["its whole space was measured"]
 
 
-def a_deadline_ends_the_run(hire: Hire) -> None:
+def a_deadline_ends_the_run(hire: StartPool) -> None:
     notes, _ = run(hire, ("convolution-a", "sketched-a"), seconds=1.5, layers=2)
     assert notes.records
     assert max(record.finished for record in notes.records) < 3
 
 
-def failures_are_records(hire: Hire) -> None:
+def failures_are_records(hire: StartPool) -> None:
     builder = partial(toys.ToyBuilder, 3)
     notes, _ = run(hire, ("convolution-a",), trials=60, builder=builder)
     statuses = Counter(record.status for record in notes.records)
@@ -126,7 +126,7 @@ def failures_are_records(hire: Hire) -> None:
     assert all(record.error for record in notes.records if record.status == "invalid")
 
 
-def a_resumed_run_measures_nothing_twice(hire: Hire) -> None:
+def a_resumed_run_measures_nothing_twice(hire: StartPool) -> None:
     first, _ = run(hire, ("convolution-a",), trials=40)
     second, tuners = run(hire, ("convolution-a",), trials=40, earlier=tuple(first.records))
     keys = {record.config for record in first.records}

@@ -12,7 +12,7 @@ sys.path.append(str(SCRIPTS))  # the scripts import each other by their bare nam
 from bench_devices import Run, tasks_of, within  # noqa: E402
 from bench_scaling import TITLES, counts, figures, recordings, table_of  # noqa: E402
 
-from chameleon_ray.api.choices import UserError  # noqa: E402
+from chameleon_ray.api.algorithms import UserError  # noqa: E402
 from tests.pure.recordings import write_records  # noqa: E402
 
 

@@ -9,13 +9,13 @@ from math import inf
 
 import pytest
 
-from chameleon_ray.crew import LocalCrew, Lost
 from chameleon_ray.measure.bench import Check, Duel
 from chameleon_ray.measure.calibrated import Calibrated
 from chameleon_ray.measure.calibration import References, beyond, factor_of, likeliest
 from chameleon_ray.measure.isolate import Ending, Outcome
 from chameleon_ray.measure.measurer import Artifact, Measurer, Timing
 from chameleon_ray.options import Calibrating, Confirming
+from chameleon_ray.pool import InProcessPool, Lost
 from chameleon_ray.record import DEFAULT, Status
 from tests.pure import toys
 
@@ -176,33 +176,33 @@ def test_a_reference_that_fails_says_nothing():
     assert runner.factor == 1
 
 
-class Noting(LocalCrew):
-    """Keeps its briefings; the first ones, as many as are lost, fail; knows how busy it was."""
+class Noting(InProcessPool):
+    """Keeps its broadcasts; the first ones, as many as are lost, fail; knows how busy it was."""
 
     def __init__(self, runner, lost=0):
         super().__init__("runner", lambda: runner, {}, time.perf_counter())
-        self.briefings, self.lost, self.busy, self.busiest = [], lost, 0, 0
+        self.broadcasts, self.lost, self.busy, self.busiest = [], lost, 0, 0
 
     async def do(self, method, *args):
         self.busy += 1
-        self.busiest = max(self.busy, self.busiest) if not self.briefings else self.busiest
+        self.busiest = max(self.busy, self.busiest) if not self.broadcasts else self.busiest
         await asyncio.sleep(0.001)
         self.busy -= 1
         return await super().do(method, *args)
 
-    async def brief(self, method, *args):
+    async def broadcast(self, method, *args):
         await asyncio.sleep(0.01)
-        self.briefings.append(args[0].name)
-        if len(self.briefings) <= self.lost:
+        self.broadcasts.append(args[0].name)
+        if len(self.broadcasts) <= self.lost:
             raise Lost("its node is gone")
-        await super().brief(method, *args)
+        await super().broadcast(method, *args)
 
 
-def measured(crew, references, tasks):
-    builder = LocalCrew("builder", toys.ToyBuilder, {}, time.perf_counter())
+def measured(pool, references, tasks):
+    builder = InProcessPool("builder", toys.ToyBuilder, {}, time.perf_counter())
 
     async def body():
-        measurer = Measurer(builder, crew, references)
+        measurer = Measurer(builder, pool, references)
         return await asyncio.gather(*(measurer.measure(t, DEFAULT, lambda: inf) for t in tasks))
 
     return asyncio.run(body())
@@ -210,10 +210,10 @@ def measured(crew, references, tasks):
 
 def test_a_runner_that_is_alone_times_nothing_else():
     device = Device(1.0)
-    crew = Noting(Calibrated(device, "east"))
-    done = measured(crew, References(Calibrating()), [ONE, ONE, OTHER])
+    pool = Noting(Calibrated(device, "east"))
+    done = measured(pool, References(Calibrating()), [ONE, ONE, OTHER])
     assert [name for name, _ in device.runs] == ["tiny-a", "tiny-a", "tiny-b"]
-    assert crew.briefings == ["tiny-a", "tiny-b"]
+    assert pool.broadcasts == ["tiny-a", "tiny-b"]
     assert all(one.timing.latencies == (SECONDS,) and not one.timing.conditions for one in done)
 
 
@@ -224,10 +224,10 @@ def test_until_there_is_a_reference_runs_are_made_one_at_a_time():
             failed = replace(timing, status=Status.RUN_ERROR, latencies=())
             return failed if len(self.runs) < 3 else timing
 
-    crew = Noting(Calibrated(Late(1.0), "east"))
-    done = measured(crew, References(Calibrating()), [ONE] * 6)
+    pool = Noting(Calibrated(Late(1.0), "east"))
+    done = measured(pool, References(Calibrating()), [ONE] * 6)
     assert [one.status for one in done] == ["run_error"] * 2 + ["ok"] * 4
-    assert crew.busiest == 1
+    assert pool.busiest == 1
     free = Noting(Device(1.0))
     measured(free, None, [ONE] * 6)
     assert free.busiest == 6
@@ -242,17 +242,17 @@ class Careful(Device):
         return replace(timing, latencies=often * timing.latencies)
 
 
-def taken(crew, *runs):
+def taken(pool, *runs):
     """What becomes a reference of runs one after the other, each with the best latency so far."""
-    builder = LocalCrew("builder", toys.ToyBuilder, {}, time.perf_counter())
+    builder = InProcessPool("builder", toys.ToyBuilder, {}, time.perf_counter())
 
     async def body():
-        measurer = Measurer(builder, crew, References(Calibrating()))
+        measurer = Measurer(builder, pool, References(Calibrating()))
         for one, best in runs:
             await measurer.measure(one, DEFAULT, lambda best=best: best)
 
     asyncio.run(body())
-    return crew.briefings
+    return pool.broadcasts
 
 
 def test_the_first_reference_need_not_beat_what_an_earlier_session_found():
@@ -263,15 +263,15 @@ def test_the_first_reference_need_not_beat_what_an_earlier_session_found():
 
 def test_what_is_timed_with_less_care_is_no_further_reference():
     hopeless = toys.ToyRunner.latency(OTHER, DEFAULT) / 9
-    crew = Noting(Calibrated(Careful(1.0), "east"))
-    assert taken(crew, (ONE, inf), (OTHER, hopeless)) == ["tiny-a"]
+    pool = Noting(Calibrated(Careful(1.0), "east"))
+    assert taken(pool, (ONE, inf), (OTHER, hopeless)) == ["tiny-a"]
     close = toys.ToyRunner.latency(OTHER, DEFAULT) / 1.1
-    crew = Noting(Calibrated(Careful(1.0), "east"))
-    assert taken(crew, (ONE, inf), (OTHER, close)) == ["tiny-a", "tiny-b"]
+    pool = Noting(Calibrated(Careful(1.0), "east"))
+    assert taken(pool, (ONE, inf), (OTHER, close)) == ["tiny-a", "tiny-b"]
 
 
 def test_a_reference_that_is_lost_is_replaced_by_another_one():
-    crew = Noting(Calibrated(Device(1.0), "east"), lost=1)
-    done = measured(crew, References(Calibrating()), [ONE, OTHER, ONE])
+    pool = Noting(Calibrated(Device(1.0), "east"), lost=1)
+    done = measured(pool, References(Calibrating()), [ONE, OTHER, ONE])
     assert all(one.status is Status.OK for one in done)
-    assert crew.briefings == ["tiny-a", "tiny-b", "tiny-a"]
+    assert pool.broadcasts == ["tiny-a", "tiny-b", "tiny-a"]

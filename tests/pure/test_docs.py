@@ -107,8 +107,8 @@ def written(folder: Path) -> set[str]:
 
 
 def choices(table: str) -> set[str]:
-    """The names in one of the tables of ``api/choices.py``, read without importing Ray."""
-    tree = ast.parse((ROOT / "chameleon_ray" / "api" / "choices.py").read_text())
+    """The names in one of the tables of ``api/algorithms.py``, read without importing Ray."""
+    tree = ast.parse((ROOT / "chameleon_ray" / "api" / "algorithms.py").read_text())
     for node in tree.body:
         if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == table:
             assert isinstance(node.value, ast.Dict)

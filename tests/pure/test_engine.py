@@ -1,4 +1,4 @@
-"""The engine with crews in this process; the same checks run with actors in tests/ray."""
+"""The engine with pools in this process; the same checks run with actors in tests/ray."""
 
 import dataclasses
 import math
@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 
 from chameleon_ray.budget import Budget
-from chameleon_ray.crew import LocalCrew, Lost, NoWorkers
 from chameleon_ray.options import Budgeting
+from chameleon_ray.pool import InProcessPool, Lost, NoWorkers
 from chameleon_ray.record import Status
 from chameleon_ray.tuner import Tuner
 from tests.pure import toys
@@ -29,7 +29,7 @@ def test_the_same_seed_tries_the_same_configurations():
     assert [r.config for r in one.records] != [r.config for r in other.records]
 
 
-class Raising(LocalCrew):
+class Raising(InProcessPool):
     """Its first calls, as many as there are errors, raise them."""
 
     def __init__(self, factory, errors):

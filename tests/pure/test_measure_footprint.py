@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from chameleon_ray.api.choices import UserError
+from chameleon_ray.api.algorithms import UserError
 from scripts.measure_footprint import Sample, figures, footprint, growth, kind_of, words
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "measure_footprint.py"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from chameleon_ray.api.choices import (
+from chameleon_ray.api.algorithms import (
     COST_MODELS,
     EXPLORERS,
     SAMPLERS,

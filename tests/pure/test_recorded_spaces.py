@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chameleon_ray.measure.table import Table, read_table
 from chameleon_ray.record import Status
+from chameleon_ray.replay.table import Table, read_table
 from chameleon_ray.space import DesignSpace
 
 DATA = Path(__file__).parents[1] / "data"

@@ -12,14 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from chameleon_ray.__main__ import app
-from chameleon_ray.api.choices import UserError, chosen
+from chameleon_ray.api.algorithms import UserError, chosen
 from chameleon_ray.api.replay import load, replay
-from chameleon_ray.crew import LocalCrew
 from chameleon_ray.measure.measurer import Artifact, Measurer
-from chameleon_ray.measure.replay import ReplayBuilder, ReplayRunner
-from chameleon_ray.measure.table import Table, read_table
 from chameleon_ray.options import Annealing, Confirming, Search
+from chameleon_ray.pool import InProcessPool
 from chameleon_ray.record import DEFAULT, Status
+from chameleon_ray.replay.devices import ReplayBuilder, ReplayRunner
+from chameleon_ray.replay.table import Table, read_table
 from chameleon_ray.report.replay import ReplayResult, SeedRun, figures
 from chameleon_ray.task import Task
 from tests.pure.recordings import BEST, WRITERS, record, write_cache, write_t4
@@ -46,8 +46,8 @@ def system(explorer: str, sampler: str) -> Search:
 
 def measured(table: Table, config: tuple[int, ...]) -> tuple:
     """Status, latencies, build and run seconds and error, as a measurer gets them."""
-    builder = LocalCrew("builder", lambda: ReplayBuilder(table), {}, 0.0)
-    runner = LocalCrew("runner", lambda: ReplayRunner(table), {}, 0.0)
+    builder = InProcessPool("builder", lambda: ReplayBuilder(table), {}, 0.0)
+    runner = InProcessPool("runner", lambda: ReplayRunner(table), {}, 0.0)
     measuring = Measurer(builder, runner).measure(task(table), config, lambda: np.inf)
     found = asyncio.run(measuring)
     seconds = found.artifact.seconds, found.timing.seconds

@@ -11,11 +11,11 @@ import pytest
 
 from chameleon_ray.ledger import Account
 from chameleon_ray.record import DEFAULT, Status
+from chameleon_ray.report.format import clock, digits
 from chameleon_ray.report.log import LogLines
 from chameleon_ray.report.progress import Progress, shares
 from chameleon_ray.report.result import Latency, Outcome, RunResult, layers
 from chameleon_ray.report.summary import explain, summary, write
-from chameleon_ray.report.words import clock, digits
 from chameleon_ray.reporting import Reporting
 from tests.pure.fake_result import fake_result, record, task
 

@@ -11,11 +11,11 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from chameleon_ray.record import DEFAULT
-from chameleon_ray.report.closing import closing
+from chameleon_ray.report.console import closing
+from chameleon_ray.report.live_table import LiveTable, lines, watching
 from chameleon_ray.report.log import LogLines
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.result import Verified
-from chameleon_ray.report.table import LiveTable, lines, watching
 from chameleon_ray.reporting import Reporting
 from tests.pure.fake_result import fake_result, record, task
 

@@ -12,8 +12,8 @@ import pytest
 
 from chameleon_ray.database import Database
 from chameleon_ray.knob import Knob
-from chameleon_ray.measure.table import Table, TableError, read_table
 from chameleon_ray.record import DEFAULT, Status
+from chameleon_ray.replay.table import Table, TableError, read_table
 from tests.pure.recordings import (
     BEST,
     PARAMETERS,

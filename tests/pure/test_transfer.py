@@ -8,12 +8,12 @@ from functools import partial
 import numpy as np
 import pytest
 
-from chameleon_ray.api.choices import UserError
+from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.api.warm_start import transfer_of
-from chameleon_ray.crew import LocalCrew
 from chameleon_ray.folder import SAME, RunFolder
 from chameleon_ray.knob import Knob
 from chameleon_ray.options import Annealing, Transferring
+from chameleon_ray.pool import InProcessPool
 from chameleon_ray.presets import PRESETS
 from chameleon_ray.record import Record, Status
 from chameleon_ray.search.annealing import AnnealingExplorer
@@ -53,7 +53,7 @@ def system() -> SearchSystem:
         "explorer": partial(AnnealingExplorer, SEARCH.annealing, SEARCH.sampling.candidates),
         "sampler": partial(toys.sampler, SEARCH),
     }
-    return SearchSystem(*(LocalCrew(name, make, {}, 0.0) for name, make in factories.items()))
+    return SearchSystem(*(InProcessPool(name, make, {}, 0.0) for name, make in factories.items()))
 
 
 def first_plan(transfer: Transfer | None, seed: int) -> float:

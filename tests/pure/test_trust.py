@@ -10,7 +10,7 @@ import pytest
 
 from chameleon_ray.database import Database, DatabaseError
 from chameleon_ray.folder import FolderError, RunFolder, file_name
-from chameleon_ray.measure.table import TableError, read_table
+from chameleon_ray.replay.table import TableError, read_table
 
 
 class Burglar:

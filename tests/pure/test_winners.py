@@ -4,9 +4,9 @@ import asyncio
 import pickle
 from functools import partial
 
-from chameleon_ray.crew import CrewError
 from chameleon_ray.measure.measurer import Artifact, Measurer, Timing
 from chameleon_ray.options import Confirming
+from chameleon_ray.pool import PoolError
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.winners import choose
 from tests.pure import toys
@@ -100,7 +100,7 @@ class Deadly(toys.ToyRunner):
 
     def contest(self, one, artifacts, options):
         if any(artifact.code == pickle.dumps((0, 2)) for artifact in artifacts):
-            raise CrewError("3 runner workers died one after the other")
+            raise PoolError("3 runner workers died one after the other")
         return super().contest(one, artifacts, options)
 
 
@@ -108,7 +108,7 @@ def test_a_candidate_that_workers_die_of_is_left_out():
     class Mortal(toys.ToyBuilder):
         def build(self, one, config):
             if config == (0, 2):
-                raise CrewError("3 builder workers died one after the other")
+                raise PoolError("3 builder workers died one after the other")
             return super().build(one, config)
 
     assert chosen(runner=Deadly).config == (0, 1)
@@ -118,7 +118,7 @@ def test_a_candidate_that_workers_die_of_is_left_out():
 def test_the_default_is_kept_where_workers_die_of_every_contest():
     class Fatal(toys.ToyRunner):
         def contest(self, one, artifacts, options):
-            raise CrewError("3 runner workers died one after the other")
+            raise PoolError("3 runner workers died one after the other")
 
     winner = chosen(runner=Fatal)
     assert (winner.config, winner.reason) == (DEFAULT, "no candidate passed the final")

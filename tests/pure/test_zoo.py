@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chameleon_ray.api.choices import UserError, search_of
+from chameleon_ray.api.algorithms import UserError, search_of
 from chameleon_ray.api.zoo_file import read_zoo
 from chameleon_ray.compiler.frontend.zoo import NAMES
 from chameleon_ray.folder import FolderError, RunFolder, ZooFolder

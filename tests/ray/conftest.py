@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from chameleon_ray.cluster.session import start
+from chameleon_ray.cluster.ray_session import start
 
 
 @pytest.fixture(scope="session")

@@ -12,11 +12,11 @@ from typing import Any
 import ray
 from chaos_nodes import Nodes
 
-from chameleon_ray.api.fleet import left_out, shared_out
-from chameleon_ray.cluster import session
-from chameleon_ray.cluster.offered import Offers, owning
+from chameleon_ray.api.gpu_assignment import left_out, shared_out
+from chameleon_ray.cluster import ray_session
+from chameleon_ray.cluster.actor_pool import ActorPool
+from chameleon_ray.cluster.gpus import GpuInventory, owning
 from chameleon_ray.cluster.placement import one_per_gpu
-from chameleon_ray.cluster.pool import ActorCrew
 from chameleon_ray.measure import nvml
 from tests.pure.driver import GPUS, library
 
@@ -39,31 +39,31 @@ class Device:
         return gpu.name, gpu.uuid, ray.get_runtime_context().get_node_id()
 
 
-def hired(model: str, offers: Offers, said: list[str]) -> ActorCrew:
-    return ActorCrew(
+def hired(model: str, inventory: GpuInventory, said: list[str]) -> ActorPool:
+    return ActorPool(
         f"{model} runner",
         owning(model, Device),
         {},
         time.perf_counter(),
         spread=one_per_gpu,
-        look=partial(offers.nodes, model),
+        look=partial(inventory.nodes, model),
         resources={"num_gpus": 1},
         tell=said.append,
     )
 
 
-async def seen(nodes: Nodes, offers: Offers, said: list[str]) -> dict[str, Any]:
-    """Which GPUs each crew works on, those of a node that joins included."""
-    crews = {model: hired(model, offers, said) for model in MODELS}
-    await asyncio.gather(*(crew.ready() for crew in crews.values()))
+async def seen(nodes: Nodes, inventory: GpuInventory, said: list[str]) -> dict[str, Any]:
+    """Which GPUs each pool works on, those of a node that joins included."""
+    pools = {model: hired(model, inventory, said) for model in MODELS}
+    await asyncio.gather(*(pool.ready() for pool in pools.values()))
     nodes.add()
     async with asyncio.timeout(180):
-        for crew in crews.values():
-            while len(await crew.accounts()) < 2:
+        for pool in pools.values():
+            while len(await pool.accounts()) < 2:
                 await asyncio.sleep(0.5)
     return {
-        model: sorted(set(await asyncio.gather(*(crew.do("name") for _ in range(12)))))
-        for model, crew in crews.items()
+        model: sorted(set(await asyncio.gather(*(pool.do("name") for _ in range(12)))))
+        for model, pool in pools.items()
     }
 
 
@@ -73,13 +73,13 @@ def main() -> None:
     os.environ[GPUS] = "Tesla T4:7,NVIDIA A100:8,NVIDIA A100:8"
     nodes, said = Nodes(1, cpus=1, gpus=2), list[str]()
     try:
-        with session.start(nodes.address):
-            offers = Offers()
-            gpus = offers.gpus()
+        with ray_session.start(nodes.address):
+            inventory = GpuInventory()
+            gpus = inventory.gpus()
             shared = {why: shared_out(gpus, wanted) for why, wanted in WANTED.items()}
             told = {why: left_out(gpus, models) for why, models in shared.items()}
             os.environ[GPUS] = "NVIDIA A100:8,Tesla T4:7"
-            devices = asyncio.run(seen(nodes, offers, said))
+            devices = asyncio.run(seen(nodes, inventory, said))
     finally:
         nodes.close()
     print(json.dumps({"shared": shared, "told": told, "said": said, "devices": devices}))

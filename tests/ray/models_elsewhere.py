@@ -15,13 +15,12 @@ from typing import Any
 import ray
 from chaos_nodes import Nodes
 
-from chameleon_ray.api import crews, workers
-from chameleon_ray.api.benching import RunnersBench
-from chameleon_ray.api.choices import UserError
-from chameleon_ray.api.home import ModelHome
-from chameleon_ray.cluster import session
+from chameleon_ray.api import pools, workers
+from chameleon_ray.api.algorithms import UserError
+from chameleon_ray.api.model_process import ModelProcess, RunnersBench
+from chameleon_ray.cluster import ray_session
+from chameleon_ray.cluster.actor_pool import ActorPool
 from chameleon_ray.cluster.placement import one_per_node
-from chameleon_ray.cluster.pool import ActorCrew
 from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.compiler.target import device_name
 from chameleon_ray.measure.bench import Question
@@ -51,14 +50,14 @@ class Noted:
 class Models:
     """A model's library, one of the same model with other weights, and what is no library."""
 
-    def __init__(self, home: ModelHome, folder: Path) -> None:
+    def __init__(self, process: ModelProcess, folder: Path) -> None:
         self.folder = folder
         self.right, self.wrong, self.none = (folder / f"{n}.so" for n in ("right", "wrong", "none"))
-        home.prepare(Request("tests.whole.net:ones"))
-        home.compile_untuned(self.wrong)
-        home.clear()
-        self.prepared: Prepared = home.prepare(Request("tests.whole.net:dense"))
-        home.compile_untuned(self.right)
+        process.prepare(Request("tests.whole.net:ones"))
+        process.compile_untuned(self.wrong)
+        process.clear()
+        self.prepared: Prepared = process.prepare(Request("tests.whole.net:dense"))
+        process.compile_untuned(self.right)
         self.none.write_bytes(b"no library")
 
     def notes(self) -> list[list[str]]:
@@ -67,34 +66,34 @@ class Models:
         return [line.split() for line in file.read_text().splitlines()] if file.exists() else []
 
 
-async def seen(home: ModelHome, models: Models, said: list[str]) -> dict[str, Any]:
+async def seen(process: ModelProcess, models: Models, said: list[str]) -> dict[str, Any]:
     """What comes of right, wrong and broken libraries, and of a runner that is killed at work."""
-    runners = ActorCrew(
+    runners = ActorPool(
         "runner",
         partial(Noted, Request("net"), models.folder),
-        crews.PHASES,
+        pools.PHASES,
         time.perf_counter(),
         spread=one_per_node,
-        doubt=crews.doubtful,
+        doubt=pools.doubtful,
         tell=said.append,
     )
     await runners.ready()
     async with asyncio.timeout(180):
         while len(await runners.accounts()) < 2:
             await asyncio.sleep(0.2)
-    home.elsewhere = RunnersBench(runners)
+    process.elsewhere = RunnersBench(runners)
     right, wrong, prepared = models.right, models.wrong, models.prepared
     found: dict[str, Any] = {"driver": ray.get_runtime_context().get_node_id()}
     for name, library in (("right", right), ("wrong", wrong)):
-        verdict = await asyncio.to_thread(home.check, library, prepared, wrong)
+        verdict = await asyncio.to_thread(process.check, library, prepared, wrong)
         found[name] = [verdict.ok, verdict.max_abs_err, verdict.against]
     try:
-        await asyncio.to_thread(home.outputs, models.none, prepared.inputs)
+        await asyncio.to_thread(process.outputs, models.none, prepared.inputs)
     except UserError as error:
         found["broken"] = str(error)
     found["left"] = [file.name for file in (models.folder / "temporary").iterdir()]
     found["before"] = models.notes()
-    duel = asyncio.to_thread(home.duel, (right, wrong), prepared.inputs, LONG)
+    duel = asyncio.to_thread(process.duel, (right, wrong), prepared.inputs, LONG)
     dueling = asyncio.create_task(duel)
     while len(models.notes()) == len(found["before"]):
         await asyncio.sleep(0.1)
@@ -104,7 +103,7 @@ async def seen(home: ModelHome, models: Models, said: list[str]) -> dict[str, An
     found["duel"] = [len(one) for one in latencies]
     found["after"] = models.notes()[len(found["before"]) :]
     found["phases"] = sorted({phase for a in await runners.accounts() for phase in a.busy})
-    found["home"] = sorted(home.account(time.perf_counter()).busy)
+    found["process"] = sorted(process.account(time.perf_counter()).busy)
     runners.close()
     return found
 
@@ -114,12 +113,12 @@ def main() -> None:
     folder, said = Path(sys.argv[1]), list[str]()
     (folder / "temporary").mkdir()
     with ExitStack() as stack:
-        home = ModelHome(CORES, stack)
-        models = Models(home, folder)
+        process = ModelProcess(CORES, stack)
+        models = Models(process, folder)
         nodes = Nodes(2, cpus=1)
         stack.callback(nodes.close)
-        stack.enter_context(session.start(nodes.address))
-        found = asyncio.run(seen(home, models, said))
+        stack.enter_context(ray_session.start(nodes.address))
+        found = asyncio.run(seen(process, models, said))
     print(json.dumps(found | {"said": said}))
 
 

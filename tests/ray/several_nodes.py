@@ -1,4 +1,4 @@
-"""A program that spreads crews over pretended GPU nodes, and says in its last line what it saw."""
+"""A program that spreads pools over pretended GPU nodes, and says in its last line what it saw."""
 
 import asyncio
 import json
@@ -9,11 +9,11 @@ from typing import Any
 
 from chaos_nodes import Nodes
 
-from chameleon_ray.cluster import session
+from chameleon_ray.cluster import ray_session
+from chameleon_ray.cluster.actor_pool import ActorPool
 from chameleon_ray.cluster.placement import one_per_gpu
-from chameleon_ray.cluster.pool import ActorCrew
-from chameleon_ray.crew import NoWorkers
 from chameleon_ray.measure.measurer import Artifact
+from chameleon_ray.pool import NoWorkers
 
 CALLS = 60
 
@@ -49,13 +49,13 @@ class Device:
 async def seen(nodes: Nodes, said: list[str]) -> dict[str, Any]:
     """Four devices, a node that joins with two more, and one that is lost while they work."""
 
-    def hire(name: str, factory: type, **more: Any) -> ActorCrew:
+    def start_pool(name: str, factory: type, **more: Any) -> ActorPool:
         began = time.perf_counter()
-        return ActorCrew(name, factory, {}, began, spread=one_per_gpu, tell=said.append, **more)
+        return ActorPool(name, factory, {}, began, spread=one_per_gpu, tell=said.append, **more)
 
     found: dict[str, Any] = {}
-    runners = hire("runner", Device, resources={"num_gpus": 1})
-    builders = hire("builder", Maker, apart=("build",))
+    runners = start_pool("runner", Device, resources={"num_gpus": 1})
+    builders = start_pool("builder", Maker, apart=("build",))
     await asyncio.gather(runners.ready(), grown(runners, 4))
     asked = await asyncio.gather(*(runners.do("where") for _ in range(24)))
     found["devices"] = sorted(set(asked))
@@ -72,23 +72,23 @@ async def seen(nodes: Nodes, said: list[str]) -> dict[str, Any]:
     ]
     found["calls"] = [2 * number for number in range(CALLS)]
     found["left"] = len(await runners.accounts())
-    hasty = hire("hasty worker", Maker, patient=False)
+    hasty = start_pool("hasty worker", Maker, patient=False)
     await hasty.ready()
     await asyncio.to_thread(nodes.kill, 0)
     found["over"] = await asyncio.wait_for(ended(hasty), 120)
     return found
 
 
-async def ended(crew: ActorCrew) -> str:
-    """Why a crew does no more calls."""
+async def ended(pool: ActorPool) -> str:
+    """Why a pool does no more calls."""
     try:
         while True:
-            await crew.do("build")
+            await pool.do("build")
     except NoWorkers as error:
         return str(error)
 
 
-async def disturbed(runners: ActorCrew, disturb: Callable[[int], None]) -> list[int]:
+async def disturbed(runners: ActorPool, disturb: Callable[[int], None]) -> list[int]:
     """What many calls came to, in the midst of which something happened to a node."""
     calls = [asyncio.create_task(runners.do("twice", number)) for number in range(CALLS)]
     await asyncio.sleep(0.6)
@@ -98,10 +98,10 @@ async def disturbed(runners: ActorCrew, disturb: Callable[[int], None]) -> list[
     return results
 
 
-async def grown(crew: ActorCrew, wanted: int) -> int:
+async def grown(pool: ActorPool, wanted: int) -> int:
     """How many workers there are once there are as many as wanted, or after two minutes."""
     for _ in range(120):
-        count = len({account.name for account in await crew.accounts()})
+        count = len({account.name for account in await pool.accounts()})
         if count >= wanted:
             return count
         await asyncio.sleep(1)
@@ -112,7 +112,7 @@ def main() -> None:
     """Two nodes of two GPUs each at first."""
     nodes, said = Nodes(2, cpus=1, gpus=2), list[str]()
     try:
-        with session.start(nodes.address):
+        with ray_session.start(nodes.address):
             found = asyncio.run(seen(nodes, said))
     finally:
         nodes.close()

@@ -14,8 +14,8 @@ from typing import Any
 import ray
 from chaos_nodes import Nodes, until
 
-from chameleon_ray.api import crews, tune_zoo
-from chameleon_ray.cluster import placement, session
+from chameleon_ray.api import pools, tune_zoo
+from chameleon_ray.cluster import placement, ray_session
 from chameleon_ray.compiler.runtime.cuda_runner import Surveyed
 from chameleon_ray.database import Database
 from chameleon_ray.measure import nvml
@@ -102,14 +102,14 @@ def main() -> None:
     folder = Path(sys.argv[1])
     os.environ["LD_LIBRARY_PATH"] = str(library(folder).parent)  # of the nodes to come
     os.environ[NOTES] = str(folder / "notes")
-    crews.gpu_runner = pretended
+    pools.gpu_runner = pretended
     nodes, progress = Nodes(0, gpus=1), Progress()
     try:
         for model in (f"{A100}:8", f"{H100}:9"):
             os.environ[GPUS] = model
             nodes.add()
         del os.environ[GPUS]
-        with session.start(nodes.address):
+        with ray_session.start(nodes.address):
             assert until(lambda: len(placement.nodes()) == 3, 120)
             result = tune_zoo(zoo(folder, nodes.address), progress)
     finally:

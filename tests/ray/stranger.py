@@ -5,7 +5,7 @@ import os
 import ray
 from chaos_nodes import Nodes
 
-from chameleon_ray.cluster import session
+from chameleon_ray.cluster import ray_session
 
 
 def main() -> None:
@@ -14,11 +14,11 @@ def main() -> None:
     try:
         os.environ["RAY_ADDRESS"] = nodes.address
         del os.environ["RAY_AUTH_MODE"]  # a session of one's own has a token again
-        with session.start(cpus=1):
+        with ray_session.start(cpus=1):
             assert ray.get_runtime_context().gcs_address != nodes.address
             assert ray.cluster_resources()["CPU"] == 1
         os.environ["RAY_AUTH_MODE"] = "disabled"
-        with session.start("auto"):
+        with ray_session.start("auto"):
             assert ray.get_runtime_context().gcs_address == nodes.address
         print("left alone")
     finally:

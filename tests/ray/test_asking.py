@@ -7,7 +7,7 @@ import pytest
 
 from chameleon_ray.cluster.asking import Silent, asked
 from chameleon_ray.cluster.placement import nodes
-from chameleon_ray.cluster.session import SessionError, everywhere
+from chameleon_ray.cluster.ray_session import SessionError, everywhere
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 

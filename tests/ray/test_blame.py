@@ -7,9 +7,9 @@ from functools import partial
 
 import pytest
 
-from chameleon_ray.cluster.pool import ActorCrew
-from chameleon_ray.crew import CrewError
+from chameleon_ray.cluster.actor_pool import ActorPool
 from chameleon_ray.options import Placing
+from chameleon_ray.pool import PoolError
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 
@@ -22,35 +22,35 @@ class Mortal:
         os._exit(1)
 
 
-def hire(factory, **more):
-    return ActorCrew("mortal", factory, {}, time.perf_counter(), **more)
+def start_pool(factory, **more):
+    return ActorPool("mortal", factory, {}, time.perf_counter(), **more)
 
 
 def test_a_call_that_kills_every_actor_is_given_up():
     async def body():
-        crew = hire(Mortal)
-        with pytest.raises(CrewError, match=f"{Placing.attempts} mortal workers died"):
-            await crew.do("die")
-        assert await crew.do("live") == "alive"
-        crew.close()
+        pool = start_pool(Mortal)
+        with pytest.raises(PoolError, match=f"{Placing.attempts} mortal workers died"):
+            await pool.do("die")
+        assert await pool.do("live") == "alive"
+        pool.close()
 
     asyncio.run(body())
 
 
 def test_who_only_waited_for_a_dead_actor_is_not_blamed():
     async def body():
-        crew = hire(Mortal, ahead=1)
-        await crew.ready()
-        calls = [crew.do(what) for what in ("die", "live", "live", "die")]
+        pool = start_pool(Mortal, ahead=1)
+        await pool.ready()
+        calls = [pool.do(what) for what in ("die", "live", "live", "die")]
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
-        crew.close()
-        return [isinstance(outcome, CrewError) for outcome in outcomes]
+        pool.close()
+        return [isinstance(outcome, PoolError) for outcome in outcomes]
 
     assert asyncio.run(body()) == [True, False, False, True]
 
 
 class Mourned:
-    """Dies of a call, and is briefed meanwhile."""
+    """Dies of a call, and is received meanwhile."""
 
     def __init__(self, deaths) -> None:
         self._deaths = deaths
@@ -61,7 +61,7 @@ class Mourned:
             file.write("x")
         os._exit(1)
 
-    def brief(self) -> str:
+    def broadcast(self) -> str:
         return ""
 
 
@@ -69,16 +69,16 @@ def test_a_call_that_kills_a_worker_that_is_to_be_briefed_is_blamed(tmp_path):
     deaths = tmp_path / "deaths"
 
     async def body():
-        crew = hire(partial(Mourned, deaths), options=Placing(attempts=1))
-        await crew.ready()
-        dying = asyncio.create_task(crew.do("die"))
+        pool = start_pool(partial(Mourned, deaths), options=Placing(attempts=1))
+        await pool.ready()
+        dying = asyncio.create_task(pool.do("die"))
         await asyncio.sleep(0.1)
-        await crew.brief("brief")
+        await pool.broadcast("broadcast")
         try:
             await dying
         finally:
-            crew.close()
+            pool.close()
 
-    with pytest.raises(CrewError, match="died one after the other"):
+    with pytest.raises(PoolError, match="died one after the other"):
         asyncio.run(body())
     assert deaths.read_text() == "x"

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chameleon_ray.cluster.pool import ActorCrew
-from chameleon_ray.crew import LocalCrew, NoWorkers, Unfit
+from chameleon_ray.cluster.actor_pool import ActorPool
 from chameleon_ray.measure.calibrated import Calibrated
 from chameleon_ray.measure.calibration import References
 from chameleon_ray.measure.measurer import Artifact, Measurer, Timing
 from chameleon_ray.options import Calibrating, Placing
+from chameleon_ray.pool import InProcessPool, NoWorkers, Unfit
 from chameleon_ray.task import Task
 from tests.pure import toys
 
@@ -55,17 +55,17 @@ def worn(slowness: tuple[float, ...], folder: str) -> Calibrated:
     return Calibrated(runner, str(number))
 
 
-def hired(slowness: Sequence[float], folder: Path, said: list[str], **more: object) -> ActorCrew:
+def hired(slowness: Sequence[float], folder: Path, said: list[str], **more: object) -> ActorPool:
     factory = partial(worn, tuple(slowness), str(folder))
     began = time.perf_counter()
-    return ActorCrew("runner", factory, {}, began, tell=said.append, **more)  # type: ignore[arg-type]
+    return ActorPool("runner", factory, {}, began, tell=said.append, **more)  # type: ignore[arg-type]
 
 
 class Work:
-    """Measures random configurations of three layers with a crew."""
+    """Measures random configurations of three layers with a pool."""
 
-    def __init__(self, runners: ActorCrew) -> None:
-        builder = LocalCrew("builder", toys.ToyBuilder, {}, time.perf_counter())
+    def __init__(self, runners: ActorPool) -> None:
+        builder = InProcessPool("builder", toys.ToyBuilder, {}, time.perf_counter())
         self.measurer = Measurer(builder, runners, References(Calibrating()))
         self.scales: set[float] = set()
         self._rng = np.random.default_rng(0)
@@ -105,11 +105,11 @@ def test_a_runner_that_is_a_tenth_slower_agrees_with_the_other(tmp_path: Path) -
     said: list[str] = []
 
     async def body() -> tuple[Work, dict[str, set[float]]]:
-        crew = hired((1.0, 1.1), tmp_path, said, count=2)
-        await crew.ready()
-        work = Work(crew)
+        pool = hired((1.0, 1.1), tmp_path, said, count=2)
+        await pool.ready()
+        work = Work(pool)
         found = factors(await work.do(10))
-        crew.close()
+        pool.close()
         return work, found
 
     work, found = asyncio.run(body())
@@ -129,18 +129,18 @@ def test_a_runner_that_joins_is_compared_before_it_counts(tmp_path: Path) -> Non
 
     async def body() -> tuple[Work, dict[str, set[float]], dict[str, set[float]]]:
         options = Placing(look_seconds=0.2)
-        crew = hired((1.0, 1.1), tmp_path, said, spread=lambda node: wanted[0], options=options)
-        await crew.ready()
-        work = Work(crew)
+        pool = hired((1.0, 1.1), tmp_path, said, spread=lambda node: wanted[0], options=options)
+        await pool.ready()
+        work = Work(pool)
         alone = factors(await work.do(2))
         wanted[0] = 2
 
         async def joined() -> bool:
-            return len(await crew.accounts()) == 2
+            return len(await pool.accounts()) == 2
 
         await until(joined)
         both = factors(await work.do(10))
-        crew.close()
+        pool.close()
         return work, alone, both
 
     work, alone, both = asyncio.run(body())
@@ -156,19 +156,19 @@ def test_a_runner_that_is_replaced_is_compared_again(tmp_path: Path) -> None:
     fatal.touch()
 
     async def body() -> tuple[Work, dict[str, set[float]]]:
-        crew = hired((1.0, 1.1, 0.9), tmp_path, said, count=2)
-        await crew.ready()
-        work = Work(crew)
+        pool = hired((1.0, 1.1, 0.9), tmp_path, said, count=2)
+        await pool.ready()
+        work = Work(pool)
         await work.do(4)
         fatal.write_text("x")
         await work.do(1, TASKS[:1])
 
         async def replaced() -> bool:
-            return len(await crew.accounts()) == 2
+            return len(await pool.accounts()) == 2
 
         await until(replaced)
         found = factors(await work.do(10))
-        crew.close()
+        pool.close()
         return work, found
 
     work, found = asyncio.run(body())
@@ -210,13 +210,13 @@ def taught(body: object, said: list[str], dull: str = "", **options: int) -> lis
     async def whole() -> list[list[int]]:
         factory = partial(Pupil, dull)
         began, placing = time.perf_counter(), Placing(attempts=1, **options)  # type: ignore[arg-type]
-        crew = ActorCrew("pupil", factory, {}, began, 2, ahead=1, options=placing, tell=said.append)
-        await crew.ready()
+        pool = ActorPool("pupil", factory, {}, began, 2, ahead=1, options=placing, tell=said.append)
+        await pool.ready()
         try:
-            await body(crew)  # type: ignore[operator]
-            return await asyncio.gather(*(crew.do("recite", 0.1) for _ in range(6)))
+            await body(pool)  # type: ignore[operator]
+            return await asyncio.gather(*(pool.do("recite", 0.1) for _ in range(6)))
         finally:
-            crew.close()
+            pool.close()
 
     return asyncio.run(whole())
 
@@ -226,12 +226,12 @@ def test_all_are_briefed_before_they_are_called_in_order_and_those_too_that_repl
 ):
     said: list[str] = []
 
-    async def body(crew: ActorCrew) -> None:
-        await crew.brief("learn", 1)
-        assert await asyncio.gather(*(crew.do("recite", 0.05) for _ in range(4))) == [[1]] * 4
-        await crew.brief("learn", 2)
-        await asyncio.gather(*(crew.do("die") for _ in range(2)), return_exceptions=True)
-        await crew.brief("learn", 3)
+    async def body(pool: ActorPool) -> None:
+        await pool.broadcast("learn", 1)
+        assert await asyncio.gather(*(pool.do("recite", 0.05) for _ in range(4))) == [[1]] * 4
+        await pool.broadcast("learn", 2)
+        await asyncio.gather(*(pool.do("die") for _ in range(2)), return_exceptions=True)
+        await pool.broadcast("learn", 3)
 
     assert taught(body, said) == [[1, 2, 3]] * 6
     assert sum("learns slowly" in sentence for sentence in said) == 2
@@ -240,8 +240,8 @@ def test_all_are_briefed_before_they_are_called_in_order_and_those_too_that_repl
 def test_who_cannot_be_briefed_is_replaced(tmp_path: Path) -> None:
     said: list[str] = []
 
-    async def body(crew: ActorCrew) -> None:
-        await crew.brief("learn", 1)
+    async def body(pool: ActorPool) -> None:
+        await pool.broadcast("learn", 1)
 
     assert taught(body, said, str(tmp_path / "dull")) == [[1]] * 6
     assert sum("was lost and is replaced" in one and "it is beyond me" in one for one in said) == 1
@@ -250,8 +250,8 @@ def test_who_cannot_be_briefed_is_replaced(tmp_path: Path) -> None:
 def test_who_is_unfit_is_given_up_and_calls_do_not_wait_for_them() -> None:
     said: list[str] = []
 
-    async def body(crew: ActorCrew) -> None:
-        await crew.brief("refuse")
+    async def body(pool: ActorPool) -> None:
+        await pool.broadcast("refuse")
 
     with pytest.raises(NoWorkers, match="the last there was: it will not learn"):
         taught(body, said)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chameleon_ray.cluster import metrics
-from chameleon_ray.cluster.metrics import COUNTERS, GAUGES, MeteredCrew, Metrics
+from chameleon_ray.cluster.metrics import COUNTERS, GAUGES, MeteredPool, Metrics
 from chameleon_ray.record import Status
 from tests.pure import engine_checks
 from tests.pure.fake_result import record, task
@@ -83,12 +83,12 @@ def test_what_the_engine_tells_is_counted(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.usefixtures("local_ray")
 def test_an_engine_is_watched() -> None:
     """On a real Ray, whose metrics refuse values and tags that are not theirs."""
-    hire = lambda name, factory: MeteredCrew(name, factory, {}, time.perf_counter())  # noqa: E731
-    crews = []
+    start_pool = lambda name, factory: MeteredPool(name, factory, {}, time.perf_counter())  # noqa: E731
+    pools = []
 
     def kept(name: str, factory):
-        crews.append(hire(name, factory))
-        return crews[-1]
+        pools.append(start_pool(name, factory))
+        return pools[-1]
 
     notes, tuners = engine_checks.run(kept, ("tiny-a",))
     watcher = Metrics()
@@ -97,23 +97,23 @@ def test_an_engine_is_watched() -> None:
     for tuner in tuners:
         watcher.planned(tuner)
     assert notes.records
-    assert [crew._calls for crew in crews] == [0] * len(crews)
+    assert [pool._calls for pool in pools] == [0] * len(pools)
 
 
 @pytest.mark.usefixtures("local_ray")
 def test_calls_are_counted_while_they_wait() -> None:
-    crew = MeteredCrew("sleeper", partial(Sleeper, 0.2), {}, time.perf_counter())
+    pool = MeteredPool("sleeper", partial(Sleeper, 0.2), {}, time.perf_counter())
     seen = []
 
     async def body() -> None:
-        calls = [asyncio.create_task(crew.do("sleep")) for _ in range(3)]
+        calls = [asyncio.create_task(pool.do("sleep")) for _ in range(3)]
         await asyncio.sleep(0.05)
-        seen.append(crew._calls)
+        seen.append(pool._calls)
         await asyncio.gather(*calls)
-        seen.append(crew._calls)
+        seen.append(pool._calls)
 
     asyncio.run(body())
-    crew.close()
+    pool.close()
     assert seen == [3, 0]
 
 

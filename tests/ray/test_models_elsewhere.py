@@ -21,7 +21,7 @@ def test_models_run_on_the_nodes_and_not_beside_the_driver(seen: dict) -> None:
     assert len(nodes) == 2
     assert seen["driver"] not in nodes
     assert seen["phases"] == ["verify"]
-    assert seen["home"] == ["apply", "import"]
+    assert seen["process"] == ["apply", "import"]
 
 
 def test_a_wrong_library_is_found_wrong_there(seen: dict) -> None:

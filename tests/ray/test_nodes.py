@@ -1,4 +1,4 @@
-"""Crews spread over several nodes of this machine: who is where, who joins, and what a loss costs.
+"""Pools spread over several nodes of this machine: who is where, who joins, and what a loss costs.
 
 Each test is a process of its own, as a process has one Ray at a time.
 """

@@ -1,4 +1,4 @@
-"""Crews of actors: the engine's checks once more, and actors that die."""
+"""Pools of actors: the engine's checks once more, and actors that die."""
 
 import asyncio
 import time
@@ -6,10 +6,10 @@ from functools import partial
 
 import pytest
 
-from chameleon_ray.cluster.pool import ActorCrew
-from chameleon_ray.crew import CrewError, NoWorkers, Unfit
+from chameleon_ray.cluster.actor_pool import ActorPool
 from chameleon_ray.measure.isolate import IsolateError
 from chameleon_ray.options import Placing
+from chameleon_ray.pool import NoWorkers, PoolError, Unfit
 from tests.pure import toys
 from tests.pure.engine_checks import CHECKS, run
 
@@ -34,22 +34,22 @@ class Counter:
         raise ValueError("not today")
 
 
-def hire(name, factory, count=1, **more):
-    return ActorCrew(name, factory, {}, time.perf_counter(), count, **more)
+def start_pool(name, factory, count=1, **more):
+    return ActorPool(name, factory, {}, time.perf_counter(), count, **more)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_engine(check):
-    check(hire)
+    check(start_pool)
 
 
 def test_calls_are_shared_and_accounted():
     async def body():
-        crew = hire("counter", Counter, 2)
-        await crew.ready()
-        counts = await asyncio.gather(*(crew.do("count", 0.2) for _ in range(6)))
-        accounts = await crew.accounts()
-        crew.close()
+        pool = start_pool("counter", Counter, 2)
+        await pool.ready()
+        counts = await asyncio.gather(*(pool.do("count", 0.2) for _ in range(6)))
+        accounts = await pool.accounts()
+        pool.close()
         return counts, accounts
 
     began = time.perf_counter()
@@ -63,11 +63,11 @@ def test_calls_are_shared_and_accounted():
 
 def test_a_driver_that_looks_away_books_no_time_twice():
     async def body():
-        crew = hire("counter", Counter)
+        pool = start_pool("counter", Counter)
         time.sleep(4)  # the actor becomes ready meanwhile
-        await crew.ready()
-        accounts = await crew.accounts()
-        crew.close()
+        await pool.ready()
+        accounts = await pool.accounts()
+        pool.close()
         return accounts
 
     began = time.perf_counter()
@@ -77,12 +77,12 @@ def test_a_driver_that_looks_away_books_no_time_twice():
 
 def test_a_methods_own_exception_is_raised_and_the_actor_lives():
     async def body():
-        crew = hire("counter", Counter)
-        assert await crew.do("count", 0) == 1
+        pool = start_pool("counter", Counter)
+        assert await pool.do("count", 0) == 1
         with pytest.raises(ValueError, match="not today"):
-            await crew.do("refuse")
-        assert await crew.do("count", 0) == 2
-        crew.close()
+            await pool.do("refuse")
+        assert await pool.do("count", 0) == 2
+        pool.close()
 
     asyncio.run(body())
 
@@ -113,12 +113,12 @@ def test_a_worker_that_fails_alone_is_given_up_and_believed_in_nothing(tmp_path)
 
     async def body(count, calls):
         factory = partial(Flaky, str(tmp_path / f"{count}"))
-        crew = hire("runner", factory, count, doubt=bad, tell=said.append)
-        await crew.ready()
-        asked = (crew.do("run", number % 7 == 0) for number in range(calls))
+        pool = start_pool("runner", factory, count, doubt=bad, tell=said.append)
+        await pool.ready()
+        asked = (pool.do("run", number % 7 == 0) for number in range(calls))
         results = await asyncio.gather(*asked)
-        left = len(await crew.accounts())
-        crew.close()
+        left = len(await pool.accounts())
+        pool.close()
         return results, left
 
     results, left = asyncio.run(body(3, 70))
@@ -139,11 +139,11 @@ def test_workers_that_cannot_be_set_up_end_the_run():
     said = []
 
     async def body():
-        crew = hire("runner", Broken, 2, tell=said.append, options=Placing(strikes=2))
-        await crew.ready()
+        pool = start_pool("runner", Broken, 2, tell=said.append, options=Placing(strikes=2))
+        await pool.ready()
         with pytest.raises(NoWorkers, match=r"the last there was.*no such device"):
-            await crew.do("run", False)
-        crew.close()
+            await pool.do("run", False)
+        pool.close()
 
     asyncio.run(body())
     assert sum("is given up" in sentence for sentence in said) == 2
@@ -167,10 +167,10 @@ def test_a_place_that_is_unfit_is_given_up_at_once(tmp_path):
     said = []
 
     async def body():
-        crew = hire("runner", partial(Choosy, str(tmp_path / "mine")), 2, tell=said.append)
-        await crew.ready()
-        assert await asyncio.gather(*(crew.do("run") for _ in range(4))) == ["done"] * 4
-        crew.close()
+        pool = start_pool("runner", partial(Choosy, str(tmp_path / "mine")), 2, tell=said.append)
+        await pool.ready()
+        assert await asyncio.gather(*(pool.do("run") for _ in range(4))) == ["done"] * 4
+        pool.close()
 
     asyncio.run(body())
     (sentence,) = said
@@ -186,11 +186,11 @@ class Barren(Counter):
 
 def test_a_worker_whose_processes_do_not_start_is_given_up():
     async def body():
-        crew = hire("counter", Barren, options=Placing(attempts=1, strikes=2))
+        pool = start_pool("counter", Barren, options=Placing(attempts=1, strikes=2))
         try:
-            await crew.do("now")
+            await pool.do("now")
         finally:
-            crew.close()
+            pool.close()
 
     with pytest.raises(NoWorkers, match=r"failed 2 times in a row and is given up.*no module z"):
         asyncio.run(body())
@@ -198,22 +198,22 @@ def test_a_worker_whose_processes_do_not_start_is_given_up():
 
 def test_a_worker_that_does_not_answer_is_replaced(tmp_path):
     async def body():
-        crew = hire("counter", Counter, options=Placing(call_seconds=2.0))
-        await crew.ready()
-        with pytest.raises(CrewError, match="died one after the other"):
-            await crew.do("count", 60.0)
-        assert await crew.do("count", 0.0) == 1
-        crew.close()
+        pool = start_pool("counter", Counter, options=Placing(call_seconds=2.0))
+        await pool.ready()
+        with pytest.raises(PoolError, match="died one after the other"):
+            await pool.do("count", 60.0)
+        assert await pool.do("count", 0.0) == 1
+        pool.close()
 
     asyncio.run(body())
 
 
 def test_an_actor_is_given_its_next_call_early_but_idle_ones_first():
     async def body():
-        crew = hire("counter", Counter, 2, ahead=1)
-        await crew.ready()
-        counts = await asyncio.gather(*(crew.do("count", 0.2) for _ in range(4)))
-        crew.close()
+        pool = start_pool("counter", Counter, 2, ahead=1)
+        await pool.ready()
+        counts = await asyncio.gather(*(pool.do("count", 0.2) for _ in range(4)))
+        pool.close()
         return counts
 
     assert sorted(asyncio.run(body())) == [1, 1, 2, 2]
@@ -221,15 +221,15 @@ def test_an_actor_is_given_its_next_call_early_but_idle_ones_first():
 
 def test_who_no_longer_waits_leaves_no_gap():
     async def body():
-        crew = hire("counter", Counter, ahead=1)
-        await crew.ready()
-        calls = [asyncio.create_task(crew.do("count", 0.2)) for _ in range(5)]
+        pool = start_pool("counter", Counter, ahead=1)
+        await pool.ready()
+        calls = [asyncio.create_task(pool.do("count", 0.2)) for _ in range(5)]
         await asyncio.sleep(0.05)
         for call in calls[1:4]:  # one that was given to the actor, two that wait in line
             call.cancel()
         counts = await asyncio.gather(*calls, return_exceptions=True)
-        counts.append(await crew.do("count", 0))
-        crew.close()
+        counts.append(await pool.do("count", 0))
+        pool.close()
         return counts
 
     first, *cancelled, fifth, last = asyncio.run(body())
@@ -239,8 +239,8 @@ def test_who_no_longer_waits_leaves_no_gap():
 
 def test_a_result_in_the_store_is_what_other_crews_are_given():
     async def body():
-        maker = hire("counter", Counter, apart=("count",))
-        other = hire("counter", Counter)
+        maker = start_pool("counter", Counter, apart=("count",))
+        other = start_pool("counter", Counter)
         kept = await maker.do("count", 0.1)
         with pytest.raises(ValueError, match="not today"):
             await maker.do("refuse")
@@ -260,7 +260,7 @@ def test_a_dead_runner_costs_nothing_but_time(tmp_path):
     fatal = tmp_path / "fatal"
     fatal.write_text("xx")
     runner = partial(toys.ToyRunner, fatal=str(fatal))
-    notes, _ = run(hire, ("convolution-a",), trials=40, runner=runner)
+    notes, _ = run(start_pool, ("convolution-a",), trials=40, runner=runner)
     assert fatal.read_text() == ""
     assert len({record.config for record in notes.records}) == 40
     assert all(record.status == "ok" for record in notes.records)
@@ -268,5 +268,7 @@ def test_a_dead_runner_costs_nothing_but_time(tmp_path):
 
 def test_layers_are_in_flight_at_the_same_time():
     names = ("convolution-a", "sketched-a", "sketched-b")
-    notes, _ = run(hire, names, trials=100, layers=3, runner=partial(toys.ToyRunner, pause=0.005))
+    notes, _ = run(
+        start_pool, names, trials=100, layers=3, runner=partial(toys.ToyRunner, pause=0.005)
+    )
     assert notes.most_layers >= 2

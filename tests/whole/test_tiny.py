@@ -93,8 +93,8 @@ def test_the_result_is_verified(summary: dict) -> None:
 def test_every_process_accounts_for_its_time(summary: dict) -> None:
     wall = summary["wall_seconds"]
     names = {process["name"] for process in summary["processes"]}
-    for crew in ("driver", ("searcher", "explorer"), "builder", "runner"):
-        assert any(name.startswith(crew) for name in names), crew
+    for pool in ("driver", ("searcher", "explorer"), "builder", "runner"):
+        assert any(name.startswith(pool) for name in names), pool
     for process in summary["processes"]:
         parts = [process[f"{part}_seconds"] for part in ("busy", "waiting", "starting")]
         assert min(parts) >= 0, process

@@ -1,0 +1,137 @@
+"""Building without timing: a request in, what compiles of every layer's space and how fast out.
+
+To the search everything that compiles is equally good, so it learns what compiles and nothing else,
+and its sampler picks configurations unlike each other among those.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from chameleon_ray.api.algorithms import UserError, search_of
+from chameleon_ray.api.concurrency import in_thread
+from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.api.pools import layers_in_flight, start_pools
+from chameleon_ray.api.run import TROUBLE
+from chameleon_ray.budget import Budget
+from chameleon_ray.cluster.ray_session import check_pins
+from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.engine import Engine
+from chameleon_ray.measure.cores import available
+from chameleon_ray.measure.measurer import Measurer
+from chameleon_ray.options import Request, Search
+from chameleon_ray.record import Record
+from chameleon_ray.report.builds import Building, figures, valid
+from chameleon_ray.report.format import percent
+from chameleon_ray.report.summary import write_text
+from chameleon_ray.search.system import SearchSystem
+from chameleon_ray.tuner import Tuner
+
+FILE = "build.json"
+"""Of the figures, in the run directory."""
+Say = Callable[[str], None]
+
+
+def build(request: Request, say: Say) -> Building:
+    """Compiles configurations of every layer until the trials or the minutes are spent.
+
+    Args:
+        request: For a GPU, its target has to name the architecture.
+        say: Told of every plan.
+
+    Raises:
+        UserError: The request cannot be met.
+    """
+    began, cores = time.perf_counter(), available()
+    request = replace(request, build_only=True)
+    try:
+        # a regression of what worked (1) and what did not (0), with nothing to learn from others
+        search = replace(search_of(request), cost_model="boosting", transfer=None)
+        check_pins()
+        done = asyncio.run(_build(request, search, cores, began, say))
+    except TROUBLE as error:
+        raise UserError(str(error)) from error
+    if request.out is not None:
+        _write(Path(request.out), done)
+    return done
+
+
+async def _build(
+    request: Request, search: Search, cores: tuple[int, ...], began: float, say: Say
+) -> Building:
+    with ExitStack() as stack:
+        process = ModelProcess(cores, stack)
+        preparing = in_thread(process.prepare, request)
+        wanted = {request.target: ()}
+        system, measurers = start_pools(request, search, cores, (), wanted, began, stack, say)
+        (measurer,) = measurers.values()
+        ready = [asyncio.create_task(c.ready()) for c in (*system.pools(), *measurer.pools())]
+        prepared = await preparing
+        tally = Tally(prepared, say)
+        await _explore(request, search, prepared, system, measurer, tally, began, len(cores))
+        await asyncio.gather(*ready)
+        return Building(
+            model=prepared.name,
+            target=prepared.target,
+            explorer=search.explorer,
+            builders=len(await measurer.builders.accounts()),
+            wall_seconds=time.perf_counter() - began,
+            tasks=prepared.tasks,
+            records=tuple(tally.records),
+        )
+
+
+async def _explore(
+    request: Request,
+    search: Search,
+    prepared: Prepared,
+    system: SearchSystem,
+    measurer: Measurer,
+    tally: "Tally",
+    began: float,
+    cores: int,
+) -> None:
+    tuners = [Tuner(task, system, search, request.seed) for task in prepared.tasks]
+    minutes = request.minutes
+    if minutes is None and request.trials is None:
+        minutes = request.budgeting.minutes
+    deadline = None if minutes is None else 60 * minutes
+    clock = lambda: time.perf_counter() - began  # noqa: E731
+    budget = Budget(tuners, request.budgeting, request.trials, deadline, clock)
+    layers = layers_in_flight(request, cores)
+    await Engine(budget, measurer, "none", tally, clock, layers).run()
+
+
+class Tally:
+    """Keeps the records, and says of every plan what share of it compiled."""
+
+    def __init__(self, prepared: Prepared, say: Say) -> None:
+        self.records: list[Record] = []
+        self._names = {task.digest: task.name for task in prepared.tasks}
+        self._say = say
+
+    def proposed(self, task: str, count: int) -> None: ...
+
+    def measured(self, record: Record, timing_seconds: float) -> None:
+        self.records.append(record)
+
+    def finished(self, task: str, reason: str) -> None:
+        self._say(f"{self._names[task]}: {reason}")
+
+    def planned(self, tuner: Tuner) -> None:
+        plan = max(record.plan for record in tuner.records)
+        mine = [record for record in tuner.records if record.plan == plan]
+        share = percent(valid(mine))
+        self._say(f"{tuner.task.name}: plan {plan}, {share} of {len(mine)} compiled")
+
+
+def _write(folder: Path, done: Building) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / FILE, json.dumps(figures(done), indent=2) + "\n")
+    except OSError as error:
+        raise UserError(f"Cannot write to {folder}: {error.strerror}.") from error

@@ -1,0 +1,60 @@
+"""Several things at once: work in threads, coroutines side by side, time limits, Ctrl-C."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from typing import Any, TypeVar
+
+from chameleon_ray.api.algorithms import Stopped
+from chameleon_ray.options import Request
+
+T = TypeVar("T")
+
+
+def in_thread(work: Callable[..., Any], *arguments: Any) -> asyncio.Future:
+    """Has a thread do it; an error is not complained of where something else failed first."""
+    future = asyncio.get_running_loop().run_in_executor(None, work, *arguments)
+    future.add_done_callback(_heard)
+    return future
+
+
+async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """What all of them return; the first error ends the others."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _heard(future: asyncio.Future) -> None:
+    if not future.cancelled():
+        future.exception()
+
+
+def wall_limit(request: Request, models: int) -> float | None:
+    """Seconds that the whole command may take for so many models."""
+    if request.minutes is not None:
+        return 60 * request.minutes
+    if request.trials is not None:
+        return None
+    return 60 * request.budgeting.minutes * models
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the block cleanly, as ``Stopped``."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(stop, task.cancel)
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        raise Stopped from error
+    finally:
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(stop)

@@ -1,0 +1,143 @@
+"""Devices of one type, which a session measures on, and the models that are tuned for them."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from chameleon_ray.api.algorithms import UserError
+from chameleon_ray.api.gpu_assignment import demand_same, missing, surveyed
+from chameleon_ray.api.model import Model
+from chameleon_ray.api.model_process import RunnersBench
+from chameleon_ray.compiler.target import GPU
+from chameleon_ray.engine import Engine
+from chameleon_ray.measure.bench import Bench
+from chameleon_ray.measure.measurer import Measurer
+from chameleon_ray.options import Confirming, Request
+from chameleon_ray.pool import NoWorkers, PoolError
+from chameleon_ray.record import Record
+from chameleon_ray.report.progress import Progress
+from chameleon_ray.task import Task
+from chameleon_ray.winners import Winner, choose
+
+
+@dataclass
+class DeviceGroup:
+    """Devices of one type, beside others of the session.
+
+    Attributes:
+        measurer: Its runners are these devices, its builders all groups' in common.
+        models: Of the session, those whose targets they are for; at least one.
+        bench: Runs whole models on these devices; None where the model's process does.
+    """
+
+    measurer: Measurer
+    models: list[Model]
+    bench: Bench | None = None
+
+    @property
+    def left(self) -> list[Model]:
+        """Its models that have not failed."""
+        return [model for model in self.models if not model.failure]
+
+    @property
+    def device(self) -> str:
+        """What its models are timed on; empty until that is known."""
+        return self.models[0].device
+
+    @property
+    def digests(self) -> set[str]:
+        """The layers of its models that have not failed."""
+        return {digest for model in self.left for digest in model.digests}
+
+    @contextmanager
+    def trying(self, progress: Progress) -> Iterator[None]:
+        """What goes wrong with the devices is the failure of its models, and of no others."""
+        try:
+            yield
+        except (UserError, PoolError, NoWorkers) as error:
+            for model in self.left:
+                model.fail(str(error), progress)
+
+    async def survey(self, progress: Progress) -> None:
+        """Learns what GPU times, which completes the targets that leave it open."""
+        with self.trying(progress):
+            found = await surveyed(self.measurer)
+            for model in self.models:
+                model.device = found.device
+                if model.request.target == GPU:
+                    model.request = replace(model.request, target=found.target)
+                with model.trying(progress):
+                    demand_same(model.request.target, found)
+
+    async def explore(self, engine: Engine, progress: Progress) -> None:
+        """Searches until the engine's budget is spent."""
+        with self.trying(progress):
+            await engine.run()
+
+    async def choose(
+        self,
+        tasks: Sequence[Task],
+        records: Mapping[str, Sequence[Record]],
+        options: Confirming,
+        progress: Progress,
+    ) -> list[Winner]:
+        """The winners of those tasks that are its own.
+
+        Args:
+            tasks: Of all groups.
+            records: By task digest.
+            options: How winners are chosen.
+            progress: Told what goes wrong.
+        """
+        with self.trying(progress):
+            own = [task for task in tasks if task.digest in self.digests]
+            choosing = [choose(t, records[t.digest], self.measurer, options) for t in own]
+            return await asyncio.gather(*choosing)
+        return []
+
+
+def wanted(models: Sequence[Model]) -> dict[str, tuple[str, ...]]:
+    """The targets of a session, and what earlier sessions timed each of them on."""
+    known: dict[str, tuple[str, ...]] = {}
+    for model in models:
+        target = model.request.target
+        known[target] = (*known.get(target, ()), model.folder.device)
+    return known
+
+
+def device_groups(
+    measurers: Mapping[tuple[str, ...], Measurer],
+    models: Sequence[Model],
+    request: Request,
+    progress: Progress,
+) -> list[DeviceGroup]:
+    """The groups of a session; a model for whose target there is no device fails.
+
+    Args:
+        measurers: By the targets that their devices are for.
+        models: Of the session.
+        request: What they have in common.
+        progress: Told what fails.
+    """
+    groups, elsewhere = [], request.on_cluster or len(measurers) > 1
+    for targets, measurer in measurers.items():
+        own = [model for model in models if model.request.target in targets]
+        bench = RunnersBench(measurer.runners) if elsewhere else None
+        groups.append(DeviceGroup(measurer, own, bench))
+    settled = {target for targets in measurers for target in targets}
+    for model in models:
+        if model.request.target not in settled:
+            model.fail(missing(model.request.target), progress)
+    return groups
+
+
+def portions(trials: int | None, layers: Sequence[int]) -> list[int | None]:
+    """Trials shared out in proportion to layers, to the last one; no limit for any where None."""
+    if trials is None:
+        return [None] * len(layers)
+    before, portion, total = 0, list[int | None](), max(sum(layers), 1)
+    for count in layers:
+        portion.append(trials * (before + count) // total - trials * before // total)
+        before += count
+    return portion

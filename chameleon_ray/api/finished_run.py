@@ -1,0 +1,112 @@
+"""What can be done with a finished run: apply it to its model again, and time its libraries."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chameleon_ray.api.algorithms import UserError
+from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.compiler.runtime.cpu_runner import random_array
+from chameleon_ray.folder import RunFolder, file_name
+from chameleon_ray.measure.cores import available, split
+from chameleon_ray.options import Confirming, Request
+from chameleon_ray.record import DEFAULT
+from chameleon_ray.report.result import Latency, Verified
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A run's winners in a model.
+
+    Attributes:
+        library: The compiled model.
+        applied: Layers that got a tuned schedule.
+        layers: Layers of the model.
+        verified: The outputs against the source model's, or the untuned one's.
+    """
+
+    library: Path
+    applied: int
+    layers: int
+    verified: Verified
+
+
+def apply(path: Path, model: str, inputs: tuple[str, ...] = ()) -> Applied:
+    """Compiles a model with the winners of a finished run.
+
+    The run's own model goes into its directory, another one into ``applied/NAME`` below it.
+
+    Args:
+        path: The run directory.
+        model: The run's model, or one with layers in common with it.
+        inputs: ``NAME:SHAPE[:DTYPE]``, as for ``tune``.
+
+    Raises:
+        UserError: The model cannot be used, or shares no layer with the run.
+        FolderError: The directory is not a finished run's.
+    """
+    folder = RunFolder(path, existing=True)
+    identity, winners = folder.identity() or {}, folder.load_winners()
+    request = _request(identity, model, inputs)
+    with ExitStack() as stack:
+        stack.callback(folder.close)
+        process = ModelProcess(_timing_cores(identity), stack)
+        prepared = process.prepare(request)
+        spaces = {task.digest: task.space.digest for task in prepared.tasks}
+        known = {d for d in winners if d in spaces and spaces[d] == identity["spaces"][d]}
+        if not known:
+            raise UserError(f"{model} has no layer in common with the run in {path}.")
+        chosen = {d: winners[d] for d in known if winners[d][0] != DEFAULT}
+        same = prepared.digest == identity["model_digest"]
+        place = path if same else path / "applied" / file_name(prepared.name)
+        place.mkdir(parents=True, exist_ok=True)
+        library, untuned = place / folder.library.name, place / folder.untuned_library.name
+        applied = process.compile_tuned(chosen, library, place / folder.tvm_database.name)
+        process.compile_untuned(untuned)
+        verified = process.check(library, prepared, untuned)
+    return Applied(library, len(applied), len(prepared.tasks), verified)
+
+
+def bench(path: Path, options: Confirming) -> tuple[Latency, Latency]:
+    """Untuned and tuned latency of a finished run's model, timed in turns.
+
+    Raises:
+        UserError: The libraries do not run.
+        FolderError: The directory is not a finished run's.
+    """
+    folder = RunFolder(path, existing=True)
+    identity = folder.identity() or {}
+    libraries = (folder.library, folder.untuned_library)
+    with ExitStack() as stack:
+        stack.callback(folder.close)
+        for library in libraries:
+            if not library.exists():
+                raise UserError(f"{library} is missing; finish the run with --resume.")
+        rng = np.random.default_rng(0)
+        inputs = [random_array(rng, tuple(shape), dtype) for shape, dtype in identity["inputs"]]
+        process = ModelProcess(_timing_cores(identity), stack)
+        tuned, untuned = process.duel(libraries, tuple(inputs), options)
+    return Latency.of(untuned), Latency.of(tuned)
+
+
+def _request(identity: dict[str, Any], model: str, inputs: tuple[str, ...]) -> Request:
+    """A model, to be lowered as the run's own was."""
+    return Request(
+        model=model,
+        inputs=inputs,
+        target=identity["target"],
+        layout=identity["layout"],
+        seed=identity["options"]["seed"],
+        memory_aware=identity["options"].get("memory_aware", False),
+    )
+
+
+def _timing_cores(identity: dict[str, Any]) -> tuple[int, ...]:
+    """As many cores as the run timed on, where this machine has them."""
+    cores = available()
+    threads = identity["options"]["threads"]
+    wanted = threads if threads is None or threads < len(cores) else None
+    return split(cores, wanted)[1]

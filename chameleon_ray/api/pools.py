@@ -1,0 +1,243 @@
+"""Hiring: a request and the cores it may use in, the pools of search and measuring out."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+from chameleon_ray.api.algorithms import (
+    Factory,
+    cost_model_factory,
+    explorer_factory,
+    sampler_factory,
+    searcher_factory,
+)
+from chameleon_ray.api.gpu_assignment import Known, left_out, own, shared_out
+from chameleon_ray.api.workers import LINKING, builder, gpu_runner, runner
+from chameleon_ray.compiler.target import device_name, is_gpu
+from chameleon_ray.measure.build_balance import Helping
+from chameleon_ray.measure.calibration import References
+from chameleon_ray.measure.cores import kept, machine
+from chameleon_ray.measure.isolate import Ending, Outcome
+from chameleon_ray.measure.measurer import Measurer, NoRunner
+from chameleon_ray.options import Request, Search
+from chameleon_ray.pool import InProcessPool, Pool
+from chameleon_ray.record import Status
+from chameleon_ray.search.system import SearchSystem
+
+PHASES = {"contest": "verify", "bench": "verify", "select": "sample", "calibrate": "run"}
+"""What the summary calls the time spent in a method, where it is not the method's name."""
+CORES_PER_EXPLORER = 4
+"""Search cores that one explorer keeps busy: the rest of its share builds what it proposed."""
+DEVICES_PER_EXPLORER = 4
+"""Devices that one explorer keeps busy, where each measures three times a second."""
+FAILED = (Status.RUN_ERROR, Status.CRASH, Ending.ERROR, Ending.CRASH)
+"""What a device that is lost answers to everything."""
+AHEAD = {"builder": 1, "runner": 1}
+"""Calls that wait at an actor, so that it need not wait for this process."""
+LEARNT = ("fit",)
+"""Methods whose results only other actors look at."""
+StartPool = Callable[..., Pool]
+"""Of a pool's name and factory; of runners that are not alone, what else tells them apart."""
+
+
+def start_pools(
+    request: Request,
+    search: Search,
+    search_cores: tuple[int, ...],
+    timing_cores: tuple[int, ...],
+    wanted: Known,
+    began: float,
+    stack: ExitStack,
+    tell: Callable[[str], None],
+) -> tuple[SearchSystem, dict[tuple[str, ...], Measurer]]:
+    """Starts every pool, builders and runners first; ``stack`` lets them go.
+
+    Args:
+        request: Says whether they are actors or workers of this process.
+        search: The search system.
+        search_cores: One builder works on each.
+        timing_cores: The runner's alone; none where nothing is timed.
+        wanted: Targets, and of GPUs what an earlier session timed each of them on.
+        began: ``time.perf_counter()`` when the command began.
+        stack: Closed when the run is over.
+        tell: Is given what happens to the workers, in a sentence.
+
+    Returns:
+        The search, and what measures on devices of one type, by the targets that these are for; a
+        target without a device is missing.
+    """
+    if request.engine == "ray":
+        start_pool = _actors(request, search_cores, timing_cores, began, stack, tell)
+    else:
+        start_pool = _workers(began, stack)
+    building = partial(builder, request, machine(), search_cores, len(timing_cores))
+    builders, measurers = start_pool("builder", building), {}
+    for targets, runners in _runners(request, timing_cores, wanted, start_pool, tell):
+        references = None if request.build_only else References(request.calibrating)
+        helping = _helping(request, len(search_cores))
+        measurers[targets] = Measurer(builders, runners, references, helping)
+    return searching(search, len(search_cores), start_pool), measurers
+
+
+def searching(search: Search, cores: int, start_pool: StartPool) -> SearchSystem:
+    """The pools of the search: workers that do everything where there are few cores for it."""
+    if cores <= CORES_PER_EXPLORER:
+        pool = start_pool("searcher", searcher_factory(search))
+        return SearchSystem(pool, pool, pool)
+    return SearchSystem(
+        cost_model=start_pool("cost model", cost_model_factory(search)),
+        explorers=start_pool("explorer", explorer_factory(search)),
+        sampler=start_pool("sampler", sampler_factory(search)),
+    )
+
+
+def _runners(
+    request: Request,
+    cores: tuple[int, ...],
+    wanted: Known,
+    start_pool: StartPool,
+    tell: Callable[[str], None],
+) -> Iterator[tuple[tuple[str, ...], Pool]]:
+    """Pools whose devices are of one type each, and the targets that they are for."""
+    targets = tuple(wanted)
+    if request.build_only:
+        yield targets, start_pool("runner", NoRunner)
+    elif not is_gpu(request.target):
+        device = device_name(len(cores))
+        yield targets, start_pool("runner", partial(runner, request, machine(), cores, device))
+    elif request.engine == "serial":
+        yield targets, start_pool("runner", partial(gpu_runner, request, machine(), cores))
+    else:
+        yield from _gpu_runners(request, cores, wanted, start_pool, tell)
+
+
+def _gpu_runners(
+    request: Request,
+    cores: tuple[int, ...],
+    wanted: Known,
+    start_pool: StartPool,
+    tell: Callable[[str], None],
+) -> Iterator[tuple[tuple[str, ...], Pool]]:
+    """The same on Ray: a pool for each model of GPU that a target is for."""
+    from chameleon_ray.cluster import gpus
+
+    inventory, timer = gpus.GpuInventory(), partial(gpu_runner, request, machine(), cores)
+    found = inventory.gpus()
+    if not request.on_cluster:  # whole models run on the GPU that CUDA counts first here
+        wanted = {target: (*known, own()) for target, known in wanted.items()}
+    shared = shared_out(found, wanted)
+    if said := left_out(found, shared):
+        tell(said)
+    for model, targets in shared.items():
+        if not model:
+            yield targets, start_pool("runner", timer)
+            continue
+        name = model if len(shared) > 1 else ""
+        look = partial(inventory.nodes, model)
+        count = sum(node.gpus for node in look())
+        own_gpus = {"look": look, "count": count, "patient": len(shared) == 1}
+        yield targets, start_pool("runner", gpus.owning(model, timer), name, **own_gpus)
+
+
+def _helping(request: Request, builders: int) -> Helping | None:
+    """Runners help builders on a machine of its own where there are too few of those."""
+    alone = request.engine == "ray" and not (request.address or request.build_only)
+    if not alone or is_gpu(request.target) or builders >= LINKING:
+        return None
+    return Helping(builders * (1 + AHEAD["builder"]))
+
+
+def layers_in_flight(request: Request, search_cores: int) -> int:
+    """Plans under way at once; on a cluster enough for runners that may yet join."""
+    if request.engine == "serial":
+        return 1
+    return max(2 + search_cores, request.placing.layers if request.address else 0)
+
+
+def hands(cores: int, devices: int) -> dict[str, int]:
+    """How many actors the pools have on one machine, where a pool has more than one.
+
+    Args:
+        cores: For search and builds.
+        devices: That measure; those of all machines.
+    """
+    wanted = max(cores // CORES_PER_EXPLORER, devices // DEVICES_PER_EXPLORER)
+    explorers = min(max(wanted, 1), cores)
+    return {"builder": cores, "runner": devices, "explorer": explorers, "searcher": explorers}
+
+
+def doubtful(result: Any, failures: int) -> bool:
+    """Whether the device may be at fault: an error, or not the first time-out in a row.
+
+    Of whole models it is an error only, as they time out after very long.
+    """
+    status = result.ending if isinstance(result, Outcome) else getattr(result, "status", Status.OK)
+    return status in FAILED or (status is Status.RUN_TIMEOUT and failures > 0)
+
+
+def _actors(
+    request: Request,
+    search_cores: tuple[int, ...],
+    timing_cores: tuple[int, ...],
+    began: float,
+    stack: ExitStack,
+    tell: Callable[[str], None],
+) -> StartPool:
+    from chameleon_ray.cluster import placement, ray_session
+    from chameleon_ray.cluster.metrics import MeteredPool
+
+    stack.enter_context(ray_session.start(request.address, len(search_cores)))
+    owned = is_gpu(request.target) and not request.build_only
+    counts, spreads = _placed(request, owned, len(search_cores), len(timing_cores))
+
+    def start_pool(name: str, factory: Factory, kind: str = "", **own: Any) -> Pool:
+        place = {} if name in spreads else placement.near_driver()
+        owns = {"num_gpus": 1} if owned and name == "runner" else {}
+        pool = MeteredPool(
+            f"{kind} {name}".strip(),
+            ray_session.checked(factory) if name in spreads else factory,
+            PHASES,
+            began,
+            **{"count": counts.get(name, 1)} | own,
+            resources=place | owns,
+            spread=spreads.get(name),
+            ahead=AHEAD.get(name, 0),
+            apart=(*LEARNT, "build") if name in spreads else LEARNT,
+            limits={"bench": request.confirming.model_timeout + request.placing.call_seconds},
+            options=request.placing,
+            doubt=doubtful if name == "runner" else lambda result, failures: False,
+            tell=tell,
+        )
+        stack.callback(pool.close)
+        return pool
+
+    return start_pool
+
+
+def _placed(
+    request: Request, owned: bool, cores: int, timing: int
+) -> tuple[dict[str, int], dict[str, Any]]:
+    """How many actors each pool has, and the rule by which nodes of a cluster have some."""
+    from chameleon_ray.cluster import placement, ray_session
+
+    if not request.address:
+        return hands(cores, ray_session.gpus() if owned else 1), {}
+    runners = placement.one_per_gpu if owned else placement.one_per_node
+    counts = hands(cores, sum(map(runners, placement.nodes())))
+
+    def busy(node: placement.Node) -> int:
+        own = node.here or not owned
+        return timing if own else kept(node.cpus, request.threads, node.gpus)
+
+    builders = placement.one_per_core(request.placing.builders, busy, counts["explorer"] + 1)
+    return counts, {"builder": builders, "runner": runners}
+
+
+def _workers(began: float, stack: ExitStack) -> StartPool:
+    def start_pool(name: str, factory: Factory) -> Pool:
+        pool = InProcessPool(name, factory, PHASES, began)
+        stack.callback(pool.close)
+        return pool
+
+    return start_pool

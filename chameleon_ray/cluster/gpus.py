@@ -1,0 +1,104 @@
+"""What nodes offer: the GPUs that Ray hands out there, as NVIDIA's driver names them."""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import ray
+from ray._private import worker
+
+from chameleon_ray.cluster.asking import Silent, asked
+from chameleon_ray.cluster.placement import Node, nodes
+from chameleon_ray.measure import nvml
+from chameleon_ray.measure.device_lock import claim
+from chameleon_ray.pool import Unfit
+
+logger = logging.getLogger(__name__)
+TAKING_SECONDS = 30.0
+"""Patience with a process that uses a GPU, but is about to end."""
+
+
+def here() -> int:
+    """How many GPUs Ray hands out on this process's node."""
+    return next((node.gpus for node in nodes() if node.here), 0)
+
+
+def gpus() -> list[nvml.Gpu]:
+    """Those GPUs; none where the driver does not answer. Nothing is opened on them."""
+    count, visible = here(), worker.global_worker.original_visible_accelerator_ids
+    try:
+        return nvml.named(visible.get("GPU"))[:count] if count else []
+    except nvml.NvmlError:
+        return []
+
+
+class GpuInventory:
+    """The GPUs of all nodes; each node is asked once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, list[nvml.Gpu]] = {}
+
+    def gpus(self) -> list[nvml.Gpu]:
+        """All there are now."""
+        return [gpu for node in self._looked() for gpu in self._known[node.id]]
+
+    def nodes(self, model: str) -> tuple[Node, ...]:
+        """The nodes that live, of whose GPUs only those of a model count; blocks for new nodes."""
+        return tuple(
+            replace(node, gpus=sum(gpu.name == model for gpu in self._known[node.id]))
+            for node in self._looked()
+        )
+
+    def _looked(self) -> tuple[Node, ...]:
+        """The nodes that live, all of which were asked where they have GPUs."""
+        found = nodes()
+        new = [node for node in found if node.id not in self._known]
+        self._known.update({node.id: [] for node in new if not node.gpus})
+        for node, answer in asked(gpus, [node for node in new if node.gpus]).items():
+            self._known[node.id] = _offered(node, answer)
+        return found
+
+
+def _offered(node: Node, answer: list[nvml.Gpu] | Silent) -> list[nvml.Gpu]:
+    """What a node answered; none of the GPUs of one that cannot say are used."""
+    if isinstance(answer, Silent):
+        logger.warning("The GPUs of node %s are not used: %s.", node.address, answer.reason)
+        return []
+    return answer
+
+
+def owning(model: str, factory: Callable[[], Any]) -> Callable[[], Any]:
+    """The factory, for actors that have a GPU of Ray's and are to have one of a model.
+
+    Ray does not tell GPUs of one node apart, so theirs may be of another one. Where the driver does
+    not answer nothing is changed. The factory that is returned raises ``Unfit``.
+    """
+    return partial(_owning, model, factory)
+
+
+def _owning(model: str, factory: Callable[[], Any]) -> Any:
+    found = gpus()
+    if found:
+        _take(model, [gpu for gpu in found if gpu.name == model])
+    return factory()
+
+
+def _take(model: str, fit: list[nvml.Gpu]) -> None:
+    """Has CUDA see one of these GPUs, which nobody else has taken; the one that Ray gave it first.
+
+    Raises:
+        Unfit: There is none.
+    """
+    given, node = nvml.visible().uuid, ray.get_runtime_context().get_node_id()
+    deadline = time.monotonic() + TAKING_SECONDS
+    while fit and time.monotonic() < deadline:
+        for gpu in sorted(fit, key=lambda gpu: gpu.uuid != given):
+            if claim(f"{node}-{gpu.uuid}"):
+                os.environ["CUDA_VISIBLE_DEVICES"] = gpu.uuid
+                return
+        time.sleep(0.2)
+    raise Unfit(f"no {model} is free here")

@@ -1,0 +1,238 @@
+"""A Ray session: an address, or none, in; a quiet, checked Ray runtime for as long as it is used.
+
+Left alone, Ray may join any cluster it finds on the machine, listens on every interface, reports
+usage, and runs its workers at nice 15, where a foreign process on the core falsifies timings.
+"""
+
+import importlib.metadata
+import logging
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import ray
+import ray._raylet
+from ray._private import ray_constants
+
+from chameleon_ray.cluster.address import AddressError, on_loopback, resolve
+from chameleon_ray.cluster.asking import Silent, asked
+from chameleon_ray.cluster.placement import nodes
+from chameleon_ray.options import Session
+from chameleon_ray.pool import Unfit
+
+PINNED = ("chameleon_ray", "ray", "apache-tvm", "apache-tvm-ffi")
+"""Distributions whose versions must be the same on every node."""
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_SCHEDULER_EVENTS": "0",
+    "RAY_worker_niceness": "0",
+}
+
+Versions = dict[str, str]
+"""Version by distribution; ``none`` where it is not installed."""
+
+
+class SessionError(RuntimeError):
+    """Ray cannot be used as asked; the message says what is wrong, where, and what to do."""
+
+
+@contextmanager
+def start(
+    address: str | None = None,
+    cpus: int | None = None,
+    gpus: int | None = None,
+    options: Session = Session(),  # noqa: B008, frozen
+) -> Iterator[None]:
+    """Ray for the length of a ``with`` block.
+
+    A Ray runtime that this process already has is checked, used and left running.
+
+    Args:
+        address: The cluster to join (``auto``: the only one on this machine). None starts a
+            local one, which listens on the loopback interface only and asks for a token.
+        cpus: Cores a local session hands out; all if None. A cluster has its own.
+        gpus: The same for GPUs.
+        options: Sizes and time limits.
+
+    Raises:
+        SessionError: Ray did not start, could not be reached, or a node has other versions.
+    """
+    check_pins()
+    if address is not None:
+        address = found(address, options)
+    if ray.is_initialized():
+        check_nodes(options)
+        yield
+        return
+    private = address is None or on_loopback(address, options.knock_seconds)
+    with environment(QUIET if address else QUIET | locked()), loopback(private):
+        connect(address, cpus, gpus, options)
+        try:
+            check_nodes(options)
+            yield
+        finally:
+            ray.shutdown()
+
+
+def connect(address: str | None, cpus: int | None, gpus: int | None, options: Session) -> None:
+    """``ray.init`` with nothing left to its defaults that matters here."""
+    arguments: dict[str, Any] = {"address": address, "log_to_driver": False}
+    if address is None:
+        arguments |= {"address": "local", "num_cpus": cpus, "num_gpus": gpus}
+        arguments |= {"include_dashboard": False, "object_store_memory": options.store_bytes}
+    try:
+        ray.init(logging_level=logging.WARNING, **arguments)
+    except Exception as error:  # a node that starts too slowly is no more than that to Ray
+        where = f"Ray at {address} cannot be joined" if address else "Ray does not start here"
+        advice = "is the address right, and are Ray and Python the same there?" if address else ""
+        raise SessionError(f"{where}: {error} {advice}".strip()) from error
+
+
+def found(address: str, options: Session) -> str:
+    """Where the Ray is that the user means.
+
+    Raises:
+        SessionError: There is none, or it is not clear which.
+    """
+    try:
+        return resolve(address, options.knock_seconds)
+    except AddressError as error:
+        raise SessionError(str(error)) from error
+
+
+def check_pins() -> None:
+    """Compares this machine's distributions with the versions ``chameleon_ray`` asks for.
+
+    Raises:
+        SessionError: One is missing or of another version than pinned.
+    """
+    ours, wrong = reader()(), []
+    for requirement in importlib.metadata.requires("chameleon_ray") or []:
+        wanted, _, condition = requirement.partition(";")
+        name, pin, version = wanted.strip().partition("==")
+        name = name.partition("[")[0]
+        if pin and "extra" not in condition and ours.get(name, version) != version:
+            wrong.append(f"{name} is {ours[name]} on this machine, but has to be {version}")
+    if wrong:
+        raise SessionError(f"{'; '.join(wrong)}; install chameleon_ray again")
+
+
+def check_nodes(options: Session) -> None:
+    """Compares the pinned distributions on every other node with this one's.
+
+    Raises:
+        SessionError: A node has other versions, or does not answer in time.
+    """
+    others, ours, wrong = [node for node in nodes() if not node.here], reader()(), list[str]()
+    for node, answer in asked(reader(), others, options.check_seconds).items():
+        if isinstance(answer, Silent):
+            wrong.append(f"node {node.address} gave no answer: {answer.reason}")
+        else:
+            wrong += differences(f"node {node.address}", answer, ours)
+    if wrong:
+        raise SessionError(f"{'; '.join(wrong)}; install the same versions on every node")
+
+
+def checked(factory: Callable[[], Any]) -> Callable[[], Any]:
+    """The factory, for nodes that may join later: it refuses where versions are not this one's.
+
+    The factory that is returned raises ``Unfit``.
+    """
+    return partial(_checked, factory, reader()())
+
+
+def _checked(factory: Callable[[], Any], ours: Versions) -> Any:
+    wrong = differences("it", reader()(), ours)
+    if wrong:
+        raise Unfit(f"{'; '.join(wrong)}; install the same versions on every node")
+    return factory()
+
+
+def gpus() -> int:
+    """How many GPUs the session has.
+
+    Raises:
+        SessionError: None.
+    """
+    count = int(ray.cluster_resources().get("GPU", 0))
+    if not count:
+        raise SessionError(
+            "There is no GPU to time kernels on; chameleon devices says what is missing, and "
+            "--build-only compiles without one."
+        )
+    return count
+
+
+def everywhere(question: Callable[[], Any]) -> list[Any]:
+    """What a function comes to on every node, the driver's first; no core is waited for.
+
+    Raises:
+        SessionError: A node did not answer.
+    """
+    answers = asked(question, nodes())
+    for node, answer in answers.items():
+        if isinstance(answer, Silent):
+            raise SessionError(f"Node {node.address} gave no answer: {answer.reason}.")
+    return list(answers.values())
+
+
+def differences(where: str, theirs: Versions, ours: Versions) -> list[str]:
+    """One sentence per distribution that differs."""
+    return [
+        f"{where} has {name} {theirs[name]}, this one {ours[name]}"
+        for name in ours
+        if theirs[name] != ours[name]
+    ]
+
+
+def reader() -> Callable[[], Versions]:
+    """What reads a machine's versions; nested, so that Ray sends it even where we are missing."""
+    names = PINNED
+
+    def read() -> Versions:
+        found = {name: importlib.metadata.distributions(name=name) for name in names}
+        return {name: next((d.version for d in ds), "none") for name, ds in found.items()}
+
+    return read
+
+
+def locked() -> dict[str, str]:
+    """A token that only this session's processes know; the user's own choice comes first."""
+    if "RAY_AUTH_MODE" in os.environ:
+        return {}
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
+
+@contextmanager
+def environment(wanted: Mapping[str, str]) -> Iterator[None]:
+    """Sets what is not set yet, and unsets it again."""
+    added = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(added)
+    read_again()
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
+        read_again()
+
+
+def read_again() -> None:
+    """Ray reads its environment once, at import; how to authenticate may have changed since."""
+    ray._raylet.Config.initialize("")
+    ray._raylet.AuthenticationTokenLoader.instance().reset_cache()
+
+
+@contextmanager
+def loopback(private: bool) -> Iterator[None]:
+    """Has Ray keep to 127.0.0.1, which it inventory on macOS and Windows only."""
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = before and not private
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before

@@ -1,0 +1,1 @@
+"""Recorded measurements in, spaces that answer in place of compiler and device out."""

@@ -1,0 +1,69 @@
+"""The last words of a run: its result in, what people want to know at once out."""
+
+import textwrap
+from math import isfinite
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from chameleon_ray.report.format import clock, counted, milliseconds, times
+from chameleon_ray.report.loading import MODEL, snippet
+from chameleon_ray.report.result import RunResult, Verified, layers
+from chameleon_ray.report.summary import explain
+
+
+def closing(result: RunResult) -> RenderableType:
+    """Before and after, whether the outputs agree, where the files are, how to load the model."""
+    parts: list[RenderableType] = [Text.assemble("\n", *_headline(result)), Text(_work(result))]
+    if result.verified is not None:
+        parts.append(_verdict(result.verified))
+    reason = explain(result)
+    if reason:
+        parts.append(Text(reason, "yellow"))
+    parts.append(Text(_files(result)))
+    if result.tuned is not None:
+        code = textwrap.indent(snippet(result), "  ")
+        parts += [Text("To load it:"), Text(code, "dim")]
+    return Group(*parts)
+
+
+def _headline(result: RunResult) -> list[str | tuple[str, str]]:
+    if result.speedup is None or result.untuned is None or result.tuned is None:
+        return [(f"{result.model}: the whole model was not timed", "bold")]
+    before, after = milliseconds(result.untuned.seconds), milliseconds(result.tuned.seconds)
+    colour = "bold green" if result.speedup > 1 else "bold yellow"
+    return [
+        (f"{result.model}: {before} ms -> {after} ms, ", "bold"),
+        (f"{times(result.speedup)} as fast", colour),
+        f" on {result.device}",
+    ]
+
+
+def _work(result: RunResult) -> str:
+    rows = layers(result)
+    faster = sum((row.speedup or 0) > 1 for row in rows)
+    kept = sum(row.kept_default for row in rows)
+    failed = sum(row.failed for row in rows)
+    sentence = (
+        f"{counted(len(result.records), 'measurement')} ({failed} failed) in "
+        f"{clock(result.wall_seconds)}; {faster} of {counted(len(rows), 'layer')} faster, "
+        f"{kept} kept at the default"
+    )
+    unknown = sum(not isfinite(row.best) for row in rows)
+    return sentence + (f", {unknown} never ran" if unknown else "") + "."
+
+
+def _verdict(verified: Verified) -> Text:
+    errors = (
+        f"largest error {verified.max_abs_err:.2g} absolute, {verified.max_rel_err:.2g} relative"
+    )
+    if verified.ok:
+        return Text(f"Verified: same outputs as {verified.against} ({errors}).", "green")
+    return Text(
+        f"NOT verified: outputs differ from those of {verified.against} ({errors}).", "bold red"
+    )
+
+
+def _files(result: RunResult) -> str:
+    names = ([MODEL] if result.tuned is not None else []) + ["report.html", "summary.json"]
+    return "Files: " + ", ".join(str(result.folder / name) for name in names)

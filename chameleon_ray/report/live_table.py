@@ -1,0 +1,173 @@
+"""The live table: a run's progress in, a screenful about it on the terminal, a few times a second.
+
+Lines are laid out here rather than by ``rich.table``, which takes almost twenty times as long:
+the core that draws is one that compiles kernels.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from typing import NamedTuple
+
+from rich.cells import set_cell_size
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from chameleon_ray.report.format import clock, digits, milliseconds, percent, times
+from chameleon_ray.report.log import LogLines, gain, left, pace
+from chameleon_ray.report.progress import Layer, Progress
+from chameleon_ray.reporting import Reporting
+
+NAME, GAP = 16, 2
+
+
+class Line(NamedTuple):
+    """One line of the table and its rich style."""
+
+    text: str
+    style: str = ""
+
+
+class Column(NamedTuple):
+    """A column: how wide it is and from which terminal width on it is shown."""
+
+    title: str
+    width: int
+    least: int
+    cell: Callable[[Layer, float | None], str]
+
+
+COLUMNS = (
+    Column("shape", -38, 170, lambda layer, share: layer.task.shape),
+    Column("times", 5, 100, lambda layer, share: f"{layer.task.weight:g}"),
+    Column("tried", 6, 0, lambda layer, share: str(layer.measurements)),
+    Column("failed", 6, 0, lambda layer, share: str(layer.failed)),
+    Column("default ms", 10, 90, lambda layer, share: milliseconds(layer.default)),
+    Column("best ms", 8, 0, lambda layer, share: milliseconds(layer.best)),
+    Column("faster", 7, 0, lambda layer, share: times(layer.speedup)),
+    Column("GFLOP/s", 7, 110, lambda layer, share: digits(layer.gflops)),
+    Column("time", 6, 0, lambda layer, share: percent(share)),
+    Column("state", -9, 0, lambda layer, share: layer.state.partition(":")[0]),
+    Column("because", -22, 130, lambda layer, share: layer.reason),
+)
+"""Widths below zero are those of texts, which stand at the left."""
+
+
+class LiveTable:
+    """While entered, keeps the table at the foot of ``console``; leaves the last one standing."""
+
+    def __init__(
+        self, progress: Progress, console: Console, options: Reporting | None = None
+    ) -> None:
+        self._progress, self._console = progress, console
+        self._options = options or Reporting()
+        stdout_too = sys.stdout.isatty()  # a redirected stdout must not land on this console
+        self._live = Live(console=console, auto_refresh=False, redirect_stdout=stdout_too)
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._keep_drawing, name="live-table", daemon=True)
+        self._drawn: list[Line] = []
+
+    def __enter__(self) -> "LiveTable":
+        self._live.start()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._left.set()
+        self._thread.join()
+        with suppress(OSError):  # the terminal may be gone; the run is not
+            self._draw()
+            self._live.stop()
+
+    def _keep_drawing(self) -> None:
+        pause = self._options.refresh_seconds
+        while not self._left.wait(pause):
+            began = time.thread_time()
+            try:
+                self._draw()
+            except OSError:
+                return
+            spent = time.thread_time() - began
+            pause = max(self._options.refresh_seconds, spent / self._options.core_share)
+
+    def _draw(self) -> None:
+        drawn = lines(self._progress, self._console.width, self._console.height)
+        if drawn == self._drawn:
+            return
+        body = Text(no_wrap=True, overflow="crop", end="")
+        body.append_tokens((line.text + "\n", line.style) for line in drawn)
+        self._live.update(body, refresh=True)
+        self._drawn = drawn
+
+
+def watching(
+    progress: Progress, console: Console, options: Reporting | None = None
+) -> AbstractContextManager[object]:
+    """The live table where ``console`` is a terminal that can show one, else plain log lines."""
+    if console.is_interactive:
+        return LiveTable(progress, console, options)
+    return LogLines(progress, console.file, options)
+
+
+def lines(progress: Progress, width: int, height: int) -> list[Line]:
+    """The whole table for a terminal of this size; no line is wider, nor are there more lines."""
+    head = _head(progress)
+    foot = [Line(f"  {note}", "yellow") for note in progress.notes[-2:]]
+    if not progress.layers:
+        return _fitted([*head, *foot], width, height)
+    room = max(1, height - len(head) - len(foot) - 3)
+    rows = list(progress.layers.values())
+    shown = _shown(rows, room)
+    if len(rows) > len(shown):
+        foot.insert(0, Line(f"  ... and {len(rows) - len(shown)} more", "dim"))
+    columns = [column for column in COLUMNS if column.least <= width]
+    shares = progress.shares
+    body = [_row(layer, shares.get(layer.task.digest), columns, width) for layer in shown]
+    return _fitted([*head, _titles(columns, width), *body, *foot], width, height)
+
+
+def _head(progress: Progress) -> list[Line]:
+    phase = progress.phases[-1].name if progress.phases else "starting"
+    head = [Line(f"{phase}: {clock(progress.elapsed)}{left(progress)}", "bold")]
+    return [*head, Line(pace(progress)), Line(gain(progress))] if progress.layers else head
+
+
+def _shown(rows: list[Layer], room: int) -> list[Layer]:
+    """At most ``room`` layers, those in flight and those with most time first; unknown is most."""
+    chosen = sorted(rows, key=lambda row: (row.in_flight == 0, -row.weighted))[:room]
+    return sorted(chosen, key=lambda row: -row.task.weight * row.default)
+
+
+def _titles(columns: list[Column], width: int) -> Line:
+    return Line(_laid_out("layer", [column.title for column in columns], columns, width), "dim")
+
+
+def _row(layer: Layer, share: float | None, columns: list[Column], width: int) -> Line:
+    cells = [column.cell(layer, share) for column in columns]
+    style = "dim" if layer.reason else "bold" if layer.in_flight else ""
+    return Line(_laid_out(layer.task.name, cells, columns, width), style)
+
+
+def _laid_out(name: str, cells: list[str], columns: list[Column], width: int) -> str:
+    taken = sum(abs(column.width) + GAP for column in columns)
+    parts = [_shortened(name, max(NAME, width - taken))]
+    for cell, column in zip(cells, columns, strict=True):
+        text = cell if column.width < 0 else cell.rjust(column.width)
+        parts.append(set_cell_size(text, abs(column.width)))
+    return (" " * GAP).join(parts)
+
+
+def _shortened(name: str, width: int) -> str:
+    """A layer's name cut in its middle: layers differ at the end."""
+    if len(name) > width:
+        half = (width - 2) // 2
+        name = f"{name[: width - 2 - half]}..{name[-half:]}"
+    return set_cell_size(name, width)
+
+
+def _fitted(table: list[Line], width: int, height: int) -> list[Line]:
+    fitted = [Line(set_cell_size(line.text, width).rstrip(), line.style) for line in table]
+    return fitted[: max(1, height - 1)]

@@ -1,0 +1,88 @@
+"""GPUs without one: occupancy's known answers, and the management library's calls."""
+
+from pathlib import Path
+
+import pytest
+
+from chameleon_ray.compiler import nvidia
+from chameleon_ray.measure import nvml
+from tests.pure.driver import GPUS, library
+
+KIB = 1024
+
+
+@pytest.mark.parametrize(
+    ("arch", "threads", "registers", "shared", "expected"),
+    [
+        ("sm_80", 256, 32, 0, 1.0),
+        ("sm_80", 256, 64, 0, 0.5),
+        ("sm_80", 128, 32, 48 * KIB, 3 * 4 / 64),  # 3 blocks of 49 KiB fit into 164
+        ("sm_90", 128, 32, 48 * KIB, 4 * 4 / 64),
+        ("sm_75", 1024, 64, 0, 1.0),
+        ("sm_86", 1024, 32, 0, 1024 / 1536),
+        ("sm_90", 32, 16, 0, 0.5),  # 32 blocks of a warp
+        ("sm_90", 33, 16, 0, 1.0),  # are as many as of two warps
+        ("sm_90a", 256, 255, 0, 8 / 64),
+        ("sm_90", 1024, 65, 0, 0.0),
+        ("sm_90", 1024, 64, 227 * KIB, 0.5),
+        ("sm_90", 1024, 64, 228 * KIB, 0.0),
+        ("sm_80", 1025, 8, 0, 0.0),
+        ("sm_80", 32, 256, 0, 0.0),
+    ],
+)
+def test_occupancy(arch: str, threads: int, registers: int, shared: int, expected: float) -> None:
+    assert nvidia.occupancy(arch, threads, registers, shared) == pytest.approx(expected)
+
+
+def test_architectures_have_names() -> None:
+    assert nvidia.capability("sm_90") == nvidia.capability("sm_90a") == 90
+    assert nvidia.capability("volta") is None
+    known = [f"sm_{n}" for n in (70, 75, 80, 86, 87, 89, 90, 100)]
+    assert all(nvidia.attributes(arch) for arch in known)
+    assert nvidia.attributes("sm_42") is None
+
+
+def test_without_a_driver_one_sentence_says_so() -> None:
+    with pytest.raises(nvml.NvmlError, match=r"libnone\.so of NVIDIA's driver cannot be loaded"):
+        nvml.gpus("libnone.so")
+
+
+@pytest.fixture
+def driver(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Two GPUs that do not tell their temperature."""
+    monkeypatch.setenv(GPUS, "Fake GPU:9,Fake GPU:9")
+    return str(library(tmp_path_factory.getbasetemp()))
+
+
+def test_gpus_are_listed(driver: str) -> None:
+    first, second = nvml.gpus(driver)
+    assert first == nvml.Gpu("Fake GPU", "GPU-0", "sm_90", 5, "580.1")
+    assert second.uuid == "GPU-1"
+
+
+def test_clocks_are_read_and_what_is_not_told_is_zero(driver: str) -> None:
+    assert nvml.condition("GPU-0", driver) == nvml.Condition(1980, 2619, 0, 1 << 40)
+    with pytest.raises(nvml.NvmlError, match="error 6"):
+        nvml.condition("nothing", driver)
+
+
+def test_gpus_are_found_by_number_and_uuid_up_to_the_first_that_is_not_there(driver: str) -> None:
+    def uuids(ids: list[str] | None) -> list[str]:
+        return [gpu.uuid for gpu in nvml.named(ids, driver)]
+
+    assert uuids(None) == uuids(["0", "GPU-1"]) == ["GPU-0", "GPU-1"]
+    assert uuids(["1", " 0"]) == ["GPU-1", "GPU-0"]
+    assert uuids(["0", "7", "1"]) == ["GPU-0"]
+    assert uuids([]) == uuids([""]) == []
+
+
+def test_the_visible_gpu_is_the_one_that_cuda_numbers_0(
+    driver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for visible, uuid in (("1", "GPU-1"), ("GPU-1", "GPU-1"), ("0,1", "GPU-0")):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        assert nvml.visible(driver).uuid == uuid
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(nvml.NvmlError):
+        nvml.visible(driver)
+    assert Path(driver).exists()
