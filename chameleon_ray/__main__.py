@@ -207,13 +207,14 @@ def replay(
     with answering(debug):
         from chameleon_ray.api import algorithms
         from chameleon_ray.api import replay as replaying
+        from chameleon_ray.replay.table import read_table
         from chameleon_ray.report.replay import line, shown
 
         numbers = range(seed, seed + seeds)
         search = algorithms.chosen(preset, explorer, sampler)
-        recorded = replaying.load(table, task)
+        recorded = read_table(table, task)
         replaying.destinations(out, file, numbers)
-        teacher = None if warm_start is None else replaying.load(warm_start)
+        teacher = None if warm_start is None else read_table(warm_start)
         say = lambda so_far, run: tell(line(so_far, run))  # noqa: E731
         result = replaying.replay(recorded, search, measurements, numbers, say, teacher)
         replaying.write(result, preset, out, file)

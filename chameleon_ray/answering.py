@@ -5,6 +5,8 @@ import logging
 import typer
 from rich.console import Console
 
+from chameleon_ray.errors import Stopped, UserError
+
 errors = Console(stderr=True)
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
@@ -22,13 +24,10 @@ class answering:  # noqa: N801  reads as a phrase
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None or self.debug:
             return
-        from chameleon_ray import api
-
-        if isinstance(error, api.Stopped | KeyboardInterrupt):
+        if isinstance(error, Stopped | KeyboardInterrupt):
             errors.print(f"Stopped. {error}", highlight=False, soft_wrap=True, markup=False)
             raise typer.Exit(INTERRUPTED) from None
-        asked = isinstance(error, api.UserError)
-        if asked or isinstance(error, api.TROUBLE):  # which takes seconds to load
+        if isinstance(error, UserError):
             told = f"Error: {error}"
             errors.print(told, style="red", highlight=False, soft_wrap=True, markup=False)
             raise typer.Exit(1) from None

@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from chameleon_ray.errors import UserError
 from chameleon_ray.record import Record, Status
 from chameleon_ray.space import Config
 
@@ -40,7 +41,7 @@ LATER = ("resources", "conditions")
 PARTS_BEFORE_MERGE = 128
 
 
-class DatabaseError(Exception):
+class DatabaseError(UserError):
     """A part that cannot be read, in one sentence that says which and what to do."""
 
 

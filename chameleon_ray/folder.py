@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.database import Database
+from chameleon_ray.errors import UserError
 from chameleon_ray.record import Record
 from chameleon_ray.space import Config
 
@@ -34,7 +35,7 @@ def directory_name(model: str) -> str:
     return file_name(Path(model).stem if file else model)
 
 
-class FolderError(Exception):
+class FolderError(UserError):
     """A run directory that cannot be used, in one sentence that says what to do."""
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from chameleon_ray.measure.measurer import Artifact, Finalist, Measurer, Timing
+from chameleon_ray.measure.measurer import Artifact, Builder, Finalist, Measurer, Runner, Timing
 from chameleon_ray.options import Confirming
 from chameleon_ray.pool import Lost, PoolError
 from chameleon_ray.record import DEFAULT, Record, Status
@@ -106,7 +106,8 @@ async def _contest(
     if default.status is not Status.OK or not built:
         return float("inf"), {}
     try:
-        contest = await measurer.runners.do("contest", task, (default, *built.values()), options)
+        artifacts = (default, *built.values())
+        contest = await measurer.runners.call(Runner.contest, task, artifacts, options)
     except Lost:
         return await _contest(task, configs, measurer, options)
     except PoolError as error:
@@ -123,10 +124,9 @@ async def _contest(
 async def _built(task: Task, config: Config, measurer: Measurer) -> Artifact:
     """A build; one that its builders died of is a crash."""
     try:
-        artifact: Artifact = await measurer.builders.do("build", task, config)
+        return await measurer.builders.call(Builder.build, task, config)
     except PoolError as error:
         return Artifact(status=Status.CRASH, error=str(error))
-    return artifact
 
 
 def _latency(record: Record) -> float:

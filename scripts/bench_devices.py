@@ -243,10 +243,10 @@ def hired(setup: Setup, devices: int) -> tuple[SearchSystem, Measurer]:
     device = partial(ReplayRunner, pace=setup.pace)
     began, counts = time.perf_counter(), hands(setup.cores, devices) | {"builder": 1}
 
-    def hire(name: str, factory: Factory) -> Pool:
+    def start_pool(name: str, factory: Factory) -> Pool:
         count, ahead = counts.get(name, 1), AHEAD.get(name, 0)
-        return ActorPool(name, factory, {}, began, count, ahead=ahead, apart=LEARNT)
+        return ActorPool(name, factory, {}, began, count, ahead=ahead, stored=LEARNT)
 
-    system = searching(setup.search, setup.cores, hire)
-    builders = hire("builder", partial(Bench, ReplayBuilder, setup.tables))
-    return system, Measurer(builders, hire("runner", partial(Bench, device, setup.tables)))
+    system = searching(setup.search, setup.cores, start_pool)
+    builders = start_pool("builder", partial(Bench, ReplayBuilder, setup.tables))
+    return system, Measurer(builders, start_pool("runner", partial(Bench, device, setup.tables)))

@@ -22,8 +22,9 @@ from typing import Any
 from bench_devices import Run, Setup, run
 from spread import spread
 
-from chameleon_ray.api.algorithms import UserError, chosen
+from chameleon_ray.api.algorithms import chosen
 from chameleon_ray.api.replay import destinations, load, walks
+from chameleon_ray.errors import UserError
 from chameleon_ray.measure.cores import available
 from chameleon_ray.presets import PRESETS
 from chameleon_ray.replay.table import Table

@@ -27,8 +27,8 @@ from bench_report import markdown, tables
 from bench_systems import QUICK, SYSTEMS
 from rich.console import Console
 
-from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.api.replay import destinations, load, replay, walks
+from chameleon_ray.errors import UserError
 from chameleon_ray.measure.cores import available
 from chameleon_ray.replay.table import Table
 from chameleon_ray.report.replay import MARKS, ReplayResult, figures

@@ -13,9 +13,9 @@ from typing import Any
 from bench_curves import Event, Point
 from bench_metaschedule import Job
 
-from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.compiler.runtime.cpu_runner import timing_environment
 from chameleon_ray.database import Database
+from chameleon_ray.errors import UserError
 
 HERE = Path(__file__).parent
 

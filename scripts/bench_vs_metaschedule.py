@@ -23,11 +23,11 @@ import numpy as np
 import psutil
 from bench_sides import chameleon, metaschedule, our_events, side, their_events
 
-from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.api.replay import destinations
 from chameleon_ray.compiler.runtime.cpu_runner import random_array, timing_environment
 from chameleon_ray.compiler.target import TargetError, device_name, resolve
 from chameleon_ray.compiler.tvm_process import block_torch
+from chameleon_ray.errors import UserError
 from chameleon_ray.measure.bench import Check, Duel, Outputs
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.measure.isolate import Ending, Isolate, Setting

@@ -85,7 +85,7 @@ def runner(by_digest: Tables) -> Calibrated:
 def pools(args: argparse.Namespace, by_digest: Tables) -> tuple[SearchSystem, Measurer]:
     """Runners and builders on every node but this one."""
 
-    def hire(name: str, factory: object, count: int = 0) -> ActorPool:
+    def start_pool(name: str, factory: object, count: int = 0) -> ActorPool:
         def spread(node: Node) -> int:
             return node.cpus and count
 
@@ -100,12 +100,12 @@ def pools(args: argparse.Namespace, by_digest: Tables) -> tuple[SearchSystem, Me
         )
 
     system = SearchSystem(
-        cost_model=hire("cost model", cost_model_factory(QUICK)),
-        explorers=hire("explorer", explorer_factory(QUICK)),
-        sampler=hire("sampler", sampler_factory(QUICK)),
+        cost_model=start_pool("cost model", cost_model_factory(QUICK)),
+        explorers=start_pool("explorer", explorer_factory(QUICK)),
+        sampler=start_pool("sampler", sampler_factory(QUICK)),
     )
-    builders = hire("builder", partial(RecordedBuilder, by_digest, 1.0), args.builders)
-    runners = hire("runner", partial(runner, by_digest), args.runners)
+    builders = start_pool("builder", partial(RecordedBuilder, by_digest, 1.0), args.builders)
+    runners = start_pool("runner", partial(runner, by_digest), args.runners)
     return system, Measurer(builders, runners, References(Calibrating()))
 
 

@@ -23,9 +23,9 @@ from typing import Any
 
 import psutil
 
-from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.api.replay import destinations
 from chameleon_ray.database import Database
+from chameleon_ray.errors import UserError
 
 SUBREAPER = 36
 """Linux: whoever sets it inherits the orphans among its descendants."""

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 from spread import spread
 
-from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.replay import destinations
 from chameleon_ray.compiler.codegen.builder import LocalBuilder
 from chameleon_ray.compiler.runtime.cpu_runner import LocalRunner
+from chameleon_ray.errors import UserError
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.options import Measuring, Request
 from chameleon_ray.record import Status

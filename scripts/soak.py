@@ -57,16 +57,16 @@ async def run(measurements: int, out: Path) -> None:
     per_copy = sum(len(table) for table in recorded)
     tasks, by_digest = layers(recorded, -(-measurements // per_copy))
 
-    def hire(name: str, factory: Any) -> InProcessPool:
+    def start_pool(name: str, factory: Any) -> InProcessPool:
         return InProcessPool(name, factory, {}, time.perf_counter())
 
     system = SearchSystem(
-        cost_model=hire("cost model", cost_model_factory(QUICK)),
-        explorers=hire("explorer", explorer_factory(QUICK)),
-        sampler=hire("sampler", sampler_factory(QUICK)),
+        cost_model=start_pool("cost model", cost_model_factory(QUICK)),
+        explorers=start_pool("explorer", explorer_factory(QUICK)),
+        sampler=start_pool("sampler", sampler_factory(QUICK)),
     )
-    builders = hire("builder", partial(RecordedBuilder, by_digest, 0.0))
-    runners = hire("runner", partial(RecordedRunner, by_digest, 0.0))
+    builders = start_pool("builder", partial(RecordedBuilder, by_digest, 0.0))
+    runners = start_pool("runner", partial(RecordedRunner, by_digest, 0.0))
     folder = RunFolder(out, existing=False)
     folder.resume(dict.fromkeys(SAME, "soak"))
     clock = time.perf_counter

@@ -27,9 +27,9 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
-from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.api.replay import destinations, load, replay
 from chameleon_ray.cluster import ray_session
+from chameleon_ray.errors import UserError
 from chameleon_ray.measure.cores import available
 from chameleon_ray.options import Search
 from chameleon_ray.replay.table import Table

@@ -7,17 +7,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chameleon_ray.api.algorithms import Stopped, UserError
     from chameleon_ray.api.build_only import build
     from chameleon_ray.api.finished_run import apply, bench
     from chameleon_ray.api.gpu_assignment import cluster_devices
-    from chameleon_ray.api.run import TROUBLE, tune
+    from chameleon_ray.api.run import tune
     from chameleon_ray.api.zoo import survey, tune_zoo
     from chameleon_ray.api.zoo_file import read_zoo
     from chameleon_ray.compiler.devices import devices
+    from chameleon_ray.errors import Stopped, UserError
 
 __all__ = [
-    "TROUBLE",
     "Stopped",
     "UserError",
     "apply",
@@ -32,12 +31,11 @@ __all__ = [
 ]
 
 ORIGINS = {
-    "Stopped": "chameleon_ray.api.algorithms",
-    "UserError": "chameleon_ray.api.algorithms",
+    "Stopped": "chameleon_ray.errors",
+    "UserError": "chameleon_ray.errors",
     "build": "chameleon_ray.api.build_only",
     "apply": "chameleon_ray.api.finished_run",
     "bench": "chameleon_ray.api.finished_run",
-    "TROUBLE": "chameleon_ray.api.run",
     "tune": "chameleon_ray.api.run",
     "read_zoo": "chameleon_ray.api.zoo_file",
     "survey": "chameleon_ray.api.zoo",

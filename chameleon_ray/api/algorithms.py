@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from chameleon_ray.errors import UserError
 from chameleon_ray.options import Request, Search
 from chameleon_ray.presets import PRESETS
 from chameleon_ray.search.active import ActiveSampler
@@ -16,14 +17,6 @@ from chameleon_ray.search.random_walk import RandomExplorer
 from chameleon_ray.search.searcher import Searcher
 
 Factory = Callable[[], Any]
-
-
-class UserError(Exception):
-    """A request that cannot be met, in one sentence: what, where, what to do."""
-
-
-class Stopped(Exception):
-    """The user stopped the run; everything measured so far is kept."""
 
 
 def _ppo(search: Search) -> Any:

@@ -12,15 +12,15 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from chameleon_ray.api.algorithms import UserError, search_of
+from chameleon_ray.api.algorithms import search_of
 from chameleon_ray.api.concurrency import in_thread
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.pools import layers_in_flight, start_pools
-from chameleon_ray.api.run import TROUBLE
 from chameleon_ray.budget import Budget
 from chameleon_ray.cluster.ray_session import check_pins
 from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.engine import Engine
+from chameleon_ray.errors import UserError
 from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.options import Request, Search
@@ -48,13 +48,10 @@ def build(request: Request, say: Say) -> Building:
     """
     began, cores = time.perf_counter(), available()
     request = replace(request, build_only=True)
-    try:
-        # a regression of what worked (1) and what did not (0), with nothing to learn from others
-        search = replace(search_of(request), cost_model="boosting", transfer=None)
-        check_pins()
-        done = asyncio.run(_build(request, search, cores, began, say))
-    except TROUBLE as error:
-        raise UserError(str(error)) from error
+    # a regression of what worked (1) and what did not (0), with nothing to learn from others
+    search = replace(search_of(request), cost_model="boosting", transfer=None)
+    check_pins()
+    done = asyncio.run(_build(request, search, cores, began, say))
     if request.out is not None:
         _write(Path(request.out), done)
     return done

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, TypeVar
 
-from chameleon_ray.api.algorithms import Stopped
+from chameleon_ray.errors import Stopped
 from chameleon_ray.options import Request
 
 T = TypeVar("T")

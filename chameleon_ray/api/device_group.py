@@ -5,16 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.api.gpu_assignment import demand_same, missing, surveyed
 from chameleon_ray.api.model import Model
 from chameleon_ray.api.model_process import RunnersBench
 from chameleon_ray.compiler.target import GPU
 from chameleon_ray.engine import Engine
+from chameleon_ray.errors import UserError
 from chameleon_ray.measure.bench import Bench
 from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.options import Confirming, Request
-from chameleon_ray.pool import NoWorkers, PoolError
 from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.task import Task
@@ -55,7 +54,7 @@ class DeviceGroup:
         """What goes wrong with the devices is the failure of its models, and of no others."""
         try:
             yield
-        except (UserError, PoolError, NoWorkers) as error:
+        except UserError as error:
             for model in self.left:
                 model.fail(str(error), progress)
 

@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
-from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.cluster import ray_session
 from chameleon_ray.compiler.devices import Device, devices
 from chameleon_ray.compiler.nvidia import capability
 from chameleon_ray.compiler.runtime.cuda_runner import Surveyed
 from chameleon_ray.compiler.target import arch_of
+from chameleon_ray.errors import UserError
+from chameleon_ray.measure.calibrated import Calibrated
 from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.measure.nvml import Gpu, NvmlError, visible
 
@@ -112,7 +113,7 @@ async def surveyed(measurer: Measurer) -> Surveyed:
     Raises:
         UserError: It has none that TVM sees.
     """
-    found: Surveyed = await measurer.runners.do("survey")
+    found: Surveyed = await measurer.runners.call(Calibrated.survey)
     if found.error:
         raise UserError(found.error)
     return found

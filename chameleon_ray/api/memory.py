@@ -4,9 +4,10 @@ import json
 from contextlib import ExitStack
 from pathlib import Path
 
-from chameleon_ray.api.algorithms import LAYOUTS, UserError, check
+from chameleon_ray.api.algorithms import LAYOUTS, check
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.replay import destinations
+from chameleon_ray.errors import UserError
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.measure.cores import available
 from chameleon_ray.options import Request, Scheduling

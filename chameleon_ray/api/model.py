@@ -7,14 +7,12 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
-from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.compiler.target import layout_of
-from chameleon_ray.database import DatabaseError
-from chameleon_ray.folder import FolderError, RunFolder
+from chameleon_ray.errors import UserError
+from chameleon_ray.folder import RunFolder
 from chameleon_ray.ledger import Account
-from chameleon_ray.measure.isolate import IsolateError
 from chameleon_ray.options import Request, Search
 from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.report.progress import Progress
@@ -22,8 +20,6 @@ from chameleon_ray.report.result import Latency, Outcome, RunResult, Verified
 from chameleon_ray.winners import Winner
 
 PACKAGES = ("chameleon_ray", "apache-tvm", "apache-tvm-ffi", "ray", "xgboost", "torch", "numpy")
-FAULTS = (UserError, FolderError, DatabaseError, IsolateError)
-"""What ends one model and leaves the others."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +111,7 @@ class Model:
         """What goes wrong in the block is the model's failure, and no other's."""
         try:
             yield
-        except FAULTS as error:
+        except UserError as error:
             self.fail(str(error), progress)
 
     def fail(self, why: str, progress: Progress) -> None:

@@ -9,22 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from chameleon_ray.api.algorithms import Stopped, UserError
 from chameleon_ray.compiler import model_host
 from chameleon_ray.compiler.codegen.builder import SINGLE_THREADED
 from chameleon_ray.compiler.runtime.model_bench import ModelBench
 from chameleon_ray.compiler.target import layout_of
+from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.ledger import Account, Ledger, epoch
 from chameleon_ray.measure.bench import Bench, Check, Duel, Outputs, Question
+from chameleon_ray.measure.calibrated import Calibrated
 from chameleon_ray.measure.isolate import Ending, Isolate, IsolateError, Outcome, Setting
 from chameleon_ray.options import Confirming, Request, Scheduling
 from chameleon_ray.pool import Lost, NoWorkers, Pool, PoolError
 from chameleon_ray.report.result import Verified
 from chameleon_ray.space import Config
-
-SENTENCES = ("ModelError", "TargetError", "LinkError")
-"""Errors of the compiler's processes that are already a sentence for the user."""
 
 
 class ModelProcess:
@@ -155,9 +153,8 @@ class ModelProcess:
         self._demand_open()
         if outcome.ending is Ending.OK:
             return outcome.value
-        kind, _, sentence = outcome.error.partition(": ")
-        if kind in SENTENCES:
-            raise UserError(sentence)
+        if outcome.for_user:
+            raise UserError(outcome.error)
         raise UserError(f"The step {type(job).__name__} failed: {outcome.error}")
 
     def _demand_open(self) -> None:
@@ -186,7 +183,7 @@ class RunnersBench:
             CancelledError: Of ``concurrent.futures``: the event loop ended.
         """
         contents = contents or tuple(Path(file).read_bytes() for file in question.libraries)
-        asking = self._runners.do("bench", question, contents)
+        asking = self._runners.call(Calibrated.bench, question, contents)
         try:
             outcome: Outcome = asyncio.run_coroutine_threadsafe(asking, self._loop).result()
         except (PoolError, Lost, NoWorkers) as error:

@@ -15,17 +15,25 @@ from chameleon_ray.api.algorithms import (
 from chameleon_ray.api.gpu_assignment import Known, left_out, own, shared_out
 from chameleon_ray.api.workers import LINKING, builder, gpu_runner, runner
 from chameleon_ray.compiler.target import device_name, is_gpu
-from chameleon_ray.measure.build_balance import Helping
+from chameleon_ray.measure.build_balance import BuildBalance
+from chameleon_ray.measure.calibrated import Calibrated
 from chameleon_ray.measure.calibration import References
 from chameleon_ray.measure.cores import kept, machine
 from chameleon_ray.measure.isolate import Ending, Outcome
-from chameleon_ray.measure.measurer import Measurer, NoRunner
+from chameleon_ray.measure.measurer import Builder, Measurer, NoRunner, Runner
 from chameleon_ray.options import Request, Search
-from chameleon_ray.pool import InProcessPool, Pool
+from chameleon_ray.pool import InProcessPool, Method, Pool
 from chameleon_ray.record import Status
+from chameleon_ray.search.cost_model import CostModel
+from chameleon_ray.search.sampler import Sampler
 from chameleon_ray.search.system import SearchSystem
 
-PHASES = {"contest": "verify", "bench": "verify", "select": "sample", "calibrate": "run"}
+PHASES: dict[Method, str] = {
+    Runner.contest: "verify",
+    Calibrated.bench: "verify",
+    Sampler.select: "sample",
+    Calibrated.calibrate: "run",
+}
 """What the summary calls the time spent in a method, where it is not the method's name."""
 CORES_PER_EXPLORER = 4
 """Search cores that one explorer keeps busy: the rest of its share builds what it proposed."""
@@ -35,7 +43,7 @@ FAILED = (Status.RUN_ERROR, Status.CRASH, Ending.ERROR, Ending.CRASH)
 """What a device that is lost answers to everything."""
 AHEAD = {"builder": 1, "runner": 1}
 """Calls that wait at an actor, so that it need not wait for this process."""
-LEARNT = ("fit",)
+LEARNT: tuple[Method, ...] = (CostModel.fit,)
 """Methods whose results only other actors look at."""
 StartPool = Callable[..., Pool]
 """Of a pool's name and factory; of runners that are not alone, what else tells them apart."""
@@ -75,8 +83,8 @@ def start_pools(
     builders, measurers = start_pool("builder", building), {}
     for targets, runners in _runners(request, timing_cores, wanted, start_pool, tell):
         references = None if request.build_only else References(request.calibrating)
-        helping = _helping(request, len(search_cores))
-        measurers[targets] = Measurer(builders, runners, references, helping)
+        balance = _balance(request, len(search_cores))
+        measurers[targets] = Measurer(builders, runners, references, balance)
     return searching(search, len(search_cores), start_pool), measurers
 
 
@@ -140,12 +148,12 @@ def _gpu_runners(
         yield targets, start_pool("runner", gpus.owning(model, timer), name, **own_gpus)
 
 
-def _helping(request: Request, builders: int) -> Helping | None:
+def _balance(request: Request, builders: int) -> BuildBalance | None:
     """Runners help builders on a machine of its own where there are too few of those."""
     alone = request.engine == "ray" and not (request.address or request.build_only)
     if not alone or is_gpu(request.target) or builders >= LINKING:
         return None
-    return Helping(builders * (1 + AHEAD["builder"]))
+    return BuildBalance(builders * (1 + AHEAD["builder"]))
 
 
 def layers_in_flight(request: Request, search_cores: int) -> int:
@@ -185,16 +193,18 @@ def _actors(
     tell: Callable[[str], None],
 ) -> StartPool:
     from chameleon_ray.cluster import placement, ray_session
-    from chameleon_ray.cluster.metrics import MeteredPool
+    from chameleon_ray.cluster.actor_pool import ActorPool
+    from chameleon_ray.cluster.metrics import load_gauge
 
     stack.enter_context(ray_session.start(request.address, len(search_cores)))
     owned = is_gpu(request.target) and not request.build_only
     counts, spreads = _placed(request, owned, len(search_cores), len(timing_cores))
+    longest = request.confirming.model_timeout + request.placing.call_seconds
 
     def start_pool(name: str, factory: Factory, kind: str = "", **own: Any) -> Pool:
         place = {} if name in spreads else placement.near_driver()
         owns = {"num_gpus": 1} if owned and name == "runner" else {}
-        pool = MeteredPool(
+        pool = ActorPool(
             f"{kind} {name}".strip(),
             ray_session.checked(factory) if name in spreads else factory,
             PHASES,
@@ -203,11 +213,12 @@ def _actors(
             resources=place | owns,
             spread=spreads.get(name),
             ahead=AHEAD.get(name, 0),
-            apart=(*LEARNT, "build") if name in spreads else LEARNT,
-            limits={"bench": request.confirming.model_timeout + request.placing.call_seconds},
+            stored=(*LEARNT, Builder.build) if name in spreads else LEARNT,
+            limits={Calibrated.bench: longest},
             options=request.placing,
             doubt=doubtful if name == "runner" else lambda result, failures: False,
             tell=tell,
+            on_load=load_gauge(f"{kind} {name}".strip()),
         )
         stack.callback(pool.close)
         return pool

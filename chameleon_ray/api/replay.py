@@ -12,27 +12,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate
 
 import numpy as np
 
-from chameleon_ray.api.algorithms import (
-    UserError,
-    cost_model_factory,
-    explorer_factory,
-    sampler_factory,
-)
+from chameleon_ray.api.algorithms import cost_model_factory, explorer_factory, sampler_factory
 from chameleon_ray.api.warm_start import UNTAUGHT
 from chameleon_ray.budget import Budget
 from chameleon_ray.database import Database
 from chameleon_ray.engine import Engine
+from chameleon_ray.errors import UserError
 from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.options import Budgeting, Search
-from chameleon_ray.pool import InProcessPool
+from chameleon_ray.pool import InProcessPool, P, T
 from chameleon_ray.record import Record, Status
 from chameleon_ray.replay.devices import ReplayBuilder, ReplayRunner
-from chameleon_ray.replay.table import Table, TableError, read_table
+from chameleon_ray.replay.table import Table
 from chameleon_ray.report.replay import ReplayResult, SeedRun, figures
 from chameleon_ray.report.summary import write_text
 from chameleon_ray.search.cost_model import informative
@@ -47,7 +43,6 @@ __all__ = [
     "ReplayResult",
     "SeedRun",
     "destinations",
-    "load",
     "record_of",
     "replay",
     "walks",
@@ -56,18 +51,6 @@ __all__ = [
 
 TARGET = json.dumps({"kind": "replay"})
 Told = Callable[[ReplayResult, SeedRun], None]
-
-
-def load(path: Path, task: str | None = None) -> Table:
-    """``read_table`` with its errors as the user's.
-
-    Raises:
-        UserError: It cannot be replayed.
-    """
-    try:
-        return read_table(path, task)
-    except TableError as error:
-        raise UserError(str(error)) from error
 
 
 def replay(
@@ -193,10 +176,12 @@ class ClockedPool(InProcessPool):
         self.cpu_seconds = 0.0
         self.queries: list[int] = []
 
-    async def do(self, method: str, *args: Any) -> Any:
+    async def call(
+        self, method: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         began = time.process_time()
         try:
-            answer = await super().do(method, *args)
+            answer = await super().call(method, *args, **kwargs)
         finally:
             self.cpu_seconds += time.process_time() - began
         if isinstance(answer, Trail):

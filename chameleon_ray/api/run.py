@@ -9,31 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from chameleon_ray.api.algorithms import Stopped, UserError, search_of
+from chameleon_ray.api.algorithms import search_of
 from chameleon_ray.api.model import Model
 from chameleon_ray.api.session import TuningSession
 from chameleon_ray.api.warm_start import transfer_of
 from chameleon_ray.cluster import gpus
-from chameleon_ray.cluster.ray_session import SessionError, check_pins, start
-from chameleon_ray.compiler.codegen.link import LinkError, find_linker
-from chameleon_ray.compiler.target import TargetError, demand_known, is_gpu
-from chameleon_ray.database import DatabaseError
-from chameleon_ray.folder import FolderError, RunFolder, directory_name
+from chameleon_ray.cluster.ray_session import check_pins, start
+from chameleon_ray.compiler.codegen.link import find_linker
+from chameleon_ray.compiler.target import demand_known, is_gpu
+from chameleon_ray.errors import Stopped, UserError
+from chameleon_ray.folder import RunFolder, directory_name
 from chameleon_ray.measure import nvml
 from chameleon_ray.measure.cores import available, split
-from chameleon_ray.measure.isolate import IsolateError
 from chameleon_ray.options import Request
-from chameleon_ray.pool import NoWorkers, PoolError
 from chameleon_ray.report.html import render
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.result import RunResult
 from chameleon_ray.report.summary import write, write_text
 
-TROUBLE = (
-    *(FolderError, DatabaseError, SessionError, PoolError, NoWorkers),
-    *(IsolateError, LinkError, TargetError),
-)
-"""Errors that are one sentence for the user already."""
 OPTIONS = (
     *("target", "trials", "minutes", "preset", "explorer", "sampler"),
     *("seed", "address", "threads", "layout", "engine"),
@@ -120,18 +113,13 @@ def session(
         Stopped: The user interrupted it; the message says how to go on.
     """
     cores = available()
-    try:
-        session, site = _ready(request, settle, progress, cores)
-    except (*TROUBLE, ValueError) as error:
-        raise UserError(str(error)) from error
+    session, site = _ready(request, settle, progress, cores)
     try:
         os.sched_setaffinity(0, session.search_cores)  # before any child: timing cores stay free
         asyncio.run(session.run())
         return conclude(session)
     except (Stopped, KeyboardInterrupt, asyncio.CancelledError) as stop:
         raise Stopped(_go_on(site, request)) from stop
-    except TROUBLE as error:
-        raise UserError(str(error)) from error
     except OSError as error:
         reason = f"Writing to {site.folder.path} failed: {error.strerror or error}."
         raise UserError(f"{reason} {_go_on(site, request)}") from error

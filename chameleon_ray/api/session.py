@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, field
 from itertools import count
 from typing import Any
 
-from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.api.concurrency import in_thread, interruptible, together, wall_limit
 from chameleon_ray.api.device_group import DeviceGroup, device_groups, portions, wanted
 from chameleon_ray.api.model import End, Model, versions
@@ -23,6 +22,7 @@ from chameleon_ray.api.watchers import Watchers, watchers_of
 from chameleon_ray.budget import Budget
 from chameleon_ray.compiler.target import device_name, is_gpu, layout_of
 from chameleon_ray.engine import Engine, Watcher
+from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder, ZooFolder
 from chameleon_ray.ledger import Account
 from chameleon_ray.merging import Merged, merged

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from chameleon_ray.api.algorithms import UserError
+from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder
 from chameleon_ray.options import Search
 from chameleon_ray.record import Record

@@ -11,6 +11,7 @@ from chameleon_ray.compiler.runtime.cpu_runner import LocalRunner
 from chameleon_ray.compiler.runtime.cuda_runner import GpuRunner
 from chameleon_ray.compiler.runtime.model_bench import ModelBench
 from chameleon_ray.compiler.target import device_name, is_gpu
+from chameleon_ray.errors import UserError
 from chameleon_ray.measure.calibrated import Calibrated
 from chameleon_ray.measure.cores import available, machine, split
 from chameleon_ray.options import Request
@@ -81,5 +82,5 @@ def elsewhere(request: Request, timing: int) -> tuple[tuple[int, ...], tuple[int
         from chameleon_ray.cluster import gpus
 
         return split(available(), request.threads, gpus.here())
-    except ValueError as error:
+    except UserError as error:
         raise Unfit(str(error)) from error

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 
-from chameleon_ray.api.algorithms import UserError, search_of
-from chameleon_ray.api.model import FAULTS, Model
+from chameleon_ray.api.algorithms import search_of
+from chameleon_ray.api.model import Model
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.run import Site, directory, keep, session
 from chameleon_ray.api.session import TuningSession
+from chameleon_ray.errors import UserError
 from chameleon_ray.folder import FILES, RunFolder, ZooFolder
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.merging import Merged, merged
@@ -66,10 +67,7 @@ def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[Entry], Merged]:
         UserError: Something was asked for that does not exist, or there are no such cores.
     """
     search_of(zoo.request)
-    try:
-        _, cores = split(available(), zoo.request.threads)
-    except ValueError as error:
-        raise UserError(str(error)) from error
+    _, cores = split(available(), zoo.request.threads)
     layers: dict[str, tuple[Task, ...]] = {}
     failures: dict[str, str] = {}
     with ExitStack() as stack:
@@ -78,7 +76,7 @@ def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[Entry], Merged]:
             tell(f"importing {member.name}")
             try:
                 layers[member.name] = process.prepare(member.request).tasks
-            except FAULTS as error:
+            except UserError as error:
                 failures[member.name] = str(error)
             process.clear()
     found = merged([(m.weight, layers[m.name]) for m in zoo.members if m.name in layers])

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.compiler.target import is_gpu
+from chameleon_ray.errors import UserError
 from chameleon_ray.folder import directory_name
 from chameleon_ray.options import Member, Request, Zoo
 

@@ -1,26 +1,26 @@
-"""A pool of Ray actors: a factory of plain objects in, awaitable calls to its replicas out.
+"""A pool whose workers are Ray actors, each hosting an object that a factory makes.
 
-A lost actor costs the call it was doing, which is made again on another one, and is replaced; calls
-that only waited for it are made again, too. A pool that is spread over a cluster follows its nodes:
-those that join are used, and what was under way on those that go is done elsewhere.
+A lost actor is replaced. The call it was doing is made again on another actor, and so are calls
+that only waited for it. A pool that is spread over a cluster follows the cluster's nodes: it uses
+those that join, and repeats elsewhere what was under way on those that leave.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, Concatenate
 
 import ray
 from ray.exceptions import ObjectLostError, RayError, RayTaskError
 
-from chameleon_ray.cluster.object_store import StoringWorker, labelled, opened
+from chameleon_ray.cluster.object_store import StoringWorker, fetched, labelled
 from chameleon_ray.cluster.placement import Look, Node, Spread, affinity, nodes
 from chameleon_ray.cluster.slots import Call, Slot, Slots
 from chameleon_ray.cluster.supervisor import Supervisor
 from chameleon_ray.ledger import Account, epoch
 from chameleon_ray.measure.isolate import IsolateError
 from chameleon_ray.options import Placing
-from chameleon_ray.pool import Lost, PoolError
+from chameleon_ray.pool import Lost, Method, P, PoolError, T, phases_by_name
 
 logger = logging.getLogger(__name__)
 Doubt = Callable[[Any, int], bool]
@@ -35,7 +35,7 @@ class ActorPool:
     Args:
         name: The pool, for people.
         factory: Picklable; called once in each actor.
-        phases: The ledger's name for the time spent in a method.
+        phases: The ledger's phase by method, where it is not the method's name.
         began: ``time.perf_counter()`` when the run began.
         count: Actors, wherever Ray puts them, where they are not spread.
         resources: Ray options of each actor; no CPUs are reserved unless asked for.
@@ -44,9 +44,10 @@ class ActorPool:
         patient: Whether calls wait for a node that may join where the last one was lost.
         ahead: Calls that an actor is given besides the one it is doing, so that it need not wait
             for the next one; an actor that has nothing to do is given a call first.
-        apart: Methods whose results stay in the object store, but for an artifact's label. What is
-            returned stands for them among the arguments of ``do``.
-        limits: Seconds that methods may take which may take longer than others.
+        stored: Methods whose results stay in the object store, but for an artifact's label. A
+            stand-in is returned, which is fetched where it is an argument of another call.
+        limits: Seconds by method, where it may take longer than ``Placing.call_seconds``.
+        on_load: Told, whenever it changes, how many calls are being done or wait.
         options: When an actor is given up.
         doubt: Whether another worker is to repeat what came to this result; a worker whose failures
             are never confirmed is given up.
@@ -57,7 +58,7 @@ class ActorPool:
         self,
         name: str,
         factory: Callable[[], Any],
-        phases: Mapping[str, str],
+        phases: Mapping[Method, str],
         began: float,
         count: int = 1,
         resources: Mapping[str, Any] | None = None,
@@ -65,22 +66,25 @@ class ActorPool:
         look: Look = nodes,
         patient: bool = True,
         ahead: int = 0,
-        apart: Collection[str] = (),
-        limits: Mapping[str, float] = {},
+        stored: Collection[Method] = (),
+        limits: Mapping[Method, float] = {},
         options: Placing = Placing(),  # noqa: B008, frozen
         doubt: Doubt = lambda result, before: False,
         tell: Callable[[str], None] = logger.warning,
+        on_load: Callable[[int], None] = lambda calls: None,
     ) -> None:
         """Starts the actors and returns at once; those that are spread start with a first call."""
         self.name, self._began, self._spread = name, epoch(began), spread
-        self._apart, self._limits = frozenset(apart), dict(limits)
+        self._stored = frozenset(method.__name__ for method in stored)
+        self._limits = {method.__name__: seconds for method, seconds in limits.items()}
+        self._load, self._on_load = 0, on_load
         self._options, self._doubt = options, doubt
-        actor, phases = ray.remote(StoringWorker), dict(phases)
+        actor, by_name = ray.remote(StoringWorker), phases_by_name(phases)
         asked = {"num_cpus": 0, **(resources or {})}
 
         def start_actor(node: Node | None) -> Any:
             bound = asked | (affinity(node) if node else {})
-            return actor.options(**bound).remote(factory, phases)
+            return actor.options(**bound).remote(factory, by_name, fetched)
 
         self._slots = Slots(1 + ahead)
         self._supervisor = Supervisor(
@@ -89,9 +93,20 @@ class ActorPool:
         for _ in range(0 if spread else count):
             self._supervisor.open(None)
 
-    async def do(self, method: str, *args: Any) -> Any:
-        """Has the actor with the fewest calls do another one; see ``Pool.do``."""
+    async def call(
+        self, method: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """See ``Pool.call``; the actor with the fewest calls does it."""
         self._supervisor.start()
+        self._count(1)
+        try:
+            result: T = await self._done(method.__name__, args, kwargs)
+        finally:
+            self._count(-1)
+        return result
+
+    async def _done(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The result of a method, on as many actors as it takes."""
         call, limit = Call(), self._limits.get(method, self._options.call_seconds)
         while len(call.losses) < self._options.attempts:
             try:
@@ -101,7 +116,7 @@ class ActorPool:
                 ):
                     continue
                 async with asyncio.timeout(limit * len(slot.calls)):
-                    result = await self._call(slot, method, args)
+                    result = await self._sent(slot, method, args, kwargs)
                 if call.failed or not self._doubted(slot, result):
                     return self._settled(call, slot, result)
                 call.failed, call.failure = slot, result
@@ -120,14 +135,16 @@ class ActorPool:
             f"'{method}'; their logs are in Ray's session folder."
         )
 
-    async def broadcast(self, method: str, *args: Any) -> None:
-        """See ``Pool.broadcast``; this process keeps the arguments for those that join later."""
+    async def broadcast(
+        self, method: Callable[Concatenate[Any, P], str], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """See ``Pool.broadcast``; this process keeps the arguments for actors that join later."""
         self._supervisor.start()
         try:
-            kept = await asyncio.to_thread(lambda: tuple(map(opened, args)))
+            kept = await asyncio.to_thread(lambda: tuple(map(fetched, args)))
         except RayError as error:
             raise Lost(str(error)) from error
-        self._supervisor.broadcast(method, kept)
+        self._supervisor.broadcast(method.__name__, kept, kwargs)
 
     async def ready(self) -> None:
         """Waits until every actor has been set up; where they are spread, until one has."""
@@ -144,27 +161,34 @@ class ActorPool:
     def close(self) -> None:
         self._supervisor.close()
 
-    async def _call(self, slot: Slot, method: str, args: tuple[Any, ...]) -> Any:
-        """A method's result, or what stands for it."""
-        if method not in self._apart:
-            return await slot.actor.do.remote(method, *args)
-        label, content = slot.actor.make.options(num_returns=2).remote(method, *args)
+    def _count(self, change: int) -> None:
+        self._load += change
+        self._on_load(self._load)
+
+    async def _sent(
+        self, slot: Slot, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """A method's result on one actor, or the stand-in for it."""
+        if method not in self._stored:
+            return await slot.actor.call.remote(method, *args, **kwargs)
+        stored = slot.actor.store.options(num_returns=2)
+        label, content = stored.remote(method, *args, **kwargs)
         return labelled(await label, content)
 
     def _lose(self, call: Call, slot: Slot, error: Exception) -> None:
-        """Its worker was lost; another one of its calls may have been told before."""
+        """Tells the supervisor that a worker was lost, unless another of its calls did before."""
         if call in slot.calls:
             self._supervisor.lose(slot, error)
 
     def _doubted(self, slot: Slot, result: Any) -> bool:
-        """Whether another worker is to repeat what this one came to."""
+        """Whether another worker is to repeat the call that came to this result."""
         doubted = self._doubt(result, slot.failures)
         slot.failures = slot.failures + 1 if doubted else 0
         slot.strikes = slot.strikes if doubted else 0
         return doubted and bool(self._slots.others(slot))
 
     def _settled(self, call: Call, slot: Slot, result: Any) -> Any:
-        """The result to go by; a failure that was not confirmed counts against who reported it."""
+        """The result to go by; an unconfirmed failure counts against the worker that had it."""
         first = call.failed
         if first is None or slot is first:
             return result
@@ -184,7 +208,7 @@ class ActorPool:
 
 
 def _raised(error: RayTaskError) -> Exception:
-    """What a method raised, as the caller is to see it."""
+    """The exception of a method as the caller is to see it."""
     cause: Exception = error.cause
     if isinstance(cause, ObjectLostError):
         return Lost(str(cause))

@@ -5,8 +5,10 @@ import socket
 
 from ray._private import ray_constants, services
 
+from chameleon_ray.errors import UserError
 
-class AddressError(RuntimeError):
+
+class AddressError(UserError):
     """No one Ray is meant, or none is there; the message says what to do."""
 
 

@@ -4,11 +4,10 @@ Ray exports them where its dashboard agent runs; elsewhere they cost microsecond
 """
 
 import math
-from typing import Any
+from collections.abc import Callable
 
 from ray.util.metrics import Counter, Gauge
 
-from chameleon_ray.cluster.actor_pool import ActorPool
 from chameleon_ray.record import Record
 from chameleon_ray.tuner import Tuner
 
@@ -76,23 +75,7 @@ class Metrics:
             self._counters[name].inc(amount, tags)
 
 
-class MeteredPool(ActorPool):
-    """A pool that says how many calls it has."""
-
-    def __init__(self, name: str, *arguments: Any, **options: Any) -> None:
-        """See ``ActorPool``."""
-        super().__init__(name, *arguments, **options)
-        self._calls, self._gauge = 0, gauge("chameleon_calls")
-        self._gauge.set_default_tags({"crew": name})
-
-    async def do(self, method: str, *args: Any) -> Any:
-        """See ``Pool.do``."""
-        self._count(1)
-        try:
-            return await super().do(method, *args)
-        finally:
-            self._count(-1)
-
-    def _count(self, change: int) -> None:
-        self._calls += change
-        self._gauge.set(self._calls)
+def load_gauge(pool: str) -> Callable[[int], None]:
+    """What tells Ray's metrics how many calls a pool is doing, or has waiting."""
+    load = gauge("chameleon_calls")
+    return lambda calls: load.set(calls, {"crew": pool})

@@ -20,6 +20,7 @@ from ray._private import ray_constants
 from chameleon_ray.cluster.address import AddressError, on_loopback, resolve
 from chameleon_ray.cluster.asking import Silent, asked
 from chameleon_ray.cluster.placement import nodes
+from chameleon_ray.errors import UserError
 from chameleon_ray.options import Session
 from chameleon_ray.pool import Unfit
 
@@ -36,7 +37,7 @@ Versions = dict[str, str]
 """Version by distribution; ``none`` where it is not installed."""
 
 
-class SessionError(RuntimeError):
+class SessionError(UserError):
     """Ray cannot be used as asked; the message says what is wrong, where, and what to do."""
 
 

@@ -1,4 +1,4 @@
-"""Slots: the places of a pool's actors, and the calls that wait for one of them."""
+"""Slots, the places that a pool's actors come and go on, and the calls that wait for one."""
 
 import asyncio
 from collections import deque
@@ -17,12 +17,12 @@ class Call:
     """One call of a pool, until it has its result.
 
     Attributes:
-        losses: Where workers died, or did not answer, while they were doing it.
-        alone: A worker that had it was lost, so the next one has no other call meanwhile: an answer
-            may be lost with the call that follows it, and only then is it clear who is to blame.
-        failed: Where its result was a failure that another worker is to confirm.
-        failure: That result.
-        turn: Has the slot at which it is done; made anew whenever it joins the line.
+        losses: The slots whose workers died, or did not answer, while they were doing it.
+        alone: A worker that had it was lost, so the next one is given no other call meanwhile. An
+            answer may be lost with the call that follows it; alone, it is clear who is to blame.
+        failed: The slot whose result was a failure that another worker is to confirm.
+        failure: The result in doubt.
+        turn: Receives the slot that does the call; made anew whenever the call queues.
     """
 
     losses: "list[Slot]" = field(default_factory=list)
@@ -34,21 +34,21 @@ class Call:
 
 @dataclass(eq=False)
 class Slot:
-    """Who works here, at what, and how well.
+    """One worker's place in a pool, kept while the actors on it come and go.
 
     Attributes:
-        name: For people.
-        node: Where its actors have to be; wherever Ray puts them if None.
-        actor: The one at work.
-        ready: That actor was set up and received.
-        received: How many broadcasts it has had.
-        receiving: It is ready, but for another receiving.
-        noted: What it said of itself in one was passed on.
-        calls: What it was given; it is doing the first one.
+        name: The worker, for people.
+        node: The node that its actors have to be on; None where Ray chooses.
+        actor: The present actor.
+        ready: The actor is set up and has had every broadcast that was due then.
+        received: The number of broadcasts that the actor has had.
+        receiving: The actor is busy with a broadcast, and gets no calls until it is done.
+        noted: A text that a broadcast returned was reported.
+        calls: The calls given to the actor; it is doing the first one.
         failures: Doubtful results in a row.
         strikes: Losses, and failures that others did not confirm, in a row.
-        settled: Its first actor was set up, or the slot was given up.
-        retired: It is given up.
+        settled: The first actor was set up, or the slot was given up.
+        retired: The slot is given up.
     """
 
     name: str
@@ -65,13 +65,13 @@ class Slot:
     retired: bool = False
 
     def takes(self, call: Call, most: int) -> bool:
-        """Whether it may be given a call besides those that it has, ``most`` with this one."""
+        """Whether the actor may be given a call; ``most`` counts it and those that it has."""
         if not self.ready or self.receiving or (call.alone and self.calls):
             return False
         return len(self.calls) < most and not any(other.alone for other in self.calls)
 
     def dismiss(self) -> list[Call]:
-        """Lets the actor go, however it is; the calls that it had."""
+        """Lets the actor go, dead or alive; returns the calls that it had."""
         if self.actor is not None:
             ray.kill(self.actor)
         calls, self.calls = self.calls, []
@@ -80,7 +80,7 @@ class Slot:
 
 
 def blame(calls: list[Call], slot: Slot, error: Exception) -> None:
-    """Their worker was lost while it was doing the first of them."""
+    """Books the loss of a worker against the call that it was doing, the first of these."""
     for call in calls:
         call.alone = True
     if not isinstance(error, IsolateError):  # then it is the place, whatever the call
@@ -89,7 +89,7 @@ def blame(calls: list[Call], slot: Slot, error: Exception) -> None:
 
 
 def reason(error: Exception) -> str:
-    """Why an actor is gone, in a sentence: the first of what Ray says last."""
+    """Says in a sentence why an actor is gone: the first sentence of Ray's last line."""
     if isinstance(error, TimeoutError):
         return "it did not answer in time"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -98,36 +98,42 @@ def reason(error: Exception) -> str:
 
 
 def titled(name: str) -> str:
-    """A name as a sentence begins with it."""
+    """A name with the capital letter that begins a sentence."""
     return name[:1].upper() + name[1:]
 
 
 def counted(count: int, name: str) -> str:
-    """So many of them."""
+    """A count and a noun, such as ``2 builders``."""
     return f"{count} {name}{'' if count == 1 else 's'}"
 
 
 class Slots:
-    """First come, first served, by the worker that has the fewest calls; what is done again goes
+    """A pool's slots and its queue of calls.
+
+    First come, first served, by the worker with the fewest calls. Calls that are made again go
     first.
 
     Attributes:
-        slots: All of the pool, those that were given up included.
-        over: Why nobody will ever be served again; empty until then.
+        all: The pool's slots, those that were given up included.
+        over: Why no call will ever be served again; empty until then.
     """
 
     def __init__(self, most: int) -> None:
-        """Takes how many calls a worker is given, the one that it is doing included."""
+        """Makes an empty queue.
+
+        Args:
+            most: Calls that a worker may be given, the one that it is doing included.
+        """
         self.all: list[Slot] = []
         self.over = ""
         self._most = most
         self._waiting: deque[Call] = deque()
 
     async def acquire(self, call: Call) -> Slot:
-        """Waits for the call's turn.
+        """Waits for a slot to do the call.
 
         Raises:
-            NoWorkers: It will never come.
+            NoWorkers: There will never be one.
         """
         if self.over:
             raise NoWorkers(self.over)
@@ -140,7 +146,7 @@ class Slots:
         return await call.turn
 
     def release(self, call: Call) -> None:
-        """The call is done, or no longer wanted, wherever it is."""
+        """Forgets a call that is done, or no longer wanted, whether it waits or has a slot."""
         if call in self._waiting:
             self._waiting.remove(call)
         for slot in self.all:
@@ -149,7 +155,7 @@ class Slots:
         self.dispatch()
 
     def dispatch(self) -> None:
-        """Gives slots to those who wait, as far as there are any."""
+        """Gives waiting calls to free slots."""
         while self._waiting:
             call = self._waiting[0]
             fit = self.others(call.failed) if call.failed else []
@@ -163,13 +169,13 @@ class Slots:
                 call.turn.set_result(slot)
 
     def others(self, failed: Slot) -> list[Slot]:
-        """Who may give a second opinion: they are set up, and have not failed lately."""
+        """The slots that may give a second opinion: set up, and without recent failures."""
         return [
             slot for slot in self.all if slot is not failed and slot.ready and not slot.failures
         ]
 
     def shut(self, reason: str) -> None:
-        """Nobody is left: all who wait are told why."""
+        """Ends the queue where no worker is left: every waiting call is told why."""
         self.over = reason
         while self._waiting:
             call = self._waiting.popleft()

@@ -18,7 +18,7 @@ StartPool = Callable[[Node | None], Any]
 
 
 class Supervisor:
-    """Opens a line's slots, fills them, and gives them up."""
+    """Opens a pool's slots, puts actors on them, and gives slots up."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Supervisor:
         self._spread, self._nodes, self._patient = spread, look, patient
         self._options, self._tell = options, tell
         self._unsettled: list[Slot] = []
-        self._broadcasts: list[tuple[str, tuple[Any, ...]]] = []
+        self._broadcasts: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self._tasks: set[asyncio.Task] = set()
         self._numbered = 0
         self._followed = self._lost_one = False
@@ -53,9 +53,9 @@ class Supervisor:
             slot = self._unsettled.pop()
             self._begin(self._settle(slot, slot.actor))
 
-    def broadcast(self, method: str, args: tuple[Any, ...]) -> None:
-        """Workers get no call from now on until they have done this one."""
-        self._broadcasts.append((method, args))
+    def broadcast(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Has every worker do a call, by the method's name, before it gets any other."""
+        self._broadcasts.append((method, args, kwargs))
         for slot in self._slots.all:
             if slot.ready and not slot.receiving:
                 slot.receiving = True
@@ -71,7 +71,7 @@ class Supervisor:
         self._slots.all.clear()
 
     def open(self, node: Node | None) -> None:
-        """A new slot."""
+        """Opens a slot and starts an actor on it."""
         self._numbered += 1
         where = f" on node {node.address}" if node else ""
         slot = Slot(f"{self.name} {self._numbered}{where}", node)
@@ -193,10 +193,10 @@ class Supervisor:
         """Whether a worker has had all broadcasts; one that fails in one is replaced."""
         actor = slot.actor
         while slot.actor is actor and slot.received < len(self._broadcasts):
-            method, args = self._broadcasts[slot.received]
+            method, args, kwargs = self._broadcasts[slot.received]
             try:
                 async with asyncio.timeout(self._options.call_seconds):
-                    said = await actor.do.remote(method, *args)
+                    said = await actor.call.remote(method, *args, **kwargs)
             except (RayError, TimeoutError) as error:
                 if slot.actor is actor:
                     self.lose(slot, error)

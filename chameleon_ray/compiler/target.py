@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from chameleon_ray.compiler.nvidia import MULTIPROCESSORS, attributes, capability
+from chameleon_ray.errors import UserError
 
 KINDS = ("llvm", "cuda")
 """Kinds of target that there are builders and runners for."""
@@ -17,7 +18,7 @@ LAYOUTS = {"llvm": "NHWC", "cuda": "NCHW"}
 """Of 2-D convolutions, by kind of target."""
 
 
-class TargetError(Exception):
+class TargetError(UserError):
     """A target that cannot be used, in one sentence that says what to do."""
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Helping:
+class BuildBalance:
     """Counts builds and runs under way; calls of one pool of builders and one of runners."""
 
     def __init__(self, enough: int) -> None:

@@ -1,18 +1,28 @@
-"""A runner that is compared with another one: its own latencies in, that one's out."""
+"""A runner whose latencies are converted into those of the device that others compare with."""
 
 import json
 from dataclasses import replace
 from math import inf
 from statistics import median
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from chameleon_ray.measure.bench import Bench, Duel, Question
 from chameleon_ray.measure.calibration import beyond, factor_of, likeliest
 from chameleon_ray.measure.isolate import Ending, Outcome
-from chameleon_ray.measure.measurer import Artifact, Finalist, Runner, Timing
+from chameleon_ray.measure.measurer import Artifact, Builder, Finalist, Runner, Timing
 from chameleon_ray.options import Calibrating, Confirming
 from chameleon_ray.record import Status
+from chameleon_ray.space import Config
 from chameleon_ray.task import Task
+
+
+@runtime_checkable
+class Surveyor(Protocol):
+    """A runner that says what device it times on."""
+
+    def survey(self) -> Any:
+        """The device, or why there is none."""
+        ...
 
 
 class Calibrated:
@@ -108,9 +118,15 @@ class Calibrated:
                 break
         return [likeliest(ratios)]
 
-    def __getattr__(self, name: str) -> Any:
-        """All else is the runner's own."""
-        return getattr(self._runner, name)
+    def build(self, task: Task, config: Config) -> Artifact:
+        """Compiles while there is nothing to time; the runner has to be a ``Builder``, too."""
+        assert isinstance(self._runner, Builder)
+        return self._runner.build(task, config)
+
+    def survey(self) -> Any:
+        """Says what device the runner times on; the runner has to know."""
+        assert isinstance(self._runner, Surveyor)
+        return self._runner.survey()
 
 
 def _scaled(latencies: tuple[float, ...], factor: float) -> tuple[float, ...]:

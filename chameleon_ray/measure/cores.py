@@ -5,6 +5,8 @@ import re
 import socket
 from pathlib import Path
 
+from chameleon_ray.errors import UserError
+
 CPU = Path("/sys/devices/system/cpu")
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -74,15 +76,15 @@ def split(
         gpus: The machine's GPUs, where they are what times.
 
     Raises:
-        ValueError: More are wanted than can be had.
+        UserError: More are wanted than can be had.
     """
     wanted = kept(len(cores), threads, gpus)
     if len(cores) == 1:
         if wanted != 1:
-            raise ValueError(f"--threads {wanted}: this machine has one core.")
+            raise UserError(f"--threads {wanted}: this machine has one core.")
         return cores, cores
     if not 1 <= wanted < len(cores):
-        raise ValueError(
+        raise UserError(
             f"--threads {wanted}: of this machine's {len(cores)} cores, 1 to {len(cores) - 1} can "
             "be kept for timing."
         )

@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from chameleon_ray.errors import UserError
+
 LENGTH = struct.Struct("<Q")
 PID = struct.Struct("<i")
 STARTING_SECONDS = 120.0
@@ -41,15 +43,24 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a job: its value where ``ending`` is ``ok``, else an error in words."""
+    """How a job ended.
+
+    Attributes:
+        ending: Whether there is a value, and why not.
+        value: What the job returned, where ``ending`` is ``ok``.
+        error: What went wrong, in words.
+        seconds: The time it took.
+        for_user: The error is a sentence for the user: the job raised a ``UserError``.
+    """
 
     ending: Ending
     value: Any = None
     error: str = ""
     seconds: float = 0.0
+    for_user: bool = False
 
 
-class IsolateError(RuntimeError):
+class IsolateError(UserError):
     """The zygote itself cannot start: the machine or the installation is broken."""
 
 
@@ -131,14 +142,14 @@ class Isolate:
                 self._replace()
                 seconds = time.perf_counter() - began
                 return Outcome(Ending.TIMEOUT, None, f"stopped after {timeout:g} s", seconds)
-            good, value = _receive(self._child)
+            good, value, for_user = _receive(self._child)
         except (EOFError, OSError):
             error = self._replace()
             return Outcome(Ending.CRASH, None, error, time.perf_counter() - began)
         seconds = time.perf_counter() - began
         if good:
             return Outcome(Ending.OK, value, "", seconds)
-        return Outcome(Ending.ERROR, None, value, seconds)
+        return Outcome(Ending.ERROR, None, value, seconds, for_user)
 
     def close(self) -> None:
         """Ends child and zygote; a call under way in another thread ends as a crash."""
@@ -255,11 +266,13 @@ def _child(channel: socket.socket, handler: Callable[[Any], Any], setting: Setti
         except EOFError:
             os._exit(0)
         try:
-            answer = (True, handler(job))
+            answer = (True, handler(job), False)
         except MemoryError:
-            answer = (False, f"more than {setting.memory_bytes} bytes of memory")
+            answer = (False, f"more than {setting.memory_bytes} bytes of memory", False)
+        except UserError as error:
+            answer = (False, str(error), True)
         except Exception as error:
-            answer = (False, f"{type(error).__name__}: {error}")
+            answer = (False, f"{type(error).__name__}: {error}", False)
         _send(channel, answer)
 
 

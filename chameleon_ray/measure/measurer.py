@@ -6,9 +6,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from math import inf
 from statistics import median
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from chameleon_ray.measure.build_balance import Helping
+from chameleon_ray.measure.build_balance import BuildBalance
 from chameleon_ray.measure.calibration import References
 from chameleon_ray.options import Confirming
 from chameleon_ray.pool import Lost, Pool, PoolError
@@ -74,6 +74,7 @@ class Finalist:
     right: bool
 
 
+@runtime_checkable
 class Builder(Protocol):
     """Compiles; keeps nothing of one job for the next but warmth."""
 
@@ -103,6 +104,24 @@ class Runner(Protocol):
 
         Returns:
             One finalist per artifact, or the failure of the contest as a whole.
+        """
+        ...
+
+
+class CalibratedRunner(Runner, Protocol):
+    """A runner whose latencies are comparable with those of others of its pool."""
+
+    def calibrate(self, task: Task, artifact: Artifact, latency: float, place: str) -> str:
+        """Times a reference that another runner timed before.
+
+        Args:
+            task: What the reference implements.
+            artifact: A build that ran on the other runner.
+            latency: Seconds that it took there.
+            place: The other runner's device.
+
+        Returns:
+            What people should know of this runner, as the rest of a sentence; mostly nothing.
         """
         ...
 
@@ -149,17 +168,17 @@ class Measurer:
         builders: Pool,
         runners: Pool,
         references: References | None = None,
-        helping: Helping | None = None,
+        balance: BuildBalance | None = None,
     ) -> None:
-        """Takes its pools.
+        """Takes the pools that it measures with.
 
         Args:
             builders: Do what a ``Builder`` does.
             runners: Do what a ``Runner`` does.
-            references: What runners are to be compared by, which have to be ``Calibrated`` then.
-            helping: Says when runners are to build, for which they have to be a ``Builder``, too.
+            references: What runners are compared by; they are ``CalibratedRunner`` then.
+            balance: Says when runners are to build; they have to be a ``Builder``, too, then.
         """
-        self.builders, self.runners, self._helping = builders, runners, helping
+        self.builders, self.runners, self._balance = builders, runners, balance
         self._references, self._first = references, asyncio.Lock()
         self._compared = references is None or not references.wanted
 
@@ -186,12 +205,12 @@ class Measurer:
         return Measurement(artifact, timing)
 
     async def _built(self, task: Task, config: Config) -> Artifact:
-        """A build, by the builders or by runners that help them, but not with long ones."""
-        if self._helping is None or config == DEFAULT:
-            return await self.builders.do("build", task, config)
-        async with self._helping.build() as helps:
+        """A build, by a builder or by a runner that helps; runners do no default schedules."""
+        if self._balance is None or config == DEFAULT:
+            return await self.builders.call(Builder.build, task, config)
+        async with self._balance.build() as helps:
             pool = self.runners if helps else self.builders
-            return await pool.do("build", task, config)
+            return await pool.call(Builder.build, task, config)
 
     async def _timed(self, task: Task, artifact: Artifact, best: Callable[[], float]) -> Timing:
         """A run; one at a time until there is a reference, as no runner was compared before.
@@ -206,15 +225,17 @@ class Measurer:
         return await self._run(task, artifact, best)
 
     async def _run(self, task: Task, artifact: Artifact, best: Callable[[], float]) -> Timing:
-        async with self._helping.run() if self._helping else nullcontext():
+        async with self._balance.run() if self._balance else nullcontext():
             limit = best()
-            timing: Timing = await self.runners.do("run", task, artifact, limit)
+            timing = await self.runners.call(Runner.run, task, artifact, limit)
         latency = median(timing.latencies) if timing.status is Status.OK else inf
         careful = latency <= limit or len(timing.latencies) > 1
         latency = latency if careful else inf
         if self._references and self._references.take(task.digest, timing.place, latency):
             try:
-                await self.runners.broadcast("calibrate", task, artifact, latency, timing.place)
+                await self.runners.broadcast(
+                    CalibratedRunner.calibrate, task, artifact, latency, timing.place
+                )
                 self._compared = True
             except Lost:
                 self._references.drop(task.digest)

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
+from chameleon_ray.errors import UserError
 from chameleon_ray.knob import Choice
 from chameleon_ray.record import Status
 
 
-class TableError(ValueError):
+class TableError(UserError):
     """A file that cannot be replayed, in one sentence that says which, why and what to do."""
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.pool import Pool
-from chameleon_ray.search.cost_model import Experience
-from chameleon_ray.search.explorer import Agent, Trail
+from chameleon_ray.search.cost_model import CostModel, Experience
+from chameleon_ray.search.explorer import Agent, Explorer, Trail
+from chameleon_ray.search.sampler import Sampler
 from chameleon_ray.space import DesignSpace
 
 
@@ -26,7 +27,7 @@ class SearchSystem:
     sampler: Pool
 
     async def fit(self, space: DesignSpace, known: Experience, rng: np.random.Generator) -> Any:
-        return await self.cost_model.do("fit", space, known, rng)
+        return await self.cost_model.call(CostModel.fit, space, known, rng)
 
     async def explore(
         self,
@@ -36,7 +37,7 @@ class SearchSystem:
         agent: Agent,
         rng: np.random.Generator,
     ) -> Trail:
-        return await self.explorers.do("explore", space, score, seen, agent, rng)
+        return await self.explorers.call(Explorer.explore, space, score, seen, agent, rng)
 
     async def select(
         self,
@@ -46,7 +47,7 @@ class SearchSystem:
         count: int,
         rng: np.random.Generator,
     ) -> np.ndarray:
-        return await self.sampler.do("select", space, trail, seen, count, rng)
+        return await self.sampler.call(Sampler.select, space, trail, seen, count, rng)
 
     def pools(self) -> tuple[Pool, ...]:
         """Each pool once: one may have several parts."""

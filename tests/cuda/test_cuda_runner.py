@@ -85,16 +85,18 @@ def test_the_engine_runs_on_builders_for_gpus_and_keeps_what_kernels_take() -> N
     one = task("softmax")
 
     async def body() -> Tuner:
-        def hire(name: str, factory: object) -> InProcessPool:
+        def start_pool(name: str, factory: object) -> InProcessPool:
             return InProcessPool(name, factory, {}, time.perf_counter())  # type: ignore[arg-type]
 
         system = SearchSystem(
-            cost_model=hire("cost model", lambda: toys.cost_model(search)),
-            explorers=hire("explorer", lambda: toys.explorer(search)),
-            sampler=hire("sampler", lambda: toys.sampler(search)),
+            cost_model=start_pool("cost model", lambda: toys.cost_model(search)),
+            explorers=start_pool("explorer", lambda: toys.explorer(search)),
+            sampler=start_pool("sampler", lambda: toys.sampler(search)),
         )
         made = LocalBuilder(PATIENT, available()[:1], gpu=True)
-        measurer = Measurer(hire("builder", lambda: made), hire("runner", RecordedRunner))
+        measurer = Measurer(
+            start_pool("builder", lambda: made), start_pool("runner", RecordedRunner)
+        )
         tuner = Tuner(one, system, search, 0)
         budget = Budget([tuner], Budgeting(), 20, None, lambda: 0.0)
         await Engine(budget, measurer, "none", notes, lambda: 0.0, 1).run()

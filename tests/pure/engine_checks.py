@@ -54,7 +54,7 @@ def local(name: str, factory: Callable) -> Pool:
 
 
 def run(
-    hire: StartPool,
+    start_pool: StartPool,
     names: tuple[str, ...],
     trials: int | None = None,
     seconds: float | None = None,
@@ -69,11 +69,11 @@ def run(
 
     async def body() -> list[Tuner]:
         system = SearchSystem(
-            cost_model=hire("cost model", partial(toys.cost_model, QUICK)),
-            explorers=hire("explorer", partial(toys.explorer, QUICK)),
-            sampler=hire("sampler", partial(toys.sampler, QUICK)),
+            cost_model=start_pool("cost model", partial(toys.cost_model, QUICK)),
+            explorers=start_pool("explorer", partial(toys.explorer, QUICK)),
+            sampler=start_pool("sampler", partial(toys.sampler, QUICK)),
         )
-        measurer = Measurer(hire("builder", builder), hire("runner", runner))
+        measurer = Measurer(start_pool("builder", builder), start_pool("runner", runner))
         pools = (*system.pools(), *measurer.pools())
         await asyncio.gather(*(pool.ready() for pool in pools))
         tuners = [Tuner(toys.task(name), system, QUICK, seed) for name in names]
@@ -94,8 +94,8 @@ def run(
     return notes, asyncio.run(body())
 
 
-def every_configuration_is_one_record(hire: StartPool) -> None:
-    notes, tuners = run(hire, ("convolution-a", "sketched-a"), trials=90, layers=2)
+def every_configuration_is_one_record(start_pool: StartPool) -> None:
+    notes, tuners = run(start_pool, ("convolution-a", "sketched-a"), trials=90, layers=2)
     keys = Counter((record.task, record.config) for record in notes.records)
     assert max(keys.values()) == 1
     assert len(notes.records) == 90
@@ -104,21 +104,21 @@ def every_configuration_is_one_record(hire: StartPool) -> None:
     assert sum(len(tuner.records) for tuner in tuners) == 90
 
 
-def an_exhausted_space_ends_the_run(hire: StartPool) -> None:
-    notes, _ = run(hire, ("tiny-a",))
+def an_exhausted_space_ends_the_run(start_pool: StartPool) -> None:
+    notes, _ = run(start_pool, ("tiny-a",))
     assert sorted(record.config for record in notes.records) == [(), (0, 0), (0, 1), (0, 2)]
     assert list(notes.reasons.values()) == ["its whole space was measured"]
 
 
-def a_deadline_ends_the_run(hire: StartPool) -> None:
-    notes, _ = run(hire, ("convolution-a", "sketched-a"), seconds=1.5, layers=2)
+def a_deadline_ends_the_run(start_pool: StartPool) -> None:
+    notes, _ = run(start_pool, ("convolution-a", "sketched-a"), seconds=1.5, layers=2)
     assert notes.records
     assert max(record.finished for record in notes.records) < 3
 
 
-def failures_are_records(hire: StartPool) -> None:
+def failures_are_records(start_pool: StartPool) -> None:
     builder = partial(toys.ToyBuilder, 3)
-    notes, _ = run(hire, ("convolution-a",), trials=60, builder=builder)
+    notes, _ = run(start_pool, ("convolution-a",), trials=60, builder=builder)
     statuses = Counter(record.status for record in notes.records)
     assert statuses["invalid"] > 0
     assert statuses["ok"] > 0
@@ -126,9 +126,9 @@ def failures_are_records(hire: StartPool) -> None:
     assert all(record.error for record in notes.records if record.status == "invalid")
 
 
-def a_resumed_run_measures_nothing_twice(hire: StartPool) -> None:
-    first, _ = run(hire, ("convolution-a",), trials=40)
-    second, tuners = run(hire, ("convolution-a",), trials=40, earlier=tuple(first.records))
+def a_resumed_run_measures_nothing_twice(start_pool: StartPool) -> None:
+    first, _ = run(start_pool, ("convolution-a",), trials=40)
+    second, tuners = run(start_pool, ("convolution-a",), trials=40, earlier=tuple(first.records))
     keys = {record.config for record in first.records}
     assert len(keys | {record.config for record in second.records}) == 80
     assert min(record.sequence for record in second.records) == 40

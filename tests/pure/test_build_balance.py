@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chameleon_ray.measure.build_balance import Helping
+from chameleon_ray.measure.build_balance import BuildBalance
 from chameleon_ray.measure.measurer import Artifact, Measurer, Timing
 from chameleon_ray.space import Config
 
@@ -19,17 +19,19 @@ async def begun(coroutine: Any) -> asyncio.Task:
     return task
 
 
-async def held(helping: Helping, over: asyncio.Event, who: list[str], kind: str = "build") -> None:
+async def held(
+    balance: BuildBalance, over: asyncio.Event, who: list[str], kind: str = "build"
+) -> None:
     """A build, or a run, that lasts until told."""
-    async with helping.build() if kind == "build" else helping.run() as helps:
+    async with balance.build() if kind == "build" else balance.run() as helps:
         who.append({True: "runner", False: "builder", None: "run"}[helps])
         await over.wait()
 
 
 def test_runners_help_only_where_builders_have_enough_and_they_have_nothing() -> None:
     async def scene() -> list[str]:
-        helping, over, who = Helping(2), asyncio.Event(), list[str]()
-        tasks = [await begun(held(helping, over, who)) for _ in range(5)]
+        balance, over, who = BuildBalance(2), asyncio.Event(), list[str]()
+        tasks = [await begun(held(balance, over, who)) for _ in range(5)]
         assert who == ["builder", "builder", "runner"]
         over.set()
         await asyncio.gather(*tasks)
@@ -41,11 +43,11 @@ def test_runners_help_only_where_builders_have_enough_and_they_have_nothing() ->
 
 def test_a_runner_that_times_does_not_build() -> None:
     async def scene() -> None:
-        helping, who = Helping(1), list[str]()
+        balance, who = BuildBalance(1), list[str]()
         timing, building = asyncio.Event(), asyncio.Event()
-        run = await begun(held(helping, timing, who, "run"))
-        first = await begun(held(helping, building, who))
-        second = await begun(held(helping, building, who))
+        run = await begun(held(balance, timing, who, "run"))
+        first = await begun(held(balance, building, who))
+        second = await begun(held(balance, building, who))
         assert who == ["run", "builder"]
         timing.set()
         await run
@@ -62,8 +64,8 @@ def test_what_is_cancelled_leaves_its_place_to_the_next(place: int) -> None:
     """The second is at the runner, the third waits."""
 
     async def scene() -> None:
-        helping, over, who = Helping(1), asyncio.Event(), list[str]()
-        tasks = [await begun(held(helping, over, who)) for _ in range(4)]
+        balance, over, who = BuildBalance(1), asyncio.Event(), list[str]()
+        tasks = [await begun(held(balance, over, who)) for _ in range(4)]
         assert who == ["builder", "runner"]
         tasks[place].cancel()
         with suppress(asyncio.CancelledError):
@@ -90,11 +92,11 @@ class Pool:
         return Artifact(b"code") if method == "build" else Timing((1.0,))
 
 
-@pytest.mark.parametrize(("helping", "helped"), [(Helping(2), True), (None, False)])
-def test_all_that_is_measured_was_built_once(helping: Helping | None, helped: bool) -> None:
+@pytest.mark.parametrize(("balance", "helped"), [(BuildBalance(2), True), (None, False)])
+def test_all_that_is_measured_was_built_once(balance: BuildBalance | None, helped: bool) -> None:
     async def scene() -> tuple[Pool, Pool]:
         builders, runners = Pool(), Pool()
-        measurer = Measurer(builders, runners, helping=helping)  # type: ignore[arg-type]
+        measurer = Measurer(builders, runners, balance=balance)  # type: ignore[arg-type]
         configs: list[Config] = [(n,) for n in range(20)]
         found = await asyncio.gather(*(measurer.measure(None, c, lambda: 1.0) for c in configs))  # type: ignore[arg-type]
         assert len(found) == 20

@@ -183,12 +183,12 @@ class Noting(InProcessPool):
         super().__init__("runner", lambda: runner, {}, time.perf_counter())
         self.broadcasts, self.lost, self.busy, self.busiest = [], lost, 0, 0
 
-    async def do(self, method, *args):
+    async def call(self, method, *args):
         self.busy += 1
         self.busiest = max(self.busy, self.busiest) if not self.broadcasts else self.busiest
         await asyncio.sleep(0.001)
         self.busy -= 1
-        return await super().do(method, *args)
+        return await super().call(method, *args)
 
     async def broadcast(self, method, *args):
         await asyncio.sleep(0.01)

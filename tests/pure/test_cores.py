@@ -2,6 +2,7 @@
 
 import pytest
 
+from chameleon_ray.errors import UserError
 from chameleon_ray.measure import cores
 
 
@@ -40,7 +41,7 @@ def test_a_gpu_keeps_a_core_and_the_rest_build(count, threads, gpus, timing):
 
 @pytest.mark.parametrize(("every", "threads"), [((0, 1), 2), ((0, 1), 0), ((3,), 2)])
 def test_more_than_can_be_had_is_refused(every, threads):
-    with pytest.raises(ValueError, match=f"--threads {threads}"):
+    with pytest.raises(UserError, match=f"--threads {threads}"):
         cores.split(every, threads)
 
 

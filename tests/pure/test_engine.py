@@ -36,19 +36,19 @@ class Raising(InProcessPool):
         super().__init__("explorer", factory, {}, 0.0)
         self.errors = errors
 
-    async def do(self, method, *args):
+    async def call(self, method, *args):
         if self.errors:
             raise self.errors.pop()
-        return await super().do(method, *args)
+        return await super().call(method, *args)
 
 
 def with_explorers_that(*errors, **more):
     left = list(errors)
 
-    def hire(name, factory):
+    def start_pool(name, factory):
         return Raising(factory, left) if name == "explorer" else local(name, factory)
 
-    return run(hire, ("sketched-a", "sketched-b"), trials=60, **more)[0]
+    return run(start_pool, ("sketched-a", "sketched-b"), trials=60, **more)[0]
 
 
 def test_a_run_without_explorers_ends():

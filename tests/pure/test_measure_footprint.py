@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from chameleon_ray.api.algorithms import UserError
+from chameleon_ray.errors import UserError
 from scripts.measure_footprint import Sample, figures, footprint, growth, kind_of, words
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "measure_footprint.py"
@@ -41,7 +41,7 @@ def test_nothing_to_look_at_is_a_sentence() -> None:
 @pytest.mark.parametrize(
     ("command", "kind"),
     [
-        (["ray::Worker.do()"], "ray::Worker.do"),
+        (["ray::Worker.call()"], "ray::Worker.call"),
         (["ray::IDLE"], "ray::IDLE"),
         (["python", "-m", "chameleon_ray.measure.isolate", "5"], "builders, runner and model"),
         (["/venv/bin/python", "-m", "chameleon_ray", "tune", "resnet-18"], "command"),

@@ -12,8 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from chameleon_ray.__main__ import app
-from chameleon_ray.api.algorithms import UserError, chosen
-from chameleon_ray.api.replay import load, replay
+from chameleon_ray.api.algorithms import chosen
+from chameleon_ray.api.replay import replay
+from chameleon_ray.errors import UserError
 from chameleon_ray.measure.measurer import Artifact, Measurer
 from chameleon_ray.options import Annealing, Confirming, Search
 from chameleon_ray.pool import InProcessPool
@@ -185,7 +186,7 @@ def test_the_command_writes_figures_and_records(tmp_path: Path) -> None:
     body = json.loads(file.read_text())
     assert list(body) == rows(DOCUMENT, "key")
     assert body["seeds"] == [7, 8]
-    kept = load(out / "seed-8")
+    kept = read_table(out / "seed-8")
     assert len(kept) == 30
     assert kept.name == "seed-8"
     assert kept.optimum == body["curves"][1][-1]

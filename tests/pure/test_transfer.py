@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.api.warm_start import transfer_of
+from chameleon_ray.errors import UserError
 from chameleon_ray.folder import SAME, RunFolder
 from chameleon_ray.knob import Knob
 from chameleon_ray.options import Annealing, Transferring

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from chameleon_ray.api.algorithms import UserError, search_of
+from chameleon_ray.api.algorithms import search_of
 from chameleon_ray.api.zoo_file import read_zoo
 from chameleon_ray.compiler.frontend.zoo import NAMES
+from chameleon_ray.errors import UserError
 from chameleon_ray.folder import FolderError, RunFolder, ZooFolder
 from chameleon_ray.merging import merged
 from chameleon_ray.options import Request

@@ -62,7 +62,7 @@ async def seen(nodes: Nodes, inventory: GpuInventory, said: list[str]) -> dict[s
             while len(await pool.accounts()) < 2:
                 await asyncio.sleep(0.5)
     return {
-        model: sorted(set(await asyncio.gather(*(pool.do("name") for _ in range(12)))))
+        model: sorted(set(await asyncio.gather(*(pool.call(Device.name) for _ in range(12)))))
         for model, pool in pools.items()
     }
 

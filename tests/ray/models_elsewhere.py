@@ -16,13 +16,13 @@ import ray
 from chaos_nodes import Nodes
 
 from chameleon_ray.api import pools, workers
-from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.api.model_process import ModelProcess, RunnersBench
 from chameleon_ray.cluster import ray_session
 from chameleon_ray.cluster.actor_pool import ActorPool
 from chameleon_ray.cluster.placement import one_per_node
 from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.compiler.target import device_name
+from chameleon_ray.errors import UserError
 from chameleon_ray.measure.bench import Question
 from chameleon_ray.measure.cores import available, machine
 from chameleon_ray.measure.isolate import Outcome

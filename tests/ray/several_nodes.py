@@ -55,14 +55,14 @@ async def seen(nodes: Nodes, said: list[str]) -> dict[str, Any]:
 
     found: dict[str, Any] = {}
     runners = start_pool("runner", Device, resources={"num_gpus": 1})
-    builders = start_pool("builder", Maker, apart=("build",))
+    builders = start_pool("builder", Maker, stored=(Maker.build,))
     await asyncio.gather(runners.ready(), grown(runners, 4))
-    asked = await asyncio.gather(*(runners.do("where") for _ in range(24)))
+    asked = await asyncio.gather(*(runners.call(Device.where) for _ in range(24)))
     found["devices"] = sorted(set(asked))
 
-    artifact = await builders.do("build")
+    artifact = await builders.call(Maker.build)
     found["code"] = type(artifact.code).__name__
-    found["opened"] = await runners.do("opened", artifact, (artifact,))
+    found["opened"] = await runners.call(Device.opened, artifact, (artifact,))
 
     nodes.add()
     found["joined"] = await grown(runners, 6)
@@ -83,14 +83,14 @@ async def ended(pool: ActorPool) -> str:
     """Why a pool does no more calls."""
     try:
         while True:
-            await pool.do("build")
+            await pool.call(Maker.build)
     except NoWorkers as error:
         return str(error)
 
 
 async def disturbed(runners: ActorPool, disturb: Callable[[int], None]) -> list[int]:
     """What many calls came to, in the midst of which something happened to a node."""
-    calls = [asyncio.create_task(runners.do("twice", number)) for number in range(CALLS)]
+    calls = [asyncio.create_task(runners.call(Device.twice, number)) for number in range(CALLS)]
     await asyncio.sleep(0.6)
     await asyncio.to_thread(disturb, 0)
     results = await asyncio.wait_for(asyncio.gather(*calls), 300)

@@ -30,8 +30,8 @@ def test_a_call_that_kills_every_actor_is_given_up():
     async def body():
         pool = start_pool(Mortal)
         with pytest.raises(PoolError, match=f"{Placing.attempts} mortal workers died"):
-            await pool.do("die")
-        assert await pool.do("live") == "alive"
+            await pool.call(Mortal.die)
+        assert await pool.call(Mortal.live) == "alive"
         pool.close()
 
     asyncio.run(body())
@@ -41,7 +41,8 @@ def test_who_only_waited_for_a_dead_actor_is_not_blamed():
     async def body():
         pool = start_pool(Mortal, ahead=1)
         await pool.ready()
-        calls = [pool.do(what) for what in ("die", "live", "live", "die")]
+        die, live = Mortal.die, Mortal.live
+        calls = [pool.call(what) for what in (die, live, live, die)]
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
         pool.close()
         return [isinstance(outcome, PoolError) for outcome in outcomes]
@@ -71,9 +72,9 @@ def test_a_call_that_kills_a_worker_that_is_to_be_briefed_is_blamed(tmp_path):
     async def body():
         pool = start_pool(partial(Mourned, deaths), options=Placing(attempts=1))
         await pool.ready()
-        dying = asyncio.create_task(pool.do("die"))
+        dying = asyncio.create_task(pool.call(Mourned.die))
         await asyncio.sleep(0.1)
-        await pool.broadcast("broadcast")
+        await pool.broadcast(Mourned.broadcast)
         try:
             await dying
         finally:

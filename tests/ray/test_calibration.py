@@ -193,7 +193,7 @@ class Pupil:
         self.lessons.append(lesson)
         return "learns slowly"
 
-    def refuse(self) -> None:
+    def refuse(self) -> str:
         raise Unfit("it will not learn")
 
     def recite(self, pause: float) -> list[int]:
@@ -214,7 +214,7 @@ def taught(body: object, said: list[str], dull: str = "", **options: int) -> lis
         await pool.ready()
         try:
             await body(pool)  # type: ignore[operator]
-            return await asyncio.gather(*(pool.do("recite", 0.1) for _ in range(6)))
+            return await asyncio.gather(*(pool.call(Pupil.recite, 0.1) for _ in range(6)))
         finally:
             pool.close()
 
@@ -227,11 +227,11 @@ def test_all_are_briefed_before_they_are_called_in_order_and_those_too_that_repl
     said: list[str] = []
 
     async def body(pool: ActorPool) -> None:
-        await pool.broadcast("learn", 1)
-        assert await asyncio.gather(*(pool.do("recite", 0.05) for _ in range(4))) == [[1]] * 4
-        await pool.broadcast("learn", 2)
-        await asyncio.gather(*(pool.do("die") for _ in range(2)), return_exceptions=True)
-        await pool.broadcast("learn", 3)
+        await pool.broadcast(Pupil.learn, 1)
+        assert await asyncio.gather(*(pool.call(Pupil.recite, 0.05) for _ in range(4))) == [[1]] * 4
+        await pool.broadcast(Pupil.learn, 2)
+        await asyncio.gather(*(pool.call(Pupil.die) for _ in range(2)), return_exceptions=True)
+        await pool.broadcast(Pupil.learn, 3)
 
     assert taught(body, said) == [[1, 2, 3]] * 6
     assert sum("learns slowly" in sentence for sentence in said) == 2
@@ -241,7 +241,7 @@ def test_who_cannot_be_briefed_is_replaced(tmp_path: Path) -> None:
     said: list[str] = []
 
     async def body(pool: ActorPool) -> None:
-        await pool.broadcast("learn", 1)
+        await pool.broadcast(Pupil.learn, 1)
 
     assert taught(body, said, str(tmp_path / "dull")) == [[1]] * 6
     assert sum("was lost and is replaced" in one and "it is beyond me" in one for one in said) == 1
@@ -251,7 +251,7 @@ def test_who_is_unfit_is_given_up_and_calls_do_not_wait_for_them() -> None:
     said: list[str] = []
 
     async def body(pool: ActorPool) -> None:
-        await pool.broadcast("refuse")
+        await pool.broadcast(Pupil.refuse)
 
     with pytest.raises(NoWorkers, match="the last there was: it will not learn"):
         taught(body, said)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from chameleon_ray.cluster import metrics
-from chameleon_ray.cluster.metrics import COUNTERS, GAUGES, MeteredPool, Metrics
+from chameleon_ray.cluster.actor_pool import ActorPool
+from chameleon_ray.cluster.metrics import COUNTERS, GAUGES, Metrics, load_gauge
 from chameleon_ray.record import Status
 from tests.pure import engine_checks
 from tests.pure.fake_result import record, task
@@ -83,12 +84,16 @@ def test_what_the_engine_tells_is_counted(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.usefixtures("local_ray")
 def test_an_engine_is_watched() -> None:
     """On a real Ray, whose metrics refuse values and tags that are not theirs."""
-    start_pool = lambda name, factory: MeteredPool(name, factory, {}, time.perf_counter())  # noqa: E731
-    pools = []
+    loads: dict[str, list[int]] = {}
 
     def kept(name: str, factory):
-        pools.append(start_pool(name, factory))
-        return pools[-1]
+        gauge, loads[name] = load_gauge(name), []
+
+        def on_load(calls: int) -> None:
+            gauge(calls)
+            loads[name].append(calls)
+
+        return ActorPool(name, factory, {}, time.perf_counter(), on_load=on_load)
 
     notes, tuners = engine_checks.run(kept, ("tiny-a",))
     watcher = Metrics()
@@ -97,24 +102,23 @@ def test_an_engine_is_watched() -> None:
     for tuner in tuners:
         watcher.planned(tuner)
     assert notes.records
-    assert [pool._calls for pool in pools] == [0] * len(pools)
+    assert len(loads) == 5
+    assert all(max(seen) > 0 == seen[-1] for seen in loads.values())
 
 
 @pytest.mark.usefixtures("local_ray")
 def test_calls_are_counted_while_they_wait() -> None:
-    pool = MeteredPool("sleeper", partial(Sleeper, 0.2), {}, time.perf_counter())
-    seen = []
+    loads: list[int] = []
+    factory = partial(Sleeper, 0.2)
+    pool = ActorPool("sleeper", factory, {}, time.perf_counter(), on_load=loads.append)
 
     async def body() -> None:
-        calls = [asyncio.create_task(pool.do("sleep")) for _ in range(3)]
-        await asyncio.sleep(0.05)
-        seen.append(pool._calls)
+        calls = [asyncio.create_task(pool.call(Sleeper.sleep)) for _ in range(3)]
         await asyncio.gather(*calls)
-        seen.append(pool._calls)
 
     asyncio.run(body())
     pool.close()
-    assert seen == [3, 0]
+    assert loads == [1, 2, 3, 2, 1, 0]
 
 
 class Sleeper:

@@ -47,7 +47,7 @@ def test_calls_are_shared_and_accounted():
     async def body():
         pool = start_pool("counter", Counter, 2)
         await pool.ready()
-        counts = await asyncio.gather(*(pool.do("count", 0.2) for _ in range(6)))
+        counts = await asyncio.gather(*(pool.call(Counter.count, 0.2) for _ in range(6)))
         accounts = await pool.accounts()
         pool.close()
         return counts, accounts
@@ -78,10 +78,10 @@ def test_a_driver_that_looks_away_books_no_time_twice():
 def test_a_methods_own_exception_is_raised_and_the_actor_lives():
     async def body():
         pool = start_pool("counter", Counter)
-        assert await pool.do("count", 0) == 1
+        assert await pool.call(Counter.count, 0) == 1
         with pytest.raises(ValueError, match="not today"):
-            await pool.do("refuse")
-        assert await pool.do("count", 0) == 2
+            await pool.call(Counter.refuse)
+        assert await pool.call(Counter.count, 0) == 2
         pool.close()
 
     asyncio.run(body())
@@ -115,7 +115,7 @@ def test_a_worker_that_fails_alone_is_given_up_and_believed_in_nothing(tmp_path)
         factory = partial(Flaky, str(tmp_path / f"{count}"))
         pool = start_pool("runner", factory, count, doubt=bad, tell=said.append)
         await pool.ready()
-        asked = (pool.do("run", number % 7 == 0) for number in range(calls))
+        asked = (pool.call(Flaky.run, number % 7 == 0) for number in range(calls))
         results = await asyncio.gather(*asked)
         left = len(await pool.accounts())
         pool.close()
@@ -142,7 +142,7 @@ def test_workers_that_cannot_be_set_up_end_the_run():
         pool = start_pool("runner", Broken, 2, tell=said.append, options=Placing(strikes=2))
         await pool.ready()
         with pytest.raises(NoWorkers, match=r"the last there was.*no such device"):
-            await pool.do("run", False)
+            await pool.call(Flaky.run, False)
         pool.close()
 
     asyncio.run(body())
@@ -169,7 +169,7 @@ def test_a_place_that_is_unfit_is_given_up_at_once(tmp_path):
     async def body():
         pool = start_pool("runner", partial(Choosy, str(tmp_path / "mine")), 2, tell=said.append)
         await pool.ready()
-        assert await asyncio.gather(*(pool.do("run") for _ in range(4))) == ["done"] * 4
+        assert await asyncio.gather(*(pool.call(Choosy.run) for _ in range(4))) == ["done"] * 4
         pool.close()
 
     asyncio.run(body())
@@ -188,7 +188,7 @@ def test_a_worker_whose_processes_do_not_start_is_given_up():
     async def body():
         pool = start_pool("counter", Barren, options=Placing(attempts=1, strikes=2))
         try:
-            await pool.do("now")
+            await pool.call(Counter.now)
         finally:
             pool.close()
 
@@ -201,8 +201,8 @@ def test_a_worker_that_does_not_answer_is_replaced(tmp_path):
         pool = start_pool("counter", Counter, options=Placing(call_seconds=2.0))
         await pool.ready()
         with pytest.raises(PoolError, match="died one after the other"):
-            await pool.do("count", 60.0)
-        assert await pool.do("count", 0.0) == 1
+            await pool.call(Counter.count, 60.0)
+        assert await pool.call(Counter.count, 0.0) == 1
         pool.close()
 
     asyncio.run(body())
@@ -212,7 +212,7 @@ def test_an_actor_is_given_its_next_call_early_but_idle_ones_first():
     async def body():
         pool = start_pool("counter", Counter, 2, ahead=1)
         await pool.ready()
-        counts = await asyncio.gather(*(pool.do("count", 0.2) for _ in range(4)))
+        counts = await asyncio.gather(*(pool.call(Counter.count, 0.2) for _ in range(4)))
         pool.close()
         return counts
 
@@ -223,12 +223,12 @@ def test_who_no_longer_waits_leaves_no_gap():
     async def body():
         pool = start_pool("counter", Counter, ahead=1)
         await pool.ready()
-        calls = [asyncio.create_task(pool.do("count", 0.2)) for _ in range(5)]
+        calls = [asyncio.create_task(pool.call(Counter.count, 0.2)) for _ in range(5)]
         await asyncio.sleep(0.05)
         for call in calls[1:4]:  # one that was given to the actor, two that wait in line
             call.cancel()
         counts = await asyncio.gather(*calls, return_exceptions=True)
-        counts.append(await pool.do("count", 0))
+        counts.append(await pool.call(Counter.count, 0))
         pool.close()
         return counts
 
@@ -239,14 +239,14 @@ def test_who_no_longer_waits_leaves_no_gap():
 
 def test_a_result_in_the_store_is_what_other_crews_are_given():
     async def body():
-        maker = start_pool("counter", Counter, apart=("count",))
+        maker = start_pool("counter", Counter, stored=(Counter.count,))
         other = start_pool("counter", Counter)
-        kept = await maker.do("count", 0.1)
+        kept = await maker.call(Counter.count, 0.1)
         with pytest.raises(ValueError, match="not today"):
-            await maker.do("refuse")
+            await maker.call(Counter.refuse)
         (account,) = await maker.accounts()
         maker.close()  # whoever made it may be gone
-        counted = await other.do("count", kept)
+        counted = await other.call(Counter.count, kept)
         other.close()
         return kept, counted, account
 

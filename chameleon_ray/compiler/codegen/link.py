@@ -5,12 +5,14 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any
 
+from chameleon_ray.errors import UserError
+
 LINKERS = ("cc", "gcc", "clang", "ld")
 QUICKEST = LINKERS[::-1]
 """In this order where all that is linked is a layer: a compiler calls ``ld`` by way of others."""
 
 
-class LinkError(Exception):
+class LinkError(UserError):
     """The tuned model cannot be written, in one sentence that says what to do."""
 
 

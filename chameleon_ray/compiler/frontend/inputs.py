@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chameleon_ray.errors import UserError
+
 DTYPES = (
     *("float32", "float64", "float16", "bool"),
     *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
@@ -15,7 +17,7 @@ DTYPES = (
 """Element types of inputs."""
 
 
-class ModelError(Exception):
+class ModelError(UserError):
     """A model that cannot be used, in one sentence: what, where, and what to do."""
 
 

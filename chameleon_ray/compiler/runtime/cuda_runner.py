@@ -235,7 +235,7 @@ class GpuRunner:
         """What GPU it is."""
         outcome = self._call(Survey(), self.options.default_timeout)
         if outcome.ending is not Ending.OK:
-            return Surveyed(error=outcome.error.removeprefix("TargetError: "))
+            return Surveyed(error=outcome.error)
         surveyed: Surveyed = outcome.value
         return surveyed
 
