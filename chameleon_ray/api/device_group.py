@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from chameleon_ray.api.gpu_assignment import demand_same, missing, surveyed
 from chameleon_ray.api.model import Model
 from chameleon_ray.api.model_process import RunnersBench
+from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.compiler.target import GPU
 from chameleon_ray.engine import Engine
 from chameleon_ray.errors import UserError
@@ -44,10 +45,9 @@ class DeviceGroup:
         """What its models are timed on; empty until that is known."""
         return self.models[0].device
 
-    @property
-    def digests(self) -> set[str]:
+    def digests(self, prepared: Mapping[Model, Prepared]) -> set[str]:
         """The layers of its models that have not failed."""
-        return {digest for model in self.left for digest in model.digests}
+        return {task.digest for model in self.left for task in prepared[model].tasks}
 
     @contextmanager
     def trying(self, progress: Progress) -> Iterator[None]:
@@ -81,17 +81,16 @@ class DeviceGroup:
         options: Confirming,
         progress: Progress,
     ) -> list[Winner]:
-        """The winners of those tasks that are its own.
+        """The winners of some tasks.
 
         Args:
-            tasks: Of all groups.
+            tasks: Of its models.
             records: By task digest.
             options: How winners are chosen.
             progress: Told what goes wrong.
         """
         with self.trying(progress):
-            own = [task for task in tasks if task.digest in self.digests]
-            choosing = [choose(t, records[t.digest], self.measurer, options) for t in own]
+            choosing = [choose(t, records[t.digest], self.measurer, options) for t in tasks]
             return await asyncio.gather(*choosing)
         return []
 

@@ -26,11 +26,7 @@ from chameleon_ray.space import Config
 
 
 class ModelProcess:
-    """Imports, compiles, compares and times one model, in children bound to ``cores``.
-
-    Attributes:
-        elsewhere: What compares and times it where that is not to be done here.
-    """
+    """Imports, compiles, compares and times one model at a time, in children bound to ``cores``."""
 
     def __init__(self, cores: tuple[int, ...], stack: ExitStack) -> None:
         """Starts the process that will hold the model; ``stack`` ends it."""
@@ -39,24 +35,38 @@ class ModelProcess:
         handler = "chameleon_ray.compiler.model_host:model_host"
         self._host = Isolate(Setting(handler, cores=cores, environment=SINGLE_THREADED))
         self._bench = ModelBench(cores)
-        self.elsewhere: Bench | None = None
+        self._held: Request | None = None
+        self._prepared: model_host.Prepared | None = None
         for child in (self._host, self._bench):
             stack.callback(self._close, child)
 
     def prepare(self, request: Request) -> model_host.Prepared:
-        """Imports the model and extracts its tasks.
+        """Imports a model and extracts its tasks, unless the process holds it already.
+
+        A model that was held before is let go: weights of several may not fit.
 
         Raises:
             UserError: The model or the target cannot be used.
         """
+        if self._prepared is not None and self.holds(request):
+            return self._prepared
+        if self._held is not None:
+            self.clear()
+        self._held = request
         memory = Scheduling() if request.memory_aware else None
         prepared: model_host.Prepared = self._value(
             "import", self._host.call, self._job(request, memory)
         )
+        self._prepared = prepared
         return prepared
 
+    def holds(self, request: Request) -> bool:
+        """Whether the model of a request is in memory, imported."""
+        return self._prepared is not None and self._held == request
+
     def clear(self) -> None:
-        """Gives up the model and everything of it, to take another one."""
+        """Lets the model go, and all memory that it took."""
+        self._held = self._prepared = None
         self._host.renew(1)
 
     def weigh(self, request: Request, options: Scheduling) -> Footprint:
@@ -92,9 +102,11 @@ class ModelProcess:
         """Writes the library that TVM makes without tuning."""
         self._value("apply", self._host.call, model_host.CompileUntuned(path))
 
-    def outputs(self, library: Path, inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-        """What a compiled model gives."""
-        outputs: tuple[np.ndarray, ...] = self._answer(Outputs((str(library),), inputs))
+    def outputs(
+        self, library: Path, inputs: tuple[np.ndarray, ...], bench: Bench | None = None
+    ) -> tuple[np.ndarray, ...]:
+        """The outputs of a compiled model, run by ``bench``, or here where that is None."""
+        outputs: tuple[np.ndarray, ...] = self._answer(Outputs((str(library),), inputs), bench)
         return outputs
 
     def check(
@@ -102,6 +114,7 @@ class ModelProcess:
         library: Path,
         prepared: model_host.Prepared,
         untuned: Path,
+        bench: Bench | None = None,
     ) -> Verified:
         """Compares a compiled model's outputs with the source model's.
 
@@ -109,29 +122,34 @@ class ModelProcess:
             library: The compiled model.
             prepared: Its source, with inputs and, where it could be run, its outputs.
             untuned: The library whose outputs are the reference where it could not.
+            bench: Runs the libraries; None where this process does.
         """
         inputs, reference, against = prepared.inputs, prepared.reference, prepared.reference_name
         if reference is None:
-            reference, against = self.outputs(untuned, inputs), "untuned TVM"
-        verdict = self._answer(Check((str(library),), inputs, reference))
+            reference, against = self.outputs(untuned, inputs, bench), "untuned TVM"
+        verdict = self._answer(Check((str(library),), inputs, reference), bench)
         return Verified(verdict.ok, verdict.max_abs_err, verdict.max_rel_err, str(against))
 
     def duel(
-        self, libraries: tuple[Path, ...], inputs: tuple[np.ndarray, ...], options: Confirming
+        self,
+        libraries: tuple[Path, ...],
+        inputs: tuple[np.ndarray, ...],
+        options: Confirming,
+        bench: Bench | None = None,
     ) -> list[tuple[float, ...]]:
-        """Latencies in seconds of compiled models, timed in turns."""
+        """Latencies in seconds of compiled models, timed in turns by ``bench``, or here."""
         duel = Duel(tuple(map(str, libraries)), inputs, options)
-        latencies: list[tuple[float, ...]] = self._answer(duel)
+        latencies: list[tuple[float, ...]] = self._answer(duel, bench)
         return latencies
 
     def account(self, began: float) -> Account:
         """Where the time of the model's processes went since ``began`` (``perf_counter``)."""
         return self._ledger.account("model", epoch(began))
 
-    def _answer(self, question: Question) -> Any:
-        """What a question comes to; elsewhere the time that it takes is booked there."""
-        if self.elsewhere is not None:
-            return self._value("", self.elsewhere.ask, question)
+    def _answer(self, question: Question, bench: Bench | None) -> Any:
+        """The answer to a question; where others answer, they book the time that it takes."""
+        if bench is not None:
+            return self._value("", bench.ask, question)
         return self._value("verify", self._bench.ask, question)
 
     def _value(self, phase: str, do: Callable[[Any], Outcome], job: Any) -> Any:

@@ -1,26 +1,12 @@
-"""A run: a request in, a tuned and verified model in its directory out."""
+"""A run: tunes one model and leaves everything in its directory."""
 
 import asyncio
-import os
-import shlex
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeVar
 
-from chameleon_ray.api.algorithms import search_of
 from chameleon_ray.api.model import Model
 from chameleon_ray.api.session import TuningSession
-from chameleon_ray.api.warm_start import transfer_of
-from chameleon_ray.cluster import gpus
-from chameleon_ray.cluster.ray_session import check_pins, start
-from chameleon_ray.compiler.codegen.link import find_linker
-from chameleon_ray.compiler.target import demand_known, is_gpu
-from chameleon_ray.errors import Stopped, UserError
-from chameleon_ray.folder import RunFolder, directory_name
-from chameleon_ray.measure import nvml
-from chameleon_ray.measure.cores import available, split
+from chameleon_ray.api.setup import set_up
+from chameleon_ray.api.site import Site, directory, working
+from chameleon_ray.folder import RunFolder
 from chameleon_ray.options import Request
 from chameleon_ray.report.html import render
 from chameleon_ray.report.progress import Progress
@@ -34,33 +20,6 @@ OPTIONS = (
 """Of the command ``tune``, named as the request's fields are."""
 
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where a session's records are, what it tunes, and how to go on with it.
-
-    Attributes:
-        folder: Of records and agents.
-        models: Each with its run directory.
-        words: The command line that names the same models.
-        options: Of the request, what else that command takes.
-    """
-
-    folder: RunFolder
-    models: list[Model]
-    words: list[str]
-    options: tuple[str, ...]
-
-    def close(self) -> None:
-        """Lets others have the directories."""
-        for model in self.models:
-            if model.folder is not self.folder:
-                model.folder.close()
-        self.folder.close()
-
-
 def tune(request: Request, progress: Progress) -> RunResult:
     """Tunes a model and leaves everything in the run directory.
 
@@ -72,122 +31,23 @@ def tune(request: Request, progress: Progress) -> RunResult:
         UserError: The request cannot be met.
         Stopped: The user interrupted it; the message says how to go on.
     """
-
-    def settle() -> Site:
-        folder = RunFolder(directory(request), request.resume)
-        words = ["tune", request.model, *(["--memory-aware"] if request.memory_aware else [])]
-        words += [word for text in request.inputs for word in ("--input", text)]
-        return Site(folder, [Model(request, folder)], words, OPTIONS)
-
-    def conclude(session: TuningSession) -> RunResult:
-        (model,) = session.models
-        return keep(model)
-
-    return session(request, settle, conclude, progress)
+    setup = set_up(request)
+    site = _site(request)
+    with working(site, setup.search_cores):
+        end = asyncio.run(TuningSession(site, setup, progress).run())
+        ((model, result),) = end.results.items()
+        keep(model.folder, result)
+    return result
 
 
-def keep(model: Model) -> RunResult:
-    """Writes a model's summary and report into its directory; it has a result."""
-    assert model.result is not None
-    write(model.folder.summary, model.result)
-    write_text(model.folder.report, render(model.result))
-    return model.result
+def keep(folder: RunFolder, result: RunResult) -> None:
+    """Writes a model's summary and report into its run directory."""
+    write(folder.summary, result)
+    write_text(folder.report, render(result))
 
 
-def session(
-    request: Request,
-    settle: Callable[[], Site],
-    conclude: Callable[[TuningSession], T],
-    progress: Progress,
-) -> T:
-    """Tunes models together; each leaves its result or its failure, and at least one a result.
-
-    Args:
-        request: What they have in common.
-        settle: Makes the directories, once it is known that the request can be met.
-        conclude: Keeps the results; what it returns is returned.
-        progress: Told what happens; its clock began with the command.
-
-    Raises:
-        UserError: The request cannot be met, or nothing came of any model.
-        Stopped: The user interrupted it; the message says how to go on.
-    """
-    cores = available()
-    session, site = _ready(request, settle, progress, cores)
-    try:
-        os.sched_setaffinity(0, session.search_cores)  # before any child: timing cores stay free
-        asyncio.run(session.run())
-        return conclude(session)
-    except (Stopped, KeyboardInterrupt, asyncio.CancelledError) as stop:
-        raise Stopped(_go_on(site, request)) from stop
-    except OSError as error:
-        reason = f"Writing to {site.folder.path} failed: {error.strerror or error}."
-        raise UserError(f"{reason} {_go_on(site, request)}") from error
-    finally:
-        os.sched_setaffinity(0, cores)
-        site.close()
-
-
-def _ready(
-    request: Request, settle: Callable[[], Site], progress: Progress, cores: tuple[int, ...]
-) -> tuple[TuningSession, Site]:
-    """A session that may begin; its directories are the last thing that is made."""
-    began = time.perf_counter() - progress.elapsed
-    search = search_of(request)
-    demand_known(request.target)
-    check_pins()
-    find_linker()
-    gpus = _gpus(request) if is_gpu(request.target) else None
-    search_cores, timing_cores = split(cores, request.threads, gpus)
-    transfer = transfer_of(search, map(Path, request.warm_start))
-    site = settle()
-    session = TuningSession(
-        request,
-        search,
-        site.folder,
-        site.models,
-        progress,
-        began,
-        search_cores,
-        timing_cores,
-        transfer,
-    )
-    return session, site
-
-
-def _gpus(request: Request) -> int:
-    """How many GPUs of this machine are to be fed; a cluster's head may hand out none of them."""
-    found = nvml.count()
-    if found < 2 or not request.on_cluster:  # there is a core for the first one in any case
-        return found
-    with start(request.address):
-        return gpus.here()
-
-
-def directory(request: Request) -> Path:
-    """The directory asked for, or a new one under ``runs/``.
-
-    Raises:
-        UserError: A session that was not named is to be gone on with.
-    """
-    if request.out is not None:
-        return Path(request.out)
-    if request.resume:
-        raise UserError("--resume needs --out RUN, the directory of the run to go on with.")
-    return Path("runs") / f"{directory_name(request.model)}-{time.strftime('%Y%m%d-%H%M%S')}"
-
-
-def _go_on(site: Site, request: Request) -> str:
-    folder = site.folder
-    if not folder.begun:
-        return "Nothing was measured yet."
-    words = ["chameleon", *site.words, "--out", str(folder.path), "--resume"]
-    words += [word for run in request.warm_start for word in ("--warm-start", run)]
-    bare = Request(request.model)
-    for option in site.options:
-        if getattr(request, option) != getattr(bare, option):
-            words += [f"--{option}", str(getattr(request, option))]
-    return (
-        f"{len(folder.database.read())} measurements are kept in {folder.path}; go on with: "
-        f"{shlex.join(words)}"
-    )
+def _site(request: Request) -> Site:
+    folder = RunFolder(directory(request), existing=request.resume)
+    words = ["tune", request.model, *(["--memory-aware"] if request.memory_aware else [])]
+    words += [word for text in request.inputs for word in ("--input", text)]
+    return Site(request, folder, [Model(request, folder)], words, OPTIONS)

@@ -1,12 +1,13 @@
-"""One session of tuning: its stages in order, from the import of its models to verified results.
+"""One session of tuning, from the import of its models to their verified results.
 
-Import while the workers warm up, search all models' layers with one budget, choose winners; then,
-model by model, compile, verify and time. ``chameleon tune`` is a session of one model.
+The models are imported while the workers start. All models' layers are searched with one budget,
+and their winners chosen. Then each model is compiled, verified and timed. ``chameleon tune`` is a
+session of one model.
 """
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from itertools import count
@@ -14,235 +15,320 @@ from typing import Any
 
 from chameleon_ray.api.concurrency import in_thread, interruptible, together, wall_limit
 from chameleon_ray.api.device_group import DeviceGroup, device_groups, portions, wanted
-from chameleon_ray.api.model import End, Model, versions
+from chameleon_ray.api.finish import Finish, SessionEnd, finish, result_of
+from chameleon_ray.api.model import Model, demand_success, versions
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.pools import layers_in_flight, start_pools
+from chameleon_ray.api.setup import Setup
+from chameleon_ray.api.site import Site
 from chameleon_ray.api.timekeeper import Timekeeper, forecast_of
 from chameleon_ray.api.watchers import Watchers, watchers_of
 from chameleon_ray.budget import Budget
+from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.compiler.target import device_name, is_gpu, layout_of
 from chameleon_ray.engine import Engine, Watcher
 from chameleon_ray.errors import UserError
-from chameleon_ray.folder import RunFolder, ZooFolder
+from chameleon_ray.folder import ZooFolder
+from chameleon_ray.forecast import Forecast
 from chameleon_ray.ledger import Account
 from chameleon_ray.merging import Merged, merged
-from chameleon_ray.options import Request, Search
 from chameleon_ray.pool import Pool
 from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
+from chameleon_ray.report.result import RunResult
 from chameleon_ray.search.system import SearchSystem
-from chameleon_ray.transfer import Transfer
 from chameleon_ray.tuner import Tuner
 from chameleon_ray.winners import Winner, corrected
 
 
-@dataclass
-class TuningSession:
-    """What the stages share.
+@dataclass(frozen=True)
+class Imported:
+    """What a session knows once its models were imported.
 
     Attributes:
-        request: What the user asked for; of a zoo, what its models have in common.
-        search: The search system it names.
-        folder: Where records and agents are kept; the model's own where there is one.
-        models: What is tuned.
-        progress: Told what happens.
-        began: ``time.perf_counter()`` when the command began.
-        search_cores: For search and builds.
-        timing_cores: For timing alone.
-        transfer: What tasks know of each other; None where they learn nothing from others.
-        groups: Where layers are timed: one for every type of device, once that is known.
-        layers: The models' layers, once they were imported.
-        runners: At the end.
+        prepared: What is known of each model that could be imported.
+        layers: The models' distinct layers.
+        records: Measurements of earlier sessions.
     """
 
-    request: Request
-    search: Search
-    folder: RunFolder
-    models: list[Model]
-    progress: Progress
-    began: float
-    search_cores: tuple[int, ...]
-    timing_cores: tuple[int, ...]
-    transfer: Transfer | None = None
-    groups: list[DeviceGroup] = field(default_factory=list)
-    layers: Merged = field(default_factory=lambda: merged([]))
-    runners: int = 1
-    _housed: Model | None = None
+    prepared: Mapping[Model, Prepared]
+    layers: Merged
+    records: list[Record]
 
-    async def run(self) -> None:
-        """All stages; leaves in every model its result or its failure.
+
+@dataclass(frozen=True)
+class SessionResult:
+    """What came of a session.
+
+    Attributes:
+        results: One for every model that was finished.
+        prepared: What is known of the models that were imported.
+        layers: The models' distinct layers.
+        device: What layers were timed on, for people.
+        wall_seconds: From the command's start to the end.
+        busy_share: The share of all runners' time in which they executed kernels in the search.
+    """
+
+    results: Mapping[Model, RunResult]
+    prepared: Mapping[Model, Prepared]
+    layers: Merged
+    device: str
+    wall_seconds: float
+    busy_share: float
+
+
+@dataclass
+class TuningSession:
+    """The stages of a session, in order; what one stage makes is handed to the next.
+
+    Attributes:
+        site: The session's directories and models.
+        setup: The search system, and the cores to work on.
+        progress: Told what happens; its clock began with the command.
+        began: ``time.perf_counter()`` when the command began.
+    """
+
+    site: Site
+    setup: Setup
+    progress: Progress
+    began: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        site = self.site
+        self.request, self.folder, self.models = site.request, site.folder, site.models
+        self.began = time.perf_counter() - self.progress.elapsed
+
+    async def run(self) -> SessionResult:
+        """All stages; a model of which nothing comes is left with its failure.
 
         Raises:
             UserError: Nothing can come of any of them.
             Stopped: The user interrupted it.
         """
         with ExitStack() as stack:
-            process = ModelProcess(self.timing_cores, stack)
+            process = ModelProcess(self.setup.timing_cores, stack)
             gpu = is_gpu(self.request.target)
             if not gpu:
                 for model in self.models:
-                    model.device = device_name(len(self.timing_cores))
-            preparing = None if gpu else in_thread(self.prepare, process)
-            system, pools = self.start_pool(stack)
+                    model.device = device_name(len(self.setup.timing_cores))
+            importing = None if gpu else in_thread(self.prepare, process)
+            system, groups, pools = self.start(stack)
             ready = [asyncio.create_task(pool.ready()) for pool in pools]
             if gpu:
-                await asyncio.gather(*(group.survey(self.progress) for group in self.groups))
-            await (preparing or in_thread(self.prepare, process))
-            records = self.folder.database.read()
-            tuners = self.tuners(system, records)
-            watcher = watchers_of(
-                self.request, self.search, self.folder, self.progress, tuners, stack
-            )
+                await asyncio.gather(*(group.survey(self.progress) for group in groups))
+            imported = await (importing or in_thread(self.prepare, process, len(groups) > 1))
             with interruptible():
-                await self.explore(tuners, watcher, records)
-                winners = await self.choose()
+                await self.explore(system, groups, imported, process, stack)
+                winners = await self.choose(groups, imported)
             await asyncio.gather(*ready)
-            await asyncio.to_thread(self.finish, process, winners)
-            self.conclude(winners, await self.accounts(pools, process))
+            finishes = await asyncio.to_thread(self.finish, groups, imported, process, winners)
+            accounts = await self.accounts(pools, process)
+            return self.conclude(imported, winners, finishes, accounts)
 
-    def start_pool(self, stack: ExitStack) -> tuple[SearchSystem, list[Pool]]:
-        """Starts all pools, which ``stack`` lets go, and gives every model its group."""
+    def start(self, stack: ExitStack) -> tuple[SearchSystem, list[DeviceGroup], list[Pool]]:
+        """Starts all pools, which ``stack`` closes, and gives every model its device group."""
+        setup = self.setup
         system, measurers = start_pools(
             self.request,
-            self.search,
-            self.search_cores,
-            self.timing_cores,
+            setup.search,
+            setup.search_cores,
+            setup.timing_cores,
             wanted(self.models),
             self.began,
             stack,
             self.progress.note,
         )
-        self.groups = device_groups(measurers, self.models, self.request, self.progress)
-        measuring = [pool for group in self.groups for pool in group.measurer.pools()]
-        return system, list(dict.fromkeys((*system.pools(), *measuring)))  # they share the builders
+        groups = device_groups(measurers, self.models, self.request, self.progress)
+        measuring = [pool for group in groups for pool in group.measurer.pools()]
+        return system, groups, list(dict.fromkeys((*system.pools(), *measuring)))
 
-    def prepare(self, process: ModelProcess) -> None:
+    def prepare(self, process: ModelProcess, several_devices: bool = False) -> Imported:
         """Imports the models, one after the other, and merges their layers.
+
+        Args:
+            process: Holds one model at a time, as weights of several may not fit.
+            several_devices: Whether the models are timed on devices of several types.
 
         Raises:
             UserError: None can be imported.
         """
-        if self.folder.begun and isinstance(self.folder, ZooFolder):
-            self.folder.identify(self.identity)
+        prepared: dict[Model, Prepared] = {}
+        zoo = isinstance(self.folder, ZooFolder)
+        if self.folder.begun and zoo:
+            self.folder.identify(self.identity(several_devices))
         for model in self.left():
             with model.trying(self.progress):
                 self.progress.phase(f"importing {model.called}")
-                self.house(model, process)
-                for note in model.known.notes:
+                known = process.prepare(model.request)
+                for note in known.notes:
                     self.progress.note(f"{model.name}: {note}" if model.name else note)
-                if isinstance(self.folder, ZooFolder):
-                    self.folder.identify(self.identity)
-                model.folder.identify(model.identity(self.search))
-        self.layers = merged([(model.weight, model.known.tasks) for model in self.left()])
+                if zoo:
+                    self.folder.identify(self.identity(several_devices))
+                model.folder.identify(model.identity(known, self.setup.search))
+                prepared[model] = known
+        layers = merged([(model.weight, prepared[model].tasks) for model in self.left()])
+        return Imported(prepared, layers, self.folder.database.read())
 
-    def house(self, model: Model, process: ModelProcess) -> None:
-        """Has the process hold a model, and only that one: weights of several may not fit."""
-        if self._housed is model:
-            return
-        if self._housed is not None:
-            process.clear()
-        self._housed = model
-        model.prepared = process.prepare(model.request)
-
-    def tuners(self, system: SearchSystem, records: list[Record]) -> list[Tuner]:
-        """One for every task, with what earlier sessions learnt about it."""
-        tuners = []
-        for task in self.layers.tasks:
-            tuner = Tuner(task, system, self.search, self.request.seed, self.transfer)
-            tuner.inherit(self.folder.load_agent(self.search.explorer, task.digest))
-            tuner.observe([record for record in records if record.task == task.digest])
-            tuners.append(tuner)
-        return tuners
-
-    async def explore(self, tuners: list[Tuner], watcher: Watcher, records: list[Record]) -> None:
-        """Searches on all groups at once until the budget is spent."""
-        request, limit = self.request, wall_limit(self.request, len(self.models))
-        builders = max(len(await self.groups[0].measurer.builders.accounts()), 1)
-        pools = [group.measurer.runners for group in self.groups]
-        devices = max(sum([len(await pool.accounts()) for pool in pools]), 1)
-        forecast = forecast_of(self.left(), self._housed, tuners, builders, devices)
+    async def explore(
+        self,
+        system: SearchSystem,
+        groups: Sequence[DeviceGroup],
+        imported: Imported,
+        process: ModelProcess,
+        stack: ExitStack,
+    ) -> None:
+        """Searches on all device groups at once until the budget is spent."""
+        request, records = self.request, imported.records
+        tuners = self.tuners(system, imported)
+        forecast = await self.forecast(groups, imported, process, tuners)
+        limit = wall_limit(request, len(self.models))
         keeper = Timekeeper(forecast, limit, self.elapsed(), self.progress)
-        deadline = keeper.deadline
-        earlier = max((r.finished for r in records), default=0.0)
-        self.progress.began([t.task for t in tuners], deadline, request.trials, records, devices)
+        watcher = watchers_of(request, self.setup.search, self.folder, self.progress, tuners, stack)
+        tasks, deadline = [tuner.task for tuner in tuners], keeper.deadline
+        self.progress.began(tasks, deadline, request.trials, records, forecast.runners)
         self.progress.phase("searching")
-        numbers = count(max((r.sequence + 1 for r in records), default=0))
-        trials = None if request.trials is None else max(request.trials - len(records), 0)
-        own = [[t for t in tuners if t.task.digest in g.digests] for g in self.groups]
-        tunable = [sum(bool(t.task.space.knobs) for t in mine) for mine in own]
-        engines = [
-            Engine(
-                budget=Budget(mine, request.budgeting, portion, deadline, self.elapsed),
-                measurer=group.measurer,
-                device=group.device,
-                watcher=Watchers(watcher, keeper),
-                clock=lambda: earlier + self.elapsed(),
-                layers_in_flight=layers_in_flight(request, len(self.search_cores)),
-                sequence=numbers,
-            )
-            for group, mine, portion in zip(
-                self.groups, own, portions(trials, tunable), strict=True
-            )
-        ]
+        own = [[t for t in tuners if t.task.digest in g.digests(imported.prepared)] for g in groups]
+        watchers = Watchers(watcher, keeper)
+        engines = self.engines(groups, own, watchers, deadline, records)
         keeper.budgets = [engine.budget for engine in engines]
         for engine in engines:
             for digest, layer in engine.budget.layers.items():
                 if layer.finished:
                     self.progress.finished(digest, layer.finished)
-        pairs = zip(self.groups, engines, strict=True)
+        pairs = zip(groups, engines, strict=True)
         await together(group.explore(engine, self.progress) for group, engine in pairs)
 
-    async def choose(self) -> dict[str, Winner]:
+    def tuners(self, system: SearchSystem, imported: Imported) -> list[Tuner]:
+        """One tuner for every layer, with what earlier sessions learnt about it."""
+        tuners, search = [], self.setup.search
+        for task in imported.layers.tasks:
+            tuner = Tuner(task, system, search, self.request.seed, self.setup.transfer)
+            tuner.inherit(self.folder.load_agent(search.explorer, task.digest))
+            tuner.observe([record for record in imported.records if record.task == task.digest])
+            tuners.append(tuner)
+        return tuners
+
+    async def forecast(
+        self,
+        groups: Sequence[DeviceGroup],
+        imported: Imported,
+        process: ModelProcess,
+        tuners: Iterable[Tuner],
+    ) -> Forecast:
+        """What the session's end will take, by what is known before its search."""
+        builders = len(await groups[0].measurer.builders.accounts())
+        runners = [len(await group.measurer.runners.accounts()) for group in groups]
+        left = {model: imported.prepared[model] for model in self.left()}
+        return forecast_of(left, process, tuners, max(builders, 1), max(sum(runners), 1))
+
+    def engines(
+        self,
+        groups: Sequence[DeviceGroup],
+        tuners: Sequence[list[Tuner]],
+        watcher: Watcher,
+        deadline: float | None,
+        records: Sequence[Record],
+    ) -> list[Engine]:
+        """An engine for each device group; the trials left are shared out by layers.
+
+        Args:
+            groups: The device groups.
+            tuners: The tuners of each group's layers.
+            watcher: Told what the engines do.
+            deadline: Seconds since the command began after which they stop, to begin with.
+            records: Of earlier sessions.
+        """
+        request = self.request
+        numbers = count(max((record.sequence + 1 for record in records), default=0))
+        earlier = max((record.finished for record in records), default=0.0)
+        tunable = [sum(bool(tuner.task.space.knobs) for tuner in own) for own in tuners]
+        trials = None if request.trials is None else max(request.trials - len(records), 0)
+        return [
+            Engine(
+                budget=Budget(own, request.budgeting, portion, deadline, self.elapsed),
+                measurer=group.measurer,
+                device=group.device,
+                watcher=watcher,
+                clock=lambda: earlier + self.elapsed(),
+                layers_in_flight=layers_in_flight(request, len(self.setup.search_cores)),
+                sequence=numbers,
+            )
+            for group, own, portion in zip(groups, tuners, portions(trials, tunable), strict=True)
+        ]
+
+    async def choose(self, groups: Sequence[DeviceGroup], imported: Imported) -> dict[str, Winner]:
         """Every layer's winner by digest; candidates found wrong are recorded as such.
 
         Raises:
             UserError: No measurement of any model succeeded.
         """
         self.progress.phase("choosing winners")
-        records = self.folder.database.read()
-        for model in self.left():
-            with model.trying(self.progress):
-                model.demand_success(records)
-        self.left()
-        by_task: dict[str, list[Record]] = {task.digest: [] for task in self.layers.tasks}
+        records, tasks = self.folder.database.read(), imported.layers.tasks
+        by_task: dict[str, list[Record]] = {task.digest: [] for task in tasks}
         for record in records:
             by_task.get(record.task, []).append(record)
-        options, tasks = self.request.confirming, self.layers.tasks
-        choosing = [g.choose(tasks, by_task, options, self.progress) for g in self.groups]
+        for model in self.left():
+            with model.trying(self.progress):
+                layers = imported.prepared[model].tasks
+                demand_success([r for task in layers for r in by_task[task.digest]])
+        self.left()
+        options = self.request.confirming
+        choosing = [
+            group.choose(
+                [task for task in tasks if task.digest in group.digests(imported.prepared)],
+                by_task,
+                options,
+                self.progress,
+            )
+            for group in groups
+        ]
         winners = [winner for own in await together(choosing) for winner in own]
         self.folder.database.append(corrected(records, winners))
         return {winner.task: winner for winner in winners}
 
-    def finish(self, process: ModelProcess, winners: dict[str, Winner]) -> None:
-        """Compiles and verifies every model; first the one that its process still holds."""
-        records = self.folder.database.read()
-        pairs = [(model, group) for group in self.groups for model in group.left]
-        for model, group in sorted(pairs, key=lambda pair: pair[0] is not self._housed):
+    def finish(
+        self,
+        groups: Sequence[DeviceGroup],
+        imported: Imported,
+        process: ModelProcess,
+        winners: Mapping[str, Winner],
+    ) -> dict[Model, Finish]:
+        """Compiles and verifies every model; first the one that the process still holds."""
+        records, finishes = self.folder.database.read(), dict[Model, Finish]()
+        pairs = [(model, group) for group in groups for model in group.left]
+        for model, group in sorted(pairs, key=lambda pair: not process.holds(pair[0].request)):
             with model.trying(self.progress):
-                process.elsewhere = group.bench
                 if model.folder is not self.folder:
-                    model.folder.database.append(model.own(records))
-                self.house(model, process)
-                model.finish = model.complete(process, winners, self.progress)
+                    digests = {task.digest for task in imported.prepared[model].tasks}
+                    model.folder.database.append([r for r in records if r.task in digests])
+                known = process.prepare(model.request)
+                finishes[model] = finish(model, known, process, group.bench, winners, self.progress)
+        return finishes
 
-    def conclude(self, winners: dict[str, Winner], accounts: list[Account]) -> None:
-        """Gives every model that was finished its result.
+    def conclude(
+        self,
+        imported: Imported,
+        winners: Mapping[str, Winner],
+        finishes: Mapping[Model, Finish],
+        accounts: Sequence[Account],
+    ) -> SessionResult:
+        """The results of the models that were finished.
 
         Raises:
             UserError: None was.
         """
-        left = self.left()
-        self.runners = max(sum("runner" in a.name for a in accounts), 1)
-        end = End(
-            search=self.search,
-            winners=winners,
-            records=self.folder.database.read(),
-            accounts=tuple(accounts),
-            busy_share=self.busy_share,
-            elapsed=self.elapsed(),
+        left, elapsed = self.left(), self.elapsed()
+        runners = max(sum("runner" in account.name for account in accounts), 1)
+        busy = self.progress.device_seconds / elapsed / runners
+        records = self.folder.database.read()
+        end = SessionEnd(self.setup.search, winners, records, tuple(accounts), busy, elapsed)
+        results = {
+            model: result_of(model, imported.prepared[model], finishes[model], end)
+            for model in left
+        }
+        return SessionResult(
+            results, imported.prepared, imported.layers, self.device, elapsed, busy
         )
-        for model in left:
-            model.result = model.conclude(end)
 
     def left(self) -> list[Model]:
         """The models that have not failed.
@@ -271,22 +357,16 @@ class TuningSession:
         """What layers are timed on, for people."""
         return ", ".join(dict.fromkeys(model.device for model in self.models if model.device))
 
-    @property
-    def identity(self) -> dict[str, Any]:
+    def identity(self, several_devices: bool) -> dict[str, Any]:
         """What makes two zoos the same, and what was asked for."""
         return {
-            "device": "" if len(self.groups) > 1 else self.device,
+            "device": "" if several_devices else self.device,
             "layout": layout_of(self.request.layout, self.request.target),
             "models": {model.name: asdict(model.request) for model in self.models},
-            "options": {**asdict(self.request), "search": asdict(self.search)},
+            "options": {**asdict(self.request), "search": asdict(self.setup.search)},
             "versions": versions(),
         }
 
     def elapsed(self) -> float:
         """Seconds since the command began."""
         return time.perf_counter() - self.began
-
-    @property
-    def busy_share(self) -> float:
-        """Of the time of all runners, what they executed kernels in, in the search."""
-        return self.progress.device_seconds / self.elapsed() / self.runners

@@ -1,10 +1,12 @@
 """The timekeeper: plans that were measured in, a deadline that leaves time for the end out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from chameleon_ray.api.model import Model
+from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.budget import Budget
+from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.forecast import Forecast, ModelWork
 from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
@@ -49,8 +51,8 @@ class Timekeeper:
 
 
 def forecast_of(
-    models: Sequence[Model],
-    housed: Model | None,
+    prepared: Mapping[Model, Prepared],
+    process: ModelProcess,
     tuners: Iterable[Tuner],
     builders: int,
     runners: int,
@@ -58,21 +60,21 @@ def forecast_of(
     """Foretells the end of a session that knows its layers' earlier records.
 
     Args:
-        models: They were imported, and all but ``housed`` will be once more.
-        housed: Is still in memory.
+        prepared: What is known of its models, since they were imported.
+        process: Still holds one of them; the others will be imported once more.
         tuners: Of all their layers.
         builders: That work side by side.
         runners: The same.
     """
     works = [
         ModelWork(
-            imports=sum(model.known.seconds.values()),
-            again=model is not housed,
-            weights={task.digest: task.weight for task in model.known.tasks},
+            imports=sum(known.seconds.values()),
+            again=not process.holds(model.request),
+            weights={task.digest: task.weight for task in known.tasks},
         )
-        for model in models
+        for model, known in prepared.items()
     ]
-    forecast = Forecast(works, models[0].request.confirming, builders, runners)
+    forecast = Forecast(works, next(iter(prepared)).request.confirming, builders, runners)
     for tuner in tuners:
         forecast.learn(tuner)
     return forecast

@@ -1,5 +1,6 @@
 """A zoo: several models in, each tuned and verified in its own directory out, after one search."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -7,8 +8,10 @@ from dataclasses import replace
 from chameleon_ray.api.algorithms import search_of
 from chameleon_ray.api.model import Model
 from chameleon_ray.api.model_process import ModelProcess
-from chameleon_ray.api.run import Site, directory, keep, session
-from chameleon_ray.api.session import TuningSession
+from chameleon_ray.api.run import keep
+from chameleon_ray.api.session import SessionResult, TuningSession
+from chameleon_ray.api.setup import set_up
+from chameleon_ray.api.site import Site, directory, working
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import FILES, RunFolder, ZooFolder
 from chameleon_ray.measure.cores import available, split
@@ -27,8 +30,8 @@ OPTIONS = ("trials", "minutes", "address", "engine")
 def tune_zoo(zoo: Zoo, progress: Progress) -> ZooResult:
     """Tunes all models of a zoo and leaves everything in its directory.
 
-    Layers that several models have are tuned once, and the budget goes to the layer that promises
-    most for the weighted sum of all models' latencies. A model that fails leaves the others.
+    Layers that several models have are tuned once. The budget goes to the layer that promises most
+    for the weighted sum of all models' latencies. A model that fails leaves the others.
 
     Args:
         zoo: What the user asked for.
@@ -38,22 +41,16 @@ def tune_zoo(zoo: Zoo, progress: Progress) -> ZooResult:
         UserError: The request cannot be met, or nothing came of any model.
         Stopped: The user interrupted it; the message says how to go on.
     """
-
-    def settle() -> Site:
-        folder = ZooFolder(directory(zoo.request), zoo.request.resume)
-        models = [_model(member, folder, zoo.request.resume) for member in zoo.members]
-        return Site(folder, models, ["zoo", zoo.request.model], OPTIONS)
-
-    def conclude(session: TuningSession) -> ZooResult:
-        result = _result(zoo, session)
-        for model in session.models:
-            if model.result is not None:
-                keep(model)
-        write(session.folder.summary, result)
-        write_text(session.folder.report, render(result))
-        return result
-
-    return session(zoo.request, settle, conclude, progress)
+    setup = set_up(zoo.request)
+    site = _site(zoo)
+    with working(site, setup.search_cores):
+        end = asyncio.run(TuningSession(site, setup, progress).run())
+        result = _result(zoo, site, end)
+        for model, done in end.results.items():
+            keep(model.folder, done)
+        write(site.folder.summary, result)
+        write_text(site.folder.report, render(result))
+    return result
 
 
 def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[Entry], Merged]:
@@ -94,33 +91,42 @@ def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[Entry], Merged]:
     return entries, found
 
 
+def _site(zoo: Zoo) -> Site:
+    request = zoo.request
+    folder = ZooFolder(directory(request), existing=request.resume)
+    models = [_model(member, folder, request.resume) for member in zoo.members]
+    return Site(request, folder, models, ["zoo", request.model], OPTIONS)
+
+
 def _model(member: Member, folder: ZooFolder, resume: bool) -> Model:
     path = folder.model(member.name)
     run = RunFolder(path, existing=resume and (path / FILES["run"]).exists())
     return Model(replace(member.request, out=str(path)), run, member.weight, member.name)
 
 
-def _entry(model: Model, layers: Merged) -> Entry:
+def _result(zoo: Zoo, site: Site, end: SessionResult) -> ZooResult:
+    return ZooResult(
+        request=zoo.request,
+        folder=site.folder.path,
+        entries=tuple(_entry(model, end) for model in site.models),
+        merged=end.layers,
+        records=tuple(site.folder.database.read()),
+        device=end.device,
+        wall_seconds=end.wall_seconds,
+        device_busy_fraction=end.busy_share,
+    )
+
+
+def _entry(model: Model, end: SessionResult) -> Entry:
+    known = end.prepared.get(model)
+    digests = [task.digest for task in known.tasks] if known else []
     return Entry(
         name=model.name,
         request=model.request,
         weight=model.weight,
         folder=model.folder.path,
-        layers=len(model.digests),
-        shared=layers.shared(model.digests),
-        result=model.result,
+        layers=len(digests),
+        shared=end.layers.shared(digests),
+        result=end.results.get(model),
         failure=model.failure,
-    )
-
-
-def _result(zoo: Zoo, session: TuningSession) -> ZooResult:
-    return ZooResult(
-        request=zoo.request,
-        folder=session.folder.path,
-        entries=tuple(_entry(model, session.layers) for model in session.models),
-        merged=session.layers,
-        records=tuple(session.folder.database.read()),
-        device=session.device,
-        wall_seconds=session.elapsed(),
-        device_busy_fraction=session.busy_share,
     )

@@ -25,7 +25,7 @@ class Runners:
     def __init__(self, found: Surveyed | None) -> None:
         self.found = found
 
-    async def do(self, method: str, *_: Any) -> Any:
+    async def call(self, method: Any, *_: Any) -> Any:
         if self.found is None:
             raise NoWorkers("Runner 1 is given up, the last there was: it fell silent")
         return self.found
@@ -87,7 +87,7 @@ def test_a_search_that_nobody_can_go_on_with_leaves_its_grounds_winners_empty() 
     asyncio.run(one.explore(SimpleNamespace(run=run), Progress()))  # type: ignore[arg-type]
     assert [m.failure for m in one.models] == ["nobody is left"]
     chosen = one.choose([], {}, Request("net").confirming, Progress())
-    assert (asyncio.run(chosen), one.digests) == ([], set())
+    assert (asyncio.run(chosen), one.digests({})) == ([], set())
 
 
 def test_a_target_without_a_device_fails_and_the_others_have_theirs() -> None:

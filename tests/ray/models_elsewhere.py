@@ -81,19 +81,19 @@ async def seen(process: ModelProcess, models: Models, said: list[str]) -> dict[s
     async with asyncio.timeout(180):
         while len(await runners.accounts()) < 2:
             await asyncio.sleep(0.2)
-    process.elsewhere = RunnersBench(runners)
+    bench = RunnersBench(runners)
     right, wrong, prepared = models.right, models.wrong, models.prepared
     found: dict[str, Any] = {"driver": ray.get_runtime_context().get_node_id()}
     for name, library in (("right", right), ("wrong", wrong)):
-        verdict = await asyncio.to_thread(process.check, library, prepared, wrong)
+        verdict = await asyncio.to_thread(process.check, library, prepared, wrong, bench)
         found[name] = [verdict.ok, verdict.max_abs_err, verdict.against]
     try:
-        await asyncio.to_thread(process.outputs, models.none, prepared.inputs)
+        await asyncio.to_thread(process.outputs, models.none, prepared.inputs, bench)
     except UserError as error:
         found["broken"] = str(error)
     found["left"] = [file.name for file in (models.folder / "temporary").iterdir()]
     found["before"] = models.notes()
-    duel = asyncio.to_thread(process.duel, (right, wrong), prepared.inputs, LONG)
+    duel = asyncio.to_thread(process.duel, (right, wrong), prepared.inputs, LONG, bench)
     dueling = asyncio.create_task(duel)
     while len(models.notes()) == len(found["before"]):
         await asyncio.sleep(0.1)

@@ -1,0 +1,126 @@
+"""The end of one model: from its layers' winners to a verified library and a result."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from chameleon_ray.api.model import Model, versions
+from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.ledger import Account
+from chameleon_ray.measure.bench import Bench
+from chameleon_ray.options import Search
+from chameleon_ray.record import DEFAULT, Record
+from chameleon_ray.report.progress import Progress
+from chameleon_ray.report.result import Latency, Outcome, RunResult, Verified
+from chameleon_ray.winners import Winner
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The compiled model: latencies, verification, and winners that were not applied."""
+
+    tuned: Latency
+    untuned: Latency
+    verified: Verified
+    lost: int
+
+
+@dataclass(frozen=True)
+class SessionEnd:
+    """What the models of a session have in common when it is over.
+
+    Attributes:
+        search: The search system.
+        winners: By task digest.
+        records: Those of all layers and sessions.
+        accounts: One of every process, the command's own first.
+        busy_share: The share of all runners' time in which they executed kernels in the search.
+        elapsed: Seconds since the command began.
+    """
+
+    search: Search
+    winners: Mapping[str, Winner]
+    records: Sequence[Record]
+    accounts: tuple[Account, ...]
+    busy_share: float
+    elapsed: float
+
+    def seconds(self, prepared: Prepared) -> Counter[str]:
+        """Seconds by phase, summed over processes; a model's own import and extraction."""
+        seconds: Counter[str] = Counter(prepared.seconds)
+        for account in self.accounts[1:]:
+            seconds.update({p: s for p, s in account.busy.items() if p not in prepared.seconds})
+        return seconds
+
+
+def finish(
+    model: Model,
+    prepared: Prepared,
+    process: ModelProcess,
+    bench: Bench | None,
+    winners: Mapping[str, Winner],
+    progress: Progress,
+) -> Finish:
+    """Compiles the tuned and the untuned model, compares them and times them in turns.
+
+    Args:
+        model: The model.
+        prepared: What is known of it since its import.
+        process: Holds the model.
+        bench: Runs whole models where it was tuned for; None where the process does.
+        winners: By task digest, those of other models too.
+        progress: Told what happens.
+
+    Raises:
+        UserError: The model cannot be compiled or run.
+    """
+    folder, untuned_library = model.folder, model.folder.untuned_library
+    own = {task.digest: winners[task.digest] for task in prepared.tasks}
+    folder.save_winners({d: (w.config, w.latency) for d, w in own.items()})
+    progress.phase(f"compiling {model.called}")
+    chosen = {d: (w.config, w.latency) for d, w in own.items() if w.config != DEFAULT}
+    applied = process.compile_tuned(chosen, folder.library, folder.tvm_database)
+    process.compile_untuned(untuned_library)
+    progress.phase(f"verifying {model.called}")
+    lost = len(chosen) - len(applied)
+    if lost:
+        progress.note(f"{lost} winners could not be applied to {model.called}.")
+    verified = process.check(folder.library, prepared, untuned_library, bench)
+    libraries, options = (folder.library, untuned_library), model.request.confirming
+    tuned, untuned = process.duel(libraries, prepared.inputs, options, bench)
+    return Finish(Latency.of(tuned), Latency.of(untuned), verified, lost)
+
+
+def result_of(model: Model, prepared: Prepared, finish: Finish, end: SessionEnd) -> RunResult:
+    """Everything that a finished model's summary and report are made of."""
+    request, digests = model.request, {task.digest for task in prepared.tasks}
+    own = [end.winners[task.digest] for task in prepared.tasks]
+    inputs = enumerate(prepared.inputs)
+    lost = f"{finish.lost} winners could not be applied to the model." if finish.lost else ""
+    return RunResult(
+        model=prepared.name,
+        target=prepared.target,
+        device=model.device,
+        seed=request.seed,
+        preset=request.preset,
+        explorer=end.search.explorer,
+        sampler=end.search.sampler,
+        wall_seconds=end.elapsed,
+        seconds=end.seconds(prepared),
+        device_busy_fraction=end.busy_share,
+        tasks=prepared.tasks,
+        records=tuple(record for record in end.records if record.task in digests),
+        outcomes=tuple(
+            Outcome(w.task, w.config, w.default_latency, w.latency, w.reason) for w in own
+        ),
+        processes=end.accounts,
+        untuned=finish.untuned,
+        tuned=finish.tuned,
+        verified=finish.verified,
+        inputs=tuple((f"input{n}", array.shape, str(array.dtype)) for n, array in inputs),
+        explanation=lost,
+        folder=model.folder.path,
+        settings=asdict(request),
+        versions=versions(),
+    )

@@ -1,0 +1,98 @@
+"""The site of a session: its directories and models, and how to go on with it once it stopped."""
+
+import asyncio
+import os
+import shlex
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from chameleon_ray.api.model import Model
+from chameleon_ray.errors import Stopped, UserError
+from chameleon_ray.folder import RunFolder, directory_name
+from chameleon_ray.measure.cores import available
+from chameleon_ray.options import Request
+
+
+@dataclass(frozen=True)
+class Site:
+    """A session's records, models, and the command that goes on with it.
+
+    Attributes:
+        request: What the models have in common.
+        folder: The directory of records and agents.
+        models: The models, each with its run directory.
+        words: The words of a command line that name the same models.
+        options: The fields of the request that the command takes as options.
+    """
+
+    request: Request
+    folder: RunFolder
+    models: list[Model]
+    words: list[str]
+    options: tuple[str, ...]
+
+    def close(self) -> None:
+        """Lets others have the directories."""
+        for model in self.models:
+            if model.folder is not self.folder:
+                model.folder.close()
+        self.folder.close()
+
+    @property
+    def go_on(self) -> str:
+        """What is kept, and the command that goes on with it, in a sentence."""
+        folder, request = self.folder, self.request
+        if not folder.begun:
+            return "Nothing was measured yet."
+        words = ["chameleon", *self.words, "--out", str(folder.path), "--resume"]
+        words += [word for run in request.warm_start for word in ("--warm-start", run)]
+        bare = Request(request.model)
+        for option in self.options:
+            if getattr(request, option) != getattr(bare, option):
+                words += [f"--{option}", str(getattr(request, option))]
+        return (
+            f"{len(folder.database.read())} measurements are kept in {folder.path}; go on with: "
+            f"{shlex.join(words)}"
+        )
+
+
+@contextmanager
+def working(site: Site, cores: tuple[int, ...]) -> Iterator[None]:
+    """Keeps this process on some cores while a session works, and closes its site afterwards.
+
+    Args:
+        site: The session's directories.
+        cores: For search and builds; timing cores stay free of every process started inside.
+
+    Raises:
+        UserError: The disk is full, or cannot be written; the message says how to go on.
+        Stopped: The user interrupted the session; the message says how to go on.
+    """
+    before = available()
+    try:
+        os.sched_setaffinity(0, cores)
+        yield
+    except (Stopped, KeyboardInterrupt, asyncio.CancelledError) as stop:
+        raise Stopped(site.go_on) from stop
+    except OSError as error:
+        reason = f"Writing to {site.folder.path} failed: {error.strerror or error}."
+        raise UserError(f"{reason} {site.go_on}") from error
+    finally:
+        os.sched_setaffinity(0, before)
+        site.close()
+
+
+def directory(request: Request) -> Path:
+    """The directory asked for, or a new one under ``runs/``.
+
+    Raises:
+        UserError: A session that was not named is to be gone on with.
+    """
+    if request.out is not None:
+        return Path(request.out)
+    if request.resume:
+        raise UserError("--resume needs --out RUN, the directory of the run to go on with.")
+    return Path("runs") / f"{directory_name(request.model)}-{time.strftime('%Y%m%d-%H%M%S')}"
