@@ -50,11 +50,6 @@ CHAINS = (
     ("forecast", "tuner"),
 )
 """Within a floor a part may import those to its right; all other pairs are apart."""
-STAGES = ("frontend", "passes", "spaces", "codegen", "runtime")
-"""Folders of ``compiler`` in the order of the data: one may import itself and those before it, and
-what all stages use, which lies in ``compiler`` itself and imports none of them."""
-DRIVERS = ("apply", "model_host", "devices", "kinds")
-"""Parts of ``compiler`` that run its stages, and may import all of them."""
 THIRD_PARTY = {
     "folder": {"numpy"},
     "database": {"pyarrow"},
@@ -83,7 +78,6 @@ LONGEST_FUNCTION = 40
 
 FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 MODULES = sorted((ROOT / PACKAGE).rglob("*.py"))
-COMPILER = [path for path in MODULES if "compiler" in path.parts]
 SOURCES = [*MODULES, *sorted(p for d in ("tests", "scripts") for p in (ROOT / d).rglob("*.py"))]
 
 
@@ -110,46 +104,6 @@ def imports(source: str) -> Iterator[str]:
             handler = re.fullmatch(rf"({PACKAGE}(\.\w+)+)(:\w+)?", node.value)
             if handler:
                 yield handler[1]
-
-
-def stage(name: str) -> str | None:
-    """The part of ``compiler`` that a dotted name lies in; None for anything else."""
-    parts = name.split(".")
-    return parts[2] if parts[:2] == [PACKAGE, "compiler"] and len(parts) > 2 else None
-
-
-def backwards(source: str, home: str) -> list[str]:
-    """What a file of the part ``home`` of ``compiler`` imports of a later stage."""
-    return [name for name in imports(source) if not _forwards(stage(name), home)]
-
-
-def _forwards(there: str | None, home: str) -> bool:
-    if there is None or there == home or home in DRIVERS:
-        return True
-    if there in STAGES:
-        return home in STAGES and STAGES.index(there) < STAGES.index(home)
-    return there not in DRIVERS
-
-
-def circles(arrows: dict[str, set[str]]) -> list[str]:
-    """The modules that import themselves by way of others, however late they do so."""
-    reached = {name: set(there) for name, there in arrows.items()}
-    for middle in reached:
-        for there in reached.values():
-            if middle in there:
-                there |= reached[middle]
-    return sorted(name for name, there in reached.items() if name in there)
-
-
-def arrows(paths: list[Path]) -> dict[str, set[str]]:
-    """The modules of the package that each module imports."""
-    dotted = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in paths}
-    found = {}
-    for name, path in dotted.items():
-        named_there = {there for there in imports(path.read_text()) if there.startswith(PACKAGE)}
-        modules = {there if there in dotted else there.rpartition(".")[0] for there in named_there}
-        found[name] = modules & dotted.keys() - {name}
-    return found
 
 
 def offences(source: str, home: str) -> list[str]:
@@ -202,16 +156,6 @@ def test_imports_go_downwards_only(path: Path) -> None:
     assert offences(path.read_text(), part(path)) == []
 
 
-@pytest.mark.parametrize("path", COMPILER, ids=named)
-def test_no_stage_imports_a_later_one(path: Path) -> None:
-    home = path.relative_to(ROOT / PACKAGE / "compiler").with_suffix("").parts[0]
-    assert backwards(path.read_text(), home) == []
-
-
-def test_no_module_imports_itself_by_way_of_others() -> None:
-    assert circles(arrows(MODULES)) == []
-
-
 @pytest.mark.parametrize("path", SOURCES, ids=named)
 def test_files_and_functions_are_short(path: Path) -> None:
     assert oversized(path.read_text(), WHOLE.get(named(path), LONGEST_FILE)) == []
@@ -259,18 +203,6 @@ def test_a_forbidden_import_is_found(home: str, line: str) -> None:
 )
 def test_an_import_downwards_is_none(home: str, line: str) -> None:
     assert offences(line, home) == []
-
-
-def test_a_backward_import_is_found() -> None:
-    later = "def late():\n    from chameleon_ray.compiler.runtime.model_bench import ModelBench"
-    assert len(backwards(later, "codegen")) == len(backwards(later, "target")) == 1
-    assert backwards("from chameleon_ray.compiler import apply", "runtime") != []
-    assert backwards(later, "model_host") == backwards(later, "runtime") == []
-    assert backwards("from chameleon_ray.compiler.spaces.sketch import Program", "runtime") == []
-
-
-def test_a_circle_is_found() -> None:
-    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["b", "c"]
 
 
 def test_sizes_are_measured() -> None:
