@@ -1,6 +1,6 @@
 """The composition root: a request in, a tuned and verified model out. Sees every floor.
 
-What it inventory is imported when it is asked for: a replay needs neither Ray nor TVM.
+Each name is imported when it is asked for: a replay needs neither Ray nor TVM.
 """
 
 from importlib import import_module

@@ -1,1 +1,1 @@
-"""The Ray wing: sessions, pools of actors, the PPO explorer. The only importer of ray."""
+"""Everything on Ray: sessions, pools of actors, the PPO explorer; the only importer of ray."""

@@ -1,4 +1,4 @@
-"""Addresses: what the user calls a cluster in, one ``host:port`` at which a Ray answers out."""
+"""Addresses of clusters: finds the ``host:port`` of the Ray that a user means."""
 
 import os
 import socket
@@ -9,7 +9,7 @@ from chameleon_ray.errors import UserError
 
 
 class AddressError(UserError):
-    """No one Ray is meant, or none is there; the message says what to do."""
+    """No Ray can be found at an address, or several are; the message says what to do."""
 
 
 def resolve(address: str, seconds: float) -> str:
@@ -31,9 +31,10 @@ def resolve(address: str, seconds: float) -> str:
 
 
 def on_loopback(address: str, seconds: float) -> bool:
-    """Whether that Ray can be reached by the loopback interface only.
+    """Whether the Ray at an address can be reached by the loopback interface only.
 
-    Ray takes the address in the network for ``127.0.0.1``, where such a one does not listen.
+    Given ``127.0.0.1``, Ray uses the machine's address in the network instead, where such a Ray
+    does not listen.
     """
     host, port = _parts(address)
     if host not in ("127.0.0.1", "localhost", "::1"):
@@ -42,7 +43,7 @@ def on_loopback(address: str, seconds: float) -> bool:
 
 
 def _only() -> str:
-    """The Ray that runs on this machine: several may be other people's."""
+    """The only Ray on this machine; of several, some may be other people's."""
     found = sorted(services.find_gcs_addresses())
     if len(found) == 1:
         return str(found[0])
@@ -51,7 +52,7 @@ def _only() -> str:
 
 
 def _parts(address: str) -> tuple[str, int]:
-    """Host and port; empty where the address is of another form, which is left to Ray."""
+    """Splits an address into host and port; both are empty where its form is left to Ray."""
     host, _, port = address.rpartition("//")[2].rpartition(":")
     return (host, int(port)) if host and port.isdecimal() else ("", 0)
 

@@ -1,4 +1,4 @@
-"""Asking nodes: a function in, what it comes to on each of them, or their silence, out."""
+"""Calls a function on every node of a cluster, and tells answers from silence."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from chameleon_ray.options import Session
 
 @dataclass(frozen=True)
 class Silent:
-    """Stands for the answer of a node that gave none, and says why."""
+    """Stands for the answer of a node that gave none; says why there is none."""
 
     reason: str
 
@@ -22,14 +22,14 @@ class Silent:
 def asked(
     question: Callable[[], Any], nodes: Sequence[Node], seconds: float = Session.check_seconds
 ) -> dict[Node, Any]:
-    """What a function comes to on every node: an answer each, or a ``Silent``.
+    """Calls a function on all nodes at once; returns an answer, or a ``Silent``, for each.
 
-    All are asked at once, and no core is waited for.
+    The calls need no free core.
 
     Args:
         question: The function.
-        nodes: Who is asked.
-        seconds: All of them have so long together.
+        nodes: The nodes to ask.
+        seconds: The time that all of them have together.
     """
     remote = ray.remote(question)
     futures = {node: remote.options(num_cpus=0, **affinity(node)).remote() for node in nodes}

@@ -1,4 +1,4 @@
-"""What nodes offer: the GPUs that Ray hands out there, as NVIDIA's driver names them."""
+"""The GPUs that Ray hands out on each node, as NVIDIA's driver names them."""
 
 import logging
 import os
@@ -19,16 +19,19 @@ from chameleon_ray.pool import Unfit
 
 logger = logging.getLogger(__name__)
 TAKING_SECONDS = 30.0
-"""Patience with a process that uses a GPU, but is about to end."""
+"""Seconds to wait for a process that uses a GPU, but is about to end."""
 
 
 def here() -> int:
-    """How many GPUs Ray hands out on this process's node."""
+    """The number of GPUs that Ray hands out on this process's node."""
     return next((node.gpus for node in nodes() if node.here), 0)
 
 
 def gpus() -> list[nvml.Gpu]:
-    """Those GPUs; none where the driver does not answer. Nothing is opened on them."""
+    """The GPUs that Ray hands out here; none where the driver does not answer.
+
+    Nothing is opened on them.
+    """
     count, visible = here(), worker.global_worker.original_visible_accelerator_ids
     try:
         return nvml.named(visible.get("GPU"))[:count] if count else []
@@ -43,18 +46,18 @@ class GpuInventory:
         self._known: dict[str, list[nvml.Gpu]] = {}
 
     def gpus(self) -> list[nvml.Gpu]:
-        """All there are now."""
+        """The GPUs of all present nodes."""
         return [gpu for node in self._looked() for gpu in self._known[node.id]]
 
     def nodes(self, model: str) -> tuple[Node, ...]:
-        """The nodes that live, of whose GPUs only those of a model count; blocks for new nodes."""
+        """The living nodes, with their GPUs of one model only; blocks to ask new nodes."""
         return tuple(
             replace(node, gpus=sum(gpu.name == model for gpu in self._known[node.id]))
             for node in self._looked()
         )
 
     def _looked(self) -> tuple[Node, ...]:
-        """The nodes that live, all of which were asked where they have GPUs."""
+        """The living nodes; those with GPUs have been asked for them."""
         found = nodes()
         new = [node for node in found if node.id not in self._known]
         self._known.update({node.id: [] for node in new if not node.gpus})
@@ -64,7 +67,7 @@ class GpuInventory:
 
 
 def _offered(node: Node, answer: list[nvml.Gpu] | Silent) -> list[nvml.Gpu]:
-    """What a node answered; none of the GPUs of one that cannot say are used."""
+    """The GPUs that a node named; none of a node that cannot say."""
     if isinstance(answer, Silent):
         logger.warning("The GPUs of node %s are not used: %s.", node.address, answer.reason)
         return []
@@ -72,10 +75,10 @@ def _offered(node: Node, answer: list[nvml.Gpu] | Silent) -> list[nvml.Gpu]:
 
 
 def owning(model: str, factory: Callable[[], Any]) -> Callable[[], Any]:
-    """The factory, for actors that have a GPU of Ray's and are to have one of a model.
+    """Wraps a factory for actors that own one of Ray's GPUs, so that it is of a given model.
 
-    Ray does not tell GPUs of one node apart, so theirs may be of another one. Where the driver does
-    not answer nothing is changed. The factory that is returned raises ``Unfit``.
+    Ray does not tell the GPUs of a node apart, and may hand out one of another model. Where the
+    driver does not answer nothing is changed. The factory that is returned raises ``Unfit``.
     """
     return partial(_owning, model, factory)
 
@@ -88,7 +91,7 @@ def _owning(model: str, factory: Callable[[], Any]) -> Any:
 
 
 def _take(model: str, fit: list[nvml.Gpu]) -> None:
-    """Has CUDA see one of these GPUs, which nobody else has taken; the one that Ray gave it first.
+    """Has CUDA see one of these GPUs that no other process has taken; Ray's choice goes first.
 
     Raises:
         Unfit: There is none.

@@ -1,6 +1,6 @@
-"""Metrics: what the engine tells in, Ray's application metrics for Prometheus out.
+"""Ray application metrics of a run, for Prometheus.
 
-Ray exports them where its dashboard agent runs; elsewhere they cost microseconds and go nowhere.
+Ray exports them where its dashboard agent runs. Elsewhere they cost microseconds and go nowhere.
 """
 
 import math
@@ -18,13 +18,13 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "chameleon_seconds": ("Seconds spent exploring, building and running", ("phase",)),
     "chameleon_layers_finished": ("Layers that get no more plans", ()),
 }
-"""What only grows: description and tags by name; Prometheus has them as ``ray_NAME_total``."""
+"""Counters: description and tags by name; Prometheus has them as ``ray_NAME_total``."""
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "chameleon_in_flight": ("Configurations proposed and not measured yet", ()),
     "chameleon_calls": ("Calls that a pool is doing, or that wait for it", ("crew",)),
     "chameleon_best_latency_seconds": ("Best latency of a layer so far", ("task", "layer")),
 }
-"""What rises and falls; Prometheus has them as ``ray_NAME``."""
+"""Gauges: description and tags by name; Prometheus has them as ``ray_NAME``."""
 
 
 def counter(name: str) -> Counter:
@@ -76,6 +76,6 @@ class Metrics:
 
 
 def load_gauge(pool: str) -> Callable[[int], None]:
-    """What tells Ray's metrics how many calls a pool is doing, or has waiting."""
+    """A callback that reports a pool's load, the calls done or waiting, to Ray's metrics."""
     load = gauge("chameleon_calls")
     return lambda calls: load.set(calls, {"crew": pool})

@@ -1,4 +1,4 @@
-"""Placement: a cluster's nodes in, how many actors of a pool each of them is to have out."""
+"""Placement: how many actors of a pool each node of a cluster is to have."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ class Node:
     """One machine of the cluster, as Ray sees it.
 
     Attributes:
-        id: Ray's; a machine that leaves and comes back has another one.
-        address: For people.
-        cpus: Cores that it inventory.
-        gpus: The same for GPUs.
-        here: The driver runs on it.
+        id: Ray's name of it; a machine that leaves and comes back gets another one.
+        address: Its address, for people.
+        cpus: Cores that it offers.
+        gpus: GPUs that it offers.
+        here: Whether the driver runs on it.
     """
 
     id: str
@@ -28,13 +28,13 @@ class Node:
 
 
 Spread = Callable[[Node], int]
-"""How many actors of a pool, or cores for a purpose, belong on a node."""
+"""Gives the number of a pool's actors, or of cores for a purpose, on a node."""
 Look = Callable[[], tuple[Node, ...]]
-"""Finds the nodes that there are."""
+"""Finds the present nodes."""
 
 
 def nodes() -> tuple[Node, ...]:
-    """The nodes that live, the driver's first."""
+    """The living nodes, the driver's own first."""
     here = ray.get_runtime_context().get_node_id()
     found = [
         Node(
@@ -51,33 +51,33 @@ def nodes() -> tuple[Node, ...]:
 
 
 def affinity(node: Node) -> dict[str, Any]:
-    """Ray options of an actor that has to be on a node."""
+    """Ray options that bind an actor to a node."""
     return {"scheduling_strategy": NodeAffinitySchedulingStrategy(node.id, soft=False)}
 
 
 def near_driver() -> dict[str, Any]:
-    """Ray options of an actor of the search, which leaves the other nodes to builders."""
+    """Ray options that put a search actor beside the driver, and leave other nodes to builders."""
     here = ray.get_runtime_context().get_node_id()
     return {"scheduling_strategy": NodeAffinitySchedulingStrategy(here, soft=True)}
 
 
 def one_per_gpu(node: Node) -> int:
-    """Runners of a GPU target own a GPU each."""
+    """One runner per GPU, which it owns: the rule of GPU targets."""
     return node.gpus
 
 
 def one_per_node(node: Node) -> int:
-    """The runner of a CPU target owns a node's timing cores."""
+    """One runner per node, which owns the node's timing cores: the rule of CPU targets."""
     return 1 if node.cpus else 0
 
 
 def one_per_core(wanted: int | None, timing: Spread, search: int) -> Spread:
-    """Builders: one per core that neither times nor, on the driver's node, searches.
+    """The rule of builders: one per core that neither times nor, on the driver's node, searches.
 
     Args:
-        wanted: Builders of every node that has cores, in place of what is counted.
-        timing: Cores that a node keeps for timing.
-        search: Actors of the search, and the driver itself, on the driver's node.
+        wanted: Builders on every node that has cores, in place of the computed number.
+        timing: Gives the cores that a node keeps for timing.
+        search: The number of search actors and the driver, on the driver's node.
     """
 
     def spread(node: Node) -> int:

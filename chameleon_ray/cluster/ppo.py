@@ -1,4 +1,4 @@
-"""The PPO explorer: a space, a score and what the agent knows in; a trail and the wiser agent out.
+"""The PPO explorer: walks a design space with a policy that RLlib trains on the cost model.
 
 RLlib learns; the world in ``search`` moves and scores. One RLlib algorithm per number of axes
 serves all tasks of the process: a task's weights and optimiser state come and go with its agent.

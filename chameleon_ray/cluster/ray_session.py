@@ -1,7 +1,8 @@
-"""A Ray session: an address, or none, in; a quiet, checked Ray runtime for as long as it is used.
+"""A session of Ray: joins a cluster or starts a local one, quiet and checked, and ends it again.
 
-Left alone, Ray may join any cluster it finds on the machine, listens on every interface, reports
-usage, and runs its workers at nice 15, where a foreign process on the core falsifies timings.
+By default Ray may join any cluster that it finds on the machine, listens on every interface,
+reports usage, and runs its workers at nice 15, where a foreign process on the core falsifies
+timings.
 """
 
 import importlib.metadata
@@ -38,7 +39,7 @@ Versions = dict[str, str]
 
 
 class SessionError(UserError):
-    """Ray cannot be used as asked; the message says what is wrong, where, and what to do."""
+    """Ray cannot be used as asked; the message says why and what to do."""
 
 
 @contextmanager
@@ -56,7 +57,7 @@ def start(
         address: The cluster to join (``auto``: the only one on this machine). None starts a
             local one, which listens on the loopback interface only and asks for a token.
         cpus: Cores a local session hands out; all if None. A cluster has its own.
-        gpus: The same for GPUs.
+        gpus: GPUs a local session hands out; all if None.
         options: Sizes and time limits.
 
     Raises:
@@ -80,7 +81,7 @@ def start(
 
 
 def connect(address: str | None, cpus: int | None, gpus: int | None, options: Session) -> None:
-    """``ray.init`` with nothing left to its defaults that matters here."""
+    """Calls ``ray.init``, and leaves nothing that matters here to its defaults."""
     arguments: dict[str, Any] = {"address": address, "log_to_driver": False}
     if address is None:
         arguments |= {"address": "local", "num_cpus": cpus, "num_gpus": gpus}
@@ -94,7 +95,7 @@ def connect(address: str | None, cpus: int | None, gpus: int | None, options: Se
 
 
 def found(address: str, options: Session) -> str:
-    """Where the Ray is that the user means.
+    """Finds the address of the Ray that the user means.
 
     Raises:
         SessionError: There is none, or it is not clear which.
@@ -139,7 +140,7 @@ def check_nodes(options: Session) -> None:
 
 
 def checked(factory: Callable[[], Any]) -> Callable[[], Any]:
-    """The factory, for nodes that may join later: it refuses where versions are not this one's.
+    """Wraps a factory for nodes that may join later: it refuses nodes of other versions.
 
     The factory that is returned raises ``Unfit``.
     """
@@ -154,10 +155,10 @@ def _checked(factory: Callable[[], Any], ours: Versions) -> Any:
 
 
 def gpus() -> int:
-    """How many GPUs the session has.
+    """Counts the session's GPUs.
 
     Raises:
-        SessionError: None.
+        SessionError: There is none.
     """
     count = int(ray.cluster_resources().get("GPU", 0))
     if not count:
@@ -169,7 +170,7 @@ def gpus() -> int:
 
 
 def everywhere(question: Callable[[], Any]) -> list[Any]:
-    """What a function comes to on every node, the driver's first; no core is waited for.
+    """Calls a function on every node, the driver's first; the calls need no free core.
 
     Raises:
         SessionError: A node did not answer.
@@ -182,7 +183,7 @@ def everywhere(question: Callable[[], Any]) -> list[Any]:
 
 
 def differences(where: str, theirs: Versions, ours: Versions) -> list[str]:
-    """One sentence per distribution that differs."""
+    """Names the distributions that differ, a phrase for each."""
     return [
         f"{where} has {name} {theirs[name]}, this one {ours[name]}"
         for name in ours
@@ -191,7 +192,10 @@ def differences(where: str, theirs: Versions, ours: Versions) -> list[str]:
 
 
 def reader() -> Callable[[], Versions]:
-    """What reads a machine's versions; nested, so that Ray sends it even where we are missing."""
+    """A function that reads a machine's versions.
+
+    It is nested, so that Ray sends its code to nodes where this package is missing.
+    """
     names = PINNED
 
     def read() -> Versions:
@@ -210,7 +214,7 @@ def locked() -> dict[str, str]:
 
 @contextmanager
 def environment(wanted: Mapping[str, str]) -> Iterator[None]:
-    """Sets what is not set yet, and unsets it again."""
+    """Sets environment variables that are not set yet, and unsets them again."""
     added = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(added)
     read_again()
@@ -223,14 +227,14 @@ def environment(wanted: Mapping[str, str]) -> Iterator[None]:
 
 
 def read_again() -> None:
-    """Ray reads its environment once, at import; how to authenticate may have changed since."""
+    """Has Ray read its environment again: it does so at import, and the token may be newer."""
     ray._raylet.Config.initialize("")
     ray._raylet.AuthenticationTokenLoader.instance().reset_cache()
 
 
 @contextmanager
 def loopback(private: bool) -> Iterator[None]:
-    """Has Ray keep to 127.0.0.1, which it inventory on macOS and Windows only."""
+    """Has Ray keep to 127.0.0.1, which it does by itself on macOS and Windows only."""
     before = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = before and not private
     try:

@@ -1,4 +1,4 @@
-"""RLlib's env runner for knob worlds: a policy and a world in, all walkers' episodes out."""
+"""RLlib's env runner for knob worlds: moves all walkers at once, and records their episodes."""
 
 from functools import cached_property
 from typing import Any
