@@ -6,6 +6,7 @@ Everything is read from the source. ``--list`` also names the docstrings with a 
 """
 
 import ast
+import itertools
 import re
 import sys
 from collections import Counter
@@ -38,7 +39,7 @@ def docstrings(tree: ast.Module) -> Iterator[str]:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield ast.get_docstring(node) or ""
         body = getattr(node, "body", [])
-        pairs = zip(body, body[1:], strict=False) if isinstance(body, list) else ()
+        pairs = itertools.pairwise(body) if isinstance(body, list) else ()
         for first, second in pairs:
             named = isinstance(first, ast.Assign | ast.AnnAssign)
             if named and isinstance(second, ast.Expr) and isinstance(second.value, ast.Constant):
