@@ -22,7 +22,7 @@ from chameleon_ray.folder import FolderError, RunFolder, directory_name
 from chameleon_ray.measure import nvml
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.measure.isolate import IsolateError
-from chameleon_ray.options import Request
+from chameleon_ray.options import Request, repeated
 from chameleon_ray.pool import NoWorkers, PoolError
 from chameleon_ray.report.html import render
 from chameleon_ray.report.progress import Progress
@@ -34,13 +34,6 @@ TROUBLE = (
     *(IsolateError, LinkError, TargetError),
 )
 """Errors that are one sentence for the user already."""
-OPTIONS = (
-    *("target", "trials", "minutes", "preset", "explorer", "sampler"),
-    *("seed", "address", "threads", "layout", "engine"),
-)
-"""Of the command ``tune``, named as the request's fields are."""
-
-
 T = TypeVar("T")
 
 
@@ -51,14 +44,12 @@ class Site:
     Attributes:
         folder: Of records and agents.
         models: Each with its run directory.
-        words: The command line that names the same models.
-        options: Of the request, what else that command takes.
+        words: The command line that names the same models; the first word is the command.
     """
 
     folder: RunFolder
     models: list[Model]
     words: list[str]
-    options: tuple[str, ...]
 
     def close(self) -> None:
         """Lets others have the directories."""
@@ -84,7 +75,7 @@ def tune(request: Request, progress: Progress) -> RunResult:
         folder = RunFolder(directory(request), request.resume)
         words = ["tune", request.model, *(["--memory-aware"] if request.memory_aware else [])]
         words += [word for text in request.inputs for word in ("--input", text)]
-        return Site(folder, [Model(request, folder)], words, OPTIONS)
+        return Site(folder, [Model(request, folder)], words)
 
     def conclude(session: TuningSession) -> RunResult:
         (model,) = session.models
@@ -195,10 +186,7 @@ def _go_on(site: Site, request: Request) -> str:
         return "Nothing was measured yet."
     words = ["chameleon", *site.words, "--out", str(folder.path), "--resume"]
     words += [word for run in request.warm_start for word in ("--warm-start", run)]
-    bare = Request(request.model)
-    for option in site.options:
-        if getattr(request, option) != getattr(bare, option):
-            words += [f"--{option}", str(getattr(request, option))]
+    words += repeated(request, site.words[0])
     return (
         f"{len(folder.database.read())} measurements are kept in {folder.path}; go on with: "
         f"{shlex.join(words)}"

@@ -19,9 +19,6 @@ from chameleon_ray.report.zoo import Entry, ZooResult, write
 from chameleon_ray.report.zoo_page import render
 from chameleon_ray.task import Task
 
-OPTIONS = ("trials", "minutes", "address", "engine")
-"""Of the command ``zoo``, named as the request's fields are."""
-
 
 def tune_zoo(zoo: Zoo, progress: Progress) -> ZooResult:
     """Tunes all models of a zoo and leaves everything in its directory.
@@ -41,7 +38,7 @@ def tune_zoo(zoo: Zoo, progress: Progress) -> ZooResult:
     def settle() -> Site:
         folder = ZooFolder(directory(zoo.request), zoo.request.resume)
         models = [_model(member, folder, zoo.request.resume) for member in zoo.members]
-        return Site(folder, models, ["zoo", zoo.request.model], OPTIONS)
+        return Site(folder, models, ["zoo", zoo.request.model])
 
     def conclude(session: TuningSession) -> ZooResult:
         result = _result(zoo, session)
