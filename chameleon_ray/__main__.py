@@ -140,7 +140,7 @@ def zoo(
         from chameleon_ray.report.live_table import watching
 
         common = {"warm_start": tuple(warm_start), "address": address, "engine": engine}
-        asked = api.read_zoo(file, Request(str(file), **given | common))  # type: ignore[arg-type]
+        asked = api.read_zoo(file, Request("", **given | common))  # type: ignore[arg-type]
         if layers:
             entries, found = api.survey(asked, tell)
             screen.print(words.table(entries), words.merging(found) + ".")

@@ -34,11 +34,12 @@ def tune_zoo(zoo: Zoo, progress: Progress) -> ZooResult:
         UserError: The request cannot be met, or nothing came of any model.
         Stopped: The user interrupted it; the message says how to go on.
     """
+    request = replace(zoo.common, model=str(zoo.file))  # names the directory, and is in zoo.json
 
     def settle() -> Site:
-        folder = ZooFolder(directory(zoo.request), zoo.request.resume)
-        models = [_model(member, folder, zoo.request.resume) for member in zoo.members]
-        return Site(folder, models, ["zoo", zoo.request.model])
+        folder = ZooFolder(directory(request), request.resume)
+        models = [_model(member, folder, request.resume) for member in zoo.members]
+        return Site(folder, models, ["zoo", str(zoo.file)])
 
     def conclude(session: TuningSession) -> ZooResult:
         result = _result(zoo, session)
@@ -49,7 +50,7 @@ def tune_zoo(zoo: Zoo, progress: Progress) -> ZooResult:
         write_text(session.folder.report, render(result))
         return result
 
-    return session(zoo.request, settle, conclude, progress)
+    return session(request, settle, conclude, progress)
 
 
 def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[Entry], Merged]:
@@ -62,9 +63,9 @@ def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[Entry], Merged]:
     Raises:
         UserError: Something was asked for that does not exist, or there are no such cores.
     """
-    search_of(zoo.request)
+    search_of(zoo.common)
     try:
-        _, cores = split(available(), zoo.request.threads)
+        _, cores = split(available(), zoo.common.threads)
     except ValueError as error:
         raise UserError(str(error)) from error
     layers: dict[str, tuple[Task, ...]] = {}
@@ -114,7 +115,8 @@ def _entry(model: Model, layers: Merged) -> Entry:
 
 def _result(zoo: Zoo, session: TuningSession) -> ZooResult:
     return ZooResult(
-        request=zoo.request,
+        file=zoo.file,
+        common=zoo.common,
         folder=session.folder.path,
         entries=tuple(_entry(model, session.layers) for model in session.models),
         merged=session.layers,

@@ -45,7 +45,7 @@ def read_zoo(path: Path, request: Request) -> Zoo:
 
     Args:
         path: The file; models in it are looked for from the working directory.
-        request: What the command line says; its budget goes before the file's.
+        request: What the command line says, of no model; its budget goes before the file's.
 
     Raises:
         UserError: The file cannot be read, or something in it is not understood.
@@ -57,8 +57,8 @@ def read_zoo(path: Path, request: Request) -> Zoo:
             common = {key: value for key, value in common.items() if key not in BUDGET}
         targets = _targets(body.get("targets", [request.target]))
         common["target"] = next(iter(targets.values()))  # all are of one kind
-        whole = replace(request, **common)
-        return Zoo(whole, _members(body, whole, targets))
+        whole = replace(request, model="", **common)
+        return Zoo(path, whole, _members(body, whole, targets))
     except ValueError as error:
         raise UserError(f"{path}: {error}.") from error
 

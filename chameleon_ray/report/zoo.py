@@ -71,7 +71,8 @@ class ZooResult:
     """All that came of a zoo.
 
     Attributes:
-        request: What its models have in common.
+        file: The YAML file that names its models.
+        common: What its models have in common.
         folder: Its directory.
         entries: One per model.
         merged: The layers of the models that could be imported.
@@ -81,7 +82,8 @@ class ZooResult:
         device_busy_fraction: Of the devices' time in it, what they timed kernels in, in the search.
     """
 
-    request: Request
+    file: Path
+    common: Request
     folder: Path
     entries: tuple[Entry, ...]
     merged: Merged
@@ -111,7 +113,7 @@ class ZooResult:
     @property
     def taught(self) -> int:
         """Layers that were begun after another one of the same operators had been timed."""
-        if not (self.request.transfer and PRESETS[self.request.preset].transfer):
+        if not (self.common.transfer and PRESETS[self.common.preset].transfer):
             return 0
         kinds = {task.digest: task.kind for task in self.merged.tasks}
         timed: dict[str, set[str]] = {}
@@ -148,10 +150,10 @@ def figures(result: ZooResult) -> dict:
     before, after = result.weighted
     body = {
         "schema": SCHEMA,
-        "zoo": result.request.model,
+        "zoo": str(result.file),
         "device": result.device,
-        "seed": result.request.seed,
-        "preset": result.request.preset,
+        "seed": result.common.seed,
+        "preset": result.common.preset,
         "wall_seconds": result.wall_seconds,
         "device_busy_fraction": result.device_busy_fraction,
         "models": [_model(entry) for entry in result.entries],

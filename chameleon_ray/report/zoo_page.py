@@ -15,7 +15,7 @@ MOST_LAYERS = 50
 
 def render(result: ZooResult) -> str:
     """The page; every text of the zoo is escaped."""
-    title = escape(result.request.model)
+    title = escape(str(result.file))
     words = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(result)[:-1])
     sections = [
         f'<header><h1>{title}</h1><p class="hero"><span class="good">{times(result.speedup)}'
