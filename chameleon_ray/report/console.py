@@ -8,7 +8,7 @@ from rich.text import Text
 
 from chameleon_ray.report.format import clock, counted, milliseconds, times
 from chameleon_ray.report.loading import MODEL, snippet
-from chameleon_ray.report.result import RunResult, Verified, layers
+from chameleon_ray.report.result import RunResult, Verified
 from chameleon_ray.report.summary import explain
 
 
@@ -40,7 +40,7 @@ def _headline(result: RunResult) -> list[str | tuple[str, str]]:
 
 
 def _work(result: RunResult) -> str:
-    rows = layers(result)
+    rows = result.layers
     faster = sum((row.speedup or 0) > 1 for row in rows)
     kept = sum(row.kept_default for row in rows)
     failed = sum(row.failed for row in rows)

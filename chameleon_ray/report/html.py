@@ -10,20 +10,19 @@ from chameleon_ray.record import Record, Status
 from chameleon_ray.report.charts import bar, convergence, lives
 from chameleon_ray.report.css import CSS
 from chameleon_ray.report.format import clock, digits, milliseconds, percent, times
+from chameleon_ray.report.layer_history import gflops, shares
 from chameleon_ray.report.loading import snippet
-from chameleon_ray.report.progress import gflops, shares
-from chameleon_ray.report.result import Latency, LayerResult, RunResult, layers
+from chameleon_ray.report.result import Latency, LayerResult, RunResult
 from chameleon_ray.report.summary import explain
 from chameleon_ray.reporting import Reporting
 
 
 def render(result: RunResult, options: Reporting | None = None) -> str:
     """The page; every text of the run is escaped."""
-    rows = layers(result)
     sections = [
-        _headline(result, rows),
-        _section("Layers", _layers(rows)),
-        _section("Convergence", _convergence(rows)),
+        _headline(result),
+        _section("Layers", _layers(result.layers)),
+        _section("Convergence", _convergence(result.layers)),
         _section("Where the time went", _time(result)),
         _section("Measurements", _measurements(result.records, options or Reporting())),
         _section("Loading the model", _loading(result)),
@@ -74,7 +73,8 @@ def _section(title: str, body: str) -> str:
     return f"<section><h2>{title}</h2>{body}</section>"
 
 
-def _headline(result: RunResult, rows: list[LayerResult]) -> str:
+def _headline(result: RunResult) -> str:
+    rows = result.layers
     facts = {
         "Device": result.device,
         "Wall time": clock(result.wall_seconds),
@@ -86,7 +86,7 @@ def _headline(result: RunResult, rows: list[LayerResult]) -> str:
     listed = "".join(
         f"<div><dt>{key}</dt><dd>{escape(value)}</dd></div>" for key, value in facts.items()
     )
-    reason = explain(result, rows)
+    reason = explain(result)
     why = f"<p>{escape(reason)}</p>" if reason else ""
     return (
         f"<header><h1>{escape(result.model)}</h1>{_hero(result)}{_verdict(result)}{why}"
@@ -124,7 +124,7 @@ def _verdict(result: RunResult) -> str:
     return f'<p><b class="bad">Not verified</b>: outputs differ from {against}, {errors}.</p>'
 
 
-def _layers(rows: list[LayerResult]) -> str:
+def _layers(rows: Sequence[LayerResult]) -> str:
     before = shares([row.task.weight * row.default for row in rows])
     after = shares([row.task.weight * row.best for row in rows])
     order = sorted(range(len(rows)), key=lambda n: -(after[n] or 0.0))
@@ -170,7 +170,7 @@ def _outcome(row: LayerResult) -> str:
     return word + reason + knobs
 
 
-def _convergence(rows: list[LayerResult]) -> str:
+def _convergence(rows: Sequence[LayerResult]) -> str:
     ordered = sorted(rows, key=lambda row: -row.task.weight * row.default)
     figures = "".join(_figure(row) for row in ordered)
     note = "Best latency in ms (log scale) over measurements; dashed: the default schedule."

@@ -43,12 +43,12 @@ class Column(NamedTuple):
 COLUMNS = (
     Column("shape", -38, 170, lambda layer, share: layer.task.shape),
     Column("times", 5, 100, lambda layer, share: f"{layer.task.weight:g}"),
-    Column("tried", 6, 0, lambda layer, share: str(layer.measurements)),
-    Column("failed", 6, 0, lambda layer, share: str(layer.failed)),
-    Column("default ms", 10, 90, lambda layer, share: milliseconds(layer.default)),
-    Column("best ms", 8, 0, lambda layer, share: milliseconds(layer.best)),
-    Column("faster", 7, 0, lambda layer, share: times(layer.speedup)),
-    Column("GFLOP/s", 7, 110, lambda layer, share: digits(layer.gflops)),
+    Column("tried", 6, 0, lambda layer, share: str(layer.history.measurements)),
+    Column("failed", 6, 0, lambda layer, share: str(layer.history.failed)),
+    Column("default ms", 10, 90, lambda layer, share: milliseconds(layer.history.default)),
+    Column("best ms", 8, 0, lambda layer, share: milliseconds(layer.history.best)),
+    Column("faster", 7, 0, lambda layer, share: times(layer.history.speedup)),
+    Column("GFLOP/s", 7, 110, lambda layer, share: digits(layer.history.gflops)),
     Column("time", 6, 0, lambda layer, share: percent(share)),
     Column("state", -9, 0, lambda layer, share: layer.state.partition(":")[0]),
     Column("because", -22, 130, lambda layer, share: layer.reason),
@@ -137,8 +137,8 @@ def _head(progress: Progress) -> list[Line]:
 
 def _shown(rows: list[Layer], room: int) -> list[Layer]:
     """At most ``room`` layers, those in flight and those with most time first; unknown is most."""
-    chosen = sorted(rows, key=lambda row: (row.in_flight == 0, -row.weighted))[:room]
-    return sorted(chosen, key=lambda row: -row.task.weight * row.default)
+    chosen = sorted(rows, key=lambda row: (row.in_flight == 0, -row.history.weighted))[:room]
+    return sorted(chosen, key=lambda row: -row.task.weight * row.history.default)
 
 
 def _titles(columns: list[Column], width: int) -> Line:

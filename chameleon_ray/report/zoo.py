@@ -16,7 +16,7 @@ from chameleon_ray.options import Request
 from chameleon_ray.presets import PRESETS
 from chameleon_ray.record import DEFAULT, Record, Status
 from chameleon_ray.report.format import UNKNOWN, clock, counted, milliseconds, percent, times
-from chameleon_ray.report.progress import Point
+from chameleon_ray.report.layer_history import Point
 from chameleon_ray.report.result import Latency, RunResult
 from chameleon_ray.report.summary import strict, write_text
 
