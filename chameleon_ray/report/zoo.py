@@ -19,6 +19,7 @@ from chameleon_ray.report.format import UNKNOWN, clock, counted, milliseconds, p
 from chameleon_ray.report.layer_history import Point
 from chameleon_ray.report.result import Latency, RunResult
 from chameleon_ray.report.summary import strict, write_text
+from chameleon_ray.report.table import Column, text_table
 
 SCHEMA = 1
 
@@ -64,6 +65,16 @@ class Entry:
     @property
     def speedup(self) -> float | None:
         return self.result.speedup if self.result else None
+
+
+NUMBERS: tuple[Column[Entry], ...] = (
+    Column("layers", "number", lambda entry: str(entry.layers) if entry.layers else UNKNOWN),
+    Column("shared", "number", lambda entry: str(entry.shared) if entry.layers else UNKNOWN),
+    Column("untuned ms", "number", lambda entry: _milliseconds(entry.latencies[0])),
+    Column("tuned ms", "number", lambda entry: _milliseconds(entry.latencies[1])),
+    Column("faster", "number", lambda entry: times(entry.speedup)),
+)
+"""Columns that the table of models has on a terminal and on the page."""
 
 
 @dataclass(frozen=True)
@@ -188,26 +199,13 @@ def closing(result: ZooResult) -> RenderableType:
 
 def table(entries: Sequence[Entry]) -> Table:
     """A row per model."""
-    grid = Table(box=None, pad_edge=False)
-    grid.add_column("model")
-    for title in ("layers", "shared", "untuned ms", "tuned ms", "faster"):
-        grid.add_column(title, justify="right")
-    grid.add_column("outputs")
-    for entry in entries:
-        grid.add_row(Text(entry.name), *cells(entry), Text(outputs(entry)))
-    return grid
+    name = Column[Entry]("model", "text", lambda entry: entry.name)
+    return text_table((name, *NUMBERS, Column("outputs", "text", outputs)), entries)
 
 
 def merging(layers: Merged) -> str:
     """How many layers there are."""
     return f"{layers.before} layers, {len(layers.tasks)} after merging equal ones"
-
-
-def cells(entry: Entry) -> list[str]:
-    """Numbers of one model, as people read them."""
-    known = [str(entry.layers), str(entry.shared)] if entry.layers else [UNKNOWN, UNKNOWN]
-    latencies = [milliseconds(one.seconds) if one else UNKNOWN for one in entry.latencies]
-    return [*known, *latencies, times(entry.speedup)]
 
 
 def outputs(entry: Entry) -> str:
@@ -233,6 +231,10 @@ def sentences(result: ZooResult) -> list[str]:
         f"Files: {result.folder}/report.html, {result.folder}/summary.json; run directories in "
         f"{result.folder}/models.",
     ]
+
+
+def _milliseconds(latency: Latency | None) -> str:
+    return milliseconds(latency.seconds) if latency else UNKNOWN
 
 
 def _model(entry: Entry) -> dict:
