@@ -23,9 +23,6 @@ from chameleon_ray.report.zoo import Entry, ZooResult, write
 from chameleon_ray.report.zoo_page import render
 from chameleon_ray.task import Task
 
-OPTIONS = ("trials", "minutes", "address", "engine")
-"""Of the command ``zoo``, named as the request's fields are."""
-
 
 def tune_zoo(zoo: Zoo, progress: Progress) -> ZooResult:
     """Tunes all models of a zoo and leaves everything in its directory.
@@ -41,7 +38,7 @@ def tune_zoo(zoo: Zoo, progress: Progress) -> ZooResult:
         UserError: The request cannot be met, or nothing came of any model.
         Stopped: The user interrupted it; the message says how to go on.
     """
-    setup = set_up(zoo.request)
+    setup = set_up(zoo.common)
     site = _site(zoo)
     with working(site, setup.search_cores):
         end = asyncio.run(TuningSession(site, setup, progress).run())
@@ -63,8 +60,8 @@ def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[Entry], Merged]:
     Raises:
         UserError: Something was asked for that does not exist, or there are no such cores.
     """
-    search_of(zoo.request)
-    _, cores = split(available(), zoo.request.threads)
+    search_of(zoo.common)
+    _, cores = split(available(), zoo.common.threads)
     layers: dict[str, tuple[Task, ...]] = {}
     failures: dict[str, str] = {}
     with ExitStack() as stack:
@@ -92,10 +89,10 @@ def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[Entry], Merged]:
 
 
 def _site(zoo: Zoo) -> Site:
-    request = zoo.request
+    request = replace(zoo.common, model=str(zoo.file))  # names the directory, and is in zoo.json
     folder = ZooFolder(directory(request), existing=request.resume)
     models = [_model(member, folder, request.resume) for member in zoo.members]
-    return Site(request, folder, models, ["zoo", request.model], OPTIONS)
+    return Site(request, folder, models, ["zoo", str(zoo.file)])
 
 
 def _model(member: Member, folder: ZooFolder, resume: bool) -> Model:
@@ -106,7 +103,8 @@ def _model(member: Member, folder: ZooFolder, resume: bool) -> Model:
 
 def _result(zoo: Zoo, site: Site, end: SessionResult) -> ZooResult:
     return ZooResult(
-        request=zoo.request,
+        file=zoo.file,
+        common=zoo.common,
         folder=site.folder.path,
         entries=tuple(_entry(model, end) for model in site.models),
         merged=end.layers,

@@ -6,7 +6,7 @@ from math import floor, isfinite, log10
 
 from chameleon_ray.ledger import Account
 from chameleon_ray.report.format import clock, counted, digits, percent
-from chameleon_ray.report.progress import Point
+from chameleon_ray.report.layer_history import Point
 
 WIDTH, HEIGHT = 240, 120
 LEFT, RIGHT, TOP, BOTTOM = 42, 8, 8, 18

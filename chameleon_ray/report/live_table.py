@@ -31,8 +31,8 @@ class Line(NamedTuple):
     style: str = ""
 
 
-class Column(NamedTuple):
-    """A column: how wide it is and from which terminal width on it is shown."""
+class LiveColumn(NamedTuple):
+    """A column of the live table: how wide it is, from which width of a terminal on it is shown."""
 
     title: str
     width: int
@@ -41,19 +41,19 @@ class Column(NamedTuple):
 
 
 COLUMNS = (
-    Column("shape", -38, 170, lambda layer, share: layer.task.shape),
-    Column("times", 5, 100, lambda layer, share: f"{layer.task.weight:g}"),
-    Column("tried", 6, 0, lambda layer, share: str(layer.measurements)),
-    Column("failed", 6, 0, lambda layer, share: str(layer.failed)),
-    Column("default ms", 10, 90, lambda layer, share: milliseconds(layer.default)),
-    Column("best ms", 8, 0, lambda layer, share: milliseconds(layer.best)),
-    Column("faster", 7, 0, lambda layer, share: times(layer.speedup)),
-    Column("GFLOP/s", 7, 110, lambda layer, share: digits(layer.gflops)),
-    Column("time", 6, 0, lambda layer, share: percent(share)),
-    Column("state", -9, 0, lambda layer, share: layer.state.partition(":")[0]),
-    Column("because", -22, 130, lambda layer, share: layer.reason),
+    LiveColumn("shape", -38, 170, lambda layer, share: layer.task.shape),
+    LiveColumn("times", 5, 100, lambda layer, share: f"{layer.task.weight:g}"),
+    LiveColumn("tried", 6, 0, lambda layer, share: str(layer.history.measurements)),
+    LiveColumn("failed", 6, 0, lambda layer, share: str(layer.history.failed)),
+    LiveColumn("default ms", 10, 90, lambda layer, share: milliseconds(layer.history.default)),
+    LiveColumn("best ms", 8, 0, lambda layer, share: milliseconds(layer.history.best)),
+    LiveColumn("faster", 7, 0, lambda layer, share: times(layer.history.speedup)),
+    LiveColumn("GFLOP/s", 7, 110, lambda layer, share: digits(layer.history.gflops)),
+    LiveColumn("time", 6, 0, lambda layer, share: percent(share)),
+    LiveColumn("state", -9, 0, lambda layer, share: layer.state.partition(":")[0]),
+    LiveColumn("because", -22, 130, lambda layer, share: layer.reason),
 )
-"""Widths below zero are those of texts, which stand at the left."""
+"""Columns after the layer's name; those of texts, at the left, have widths below zero."""
 
 
 class LiveTable:
@@ -137,21 +137,21 @@ def _head(progress: Progress) -> list[Line]:
 
 def _shown(rows: list[Layer], room: int) -> list[Layer]:
     """At most ``room`` layers, those in flight and those with most time first; unknown is most."""
-    chosen = sorted(rows, key=lambda row: (row.in_flight == 0, -row.weighted))[:room]
-    return sorted(chosen, key=lambda row: -row.task.weight * row.default)
+    chosen = sorted(rows, key=lambda row: (row.in_flight == 0, -row.history.weighted))[:room]
+    return sorted(chosen, key=lambda row: -row.task.weight * row.history.default)
 
 
-def _titles(columns: list[Column], width: int) -> Line:
+def _titles(columns: list[LiveColumn], width: int) -> Line:
     return Line(_laid_out("layer", [column.title for column in columns], columns, width), "dim")
 
 
-def _row(layer: Layer, share: float | None, columns: list[Column], width: int) -> Line:
+def _row(layer: Layer, share: float | None, columns: list[LiveColumn], width: int) -> Line:
     cells = [column.cell(layer, share) for column in columns]
     style = "dim" if layer.reason else "bold" if layer.in_flight else ""
     return Line(_laid_out(layer.task.name, cells, columns, width), style)
 
 
-def _laid_out(name: str, cells: list[str], columns: list[Column], width: int) -> str:
+def _laid_out(name: str, cells: list[str], columns: list[LiveColumn], width: int) -> str:
     taken = sum(abs(column.width) + GAP for column in columns)
     parts = [_shortened(name, max(NAME, width - taken))]
     for cell, column in zip(cells, columns, strict=True):

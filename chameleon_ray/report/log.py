@@ -4,7 +4,8 @@ from contextlib import suppress
 from typing import IO
 
 from chameleon_ray.report.format import clock, counted, digits, milliseconds, percent, times
-from chameleon_ray.report.progress import Progress, ratio
+from chameleon_ray.report.layer_history import ratio
+from chameleon_ray.report.progress import Progress
 from chameleon_ray.reporting import Reporting
 
 

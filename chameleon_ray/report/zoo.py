@@ -16,9 +16,10 @@ from chameleon_ray.options import Request
 from chameleon_ray.presets import PRESETS
 from chameleon_ray.record import DEFAULT, Record, Status
 from chameleon_ray.report.format import UNKNOWN, clock, counted, milliseconds, percent, times
-from chameleon_ray.report.progress import Point
+from chameleon_ray.report.layer_history import Point
 from chameleon_ray.report.result import Latency, RunResult
 from chameleon_ray.report.summary import strict, write_text
+from chameleon_ray.report.table import Column, text_table
 
 SCHEMA = 1
 
@@ -66,12 +67,23 @@ class Entry:
         return self.result.speedup if self.result else None
 
 
+NUMBERS: tuple[Column[Entry], ...] = (
+    Column("layers", "number", lambda entry: str(entry.layers) if entry.layers else UNKNOWN),
+    Column("shared", "number", lambda entry: str(entry.shared) if entry.layers else UNKNOWN),
+    Column("untuned ms", "number", lambda entry: _milliseconds(entry.latencies[0])),
+    Column("tuned ms", "number", lambda entry: _milliseconds(entry.latencies[1])),
+    Column("faster", "number", lambda entry: times(entry.speedup)),
+)
+"""Columns that the table of models has on a terminal and on the page."""
+
+
 @dataclass(frozen=True)
 class ZooResult:
     """All that came of a zoo.
 
     Attributes:
-        request: What its models have in common.
+        file: The YAML file that names its models.
+        common: What its models have in common.
         folder: Its directory.
         entries: One per model.
         merged: The layers of the models that could be imported.
@@ -81,7 +93,8 @@ class ZooResult:
         device_busy_fraction: Of the devices' time in it, what they timed kernels in, in the search.
     """
 
-    request: Request
+    file: Path
+    common: Request
     folder: Path
     entries: tuple[Entry, ...]
     merged: Merged
@@ -111,7 +124,7 @@ class ZooResult:
     @property
     def taught(self) -> int:
         """Layers that were begun after another one of the same operators had been timed."""
-        if not (self.request.transfer and PRESETS[self.request.preset].transfer):
+        if not (self.common.transfer and PRESETS[self.common.preset].transfer):
             return 0
         kinds = {task.digest: task.kind for task in self.merged.tasks}
         timed: dict[str, set[str]] = {}
@@ -148,10 +161,10 @@ def figures(result: ZooResult) -> dict:
     before, after = result.weighted
     body = {
         "schema": SCHEMA,
-        "zoo": result.request.model,
+        "zoo": str(result.file),
         "device": result.device,
-        "seed": result.request.seed,
-        "preset": result.request.preset,
+        "seed": result.common.seed,
+        "preset": result.common.preset,
         "wall_seconds": result.wall_seconds,
         "device_busy_fraction": result.device_busy_fraction,
         "models": [_model(entry) for entry in result.entries],
@@ -178,34 +191,21 @@ def write(path: Path, result: ZooResult) -> None:
     write_text(path, json.dumps(figures(result), indent=2, allow_nan=False) + "\n")
 
 
-def closing(result: ZooResult) -> RenderableType:
-    """The last words of a zoo: a row per model, then what was shared and where the files are."""
+def final_message(result: ZooResult) -> RenderableType:
+    """The end of a zoo: a row per model, then what was shared and where the files are."""
     words = [Text(line) for line in sentences(result)]
     return Group("", table(result.entries), *words)
 
 
 def table(entries: Sequence[Entry]) -> Table:
     """A row per model."""
-    grid = Table(box=None, pad_edge=False)
-    grid.add_column("model")
-    for title in ("layers", "shared", "untuned ms", "tuned ms", "faster"):
-        grid.add_column(title, justify="right")
-    grid.add_column("outputs")
-    for entry in entries:
-        grid.add_row(Text(entry.name), *cells(entry), Text(outputs(entry)))
-    return grid
+    name = Column[Entry]("model", "text", lambda entry: entry.name)
+    return text_table((name, *NUMBERS, Column("outputs", "text", outputs)), entries)
 
 
 def merging(layers: Merged) -> str:
     """How many layers there are."""
     return f"{layers.before} layers, {len(layers.tasks)} after merging equal ones"
-
-
-def cells(entry: Entry) -> list[str]:
-    """Numbers of one model, as people read them."""
-    known = [str(entry.layers), str(entry.shared)] if entry.layers else [UNKNOWN, UNKNOWN]
-    latencies = [milliseconds(one.seconds) if one else UNKNOWN for one in entry.latencies]
-    return [*known, *latencies, times(entry.speedup)]
 
 
 def outputs(entry: Entry) -> str:
@@ -231,6 +231,10 @@ def sentences(result: ZooResult) -> list[str]:
         f"Files: {result.folder}/report.html, {result.folder}/summary.json; run directories in "
         f"{result.folder}/models.",
     ]
+
+
+def _milliseconds(latency: Latency | None) -> str:
+    return milliseconds(latency.seconds) if latency else UNKNOWN
 
 
 def _model(entry: Entry) -> dict:

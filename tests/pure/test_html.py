@@ -11,8 +11,8 @@ from chameleon_ray.ledger import Account
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.report.charts import convergence, ticks
 from chameleon_ray.report.html import commonest, render
+from chameleon_ray.report.layer_history import Point
 from chameleon_ray.report.loading import snippet
-from chameleon_ray.report.progress import Point
 from chameleon_ray.report.result import Latency, Outcome
 from chameleon_ray.reporting import Reporting
 from tests.pure.fake_result import fake_result, record, task

@@ -82,7 +82,7 @@ def pretended(request: Request, here: str, cores: tuple[int, ...]) -> Calibrated
 def zoo(folder: Path, address: str) -> Zoo:
     """One small model on three targets; there is no GPU of the last one."""
     whole = Request(
-        model="zoo.yaml",
+        model="",
         target=TARGETS["a100"],
         trials=TRIALS,
         explorer="random",
@@ -94,7 +94,11 @@ def zoo(folder: Path, address: str) -> Zoo:
         name: dataclasses.replace(whole, model="tests.whole.net:dense", target=target)
         for name, target in TARGETS.items()
     }
-    return Zoo(whole, tuple(Member(f"dense-{n}", request) for n, request in models.items()))
+    return Zoo(
+        Path("zoo.yaml"),
+        whole,
+        tuple(Member(f"dense-{n}", request) for n, request in models.items()),
+    )
 
 
 def main() -> None:
