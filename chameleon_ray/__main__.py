@@ -93,12 +93,12 @@ def _tune(request: Request, debug: bool) -> None:
     progress = Progress()
     with answering(debug):
         from chameleon_ray import api
-        from chameleon_ray.report.console import closing
+        from chameleon_ray.report.console import final_message
         from chameleon_ray.report.live_table import watching
 
         with watching(progress, errors):
             result = api.tune(request, progress)
-        screen.print(closing(result))
+        screen.print(final_message(result))
         _demand_equal(result.verified, result.folder / "model.so")
 
 
@@ -147,7 +147,7 @@ def zoo(
         else:
             with watching(progress, errors):
                 result = api.tune_zoo(asked, progress)
-            screen.print(words.closing(result))
+            screen.print(words.final_message(result))
             entries = list(result.entries)
         problems = [f"{entry.name}: {entry.problem}" for entry in entries if entry.problem]
         if problems:

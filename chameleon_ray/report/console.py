@@ -1,4 +1,4 @@
-"""The last words of a run: its result in, what people want to know at once out."""
+"""The message at the end of a run: what people want to know at once of its result."""
 
 import textwrap
 from math import isfinite
@@ -12,7 +12,7 @@ from chameleon_ray.report.result import RunResult, Verified
 from chameleon_ray.report.summary import explain
 
 
-def closing(result: RunResult) -> RenderableType:
+def final_message(result: RunResult) -> RenderableType:
     """Before and after, whether the outputs agree, where the files are, how to load the model."""
     parts: list[RenderableType] = [Text.assemble("\n", *_headline(result)), Text(_work(result))]
     if result.verified is not None:

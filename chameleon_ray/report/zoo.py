@@ -191,8 +191,8 @@ def write(path: Path, result: ZooResult) -> None:
     write_text(path, json.dumps(figures(result), indent=2, allow_nan=False) + "\n")
 
 
-def closing(result: ZooResult) -> RenderableType:
-    """The last words of a zoo: a row per model, then what was shared and where the files are."""
+def final_message(result: ZooResult) -> RenderableType:
+    """The message at the end of a zoo: a row per model, what was shared, where the files are."""
     words = [Text(line) for line in sentences(result)]
     return Group("", table(result.entries), *words)
 
