@@ -1,4 +1,4 @@
-"""The result of a run: everything that the summary, the report and the last words are made of."""
+"""The result of a run: everything that the summary and the reports are made of."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -192,7 +192,7 @@ def write(path: Path, result: ZooResult) -> None:
 
 
 def final_message(result: ZooResult) -> RenderableType:
-    """The end of a zoo: a row per model, then what was shared and where the files are."""
+    """The message at the end of a zoo: a row per model, what was shared, where the files are."""
     words = [Text(line) for line in sentences(result)]
     return Group("", table(result.entries), *words)
 

@@ -8,6 +8,7 @@ import pytest
 
 from chameleon_ray.measure.build_balance import BuildBalance
 from chameleon_ray.measure.measurer import Artifact, Builder, Measurer, Timing
+from chameleon_ray.pool import Method
 from chameleon_ray.space import Config
 
 
