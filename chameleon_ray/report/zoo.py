@@ -1,4 +1,4 @@
-"""What came of a zoo: one result per model in, figures for programs and words for people out."""
+"""Reports a tuned zoo: figures for programs and sentences for people, from one result per model."""
 
 import json
 from collections import Counter
@@ -28,14 +28,14 @@ class Entry:
     """One model of a zoo at the end.
 
     Attributes:
-        name: In the zoo.
-        request: As if it were tuned alone.
+        name: Its name in the zoo.
+        request: The request that would tune it alone.
         weight: Its importance.
         folder: Its run directory.
-        layers: Its distinct layers; 0 where it could not be imported.
-        shared: Of these, those that other models have, too.
-        result: None where it failed.
-        failure: Why; empty where it did not.
+        layers: Number of its distinct layers; 0 where it could not be imported.
+        shared: Number of those layers that other models have, too.
+        result: Its result; None where it failed.
+        failure: Why it failed; empty where it did not.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Entry:
 
     @property
     def problem(self) -> str:
-        """What is wrong with it, in a sentence; empty where it is tuned and verified."""
+        """The problem with the model, in a sentence; empty where it is tuned and verified."""
         if self.result is None:
             return self.failure
         if self.result.verified is None or not self.result.verified.ok:
@@ -58,7 +58,7 @@ class Entry:
 
     @property
     def latencies(self) -> tuple[Latency | None, Latency | None]:
-        """Of the whole model, untuned and tuned; None where it was not timed."""
+        """Latencies of the whole model, untuned and tuned; None where it was not timed."""
         return (self.result.untuned, self.result.tuned) if self.result else (None, None)
 
     @property
@@ -68,17 +68,18 @@ class Entry:
 
 @dataclass(frozen=True)
 class ZooResult:
-    """All that came of a zoo.
+    """The results of a zoo.
 
     Attributes:
-        request: What its models have in common.
+        request: Request with the options that its models have in common.
         folder: Its directory.
         entries: One per model.
         merged: The layers of the models that could be imported.
         records: Every measurement of every session, in order.
-        device: What layers were timed on.
-        wall_seconds: From the command's start to its end.
-        device_busy_fraction: Of the devices' time in it, what they timed kernels in, in the search.
+        device: Device that layers were timed on.
+        wall_seconds: Time from the command's start to its end.
+        device_busy_fraction: Share of the devices' wall time that they timed kernels for, in the
+            search.
     """
 
     request: Request
@@ -92,12 +93,12 @@ class ZooResult:
 
     @property
     def saved(self) -> int:
-        """Measurements that tuning each model alone would have made again."""
+        """Number of measurements that tuning each model alone would have made again."""
         return self.merged.saved([record.task for record in self.records])
 
     @property
     def speedup(self) -> float | None:
-        """Geometric mean over the models that were timed; None where none was."""
+        """Geometric mean of the speedups of the models that were timed; None where none was."""
         known = [entry.speedup for entry in self.entries if entry.speedup]
         return exp(sum(map(log, known)) / len(known)) if known else None
 
@@ -110,7 +111,7 @@ class ZooResult:
 
     @property
     def taught(self) -> int:
-        """Layers that were begun after another one of the same operators had been timed."""
+        """Number of layers begun after another one of the same operators had been timed."""
         if not (self.request.transfer and PRESETS[self.request.preset].transfer):
             return 0
         kinds = {task.digest: task.kind for task in self.merged.tasks}
@@ -143,7 +144,7 @@ class ZooResult:
 
 
 def figures(result: ZooResult) -> dict:
-    """``summary.json`` of a zoo as strict JSON data; what is not known is None."""
+    """Returns ``summary.json`` of a zoo as strict JSON data; unknown values are None."""
     counts = Counter(record.status for record in result.records)
     before, after = result.weighted
     body = {
@@ -179,13 +180,13 @@ def write(path: Path, result: ZooResult) -> None:
 
 
 def closing(result: ZooResult) -> RenderableType:
-    """The last words of a zoo: a row per model, then what was shared and where the files are."""
+    """Returns the last words of a zoo: a row per model, the shared layers, and where files are."""
     words = [Text(line) for line in sentences(result)]
     return Group("", table(result.entries), *words)
 
 
 def table(entries: Sequence[Entry]) -> Table:
-    """A row per model."""
+    """Makes a table with a row per model."""
     grid = Table(box=None, pad_edge=False)
     grid.add_column("model")
     for title in ("layers", "shared", "untuned ms", "tuned ms", "faster"):
@@ -197,19 +198,19 @@ def table(entries: Sequence[Entry]) -> Table:
 
 
 def merging(layers: Merged) -> str:
-    """How many layers there are."""
+    """Tells the number of layers, before and after merging."""
     return f"{layers.before} layers, {len(layers.tasks)} after merging equal ones"
 
 
 def cells(entry: Entry) -> list[str]:
-    """Numbers of one model, as people read them."""
+    """Returns the numbers of one model, as people read them."""
     known = [str(entry.layers), str(entry.shared)] if entry.layers else [UNKNOWN, UNKNOWN]
     latencies = [milliseconds(one.seconds) if one else UNKNOWN for one in entry.latencies]
     return [*known, *latencies, times(entry.speedup)]
 
 
 def outputs(entry: Entry) -> str:
-    """Whether a model's outputs are the original's, in few words."""
+    """Tells in few words whether a model's outputs are the original's."""
     if entry.failure:
         return "failed"
     if entry.result is None or entry.result.verified is None:
@@ -218,7 +219,7 @@ def outputs(entry: Entry) -> str:
 
 
 def sentences(result: ZooResult) -> list[str]:
-    """What all models have in common."""
+    """Returns sentences about all models together."""
     failed = sum(record.status is not Status.OK for record in result.records)
     made = counted(len(result.records), "measurement")
     return [

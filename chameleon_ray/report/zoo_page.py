@@ -1,4 +1,4 @@
-"""A zoo's report: its result in, one self-contained HTML page out that leads to every model's."""
+"""A zoo's report: one self-contained HTML page that leads to every model's report."""
 
 from html import escape
 from math import inf
@@ -10,11 +10,11 @@ from chameleon_ray.report.html import table
 from chameleon_ray.report.zoo import Entry, ZooResult, cells, outputs, sentences
 
 MOST_LAYERS = 50
-"""Shared layers that are listed, those in most models first."""
+"""Most shared layers that are listed, those in most models first."""
 
 
 def render(result: ZooResult) -> str:
-    """The page; every text of the zoo is escaped."""
+    """Renders the page; every text of the zoo is escaped."""
     title = escape(result.request.model)
     words = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(result)[:-1])
     sections = [
