@@ -32,7 +32,7 @@ UNMOVED = {"relax.matmul", "relax.reshape", "relax.astype", "relax.flatten", "re
 def to_nhwc(mod: IRModule) -> IRModule:
     """Lays 2-D convolutions and the operators around them out with the channels innermost.
 
-    Output channels then vectorise: on x86 the layers of ResNet-18 become 2 to 4 times faster.
+    Output channels then vectorise: on x86 the tuned layers of ResNet-18 are 2 to 4 times faster.
 
     TVM's ``ConvertLayout`` gets some operators wrong. Layer norms are wrong silently. Squeezed
     negative axes run out of memory. Transposed convolutions cannot be legalised afterwards. Batch
