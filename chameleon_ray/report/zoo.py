@@ -1,4 +1,4 @@
-"""What came of a zoo: one result per model in, figures for programs and words for people out."""
+"""Reports a tuned zoo: figures for programs and sentences for people, from one result per model."""
 
 import json
 from collections import Counter
@@ -29,14 +29,14 @@ class Entry:
     """One model of a zoo at the end.
 
     Attributes:
-        name: In the zoo.
-        request: As if it were tuned alone.
+        name: Its name in the zoo.
+        request: The request that would tune it alone.
         weight: Its importance.
         folder: Its run directory.
-        layers: Its distinct layers; 0 where it could not be imported.
-        shared: Of these, those that other models have, too.
-        result: None where it failed.
-        failure: Why; empty where it did not.
+        layers: Number of its distinct layers; 0 where it could not be imported.
+        shared: Number of those layers that other models have, too.
+        result: Its result; None where it failed.
+        failure: Why it failed; empty where it did not.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Entry:
 
     @property
     def problem(self) -> str:
-        """What is wrong with it, in a sentence; empty where it is tuned and verified."""
+        """The problem with the model, in a sentence; empty where it is tuned and verified."""
         if self.result is None:
             return self.failure
         if self.result.verified is None or not self.result.verified.ok:
@@ -59,7 +59,7 @@ class Entry:
 
     @property
     def latencies(self) -> tuple[Latency | None, Latency | None]:
-        """Of the whole model, untuned and tuned; None where it was not timed."""
+        """Latencies of the whole model, untuned and tuned; None where it was not timed."""
         return (self.result.untuned, self.result.tuned) if self.result else (None, None)
 
     @property
@@ -79,7 +79,7 @@ NUMBERS: tuple[Column[Entry], ...] = (
 
 @dataclass(frozen=True)
 class ZooResult:
-    """All that came of a zoo.
+    """The results of a zoo.
 
     Attributes:
         file: The YAML file that names its models.
@@ -88,9 +88,10 @@ class ZooResult:
         entries: One per model.
         merged: The layers of the models that could be imported.
         records: Every measurement of every session, in order.
-        device: What layers were timed on.
-        wall_seconds: From the command's start to its end.
-        device_busy_fraction: Of the devices' time in it, what they timed kernels in, in the search.
+        device: Device that layers were timed on.
+        wall_seconds: Time from the command's start to its end.
+        device_busy_fraction: Share of the devices' wall time that they timed kernels for, in the
+            search.
     """
 
     file: Path
@@ -105,12 +106,12 @@ class ZooResult:
 
     @property
     def saved(self) -> int:
-        """Measurements that tuning each model alone would have made again."""
+        """Number of measurements that tuning each model alone would have made again."""
         return self.merged.saved([record.task for record in self.records])
 
     @property
     def speedup(self) -> float | None:
-        """Geometric mean over the models that were timed; None where none was."""
+        """Geometric mean of the speedups of the models that were timed; None where none was."""
         known = [entry.speedup for entry in self.entries if entry.speedup]
         return exp(sum(map(log, known)) / len(known)) if known else None
 
@@ -156,7 +157,7 @@ class ZooResult:
 
 
 def figures(result: ZooResult) -> dict:
-    """``summary.json`` of a zoo as strict JSON data; what is not known is None."""
+    """Returns ``summary.json`` of a zoo as strict JSON data; unknown values are None."""
     counts = Counter(record.status for record in result.records)
     before, after = result.weighted
     body = {
@@ -204,12 +205,12 @@ def table(entries: Sequence[Entry]) -> Table:
 
 
 def merging(layers: Merged) -> str:
-    """How many layers there are."""
+    """Tells the number of layers, before and after merging."""
     return f"{layers.before} layers, {len(layers.tasks)} after merging equal ones"
 
 
 def outputs(entry: Entry) -> str:
-    """Whether a model's outputs are the original's, in few words."""
+    """Tells in few words whether a model's outputs are the original's."""
     if entry.failure:
         return "failed"
     if entry.result is None or entry.result.verified is None:
@@ -218,7 +219,7 @@ def outputs(entry: Entry) -> str:
 
 
 def sentences(result: ZooResult) -> list[str]:
-    """What all models have in common."""
+    """Returns sentences about all models together."""
     failed = sum(record.status is not Status.OK for record in result.records)
     made = counted(len(result.records), "measurement")
     return [

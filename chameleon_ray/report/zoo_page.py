@@ -1,4 +1,4 @@
-"""A zoo's report: its result in, one self-contained HTML page out that leads to every model's."""
+"""A zoo's report: one self-contained HTML page that leads to every model's report."""
 
 from html import escape
 from math import inf

@@ -1,4 +1,4 @@
-"""An imported Relax module in; one of fused loop nests, ready to be tuned and compiled, out."""
+"""Lowers an imported model to fused loop nests, ready to be tuned and compiled."""
 
 import logging
 from collections.abc import Callable
@@ -33,16 +33,16 @@ def lower(
     """Folds, lays out, legalises and fuses a model.
 
     Args:
-        module: As ``models.load`` gives it; it is not changed.
-        target: What the loops are for.
-        layout: Of 2-D convolutions: ``NHWC``, or ``NCHW`` to leave them, and on CPUs the order of
-            all weights, as imported; ``auto`` for what suits the target.
-        rewriting: How to look for parts that convolutions of concatenations are better split into;
-            they are left whole where None.
+        module: A model's module as ``frontend.load`` gives it; it is not changed.
+        target: Target of the loops.
+        layout: Layout of 2-D convolutions: ``NHWC``, or ``NCHW`` to leave them as imported, and on
+            CPUs the order of all weights, too; ``auto`` for what suits the target.
+        rewriting: Options of the search for parts that convolutions of concatenations are better
+            split into; they are left whole where None.
 
     Returns:
-        What ``tvm.compile`` and the extraction of tasks take: ``main`` calls one PrimFunc per
-        layer and holds every weight as that PrimFunc wants it.
+        A module for ``tvm.compile`` and for the extraction of tasks. Its ``main`` calls one
+        PrimFunc per layer and holds every weight as that PrimFunc wants it.
 
     Raises:
         ValueError: There is no such layout.
@@ -84,9 +84,9 @@ def _fused(mod: IRModule) -> IRModule:
 
 
 def _rules(kind: str, layout: str, rewriting: Scheduling | None) -> dict[str, Rule]:
-    """How operators are turned into loops that are not left to TVM.
+    """Returns the rules for operators whose loops are not left to TVM.
 
-    Packed weights are for the vectors of CPUs. Where memory is to be saved no convolution is by
+    Packed weights are for the vectors of CPUs. Where memory is to be saved, no convolution is by
     Winograd's algorithm and nothing is rounded, as both take workspaces.
     """
     if kind == "llvm" and layout == "NHWC":

@@ -1,4 +1,4 @@
-"""Tasks: a lowered Relax module in, its distinct layers with weight, FLOP and design space out."""
+"""Extracts a model's tasks: its distinct layers with weight, FLOP and design space."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from chameleon_ray.task import Task
 
 
 def extract(module: Any, target: str) -> list[Task]:
-    """Every layer once, equal ones merged, in the order in which the model first calls them.
+    """Returns every layer once, equal ones merged, in the order of their first calls.
 
     Args:
         module: Relax module as ``lower`` gives it.
@@ -42,12 +42,12 @@ def layer_digest(function: Any, target: str) -> str:
 
 
 def layer_module(function: Any) -> Any:
-    """One layer as a module of its own, as builders and MetaSchedule want it."""
+    """Makes one layer a module of its own, as builders and MetaSchedule want it."""
     return tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
 
 
 def _calls(module: Any) -> Counter:
-    """How often each PrimFunc is called from the module's Relax functions, in order."""
+    """Counts the calls of each PrimFunc from the module's Relax functions, in order."""
     found: Counter = Counter()
 
     def visit(expression: Any) -> None:

@@ -1,4 +1,4 @@
-"""Sketches: a layer's traces with their sampling open; a configuration in, a schedule out.
+"""Sketches: a layer's schedules with their sampling left open.
 
 Each sampling instruction of a sketch is a knob, or has one choice only. A ``Program`` holds the
 layer with its sketches and turns a configuration into a trace and back.
@@ -18,7 +18,7 @@ from chameleon_ray.compiler.tvm_process import tune_context
 from chameleon_ray.space import Config
 
 SEED = 1
-"""Of the schedules whose sampling is decided by a configuration anyway."""
+"""Seed of schedules; it decides nothing, as a configuration decides all sampling."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Sketch:
     slots: tuple[Slot, ...]
 
     def trace(self, config: Config) -> list[Any]:
-        """The trace, as MetaSchedule's JSON, with the decisions of a configuration."""
+        """Returns the trace, as MetaSchedule's JSON, with the decisions of a configuration."""
         decisions = [
             [slot.instruction, slot.decisions[config[slot.knob] if slot.knob >= 0 else 0]]
             for slot in self.slots
@@ -67,7 +67,7 @@ class Program:
 
     @staticmethod
     def loads(body: bytes) -> "Program":
-        """The inverse of ``dumps``; reads data only, runs nothing."""
+        """Reads what ``dumps`` has written; reads data only, runs nothing."""
         fields = json.loads(body)
         sketches = tuple(
             Sketch(instructions, tuple(Slot(*slot) for slot in slots))
@@ -104,14 +104,14 @@ class Program:
         return tuple((tuple(int(d) for d in p.shape), str(p.dtype)) for p in params)
 
     def trace(self, config: Config) -> list[Any]:
-        """A configuration as a trace, as JSON."""
+        """Converts a configuration to a trace, as JSON."""
         return self.sketches[config[0] if len(self.sketches) > 1 else 0].trace(config)
 
     def config(self, trace: list[Any]) -> Config:
-        """The configuration of a trace of one of the sketches: the inverse of ``trace``.
+        """Converts a trace of one of the sketches to its configuration: the inverse of ``trace``.
 
         Raises:
-            ValueError: The trace is of none of them.
+            ValueError: The trace is of none of the sketches.
         """
         instructions, decisions = trace
         decided = {index: decision for index, decision in decisions}
@@ -128,7 +128,7 @@ class Program:
         raise ValueError("the trace is of none of this layer's sketches")
 
     def schedule(self, config: Config) -> Schedule:
-        """The scheduled layer.
+        """Schedules the layer by a configuration.
 
         Raises:
             InvalidConfig: A postprocessor turned it down, or the trace does not apply.

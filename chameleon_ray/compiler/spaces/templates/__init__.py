@@ -1,1 +1,1 @@
-"""Schedules written for a class of layers, with what there is to decide left open."""
+"""Schedules written for a class of layers, with their parameters left open."""
