@@ -19,7 +19,7 @@ from chameleon_ray.merging import Merged, merged
 from chameleon_ray.options import Member, Zoo
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.summary import write_text
-from chameleon_ray.report.zoo import Entry, ZooResult, write
+from chameleon_ray.report.zoo import ZooEntry, ZooResult, write
 from chameleon_ray.report.zoo_page import render
 from chameleon_ray.task import Task
 
@@ -50,7 +50,7 @@ def tune_zoo(zoo: Zoo, progress: Progress) -> ZooResult:
     return result
 
 
-def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[Entry], Merged]:
+def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[ZooEntry], Merged]:
     """Imports the models, without session them, and finds out which layers they share.
 
     Args:
@@ -75,7 +75,7 @@ def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[Entry], Merged]:
             process.clear()
     found = merged([(m.weight, layers[m.name]) for m in zoo.members if m.name in layers])
     entries = [
-        Entry(
+        ZooEntry(
             member.name,
             member.request,
             member.weight,
@@ -115,10 +115,10 @@ def _result(zoo: Zoo, site: Site, end: SessionResult) -> ZooResult:
     )
 
 
-def _entry(model: Model, end: SessionResult) -> Entry:
+def _entry(model: Model, end: SessionResult) -> ZooEntry:
     known = end.prepared.get(model)
     digests = [task.digest for task in known.tasks] if known else []
-    return Entry(
+    return ZooEntry(
         name=model.name,
         request=model.request,
         weight=model.weight,

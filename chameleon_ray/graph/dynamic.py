@@ -67,7 +67,7 @@ Move = tuple[int, int, int]
 """A node, with the peak and the level after it."""
 
 
-class Search:
+class BudgetedSearch:
     """One run of the dynamic programme over one part of a graph.
 
     After ``i`` nodes one partial schedule is kept per set of nodes that have run: that of least

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, replace
 from math import gcd
 
-from chameleon_ray.graph.dynamic import Found, Limits, Part, Search
+from chameleon_ray.graph.dynamic import BudgetedSearch, Found, Limits, Part
 from chameleon_ray.graph.graph import Graph, bits
 from chameleon_ray.options import Scheduling
 
@@ -116,7 +116,7 @@ class SoftBudgeting:
         self.optimal = True
 
     def _search(self, limits: Limits) -> Found:
-        found = Search(self.graph, self.part, limits).run()
+        found = BudgetedSearch(self.graph, self.part, limits).run()
         self.states += found.states
         if found.order is not None:
             self._keep(found.order)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from chameleon_ray.options.run import Request
+from chameleon_ray.options.request import Request
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from html import escape
 
 from chameleon_ray.record import Record, Status
 from chameleon_ray.report.charts import bar, convergence, lives
+from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.css import CSS
 from chameleon_ray.report.format import clock, digits, milliseconds, percent, times
 from chameleon_ray.report.layer_table import layer_name, layer_table
 from chameleon_ray.report.loading import snippet
 from chameleon_ray.report.result import Latency, LayerResult, RunResult
 from chameleon_ray.report.summary import explain
-from chameleon_ray.report.table import Column, html_table
 from chameleon_ray.reporting import Reporting
 
 ERRORS: tuple[Column[tuple[Status, str, int]], ...] = (

@@ -6,10 +6,10 @@ from html import escape
 from math import isfinite
 
 from chameleon_ray.report.charts import bar
+from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.format import digits, milliseconds, times
 from chameleon_ray.report.layer_history import gflops, shares
 from chameleon_ray.report.result import LayerResult
-from chameleon_ray.report.table import Column, html_table
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from chameleon_ray.report.format import clock, digits, milliseconds, percent, times
 from chameleon_ray.report.log import LogLines, gain, left, pace
-from chameleon_ray.report.progress import Layer, Progress
+from chameleon_ray.report.progress import LiveLayer, Progress
 from chameleon_ray.reporting import Reporting
 
 NAME, GAP = 16, 2
@@ -37,7 +37,7 @@ class LiveColumn(NamedTuple):
     title: str
     width: int
     least: int
-    cell: Callable[[Layer, float | None], str]
+    cell: Callable[[LiveLayer, float | None], str]
 
 
 COLUMNS = (
@@ -135,7 +135,7 @@ def _head(progress: Progress) -> list[Line]:
     return [*head, Line(pace(progress)), Line(gain(progress))] if progress.layers else head
 
 
-def _shown(rows: list[Layer], room: int) -> list[Layer]:
+def _shown(rows: list[LiveLayer], room: int) -> list[LiveLayer]:
     """At most ``room`` layers, those in flight and those with most time first; unknown is most."""
     chosen = sorted(rows, key=lambda row: (row.in_flight == 0, -row.history.weighted))[:room]
     return sorted(chosen, key=lambda row: -row.task.weight * row.history.default)
@@ -145,7 +145,7 @@ def _titles(columns: list[LiveColumn], width: int) -> Line:
     return Line(_laid_out("layer", [column.title for column in columns], columns, width), "dim")
 
 
-def _row(layer: Layer, share: float | None, columns: list[LiveColumn], width: int) -> Line:
+def _row(layer: LiveLayer, share: float | None, columns: list[LiveColumn], width: int) -> Line:
     cells = [column.cell(layer, share) for column in columns]
     style = "dim" if layer.reason else "bold" if layer.in_flight else ""
     return Line(_laid_out(layer.task.name, cells, columns, width), style)

@@ -19,7 +19,7 @@ class Phase(NamedTuple):
 
 
 @dataclass
-class Layer:
+class LiveLayer:
     """One layer in the search: what was measured, what is on its way, and whether it goes on."""
 
     history: LayerHistory
@@ -48,7 +48,7 @@ class Progress:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now, self._start = now, now()
         self._listeners: list[Callable[[], None]] = []
-        self.layers: dict[str, Layer] = {}
+        self.layers: dict[str, LiveLayer] = {}
         self.wall_limit: float | None = None
         self.trial_limit: int | None = None
         self.devices = 1
@@ -78,7 +78,7 @@ class Progress:
             recorded: Records of earlier sessions, which count but not towards the rate.
             devices: How many time kernels at once.
         """
-        self.layers = {task.digest: Layer(LayerHistory(task)) for task in tasks}
+        self.layers = {task.digest: LiveLayer(LayerHistory(task)) for task in tasks}
         self.wall_limit, self.trial_limit, self.devices = wall_limit_seconds, trial_limit, devices
         for record in recorded:
             self._take(record)

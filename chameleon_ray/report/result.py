@@ -42,7 +42,7 @@ class Verified:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class LayerOutcome:
     """What was chosen for one task at the end.
 
     Attributes:
@@ -99,7 +99,7 @@ class RunResult:
     device_busy_fraction: float | None
     tasks: tuple[Task, ...]
     records: tuple[Record, ...]
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: tuple[LayerOutcome, ...] = ()
     processes: tuple[Account, ...] = ()
     untuned: Latency | None = None
     tuned: Latency | None = None
@@ -149,12 +149,12 @@ class LayerResult:
     """The winner's knobs by name, as JSON; empty for the default schedule."""
 
     @staticmethod
-    def of(task: Task, records: Sequence[Record], outcome: Outcome | None) -> "LayerResult":
+    def of(task: Task, records: Sequence[Record], outcome: LayerOutcome | None) -> "LayerResult":
         """From the layer's own records and what was chosen for it, if the search came to its end.
 
         Where the default was kept it is also the layer's best.
         """
-        history, end = LayerHistory.of(task, records), outcome or Outcome(task.digest)
+        history, end = LayerHistory.of(task, records), outcome or LayerOutcome(task.digest)
         kept = outcome is not None and end.config == DEFAULT
         default = end.default if isfinite(end.default) else history.default
         best = end.best if isfinite(end.best) else history.best

@@ -15,8 +15,8 @@ from chameleon_ray.report.format import counted, milliseconds
 from chameleon_ray.report.result import (
     PHASES,
     Latency,
+    LayerOutcome,
     LayerResult,
-    Outcome,
     RunResult,
     Verified,
     total,
@@ -25,7 +25,7 @@ from chameleon_ray.reporting import Reporting
 
 __all__ = [
     "Latency",
-    "Outcome",
+    "LayerOutcome",
     "RunResult",
     "Verified",
     "explain",

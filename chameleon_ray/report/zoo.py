@@ -15,17 +15,17 @@ from chameleon_ray.merging import Merged
 from chameleon_ray.options import Request
 from chameleon_ray.presets import PRESETS
 from chameleon_ray.record import DEFAULT, Record, Status
+from chameleon_ray.report.columns import Column, text_table
 from chameleon_ray.report.format import UNKNOWN, clock, counted, milliseconds, percent, times
 from chameleon_ray.report.layer_history import Point
 from chameleon_ray.report.result import Latency, RunResult
 from chameleon_ray.report.summary import strict, write_text
-from chameleon_ray.report.table import Column, text_table
 
 SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class Entry:
+class ZooEntry:
     """One model of a zoo at the end.
 
     Attributes:
@@ -67,7 +67,7 @@ class Entry:
         return self.result.speedup if self.result else None
 
 
-NUMBERS: tuple[Column[Entry], ...] = (
+NUMBERS: tuple[Column[ZooEntry], ...] = (
     Column("layers", "number", lambda entry: str(entry.layers) if entry.layers else UNKNOWN),
     Column("shared", "number", lambda entry: str(entry.shared) if entry.layers else UNKNOWN),
     Column("untuned ms", "number", lambda entry: _milliseconds(entry.latencies[0])),
@@ -97,7 +97,7 @@ class ZooResult:
     file: Path
     common: Request
     folder: Path
-    entries: tuple[Entry, ...]
+    entries: tuple[ZooEntry, ...]
     merged: Merged
     records: tuple[Record, ...]
     device: str
@@ -198,9 +198,9 @@ def final_message(result: ZooResult) -> RenderableType:
     return Group("", table(result.entries), *words)
 
 
-def table(entries: Sequence[Entry]) -> Table:
+def table(entries: Sequence[ZooEntry]) -> Table:
     """A row per model."""
-    name = Column[Entry]("model", "text", lambda entry: entry.name)
+    name = Column[ZooEntry]("model", "text", lambda entry: entry.name)
     return text_table((name, *NUMBERS, Column("outputs", "text", outputs)), entries)
 
 
@@ -209,7 +209,7 @@ def merging(layers: Merged) -> str:
     return f"{layers.before} layers, {len(layers.tasks)} after merging equal ones"
 
 
-def outputs(entry: Entry) -> str:
+def outputs(entry: ZooEntry) -> str:
     """Tells in few words whether a model's outputs are the original's."""
     if entry.failure:
         return "failed"
@@ -238,7 +238,7 @@ def _milliseconds(latency: Latency | None) -> str:
     return milliseconds(latency.seconds) if latency else UNKNOWN
 
 
-def _model(entry: Entry) -> dict:
+def _model(entry: ZooEntry) -> dict:
     untuned, tuned = entry.latencies
     verified = entry.result.verified if entry.result else None
     return {

@@ -4,15 +4,15 @@ from html import escape
 from math import inf
 
 from chameleon_ray.report.charts import convergence
+from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.css import CSS
 from chameleon_ray.report.format import milliseconds, times
-from chameleon_ray.report.table import Column, html_table
-from chameleon_ray.report.zoo import NUMBERS, Entry, ZooResult, outputs, sentences
+from chameleon_ray.report.zoo import NUMBERS, ZooEntry, ZooResult, outputs, sentences
 from chameleon_ray.task import Task
 
 MOST_LAYERS = 50
 """Shared layers that are listed, those in most models first."""
-MODELS: tuple[Column[Entry], ...] = (
+MODELS: tuple[Column[ZooEntry], ...] = (
     Column("model", "text", lambda entry: _name(entry)),
     Column("weight", "number", lambda entry: f"{entry.weight:g}"),
     *NUMBERS,
@@ -44,14 +44,14 @@ def _section(title: str, body: str) -> str:
     return f"<section><h2>{title}</h2>{body}</section>"
 
 
-def _name(entry: Entry) -> str:
+def _name(entry: ZooEntry) -> str:
     name = escape(entry.name)
     if entry.result is None:
         return name
     return f'<a href="models/{name}/report.html">{name}</a>'
 
 
-def _outcome(entry: Entry) -> str:
+def _outcome(entry: ZooEntry) -> str:
     if entry.problem:
         return f'<span class="bad">{escape(outputs(entry))}</span>: {escape(entry.problem)}'
     return f'<span class="good">{escape(outputs(entry))}</span>'

@@ -35,7 +35,7 @@ DOUBT = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Inputs:
+class UnitBox:
     """Configurations as points of a box whose sides all have length 1.
 
     Attributes:
@@ -51,13 +51,13 @@ class Inputs:
     span: np.ndarray
 
     @staticmethod
-    def of(space: DesignSpace) -> "Inputs":
+    def of(space: DesignSpace) -> "UnitBox":
         """Chooses the features of a space that do not follow from others of the same knob."""
         used = np.concatenate([independent(knob.features) for knob in space.knobs])
         columns = [column for knob in space.knobs for column in knob.features.T]
         chosen = [columns[number] for number in np.flatnonzero(used)]
         low, span = [column.min() for column in chosen], [np.ptp(column) for column in chosen]
-        return Inputs(space, np.flatnonzero(used), np.array(low), np.array(span))
+        return UnitBox(space, np.flatnonzero(used), np.array(low), np.array(span))
 
     def __call__(self, configs: np.ndarray) -> np.ndarray:
         """Returns the ``(n, inputs)`` points of configurations; 0.5 for knobs that do not count."""
@@ -128,7 +128,7 @@ class ExpectedImprovement:
         best: The best fitness so far.
     """
 
-    inputs: Inputs
+    inputs: UnitBox
     process: GaussianProcessRegressor
     trend: Trend
     filter: Filter | None
@@ -192,7 +192,7 @@ class GaussianCostModel:
         configs, fitness = known.configs[works], known.fitness[works]
         rows = informative(fitness, self.options.rows, rng)
         configs, fitness = configs[rows], fitness[rows]
-        inputs, trend = Inputs.of(space), Trend.fitted(prior, configs, fitness)
+        inputs, trend = UnitBox.of(space), Trend.fitted(prior, configs, fitness)
         process = self._process(inputs(configs), fitness - trend(configs))
         return ExpectedImprovement(inputs, process, trend, validity, float(fitness.max()))
 

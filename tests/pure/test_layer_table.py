@@ -11,8 +11,8 @@ from rich.console import Console
 
 from chameleon_ray.record import DEFAULT
 from chameleon_ray.report import layer_table
+from chameleon_ray.report.columns import Column, html_table, text_table
 from chameleon_ray.report.html import render
-from chameleon_ray.report.table import Column, html_table, text_table
 from tests.pure.fake_result import fake_result, record, task
 from tests.pure.test_html import parsed
 

@@ -15,7 +15,7 @@ from chameleon_ray.report.format import clock, digits
 from chameleon_ray.report.layer_history import LayerHistory, shares
 from chameleon_ray.report.log import LogLines
 from chameleon_ray.report.progress import Progress
-from chameleon_ray.report.result import Latency, Outcome, RunResult
+from chameleon_ray.report.result import Latency, LayerOutcome, RunResult
 from chameleon_ray.report.summary import explain, summary, write
 from chameleon_ray.reporting import Reporting
 from tests.pure.fake_result import fake_result, record, task
@@ -147,11 +147,11 @@ def test_summary_has_every_key_and_counts_every_status():
 
 def test_kept_default_is_the_best_and_keeps_its_reason():
     records = (record(A, 4.0, DEFAULT), record(A, 3.9, (1,)))
-    kept = Outcome(A.digest, DEFAULT, default=4.1e-3, reason="1 % is noise")
+    kept = LayerOutcome(A.digest, DEFAULT, default=4.1e-3, reason="1 % is noise")
     row = result(*records, outcomes=(kept,)).layers[0]
     assert row.kept_default
     assert (row.default, row.best, row.reason) == (4.1e-3, 4.1e-3, "1 % is noise")
-    won = Outcome(A.digest, (1,), default=4.0e-3, best=2.5e-3)
+    won = LayerOutcome(A.digest, (1,), default=4.0e-3, best=2.5e-3)
     row = result(*records, outcomes=(won,)).layers[0]
     assert (row.kept_default, row.best, row.values) == (False, 2.5e-3, '{"unroll": 16}')
     assert not result(*records).layers[0].kept_default, "nothing was chosen yet"

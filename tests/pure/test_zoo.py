@@ -15,7 +15,7 @@ from chameleon_ray.merging import merged
 from chameleon_ray.options import Request
 from chameleon_ray.record import DEFAULT
 from chameleon_ray.report.result import Latency, Verified
-from chameleon_ray.report.zoo import Entry, ZooResult, figures, sentences
+from chameleon_ray.report.zoo import ZooEntry, ZooResult, figures, sentences
 from chameleon_ray.report.zoo_page import render
 from tests.pure.fake_result import fake_result, record, task
 from tests.pure.test_html import EVIL, parsed
@@ -167,9 +167,9 @@ def result_of(folder: Path, name: str = "zoo.yaml") -> ZooResult:
     good = replace(whole, untuned=Latency(8e-3), tuned=Latency(2e-3))
     wrong = replace(good, tuned=Latency(1e-3), verified=Verified(False, 1.0, 1.0, "torch"))
     entries = (
-        Entry("a", Request("a"), 1, folder / "models" / "a", 2, 1, good),
-        Entry("b", Request("b"), 3, folder / "models" / "b", 2, 1, wrong),
-        Entry(name, Request(name), 1, folder / "models" / "c", failure=f"There is no {name}."),
+        ZooEntry("a", Request("a"), 1, folder / "models" / "a", 2, 1, good),
+        ZooEntry("b", Request("b"), 3, folder / "models" / "b", 2, 1, wrong),
+        ZooEntry(name, Request(name), 1, folder / "models" / "c", failure=f"There is no {name}."),
     )
     made = [
         record(shared, 4.0, DEFAULT),

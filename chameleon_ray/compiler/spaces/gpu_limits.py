@@ -16,7 +16,7 @@ from tvm.sym import detect_linear_equation
 from chameleon_ray.compiler.nvidia import MOST_REGISTERS
 from chameleon_ray.compiler.spaces.sketch import SEED, Sketch
 from chameleon_ray.compiler.spaces.templates.reduction import PARALLEL
-from chameleon_ray.compiler.spaces.trace_analysis import Cache, Kernel, Reading
+from chameleon_ray.compiler.spaces.trace_analysis import BlockLoops, Cache, SketchReading
 from chameleon_ray.limit import Box, Limit, Product, Side, product
 
 AXES = {"threadIdx.z": 64, "blockIdx.y": 65535, "blockIdx.z": 65535}
@@ -52,7 +52,7 @@ def limits_of(module: Any, sketches: tuple[Sketch, ...], target: Any) -> tuple[L
 
 
 def _limits(module: Any, sketch: Sketch, target: Any) -> list[Limit]:
-    reading, found = Reading(sketch), []
+    reading, found = SketchReading(sketch), []
     for block, kernel in reading.kernels.items():
         if any(axis.startswith("threadIdx") for axis in kernel.axes):
             found += _grid(reading, kernel, target)
@@ -68,7 +68,7 @@ def _limit(name: str, size: Product | None, most: int, least: int = 0) -> list[L
     return [Limit(name, (Box.of(size),), least, most)]
 
 
-def _grid(reading: Reading, kernel: Kernel, target: Any) -> list[Limit]:
+def _grid(reading: SketchReading, kernel: BlockLoops, target: Any) -> list[Limit]:
     lengths = {axis: reading.length(tiles) for axis, tiles in kernel.axes.items()}
     threads = _threads(reading, kernel)
     if threads is not None and "warp_execution" in kernel.notes:
@@ -83,13 +83,13 @@ def _grid(reading: Reading, kernel: Kernel, target: Any) -> list[Limit]:
     return found
 
 
-def _threads(reading: Reading, kernel: Kernel) -> Product | None:
+def _threads(reading: SketchReading, kernel: BlockLoops) -> Product | None:
     axes = [tiles for axis, tiles in kernel.axes.items() if axis.startswith("threadIdx")]
     return product([reading.length(tiles) for tiles in axes])
 
 
 def _registers(
-    module: Any, sketch: Sketch, reading: Reading, block: str, target: Any
+    module: Any, sketch: Sketch, reading: SketchReading, block: str, target: Any
 ) -> list[Limit]:
     """Limits the quarters of registers of a thread, and of all threads of a block."""
     found = []
@@ -110,7 +110,7 @@ def _registers(
     return found
 
 
-def _steps(reading: Reading, cache: Cache, together: tuple[str, ...]) -> list[Product | None]:
+def _steps(reading: SketchReading, cache: Cache, together: tuple[str, ...]) -> list[Product | None]:
     """Counts the steps of each of a cache block's iterators in the cache's loop; None if unknown.
 
     Args:
@@ -119,7 +119,7 @@ def _steps(reading: Reading, cache: Cache, together: tuple[str, ...]) -> list[Pr
         together: Thread axes along which the cache is one.
     """
     kernel = reading.kernels[cache.block]
-    beside = reading.beside(kernel, together)
+    beside = reading.alongside(kernel, together)
     inside = beside | reading.inside(kernel, cache.loop)
     return [
         reading.length(
@@ -139,7 +139,9 @@ def _results(steps: list[Product | None], iterators: Any) -> Product | None:
     return product([count for count, iterator in pairs if int(iterator.iter_type) == PARALLEL])
 
 
-def _shared(module: Any, sketch: Sketch, reading: Reading, block: str, target: Any) -> list[Limit]:
+def _shared(
+    module: Any, sketch: Sketch, reading: SketchReading, block: str, target: Any
+) -> list[Limit]:
     """Limits shared memory; TVM may put results where operands were, but does not always."""
     caches = [
         cache
@@ -153,7 +155,7 @@ def _shared(module: Any, sketch: Sketch, reading: Reading, block: str, target: A
     return [Limit("shared memory", known, 0, most)] if known else []
 
 
-def _box(module: Any, sketch: Sketch, reading: Reading, cache: Cache) -> Box | None:
+def _box(module: Any, sketch: Sketch, reading: SketchReading, cache: Cache) -> Box | None:
     """Returns the part of an operand or a result that a thread block keeps; None where unknown."""
     block = _before(module, sketch, cache)
     steps = _steps(reading, cache, ("vthread", "threadIdx"))

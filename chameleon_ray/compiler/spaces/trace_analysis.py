@@ -38,7 +38,7 @@ class Cache:
 
 
 @dataclass
-class Kernel:
+class BlockLoops:
     """A block's loops, as far as they are known.
 
     Attributes:
@@ -58,11 +58,11 @@ class Kernel:
     copies: int = 1
 
 
-class Reading:
+class SketchReading:
     """A sketch's instructions, read once."""
 
     def __init__(self, sketch: Sketch) -> None:
-        self.kernels: dict[str, Kernel] = {}
+        self.kernels: dict[str, BlockLoops] = {}
         self.caches: dict[str, Cache] = {}
         self.numbers: dict[str, Product] = {}
         self.tiles: dict[str, list[str]] = {}  # of a loop: itself, or what it was fused from
@@ -78,17 +78,17 @@ class Reading:
         """Returns the product of tiles; None where one is unknown."""
         return product([self.lengths.get(tile) for tile in tiles])
 
-    def inside(self, kernel: Kernel, loop: str) -> set[str]:
+    def inside(self, kernel: BlockLoops, loop: str) -> set[str]:
         """Returns the tiles inside a loop."""
         outer = [kernel.order.index(t) for t in self.tiles[loop] if t in kernel.order]
         return set(kernel.order[max(outer) + 1 :]) if outer else set()
 
-    def beside(self, kernel: Kernel, together: tuple[str, ...]) -> set[str]:
+    def alongside(self, kernel: BlockLoops, together: tuple[str, ...]) -> set[str]:
         """Returns the tiles bound to axes whose names begin with a word of ``together``."""
         return {t for axis, ts in kernel.axes.items() if axis.startswith(together) for t in ts}
 
     def _get_loops(self, _: int, inputs: list[str], __: Any, outputs: list[str]) -> None:
-        kernel = self.kernels.setdefault(inputs[0], Kernel())
+        kernel = self.kernels.setdefault(inputs[0], BlockLoops())
         if not kernel.order:
             kernel.roots = outputs
         for loop in outputs:
@@ -137,7 +137,7 @@ class Reading:
                     self.kernels[block].pipeline = self.tiles[on]
                     self.kernels[block].copies = max(value) + 1
         else:
-            self.kernels.setdefault(on, Kernel()).notes[attributes[0]] = value
+            self.kernels.setdefault(on, BlockLoops()).notes[attributes[0]] = value
 
     def _cache_read(self, number: int, inputs: list[Any], attrs: list[Any], out: list[str]) -> None:
         self.caches[out[0]] = Cache(inputs[0], attrs[0], False, attrs[1], number)

@@ -26,7 +26,7 @@ class Unplannable(Exception):
 
 
 @dataclass
-class Program:
+class MemoryGraph:
     """The ``main`` of a module as a plain graph.
 
     Attributes:
@@ -42,7 +42,7 @@ class Program:
     sums: dict[int, int]
 
 
-def program(module: IRModule, in_place: bool = False) -> Program:
+def program(module: IRModule, in_place: bool = False) -> MemoryGraph:
     """Makes the plain graph of a lowered module.
 
     Args:
@@ -59,7 +59,7 @@ def program(module: IRModule, in_place: bool = False) -> Program:
     return reading.program()
 
 
-def reorder(module: IRModule, found: Program, order: Sequence[int]) -> IRModule:
+def reorder(module: IRModule, found: MemoryGraph, order: Sequence[int]) -> IRModule:
     """Puts a module's calls in another order, with sums made in place."""
     main = module["main"]
     bindings: list[relax.Binding] = []
@@ -148,10 +148,10 @@ class _Reading:
             self.buffers[param] = (self._buffer(0),)
         self.uses = uses_of(module)
 
-    def program(self) -> Program:
+    def program(self) -> MemoryGraph:
         kept = self._read(self.module["main"].body.body)
         graph = Graph(tuple(self.sizes), tuple(self.nodes), frozenset(kept))
-        return Program(graph, self.calls, self.views, self.sums)
+        return MemoryGraph(graph, self.calls, self.views, self.sums)
 
     def add(self, binding: relax.Binding) -> None:
         """Adds one binding.

@@ -69,7 +69,7 @@ class Budgeting:
     backward: float = 0.2
     """Weight of the recent improvement against the predicted one (Ansor's alpha)."""
     similar: float = 2.0
-    """How far above the best similar layer's throughput a layer is believed to reach (beta)."""
+    """Factor of latency by which a layer is believed to stay behind the best similar one (beta)."""
     patience: int = 12
     """Plans without an improvement after which a layer is finished."""
     improvement: float = 0.01
