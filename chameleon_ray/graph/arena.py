@@ -36,13 +36,13 @@ def place(graph: Graph, order: Sequence[int], alignment: int = ALIGNMENT) -> Are
     spans = lifetimes(graph, order)
     offsets: dict[int, int] = {}
     for buffer in sorted(spans, key=lambda one: spans[one][0]):
-        beside = sorted(
+        adjacent = sorted(
             (offsets[other], offsets[other] + graph.sizes[other])
             for other in offsets
             if spans[other][1] >= spans[buffer][0]
         )
         offset = 0
-        for begin, end in beside:
+        for begin, end in adjacent:
             if offset + graph.sizes[buffer] <= begin:
                 break
             offset = max(offset, -(-end // alignment) * alignment)

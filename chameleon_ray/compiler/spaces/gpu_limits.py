@@ -119,12 +119,12 @@ def _steps(reading: SketchReading, cache: Cache, together: tuple[str, ...]) -> l
         together: Thread axes along which the cache is one.
     """
     kernel = reading.kernels[cache.block]
-    beside = reading.alongside(kernel, together)
-    inside = beside | reading.inside(kernel, cache.loop)
+    parallel = reading.alongside(kernel, together)
+    inside = parallel | reading.inside(kernel, cache.loop)
     return [
         reading.length(
             tile
-            for tile in (beside if cache.sliced and root == kernel.roots[0] else inside)
+            for tile in (parallel if cache.sliced and root == kernel.roots[0] else inside)
             if reading.owner[tile] == (cache.block, root)
         )
         for root in kernel.roots
