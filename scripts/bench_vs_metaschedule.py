@@ -25,7 +25,8 @@ from bench_sides import chameleon, metaschedule, our_events, side, their_events
 
 from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.api.replay import destinations
-from chameleon_ray.compiler.runtime.cpu_runner import random_array, timing_environment
+from chameleon_ray.compiler.runtime.cpu_runner import timing_environment
+from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.compiler.target import TargetError, device_name, resolve
 from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.measure.bench import Check, Duel, Outputs

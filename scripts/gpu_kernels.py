@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.compiler.codegen.builder import LocalBuilder
-from chameleon_ray.compiler.runtime.cpu_runner import random_array
-from chameleon_ray.compiler.runtime.cuda_runner import GpuRunner
+from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
+from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.compiler.runtime.tolerance import difference
 from chameleon_ray.compiler.target import resolve
 from chameleon_ray.measure.measurer import Artifact, Timing
@@ -70,7 +70,7 @@ def layers() -> dict[str, Any]:
 class Bench:
     """A builder and a runner of the GPU with this target."""
 
-    def __init__(self, target: str, runner: GpuRunner) -> None:
+    def __init__(self, target: str, runner: CudaRunner) -> None:
         self.target, self.runner = target, runner
         self.builder = LocalBuilder(MEASURING, gpu=True)
 

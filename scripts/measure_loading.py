@@ -21,7 +21,7 @@ from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.replay import destinations
 from chameleon_ray.compiler.codegen.builder import LocalBuilder
-from chameleon_ray.compiler.runtime.cpu_runner import LocalRunner
+from chameleon_ray.compiler.runtime.cpu_runner import CpuRunner
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.options import Measuring, Request
 from chameleon_ray.record import Status
@@ -70,7 +70,7 @@ def measured(model: str, candidates: int) -> dict[str, list[Cost]]:
     with ExitStack() as stack:
         tasks = ModelProcess(timing_cores, stack).prepare(Request(model=model)).tasks
         tasks = [task for task in tasks if task.space.knobs]
-        runner = LocalRunner(FINE, timing_cores, "")
+        runner = CpuRunner(FINE, timing_cores, "")
         builders = [LocalBuilder(FINE, search_cores, linked=kind == KINDS[1]) for kind in KINDS]
         for worker in (runner, *builders):
             stack.callback(worker.close)
@@ -86,7 +86,7 @@ def measured(model: str, candidates: int) -> dict[str, list[Cost]]:
     return costs
 
 
-def cost(task: Task, config: Config, builder: LocalBuilder, runner: LocalRunner) -> Cost | None:
+def cost(task: Task, config: Config, builder: LocalBuilder, runner: CpuRunner) -> Cost | None:
     """Of one candidate; None where it does not work."""
     artifact = builder.build(task, config)
     if artifact.status is not Status.OK:

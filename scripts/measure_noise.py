@@ -22,7 +22,7 @@ import numpy as np
 
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.compiler.codegen.builder import LocalBuilder
-from chameleon_ray.compiler.runtime.cpu_runner import LocalRunner
+from chameleon_ray.compiler.runtime.cpu_runner import CpuRunner
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.measure.measurer import Artifact
 from chameleon_ray.options import Measuring, Request
@@ -46,7 +46,7 @@ def main() -> None:
     os.sched_setaffinity(0, search_cores)  # as the engine does, before any child
     with ExitStack() as stack:
         task = layer(arguments.layer, timing_cores, stack)
-        runner = LocalRunner(Measuring(), timing_cores, "this machine")
+        runner = CpuRunner(Measuring(), timing_cores, "this machine")
         stack.callback(runner.close)
         pools = [
             [],
@@ -96,7 +96,7 @@ def pool(where: Cores, count: int, stack: ExitStack) -> list[LocalBuilder]:
 
 
 def fastest(
-    task: Task, configs: Sequence[Config], builder: LocalBuilder, runner: LocalRunner
+    task: Task, configs: Sequence[Config], builder: LocalBuilder, runner: CpuRunner
 ) -> Artifact:
     """The build of the fastest of the first configurations that work."""
     timed = []
@@ -134,7 +134,7 @@ def building(
             thread.join()
 
 
-def once(task: Task, artifact: Artifact, runner: LocalRunner) -> float:
+def once(task: Task, artifact: Artifact, runner: CpuRunner) -> float:
     """One timing in seconds, as the search gets it."""
     timing = runner.run(task, artifact, float("inf"))
     if timing.status is not Status.OK:

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chameleon_ray.compiler.codegen.builder import LocalBuilder
-from chameleon_ray.compiler.runtime.cpu_runner import LocalRunner
+from chameleon_ray.compiler.runtime.cpu_runner import CpuRunner
 from chameleon_ray.compiler.target import device_name, resolve
 from chameleon_ray.database import SCHEMA, Database
 from chameleon_ray.knob import Knob
@@ -146,7 +146,7 @@ class Recorder:
     ) -> None:
         self.device = device_name(len(timing_cores))
         self.builder = LocalBuilder(MEASURING, search_cores)
-        self.runner = LocalRunner(MEASURING, timing_cores, self.device)
+        self.runner = CpuRunner(MEASURING, timing_cores, self.device)
         stack.callback(self.builder.close)
         stack.callback(self.runner.close)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.api.model_process import ModelProcess
-from chameleon_ray.compiler.runtime.cpu_runner import random_array
+from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.folder import RunFolder, file_name
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.options import Confirming, Request

@@ -7,8 +7,8 @@ import os
 
 from chameleon_ray.compiler.codegen.builder import LocalBuilder
 from chameleon_ray.compiler.codegen.link import linker
-from chameleon_ray.compiler.runtime.cpu_runner import LocalRunner
-from chameleon_ray.compiler.runtime.cuda_runner import GpuRunner
+from chameleon_ray.compiler.runtime.cpu_runner import CpuRunner
+from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
 from chameleon_ray.compiler.runtime.model_bench import ModelBench
 from chameleon_ray.compiler.target import device_name, is_gpu
 from chameleon_ray.measure.calibrated import Calibrated
@@ -44,7 +44,7 @@ def runner(request: Request, here: str, cores: tuple[int, ...], device: str) -> 
         found = device_name(len(cores))
         if found != device:
             raise Unfit(f"it has {found}, and this run is for {device}; tune for it in another run")
-    runner = LocalRunner(request.measuring, cores, device)
+    runner = CpuRunner(request.measuring, cores, device)
     return _calibrated(request, runner, f"{machine()}, cores {cores}", cores)
 
 
@@ -57,11 +57,11 @@ def gpu_runner(request: Request, here: str, cores: tuple[int, ...]) -> Calibrate
     if machine() != here:
         _, cores = elsewhere(request, len(cores))
     place = f"{machine()}, GPU {os.environ.get('CUDA_VISIBLE_DEVICES', '')}"
-    return _calibrated(request, GpuRunner(request.measuring, cores), place, cores)
+    return _calibrated(request, CudaRunner(request.measuring, cores), place, cores)
 
 
 def _calibrated(
-    request: Request, runner: LocalRunner | GpuRunner, place: str, cores: tuple[int, ...]
+    request: Request, runner: CpuRunner | CudaRunner, place: str, cores: tuple[int, ...]
 ) -> Calibrated:
     """A runner that is comparable with others, and runs whole models on the same cores."""
     models = ModelBench(cores, request.confirming.model_timeout)

@@ -42,6 +42,9 @@ class Prepare:
     layout: str
     memory: Scheduling | None = None
 
+    def run(self, host: "ModelHost") -> "Prepared":
+        return host.prepare(self)
+
 
 @dataclass(frozen=True)
 class Weigh:
@@ -52,6 +55,9 @@ class Weigh:
     """
 
     prepare: Prepare
+
+    def run(self, host: "ModelHost") -> Footprint:
+        return host.weigh(self.prepare)
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,9 @@ class CompileUntuned:
 
     path: Path
 
+    def run(self, host: "ModelHost") -> None:
+        host.compile_untuned(self)
+
 
 @dataclass(frozen=True)
 class CompileTuned:
@@ -101,6 +110,9 @@ class CompileTuned:
     winners: Mapping[str, tuple[Config, float]]
     path: Path
     database: Path
+
+    def run(self, host: "ModelHost") -> set[str]:
+        return host.compile_tuned(self)
 
 
 class Notes(logging.Handler):
@@ -130,13 +142,7 @@ class ModelHost:
         self._target = ""
 
     def __call__(self, job: Prepare | Weigh | CompileUntuned | CompileTuned) -> Any:
-        if isinstance(job, Prepare):
-            return self._prepare(job)
-        if isinstance(job, Weigh):
-            return self._weigh(job.prepare)
-        if isinstance(job, CompileUntuned):
-            return self._compile_untuned(job)
-        return self._compile_tuned(job)
+        return job.run(self)
 
     def _load(self, job: Prepare) -> Any:
         """Imports the model; returns its target."""
@@ -156,7 +162,8 @@ class ModelHost:
         self._model = load(job.spec, inputs, job.seed)
         return tvm.target.Target(json.loads(self._target))
 
-    def _weigh(self, job: Prepare) -> Footprint:
+    def weigh(self, job: Prepare) -> Footprint:
+        """What memory the model takes in several orders."""
         target = self._load(job)
         from chameleon_ray.compiler.frontend.inputs import ModelError
         from chameleon_ray.compiler.passes.memory.lower_aware import compare
@@ -170,7 +177,8 @@ class ModelHost:
                 f"The memory of {job.spec} cannot be planned: {reason}; give a model without."
             ) from reason
 
-    def _prepare(self, job: Prepare) -> Prepared:
+    def prepare(self, job: Prepare) -> Prepared:
+        """Imports the model, which is kept, and extracts its layers."""
         began, notes = time.perf_counter(), Notes()
         target = self._load(job)
         from chameleon_ray.compiler.passes.lower import lower
@@ -201,7 +209,8 @@ class ModelHost:
             },
         )
 
-    def _compile_untuned(self, job: CompileUntuned) -> None:
+    def compile_untuned(self, job: CompileUntuned) -> None:
+        """Compiles the model that is kept, as imported."""
         import tvm
 
         from chameleon_ray.compiler.apply import compile_model
@@ -213,8 +222,8 @@ class ModelHost:
         with left_to_tvm():
             compile_model(untuned, self._target, job.path)
 
-    def _compile_tuned(self, job: CompileTuned) -> set[str]:
-        """The digests of the winners that were applied."""
+    def compile_tuned(self, job: CompileTuned) -> set[str]:
+        """Compiles the model that is kept; gives the digests of the winners that were applied."""
         from chameleon_ray.compiler.apply import compile_model, export_database, schedule_layers
 
         configs = {digest: config for digest, (config, _) in job.winners.items()}

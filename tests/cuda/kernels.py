@@ -9,7 +9,7 @@ import pytest
 import tvm
 
 from chameleon_ray.compiler.codegen.cuda_compiler import CudaCompiler, compiler_for
-from chameleon_ray.compiler.runtime.cuda_runner import GpuRunner
+from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
 from chameleon_ray.compiler.spaces.design import design
 from chameleon_ray.compiler.spaces.extract import layer_digest
 from chameleon_ray.compiler.target import TargetError, resolve
@@ -58,9 +58,9 @@ def task(kind: str, arch: str = "sm_90") -> Task:
     return Task(kind, digest, target(arch), 1, 1e6, space, program.dumps())
 
 
-def gpu() -> GpuRunner:
+def gpu() -> CudaRunner:
     """A runner of this machine's GPU, or the reason why the test is skipped."""
-    runner = GpuRunner(PATIENT)
+    runner = CudaRunner(PATIENT)
     found = runner.survey()
     if found.error:
         runner.close()

@@ -14,7 +14,7 @@ import pytest
 
 from chameleon_ray.budget import Budget
 from chameleon_ray.compiler.codegen.builder import LocalBuilder
-from chameleon_ray.compiler.runtime.cuda_runner import GpuRunner, shots_of
+from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner, shots_of
 from chameleon_ray.engine import Engine
 from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.measurer import Artifact, Finalist, Measurer, Timing
@@ -39,14 +39,14 @@ def builder() -> Iterator[LocalBuilder]:
 
 
 @pytest.fixture(scope="module")
-def runner() -> Iterator[GpuRunner]:
+def runner() -> Iterator[CudaRunner]:
     made = gpu()
     yield made
     made.close()
 
 
 def test_without_a_gpu_a_runner_says_so_and_lives() -> None:
-    made = GpuRunner(PATIENT)
+    made = CudaRunner(PATIENT)
     try:
         found = made.survey()
         if not found.error:
@@ -125,7 +125,7 @@ def test_gpu_check_ends_in_a_sentence_where_there_is_no_gpu(tmp_path: Path) -> N
     assert not (tmp_path / "out").exists()
 
 
-def test_times_on_a_gpu(builder: LocalBuilder, runner: GpuRunner) -> None:
+def test_times_on_a_gpu(builder: LocalBuilder, runner: CudaRunner) -> None:
     arch = json.loads(runner.survey().target)["arch"]
     one = task("dense", arch)
     artifact = builder.build(one, DEFAULT)
@@ -136,7 +136,7 @@ def test_times_on_a_gpu(builder: LocalBuilder, runner: GpuRunner) -> None:
 
 
 def test_a_gpu_outlives_kernels_that_go_wrong(
-    builder: LocalBuilder, runner: GpuRunner, monkeypatch: pytest.MonkeyPatch
+    builder: LocalBuilder, runner: CudaRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     from gpu_kernels import FAULTS, broken
@@ -144,7 +144,7 @@ def test_a_gpu_outlives_kernels_that_go_wrong(
     target = runner.survey().target
     one = task("dense", json.loads(target)["arch"])
     good = builder.build(one, DEFAULT)
-    runner.options = replace(PATIENT, run_timeout=5.0, default_timeout=20.0)
+    runner.child.options = replace(PATIENT, run_timeout=5.0, default_timeout=20.0)
     statuses = {}
     for name, statements in FAULTS.items():
         statuses[name] = runner.run(one, broken(good, target, statements), INFINITE).status

@@ -16,7 +16,7 @@ from tvm.relax import Expr
 from chameleon_ray.compiler.codegen.default_schedule import default
 from chameleon_ray.compiler.passes import winograd_cuda
 from chameleon_ray.compiler.passes.lower import lower, lower_plainly
-from chameleon_ray.compiler.runtime.cpu_runner import random_array
+from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.compiler.runtime.tolerance import difference
 from chameleon_ray.compiler.spaces.extract import extract
 from chameleon_ray.compiler.spaces.sketch import InvalidConfig, Program

@@ -12,7 +12,7 @@ from tvm.relax import Expr
 from chameleon_ray.compiler.passes.lower import lower, lower_plainly
 from chameleon_ray.compiler.passes.pad_extents import rounded
 from chameleon_ray.compiler.relax import constant
-from chameleon_ray.compiler.runtime.cpu_runner import random_array
+from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.compiler.spaces.extract import extract
 from chameleon_ray.options import Scheduling
 from tests.tvm import layers

@@ -14,7 +14,7 @@ from tvm.s_tir import Schedule
 
 from chameleon_ray.compiler.passes.lower import lower
 from chameleon_ray.compiler.relax import constant
-from chameleon_ray.compiler.runtime.cpu_runner import random_array
+from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.compiler.runtime.tolerance import difference
 from chameleon_ray.compiler.spaces import design
 from chameleon_ray.compiler.spaces.extract import extract

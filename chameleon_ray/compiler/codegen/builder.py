@@ -7,10 +7,10 @@ library. For a GPU it is the binary, so that the runner compiles nothing, and wh
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol
 
 from chameleon_ray.compiler.codegen.link import QUICKEST, link
 from chameleon_ray.compiler.target import is_gpu
@@ -36,22 +36,24 @@ LONGEST = 300
 
 
 @dataclass(frozen=True)
-class Built:
-    """What came of a job in the child; the fields are those of ``Artifact``."""
-
-    status: Status
-    code: bytes = b""
-    error: str = ""
-    resources: str = ""
-
-
-@dataclass(frozen=True)
 class Job:
     """One configuration of one program, to compile; on a CPU to a shared library if ``linked``."""
 
     program: bytes
     config: Config
     linked: bool = False
+
+    def run(self, compiler: "Compiles") -> Artifact:
+        return compiler.compile(self)
+
+
+class Compiles(Protocol):
+    """What runs inside a child that compiles: a builder's, or a runner's that helps."""
+
+    def compile(self, job: Job) -> Artifact:
+        """Compiles one configuration; whether it is the default, and how long it took, is for
+        whoever asked for it to say."""
+        ...
 
 
 class Compiler:
@@ -76,7 +78,11 @@ class Compiler:
 
             register_elementary()
 
-    def __call__(self, job: Job) -> Built:
+    def __call__(self, job: Job) -> Artifact:
+        return job.run(self)
+
+    def compile(self, job: Job) -> Artifact:
+        """See ``Compiles``."""
         from chameleon_ray.compiler.codegen.default_schedule import default
         from chameleon_ray.compiler.spaces.sketch import InvalidConfig, Program
 
@@ -89,13 +95,13 @@ class Compiler:
             else:
                 module = program.schedule(job.config).mod
         except InvalidConfig as reason:
-            return Built(Status.INVALID, error=str(reason))
+            return Artifact(status=Status.INVALID, error=str(reason))
         if is_gpu(program.target):
             return _for_gpu(module, program.target)
         return _for_cpu(module, program.target, job.linked)
 
 
-def _for_cpu(module: Any, target: Any, linked: bool) -> Built:
+def _for_cpu(module: Any, target: Any, linked: bool) -> Artifact:
     import tvm
 
     with tvm.transform.PassContext(opt_level=3, config=UNCHECKED):
@@ -107,21 +113,21 @@ def _for_cpu(module: Any, target: Any, linked: bool) -> Built:
         if linked:
             link(str(made.with_suffix(".so")), [str(made)], QUICKEST)
             made = made.with_suffix(".so")
-        return Built(Status.OK, made.read_bytes())
+        return Artifact(made.read_bytes())
 
 
-def _for_gpu(module: Any, target: Any) -> Built:
+def _for_gpu(module: Any, target: Any) -> Artifact:
     from chameleon_ray.compiler.codegen.cuda_compiler import CompileError
     from chameleon_ray.compiler.codegen.cuda_library import CannotLaunch, compile_kernels
 
     try:
         library, taken = compile_kernels(module, target)
     except CannotLaunch as reason:
-        return Built(Status.INVALID, error=str(reason))
+        return Artifact(status=Status.INVALID, error=str(reason))
     except CompileError as reason:
         status = Status.INVALID if TOO_MUCH.search(str(reason)) else Status.BUILD_ERROR
-        return Built(status, error=_first_error(str(reason)))
-    return Built(Status.OK, library.dumps(), resources=taken.dumps())
+        return Artifact(status=status, error=_first_error(str(reason)))
+    return Artifact(library.dumps(), resources=taken.dumps())
 
 
 def _first_error(report: str) -> str:
@@ -134,10 +140,8 @@ def artifact_of(outcome: Outcome, config: Config) -> Artifact:
     """What a child's job to compile a configuration came to."""
     default = config == DEFAULT
     if outcome.ending is Ending.OK:
-        built: Built = outcome.value
-        return Artifact(
-            built.code, default, built.status, outcome.seconds, built.error, built.resources
-        )
+        built: Artifact = outcome.value
+        return replace(built, default=default, seconds=outcome.seconds)
     return Artifact(b"", default, FAILURES[outcome.ending], outcome.seconds, outcome.error)
 
 

@@ -66,7 +66,10 @@ def _written(contents: tuple[bytes, ...], folder: Path) -> tuple[str, ...]:
 
 
 class Bench:
-    """What runs inside the bench's child; loads models afresh for every question."""
+    """What runs inside the bench's child; loads models afresh for every question.
+
+    See ``measure.bench.Models``.
+    """
 
     def __init__(self) -> None:
         block_torch()
@@ -76,14 +79,19 @@ class Bench:
 
         self._tvm, self._device = tvm, tvm.cpu()
 
-    def __call__(self, question: Outputs | Check | Duel) -> Any:
-        if isinstance(question, Duel):
-            return self._duel(question)
-        (library,) = question.libraries
-        outputs = self._run(self._load(library), self._tensors(question.inputs))
-        return verdict(outputs, question.reference) if isinstance(question, Check) else outputs
+    def __call__(self, question: Question) -> Any:
+        return question.run(self)
 
-    def _duel(self, duel: Duel) -> list[tuple[float, ...]]:
+    def outputs(self, question: Outputs | Check) -> tuple[np.ndarray, ...]:
+        """What the one model gives."""
+        (library,) = question.libraries
+        return self._run(self._load(library), self._tensors(question.inputs))
+
+    def check(self, question: Check) -> Verdict:
+        """How far what it gives is from its reference."""
+        return verdict(self.outputs(question), question.reference)
+
+    def duel(self, duel: Duel) -> list[tuple[float, ...]]:
         """Latencies in seconds of each library; slow ones get fewer turns."""
         models, device = [self._load(library) for library in duel.libraries], self._device
         inputs = self._tensors(duel.inputs)
