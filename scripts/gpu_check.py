@@ -19,7 +19,8 @@ from typing import Any
 
 from gpu_report import Report
 
-from chameleon_ray.compiler.devices import Device, devices
+from chameleon_ray.compiler.kind import Device
+from chameleon_ray.compiler.kinds.devices import devices
 from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
 
 PACKAGES = ("apache-tvm", "torch", "ray", "xgboost", "cuda-bindings", "nvidia-cuda-nvrtc")

@@ -9,7 +9,7 @@ from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.api.gpu_assignment import demand_same, missing, surveyed
 from chameleon_ray.api.model import Model
 from chameleon_ray.api.model_process import RunnersBench
-from chameleon_ray.compiler.target import GPU
+from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.engine import Engine
 from chameleon_ray.measure.bench import Bench
 from chameleon_ray.measure.measurer import Measurer
@@ -59,13 +59,13 @@ class DeviceGroup:
             for model in self.left:
                 model.fail(str(error), progress)
 
-    async def survey(self, progress: Progress) -> None:
+    async def survey(self, kind: TargetKind, progress: Progress) -> None:
         """Learns what GPU times, which completes the targets that leave it open."""
         with self.trying(progress):
             found = await surveyed(self.measurer)
             for model in self.models:
                 model.device = found.device
-                if model.request.target == GPU:
+                if model.request.target == kind.name:
                     model.request = replace(model.request, target=found.target)
                 with model.trying(progress):
                     demand_same(model.request.target, found)

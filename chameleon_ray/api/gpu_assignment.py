@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.cluster import ray_session
-from chameleon_ray.compiler.devices import Device, devices
+from chameleon_ray.compiler.kind import Device, Surveyed
+from chameleon_ray.compiler.kinds.devices import devices
 from chameleon_ray.compiler.nvidia import capability
-from chameleon_ray.compiler.runtime.cuda_runner import Surveyed
 from chameleon_ray.compiler.target import arch_of
 from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.measure.nvml import Gpu, NvmlError, visible

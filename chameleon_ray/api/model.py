@@ -10,7 +10,6 @@ from typing import Any
 from chameleon_ray.api.algorithms import UserError
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.compiler.model_host import Prepared
-from chameleon_ray.compiler.target import layout_of
 from chameleon_ray.database import DatabaseError
 from chameleon_ray.folder import FolderError, RunFolder
 from chameleon_ray.ledger import Account
@@ -144,14 +143,19 @@ class Model:
         digests = self.digests
         return [record for record in records if record.task in digests]
 
-    def identity(self, search: Search) -> dict[str, Any]:
-        """What makes two runs the same; the directory holds one."""
+    def identity(self, search: Search, layout: str) -> dict[str, Any]:
+        """What makes two runs the same; the directory holds one.
+
+        Args:
+            search: The search system.
+            layout: Of its convolutions, ``NHWC`` or ``NCHW``.
+        """
         return {
             "model": self.known.name,
             "model_digest": self.known.digest,
             "target": self.known.target,
             "device": self.device,
-            "layout": layout_of(self.request.layout, self.request.target),
+            "layout": layout,
             "spaces": {task.digest: task.space.digest for task in self.known.tasks},
             "layers": {task.digest: task.name for task in self.known.tasks},
             "inputs": [[list(array.shape), str(array.dtype)] for array in self.known.inputs],

@@ -12,8 +12,8 @@ import numpy as np
 from chameleon_ray.api.algorithms import Stopped, UserError
 from chameleon_ray.compiler import model_host
 from chameleon_ray.compiler.codegen.builder import SINGLE_THREADED
+from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.runtime.model_bench import ModelBench
-from chameleon_ray.compiler.target import layout_of
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.ledger import Account, Ledger, epoch
 from chameleon_ray.measure.bench import Bench, Check, Duel, Outputs, Question
@@ -34,13 +34,13 @@ class ModelProcess:
         elsewhere: What compares and times it where that is not to be done here.
     """
 
-    def __init__(self, cores: tuple[int, ...], stack: ExitStack) -> None:
-        """Starts the process that will hold the model; ``stack`` ends it."""
-        self.cores = cores
+    def __init__(self, kind: TargetKind, cores: tuple[int, ...], stack: ExitStack) -> None:
+        """Starts the process that will hold models for targets of a kind; ``stack`` ends it."""
+        self.kind, self.cores = kind, cores
         self._ledger, self._closed = Ledger(), False
         handler = "chameleon_ray.compiler.model_host:model_host"
-        self._host = Isolate(Setting(handler, cores=cores, environment=SINGLE_THREADED))
-        self._bench = ModelBench(cores)
+        self._host = Isolate(Setting(handler, kind, cores, environment=SINGLE_THREADED))
+        self._bench = ModelBench(kind, cores)
         self.elsewhere: Bench | None = None
         for child in (self._host, self._bench):
             stack.callback(self._close, child)
@@ -78,7 +78,7 @@ class ModelProcess:
             seed=request.seed,
             target=request.target,
             threads=len(self.cores),
-            layout=layout_of(request.layout, request.target),
+            layout=self.kind.layout_of(request.layout),
             memory=memory,
         )
 

@@ -16,10 +16,11 @@ from chameleon_ray.api.warm_start import transfer_of
 from chameleon_ray.cluster import gpus
 from chameleon_ray.cluster.ray_session import SessionError, check_pins, start
 from chameleon_ray.compiler.codegen.link import LinkError, find_linker
-from chameleon_ray.compiler.target import TargetError, demand_known, is_gpu
+from chameleon_ray.compiler.kind import TargetKind
+from chameleon_ray.compiler.kinds import kind_of
+from chameleon_ray.compiler.target import TargetError
 from chameleon_ray.database import DatabaseError
 from chameleon_ray.folder import FolderError, RunFolder, directory_name
-from chameleon_ray.measure import nvml
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.measure.isolate import IsolateError
 from chameleon_ray.options import Request
@@ -146,15 +147,16 @@ def _ready(
     """A session that may begin; its directories are the last thing that is made."""
     began = time.perf_counter() - progress.elapsed
     search = search_of(request)
-    demand_known(request.target)
+    kind = kind_of(request.target)
+    kind.demand(request.target)
     check_pins()
     find_linker()
-    gpus = _gpus(request) if is_gpu(request.target) else None
-    search_cores, timing_cores = split(cores, request.threads, gpus)
+    search_cores, timing_cores = split(cores, request.threads, _gpus(request, kind))
     transfer = transfer_of(search, map(Path, request.warm_start))
     site = settle()
     session = TuningSession(
         request,
+        kind,
         search,
         site.folder,
         site.models,
@@ -167,9 +169,14 @@ def _ready(
     return session, site
 
 
-def _gpus(request: Request) -> int:
-    """How many GPUs of this machine are to be fed; a cluster's head may hand out none of them."""
-    found = nvml.count()
+def _gpus(request: Request, kind: TargetKind) -> int | None:
+    """How many GPUs of this machine are to be fed; None where the cores themselves are timed.
+
+    A cluster's head may hand out none of them.
+    """
+    if kind.gpus is None:
+        return None
+    found = kind.gpus()
     if found < 2 or not request.on_cluster:  # there is a core for the first one in any case
         return found
     with start(request.address):

@@ -21,7 +21,7 @@ from chameleon_ray.api.pools import layers_in_flight, start_pools
 from chameleon_ray.api.timekeeper import Timekeeper, forecast_of
 from chameleon_ray.api.watchers import Watchers, watchers_of
 from chameleon_ray.budget import Budget
-from chameleon_ray.compiler.target import device_name, is_gpu, layout_of
+from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.engine import Engine, Watcher
 from chameleon_ray.folder import RunFolder, ZooFolder
 from chameleon_ray.ledger import Account
@@ -42,6 +42,7 @@ class TuningSession:
 
     Attributes:
         request: What the user asked for; of a zoo, what its models have in common.
+        kind: That of the targets.
         search: The search system it names.
         folder: Where records and agents are kept; the model's own where there is one.
         models: What is tuned.
@@ -56,6 +57,7 @@ class TuningSession:
     """
 
     request: Request
+    kind: TargetKind
     search: Search
     folder: RunFolder
     models: list[Model]
@@ -77,16 +79,16 @@ class TuningSession:
             Stopped: The user interrupted it.
         """
         with ExitStack() as stack:
-            process = ModelProcess(self.timing_cores, stack)
-            gpu = is_gpu(self.request.target)
-            if not gpu:
-                for model in self.models:
-                    model.device = device_name(len(self.timing_cores))
-            preparing = None if gpu else in_thread(self.prepare, process)
+            process = ModelProcess(self.kind, self.timing_cores, stack)
+            device = self.kind.device_name(len(self.timing_cores))
+            for model in self.models:
+                model.device = device
+            preparing = in_thread(self.prepare, process) if device else None
             system, pools = self.start_pool(stack)
             ready = [asyncio.create_task(pool.ready()) for pool in pools]
-            if gpu:
-                await asyncio.gather(*(group.survey(self.progress) for group in self.groups))
+            if not device:
+                surveys = [group.survey(self.kind, self.progress) for group in self.groups]
+                await asyncio.gather(*surveys)
             await (preparing or in_thread(self.prepare, process))
             records = self.folder.database.read()
             tuners = self.tuners(system, records)
@@ -104,6 +106,7 @@ class TuningSession:
         """Starts all pools, which ``stack`` lets go, and gives every model its group."""
         system, measurers = start_pools(
             self.request,
+            self.kind,
             self.search,
             self.search_cores,
             self.timing_cores,
@@ -132,7 +135,7 @@ class TuningSession:
                     self.progress.note(f"{model.name}: {note}" if model.name else note)
                 if isinstance(self.folder, ZooFolder):
                     self.folder.identify(self.identity)
-                model.folder.identify(model.identity(self.search))
+                model.folder.identify(model.identity(self.search, self.layout))
         self.layers = merged([(model.weight, model.known.tasks) for model in self.left()])
 
     def house(self, model: Model, process: ModelProcess) -> None:
@@ -272,11 +275,16 @@ class TuningSession:
         return ", ".join(dict.fromkeys(model.device for model in self.models if model.device))
 
     @property
+    def layout(self) -> str:
+        """The layout of convolutions."""
+        return self.kind.layout_of(self.request.layout)
+
+    @property
     def identity(self) -> dict[str, Any]:
         """What makes two zoos the same, and what was asked for."""
         return {
             "device": "" if len(self.groups) > 1 else self.device,
-            "layout": layout_of(self.request.layout, self.request.target),
+            "layout": self.layout,
             "models": {model.name: asdict(model.request) for model in self.models},
             "options": {**asdict(self.request), "search": asdict(self.search)},
             "versions": versions(),

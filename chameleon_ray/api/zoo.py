@@ -9,6 +9,7 @@ from chameleon_ray.api.model import FAULTS, Model
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.run import Site, directory, keep, session
 from chameleon_ray.api.session import TuningSession
+from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.folder import FILES, RunFolder, ZooFolder
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.merging import Merged, merged
@@ -73,7 +74,7 @@ def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[Entry], Merged]:
     layers: dict[str, tuple[Task, ...]] = {}
     failures: dict[str, str] = {}
     with ExitStack() as stack:
-        process = ModelProcess(cores, stack)
+        process = ModelProcess(kind_of(zoo.request.target), cores, stack)
         for member in zoo.members:
             tell(f"importing {member.name}")
             try:

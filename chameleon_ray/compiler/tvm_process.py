@@ -61,19 +61,14 @@ def load_nvidia(library: str) -> str:
     return trouble
 
 
-def register_intrinsics(kind: str) -> None:
+def register_intrinsics(family: str) -> None:
     """Registers the intrinsics that TVM's rules for a kind of target name, and no others.
 
-    Those of x86 take 0.3 s, those of CUDA, tensor cores' above all, 2 s.
-    """
-    _register("cuda" if kind == "cuda" else "x86")
+    Those of x86 take 0.3 s, those of CUDA, tensor cores' above all, 2 s. The package parses 248
+    TVMScript functions of all targets on import (20 s), so its ``__init__`` is passed over.
 
-
-def _register(kind: str) -> None:
-    """Imports one module of ``tvm.s_tir.tensor_intrin``.
-
-    The package parses 248 TVMScript functions of all targets on import (20 s), so its ``__init__``
-    is passed over.
+    Args:
+        family: A module of ``tvm.s_tir.tensor_intrin``, such as ``x86`` or ``cuda``.
     """
     package = "tvm.s_tir.tensor_intrin"
     if package not in sys.modules:
@@ -84,7 +79,7 @@ def _register(kind: str) -> None:
         bare.__spec__ = spec
         sys.modules[package] = bare
     with _quick_parsing():
-        importlib.import_module(f"{package}.{kind}")
+        importlib.import_module(f"{package}.{family}")
 
 
 @contextmanager

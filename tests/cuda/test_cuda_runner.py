@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from chameleon_ray.budget import Budget
-from chameleon_ray.compiler.codegen.builder import LocalBuilder
+from chameleon_ray.compiler.codegen.builder import ChildBuilder
+from chameleon_ray.compiler.kinds import CUDA
 from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner, shots_of
 from chameleon_ray.engine import Engine
 from chameleon_ray.measure.cores import available
@@ -31,9 +32,9 @@ INFINITE = float("inf")
 
 
 @pytest.fixture(scope="module")
-def builder() -> Iterator[LocalBuilder]:
+def builder() -> Iterator[ChildBuilder]:
     usable_compiler("sm_90")
-    made = LocalBuilder(PATIENT, available()[:1], gpu=True)
+    made = ChildBuilder(CUDA, PATIENT, available()[:1])
     yield made
     made.close()
 
@@ -93,7 +94,7 @@ def test_the_engine_runs_on_builders_for_gpus_and_keeps_what_kernels_take() -> N
             explorers=hire("explorer", lambda: toys.explorer(search)),
             sampler=hire("sampler", lambda: toys.sampler(search)),
         )
-        made = LocalBuilder(PATIENT, available()[:1], gpu=True)
+        made = ChildBuilder(CUDA, PATIENT, available()[:1])
         measurer = Measurer(hire("builder", lambda: made), hire("runner", RecordedRunner))
         tuner = Tuner(one, system, search, 0)
         budget = Budget([tuner], Budgeting(), 20, None, lambda: 0.0)
@@ -125,7 +126,7 @@ def test_gpu_check_ends_in_a_sentence_where_there_is_no_gpu(tmp_path: Path) -> N
     assert not (tmp_path / "out").exists()
 
 
-def test_times_on_a_gpu(builder: LocalBuilder, runner: CudaRunner) -> None:
+def test_times_on_a_gpu(builder: ChildBuilder, runner: CudaRunner) -> None:
     arch = json.loads(runner.survey().target)["arch"]
     one = task("dense", arch)
     artifact = builder.build(one, DEFAULT)
@@ -136,7 +137,7 @@ def test_times_on_a_gpu(builder: LocalBuilder, runner: CudaRunner) -> None:
 
 
 def test_a_gpu_outlives_kernels_that_go_wrong(
-    builder: LocalBuilder, runner: CudaRunner, monkeypatch: pytest.MonkeyPatch
+    builder: ChildBuilder, runner: CudaRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     from gpu_kernels import FAULTS, broken
@@ -154,7 +155,7 @@ def test_a_gpu_outlives_kernels_that_go_wrong(
 
 
 def test_what_gpu_check_breaks_keeps_its_kernels_name(
-    builder: LocalBuilder, monkeypatch: pytest.MonkeyPatch
+    builder: ChildBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     from gpu_kernels import FAULTS, broken

@@ -52,7 +52,7 @@ CHAINS = (
 STAGES = ("frontend", "passes", "spaces", "codegen", "runtime")
 """Folders of ``compiler`` in the order of the data: one may import itself and those before it, and
 what all stages use, which lies in ``compiler`` itself and imports none of them."""
-DRIVERS = ("apply", "model_host", "devices", "kinds")
+DRIVERS = ("apply", "model_host", "kinds")
 """Parts of ``compiler`` that run its stages, and may import all of them."""
 THIRD_PARTY = {
     "folder": {"numpy"},
@@ -286,10 +286,11 @@ HELP = "import sys; sys.argv = ['chameleon', {}]\nfrom chameleon_ray.__main__ im
     [
         f"import {PACKAGE}",
         f"import {PACKAGE}.api.replay",
+        f"import {PACKAGE}.compiler.kinds",
         HELP.format("'--help'"),
         HELP.format("'tune', '--help'"),
     ],
-    ids=["import", "import replay", "help", "tune help"],
+    ids=["import", "import replay", "import kinds", "help", "tune help"],
 )
 def test_what_must_be_quick_loads_nothing_heavy(program: str) -> None:
     assert loaded(program) == set()

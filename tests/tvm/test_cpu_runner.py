@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from chameleon_ray.compiler.codegen.builder import LocalBuilder
+from chameleon_ray.compiler.codegen.builder import ChildBuilder
+from chameleon_ray.compiler.kinds import LLVM
 from chameleon_ray.compiler.runtime.cpu_runner import CpuRunner
 from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.compiler.runtime.tolerance import difference
@@ -31,28 +32,28 @@ CRASHES = SIGNATURE + b"  store volatile i32 1, ptr null\n  ret i32 0\n}\n"
 
 
 @pytest.fixture(scope="module")
-def builder() -> Iterator[LocalBuilder]:
-    made = LocalBuilder(PATIENT, available()[:1])
+def builder() -> Iterator[ChildBuilder]:
+    made = ChildBuilder(LLVM, PATIENT, available()[:1])
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
 def runner() -> Iterator[CpuRunner]:
-    made = CpuRunner(PATIENT, available()[-1:], "this machine")
+    made = CpuRunner(LLVM, PATIENT, available()[-1:], "this machine")
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def linker() -> Iterator[LocalBuilder]:
-    made = LocalBuilder(PATIENT, available()[:1], linked=True)
+def linker() -> Iterator[ChildBuilder]:
+    made = ChildBuilder(LLVM, PATIENT, available()[:1], linked=True)
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def good(builder: LocalBuilder) -> Artifact:
+def good(builder: ChildBuilder) -> Artifact:
     return builder.build(layers.task_of("dense"), DEFAULT)
 
 
@@ -68,7 +69,7 @@ def replaced(artifact: Artifact, body: bytes) -> Artifact:
 
 
 @pytest.mark.parametrize("kind", [*layers.KINDS, "brain", "boolean"])
-def test_times_every_kind_of_layer(builder: LocalBuilder, runner: CpuRunner, kind: str) -> None:
+def test_times_every_kind_of_layer(builder: ChildBuilder, runner: CpuRunner, kind: str) -> None:
     task = layers.task_of(kind)
     config = as_configs(task.space.random(np.random.default_rng(4), 1))[0]
     artifacts = tuple(builder.build(task, c) for c in (DEFAULT, config))
@@ -88,7 +89,7 @@ def test_times_every_kind_of_layer(builder: LocalBuilder, runner: CpuRunner, kin
 
 @pytest.mark.parametrize("kind", [*layers.KINDS, "brain", "boolean"])
 def test_a_shared_library_is_as_good_as_llvm_ir(
-    builder: LocalBuilder, linker: LocalBuilder, runner: CpuRunner, kind: str
+    builder: ChildBuilder, linker: ChildBuilder, runner: CpuRunner, kind: str
 ) -> None:
     task = layers.task_of(kind)
     config = as_configs(task.space.random(np.random.default_rng(4), 1))[0]
@@ -105,7 +106,7 @@ def test_a_shared_library_is_as_good_as_llvm_ir(
     ]
 
 
-def test_a_runner_builds_what_a_builder_does(builder: LocalBuilder, runner: CpuRunner) -> None:
+def test_a_runner_builds_what_a_builder_does(builder: ChildBuilder, runner: CpuRunner) -> None:
     task = layers.task_of("dense")
     config = as_configs(task.space.random(np.random.default_rng(4), 1))[0]
     theirs, own = builder.build(task, config), runner.build(task, config)
@@ -116,7 +117,7 @@ def test_a_runner_builds_what_a_builder_does(builder: LocalBuilder, runner: CpuR
 
 
 def test_a_runner_survives_what_does_not_compile(good: Artifact) -> None:
-    hasty = CpuRunner(replace(PATIENT, build_timeout=1.0), available()[-1:], "")
+    hasty = CpuRunner(LLVM, replace(PATIENT, build_timeout=1.0), available()[-1:], "")
     try:
         endless = layers.task(layers.unrolled(1 << 24), "unrolled")
         assert hasty.build(endless, DEFAULT).status is Status.BUILD_TIMEOUT
@@ -142,7 +143,7 @@ def test_a_hopeless_finalist_is_timed_once(runner: CpuRunner, good: Artifact) ->
 
 
 def test_a_slow_kernel_is_timed_once(good: Artifact) -> None:
-    runner = CpuRunner(replace(PATIENT, long_seconds=1e-9), available()[-1:], "")
+    runner = CpuRunner(LLVM, replace(PATIENT, long_seconds=1e-9), available()[-1:], "")
     try:
         assert len(runner.run(layers.task_of("dense"), good, INFINITE).latencies) == 1
         contest = runner.contest(layers.task_of("dense"), (good, good), Confirming())
@@ -154,7 +155,7 @@ def test_a_slow_kernel_is_timed_once(good: Artifact) -> None:
 
 def test_a_slow_default_is_not_run_again_for_its_output(good: Artifact) -> None:
     options = replace(PATIENT, long_seconds=1e-9, hopeless=1e-9)
-    runner = CpuRunner(options, available()[-1:], "")
+    runner = CpuRunner(LLVM, options, available()[-1:], "")
     try:
         task = layers.task_of("dense")
         default = replace(good, default=True)
@@ -207,10 +208,10 @@ def test_a_kernel_that_crashes_is_a_crash(runner: CpuRunner, good: Artifact) -> 
     assert_works(runner, good)
 
 
-def test_a_kernel_too_large_is_a_failure(builder: LocalBuilder) -> None:
+def test_a_kernel_too_large_is_a_failure(builder: ChildBuilder) -> None:
     large = layers.task(layers.add(1 << 21))  # three buffers of 512 MiB
     artifact = builder.build(large, DEFAULT)
-    frugal = CpuRunner(replace(PATIENT, memory_bytes=1 << 29), available()[-1:], "")
+    frugal = CpuRunner(LLVM, replace(PATIENT, memory_bytes=1 << 29), available()[-1:], "")
     try:
         timing = frugal.run(large, artifact, INFINITE)
         assert timing.status in (Status.RUN_ERROR, Status.CRASH)
@@ -221,7 +222,7 @@ def test_a_kernel_too_large_is_a_failure(builder: LocalBuilder) -> None:
         frugal.close()
 
 
-def test_a_wrong_candidate_is_found(builder: LocalBuilder, runner: CpuRunner) -> None:
+def test_a_wrong_candidate_is_found(builder: ChildBuilder, runner: CpuRunner) -> None:
     task = layers.task_of("add")
     config = as_configs(task.space.random(np.random.default_rng(0), 1))[0]
     right, wrong = builder.build(task, config), builder.build(layers.task(layers.minus()), DEFAULT)
@@ -241,7 +242,7 @@ def test_a_candidate_that_writes_nothing_is_wrong(runner: CpuRunner, good: Artif
     assert [finalist.right for finalist in contest] == [True, False]
 
 
-def test_every_layer_gets_its_own_inputs(builder: LocalBuilder, runner: CpuRunner) -> None:
+def test_every_layer_gets_its_own_inputs(builder: ChildBuilder, runner: CpuRunner) -> None:
     for task in (small := layers.task_of("add"), layers.task(layers.add(8)), small):
         assert isinstance(task, Task)
         assert runner.run(task, builder.build(task, DEFAULT), INFINITE).status is Status.OK

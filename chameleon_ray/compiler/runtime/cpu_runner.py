@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.compiler.codegen.builder import Compiler, Job, artifact_of
+from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.runtime.jobs import ChildRunner, Contest, Race, Raced, Reference
 from chameleon_ray.compiler.runtime.layer_inputs import LayerInputs
 from chameleon_ray.compiler.runtime.tolerance import differences
@@ -28,11 +29,11 @@ ELF = b"\x7fELF"
 class CpuTimer:
     """What runs inside the runner's child; keeps each layer's inputs. See ``jobs.Timer``."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: TargetKind) -> None:
         block_torch()
         import tvm  # warms the zygote
 
-        self._device = tvm.cpu()
+        self._kind, self._device = kind, tvm.cpu()
         self._inputs = LayerInputs()
         self._buffers: dict[bytes, list[Any]] = {}
         self._compiler: Compiler | None = None
@@ -42,7 +43,7 @@ class CpuTimer:
 
     def compile(self, job: Job) -> Artifact:
         """Compiles where nothing is timed meanwhile; see ``Compiler``."""
-        self._compiler = self._compiler or Compiler()
+        self._compiler = self._compiler or Compiler(self._kind)
         return self._compiler.compile(job)
 
     def arguments(self, program: bytes) -> list[Any]:
@@ -138,9 +139,9 @@ def _load(code: bytes) -> Any:
         return tvm.runtime.load_module(file.name)
 
 
-def timer(_: None) -> CpuTimer:
+def timer(kind: TargetKind) -> CpuTimer:
     """Factory of the runner's child."""
-    return CpuTimer()
+    return CpuTimer(kind)
 
 
 def timing_environment(threads: int) -> tuple[tuple[str, str], ...]:
@@ -167,10 +168,13 @@ class CpuRunner:
         device: The name that timings give the device.
     """
 
-    def __init__(self, options: Measuring, cores: tuple[int, ...], device: str) -> None:
-        self.device = device
+    def __init__(
+        self, kind: TargetKind, options: Measuring, cores: tuple[int, ...], device: str
+    ) -> None:
+        self.device, self._kind = device, kind
         setting = Setting(
             handler="chameleon_ray.compiler.runtime.cpu_runner:timer",
+            argument=kind,
             cores=cores,
             memory_bytes=options.memory_bytes,
             environment=timing_environment(len(cores)),
@@ -188,8 +192,8 @@ class CpuRunner:
     def build(self, task: Task, config: Config) -> Artifact:
         """Compiles where nothing is timed meanwhile; see ``measure.Builder``."""
         self.child.renew()
-        job = Job(task.program, config)
-        return artifact_of(self.child.call(job, self.child.options.build_timeout), config)
+        job, timeout = Job(task.program, config), self._kind.build_timeout(self.child.options)
+        return artifact_of(self.child.call(job, timeout), config)
 
     def contest(
         self, task: Task, artifacts: tuple[Artifact, ...], options: Confirming

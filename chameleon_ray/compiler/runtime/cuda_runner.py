@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from chameleon_ray.compiler.kind import Surveyed
+from chameleon_ray.compiler.nvidia import completed
 from chameleon_ray.compiler.runtime.jobs import ChildRunner, Contest, Race, Raced, failure
 from chameleon_ray.compiler.runtime.layer_inputs import LayerInputs
 from chameleon_ray.compiler.runtime.tolerance import differences
-from chameleon_ray.compiler.target import TargetError, resolve
+from chameleon_ray.compiler.target import TargetError, made
 from chameleon_ray.compiler.tvm_process import block_torch, load_cudart
 from chameleon_ray.measure import nvml
 from chameleon_ray.measure.isolate import Ending, Setting
@@ -37,17 +39,8 @@ LONGEST = 500
 class Survey:
     """Asks for the GPU itself."""
 
-    def run(self, timer: "CudaTimer") -> "Surveyed":
+    def run(self, timer: "CudaTimer") -> Surveyed:
         return timer.survey()
-
-
-@dataclass(frozen=True)
-class Surveyed:
-    """What is known of a GPU: its target as JSON and its name, or why there is none."""
-
-    target: str = ""
-    device: str = ""
-    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,7 +97,8 @@ class CudaTimer:
             "thread_warp_size": int(device.warp_size),
             "l2_cache_size_bytes": int(device.l2_cache_size_bytes or 0),
         }
-        return Surveyed(resolve(json.dumps(fields), 1), str(device.device_name))
+        target = made(json.dumps(fields), completed(fields))
+        return Surveyed(str(target), str(device.device_name))
 
     def outputs(self, job: Once) -> list[np.ndarray]:
         """All buffers of a candidate after one execution."""

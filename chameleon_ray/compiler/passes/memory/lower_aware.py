@@ -6,6 +6,7 @@ import time
 import tvm
 from tvm.ir import IRModule
 
+from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.passes.lower import lower
 from chameleon_ray.compiler.passes.memory.plan import Unplannable, planned_bytes, program, reorder
 from chameleon_ray.graph.footprint import MODEL_ORDER, REWRITTEN, SCHEDULED, Footprint, Stage
@@ -16,7 +17,12 @@ logger = logging.getLogger(__name__)
 
 
 def compare(
-    name: str, module: IRModule, target: tvm.target.Target, layout: str, options: Scheduling
+    name: str,
+    module: IRModule,
+    target: tvm.target.Target,
+    kind: TargetKind,
+    layout: str,
+    options: Scheduling,
 ) -> tuple[Footprint, dict[str, IRModule]]:
     """The model's memory in its own order, scheduled, and rewritten; and the three modules.
 
@@ -24,6 +30,7 @@ def compare(
         name: Of the model.
         module: As ``models.load`` gives it.
         target: What the loops are for.
+        kind: The target's.
         layout: As for ``lower``.
         options: Of the search for orders.
 
@@ -31,9 +38,9 @@ def compare(
         Unplannable: It has control flow, or tensors whose size is not known.
     """
     began = time.perf_counter()
-    plain = lower(module, target, layout)
+    plain = lower(module, target, kind, layout)
     # Fusion may undo what rewriting has saved; sums in place are worth something by themselves.
-    forms = (lower(module, target, layout, options), plain)
+    forms = (lower(module, target, kind, layout, options), plain)
     rewritten = [_stage(form, target, options, in_place=True) for form in forms]
     found = {
         MODEL_ORDER: _stage(plain, target, None),
@@ -47,14 +54,19 @@ def compare(
 
 
 def lower_aware(
-    name: str, module: IRModule, target: tvm.target.Target, layout: str, options: Scheduling
+    name: str,
+    module: IRModule,
+    target: tvm.target.Target,
+    kind: TargetKind,
+    layout: str,
+    options: Scheduling,
 ) -> IRModule:
     """``lower``, then whichever of the three versions TVM's planner needs least memory for."""
     try:
-        footprint, modules = compare(name, module, target, layout, options)
+        footprint, modules = compare(name, module, target, kind, layout, options)
     except Unplannable as reason:
         logger.warning("The order of operations stays as it is: %s.", reason)
-        return lower(module, target, layout)
+        return lower(module, target, kind, layout)
     best = footprint.stages[footprint.chosen]
     before = footprint.stages[MODEL_ORDER]
     if footprint.chosen == MODEL_ORDER:
