@@ -14,7 +14,7 @@ from chameleon_ray.report.result import RunResult
 from chameleon_ray.report.summary import write, write_text
 
 OPTIONS = (
-    *("target", "trials", "minutes", "preset", "explorer", "sampler"),
+    *("target", "trials", "minutes", "preset", "explorer", "sampler", "cost_model"),
     *("seed", "address", "threads", "layout", "engine"),
 )
 """Of the command ``tune``, named as the request's fields are."""

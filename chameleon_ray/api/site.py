@@ -52,7 +52,7 @@ class Site:
         bare = Request(request.model)
         for option in self.options:
             if getattr(request, option) != getattr(bare, option):
-                words += [f"--{option}", str(getattr(request, option))]
+                words += [f"--{option.replace('_', '-')}", str(getattr(request, option))]
         return (
             f"{len(folder.database.read())} measurements are kept in {folder.path}; go on with: "
             f"{shlex.join(words)}"

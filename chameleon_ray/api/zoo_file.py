@@ -22,6 +22,7 @@ COMMON: dict[str, type | tuple[type, ...]] = {
     "preset": str,
     "explorer": str,
     "sampler": str,
+    "cost_model": str,
     "transfer": bool,
     "seed": int,
     "threads": int,

@@ -154,6 +154,8 @@ class Request:
     """In place of the preset's."""
     sampler: str | None = None
     """In place of the preset's."""
+    cost_model: str | None = None
+    """In place of the preset's."""
     transfer: bool = True
     """Whether tasks learn from each other, where the preset has them do so."""
     seed: int = 0

@@ -30,6 +30,7 @@ FLOORS = (
         "limit",
         "presets",
         "options",
+        "plugins",
         "reporting",
     ),
     ("search", "replay", "measure", "graph"),
