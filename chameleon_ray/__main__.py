@@ -61,6 +61,7 @@ def tune(
     preset: Annotated[str, typer.Option(help="The search system.")] = "chameleon",
     explorer: Name = None,
     sampler: Name = None,
+    cost_model: Name = None,
     seed: Annotated[int, typer.Option(min=LEAST["seed"])] = 0,
     out: Annotated[str | None, typer.Option(help="The run directory; else a new one.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
@@ -200,6 +201,7 @@ def replay(
     preset: Annotated[str, typer.Option(help="The search system.")] = "chameleon",
     explorer: Name = None,
     sampler: Name = None,
+    cost_model: Name = None,
     measurements: Annotated[
         int, typer.Option(min=1, help="Of each search.")
     ] = Replaying.measurements,
@@ -221,7 +223,7 @@ def replay(
         from chameleon_ray.report.replay import line, shown
 
         numbers = range(seed, seed + seeds)
-        search = algorithms.chosen(preset, explorer, sampler)
+        search = algorithms.chosen(preset, explorer, sampler, cost_model)
         recorded = read_table(table, task)
         replaying.destinations(out, file, numbers)
         teacher = None if warm_start is None else read_table(warm_start)

@@ -31,7 +31,7 @@ def file_name(model: str) -> str:
 
 def directory_name(model: str) -> str:
     """What a directory of a model, or of a zoo's file, is called."""
-    file = model.endswith((".onnx", ".pt2", ".yaml", ".yml"))
+    file = model.endswith((".onnx", ".pt2", ".yaml", ".yml")) or Path(model).is_file()
     return file_name(Path(model).stem if file else model)
 
 

@@ -50,7 +50,8 @@ def build(request: Request, say: Say) -> Building:
     began, cores = time.perf_counter(), available()
     request = replace(request, build_only=True)
     # a regression of what worked (1) and what did not (0), with nothing to learn from others
-    search = replace(search_of(request), cost_model="boosting", transfer=None)
+    learning = request.cost_model or "boosting"
+    search = replace(search_of(request), cost_model=learning, transfer=None)
     check_pins()
     done = asyncio.run(_build(request, search, cores, began, say))
     if request.out is not None:
