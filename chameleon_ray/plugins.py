@@ -44,12 +44,21 @@ def find(what: str, name: str, own: Collection[str]) -> Callable[..., Any] | Non
             f"The {what} {name!r} is chameleon_ray's own, and {packages} claims the name, too; "
             f"uninstall {packages}, or give its {what} another name."
         )
-    if len(claims) > 1:
-        raise UserError(
-            f"The {what} {name!r} is claimed by several packages, {packages}; uninstall all but "
-            "one of them."
-        )
+    _demand_one(what, name, claims)
     return loaded(what, claims[0]) if claims else None
+
+
+def demand(what: str, name: str) -> None:
+    """Sees to it that one plug-in has a name, which is none of this project's own; imports nothing.
+
+    Raises:
+        UserError: No package claims the name, or several do.
+    """
+    claims = [entry for entry in entry_points(group=GROUPS[what]) if entry.name == name]
+    if not claims:
+        known = choices(what, ()) or "none is installed"
+        raise UserError(f"There is no {what} {name!r} of another package; there are: {known}.")
+    _demand_one(what, name, claims)
 
 
 def choices(what: str, own: Collection[str]) -> str:
@@ -88,6 +97,15 @@ def loaded(what: str, entry: EntryPoint) -> Callable[..., Any]:
         )
     made: Callable[..., Any] = found
     return made
+
+
+def _demand_one(what: str, name: str, claims: list[EntryPoint]) -> None:
+    if len(claims) > 1:
+        packages = joined(map(package_of, claims))
+        raise UserError(
+            f"The {what} {name!r} is claimed by several packages, {packages}; uninstall all but "
+            "one of them."
+        )
 
 
 def package_of(entry: EntryPoint) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from chameleon_ray.errors import UserError
 from chameleon_ray.options import Request, Search
-from chameleon_ray.plugins import choices, find
+from chameleon_ray.plugins import choices, demand, find
 from chameleon_ray.presets import PRESETS
 from chameleon_ray.search.active import ActiveSampler
 from chameleon_ray.search.annealing import AnnealingExplorer
@@ -92,6 +92,8 @@ def search_of(request: Request) -> Search:
     check("engine", request.engine, ENGINES)
     check("layout", request.layout, LAYOUTS)
     search = chosen(request.preset, request.explorer, request.sampler, request.cost_model)
+    for name in request.template:
+        demand("template", name)
     if search.explorer == "ppo" and request.engine == "serial":
         raise UserError("The explorer ppo needs Ray; leave out --engine serial, or choose another.")
     return search if request.transfer else replace(search, transfer=None)

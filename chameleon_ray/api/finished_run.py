@@ -102,6 +102,7 @@ def _request(identity: dict[str, Any], model: str, inputs: tuple[str, ...]) -> R
         layout=identity["layout"],
         seed=identity["options"]["seed"],
         memory_aware=identity["options"].get("memory_aware", False),
+        template=tuple(identity["options"].get("template", ())),
     )
 
 

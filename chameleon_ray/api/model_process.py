@@ -88,6 +88,7 @@ class ModelProcess:
             threads=len(self.cores),
             layout=self.kind.layout_of(request.layout),
             memory=memory,
+            templates=request.template,
         )
 
     def compile_tuned(

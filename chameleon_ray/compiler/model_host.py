@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.options import Scheduling
+from chameleon_ray.plugins import find
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 
@@ -33,6 +34,7 @@ class Prepare:
         threads: Threads a kernel may use.
         layout: Convolution layout, ``NHWC`` or ``NCHW``.
         memory: How to look for the order that takes least memory; the model's own where None.
+        templates: Templates of other packages that are tried on each layer before the kind's own.
     """
 
     spec: str
@@ -42,6 +44,7 @@ class Prepare:
     threads: int
     layout: str
     memory: Scheduling | None = None
+    templates: tuple[str, ...] = ()
 
     def run(self, host: "ModelHost") -> "Prepared":
         return host.prepare(self)
@@ -138,7 +141,7 @@ class ModelHost:
 
     def __init__(self, kind: TargetKind) -> None:
         """Takes the kind of all targets that it is to compile for."""
-        self._kind = kind
+        self._kind = self._tried = kind
         self._model: Any = None
         self._lowered: Any = None
         self._tasks: dict[str, Task] = {}
@@ -148,7 +151,7 @@ class ModelHost:
         return job.run(self)
 
     def _load(self, job: Prepare) -> Any:
-        """Imports the model; returns its target."""
+        """Imports the model, and templates of other packages; returns the model's target."""
         if job.spec.endswith(".onnx"):
             block_torch()
         self._kind.preload()
@@ -156,6 +159,9 @@ class ModelHost:
 
         from chameleon_ray.compiler.frontend.load import InputSpec, load
 
+        templates = [found for name in job.templates if (found := find("template", name, ()))]
+        own = self._kind.templates
+        self._tried = replace(self._kind, templates=lambda: (*templates, *own()))
         self._target = self._kind.resolve(job.target, job.threads)
         self._kind.demand_compiler(self._target)
         inputs = [InputSpec.parse(text) for text in job.inputs]
@@ -192,7 +198,7 @@ class ModelHost:
             self._lowered = lower(module, target, self._kind, job.layout)
         else:
             self._lowered = lower_aware(name, module, target, self._kind, job.layout, job.memory)
-        tasks = extract(self._lowered, self._target, self._kind)
+        tasks = extract(self._lowered, self._target, self._tried)
         self._tasks = {task.digest: task for task in tasks}
         extracted = time.perf_counter()
         return Prepared(

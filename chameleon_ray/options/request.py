@@ -165,6 +165,8 @@ class Request:
     """In place of the preset's."""
     cost_model: str | None = option(None, resume=TUNE, zoo_file=True)
     """In place of the preset's."""
+    template: tuple[str, ...] = option((), resume=TUNE)
+    """Templates of other packages, each tried on every layer before the target's own."""
     transfer: bool = option(True, zoo_file=True)
     """Whether tasks learn from each other, where the preset has them do so."""
     seed: int = option(0, resume=TUNE, zoo_file=True, least=0)

@@ -20,7 +20,7 @@ def test_what_is_repeated_to_go_on() -> None:
     known = options_of(Request).items()
     assert [name for name, one in known if "tune" in one.resume] == [
         *("target", "trials", "minutes", "preset", "explorer", "sampler"),
-        *("cost_model", "seed", "address", "threads", "layout", "engine"),
+        *("cost_model", "template", "seed", "address", "threads", "layout", "engine"),
     ]
     assert [name for name, one in known if "zoo" in one.resume] == [
         *("trials", "minutes", "address", "engine")
