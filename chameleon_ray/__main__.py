@@ -10,7 +10,7 @@ from rich.console import Console
 
 from chameleon_ray import __version__
 from chameleon_ray.answering import answering, errors
-from chameleon_ray.options import Replaying, Request, Scheduling
+from chameleon_ray.options import Replaying, Request, Scheduling, least_values
 
 if TYPE_CHECKING:
     from chameleon_ray.report.result import Verified
@@ -21,6 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+LEAST = least_values(Request)
 screen = Console(soft_wrap=True, highlight=False)
 tell = partial(errors.print, highlight=False, soft_wrap=True, markup=False)
 
@@ -37,6 +38,8 @@ Layout = Annotated[
 Aware = Annotated[
     bool, typer.Option("--memory-aware", help="Reorder and rewrite for least memory first.")
 ]
+BuildOnly = Annotated[bool, typer.Option("--build-only", help="Compile only; needs no GPU.")]
+Seconds = Annotated[float, typer.Option(min=0.1, help="Most for each search of an order.")]
 WarmStart = Annotated[list[str], typer.Option("--warm-start", help="An earlier run to learn from.")]
 Address = Annotated[str | None, typer.Option(help="Ray cluster to join; else none.")]
 Engine = Annotated[str, typer.Option(help="ray, or serial.")]
@@ -51,13 +54,17 @@ def tune(
     target: Annotated[
         str, typer.Option(help="llvm, cuda, cuda:sm_90 or the like, or a TVM target as JSON.")
     ] = "llvm",
-    trials: Annotated[int | None, typer.Option(min=1, help="Most measurements.")] = None,
-    minutes: Annotated[float | None, typer.Option(min=0.1, help="Most wall time.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=LEAST["trials"], help="Most measurements.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=LEAST["minutes"], help="Most wall time.")
+    ] = None,
     preset: Annotated[str, typer.Option(help="The search system.")] = "chameleon",
     explorer: Name = None,
     sampler: Name = None,
     cost_model: Name = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=LEAST["seed"])] = 0,
     out: Annotated[str | None, typer.Option(help="The run directory; else a new one.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     warm_start: WarmStart = [],  # noqa: B006
@@ -65,14 +72,13 @@ def tune(
     threads: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Cores kept for timing; half where left out, or one per GPU that times."
+            min=LEAST["threads"],
+            help="Cores kept for timing; half where left out, or one per GPU that times.",
         ),
     ] = None,
     layout: Layout = "auto",
     memory_aware: Aware = False,
-    build_only: Annotated[
-        bool, typer.Option("--build-only", help="Compile only; needs no GPU.")
-    ] = False,
+    build_only: BuildOnly = False,
     engine: Engine = "ray",
     debug: Debug = False,
 ) -> None:
@@ -88,12 +94,12 @@ def _tune(request: Request, debug: bool) -> None:
     progress = Progress()
     with answering(debug):
         from chameleon_ray import api
-        from chameleon_ray.report.console import closing
+        from chameleon_ray.report.console import final_message
         from chameleon_ray.report.live_table import watching
 
         with watching(progress, errors):
             result = api.tune(request, progress)
-        screen.print(closing(result))
+        screen.print(final_message(result))
         _demand_equal(result.verified, result.folder / "model.so")
 
 
@@ -110,8 +116,12 @@ def _build(request: Request, debug: bool) -> None:
 @app.command()
 def zoo(
     file: Annotated[Path, typer.Argument(help="YAML: models, targets, budget.")],
-    trials: Annotated[int | None, typer.Option(min=1, help="Most measurements of all.")] = None,
-    minutes: Annotated[float | None, typer.Option(min=0.1, help="Most wall time of all.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=LEAST["trials"], help="Most measurements of all.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=LEAST["minutes"], help="Most wall time of all.")
+    ] = None,
     out: Annotated[str | None, typer.Option(help="The zoo's directory; else a new one.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the zoo in --out.")] = False,
     warm_start: WarmStart = [],  # noqa: B006
@@ -131,14 +141,14 @@ def zoo(
         from chameleon_ray.report.live_table import watching
 
         common = {"warm_start": tuple(warm_start), "address": address, "engine": engine}
-        asked = api.read_zoo(file, Request(str(file), **given | common))  # type: ignore[arg-type]
+        asked = api.read_zoo(file, Request("", **given | common))  # type: ignore[arg-type]
         if layers:
             entries, found = api.survey(asked, tell)
             screen.print(words.table(entries), words.merging(found) + ".")
         else:
             with watching(progress, errors):
                 result = api.tune_zoo(asked, progress)
-            screen.print(words.closing(result))
+            screen.print(words.final_message(result))
             entries = list(result.entries)
         problems = [f"{entry.name}: {entry.problem}" for entry in entries if entry.problem]
         if problems:
@@ -228,11 +238,9 @@ def replay(
 def memory(
     model: Model,
     inputs: Inputs = [],  # noqa: B006
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=LEAST["seed"])] = 0,
     layout: Layout = "auto",
-    seconds: Annotated[
-        float, typer.Option(min=0.1, help="Most for each search of an order.")
-    ] = Scheduling.seconds,
+    seconds: Seconds = Scheduling.seconds,
     file: Annotated[Path | None, typer.Option("--json", help="File for the figures.")] = None,
     debug: Debug = False,
 ) -> None:

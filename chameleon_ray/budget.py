@@ -1,7 +1,7 @@
-"""The budget: what layers have gained so far in, the layer worth the next plan out.
+"""The budget: decides which layer gets the next plan.
 
-A layer's claim is its weight times the latency it is expected to lose in one more plan: Ansor's
-gradient (Zheng et al., OSDI 2020, section 6), over plans instead of seconds.
+A layer's claim is its weight times the latency it is expected to lose in one more plan. This is
+Ansor's gradient (Zheng et al., OSDI 2020, section 6), over plans instead of seconds.
 """
 
 import math
@@ -15,13 +15,13 @@ from chameleon_ray.tuner import Tuner
 
 @dataclass
 class Layer:
-    """What the budget knows of one tuner.
+    """The progress of one tuner, as the budget sees it.
 
     Attributes:
         history: Best latency in seconds after each plan.
         gained: Number of the last plan with an improvement that counted.
         mark: The latency that improvement reached.
-        busy: A plan of it is in flight.
+        busy: Whether a plan of it is in flight.
         finished: Why it gets no more plans; empty while it may.
     """
 
@@ -64,13 +64,13 @@ class Budget:
         return layer.tuner
 
     def grant(self, wanted: int) -> int:
-        """How many of ``wanted`` measurements may be made; they are taken off what remains."""
+        """Grants as many of ``wanted`` measurements as remain; returns their number."""
         granted = int(min(wanted, self.remaining))
         self.remaining -= granted
         return granted
 
     def settle(self, tuner: Tuner, records: Sequence[Record]) -> str:
-        """Takes back a tuner whose plan is done and measured; why it is finished, if it is."""
+        """Takes back a tuner whose plan is measured; returns why it is finished, if it is."""
         layer = self.layers[tuner.task.digest]
         layer.busy = False
         self._learn(layer, records)
@@ -86,21 +86,21 @@ class Budget:
 
     @property
     def over(self) -> bool:
-        """Nothing more may be begun."""
+        """Whether nothing more may be begun."""
         return self.remaining <= 0 or self.late
 
     @property
     def late(self) -> bool:
-        """The deadline has passed."""
+        """Whether the deadline has passed."""
         return self.deadline is not None and self.clock() >= self.deadline
 
     @property
     def open(self) -> bool:
-        """Some layer may still get a plan."""
+        """Whether some layer may still get a plan."""
         return not self.over and any(not layer.finished for layer in self.layers.values())
 
     def claim(self, layer: Layer) -> float:
-        """Seconds of latency that one more plan is expected to save; infinite before a success."""
+        """Returns the seconds that one more plan is expected to save; infinite before a success."""
         if not layer.history or math.isinf(layer.history[-1]):
             return math.inf
         plans, latency = len(layer.history), layer.history[-1]
@@ -112,7 +112,7 @@ class Budget:
         return layer.tuner.task.weight * (alpha * backward + (1 - alpha) * forward)
 
     def _reachable(self, layer: Layer) -> float:
-        """Latency at a ``similar``-th of the best throughput of the same kind of layer."""
+        """Returns the latency at the best throughput of the same kind of layer over ``similar``."""
         task = layer.tuner.task
         kind = task.kind
         rates = [

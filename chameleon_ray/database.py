@@ -1,7 +1,7 @@
 """The database: an append-only log of records in Parquet parts; two verbs, ``append`` and ``read``.
 
 Each part is written under a temporary name, fsynced and renamed, so a part is either whole or not
-there. Parts are merged once there are many; a part that was merged but not yet deleted repeats
+there. Parts are merged once there are many. A part that was merged but not yet deleted repeats
 records, which does no harm. A later record of a configuration replaces the earlier one.
 """
 
@@ -70,7 +70,7 @@ class Database:
             self._merge()
 
     def read(self) -> list[Record]:
-        """The latest record of every configuration tried, in order of their sequence numbers.
+        """Returns the latest record of every configuration tried, in the order of their numbers.
 
         Raises:
             DatabaseError: A part is damaged or is not one of this project's.
@@ -90,7 +90,7 @@ class Database:
         return sorted(self.folder.glob("part-*.parquet"))
 
     def _merge(self) -> None:
-        """Makes one file of all parts since the last merge."""
+        """Merges all parts since the last merge into one file."""
         parts = self._unmerged()
         known = self._written  # reading so many small files takes longer than all else
         records = [r for path in parts for r in known.get(path.name) or read_part(path)]
@@ -120,10 +120,10 @@ class Database:
 
 
 def read_part(path: Path) -> list[Record]:
-    """The records of one Parquet file.
+    """Reads the records of one Parquet file.
 
     Raises:
-        DatabaseError: It is damaged.
+        DatabaseError: The file is damaged.
     """
     try:
         return [_record(row) for row in pq.read_table(path, schema=SCHEMA).to_pylist()]

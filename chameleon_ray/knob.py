@@ -1,7 +1,7 @@
 """A knob: one decision of a schedule, its choices placed on axes and described by features.
 
 A plain list has one axis, a tiling one per cut. Moves (-1/0/+1, Chameleon section 4.1) go along
-axes, clustering measures distances on them.
+axes. Clustering measures distances on them.
 """
 
 import math
@@ -21,7 +21,7 @@ class Knob:
 
     Attributes:
         name: Unique within its space.
-        choices: What the knob may be set to.
+        choices: The values that the knob may be set to.
         coordinates: ``(choices, axes)`` float64 in [0, 1]; no two rows are equal.
         features: ``(choices, features)`` float32 shown to the cost model.
     """
@@ -40,10 +40,10 @@ class Knob:
 
     @cached_property
     def moves(self) -> np.ndarray:
-        """``(choices, axes, 3)`` choice reached by -1, 0, +1 along an axis.
+        """The ``(choices, axes, 3)`` choices reached by -1, 0, +1 along an axis.
 
-        A move goes to the next choice along that axis among those that agree on all other axes;
-        where there is none the knob stays as it is.
+        A move goes to the next choice along that axis among those that agree on all other axes.
+        Where there is none, the knob stays as it is.
         """
         table = np.repeat(np.arange(len(self))[:, None, None], self.axes, axis=1).repeat(3, axis=2)
         rounded = np.round(self.coordinates, 9)
@@ -57,10 +57,10 @@ class Knob:
         return table
 
     def featurise(self, value: Choice | Sequence[int]) -> np.ndarray:
-        """``(features,)`` float32 of a value that another task's knob of this name was set to.
+        """Returns the ``(features,)`` float32 of a value of another task's knob of the same name.
 
-        A tiling of another extent has features, too; any other value that is not among the
-        choices has none (NaN).
+        A tiling of another extent has features, too. Any other value that is not among the choices
+        has none (NaN).
         """
         choice = _frozen(value)
         if choice in self._numbers:
@@ -77,11 +77,12 @@ class Knob:
 
     @staticmethod
     def listed(name: str, choices: Sequence[Choice]) -> "Knob":
-        """A knob whose choices lie on one axis: evenly and in their order, or by size.
+        """Makes a knob whose choices lie on one axis: evenly and in their order, or by size.
 
-        By size, as log2, where they are three or more positive numbers. Their features are log2
-        and, where not all are powers of two, alignment. Of other numbers it is log2(1 + number),
-        or the number where it may be negative; of anything else the rank.
+        They lie by size, as log2, where they are three or more positive numbers. Their features are
+        then log2 and, where not all are powers of two, alignment. The feature of other numbers is
+        log2(1 + number), or the number where some are negative. The feature of anything else is the
+        rank.
         """
         numeric = all(isinstance(choice, int | float) for choice in choices)
         place = np.arange(len(choices), dtype=float)
@@ -100,17 +101,17 @@ class Knob:
 
     @staticmethod
     def tiling(name: str, extent: int, parts: int, innermost: int) -> "Knob":
-        """All factorisations of ``extent`` into ``parts`` tiles, the last at most ``innermost``.
+        """Makes a knob of all factorisations of ``extent`` into ``parts`` tiles.
 
-        Axis j is log2 of the product of the tiles inside cut j, so a move along it shifts that cut
-        to its next possible place and leaves every other cut where it is. These cumulative
-        products and the tiles themselves (log2) are the features.
+        The last tile is at most ``innermost``. Axis j is log2 of the product of the tiles inside
+        cut j. So a move along it shifts that cut to its next possible place and leaves every other
+        cut where it is. These cumulative products and the tiles themselves (log2) are the features.
         """
         return Knob.tilings(name, factorisations(extent, parts, innermost))
 
     @staticmethod
     def tilings(name: str, choices: Sequence[tuple[int, ...]]) -> "Knob":
-        """Some tilings of one extent, on the axes and with the features of ``tiling``."""
+        """Makes a knob of some tilings of one extent, with axes and features as in ``tiling``."""
         logs, inner = tile_logs(np.array(choices))
         features = np.concatenate([inner, logs], axis=1).astype(np.float32)
         scale = max(math.log2(math.prod(choices[0])), 1.0)
@@ -118,7 +119,10 @@ class Knob:
 
 
 def factorisations(extent: int, parts: int, innermost: int) -> list[tuple[int, ...]]:
-    """Ordered factorisations of ``extent`` into ``parts`` factors, the last <= ``innermost``."""
+    """Lists ordered factorisations of ``extent`` into ``parts`` factors.
+
+    The last factor is at most ``innermost``.
+    """
     if parts == 1:
         return [(extent,)] if extent <= innermost else []
     found = []
@@ -128,21 +132,24 @@ def factorisations(extent: int, parts: int, innermost: int) -> list[tuple[int, .
 
 
 def _frozen(value: Any) -> Any:
-    """A value as JSON has it, with tuples for its lists."""
+    """Converts a JSON value's lists to tuples."""
     return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
 
 
 def tile_logs(tilings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """log2 of ``(n, parts)`` tiles, and of the product inside each of the ``parts - 1`` cuts."""
+    """Returns log2 of ``(n, parts)`` tiles, and of the product inside each cut.
+
+    There are ``parts - 1`` cuts.
+    """
     logs = np.log2(tilings.astype(float))
     return logs, np.cumsum(logs[:, ::-1], axis=1)[:, ::-1][:, 1:]
 
 
 def alignment(values: np.ndarray) -> np.ndarray:
-    """How often each number can be halved: what banks, lines and warps are sensitive to.
+    """Counts how often each number can be halved, which matters to banks, lines and warps.
 
     Args:
-        values: ``(n,)`` positive numbers; of those that are not whole it is 0.
+        values: ``(n,)`` positive numbers; the count is 0 for those that are not whole.
     """
     whole = np.where(values % 1 == 0, values, 1).astype(np.int64)
     return np.log2(whole & -whole)

@@ -1,4 +1,4 @@
-"""Where a process's time goes: phases entered and left in, busy and waiting seconds out."""
+"""A process's ledger: the seconds that it is busy, by phase, and the seconds that it waits."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -12,9 +12,9 @@ class Account:
 
     Attributes:
         name: The process, for people.
-        busy: By phase.
-        waiting: Between phases.
-        starting: From the beginning of the run until the process was ready.
+        busy: Seconds in each phase.
+        waiting: Seconds between phases.
+        starting: Seconds from the beginning of the run until the process was ready.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Account:
 
 
 def epoch(moment: float) -> float:
-    """What ``time.time()`` was at a reading of this process's ``time.perf_counter()``."""
+    """Converts a reading of this process's ``time.perf_counter()`` to ``time.time()``."""
     return time.time() - (time.perf_counter() - moment)
 
 
@@ -58,6 +58,6 @@ class Ledger:
             self._idle_since = ended
 
     def account(self, name: str, began: float) -> Account:
-        """The time since the run began, by ``time.time()``; asked for between phases."""
+        """Returns the time since the run began, by ``time.time()``; only for use between phases."""
         waiting = self._waiting + time.perf_counter() - self._idle_since
         return Account(name, dict(self._busy), waiting, max(self._ready - began, 0.0))

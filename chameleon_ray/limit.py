@@ -1,7 +1,7 @@
-"""Limits: configurations in; what they take of a device, and whether that is too much, out.
+"""Limits: the amounts of a device's resources that configurations take, and may take.
 
-How many threads a schedule has and what shared memory it needs follow from products of its tile
-sizes. So most of what a device would refuse is known before anything is lowered.
+A schedule's threads and its shared memory follow from products of its tile sizes. So most of what a
+device would refuse is known before anything is lowered.
 """
 
 from collections.abc import Iterable
@@ -13,11 +13,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Product:
-    """A constant times a number for each of some knobs, which its choice stands for.
+    """A constant times one number per knob, which depends on the knob's choice.
 
     Attributes:
         constant: The product where there are no knobs.
-        tables: A knob's number, and what each of its choices contributes; a knob may come up twice.
+        tables: A knob's number, and the factor of each of its choices; a knob may come up twice.
     """
 
     constant: int = 1
@@ -27,7 +27,7 @@ class Product:
         return Product(self.constant * other.constant, self.tables + other.tables)
 
     def __call__(self, configs: np.ndarray) -> np.ndarray:
-        """``(n, knobs)`` configurations -> ``(n,)`` int64."""
+        """Returns the ``(n,)`` int64 products of ``(n, knobs)`` configurations."""
         value = np.full(len(configs), self.constant, dtype=np.int64)
         for knob, numbers in self._numbers:
             value *= numbers[configs[:, knob]]
@@ -39,7 +39,7 @@ class Product:
 
 
 def product(factors: Iterable[Product | None]) -> Product | None:
-    """Of them all; None where one is unknown."""
+    """Returns the product of all factors; None where one is unknown."""
     result = Product()
     for factor in factors:
         if factor is None:
@@ -50,10 +50,10 @@ def product(factors: Iterable[Product | None]) -> Product | None:
 
 @dataclass(frozen=True)
 class Side:
-    """How far a part of a schedule reaches along one axis of a buffer.
+    """The length of a part of a schedule along one axis of a buffer.
 
     Attributes:
-        width: Of a single step.
+        width: Width of a single step.
         steps: Strides, and how many steps of each are made.
     """
 
@@ -61,7 +61,7 @@ class Side:
     steps: tuple[tuple[int, Product], ...]
 
     def __call__(self, configs: np.ndarray) -> np.ndarray:
-        """``(n, knobs)`` configurations -> ``(n,)`` ``width + sum of stride * (steps - 1)``."""
+        """Returns ``(n,)`` lengths of configurations: ``width + sum of stride * (steps - 1)``."""
         length = np.full(len(configs), self.width, dtype=np.int64)
         for stride, steps in self.steps:
             length += stride * (steps(configs) - 1)
@@ -73,9 +73,9 @@ class Box:
     """A part of a buffer.
 
     Attributes:
-        unit: What one element takes.
+        unit: Amount that one element takes.
         sides: Its extents.
-        padding: Factor and offset: rows are stretched until their length is the offset, modulo the
+        padding: Factor and offset. Rows are stretched until their length is the offset, modulo the
             factor, so that columns are spread over memory banks.
     """
 
@@ -85,11 +85,11 @@ class Box:
 
     @staticmethod
     def of(product: Product) -> "Box":
-        """One row, as long as the product says."""
+        """Makes a box of one row, as long as the product says."""
         return Box(1, (Side(1, ((1, product),)),))
 
     def __call__(self, configs: np.ndarray) -> np.ndarray:
-        """``(n, knobs)`` configurations -> ``(n,)`` what it takes."""
+        """Returns the ``(n,)`` amounts that the box takes by ``(n, knobs)`` configurations."""
         *outer, row = (side(configs) for side in self.sides)
         factor, offset = self.padding
         size = self.unit * (row + (offset - row) % factor)
@@ -100,14 +100,14 @@ class Box:
 
 @dataclass(frozen=True)
 class Limit:
-    """What the sum of some boxes may be.
+    """The least and the greatest sum that some boxes may have.
 
     Attributes:
-        name: Of what there is a limited amount.
-        boxes: Where it goes.
-        least: Of their sum.
-        most: Of their sum.
-        sketches: The choices of knob 0 that it holds for; all where there are none.
+        name: Name of the limited resource.
+        boxes: Boxes that take it.
+        least: Least sum of the boxes.
+        most: Greatest sum of the boxes.
+        sketches: Choices of knob 0 that the limit holds for; all where empty.
     """
 
     name: str
@@ -117,11 +117,11 @@ class Limit:
     sketches: tuple[int, ...] = ()
 
     def amounts(self, configs: np.ndarray) -> np.ndarray:
-        """``(n, knobs)`` configurations -> ``(n,)`` the sums."""
+        """Returns the ``(n,)`` sums of the boxes for ``(n, knobs)`` configurations."""
         return np.sum([box(configs) for box in self.boxes], axis=0)
 
     def allows(self, configs: np.ndarray) -> np.ndarray:
-        """``(n,)`` bool: which of ``(n, knobs)`` configurations keep it."""
+        """Tells which of ``(n, knobs)`` configurations keep the limit: ``(n,)`` bool."""
         allowed = np.ones(len(configs), dtype=bool)
         rows = np.flatnonzero(self.concerns(configs))
         amounts = self.amounts(configs[rows])
@@ -129,7 +129,7 @@ class Limit:
         return allowed
 
     def concerns(self, configs: np.ndarray) -> np.ndarray:
-        """``(n,)`` bool: which configurations are of a sketch that it holds for."""
+        """Tells which configurations are of a sketch that the limit holds for: ``(n,)`` bool."""
         if not self.sketches:
             return np.ones(len(configs), dtype=bool)
         return np.isin(configs[:, 0], self.sketches)

@@ -1,4 +1,4 @@
-"""Merging: the layers of several models in, every distinct one once out, weights added up."""
+"""Merging: lists the distinct layers of several models once each, with their weights added up."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -11,10 +11,10 @@ class Merged:
     """The distinct layers of several models.
 
     Attributes:
-        tasks: Each digest once, in order of appearance; a weight is the sum, over the models, of
-            the model's importance times how often the layer occurs in it.
-        users: How many models have a layer, by digest.
-        before: Layers of all models, each counted in every model that has it.
+        tasks: Each digest once, in order of appearance. A weight is the sum over the models of the
+            model's importance times how often the layer occurs in it.
+        users: Number of models that have a layer, by digest.
+        before: Number of layers of all models, each counted in every model that has it.
     """
 
     tasks: tuple[Task, ...]
@@ -22,7 +22,7 @@ class Merged:
     before: int
 
     def saved(self, digests: Iterable[str]) -> int:
-        """Measurements that tuning each model alone would have made again.
+        """Counts the measurements that tuning each model alone would have made again.
 
         Args:
             digests: The task of every measurement that was made.
@@ -30,7 +30,7 @@ class Merged:
         return sum(self.users.get(digest, 1) - 1 for digest in digests)
 
     def shared(self, digests: Iterable[str]) -> int:
-        """How many of a model's layers other models have, too."""
+        """Counts the layers of a model that other models have, too."""
         return sum(self.users.get(digest, 0) > 1 for digest in digests)
 
 
@@ -38,7 +38,7 @@ def merged(models: Sequence[tuple[float, Sequence[Task]]]) -> Merged:
     """Merges layers that are equal in structure and target.
 
     Args:
-        models: Importance and layers of each; the layers of one model are distinct.
+        models: Importance and layers of each model; the layers of one model are distinct.
     """
     tasks: dict[str, Task] = {}
     users: dict[str, int] = {}

@@ -13,7 +13,7 @@ AUTOTVM = Boosting(
     column_share=1.0,
     recall=64,
 )
-"""The cost model of AutoTVM's ``XGBTuner``, which Chameleon and ReLeASE take over."""
+"""The cost model of AutoTVM's ``XGBTuner``, which Chameleon and ReLeASE use, too."""
 
 PAPER = Search(
     cost_model="boosting",
@@ -49,4 +49,4 @@ PRESETS: dict[str, Search] = {
         transfer=None,
     ),
 }
-"""The systems of the papers, by their names; ``chameleon`` is the one for minutes."""
+"""Search systems by name: those of the papers, and ``chameleon`` for runs of minutes."""

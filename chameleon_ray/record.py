@@ -1,4 +1,4 @@
-"""A record: everything that is known about one configuration that was tried."""
+"""A record: the result of one configuration that was tried, and all that is known about it."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -8,11 +8,11 @@ from statistics import median
 from chameleon_ray.space import Config
 
 DEFAULT: Config = ()
-"""The configuration of a task's default schedule: what TVM does untuned."""
+"""Configuration of a task's default schedule, which is TVM's untuned one."""
 
 
 class Status(StrEnum):
-    """How a measurement ended; only ``ok`` carries latencies."""
+    """Endings of a measurement; only ``ok`` carries latencies."""
 
     OK = "ok"
     INVALID = "invalid"
@@ -31,22 +31,23 @@ class Record:
     Attributes:
         task: The task's digest.
         target: TVM target, as JSON.
-        device: What it was timed on.
+        device: Device that it was timed on.
         config: One choice index per knob; empty for the default schedule.
-        values: The knobs by name, as JSON.
+        values: The knobs' values by name, as JSON.
         status: How it ended.
         latencies: Seconds of one execution, one entry per repeat; empty unless ``ok``.
         explore_seconds: This configuration's share of the search that proposed it.
-        build_seconds: Compiling.
-        run_seconds: Loading and timing.
+        build_seconds: Time of compiling.
+        run_seconds: Time of loading and timing.
         plan: The task's round of search that proposed it; 0 is the first, random one.
         sequence: Number within the run, from 0, in order of completion.
         finished: Seconds since the run began, over all its sessions.
         error: Why it failed, in words; empty if it did not.
         resources: Registers, shared memory and occupancy of a GPU's kernels, as JSON; empty on a
             CPU.
-        conditions: The GPU's clocks and temperature as it was timed, and what the latencies were
-            multiplied by (``calibration``), as JSON; empty on a CPU and where that is 1.
+        conditions: The GPU's clocks and temperature as it was timed, and the factor that the
+            latencies were multiplied by (``calibration``), as JSON; empty on a CPU and where that
+            is 1.
     """
 
     task: str

@@ -1,4 +1,4 @@
-"""A task's design space: ordered knobs in; random, moved, rounded, featurised configurations out.
+"""A task's design space: its knobs, and the configurations that they allow.
 
 A configuration is one choice index per knob: a tuple of ints on its own, an ``(n, knobs)`` int64
 array in bulk.
@@ -19,7 +19,7 @@ Config = tuple[int, ...]
 ROUND = 1024
 """Fewest configurations drawn at once where some are not valid."""
 SPARE = 4096
-"""Valid configurations that what is not valid is replaced from, where they cannot be listed."""
+"""Number of valid configurations that can replace others, where they cannot all be listed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +27,11 @@ class DesignSpace:
     """Ordered knobs; where ``active`` is given, knob 0 (the sketch) decides which others count.
 
     Attributes:
-        knobs: In the order of a configuration's entries.
+        knobs: Knobs in the order of a configuration's entries.
         active: ``(choices of knob 0, knobs)`` bool; a knob that does not count is held at choice 0.
         members: ``(n, knobs)`` the statically valid configurations, where not all are; canonical,
             each once.
-        limits: What else all valid configurations keep; there must be some that do.
+        limits: Further limits of valid configurations; some configurations must keep them all.
     """
 
     knobs: tuple[Knob, ...]
@@ -59,7 +59,7 @@ class DesignSpace:
 
     @cached_property
     def digest(self) -> str:
-        """Names the space by its knobs and choices (16 hex digits)."""
+        """Name of the space by its knobs and choices (16 hex digits)."""
         body = [(knob.name, knob.choices) for knob in self.knobs]
         active = None if self.active is None else self.active.tolist()
         name = hashlib.sha256(json.dumps([body, active]).encode())
@@ -70,13 +70,13 @@ class DesignSpace:
         return name.hexdigest()[:16]
 
     def canonical(self, configs: np.ndarray) -> np.ndarray:
-        """The same configurations with knobs that do not count set to 0."""
+        """Returns the configurations with knobs that do not count set to 0."""
         if self.active is None:
             return configs
         return np.where(self.active[configs[:, 0]], configs, 0)
 
     def valid(self, configs: np.ndarray) -> np.ndarray:
-        """``(n,)`` bool: which of ``(n, knobs)`` canonical configurations are valid."""
+        """Tells which of ``(n, knobs)`` canonical configurations are valid: ``(n,)`` bool."""
         valid = np.ones(len(configs), dtype=bool)
         if self.members is not None:
             numbers, sought = self._sorted_numbers, self._numbers(configs)
@@ -97,11 +97,11 @@ class DesignSpace:
         return np.sort(self._numbers(self.members))
 
     def _numbers(self, configs: np.ndarray) -> np.ndarray:
-        """``(n,)`` configurations as mixed-radix numbers."""
+        """Converts configurations to ``(n,)`` mixed-radix numbers."""
         return configs @ np.append(np.cumprod(self.dims[:0:-1])[::-1], 1).astype(np.int64)
 
     def random(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        """``(count, knobs)`` valid configurations, every knob uniform where all are valid.
+        """Draws ``(count, knobs)`` valid configurations; every knob is uniform where all are valid.
 
         Duplicates are possible.
         """
@@ -119,9 +119,9 @@ class DesignSpace:
         return self.canonical(rng.integers(0, self.dims, size=(count, len(self.knobs))))
 
     def mutate(self, rng: np.random.Generator, configs: np.ndarray) -> np.ndarray:
-        """Each configuration with one of its counting knobs set to another choice.
+        """Sets one counting knob of each configuration to another choice.
 
-        It stays as it is where that is not valid.
+        A configuration stays as it is where the result is not valid.
         """
         free = np.repeat(self.dims[None] > 1, len(configs), axis=0)
         if self.active is not None:
@@ -134,7 +134,7 @@ class DesignSpace:
         return self._or_stay(self.canonical(moved), configs)
 
     def move(self, configs: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """One step of every configuration along every axis; it stays where that is not valid.
+        """Moves each configuration one step along every axis; it stays where that is not valid.
 
         Args:
             configs: ``(n, knobs)``.
@@ -151,12 +151,12 @@ class DesignSpace:
         return moved if self.whole else np.where(self.valid(moved)[:, None], moved, configs)
 
     def coordinates(self, configs: np.ndarray) -> np.ndarray:
-        """``(n, axes)`` positions in the unit cube."""
+        """Returns the ``(n, axes)`` positions of configurations in the unit cube."""
         columns = [knob.coordinates[configs[:, k]] for k, knob in enumerate(self.knobs)]
         return np.concatenate(columns, axis=1)
 
     def features(self, configs: np.ndarray) -> np.ndarray:
-        """``(n, features)`` float32; knobs that do not count are NaN (missing, for the trees)."""
+        """Returns ``(n, features)`` float32; NaN (missing to trees) where a knob does not count."""
         owner, start, values = self._feature_columns
         at = configs[:, owner] + start
         if self.active is not None:
@@ -165,10 +165,10 @@ class DesignSpace:
 
     @cached_property
     def _feature_columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Each feature's knob and where its column starts in the third array, which holds all.
+        """Each feature's knob and its column's start in the third array, which holds all columns.
 
-        One look-up for all knobs: annealing asks for the features of few configurations, often.
-        The third array begins with NaN, for knobs that do not count.
+        This takes one look-up for all knobs: annealing often asks for the features of few
+        configurations. The third array begins with NaN, for knobs that do not count.
         """
         columns = [(k, column) for k, knob in enumerate(self.knobs) for column in knob.features.T]
         owner = np.array([k for k, _ in columns], dtype=np.int64)
@@ -177,9 +177,10 @@ class DesignSpace:
         return owner, start, values.astype(np.float32)
 
     def nearest(self, points: np.ndarray) -> np.ndarray:
-        """``(n, axes)`` points rounded, knob by knob, to the nearest choices.
+        """Rounds ``(n, axes)`` points, knob by knob, to the nearest choices.
 
-        Where that is not valid it is the nearest of the valid ones instead, or of some of them.
+        Where the result is not valid, it is the nearest of the valid configurations, or of some of
+        them.
         """
         configs = np.empty((len(points), len(self.knobs)), dtype=np.int64)
         start = 0
@@ -204,13 +205,13 @@ class DesignSpace:
         return self.random(np.random.default_rng(0), SPARE)
 
     def values(self, config: Config) -> dict[str, Choice]:
-        """What each counting knob is set to, by name."""
+        """Returns the choice of each counting knob, by name."""
         counts = [True] * len(config) if self.active is None else self.active[config[0]]
         named = zip(self.knobs, config, counts, strict=True)
         return {knob.name: knob.choices[index] for knob, index, used in named if used}
 
     def enumerate(self) -> np.ndarray:
-        """Every valid configuration, once; for small spaces."""
+        """Lists every valid configuration, once; for small spaces."""
         configs = self._combinations() if self.members is None else self.members
         return configs[self.valid(configs)] if self.limits else configs
 
@@ -223,29 +224,29 @@ class DesignSpace:
 
 
 def _grid(dims: np.ndarray) -> np.ndarray:
-    """``(product of dims, len(dims))`` all index vectors, the last index varying fastest."""
+    """Lists all index vectors, ``(product of dims, len(dims))``, the last index varying fastest."""
     inner = np.append(np.cumprod(dims[:0:-1])[::-1], 1).astype(np.int64)
     return np.arange(math.prod(int(d) for d in dims))[:, None] // inner % dims
 
 
 def distinct(configs: np.ndarray) -> np.ndarray:
-    """Unique rows, first occurrences, in their order."""
+    """Returns the unique rows, in the order of their first occurrences."""
     _, first = np.unique(pack(configs), return_index=True)
     return configs[np.sort(first)]
 
 
 def pack(configs: np.ndarray) -> np.ndarray:
-    """``(n,)`` opaque scalars, equal where the rows are equal: for set operations on rows."""
+    """Packs rows into ``(n,)`` opaque scalars, equal where the rows are: for set operations."""
     rows = np.ascontiguousarray(configs, dtype=np.int64)
     return rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
 
 
 def unseen(configs: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """The distinct rows of ``configs`` that are not rows of ``seen``, in their order."""
+    """Returns the distinct rows of ``configs`` that are not rows of ``seen``, in their order."""
     fresh = distinct(configs)
     return fresh[~np.isin(pack(fresh), pack(seen))] if len(seen) and len(fresh) else fresh
 
 
 def as_configs(configs: np.ndarray) -> list[Config]:
-    """Rows as tuples of plain ints."""
+    """Converts rows to tuples of plain ints."""
     return [tuple(int(index) for index in row) for row in configs]

@@ -15,11 +15,12 @@ class Task:
         name: The layer's fused operators, as the extractor names them.
         digest: Structural hash of the layer and its target (16 hex digits); names it in records.
         target: TVM target, as JSON.
-        weight: How often the layer occurs in the model; of several models, summed up with their
-            importance.
+        weight: How often the layer occurs in the model. With several models, the sum of their
+            importance times that number.
         flop: Floating-point operations of one execution; 0 where there are none.
         space: Its design space; no knobs where there is nothing to tune.
-        program: What the compiler needs to rebuild the layer and its sketches; opaque to others.
+        program: Bytes from which the compiler rebuilds the layer and its sketches; opaque to
+            others.
         shape: Shapes of inputs and outputs in words, for people.
         has_default: Whether there is a default schedule; a recorded space has none.
     """
@@ -36,10 +37,10 @@ class Task:
 
     @cached_property
     def kind(self) -> str:
-        """Its operators, whatever their shapes."""
+        """The layer's operators, whatever their shapes."""
         return kind_of(self.name)
 
 
 def kind_of(name: str) -> str:
-    """A layer's name without numbers: ``fused_conv2d3_add1`` -> ``fused_conv_add``."""
+    """Strips numbers from a layer's name: ``fused_conv2d3_add1`` becomes ``fused_conv2d_add``."""
     return sub(r"\d+(?=_|$)", "", name)

@@ -1,7 +1,7 @@
-"""Transfer: records and agents of other tasks in, what they can teach a task out.
+"""Transfer: teaches a task with the records and agents of other tasks.
 
-Other tasks are those of the same run and of earlier runs. A task learns from tasks of its own kind
-only, that is of the same operators, and of them what is said of knobs that it has, too.
+Other tasks are those of the same run and of earlier runs. A task learns only from tasks of its own
+kind, which have the same operators. It learns only about the knobs that it has, too.
 """
 
 import json
@@ -19,7 +19,7 @@ from chameleon_ray.task import Task
 
 
 class Transfer:
-    """What a run's tasks know of each other; its tuners share one."""
+    """Records and agents that the tasks of a run share; its tuners have one together."""
 
     def __init__(self, options: Transferring) -> None:
         self.options = options
@@ -28,14 +28,14 @@ class Transfer:
         self._translated: dict[tuple[str, str], list[np.ndarray]] = defaultdict(list)
 
     def learn(self, kind: str, records: Iterable[Record]) -> None:
-        """Takes note of what was tried of tasks of a kind."""
+        """Notes the records of tasks of one kind."""
         for record in records:
             known = self._records[kind][record.task]
             if record.config != DEFAULT and len(known) < self.options.rows:
                 known.append(record)
 
     def lessons(self, task: Task) -> Lessons | None:
-        """What the tasks of its kind with the most records teach a task; None where none does."""
+        """Returns records of the most tried tasks of the same kind; None where there are none."""
         known = self._records[task.kind]
         teachers = [other for other in known if other != task.digest and _succeeded(known[other])]
         teachers.sort(key=lambda other: (-len(known[other]), other))
@@ -47,24 +47,24 @@ class Transfer:
         return Lessons(np.concatenate(features), np.concatenate(fitness))
 
     def keep_agent(self, task: Task, agent: Agent) -> None:
-        """Takes note of what a task's explorer knows."""
+        """Notes the agent of a task's explorer."""
         if agent:
             self._agents[_world(task)] = (task.digest, agent)
 
     def agent(self, task: Task) -> Agent:
-        """What an explorer knows of a task with the same axes; empty where there is none."""
+        """Returns the agent of another task with the same axes; empty where there is none."""
         other, agent = self._agents.get(_world(task), (task.digest, {}))
         return agent if other != task.digest else {}
 
     def _features(self, task: Task, other: str, records: list[Record]) -> np.ndarray:
-        """``(n, features)`` another task's records in the terms of a task's space."""
+        """Expresses another task's records in a task's space, as ``(n, features)``."""
         rows = self._translated[task.digest, other]
         rows += [translated(task.space, record.values) for record in records[len(rows) :]]
         return np.stack(rows)
 
 
 def translated(space: DesignSpace, values: str) -> np.ndarray:
-    """``(features,)`` float32 of knob values, as a record has them; NaN for knobs they lack."""
+    """Returns the ``(features,)`` float32 of a record's knob values; NaN for knobs they lack."""
     named = json.loads(values)
     return np.concatenate(
         [
@@ -86,5 +86,5 @@ def _fitness(records: list[Record]) -> np.ndarray:
 
 
 def _world(task: Task) -> tuple:
-    """Tasks that are equal in this have policies of the same shape and meaning."""
+    """Returns a key that is equal for tasks whose policies have the same shape and meaning."""
     return task.kind, tuple((knob.name, knob.axes) for knob in task.space.knobs)

@@ -1,7 +1,7 @@
-"""Choosing winners: a layer's records in, the candidate that holds up against the default out.
+"""Chooses each layer's winner: the candidate that holds up against the default schedule.
 
 The fastest candidates are built again, compared with the default schedule's output on the same
-inputs and timed in turns with it, so that the winner is neither wrong nor merely lucky.
+inputs and timed in turns with it. So the winner is neither wrong nor merely lucky.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from chameleon_ray.task import Task
 
 @dataclass(frozen=True)
 class Winner:
-    """What a layer will be compiled with.
+    """The configuration that a layer will be compiled with.
 
     Attributes:
         task: The layer's digest.
-        config: The default where that is empty.
+        config: The chosen configuration; empty for the default schedule.
         latency: Seconds, median of the final timing; of the records where there was none.
         default_latency: Seconds of the default schedule in the same timing.
         reason: Why the default was kept; empty where it was not.
@@ -41,7 +41,7 @@ class Winner:
 async def choose(
     task: Task, records: Sequence[Record], measurer: Measurer, options: Confirming
 ) -> Winner:
-    """The fastest right candidate of one layer, or its default schedule."""
+    """Chooses the fastest right candidate of one layer, or its default schedule."""
     default = min((r.latency for r in records if r.config == DEFAULT), default=float("inf"))
     tried = sorted((r for r in records if r.latencies and r.config != DEFAULT), key=_latency)
     if not task.space.knobs:
@@ -63,7 +63,7 @@ async def choose(
 
 
 def corrected(records: Sequence[Record], winners: Sequence[Winner]) -> list[Record]:
-    """What the records of candidates that turned out wrong have to be, to be appended."""
+    """Returns corrected records of the candidates that turned out wrong, to be appended."""
     wrong = {(winner.task, config) for winner in winners for config in winner.wrong}
     found = [record for record in records if (record.task, record.config) in wrong]
     return [
@@ -94,10 +94,11 @@ async def _contest(
 ) -> tuple[float, dict[Config, Finalist]]:
     """Compares candidates with the default and times them in turns.
 
-    One that breaks the contest is left out: then each is compared with the default alone.
+    Where one of them breaks the contest, each is compared with the default alone, and that one is
+    left out.
 
     Returns:
-        Seconds of the default, infinite where it failed; and what came of each candidate that
+        Seconds of the default, infinite where it failed, and the result of each candidate that
         could be built and run.
     """
     builds = [_built(task, config, measurer) for config in (DEFAULT, *configs)]
@@ -122,7 +123,7 @@ async def _contest(
 
 
 async def _built(task: Task, config: Config, measurer: Measurer) -> Artifact:
-    """A build; one that its builders died of is a crash."""
+    """Builds a configuration; a build that its builders died of is a crash."""
     try:
         return await measurer.builders.call(Builder.build, task, config)
     except PoolError as error:

@@ -27,7 +27,7 @@ from chameleon_ray.measure.measurer import Artifact, Measurer, Timing
 from chameleon_ray.options import Budgeting, Search
 from chameleon_ray.pool import Pool
 from chameleon_ray.record import Record
-from chameleon_ray.replay.devices import ReplayBuilder, ReplayRunner
+from chameleon_ray.replay.recorded_devices import ReplayBuilder, ReplayRunner
 from chameleon_ray.replay.table import Table
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.space import Config

@@ -23,11 +23,11 @@ from bench_devices import Run, Setup, run
 from spread import spread
 
 from chameleon_ray.api.algorithms import chosen
-from chameleon_ray.api.replay import destinations, load, walks
+from chameleon_ray.api.replay import destinations, walks
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.cores import available
 from chameleon_ray.presets import PRESETS
-from chameleon_ray.replay.table import Table
+from chameleon_ray.replay.table import Table, read_table
 
 DATA = Path(__file__).parents[1] / "tests" / "data"
 WARM = 3.0
@@ -98,7 +98,7 @@ def recordings(paths: Sequence[Path]) -> dict[str, Table]:
     Raises:
         UserError: One cannot be read, or nothing is left.
     """
-    tables = {table.name: table for table in map(load, paths)}
+    tables = {table.name: table for table in map(read_table, paths)}
     timed = {name: table for name, table in tables.items() if table.run_seconds.mean() >= LEAST}
     if not timed:
         raise UserError("No table says how long its measurements took; give one that does.")

@@ -27,10 +27,10 @@ from bench_report import markdown, tables
 from bench_systems import QUICK, SYSTEMS
 from rich.console import Console
 
-from chameleon_ray.api.replay import destinations, load, replay, walks
+from chameleon_ray.api.replay import destinations, replay, walks
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.cores import available
-from chameleon_ray.replay.table import Table
+from chameleon_ray.replay.table import Table, read_table
 from chameleon_ray.report.replay import MARKS, ReplayResult, figures
 from chameleon_ray.report.summary import write_text
 
@@ -80,7 +80,7 @@ def main() -> None:
     try:
         destinations(None, arguments.json, ())
         arguments.out.mkdir(parents=True, exist_ok=True)
-        units = list(planned(arguments, [load(path) for path in arguments.tables]))
+        units = list(planned(arguments, [read_table(path) for path in arguments.tables]))
         missing = [unit for unit in units if unit.found() is None]
         print(f"{len(units) - len(missing)} of {len(units)} units are there.", file=sys.stderr)
         work(missing, arguments.processes)

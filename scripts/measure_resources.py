@@ -31,7 +31,7 @@ from chameleon_ray.measure.cores import available
 from chameleon_ray.options import Boosting, Gaussian
 from chameleon_ray.replay.table import Table, read_table
 from chameleon_ray.search.boosting import boosted
-from chameleon_ray.search.gaussian import GaussianCostModel, Inputs
+from chameleon_ray.search.gaussian import GaussianCostModel, UnitBox
 from chameleon_ray.space import Config, as_configs
 
 LEARNT = (16, 32, 64, 128)
@@ -134,7 +134,7 @@ def sampled(table: Table, chosen: list[Config], path: Path) -> Sample:
     figures = (figures - figures.min(axis=0)) / np.where(span > 0, span, 1)
     latency = np.array([table.latency[table.row(config)] for config in configs])
     array = np.array(configs)
-    return Sample(array, Inputs.of(table.space)(array), figures, latency.min() / latency)
+    return Sample(array, UnitBox.of(table.space)(array), figures, latency.min() / latency)
 
 
 def trial(

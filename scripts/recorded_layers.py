@@ -10,7 +10,7 @@ import numpy as np
 
 from chameleon_ray.measure.measurer import Artifact, Finalist, Timing
 from chameleon_ray.options import Confirming
-from chameleon_ray.replay.devices import ReplayBuilder, ReplayRunner
+from chameleon_ray.replay.recorded_devices import ReplayBuilder, ReplayRunner
 from chameleon_ray.replay.table import Table
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task

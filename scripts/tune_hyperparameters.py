@@ -27,12 +27,12 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
-from chameleon_ray.api.replay import destinations, load, replay
+from chameleon_ray.api.replay import destinations, replay
 from chameleon_ray.cluster import ray_session
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.cores import available
 from chameleon_ray.options import Search
-from chameleon_ray.replay.table import Table
+from chameleon_ray.replay.table import Table, read_table
 from chameleon_ray.report.summary import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -205,7 +205,7 @@ def main() -> None:
         destinations(None, arguments.out / "chosen.json", ())
         job = Job(
             BASES.get(arguments.group, Search()),
-            tuple(map(load, arguments.tables)),
+            tuple(map(read_table, arguments.tables)),
             tuple(range(arguments.seeds)),
             arguments.measurements,
         )
@@ -223,7 +223,7 @@ def tuned(job: Job, arguments: argparse.Namespace) -> dict:
     default = present(job.base, list(GROUPS[arguments.group]))
     unseen = replace(
         job,
-        tables=tuple(map(load, arguments.held_out)),
+        tables=tuple(map(read_table, arguments.held_out)),
         seeds=tuple(range(1000, 1000 + arguments.held_out_seeds)),
     )
     with ray_session.start(None, arguments.processes):

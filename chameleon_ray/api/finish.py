@@ -12,7 +12,7 @@ from chameleon_ray.measure.bench import Bench
 from chameleon_ray.options import Search
 from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.report.progress import Progress
-from chameleon_ray.report.result import Latency, Outcome, RunResult, Verified
+from chameleon_ray.report.result import Latency, LayerOutcome, RunResult, Verified
 from chameleon_ray.winners import Winner
 
 
@@ -112,7 +112,7 @@ def result_of(model: Model, prepared: Prepared, finish: Finish, end: SessionEnd)
         tasks=prepared.tasks,
         records=tuple(record for record in end.records if record.task in digests),
         outcomes=tuple(
-            Outcome(w.task, w.config, w.default_latency, w.latency, w.reason) for w in own
+            LayerOutcome(w.task, w.config, w.default_latency, w.latency, w.reason) for w in own
         ),
         processes=end.accounts,
         untuned=finish.untuned,

@@ -27,7 +27,7 @@ from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.options import Budgeting, Search
 from chameleon_ray.pool import InProcessPool, P, T
 from chameleon_ray.record import Record, Status
-from chameleon_ray.replay.devices import ReplayBuilder, ReplayRunner
+from chameleon_ray.replay.recorded_devices import ReplayBuilder, ReplayRunner
 from chameleon_ray.replay.table import Table
 from chameleon_ray.report.replay import ReplayResult, SeedRun, figures
 from chameleon_ray.report.summary import write_text
@@ -119,7 +119,7 @@ async def _search(
     transfer = None if teacher is None else taught(task, search, teacher, seed)
     tuner = Tuner(task, SearchSystem(model, explorer, sampler), search, seed, transfer)
     patient = Budgeting(patience=measurements + 1)
-    clock, notes = time.perf_counter, Notes()
+    clock, notes = time.perf_counter, ReplayNotes()
     budget = Budget([tuner], patient, measurements, None, clock)
     began = clock()
     engine = Engine(
@@ -190,7 +190,7 @@ class ClockedPool(InProcessPool):
 
 
 @dataclass
-class Notes:
+class ReplayNotes:
     """A watcher that remembers records and why the search ended."""
 
     records: list[Record] = field(default_factory=list)

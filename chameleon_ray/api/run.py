@@ -13,12 +13,6 @@ from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.result import RunResult
 from chameleon_ray.report.summary import write, write_text
 
-OPTIONS = (
-    *("target", "trials", "minutes", "preset", "explorer", "sampler", "cost_model"),
-    *("seed", "address", "threads", "layout", "engine"),
-)
-"""Of the command ``tune``, named as the request's fields are."""
-
 
 def tune(request: Request, progress: Progress) -> RunResult:
     """Tunes a model and leaves everything in the run directory.
@@ -50,4 +44,4 @@ def _site(request: Request) -> Site:
     folder = RunFolder(directory(request), existing=request.resume)
     words = ["tune", request.model, *(["--memory-aware"] if request.memory_aware else [])]
     words += [word for text in request.inputs for word in ("--input", text)]
-    return Site(request, folder, [Model(request, folder)], words, OPTIONS)
+    return Site(request, folder, [Model(request, folder)], words)

@@ -13,7 +13,7 @@ from chameleon_ray.api.model import Model
 from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.folder import RunFolder, directory_name
 from chameleon_ray.measure.cores import available
-from chameleon_ray.options import Request
+from chameleon_ray.options import Request, repeated
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,13 @@ class Site:
         request: What the models have in common.
         folder: The directory of records and agents.
         models: The models, each with its run directory.
-        words: The words of a command line that name the same models.
-        options: The fields of the request that the command takes as options.
+        words: The command and its arguments that name the same models.
     """
 
     request: Request
     folder: RunFolder
     models: list[Model]
     words: list[str]
-    options: tuple[str, ...]
 
     def close(self) -> None:
         """Lets others have the directories."""
@@ -49,10 +47,7 @@ class Site:
             return "Nothing was measured yet."
         words = ["chameleon", *self.words, "--out", str(folder.path), "--resume"]
         words += [word for run in request.warm_start for word in ("--warm-start", run)]
-        bare = Request(request.model)
-        for option in self.options:
-            if getattr(request, option) != getattr(bare, option):
-                words += [f"--{option.replace('_', '-')}", str(getattr(request, option))]
+        words += repeated(request, self.words[0])
         return (
             f"{len(folder.database.read())} measurements are kept in {folder.path}; go on with: "
             f"{shlex.join(words)}"

@@ -12,6 +12,7 @@ from chameleon_ray.api.run import keep
 from chameleon_ray.api.session import SessionResult, TuningSession
 from chameleon_ray.api.setup import set_up
 from chameleon_ray.api.site import Site, directory, working
+from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import FILES, RunFolder, ZooFolder
 from chameleon_ray.measure.cores import available, split
@@ -19,12 +20,9 @@ from chameleon_ray.merging import Merged, merged
 from chameleon_ray.options import Member, Zoo
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.summary import write_text
-from chameleon_ray.report.zoo import Entry, ZooResult, write
+from chameleon_ray.report.zoo import ZooEntry, ZooResult, write
 from chameleon_ray.report.zoo_page import render
 from chameleon_ray.task import Task
-
-OPTIONS = ("trials", "minutes", "address", "engine")
-"""Of the command ``zoo``, named as the request's fields are."""
 
 
 def tune_zoo(zoo: Zoo, progress: Progress) -> ZooResult:
@@ -41,7 +39,7 @@ def tune_zoo(zoo: Zoo, progress: Progress) -> ZooResult:
         UserError: The request cannot be met, or nothing came of any model.
         Stopped: The user interrupted it; the message says how to go on.
     """
-    setup = set_up(zoo.request)
+    setup = set_up(zoo.common)
     site = _site(zoo)
     with working(site, setup.search_cores):
         end = asyncio.run(TuningSession(site, setup, progress).run())
@@ -53,7 +51,7 @@ def tune_zoo(zoo: Zoo, progress: Progress) -> ZooResult:
     return result
 
 
-def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[Entry], Merged]:
+def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[ZooEntry], Merged]:
     """Imports the models, without session them, and finds out which layers they share.
 
     Args:
@@ -63,12 +61,12 @@ def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[Entry], Merged]:
     Raises:
         UserError: Something was asked for that does not exist, or there are no such cores.
     """
-    search_of(zoo.request)
-    _, cores = split(available(), zoo.request.threads)
+    search_of(zoo.common)
+    _, cores = split(available(), zoo.common.threads)
     layers: dict[str, tuple[Task, ...]] = {}
     failures: dict[str, str] = {}
     with ExitStack() as stack:
-        process = ModelProcess(cores, stack)
+        process = ModelProcess(kind_of(zoo.common.target), cores, stack)
         for member in zoo.members:
             tell(f"importing {member.name}")
             try:
@@ -78,7 +76,7 @@ def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[Entry], Merged]:
             process.clear()
     found = merged([(m.weight, layers[m.name]) for m in zoo.members if m.name in layers])
     entries = [
-        Entry(
+        ZooEntry(
             member.name,
             member.request,
             member.weight,
@@ -92,10 +90,10 @@ def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[Entry], Merged]:
 
 
 def _site(zoo: Zoo) -> Site:
-    request = zoo.request
+    request = replace(zoo.common, model=str(zoo.file))  # names the directory, and is in zoo.json
     folder = ZooFolder(directory(request), existing=request.resume)
     models = [_model(member, folder, request.resume) for member in zoo.members]
-    return Site(request, folder, models, ["zoo", request.model], OPTIONS)
+    return Site(request, folder, models, ["zoo", str(zoo.file)])
 
 
 def _model(member: Member, folder: ZooFolder, resume: bool) -> Model:
@@ -106,7 +104,8 @@ def _model(member: Member, folder: ZooFolder, resume: bool) -> Model:
 
 def _result(zoo: Zoo, site: Site, end: SessionResult) -> ZooResult:
     return ZooResult(
-        request=zoo.request,
+        file=zoo.file,
+        common=zoo.common,
         folder=site.folder.path,
         entries=tuple(_entry(model, end) for model in site.models),
         merged=end.layers,
@@ -117,10 +116,10 @@ def _result(zoo: Zoo, site: Site, end: SessionResult) -> ZooResult:
     )
 
 
-def _entry(model: Model, end: SessionResult) -> Entry:
+def _entry(model: Model, end: SessionResult) -> ZooEntry:
     known = end.prepared.get(model)
     digests = [task.digest for task in known.tasks] if known else []
-    return Entry(
+    return ZooEntry(
         name=model.name,
         request=model.request,
         weight=model.weight,

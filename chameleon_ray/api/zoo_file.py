@@ -11,37 +11,34 @@ from typing import Any
 
 import yaml
 
-from chameleon_ray.compiler.target import is_gpu
+from chameleon_ray.compiler.kinds import kind_of
+from chameleon_ray.compiler.target import TargetError
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import directory_name
-from chameleon_ray.options import Member, Request, Zoo
+from chameleon_ray.options import (
+    Member,
+    Request,
+    Zoo,
+    least_values,
+    options_of,
+    zoo_file_types,
+)
 
-COMMON: dict[str, type | tuple[type, ...]] = {
-    "trials": int,
-    "minutes": (int, float),
-    "preset": str,
-    "explorer": str,
-    "sampler": str,
-    "cost_model": str,
-    "transfer": bool,
-    "seed": int,
-    "threads": int,
-    "layout": str,
-    "memory_aware": bool,
-}
-"""What the file may say of all models: fields of ``Request``, and their types."""
-LEAST: dict[str, float] = {"trials": 1, "minutes": 0.1, "threads": 1, "seed": 0}
-OWN: dict[str, type | tuple[type, ...]] = {
-    "model": str,
-    "name": str,
+COMMON = zoo_file_types(Request)
+"""What the file may say of all models, and the types of it."""
+LEAST = least_values(Request)
+"""The least value that a number in the file may have."""
+BUDGET = [name for name, option in options_of(Request).items() if option.budget]
+"""What the command line gives in place of the file's."""
+OWN: dict[str, tuple[type, ...]] = {
+    "model": (str,),
+    "name": (str,),
     "weight": (int, float),
-    "inputs": list,
+    "inputs": (list,),
 }
-"""What it may say of one model."""
+"""What the file may say of one model."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 """Of a model's directory, which must stay below the zoo's."""
-BUDGET = ("trials", "minutes")
-"""What the command line gives in place of the file's."""
 
 
 def read_zoo(path: Path, request: Request) -> Zoo:
@@ -49,20 +46,20 @@ def read_zoo(path: Path, request: Request) -> Zoo:
 
     Args:
         path: The file; models in it are looked for from the working directory.
-        request: What the command line says; its budget goes before the file's.
+        request: What the command line says, of no model; its budget goes before the file's.
 
     Raises:
         UserError: The file cannot be read, or something in it is not understood.
     """
     try:
         body = _mapping(_parsed(path), "the file", {"models", "targets", *COMMON})
-        common = {key: _typed(key, body[key], kind) for key, kind in COMMON.items() if key in body}
+        common = {key: _typed(key, body[key], COMMON[key]) for key in COMMON if key in body}
         if request.trials is not None or request.minutes is not None:
             common = {key: value for key, value in common.items() if key not in BUDGET}
         targets = _targets(body.get("targets", [request.target]))
         common["target"] = next(iter(targets.values()))  # all are of one kind
-        whole = replace(request, **common)
-        return Zoo(whole, _members(body, whole, targets))
+        whole = replace(request, model="", **common)
+        return Zoo(path, whole, _members(body, whole, targets))
     except ValueError as error:
         raise UserError(f"{path}: {error}.") from error
 
@@ -115,7 +112,11 @@ def _targets(listed: Any) -> dict[str, str]:
         raise ValueError("'targets' must hold at least one, each a text such as llvm")
     if len(dict(named)) < len(named):
         raise ValueError("'targets' has two of one kind; make it a mapping of names to targets")
-    if len({is_gpu(target) for _, target in named}) > 1:
+    try:
+        kinds = {kind_of(target).name for _, target in named}
+    except TargetError as error:
+        raise ValueError(str(error).removesuffix(".")) from error
+    if len(kinds) > 1:
         raise ValueError("'targets' has CPUs and GPUs; give each kind a zoo of its own")
     return dict(named)
 
@@ -160,14 +161,14 @@ def _mapping(body: Any, what: str, known: set[str]) -> dict[str, Any]:
     return dict(body)
 
 
-def _typed(key: str, value: Any, kind: type | tuple[type, ...]) -> Any:
-    """A value of the type its key asks for; numbers must not be too small.
+def _typed(key: str, value: Any, types: tuple[type, ...]) -> Any:
+    """A value of a type that its key asks for; numbers must not be too small.
 
     Raises:
         ValueError: What is wrong, in words.
     """
     truth = isinstance(value, bool)
-    if truth != (kind is bool) or not isinstance(value, kind):
+    if truth != (bool in types) or not isinstance(value, types):
         raise ValueError(f"{key!r} cannot be {value!r}")
     if key in LEAST and not float(value) >= LEAST[key]:  # type: ignore[arg-type]
         raise ValueError(f"{key!r} must be {LEAST[key]} at least, not {value!r}")

@@ -1,5 +1,4 @@
-"""NVIDIA GPUs: a compute capability in, what a kernel on it may use and how much of it is occupied
-out.
+"""NVIDIA GPUs: the resources a kernel may use, and its occupancy, by compute capability.
 
 The figures are those of CUDA's programming guide (table "Technical specifications per compute
 capability") and of ``cuda_occupancy.h``, which both come with the toolkit.
@@ -9,31 +8,33 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from chameleon_ray.compiler.target import TargetError
+
 KIB = 1024
 WARP = 32
 MOST_THREADS = 1024
-"""Per block."""
+"""Most threads per block."""
 STATIC_SHARED = 48 * KIB
-"""Bytes of shared memory that a block may declare; more is to be asked for at launch."""
+"""Bytes of shared memory that a block may declare; more has to be asked for at launch."""
 REGISTERS = 65536
-"""Per multiprocessor, and per block."""
+"""Number of registers per multiprocessor, and per block."""
 MOST_REGISTERS = 255
-"""Per thread."""
+"""Most registers per thread."""
 REGISTER_UNIT = 256
-"""Registers are given to warps in multiples of it."""
+"""Number of registers in multiples of which a warp gets them."""
 ARCH = re.compile(r"sm_(\d+)[af]?")
 
 
 @dataclass(frozen=True)
 class Multiprocessor:
-    """What the blocks on one multiprocessor share.
+    """The resources that the blocks on one multiprocessor share.
 
     Attributes:
         threads: Most resident threads.
         blocks: Most resident blocks.
         shared: Bytes of shared memory.
         reserved: Bytes of it that the system takes per block.
-        unit: Shared memory is given to blocks in multiples of so many bytes.
+        unit: Bytes in multiples of which a block gets shared memory.
     """
 
     threads: int
@@ -44,7 +45,7 @@ class Multiprocessor:
 
     @property
     def opt_in(self) -> int:
-        """Most bytes of shared memory of one block, where it asks for them at launch."""
+        """The most bytes of shared memory of one block, where it asks for them at launch."""
         return self.shared - self.reserved
 
 
@@ -61,17 +62,17 @@ MULTIPROCESSORS = {
     103: Multiprocessor(2048, 32, 228 * KIB),
     120: Multiprocessor(1536, 24, 100 * KIB),
 }
-"""By compute capability, without the dot."""
+"""Multiprocessors by compute capability, without the dot."""
 
 
 def capability(arch: str) -> int | None:
-    """``sm_90`` or ``sm_90a`` -> 90; None where it is no such name."""
+    """Returns the number in an architecture's name, as 90 for ``sm_90a``; None for other names."""
     match = ARCH.fullmatch(arch)
     return int(match[1]) if match else None
 
 
 def attributes(arch: str) -> dict[str, Any] | None:
-    """What TVM's targets say of a GPU, by its architecture; None where that is not known."""
+    """Returns the attributes of TVM's target for an architecture; None where it is not known."""
     if capability(arch) not in MULTIPROCESSORS:
         return None
     return {
@@ -82,14 +83,34 @@ def attributes(arch: str) -> dict[str, Any] | None:
     }
 
 
+def completed(fields: dict[str, Any]) -> dict[str, Any]:
+    """A GPU's target with its limits by its architecture, where they are not given.
+
+    Raises:
+        TargetError: The architecture is missing, or not known.
+    """
+    arch = str(fields.get("arch", ""))
+    if not arch:
+        raise TargetError(
+            "A target for CUDA without its architecture is completed where the GPU is; on a "
+            "machine without one give it as in cuda:sm_90."
+        )
+    known = attributes(arch)
+    if known is None:
+        names = ", ".join(f"sm_{number}" for number in MULTIPROCESSORS)
+        what = "no GPU's" if capability(arch) is None else "not known"
+        raise TargetError(f"The architecture {arch!r} is {what}; use one of: {names}.")
+    return {"host": {"kind": "llvm"}, **known, **fields}
+
+
 def occupancy(arch: str, threads: int, registers: int, shared: int) -> float:
-    """Share of a multiprocessor's warps that blocks of one kernel can keep resident.
+    """Returns the share of a multiprocessor's warps that blocks of one kernel can keep resident.
 
     Args:
-        arch: As in the target.
-        threads: Of a block.
-        registers: Of a thread.
-        shared: Bytes of a block, static and dynamic.
+        arch: Architecture, as in the target.
+        threads: Threads of a block.
+        registers: Registers of a thread.
+        shared: Bytes of a block's shared memory, static and dynamic.
 
     Returns:
         From 0, where not even one block fits and the kernel cannot be launched, to 1.

@@ -1,4 +1,4 @@
-"""Silence for calls into importers and passes that tell of their own inner workings."""
+"""Silences importers and passes that print and log their own inner workings."""
 
 import contextlib
 import io
@@ -11,9 +11,10 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Drops what is printed, warned of and logged inside, by C++ too; errors are still raised.
+    """Drops everything printed, warned of and logged inside, by C++ too; errors are still raised.
 
-    For processes that do nothing else meanwhile: standard error is closed to all of their threads.
+    It is for processes that do nothing else meanwhile: standard error is closed to all of their
+    threads.
     """
     sys.stderr.flush()
     before = logging.root.manager.disable

@@ -1,4 +1,4 @@
-"""Reading and rewriting a Relax module: what calls call, what its ``main`` binds, new values."""
+"""Helpers to read and rewrite a Relax module: operators, types, constants and bindings."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from tvm.ir import Call, GenericConst, IRModule
 
 
 def operator(value: Any) -> str:
-    """The operator a call calls, else nothing."""
+    """Returns the name of the operator that a call calls; empty for anything else."""
     is_operator = isinstance(value, Call) and isinstance(value.op, tvm.ir.Op)
     return value.op.name if is_operator else ""
 
@@ -27,17 +27,17 @@ def is_static(*types: Any) -> bool:
 
 
 def constant(value: np.ndarray, dtype: str) -> GenericConst:
-    """A Relax constant; unlike ``relax.const`` it keeps 64 bits and copies only once."""
+    """Makes a Relax constant; unlike ``relax.const`` it keeps 64 bits and copies only once."""
     return relax.const(tvm.runtime.tensor(np.ascontiguousarray(value, dtype)))
 
 
 def bindings_of(mod: IRModule) -> list[relax.Binding]:
-    """All bindings of ``main``, in order."""
+    """Returns all bindings of ``main``, in order."""
     return [binding for block in mod["main"].body.blocks for binding in block.bindings]
 
 
 def uses_of(mod: IRModule) -> Counter[relax.Var]:
-    """In how many bindings of ``main``, and in its result, each variable is read."""
+    """Counts the bindings of ``main``, with its result, in which each variable is read."""
     values = [*(binding.value for binding in bindings_of(mod)), mod["main"].body.body]
     return Counter(var for value in values for var in relax.analysis.free_vars(value))
 
@@ -45,7 +45,7 @@ def uses_of(mod: IRModule) -> Counter[relax.Var]:
 def rewrite(mod: IRModule, replace: Callable[[relax.Binding], relax.Expr]) -> IRModule:
     """Gives, in order, each variable bound in ``main`` a new value; calls in it may be nested.
 
-    Where each keeps its own the module is returned as it is.
+    Where each keeps its own value, the module is returned as it is.
     """
     main = mod["main"]
     blocks = []

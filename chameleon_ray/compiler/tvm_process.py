@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 UNCHECKED = {"tirx.disable_assert": True}
-"""How candidates are compiled. The runner makes the arguments itself: checks of their shapes would
-be a third of the machine code to generate."""
+"""Options of TVM for compiling candidates, which leave out checks of the arguments' shapes.
+
+The runner makes the arguments itself. The checks would be a third of the machine code to generate.
+"""
 CUDART = "libcudart.so.13"
 """The CUDA runtime that TVM's own is linked to."""
 
@@ -22,27 +24,31 @@ CUDART = "libcudart.so.13"
 def block_torch() -> None:
     """Keeps ``import tvm`` from importing torch: 0.6 s and 197 MB instead of 2.0 s and 398 MB.
 
-    For processes that never need torch; before the first import of tvm.
+    It is for processes that never need torch, before the first import of tvm.
     """
     sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
 
 
 def load_cudart() -> str:
-    """Loads the CUDA runtime that TVM's is linked to, before the first import of tvm; see
-    ``load_nvidia``."""
+    """Loads the CUDA runtime that TVM's is linked to, before the first import of tvm.
+
+    Returns:
+        Why it cannot be loaded, as ``load_nvidia`` does.
+    """
     return load_nvidia(CUDART)
 
 
 def nvidia_wheels() -> list[Path]:
-    """The folders into which NVIDIA's wheels for CUDA 13 put things."""
+    """Returns the folders into which NVIDIA's wheels for CUDA 13 put things."""
     spec = importlib.util.find_spec("nvidia")
     places = spec.submodule_search_locations if spec is not None else None
     return [Path(place) / "cu13" for place in places or ()]
 
 
 def load_nvidia(library: str) -> str:
-    """Loads a library of NVIDIA's, also from its wheels, which are not on the loader's path and
-    need not be in ``site-packages``.
+    """Loads a library of NVIDIA's, from its wheels where they are installed.
+
+    The wheels are not on the loader's path and need not be in ``site-packages``.
 
     Args:
         library: Its name, in which ``*`` stands for a part of the version.
@@ -61,19 +67,15 @@ def load_nvidia(library: str) -> str:
     return trouble
 
 
-def register_intrinsics(kind: str) -> None:
+def register_intrinsics(family: str) -> None:
     """Registers the intrinsics that TVM's rules for a kind of target name, and no others.
 
-    Those of x86 take 0.3 s, those of CUDA, tensor cores' above all, 2 s.
-    """
-    _register("cuda" if kind == "cuda" else "x86")
+    Those of x86 take 0.3 s. Those of CUDA take 2 s, above all those of tensor cores. On import, the
+    package parses 248 TVMScript functions of all targets, which takes 20 s, so its ``__init__`` is
+    passed over.
 
-
-def _register(kind: str) -> None:
-    """Imports one module of ``tvm.s_tir.tensor_intrin``.
-
-    The package parses 248 TVMScript functions of all targets on import (20 s), so its ``__init__``
-    is passed over.
+    Args:
+        family: A module of ``tvm.s_tir.tensor_intrin``, such as ``x86`` or ``cuda``.
     """
     package = "tvm.s_tir.tensor_intrin"
     if package not in sys.modules:
@@ -84,13 +86,16 @@ def _register(kind: str) -> None:
         bare.__spec__ = spec
         sys.modules[package] = bare
     with _quick_parsing():
-        importlib.import_module(f"{package}.{kind}")
+        importlib.import_module(f"{package}.{family}")
 
 
 @contextmanager
 def _quick_parsing() -> Iterator[None]:
-    """Most of the time that TVMScript takes goes to the source lines of frames, which it does not
-    need, and to guessing their modules: 2.0 instead of 7.4 CPU seconds for CUDA's intrinsics."""
+    """Makes TVMScript parse quickly in a ``with`` block.
+
+    Most of its time goes to the source lines of frames, which it does not need, and to guessing
+    their modules. CUDA's intrinsics take 2.0 instead of 7.4 CPU seconds.
+    """
     stack, module = inspect.stack, inspect.getmodule
     inspect.stack = lambda context=1: stack(0)
     inspect.getmodule = lambda *_: None  # type: ignore[assignment]
@@ -101,7 +106,7 @@ def _quick_parsing() -> Iterator[None]:
 
 
 def tune_context(module: Any, target: Any, generator: Any, seed: int) -> Any:
-    """A MetaSchedule ``TuneContext`` made past its constructor, whose imports take 20 s."""
+    """Makes a MetaSchedule ``TuneContext`` past its constructor, whose imports take 20 s."""
     import tvm.s_tir.meta_schedule as ms
     from tvm.s_tir.meta_schedule import _ffi_api
     from tvm.s_tir.meta_schedule.logging import get_logger, get_logging_func

@@ -1,4 +1,4 @@
-"""Places in one block of memory for the buffers of an order, as an embedded runtime gives them."""
+"""Offsets of an order's buffers in one block of memory, as an embedded runtime assigns them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from chameleon_ray.graph.graph import Graph
 
 ALIGNMENT = 64
-"""Bytes, of every buffer's offset; TensorFlow Lite's."""
+"""Alignment of every buffer's offset in bytes, that of TensorFlow Lite."""
 
 
 @dataclass(frozen=True)
 class Arena:
-    """Where every buffer is.
+    """Placement of every buffer in the block.
 
     Attributes:
-        offsets: Bytes from the beginning, by buffer; those without a writer are left out.
-        bytes: Of the whole block.
+        offsets: Bytes from the beginning, by buffer; buffers without a writer are left out.
+        bytes: Size of the whole block.
         spans: First and last step at which a buffer is allocated, by buffer.
     """
 
@@ -24,25 +24,25 @@ class Arena:
     spans: Mapping[int, tuple[int, int]]
 
     def alive(self, step: int) -> list[int]:
-        """The buffers that are allocated while a step of the order runs."""
+        """Returns the buffers that are allocated while a step of the order runs."""
         return [buffer for buffer, (first, last) in self.spans.items() if first <= step <= last]
 
 
 def place(graph: Graph, order: Sequence[int], alignment: int = ALIGNMENT) -> Arena:
     """Gives each buffer, in the order of allocation, the lowest gap that it fits into.
 
-    TensorFlow Lite's rule (its simple memory arena) before it sorted buffers by size.
+    TensorFlow Lite had this rule (its simple memory arena) before it sorted buffers by size.
     """
     spans = lifetimes(graph, order)
     offsets: dict[int, int] = {}
     for buffer in sorted(spans, key=lambda one: spans[one][0]):
-        beside = sorted(
+        adjacent = sorted(
             (offsets[other], offsets[other] + graph.sizes[other])
             for other in offsets
             if spans[other][1] >= spans[buffer][0]
         )
         offset = 0
-        for begin, end in beside:
+        for begin, end in adjacent:
             if offset + graph.sizes[buffer] <= begin:
                 break
             offset = max(offset, -(-end // alignment) * alignment)
@@ -52,7 +52,7 @@ def place(graph: Graph, order: Sequence[int], alignment: int = ALIGNMENT) -> Are
 
 
 def lifetimes(graph: Graph, order: Sequence[int]) -> dict[int, tuple[int, int]]:
-    """First and last step of an order at which each buffer is allocated."""
+    """Returns the first and the last step of an order at which each buffer is allocated."""
     spans: dict[int, tuple[int, int]] = {}
     for step, number in enumerate(order):
         node = graph.nodes[number]

@@ -8,12 +8,12 @@ GENOTYPE = (
     (("sep", 1), ("skip", 0)),
     (("skip", 0), ("dilated", 2)),
 )
-"""Per intermediate state: two operations, and which earlier state each reads."""
+"""Two operations per intermediate state, each with the number of the earlier state it reads."""
 CHANNELS, SIDE = 48, 28
 
 
 def cell() -> list[Op]:
-    """The cell; it reads ``before`` and ``last``, the outputs of the two cells before it."""
+    """Returns the cell, which reads the outputs ``before`` and ``last`` of the two cells before."""
     ops = [_op("s0", "relu-conv", "before"), _op("s1", "relu-conv", "last")]
     for number, operations in enumerate(GENOTYPE, 2):
         ends = []
@@ -27,7 +27,7 @@ def cell() -> list[Op]:
 
 
 def cells(count: int = 3) -> list[Op]:
-    """Cells after each other, each of which reads the two before it."""
+    """Returns a chain of cells, each of which reads the two before it."""
     before, last = "before", "last"
     ops: list[Op] = []
     for number in range(count):
@@ -38,7 +38,11 @@ def cells(count: int = 3) -> list[Op]:
 
 
 def _edge(kind: str, name: str, read: str) -> list[Op]:
-    """A separable convolution is two of a depthwise and a pointwise one, a dilated one is one."""
+    """Returns an edge's operations.
+
+    A separable convolution is two pairs of a depthwise and a pointwise one; a dilated one is a
+    single pair.
+    """
     chain: list[Op] = []
     depthwise = "relu-dilated" if kind == "dilated" else "relu-depthwise"
     for turn in range({"sep": 2, "dilated": 1, "skip": 0}[kind]):

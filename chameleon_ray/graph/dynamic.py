@@ -1,4 +1,4 @@
-"""The order of least peak by dynamic programming over what can run next (SERENITY, algorithm 1)."""
+"""Dynamic programming for the order of least peak memory (SERENITY, algorithm 1)."""
 
 import time
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from chameleon_ray.graph.graph import Graph, bits
 
 CHECK = 64
-"""Partial schedules after which the clock is looked at."""
+"""Number of partial schedules between two looks at the clock."""
 
 
 @dataclass(frozen=True)
@@ -15,9 +15,9 @@ class Part:
     """A part of a graph that is ordered by itself.
 
     Attributes:
-        start: The nodes that have run before it, as a set of bits.
-        end: Those that have run after it.
-        floor: Bytes; a peak below it is of no use, as it is reached elsewhere.
+        start: The nodes that have run when the part begins, as a set of bits.
+        end: The nodes that have run when the part ends, as a set of bits.
+        floor: Bytes; a lower peak is of no use, as the graph reaches this one elsewhere.
     """
 
     start: int
@@ -27,12 +27,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a search may do.
+    """The limits of a search.
 
     Attributes:
         width: Most partial schedules kept after any number of nodes.
-        budget: Most bytes at any time: any order within is good, whatever else is pruned. Where
-            None, the best ``width`` schedules are kept after every node.
+        budget: Most bytes at any time; any order within it is good, and everything else is pruned.
+            Where None, the best ``width`` schedules are kept after every node.
         deadline: ``time.perf_counter()`` at which the search ends.
     """
 
@@ -43,15 +43,15 @@ class Limits:
 
 @dataclass
 class Found:
-    """What a search came to.
+    """The result of a search.
 
     Attributes:
-        order: Of the part's nodes; None where there is none within the limits.
-        pruned: The least level above the budget that was met, if any: with no budget below it is
-            there an order.
+        order: The part's nodes in order; None where no order is within the limits.
+        pruned: The least level above the budget that was met, if any. No budget below it has an
+            order.
         too_wide: Whether the search was ended by ``width``.
-        late: Whether it was ended by ``deadline``.
-        states: Partial schedules looked at.
+        late: Whether the search was ended by ``deadline``.
+        states: Number of partial schedules looked at.
     """
 
     order: tuple[int, ...] | None = None
@@ -62,17 +62,17 @@ class Found:
 
 
 State = tuple[int, int, int]
-"""Peak so far, level now, and what can run next."""
+"""A partial schedule: its peak so far, its level now, and the nodes that can run next."""
 Move = tuple[int, int, int]
-"""A node, the peak and the level after it."""
+"""A node, with the peak and the level after it."""
 
 
-class Search:
+class BudgetedSearch:
     """One run of the dynamic programme over one part of a graph.
 
-    After ``i`` nodes there is one partial schedule per set of nodes that have run, the one of least
-    peak: what may follow, and what it will cost, depends on the set only. The set is the paper's
-    signature in other words: what can run next determines it.
+    After ``i`` nodes one partial schedule is kept per set of nodes that have run: that of least
+    peak. What may follow, and what it costs, depends on the set only. The set takes the place of
+    the paper's signature, the nodes that can run next: either determines the other.
     """
 
     def __init__(self, graph: Graph, part: Part, limits: Limits) -> None:
@@ -88,10 +88,10 @@ class Search:
             ]
             for node in graph.nodes
         ]
-        """Per node, the buffers it may be the last user of: their users and sizes."""
+        """Users and sizes of the buffers that each node may be the last user of."""
 
     def run(self) -> Found:
-        """An order within the limits."""
+        """Searches for an order within the limits."""
         graph, part, found = self.graph, self.part, self.found
         peak = part.floor if self.limits.budget is None else self.limits.budget
         first = (peak, graph.level(part.start), graph.ready(part.start) & part.end)
@@ -107,7 +107,7 @@ class Search:
         return found
 
     def _extend(self, layer: dict[int, State]) -> tuple[dict[int, State], dict[int, int]]:
-        """All schedules of one node more, and the node that each of them ends with."""
+        """Extends all schedules by one node; returns them, and the node that each ends with."""
         found, limits = self.found, self.limits
         following: dict[int, State] = {}
         steps: dict[int, int] = {}
@@ -130,11 +130,12 @@ class Search:
         return following, steps
 
     def _moves(self, done: int, state: State) -> Sequence[Move]:
-        """The nodes worth running next.
+        """Returns the nodes worth running next.
 
-        A node that leaves no more allocated than there was, and raises no peak, is the only one:
-        whatever else is to come costs no less without it. (The level is a submodular function of
-        the set of nodes that have run: what a node adds to it only shrinks as the set grows.)
+        A node is the only one worth running where it raises no peak and leaves no more allocated
+        than before: without it, nothing that is still to come costs less. (The level is a
+        submodular function of the set of nodes that have run: what a node adds to it only shrinks
+        as the set grows.)
         """
         peak, level, ready = state
         budget, found = self.limits.budget, self.found
@@ -155,7 +156,7 @@ class Search:
         return moves
 
     def _ready(self, ready: int, done: int, node: int) -> int:
-        """What can run once a node has."""
+        """Returns the nodes that can run once ``node`` has, as a set of bits."""
         ready &= ~(1 << node)
         needs = self.graph.needs
         for follower in self.graph.followers[node]:

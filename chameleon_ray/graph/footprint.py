@@ -1,10 +1,13 @@
-"""What a model takes of memory in several orders, as plain data."""
+"""A model's memory in several orders of its operations, as plain data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 MODEL_ORDER, SCHEDULED, REWRITTEN = "model_order", "scheduled", "rewritten"
-"""The stages: as imported; in the order of least peak; rewritten, and that in its best order."""
+"""Names of the stages: as imported, in the order of least peak, and rewritten.
+
+A rewritten model is in the order of least peak, too.
+"""
 
 
 @dataclass(frozen=True)
@@ -12,8 +15,8 @@ class Stage:
     """One version of a model.
 
     Attributes:
-        order: Its operations, by name.
-        levels: Bytes allocated while each of them runs.
+        order: The names of its operations, in order.
+        levels: Bytes allocated while each operation runs.
         planned: Bytes that TVM's static memory planner allocates, outputs included.
         optimal: Whether no order of the same operations has a lower peak.
     """
@@ -25,7 +28,7 @@ class Stage:
 
     @property
     def peak(self) -> int:
-        """Most bytes at any time."""
+        """The most bytes allocated at any time."""
         return max(self.levels, default=0)
 
 
@@ -34,10 +37,10 @@ class Footprint:
     """A model's activation memory; weights and inputs are not counted.
 
     Attributes:
-        model: Its name.
-        stages: By name, in order.
-        chosen: The name of the stage that the planner needs least for; the first of several.
-        seconds: That lowering, the search for orders and planning took.
+        model: The model's name.
+        stages: The stages by name, in order.
+        chosen: Name of the stage that needs least by TVM's planner; the first of several.
+        seconds: Time that lowering, the search for orders and planning took.
     """
 
     model: str

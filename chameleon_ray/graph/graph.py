@@ -1,4 +1,4 @@
-"""Graphs of operations and the buffers they write; what an order of them costs in memory."""
+"""Graphs of operations and the buffers they write, and the memory that an order of them takes."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from functools import cached_property, reduce
 from operator import or_
 
 CONV, DEPTHWISE, ADD, CONCAT = "conv", "depthwise", "add", "concat"
-"""Kinds of operations that rewriting knows; any other word is left alone."""
+"""Kinds of operations that rewriting knows; it leaves any other word alone."""
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,12 @@ class Node:
     Attributes:
         name: Unique in its graph.
         reads: Numbers of the buffers it reads; several are concatenated, or added by ``ADD``.
-        writes: The buffer it writes, or adds to where the buffer has other writers, too.
+        writes: Number of the buffer it writes, or adds to where the buffer has other writers, too.
         kind: ``CONV``, ``DEPTHWISE``, ``ADD``, ``CONCAT``, or anything else.
         linear: Whether nothing but a constant is added to what it computes: no activation.
-        of: The node of the original graph that it is a part of; its own name where it is whole.
-        part: Which part: the place of what it reads among what the whole node reads, else None.
-        after: Numbers of nodes that it waits for besides the writers of what it reads.
+        of: Name of the original graph's node that it is a part of; its own name where it is whole.
+        part: The place of its input among the inputs of the whole node; None where it is whole.
+        after: Numbers of nodes that it waits for besides the writers of its inputs.
     """
 
     name: str
@@ -36,15 +36,15 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """Operations in the model's order, and buffers.
+    """Operations in the model's order, and the buffers they read and write.
 
     A buffer is allocated by whichever of its writers runs first, and freed when all of its writers
-    and readers have run. Its readers wait for all of its writers; its writers wait for nothing but
-    what they read. A buffer without a writer belongs to somebody else and costs nothing.
+    and readers have run. Its readers wait for all of its writers. Its writers wait only for what
+    they read. A buffer without a writer belongs to somebody else and costs nothing.
 
     Attributes:
         sizes: Bytes of every buffer.
-        nodes: In an order in which they can run.
+        nodes: Operations, in an order in which they can run.
         kept: Buffers that are never freed, such as the network's outputs.
 
     Raises:
@@ -66,12 +66,12 @@ class Graph:
 
     @cached_property
     def writers(self) -> tuple[int, ...]:
-        """Of every buffer, as a set of bits: bit ``n`` is node ``n``."""
+        """Writers of every buffer, as a set of bits: bit ``n`` is node ``n``."""
         return self._having(lambda node: (node.writes,))
 
     @cached_property
     def readers(self) -> tuple[int, ...]:
-        """Of every buffer, as a set of bits."""
+        """Readers of every buffer, as a set of bits: bit ``n`` is node ``n``."""
         return self._having(lambda node: node.reads)
 
     @cached_property
@@ -97,26 +97,26 @@ class Graph:
         return (1 << len(self.nodes)) - 1
 
     def ready(self, done: int) -> int:
-        """The nodes that can run next (the paper's zero-indegree set), as a set of bits."""
+        """Returns the nodes that can run next (the paper's zero-indegree set), as a set of bits."""
         free = (n for n, need in enumerate(self.needs) if not need & ~done)
         return union(1 << n for n in free) & ~done
 
     def level(self, done: int) -> int:
-        """Bytes allocated once exactly these nodes have run."""
+        """Returns the bytes allocated once exactly the nodes of ``done`` have run."""
         return sum(size for buffer, size in enumerate(self.sizes) if self._is_live(buffer, done))
 
     def least(self, number: int) -> int:
-        """Bytes that are allocated while a node runs, whatever the order."""
+        """Returns the bytes allocated while a node runs, whatever the order."""
         node = self.nodes[number]
         own = [b for b in {*node.reads, node.writes} if self.writers[b]]
         return sum(self.sizes[buffer] for buffer in own)
 
     def profile(self, order: Sequence[int], start: int = 0) -> list[int]:
-        """Bytes allocated while each node of an order runs: its output is, its inputs still are.
+        """Returns the bytes allocated while each node of an order runs, inputs and output included.
 
         Args:
             order: Numbers of nodes.
-            start: Those that have run before, as a set of bits.
+            start: The nodes that have run before, as a set of bits.
 
         Raises:
             ValueError: A node is to run twice, or before what it reads is complete.
@@ -132,7 +132,7 @@ class Graph:
         return levels
 
     def peak(self, order: Sequence[int]) -> int:
-        """The most bytes allocated at any time of an order of all nodes.
+        """Returns the most bytes allocated at any time of an order of all nodes.
 
         Raises:
             ValueError: It is no order of all nodes in which they can run.
@@ -155,7 +155,7 @@ class Graph:
 
 
 def bits(numbers: int) -> Iterator[int]:
-    """The members of a set of bits, ascending."""
+    """Yields the members of a set of bits, ascending."""
     while numbers:
         lowest = numbers & -numbers
         yield lowest.bit_length() - 1
@@ -163,5 +163,5 @@ def bits(numbers: int) -> Iterator[int]:
 
 
 def union(sets: Iterable[int]) -> int:
-    """All that is in any of some sets of bits."""
+    """Returns the union of some sets of bits."""
     return reduce(or_, sets, 0)

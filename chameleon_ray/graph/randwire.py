@@ -8,17 +8,17 @@ from chameleon_ray.graph.wiring import Op
 
 CHANNELS, SIDE = 78, 16
 NODES, NEIGHBOURS, REWIRED = 32, 4, 0.75
-"""Of the Watts-Strogatz graphs: nodes, neighbours on the ring, probability of another one."""
+"""Nodes, neighbours on the ring and probability of rewiring of the Watts-Strogatz graphs."""
 
 
 def stage(seed: int, nodes: int = NODES, ancestors: bool = False) -> list[Op]:
-    """A stage; its sources read ``input``, of twice its side, and its sinks are summed up.
+    """Returns a stage whose sources read ``input``, of twice its side, and whose sinks are added.
 
     Args:
-        seed: Of the wiring.
-        nodes: Of the graph, the sum at the end apart.
-        ancestors: Whether a node sums up all nodes before it, as one published implementation has
-            it, not only those it is wired to.
+        seed: Seed of the wiring.
+        nodes: Number of the graph's nodes, without the sum at the end.
+        ancestors: Whether a node sums up all nodes before it, as in one published implementation,
+            instead of only those it is wired to.
     """
     edges = watts_strogatz(nodes, NEIGHBOURS, REWIRED, np.random.default_rng(seed))
     before: list[set[int]] = [set() for _ in range(nodes)]
@@ -33,10 +33,13 @@ def stage(seed: int, nodes: int = NODES, ancestors: bool = False) -> list[Op]:
 def watts_strogatz(
     nodes: int, neighbours: int, rewired: float, rng: np.random.Generator
 ) -> set[tuple[int, int]]:
-    """Edges of a connected random graph (Watts and Strogatz, Nature 1998), from low to high.
+    """Draws a connected random graph (Watts and Strogatz, Nature 1998).
 
-    Every node of a ring is joined to its ``neighbours`` nearest, then each edge's far end is moved
-    with probability ``rewired``; drawn again until the graph is connected.
+    Every node of a ring is joined to its ``neighbours`` nearest nodes. Then each edge's far end is
+    moved with probability ``rewired``. This is repeated until the graph is connected.
+
+    Returns:
+        Edges, from the lower to the higher node.
 
     Raises:
         ValueError: There are no such graphs.

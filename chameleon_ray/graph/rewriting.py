@@ -1,7 +1,7 @@
 """Identity graph rewriting: convolutions of concatenations become sums of partial ones.
 
-Each step gives a graph that computes the same and whose best order needs no more memory: every
-order of the old graph is one of the new graph with its parts in the place of the whole.
+The graph after each step computes the same, and its best order needs no more memory. Every order of
+the old graph is an order of the new one, with the parts in the place of the whole.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,10 +16,10 @@ SPLITS = (CONV, DEPTHWISE, CONCAT)
 
 
 def rewrite(graph: Graph, kernel_wise: bool = True) -> Graph:
-    """All steps, until none of them changes anything.
+    """Applies all steps until none of them changes anything.
 
     Args:
-        graph: With its concatenations as nodes, or as nodes that read several buffers.
+        graph: Its concatenations are nodes, or nodes read several buffers.
         kernel_wise: Whether depthwise convolutions are split, too.
     """
     steps: tuple[Step, ...] = (dissolve, split_depthwise) if kernel_wise else (dissolve,)
@@ -32,7 +32,7 @@ def rewrite(graph: Graph, kernel_wise: bool = True) -> Graph:
 
 
 def dissolve(graph: Graph) -> Graph:
-    """Concatenations whose readers can all read the parts instead are no longer made."""
+    """Removes concatenations whose readers can all read the parts instead."""
     for number, node in enumerate(graph.nodes):
         if node.kind == CONCAT and _is_splittable(graph, node.writes):
             rest = [
@@ -43,9 +43,9 @@ def dissolve(graph: Graph) -> Graph:
 
 
 def split_depthwise(graph: Graph) -> Graph:
-    """Kernel-wise: a depthwise convolution of a concatenation becomes one of each part.
+    """Splits kernel-wise: a depthwise convolution of a concatenation becomes one of each part.
 
-    ``y = concat(w_1 * x_1, w_2 * x_2, ...)``; what reads ``y`` reads the parts.
+    The result is ``y = concat(w_1 * x_1, w_2 * x_2, ...)``; the readers of ``y`` read the parts.
     """
     for number, node in enumerate(graph.nodes):
         sizes = _shares(graph, node)
@@ -62,9 +62,10 @@ def split_depthwise(graph: Graph) -> Graph:
 
 
 def split(graph: Graph) -> Graph:
-    """Channel-wise: a convolution of a concatenation becomes one of each part, added up in place.
+    """Splits channel-wise: a convolution of a concatenation becomes a sum of one per part.
 
-    ``y = w_1 * x_1 + w_2 * x_2 + ...``, of which no summand needs any other.
+    The parts add to one buffer in place: ``y = w_1 * x_1 + w_2 * x_2 + ...``. No summand needs any
+    other.
     """
     nodes: list[Node] = []
     for node in graph.nodes:
@@ -73,7 +74,7 @@ def split(graph: Graph) -> Graph:
 
 
 def absorb(graph: Graph) -> Graph:
-    """Sums some of whose summands are linear convolutions: those add to the sum's buffer."""
+    """Lets linear convolutions that are summands of a sum add to the sum's buffer themselves."""
     for number, node in enumerate(graph.nodes):
         own = [buffer for buffer in node.reads if _is_summand(graph, buffer, number)]
         if node.kind != ADD or not own:
@@ -90,7 +91,7 @@ def absorb(graph: Graph) -> Graph:
 
 
 def _parts(node: Node) -> Iterator[Node]:
-    """One per buffer that a node reads, all of which write what it writes."""
+    """Yields a part per buffer that a node reads; all of them write what the node writes."""
     for place, read in enumerate(node.reads):
         yield replace(node, name=f"{node.name}.{place}", reads=(read,), part=place)
 
@@ -100,7 +101,7 @@ def _replaced(reads: tuple[int, ...], old: int, new: tuple[int, ...]) -> tuple[i
 
 
 def _is_splittable(graph: Graph, buffer: int) -> bool:
-    """Whether a buffer of one writer may as well be several."""
+    """Returns whether several buffers can replace a buffer of one writer."""
     readers = [graph.nodes[number] for number in bits(graph.readers[buffer])]
     return (
         buffer not in graph.kept
@@ -111,7 +112,7 @@ def _is_splittable(graph: Graph, buffer: int) -> bool:
 
 
 def _shares(graph: Graph, node: Node) -> list[int]:
-    """Bytes of the output per input of a depthwise convolution; none where it does not divide."""
+    """Returns the output bytes per input of a depthwise convolution; empty if uneven."""
     read = [graph.sizes[buffer] for buffer in node.reads]
     whole = graph.sizes[node.writes]
     if not all(read) or any(whole * size % sum(read) for size in read):
@@ -120,7 +121,7 @@ def _shares(graph: Graph, node: Node) -> list[int]:
 
 
 def _is_summand(graph: Graph, buffer: int, number: int) -> bool:
-    """Whether what writes a buffer can add to a node's output instead."""
+    """Returns whether a buffer's writers can add to a node's output instead."""
     node = graph.nodes[number]
     writers = [graph.nodes[writer] for writer in bits(graph.writers[buffer])]
     return (

@@ -1,23 +1,23 @@
-"""A graph in, the order of least peak memory out: divide and conquer, adaptive soft budgeting."""
+"""Finds a graph's order of least peak memory: divide and conquer, adaptive soft budgeting."""
 
 import time
 from dataclasses import dataclass, replace
 from math import gcd
 
-from chameleon_ray.graph.dynamic import Found, Limits, Part, Search
+from chameleon_ray.graph.dynamic import BudgetedSearch, Found, Limits, Part
 from chameleon_ray.graph.graph import Graph, bits
 from chameleon_ray.options import Scheduling
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """An order and what is known of it.
+    """An order, with its peak and its optimality.
 
     Attributes:
         order: Numbers of the graph's nodes.
         peak: Most bytes allocated at any time.
         optimal: Whether no order has a lower peak; False where time was up before that was certain.
-        states: Partial schedules looked at.
+        states: Number of partial schedules looked at.
     """
 
     order: tuple[int, ...]
@@ -27,9 +27,9 @@ class Schedule:
 
 
 def schedule(graph: Graph, options: Scheduling | None = None) -> Schedule:
-    """The order of least peak memory; the same graph always has the same one.
+    """Finds the order of least peak memory; the same graph always has the same one.
 
-    Where the time of ``options`` does not suffice, the best order found until then.
+    Where the time of ``options`` does not suffice, it returns the best order found until then.
     """
     options = options or Scheduling()
     deadline = time.perf_counter() + options.seconds
@@ -47,10 +47,11 @@ def schedule(graph: Graph, options: Scheduling | None = None) -> Schedule:
 
 
 def cut(graph: Graph) -> list[Part]:
-    """The parts between the nodes that are before or after every other node.
+    """Cuts a graph at the nodes that are before or after every other node.
 
-    What has run at such a node is the same in every order, so the parts can be ordered one by one,
-    whichever buffers live across it. (The paper cuts where a single tensor is alive.)
+    The set of nodes that have run at such a node is the same in every order. So the parts between
+    them can be ordered one by one, whichever buffers live across the cuts. (The paper cuts where a
+    single tensor is alive.)
     """
     before: list[int] = []
     for need in graph.needs:
@@ -69,13 +70,14 @@ def cut(graph: Graph) -> list[Part]:
 
 @dataclass
 class SoftBudgeting:
-    """The order of least peak of one part, found with budgets that keep the search small.
+    """Finds the order of least peak of one part, with budgets that keep the search small.
 
-    A budget below the optimum has no order; with a generous one too many partial schedules are
-    alive; in between the search is short. ``low`` is the largest budget known to have no order and
-    only rises; ``high`` is the least one that was too wide, or the peak of the best order known,
-    and only falls. When they meet and no order is known that good, the width grows; so nothing is
-    ever tried twice.
+    A budget below the optimum has no order. With a generous budget, too many partial schedules are
+    alive. In between the search is short.
+
+    ``low`` is the largest budget known to have no order; it only rises. ``high`` is the least
+    budget that was too wide, or the peak of the best order known; it only falls. When they meet and
+    no order is known that good, the width grows. So nothing is ever tried twice.
     """
 
     graph: Graph
@@ -114,7 +116,7 @@ class SoftBudgeting:
         self.optimal = True
 
     def _search(self, limits: Limits) -> Found:
-        found = Search(self.graph, self.part, limits).run()
+        found = BudgetedSearch(self.graph, self.part, limits).run()
         self.states += found.states
         if found.order is not None:
             self._keep(found.order)

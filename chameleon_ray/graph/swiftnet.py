@@ -1,7 +1,7 @@
 """SwiftNet: the wiring of a network from architecture search for visual wake words.
 
-The three cells as the network published for the challenge of 2019 has them (in uint8, 224 x 224),
-each with the pooling before it and the residual sum at its end.
+The three cells are those of the network published for the challenge of 2019 (in uint8, 224 x 224).
+Each has the pooling before it and the residual sum at its end.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ class Cell:
         width: Channels of each convolution.
         outputs: Channels of the sum.
         side: Pixels after the pooling.
-        wiring: What reads what: ``c`` are 1 x 1 convolutions, ``d`` 3 x 3 depthwise ones, ``p``
-            the 1 x 1 ones that follow those.
+        wiring: Operations with their inputs. ``c`` are 1 x 1 convolutions, ``d`` 3 x 3 depthwise
+            ones, and ``p`` the 1 x 1 ones that follow those.
     """
 
     inputs: int
@@ -52,7 +52,7 @@ CELLS = {
 
 
 def cell(name: str) -> list[Op]:
-    """Cell ``a``, ``b`` or ``c``; it reads ``input``, of twice its side."""
+    """Returns cell ``a``, ``b`` or ``c``, which reads ``input``, of twice its side."""
     shape = CELLS[name]
     ops: dict[str, Op] = {}
     for op, reads in parse(shape.wiring):
@@ -68,7 +68,7 @@ def cell(name: str) -> list[Op]:
 
 
 def cells() -> list[Op]:
-    """The three cells after each other."""
+    """Returns the three cells, one after the other."""
     a, b, c = (cell(name) for name in CELLS)
     return [
         *prefixed(a, "a.", {"input": "input"}),

@@ -1,4 +1,4 @@
-"""Wirings: which operation of an irregular network reads which, with its channels and pixels."""
+"""Wirings: the operations of an irregular network, and which of them each operation reads."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,8 +16,8 @@ class Op:
         kind: A key of ``KINDS``.
         reads: Names of operations or of the network's inputs. Several are concatenated by a
             convolution, added by a sum.
-        channels: Of its output.
-        side: Of its square output, in pixels.
+        channels: Channels of its output.
+        side: Side of its square output, in pixels.
     """
 
     name: str
@@ -39,17 +39,17 @@ KINDS: dict[str, tuple[str, bool]] = {
     "pool": ("pool", True),
     "separable": ("separable", True),
 }
-"""What rewriting makes of an operation's kind, and whether it is linear in what it sums up."""
+"""The graph's kind of each operation, and whether the operation is linear in its summands."""
 
 
 def parse(cell: str) -> list[tuple[str, tuple[str, ...]]]:
-    """Names and what they read, from ``name(read,read) name(read)``."""
+    """Parses ``name(read,read) name(read)`` into names and what each of them reads."""
     calls = re.findall(r"(\w+)\(([\w,]+)\)", cell)
     return [(name, tuple(reads.split(","))) for name, reads in calls]
 
 
 def prefixed(ops: Iterable[Op], prefix: str, inputs: Mapping[str, str]) -> list[Op]:
-    """The same wiring with a prefix to every name, its inputs replaced by other names."""
+    """Copies a wiring with a prefix to every name, and with its inputs replaced by other names."""
     return [
         replace(
             op,
@@ -63,13 +63,13 @@ def prefixed(ops: Iterable[Op], prefix: str, inputs: Mapping[str, str]) -> list[
 def graph_of(
     ops: Sequence[Op], itemsize: int = 1, copies: bool = False, kept: Iterable[str] = ()
 ) -> Graph:
-    """The plain graph of a wiring: a node and a buffer per operation.
+    """Makes the plain graph of a wiring: a node and a buffer per operation.
 
     Args:
-        ops: In the model's order; what they read and none of them computes is an input.
+        ops: Operations in the model's order; names that they read but do not compute are inputs.
         itemsize: Bytes of an element.
-        copies: Whether a concatenation is an operation that copies. Else it is none, and whatever
-            reads it reads its parts.
+        copies: Whether a concatenation is an operation that copies. Otherwise it is none, and its
+            readers read its parts.
         kept: Names of operations whose outputs are never freed, besides those nothing reads.
     """
     builder = _Builder(itemsize)
@@ -98,7 +98,7 @@ class _Builder:
         self.buffers: dict[str, tuple[int, ...]] = {}
 
     def places(self, name: str) -> tuple[int, ...]:
-        """The buffers that an operation's output is in; those of an input cost nothing."""
+        """Returns the buffers of an operation's output; those of an input cost nothing."""
         if name not in self.buffers:
             self.buffers[name] = (len(self.sizes),)
             self.sizes.append(0)

@@ -1,7 +1,7 @@
 """Whole models: questions about compiled libraries in, outputs, comparisons and latencies out."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,10 +21,17 @@ class Question:
     libraries: tuple[str, ...]
     inputs: tuple[np.ndarray, ...]
 
+    def run(self, models: "Models") -> Any:
+        """The answer, found where the models can be run."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class Outputs(Question):
     """What one model gives: a tuple of arrays."""
+
+    def run(self, models: "Models") -> tuple[np.ndarray, ...]:
+        return models.outputs(self)
 
 
 @dataclass(frozen=True)
@@ -33,12 +40,18 @@ class Check(Question):
 
     reference: tuple[np.ndarray, ...]
 
+    def run(self, models: "Models") -> "Verdict":
+        return models.check(self)
+
 
 @dataclass(frozen=True)
 class Duel(Question):
     """How long models take, in turns on one device: latencies in seconds, a tuple for each."""
 
     options: Confirming
+
+    def run(self, models: "Models") -> list[tuple[float, ...]]:
+        return models.duel(self)
 
 
 @dataclass(frozen=True)
@@ -48,6 +61,16 @@ class Verdict:
     ok: bool
     max_abs_err: float
     max_rel_err: float
+
+
+class Models(Protocol):
+    """What loads and runs compiled models, in the process that answers questions."""
+
+    def outputs(self, question: Outputs) -> tuple[np.ndarray, ...]: ...
+
+    def check(self, question: Check) -> Verdict: ...
+
+    def duel(self, duel: Duel) -> list[tuple[float, ...]]: ...
 
 
 class Bench(Protocol):

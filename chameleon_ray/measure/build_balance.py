@@ -1,7 +1,7 @@
-"""Helping: builds that wait in, who does each of them out: builders, or runners that are idle.
+"""Helping: idle runners do builds that would wait for the builders.
 
-On a small machine the builders are what all wait for, and the cores that time kernels would be idle
-between two runs. What they compile then disturbs no timing, as a runner does one thing at a time.
+On a small machine all wait for the builders, and the cores that time kernels would be idle between
+two runs. A build on these cores disturbs no timing, as a runner does one thing at a time.
 """
 
 import asyncio
@@ -13,13 +13,16 @@ class BuildBalance:
     """Counts builds and runs under way; calls of one pool of builders and one of runners."""
 
     def __init__(self, enough: int) -> None:
-        """Takes how many builds the builders are given at once; what comes then waits."""
+        """Takes the number of builds given to the builders at once; any further build waits."""
         self._enough, self._building, self._running = enough, 0, 0
         self._changed = asyncio.Condition()
 
     @asynccontextmanager
     async def build(self) -> AsyncIterator[bool]:
-        """For as long as a build takes; whether the runners are to do it. Waits for either pool."""
+        """Counts one build while it lasts; yields whether the runners are to do it.
+
+        It waits until either pool has room.
+        """
         async with self._changed:
             await self._changed.wait_for(lambda: self._room or not self._running)
             helps = not self._room
@@ -31,7 +34,7 @@ class BuildBalance:
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        """For as long as a run takes."""
+        """Counts one run while it lasts."""
         self._count(True, 1)
         try:
             yield

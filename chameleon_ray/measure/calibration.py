@@ -1,8 +1,8 @@
-"""Calibration: what one kernel took on two devices of a type in, the factor between them out.
+"""Calibration: the factor between the latencies of two devices of one type.
 
-Devices of one type differ by some percent, by which latencies of both could not be compared. So
-what one device, the first that succeeds with anything, timed first of several layers is timed by
-every other device, too: the references.
+Devices of one type differ by some percent, so that their latencies could not be compared. The first
+device that succeeds with anything sets the references: what it timed first of several layers. Every
+other device times these kernels, too.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from chameleon_ray.options import Calibrating
 
 
 class References:
-    """Which kernels the devices of a run are compared by, as they come."""
+    """The kernels by which the devices of a run are compared, as they come."""
 
     def __init__(self, options: Calibrating) -> None:
         self._options, self._place = options, ""
@@ -25,7 +25,7 @@ class References:
         return self._options.references > 0 and not self._tasks
 
     def take(self, task: str, place: str, latency: float) -> bool:
-        """Whether a kernel is a reference from now on.
+        """Makes a kernel a reference where one is missing; returns whether it did.
 
         Args:
             task: The digest of its layer.
@@ -42,16 +42,16 @@ class References:
         return True
 
     def drop(self, task: str) -> None:
-        """A reference cannot be had after all."""
+        """Removes a reference that cannot be had after all."""
         self._tasks.discard(task)
 
 
 def factor_of(ratios: Sequence[float], notable: float) -> float:
-    """What a device's latencies are multiplied by.
+    """Returns the factor by which a device's latencies are multiplied.
 
     Args:
-        ratios: Per reference, the first device's latency over this one's.
-        notable: A factor that differs from 1 by no more than this share is noise, and 1.
+        ratios: The first device's latency over this one's, per reference.
+        notable: Share up to which a factor's difference from 1 is noise; the factor is then 1.
     """
     if not ratios:
         return 1.0
@@ -65,5 +65,5 @@ def beyond(factor: float, share: float) -> bool:
 
 
 def likeliest(ratios: Sequence[float]) -> float:
-    """The ratio nearest to 1, as what disturbs a timing falsifies it."""
+    """Returns the ratio nearest to 1, as what disturbs a timing falsifies it."""
     return min(ratios, key=lambda ratio: abs(log(ratio)))

@@ -1,4 +1,4 @@
-"""CPU cores: which ones time kernels, and which ones do everything else."""
+"""CPU cores: their split between timing kernels and everything else."""
 
 import os
 import re
@@ -21,7 +21,7 @@ def machine() -> str:
 
 
 def available() -> tuple[int, ...]:
-    """Cores this process may use, as many as its quota of CPU time allows.
+    """Returns the cores this process may use, as many as its quota of CPU time allows.
 
     Hyper-threads of one core are neighbours, so that a split leaves them together.
     """
@@ -30,7 +30,7 @@ def available() -> tuple[int, ...]:
 
 
 def _first_sibling(core: int) -> int:
-    """The first hyper-thread of the physical core that ``core`` is a thread of."""
+    """Returns the first hyper-thread of the physical core that ``core`` is a thread of."""
     siblings = CPU / f"cpu{core}" / "topology" / "thread_siblings_list"
     try:
         return int(re.split("[,-]", siblings.read_text().strip())[0])
@@ -39,7 +39,7 @@ def _first_sibling(core: int) -> int:
 
 
 def _quota(cores: int) -> int:
-    """Whole cores that a container's quota allows; at least one."""
+    """Returns the whole cores that a container's quota allows; at least one."""
     try:
         quota, period = QUOTA.read_text().split()
         return max(1, min(cores, int(quota) // int(period)))
@@ -48,13 +48,13 @@ def _quota(cores: int) -> int:
 
 
 def kept(cores: int, threads: int | None, gpus: int | None = None) -> int:
-    """How many of a machine's cores time.
+    """Returns the number of a machine's cores that are kept for timing.
 
     Args:
-        cores: All there are.
-        threads: As many, where given.
-        gpus: The machine's GPUs, each of which needs a core that feeds it; None where the cores
-            themselves time, for which half of them are kept.
+        cores: Number of all cores.
+        threads: The number to return, where given.
+        gpus: The machine's GPUs, each of which needs a core that feeds it. Where None, the cores
+            themselves time, and half of them are kept.
     """
     if threads is not None:
         return threads
@@ -65,15 +65,15 @@ def kept(cores: int, threads: int | None, gpus: int | None = None) -> int:
 def split(
     cores: tuple[int, ...], threads: int | None, gpus: int | None = None
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Cores for the search and builds, and cores for timing alone.
+    """Splits the cores into those for the search and builds, and those for timing alone.
 
-    A timing that shares its core with a build is noise, so the two sets are disjoint wherever
-    there are two cores; the timing cores are the last ones, as interrupts favour the first.
+    A timing that shares its core with a build is noise, so the two sets are disjoint wherever there
+    are two cores. The timing cores are the last ones, as interrupts favour the first.
 
     Args:
-        cores: All there are.
+        cores: All cores.
         threads: Timing cores wanted; where None, half of all, or one per GPU.
-        gpus: The machine's GPUs, where they are what times.
+        gpus: Number of the machine's GPUs, where they are timed instead of the cores.
 
     Raises:
         UserError: More are wanted than can be had.

@@ -1,4 +1,4 @@
-"""Claims: a device's name in, the right of this process alone to use it out."""
+"""Locks by which one process claims a device for itself."""
 
 import fcntl
 import os
@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import IO
 
 _HELD: dict[str, IO[str]] = {}
-"""What this process has claimed; the locks last as long as it does."""
+"""Locks of this process by the device's name; they last as long as the process."""
 
 
 def claim(name: str) -> bool:
-    """Whether a device is this process's, from now on if it was nobody's.
+    """Claims a device for this process; returns whether it is this process's now.
 
     Processes of one user on one machine respect each other's claims, which end with them.
 
     Args:
-        name: Of one device of this machine.
+        name: Name of one device of this machine.
     """
     if name in _HELD:
         return True

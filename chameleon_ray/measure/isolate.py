@@ -1,8 +1,8 @@
-"""A job in a child process that may hang, crash or run out of memory: a job in, an outcome out.
+"""Jobs in a child process that may hang, crash or run out of memory.
 
-The child is forked from a warm *zygote*, a process that has done the slow imports and nothing
-else, so a lost child is replaced in milliseconds. The zygote is started fresh (never forked from a
-process with threads) and both die with the process that made them.
+The child is forked from a warm *zygote*, a process that has done the slow imports and nothing else.
+So a lost child is replaced in milliseconds. The zygote is started fresh (never forked from a
+process with threads). Both die with the process that made them.
 """
 
 import contextlib
@@ -29,11 +29,11 @@ from chameleon_ray.errors import UserError
 LENGTH = struct.Struct("<Q")
 PID = struct.Struct("<i")
 STARTING_SECONDS = 120.0
-"""Patience with a zygote's imports; a cold disk is slow."""
+"""Most seconds that a zygote's imports may take; a cold disk is slow."""
 
 
 class Ending(StrEnum):
-    """How a job in a child ended."""
+    """The ways in which a job in a child ends."""
 
     OK = "ok"
     ERROR = "error"
@@ -66,7 +66,7 @@ class IsolateError(UserError):
 
 @dataclass(frozen=True)
 class Setting:
-    """How a child is set up.
+    """The handler, cores, memory and environment of a child.
 
     Attributes:
         handler: ``module:factory``; ``factory(argument)`` gives the callable that does the jobs.
@@ -120,7 +120,7 @@ class Isolate:
             self._fork()
 
     def renew(self, jobs: int) -> None:
-        """Replaces a child that has done so many jobs: what they leave in its memory adds up."""
+        """Replaces a child that has done ``jobs`` jobs: what they leave in its memory adds up."""
         if self._child is not None and self._jobs >= jobs:
             self._replace()
 
@@ -129,7 +129,7 @@ class Isolate:
 
         Args:
             job: Picklable argument of the handler.
-            timeout: Seconds; for ever where None.
+            timeout: Seconds after which the job is stopped; never where None.
         """
         self.warm()
         assert self._child is not None
@@ -256,7 +256,10 @@ def _zygote(control: socket.socket) -> None:
 
 
 def _child(channel: socket.socket, handler: Callable[[Any], Any], setting: Setting) -> None:
-    """Does jobs until the parent is gone. An exception is an answer; anything worse is a crash."""
+    """Does jobs until the parent is gone.
+
+    An exception is an answer; anything worse is a crash.
+    """
     _die_with_parent()
     if setting.memory_bytes is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (setting.memory_bytes, setting.memory_bytes))

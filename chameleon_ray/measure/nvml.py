@@ -1,7 +1,7 @@
-"""NVIDIA's management library: nothing in, what GPUs there are and how they fare out.
+"""NVIDIA's management library (NVML): which GPUs there are, and their clocks and temperature.
 
-Called through ctypes, as the library comes with the driver and nothing else may be installed. It is
-only ever read from: clocks and limits stay as they are.
+It is called through ctypes, as the library comes with the driver and nothing else may be installed.
+It is only ever read from: clocks and limits stay as they are.
 """
 
 import ctypes
@@ -17,11 +17,11 @@ TEXT = 96
 SM_CLOCK, MEMORY_CLOCK = 1, 2
 GPU_SENSOR = 0
 IDLE = 1
-"""The one reason for a low clock that is none."""
+"""Bit of NVML's throttle reasons for an idle GPU, which is not really throttled."""
 
 
 class NvmlError(Exception):
-    """The driver cannot be asked, in one sentence."""
+    """The driver cannot be asked, for a reason given in one sentence."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Gpu:
     """One GPU of this machine.
 
     Attributes:
-        name: Its model.
-        uuid: Which one it is; ``CUDA_VISIBLE_DEVICES`` takes it, too.
-        arch: As in targets, as ``sm_90``.
-        memory_bytes: Of the device.
+        name: Name of its model.
+        uuid: Identifier of the GPU, which ``CUDA_VISIBLE_DEVICES`` takes, too.
+        arch: Architecture as targets name it, such as ``sm_90``.
+        memory_bytes: Size of its memory.
         driver: The driver's version.
     """
 
@@ -45,7 +45,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Condition:
-    """How a GPU fared at one moment.
+    """Clocks and temperature of a GPU at one moment.
 
     Attributes:
         sm_mhz: Clock of the multiprocessors.
@@ -61,7 +61,7 @@ class Condition:
 
 
 def gpus(library: str = LIBRARY) -> list[Gpu]:
-    """All GPUs, in NVML's order, which is that of the bus.
+    """Returns all GPUs, in NVML's order, which is that of the bus.
 
     Raises:
         NvmlError: There is no driver, or it does not answer.
@@ -72,8 +72,9 @@ def gpus(library: str = LIBRARY) -> list[Gpu]:
 
 
 def named(ids: Sequence[str] | None, library: str = LIBRARY) -> list[Gpu]:
-    """GPUs by their numbers on the bus or their UUIDs, up to the first that is not there, as CUDA
-    takes ``CUDA_VISIBLE_DEVICES``; all where None.
+    """Returns the GPUs of some numbers on the bus or UUIDs; all GPUs where None.
+
+    As CUDA does with ``CUDA_VISIBLE_DEVICES``, it stops at the first one that is not there.
 
     Raises:
         NvmlError: There is no driver, or it does not answer.
@@ -86,7 +87,7 @@ def named(ids: Sequence[str] | None, library: str = LIBRARY) -> list[Gpu]:
 
 
 def visible(library: str = LIBRARY) -> Gpu:
-    """The GPU that CUDA calls number 0 in this process, where it counts in the bus's order.
+    """Returns the GPU that CUDA calls number 0 in this process, if it counts in the bus's order.
 
     Raises:
         NvmlError: There is none.
@@ -99,7 +100,7 @@ def visible(library: str = LIBRARY) -> Gpu:
 
 
 def count(library: str = LIBRARY) -> int:
-    """How many GPUs CUDA sees in this process; none where the driver does not answer."""
+    """Returns the number of GPUs that CUDA sees in this process; 0 without an answering driver."""
     ids = os.environ.get("CUDA_VISIBLE_DEVICES")
     try:
         return len(named(None if ids is None else ids.split(","), library))
@@ -108,7 +109,7 @@ def count(library: str = LIBRARY) -> int:
 
 
 def condition(uuid: str, library: str = LIBRARY) -> Condition:
-    """A GPU's clocks and temperature now; what it does not tell is 0.
+    """Returns a GPU's present clocks and temperature; 0 for any that it does not tell.
 
     Raises:
         NvmlError: There is no driver, or no such GPU.
@@ -126,7 +127,7 @@ def condition(uuid: str, library: str = LIBRARY) -> Condition:
 
 @cache
 def _opened(library: str) -> ctypes.CDLL:
-    """The library, made ready once per process."""
+    """Loads the library and makes it ready, once per process."""
     try:
         nvml = ctypes.CDLL(library)
     except OSError as error:
@@ -146,7 +147,7 @@ def _means(one: str, number: int, gpu: Gpu) -> bool:
 
 
 def _number(nvml: ctypes.CDLL, name: str, *arguments: object, wide: bool = False) -> int:
-    """One number of a device; 0 where the device has none."""
+    """Reads one number of a device; 0 where the device has none."""
     value = ctypes.c_ulonglong() if wide else ctypes.c_uint()
     try:
         _do(nvml, name, *arguments, ctypes.byref(value))

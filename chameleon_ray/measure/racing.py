@@ -1,8 +1,9 @@
-"""Racing: a candidate's timings one by one in, no more of them than it takes to rank it out.
+"""Racing: times a candidate only as often as it takes to rank it.
 
 A candidate that is clearly slower than the best is given up after one timing. One that is close to
-the best, above or below, is timed often, as there noise would decide. Hoeffding races (Maron and
-Moore, NIPS 1993) are the idea; with a handful of timings two fixed margins take the bound's place.
+the best, above or below, is timed often, as there noise would decide. The idea is that of Hoeffding
+races (Maron and Moore, NIPS 1993). With a handful of timings, two fixed margins take the place of
+their bound.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ def race(clock: Callable[[], float], best: float, options: Measuring) -> tuple[f
     Args:
         clock: Each call is a timing, in seconds of one execution.
         best: The task's best latency in seconds; infinite where there is none.
-        options: How many timings, and the margins.
+        options: The numbers of timings, and the margins.
 
     Returns:
         The timings, at least one.
@@ -35,9 +36,10 @@ def take_turns(
 
     Args:
         clocks: Each call is a timing, in seconds of one execution.
-        first: Seconds of a first execution of each.
-        repeats: Timings of each; of the hopeless ones, one, which is the first where that is long.
-        options: What is hopeless and what is long.
+        first: Seconds of a first execution of each candidate.
+        repeats: Timings of each candidate. A hopeless one has one, which is its first execution
+            where that was long.
+        options: The limits of what is hopeless and what is long.
     """
     hopeless = options.hopeless * min(first)
     long = max(hopeless, options.long_seconds)
@@ -51,7 +53,7 @@ def take_turns(
 
 
 def _deserved(ratio: float, options: Measuring) -> int:
-    """Timings that a candidate of so many times the best latency deserves."""
+    """Returns the timings that a candidate of ``ratio`` times the best latency deserves."""
     if ratio > options.slower:
         return 1
     close = abs(ratio - 1) <= options.close

@@ -1,6 +1,7 @@
 """Every default of the project, as frozen dataclasses."""
 
-from chameleon_ray.options.run import (
+from chameleon_ray.options.option import least_values, options_of, repeated, zoo_file_types
+from chameleon_ray.options.request import (
     Budgeting,
     Calibrating,
     Confirming,
@@ -45,4 +46,8 @@ __all__ = [
     "Session",
     "Transferring",
     "Zoo",
+    "least_values",
+    "options_of",
+    "repeated",
+    "zoo_file_types",
 ]

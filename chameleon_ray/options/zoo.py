@@ -1,8 +1,9 @@
 """What is asked of a zoo: models that are tuned together, in one search with one budget."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from chameleon_ray.options.run import Request
+from chameleon_ray.options.request import Request
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Member:
 class Zoo:
     """What the user asked for."""
 
-    request: Request
-    """What all models have in common; its ``model`` is the zoo's file."""
+    file: Path
+    """The YAML file that names the models."""
+    common: Request
+    """What all models have in common; its ``model`` is empty."""
     members: tuple[Member, ...]

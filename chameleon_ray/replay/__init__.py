@@ -1,1 +1,1 @@
-"""Recorded measurements in, spaces that answer in place of compiler and device out."""
+"""Search spaces with recorded measurements, which answer in place of compiler and device."""

@@ -1,7 +1,7 @@
-"""Kernel Tuner's cache files: the JSON document in, a recording out.
+"""Reads Kernel Tuner's cache files.
 
-All times of a cache are milliseconds; a configuration that failed has the name of an error instead
-of a time. Format: ``kernel_tuner/schema/cache`` of github.com/KernelTuner/kernel_tuner.
+All times of a cache are milliseconds. A failed configuration has the name of an error instead of a
+time. Format: ``kernel_tuner/schema/cache`` of github.com/KernelTuner/kernel_tuner.
 """
 
 import json
@@ -12,13 +12,13 @@ from chameleon_ray.replay.recording import Entry, Recording, TableError, choice_
 
 MILLISECOND = 1e-3
 FAILED = 1e20
-"""The time that early versions give to what failed."""
+"""The time in milliseconds that early versions give to a failure."""
 STATUS = {
     "CompilationFailedConfig": Status.BUILD_ERROR,
     "RuntimeFailedConfig": Status.RUN_ERROR,
     "InvalidConfig": Status.INVALID,
 }
-"""By error; any other is a ``run_error``."""
+"""Statuses by the name of an error; any other error is a ``run_error``."""
 
 
 def is_cache(document: Any) -> bool:
@@ -31,10 +31,10 @@ def is_cache(document: Any) -> bool:
 
 
 def closed(text: str) -> Any:
-    """The document of a cache whose tuner was stopped before it could write the end.
+    """Parses the cache of a tuner that was stopped before it could write the end.
 
     Raises:
-        ValueError: It is damaged otherwise.
+        ValueError: The text is damaged in some other way.
     """
     for cut in (text, text.rpartition("\n")[0]):  # the last line may be half an entry
         try:
@@ -45,7 +45,7 @@ def closed(text: str) -> Any:
 
 
 def recording(document: Any) -> Recording:
-    """What a cache holds.
+    """Converts a cache to a recording.
 
     Raises:
         TableError: An entry lacks a parameter.
@@ -81,4 +81,4 @@ def _entry(key: str, entry: Any, names: list[str]) -> Entry:
 
 
 PARTS = ("compile", "verification", "benchmark")
-"""Of the seconds that a measurement took."""
+"""Phases of a measurement whose seconds a cache records."""

@@ -1,5 +1,7 @@
-"""This project's own records: a run directory, its ``records`` or one Parquet file in, a recording
-of one of its tasks out."""
+"""Reads this project's own records of one task.
+
+They come from a run directory, from its ``records`` or from one Parquet file.
+"""
 
 import json
 from collections import Counter
@@ -10,11 +12,11 @@ from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.replay.recording import Entry, Recording, TableError, choice_of
 
 MAGIC = b"PAR1"
-"""A Parquet file begins with it."""
+"""First bytes of a Parquet file."""
 
 
 def recording(path: Path, task: str | None) -> Recording:
-    """The records of one task, its default schedule's left out.
+    """Reads the records of one task, without those of its default schedule.
 
     Args:
         path: A directory or a file.
@@ -45,7 +47,7 @@ def recording(path: Path, task: str | None) -> Recording:
 
 
 def _records(path: Path) -> list[Record]:
-    """All records, in the order in which they were made."""
+    """Reads all records, in the order in which they were made."""
     paths = [path]
     if path.is_dir():
         folder = path / "records" if (path / "records").is_dir() else path
@@ -58,7 +60,7 @@ def _records(path: Path) -> list[Record]:
 
 
 def _layers(path: Path) -> dict[str, str]:
-    """Names of the tasks by digest, where a run directory has them."""
+    """Returns the tasks' names by digest, where a run directory has them."""
     try:
         return dict(json.loads((path / "run.json").read_text())["layers"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""A recording: configurations and what measuring them gave, as any file format tells it."""
+"""A recording: measured configurations and their results, whatever file format they come from."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,11 +19,11 @@ class Entry:
     """One configuration that was measured.
 
     Attributes:
-        values: What each knob that counted was set to, by name.
-        status: How it ended.
+        values: Value of each knob that counted, by name.
+        status: How the measurement ended.
         latency: Seconds of one execution; infinite unless ``status`` is ``ok``.
-        build_seconds: Compiling.
-        run_seconds: Verification and timing.
+        build_seconds: Time of compiling.
+        run_seconds: Time of verification and timing.
         error: Why it failed, in words.
     """
 
@@ -40,9 +40,9 @@ class Recording:
     """All entries of one task on one device; of two with the same values the later one counts.
 
     Attributes:
-        entries: In the order of the file.
+        entries: Entries in the order of the file.
         listed: The order of a knob's choices, by name, where the file has one.
-        device: What it was recorded on; empty where the file does not say.
+        device: Device of the measurements; empty where the file does not say.
         layer: The task's name where the file itself is not named after it.
     """
 
@@ -53,14 +53,14 @@ class Recording:
 
 
 LARGEST = 2.0**63
-"""Numbers of this size and more are no sensible choices or durations."""
+"""Size from which a number is no sensible choice or duration."""
 
 
 def choice_of(value: Any) -> Choice:
-    """A parameter's value as JSON has it, as a choice.
+    """Converts a parameter's JSON value to a choice.
 
     Raises:
-        TableError: It cannot be one.
+        TableError: The value cannot be a choice.
     """
     if isinstance(value, list):
         return tuple(choice_of(item) for item in value)  # type: ignore[misc]
@@ -71,6 +71,6 @@ def choice_of(value: Any) -> Choice:
 
 
 def duration(number: Any, unit: float = 1.0) -> float:
-    """Seconds of a number of ``unit`` seconds; 0 where it is none."""
+    """Converts a number of ``unit`` seconds to seconds; 0 where it is no usable number."""
     usable = isinstance(number, int | float) and 0 < number < LARGEST
     return number * unit if usable else 0.0

@@ -1,8 +1,8 @@
-"""T4 results, the FAIR format that autotuners exchange: the JSON document in, a recording out.
+"""Reads T4 results, the FAIR format that autotuners exchange.
 
-A document has no list of a parameter's values: they are those that its configurations have. Times
-are in the unit that the metadata names, milliseconds where there are none, as Kernel Tuner writes
-them. Format: ``results-schema.json`` of github.com/odgaard/TuningSchema, and ``T4.json`` of
+A document does not list a parameter's values: they are those of its configurations. Times are in
+the unit that the metadata names. Without one they are milliseconds, as Kernel Tuner writes them.
+Format: ``results-schema.json`` of github.com/odgaard/TuningSchema, and ``T4.json`` of
 github.com/AutoTuningAssociation/autotuning_methodology.
 """
 
@@ -24,16 +24,16 @@ STATUS = {
     "correctness": Status.WRONG_ANSWER,
     "constraints": Status.INVALID,
 }
-"""By invalidity; any other is a ``run_error``."""
+"""Statuses by a result's invalidity; any other invalidity is a ``run_error``."""
 
 
 def is_results(document: Any) -> bool:
-    """Whether a JSON document is T4 results."""
+    """Whether a JSON document has T4 results."""
     return isinstance(document, dict) and isinstance(document.get("results"), list)
 
 
 def recording(document: Any) -> Recording:
-    """What a document holds.
+    """Converts a document to a recording.
 
     Raises:
         TableError: A result has no configuration.
@@ -69,7 +69,7 @@ def _entry(result: Any, unit: float) -> Entry:
 
 
 def _latency(result: dict, times: dict, unit: float) -> float:
-    """Seconds: the measurement named ``time``, else the median of the runtimes; 0 if neither."""
+    """Returns the seconds of the measurement ``time``, else the runtimes' median; 0 if neither."""
     measurements = result.get("measurements")
     for measurement in measurements if isinstance(measurements, list) else []:
         if isinstance(measurement, dict) and measurement.get("name") == "time":
@@ -80,7 +80,7 @@ def _latency(result: dict, times: dict, unit: float) -> float:
 
 
 def _timing(times: dict, unit: float) -> float:
-    """Seconds that timing took: ``benchmark``, which Kernel Tuner writes, else all runtimes."""
+    """Returns the seconds of timing: ``benchmark`` as Kernel Tuner writes it, else all runtimes."""
     return duration(times.get("benchmark"), unit) or sum(_runtimes(times, unit))
 
 

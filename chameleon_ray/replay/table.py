@@ -1,4 +1,4 @@
-"""A table: a design space whose configurations were all measured before; a file in, a table out."""
+"""Tables: design spaces whose configurations were all measured before, and how they are read."""
 
 import gzip
 import json
@@ -22,22 +22,22 @@ __all__ = ["Table", "TableError", "read_table", "tabulated"]
 
 GZIP = b"\x1f\x8b"
 MOST = 2**63
-"""Configurations are numbered in int64."""
+"""Number of combinations from which int64 is too small to number them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """What measuring every configuration of a space gave; the arrays follow ``space.members``.
+    """The results of measuring every configuration of a space; arrays follow ``space.members``.
 
     Attributes:
-        name: For people.
-        space: Its members are the recorded configurations.
-        latency: ``(n,)`` seconds of one execution; infinite where it failed.
-        build_seconds: ``(n,)`` that compiling took.
-        run_seconds: ``(n,)`` that verification and timing took.
+        name: The table's name for people.
+        space: The design space; its members are the recorded configurations.
+        latency: ``(n,)`` seconds of one execution; infinite for a failure.
+        build_seconds: ``(n,)`` seconds of compiling.
+        run_seconds: ``(n,)`` seconds of verification and timing.
         status: How each measurement ended.
-        error: Why each failed, in words.
-        device: What it was recorded on; empty where that is not known.
+        error: Why each measurement failed, in words.
+        device: Device of the measurements; empty where it is not known.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Table:
 
     @property
     def seconds(self) -> np.ndarray:
-        """``(n,)`` that each measurement took."""
+        """The ``(n,)`` seconds of each measurement."""
         return self.build_seconds + self.run_seconds
 
     @property
@@ -63,7 +63,7 @@ class Table:
         return float(self.latency.min())
 
     def row(self, config: Config) -> int | None:
-        """Where a configuration stands; None where it was not recorded."""
+        """Returns the row of a configuration; None where it was not recorded."""
         return self._rows.get(tuple(config))
 
     @cached_property
@@ -77,7 +77,7 @@ def read_table(path: Path, task: str | None = None) -> Table:
     Args:
         path: A file, or the directory of a run or of its records. Its content decides, not its
             name.
-        task: Which task, where own records are of several: its digest.
+        task: Digest of the task to read, where own records are of several.
 
     Raises:
         TableError: It is missing, unreadable, none of these, or there is nothing to search in it.
@@ -100,7 +100,7 @@ def read_table(path: Path, task: str | None = None) -> Table:
 
 
 def tabulated(name: str, found: Recording) -> Table:
-    """A recording as a table, in the order of its configurations.
+    """Makes a table of a recording, in the order of its configurations.
 
     Raises:
         TableError: It is empty, all failed, there is nothing to choose, or it is no product of
@@ -133,7 +133,7 @@ def tabulated(name: str, found: Recording) -> Table:
 
 
 def _knobs(found: Recording) -> list[Knob]:
-    """The knobs that were set to more than one choice; of these, the choices that were recorded."""
+    """Returns the knobs that were set to more than one choice, with the recorded choices only."""
     seen: dict[str, dict[Choice, None]] = {}
     for entry in found.entries:
         for name, value in entry.values.items():
@@ -160,7 +160,7 @@ def _knob(name: str, choices: Sequence[Choice]) -> Knob:
 
 
 def _ordered(seen: Iterable[Choice], listed: Sequence[Choice]) -> list[Choice]:
-    """In the order of the file's list; what is not on it by size, or by name."""
+    """Sorts choices by the file's list; those that are not on it follow by size, or by name."""
     first = [choice for choice in dict.fromkeys(listed) if choice in seen]
     return first + sorted((choice for choice in seen if choice not in first), key=_rank)
 
@@ -174,10 +174,13 @@ def _rank(choice: Choice) -> tuple[int, Any]:
 
 
 def _active(knobs: Sequence[Knob], entries: Sequence[Entry]) -> np.ndarray | None:
-    """``(choices of knob 0, knobs)`` which knobs count; None where all always do.
+    """Finds the knobs that count for each choice of the first knob; None where all always count.
+
+    Returns:
+        ``(choices of knob 0, knobs)`` bool.
 
     Raises:
-        TableError: It is not the first knob, the sketch, that decides.
+        TableError: The missing knobs do not depend on the first knob, the sketch, alone.
     """
     names = list(dict.fromkeys(name for entry in entries for name in entry.values))
     first, decided = knobs[0].name, dict[Any, frozenset[str]]()
@@ -207,7 +210,10 @@ def _begins(path: Path, magic: bytes) -> bool:
 
 
 def _document(path: Path) -> Any:
-    """The JSON of a file, mended where a tuner was stopped in the middle of it."""
+    """Parses a file's JSON; None where it is none.
+
+    The end is mended where a tuner was stopped before it could write it.
+    """
     raw = path.read_bytes()
     raw = gzip.decompress(raw) if raw.startswith(GZIP) else raw
     try:

@@ -1,4 +1,4 @@
-"""A run without timings: its records in, which shares compiled and how fast out."""
+"""Reports a run that only compiled: the share of configurations that compile, and the rate."""
 
 import json
 from collections import Counter
@@ -15,7 +15,7 @@ from chameleon_ray.report.format import clock, counted, digits, percent
 from chameleon_ray.task import Task
 
 LEARNT = 2
-"""Plans from this one on have learnt from more than random configurations."""
+"""Number of the first plan that has learnt from more than random configurations."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class Building:
     """A run that compiled and timed nothing.
 
     Attributes:
-        model: Its name.
-        target: As JSON.
-        explorer: Who proposed.
-        builders: How many compiled at once.
-        wall_seconds: Of the whole command.
+        model: The model's name.
+        target: TVM target, as JSON.
+        explorer: Name of the explorer that proposed.
+        builders: Number of builders that compiled at once.
+        wall_seconds: Time of the whole command.
         tasks: The model's layers.
-        records: Of every configuration, in order; latencies mean nothing.
+        records: Records of every configuration, in order; latencies mean nothing.
     """
 
     model: str
@@ -42,19 +42,19 @@ class Building:
 
     @property
     def rate(self) -> float:
-        """Kernels compiled per second of one builder, the time of what was turned down included."""
+        """Kernels compiled per second of one builder; the time of failed builds is included."""
         spent = sum(record.build_seconds for record in self.records)
         return sum(record.status is Status.OK for record in self.records) / max(spent, 1e-9)
 
 
 def valid(records: Sequence[Record], first: int = 0, last: float = float("inf")) -> float | None:
-    """Share of what was proposed in some plans that compiled; None where nothing was."""
+    """Returns the share of some plans' proposals that compiled; None where nothing was proposed."""
     proposed = [r for r in records if r.config != DEFAULT and first <= r.plan <= last]
     return sum(r.status is Status.OK for r in proposed) / len(proposed) if proposed else None
 
 
 def figures(building: Building) -> dict[str, Any]:
-    """All of it, for JSON."""
+    """Returns all figures of the run, for JSON."""
     records = building.records
     return {
         "model": building.model,
@@ -82,7 +82,7 @@ def figures(building: Building) -> dict[str, Any]:
 
 
 def shown(building: Building) -> list[RenderableType]:
-    """The same for people."""
+    """Returns the figures of the run for people: a table and a sentence."""
     table = Table("layer", box=None)
     for title in ("tried", "compiled", "random", "first plan", "later", "default"):
         table.add_column(title, justify="right")
@@ -110,7 +110,7 @@ def _shares(records: Sequence[Record]) -> dict[str, float | None]:
 
 
 def _cells(records: Sequence[Record]) -> list[str]:
-    """Counts and shares of some records."""
+    """Returns the counts and shares of some records as a table's cells."""
     proposed = [record for record in records if record.config != DEFAULT]
     defaults = [record for record in records if record.config == DEFAULT]
     compiled = sum(record.status is Status.OK for record in proposed)

@@ -1,4 +1,4 @@
-"""The report's pictures: curves and seconds in, SVG and bars as text out, coloured by the page."""
+"""The report's pictures, as SVG and HTML text that the page colours."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -6,20 +6,20 @@ from math import floor, isfinite, log10
 
 from chameleon_ray.ledger import Account
 from chameleon_ray.report.format import clock, counted, digits, percent
-from chameleon_ray.report.progress import Point
+from chameleon_ray.report.layer_history import Point
 
 WIDTH, HEIGHT = 240, 120
 LEFT, RIGHT, TOP, BOTTOM = 42, 8, 8, 18
 SERIES = 9
-"""Colours of the page for parts of a bar."""
+"""Number of the page's colours for parts of a bar."""
 
 
 def convergence(curve: Sequence[Point], default_ms: float) -> str:
-    """A layer's best latency over its measurements, log y, with the default as a dashed line.
+    """Draws a layer's best latency over its measurements, log y, with the default as a dashed line.
 
     Args:
         curve: At least one point.
-        default_ms: Milliseconds; not finite where unknown.
+        default_ms: Milliseconds of the default schedule; not finite where unknown.
     """
     seen = [point.best_ms for point in curve] + ([default_ms] if isfinite(default_ms) else [])
     low, high = min(seen) / 1.12, max(seen) * 1.12
@@ -48,7 +48,7 @@ def convergence(curve: Sequence[Point], default_ms: float) -> str:
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Up to four round values between the ends of a log axis, well apart."""
+    """Returns up to four round values between the ends of a log axis, well apart."""
     decades = range(floor(log10(low)), floor(log10(high)) + 1)
     for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)):
         found = [s * 10.0**d for d in decades for s in steps if low <= s * 10.0**d <= high]
@@ -64,7 +64,10 @@ def ticks(low: float, high: float) -> list[float]:
 
 
 def lives(processes: Sequence[Account]) -> str:
-    """One stacked bar per process, all on one scale: busy by phase, then waiting; a legend."""
+    """Draws one stacked bar per process: busy by phase, then waiting; all on one scale.
+
+    A legend precedes the bars.
+    """
     phases = list(dict.fromkeys(phase for process in processes for phase in process.busy))
     longest = max((process.total for process in processes), default=0.0)
     rows = "".join(_life(process, phases, longest) for process in processes)
@@ -73,7 +76,7 @@ def lives(processes: Sequence[Account]) -> str:
 
 
 def bar(share: float | None, largest: float = 1.0) -> str:
-    """A small bar for a share of one, with its number; the ``largest`` fills it."""
+    """Draws a small bar for a share of one, with its number; the ``largest`` fills it."""
     if share is None:
         return '<span class="none">-</span>'
     width = 100 * share / largest if largest > 0 else 0.0

@@ -1,4 +1,4 @@
-"""The last words of a run: its result in, what people want to know at once out."""
+"""The message at the end of a run: what people want to know at once of its result."""
 
 import textwrap
 from math import isfinite
@@ -8,11 +8,11 @@ from rich.text import Text
 
 from chameleon_ray.report.format import clock, counted, milliseconds, times
 from chameleon_ray.report.loading import MODEL, snippet
-from chameleon_ray.report.result import RunResult, Verified, layers
+from chameleon_ray.report.result import RunResult, Verified
 from chameleon_ray.report.summary import explain
 
 
-def closing(result: RunResult) -> RenderableType:
+def final_message(result: RunResult) -> RenderableType:
     """Before and after, whether the outputs agree, where the files are, how to load the model."""
     parts: list[RenderableType] = [Text.assemble("\n", *_headline(result)), Text(_work(result))]
     if result.verified is not None:
@@ -40,7 +40,7 @@ def _headline(result: RunResult) -> list[str | tuple[str, str]]:
 
 
 def _work(result: RunResult) -> str:
-    rows = layers(result)
+    rows = result.layers
     faster = sum((row.speedup or 0) > 1 for row in rows)
     kept = sum(row.kept_default for row in rows)
     failed = sum(row.failed for row in rows)

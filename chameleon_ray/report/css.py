@@ -1,4 +1,4 @@
-"""How the report looks: its style sheet, light and dark."""
+"""The report's style sheet, light and dark."""
 
 CSS = """
 :root { color-scheme: light dark; --page:#fcfcfb; --card:#fff; --ink:#1a1a19; --soft:#6b6a65;

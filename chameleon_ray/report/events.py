@@ -1,4 +1,4 @@
-"""A run's log for programs: what the engine tells and what progress says in, JSON lines out."""
+"""A run's log for programs, in JSON lines."""
 
 import json
 import time
@@ -18,7 +18,8 @@ class EventLog:
     """A watcher of the engine that appends a line per event to a file, as it happens.
 
     Every line has ``event``, ``time`` (seconds since 1970) and ``seconds`` (since the command
-    began); docs/run_directory.md has the others. A line that cannot be written is left out.
+    began); docs/run_directory.md describes the other fields. A line that cannot be written is left
+    out.
     """
 
     def __init__(self, path: Path, progress: Progress, tasks: Sequence[Task]) -> None:
@@ -82,7 +83,7 @@ class EventLog:
         self._phases, self._notes = len(phases), len(notes)
 
     def _write(self, event: str, seconds: float | None = None, **fields: object) -> None:
-        """One line, of now or of so many seconds after the command began."""
+        """Writes one line, timed now or ``seconds`` after the command began."""
         if self._file is None:
             return
         now = self._progress.elapsed

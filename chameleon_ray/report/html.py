@@ -4,26 +4,32 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
-from math import isfinite
 
 from chameleon_ray.record import Record, Status
 from chameleon_ray.report.charts import bar, convergence, lives
+from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.css import CSS
 from chameleon_ray.report.format import clock, digits, milliseconds, percent, times
+from chameleon_ray.report.layer_table import layer_name, layer_table
 from chameleon_ray.report.loading import snippet
-from chameleon_ray.report.progress import gflops, shares
-from chameleon_ray.report.result import Latency, LayerResult, RunResult, layers
+from chameleon_ray.report.result import Latency, LayerResult, RunResult
 from chameleon_ray.report.summary import explain
 from chameleon_ray.reporting import Reporting
+
+ERRORS: tuple[Column[tuple[Status, str, int]], ...] = (
+    Column("status", "text", lambda error: error[0].value),
+    Column("count", "number", lambda error: str(error[2])),
+    Column("commonest errors", "text", lambda error: f"<code>{escape(error[1])}</code>"),
+)
+"""Columns of the table of errors: status, text and how often."""
 
 
 def render(result: RunResult, options: Reporting | None = None) -> str:
     """The page; every text of the run is escaped."""
-    rows = layers(result)
     sections = [
-        _headline(result, rows),
-        _section("Layers", _layers(rows)),
-        _section("Convergence", _convergence(rows)),
+        _headline(result),
+        _section("Layers", _layers(result.layers)),
+        _section("Convergence", _convergence(result.layers)),
         _section("Where the time went", _time(result)),
         _section("Measurements", _measurements(result.records, options or Reporting())),
         _section("Loading the model", _loading(result)),
@@ -35,25 +41,6 @@ def render(result: RunResult, options: Reporting | None = None) -> str:
         f"<title>{escape(result.model)}: tuning report</title><style>{CSS}</style></head>"
         f"<body><main>{''.join(sections)}</main></body></html>\n"
     )
-
-
-def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells that are HTML already; titles end in ``#`` over numbers, ``%`` over bars."""
-    styles = [{"#": "num", "%": "share"}.get(title[-1], "") for title in titles]
-    heads = "".join(
-        f'<th class="{style}">{title.rstrip("#%")}</th>'
-        for title, style in zip(titles, styles, strict=True)
-    )
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f'<td class="{style}">{cell}</td>' for cell, style in zip(row, styles, strict=True)
-        )
-        + "</tr>"
-        for row in rows
-    )
-    head = f"<thead><tr>{heads}</tr></thead>"
-    return f'<div class="scroll"><table>{head}<tbody>{body}</tbody></table></div>'
 
 
 def commonest(records: Sequence[Record], options: Reporting) -> list[tuple[Status, str, int]]:
@@ -74,7 +61,8 @@ def _section(title: str, body: str) -> str:
     return f"<section><h2>{title}</h2>{body}</section>"
 
 
-def _headline(result: RunResult, rows: list[LayerResult]) -> str:
+def _headline(result: RunResult) -> str:
+    rows = result.layers
     facts = {
         "Device": result.device,
         "Wall time": clock(result.wall_seconds),
@@ -86,7 +74,7 @@ def _headline(result: RunResult, rows: list[LayerResult]) -> str:
     listed = "".join(
         f"<div><dt>{key}</dt><dd>{escape(value)}</dd></div>" for key, value in facts.items()
     )
-    reason = explain(result, rows)
+    reason = explain(result)
     why = f"<p>{escape(reason)}</p>" if reason else ""
     return (
         f"<header><h1>{escape(result.model)}</h1>{_hero(result)}{_verdict(result)}{why}"
@@ -124,53 +112,12 @@ def _verdict(result: RunResult) -> str:
     return f'<p><b class="bad">Not verified</b>: outputs differ from {against}, {errors}.</p>'
 
 
-def _layers(rows: list[LayerResult]) -> str:
-    before = shares([row.task.weight * row.default for row in rows])
-    after = shares([row.task.weight * row.best for row in rows])
-    order = sorted(range(len(rows)), key=lambda n: -(after[n] or 0.0))
-    titles = ["layer", "times#", "default ms#", "best ms#", "faster#"]
-    titles += ["GFLOP/s before#", "after#", "time before%", "time after%", "outcome"]
-    most = max((share or 0.0 for share in before + after), default=0.0)
-    cells = [
-        [*_latencies(rows[n]), bar(before[n], most), bar(after[n], most), _outcome(rows[n])]
-        for n in order
-    ]
+def _layers(rows: Sequence[LayerResult]) -> str:
     note = "Most time first; the time is a layer's share of the weighted sum of all layers."
-    return f'<p class="soft">{note}</p>{table(titles, cells)}'
+    return f'<p class="soft">{note}</p>{layer_table(rows)}'
 
 
-def _latencies(row: LayerResult) -> list[str]:
-    task = row.task
-    name = f"{_name(task.name)}<small>{escape(task.shape)}</small>"
-    return [
-        f'<div class="layer">{name}</div>',
-        f"{task.weight:g}",
-        milliseconds(row.default),
-        milliseconds(row.best),
-        times(row.speedup),
-        digits(gflops(task, row.default)),
-        digits(gflops(task, row.best)),
-    ]
-
-
-def _name(name: str) -> str:
-    """A layer's name that may be broken after underscores."""
-    return escape(name).replace("_", "_<wbr>")
-
-
-def _outcome(row: LayerResult) -> str:
-    if not isfinite(row.best):
-        word = '<span class="bad">never ran</span>'
-    else:
-        word = "kept default" if row.kept_default else "tuned"
-    reason = f": {escape(row.reason)}" if row.reason else ""
-    if not row.values or not isfinite(row.best):
-        return word + reason
-    knobs = f"<details><summary>schedule</summary><code>{escape(row.values)}</code></details>"
-    return word + reason + knobs
-
-
-def _convergence(rows: list[LayerResult]) -> str:
+def _convergence(rows: Sequence[LayerResult]) -> str:
     ordered = sorted(rows, key=lambda row: -row.task.weight * row.default)
     figures = "".join(_figure(row) for row in ordered)
     note = "Best latency in ms (log scale) over measurements; dashed: the default schedule."
@@ -178,7 +125,7 @@ def _convergence(rows: list[LayerResult]) -> str:
 
 
 def _figure(row: LayerResult) -> str:
-    head = f"<figcaption><b>{times(row.speedup)}</b>{_name(row.task.name)}</figcaption>"
+    head = f"<figcaption><b>{times(row.speedup)}</b>{layer_name(row.task.name)}</figcaption>"
     if not row.curve:
         return f'<figure>{head}<p class="soft">No measurement succeeded.</p></figure>'
     return f"<figure>{head}{convergence(row.curve, 1e3 * row.default)}</figure>"
@@ -188,8 +135,12 @@ def _time(result: RunResult) -> str:
     spent = [(phase, seconds) for phase, seconds in result.seconds.items() if seconds > 0]
     most = max((seconds for _, seconds in spent), default=0.0)
     whole = sum(seconds for _, seconds in spent)
-    cells = [[escape(name), digits(s), bar(s / whole, most / whole)] for name, s in spent]
-    phases = table(["phase", "seconds#", "share%"], cells)
+    columns: tuple[Column[tuple[str, float]], ...] = (
+        Column("phase", "text", lambda part: escape(part[0])),
+        Column("seconds", "number", lambda part: digits(part[1])),
+        Column("share", "share", lambda part: bar(part[1] / whole, most / whole)),
+    )
+    phases = html_table(columns, spent)
     busy = lives(result.processes) if result.processes else ""
     note = "Seconds by phase, summed over all processes, which work at the same time."
     return f'{busy}<p class="soft note">{note}</p><div class="pair">{phases}</div>'
@@ -198,15 +149,14 @@ def _time(result: RunResult) -> str:
 def _measurements(records: Sequence[Record], options: Reporting) -> str:
     counts = Counter(record.status for record in records)
     total = max(len(records), 1)
-    found = [[status.value, str(counts[status]), bar(counts[status] / total)] for status in Status]
-    parts = table(["status", "count#", "share%"], found)
-    errors = commonest(records, options)
-    if not errors:
-        return f'<div class="pair">{parts}</div>'
-    texts = [[status.value, str(n), f"<code>{escape(text)}</code>"] for status, text, n in errors]
-    return (
-        f'<div class="pair">{parts}{table(["status", "count#", "commonest errors"], texts)}</div>'
+    columns: tuple[Column[Status], ...] = (
+        Column("status", "text", lambda status: status.value),
+        Column("count", "number", lambda status: str(counts[status])),
+        Column("share", "share", lambda status: bar(counts[status] / total)),
     )
+    errors = commonest(records, options)
+    texts = html_table(ERRORS, errors) if errors else ""
+    return f'<div class="pair">{html_table(columns, Status)}{texts}</div>'
 
 
 def _said(error: str, width: int) -> str:
@@ -236,7 +186,8 @@ def _settings(result: RunResult) -> str:
 
 
 def _pairs(title: str, pairs: Mapping[str, object]) -> str:
-    cells = [
-        [escape(str(key)), f"<code>{escape(str(value))}</code>"] for key, value in pairs.items()
-    ]
-    return table([title, "value"], cells)
+    columns: tuple[Column[tuple[str, object]], ...] = (
+        Column(title, "text", lambda pair: escape(str(pair[0]))),
+        Column("value", "text", lambda pair: f"<code>{escape(str(pair[1]))}</code>"),
+    )
+    return html_table(columns, pairs.items())

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from chameleon_ray.report.format import clock, digits, milliseconds, percent, times
 from chameleon_ray.report.log import LogLines, gain, left, pace
-from chameleon_ray.report.progress import Layer, Progress
+from chameleon_ray.report.progress import LiveLayer, Progress
 from chameleon_ray.reporting import Reporting
 
 NAME, GAP = 16, 2
@@ -31,29 +31,29 @@ class Line(NamedTuple):
     style: str = ""
 
 
-class Column(NamedTuple):
-    """A column: how wide it is and from which terminal width on it is shown."""
+class LiveColumn(NamedTuple):
+    """A column of the live table: how wide it is, from which width of a terminal on it is shown."""
 
     title: str
     width: int
     least: int
-    cell: Callable[[Layer, float | None], str]
+    cell: Callable[[LiveLayer, float | None], str]
 
 
 COLUMNS = (
-    Column("shape", -38, 170, lambda layer, share: layer.task.shape),
-    Column("times", 5, 100, lambda layer, share: f"{layer.task.weight:g}"),
-    Column("tried", 6, 0, lambda layer, share: str(layer.measurements)),
-    Column("failed", 6, 0, lambda layer, share: str(layer.failed)),
-    Column("default ms", 10, 90, lambda layer, share: milliseconds(layer.default)),
-    Column("best ms", 8, 0, lambda layer, share: milliseconds(layer.best)),
-    Column("faster", 7, 0, lambda layer, share: times(layer.speedup)),
-    Column("GFLOP/s", 7, 110, lambda layer, share: digits(layer.gflops)),
-    Column("time", 6, 0, lambda layer, share: percent(share)),
-    Column("state", -9, 0, lambda layer, share: layer.state.partition(":")[0]),
-    Column("because", -22, 130, lambda layer, share: layer.reason),
+    LiveColumn("shape", -38, 170, lambda layer, share: layer.task.shape),
+    LiveColumn("times", 5, 100, lambda layer, share: f"{layer.task.weight:g}"),
+    LiveColumn("tried", 6, 0, lambda layer, share: str(layer.history.measurements)),
+    LiveColumn("failed", 6, 0, lambda layer, share: str(layer.history.failed)),
+    LiveColumn("default ms", 10, 90, lambda layer, share: milliseconds(layer.history.default)),
+    LiveColumn("best ms", 8, 0, lambda layer, share: milliseconds(layer.history.best)),
+    LiveColumn("faster", 7, 0, lambda layer, share: times(layer.history.speedup)),
+    LiveColumn("GFLOP/s", 7, 110, lambda layer, share: digits(layer.history.gflops)),
+    LiveColumn("time", 6, 0, lambda layer, share: percent(share)),
+    LiveColumn("state", -9, 0, lambda layer, share: layer.state.partition(":")[0]),
+    LiveColumn("because", -22, 130, lambda layer, share: layer.reason),
 )
-"""Widths below zero are those of texts, which stand at the left."""
+"""Columns after the layer's name; those of texts, at the left, have widths below zero."""
 
 
 class LiveTable:
@@ -135,23 +135,23 @@ def _head(progress: Progress) -> list[Line]:
     return [*head, Line(pace(progress)), Line(gain(progress))] if progress.layers else head
 
 
-def _shown(rows: list[Layer], room: int) -> list[Layer]:
+def _shown(rows: list[LiveLayer], room: int) -> list[LiveLayer]:
     """At most ``room`` layers, those in flight and those with most time first; unknown is most."""
-    chosen = sorted(rows, key=lambda row: (row.in_flight == 0, -row.weighted))[:room]
-    return sorted(chosen, key=lambda row: -row.task.weight * row.default)
+    chosen = sorted(rows, key=lambda row: (row.in_flight == 0, -row.history.weighted))[:room]
+    return sorted(chosen, key=lambda row: -row.task.weight * row.history.default)
 
 
-def _titles(columns: list[Column], width: int) -> Line:
+def _titles(columns: list[LiveColumn], width: int) -> Line:
     return Line(_laid_out("layer", [column.title for column in columns], columns, width), "dim")
 
 
-def _row(layer: Layer, share: float | None, columns: list[Column], width: int) -> Line:
+def _row(layer: LiveLayer, share: float | None, columns: list[LiveColumn], width: int) -> Line:
     cells = [column.cell(layer, share) for column in columns]
     style = "dim" if layer.reason else "bold" if layer.in_flight else ""
     return Line(_laid_out(layer.task.name, cells, columns, width), style)
 
 
-def _laid_out(name: str, cells: list[str], columns: list[Column], width: int) -> str:
+def _laid_out(name: str, cells: list[str], columns: list[LiveColumn], width: int) -> str:
     taken = sum(abs(column.width) + GAP for column in columns)
     parts = [_shortened(name, max(NAME, width - taken))]
     for cell, column in zip(cells, columns, strict=True):

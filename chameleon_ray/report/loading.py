@@ -1,4 +1,4 @@
-"""How a tuned model is loaded: a result in, Python for its reader out."""
+"""The Python that shows a report's reader how to load the tuned model."""
 
 import keyword
 
@@ -12,8 +12,10 @@ CUDART = (
 
 
 def snippet(result: RunResult) -> str:
-    """A program that loads the model and calls it once; TVM and NumPy are all it needs, and for a
-    GPU this package, which finds the CUDA runtime."""
+    """Returns a program that loads the model and calls it once.
+
+    TVM and NumPy are all it needs, and for a GPU this package, which finds the CUDA runtime.
+    """
     named = [(_word(name, n), shape, dtype) for n, (name, shape, dtype) in enumerate(result.inputs)]
     gpu = "cuda" in result.target
     device = "tvm.cuda()" if gpu else "tvm.cpu()"
@@ -35,7 +37,7 @@ def snippet(result: RunResult) -> str:
 
 
 def _word(name: str, number: int) -> str:
-    """The input's own name where Python takes it and the program has no other use for it."""
+    """Returns the input's own name where Python takes it and the program does not use it, too."""
     taken = {"np", "tvm", "relax", "device", "library", "machine", "output"}
     usable = name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
     return name if usable and name not in taken else f"input_{number}"

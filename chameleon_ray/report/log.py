@@ -1,10 +1,11 @@
-"""Plain lines for logs: a run's progress in, one short ASCII line now and then out."""
+"""A run's log for people: one short ASCII line now and then."""
 
 from contextlib import suppress
 from typing import IO
 
 from chameleon_ray.report.format import clock, counted, digits, milliseconds, percent, times
-from chameleon_ray.report.progress import Progress, ratio
+from chameleon_ray.report.layer_history import ratio
+from chameleon_ray.report.progress import Progress
 from chameleon_ray.reporting import Reporting
 
 
@@ -50,7 +51,7 @@ class LogLines:
 
 
 def pace(progress: Progress) -> str:
-    """How many measurements there are, how fast they come and how busy the device is."""
+    """Tells the number and the rate of the measurements, and how busy the device is."""
     limit = "" if progress.trial_limit is None else f" of {progress.trial_limit}"
     parts = [f"{progress.measurements}{limit} measured", f"{progress.failed} failed"]
     if progress.rate is not None:
@@ -61,7 +62,7 @@ def pace(progress: Progress) -> str:
 
 
 def gain(progress: Progress) -> str:
-    """The weighted sum of the layers at first and now."""
+    """Tells the weighted sum of the layers' latencies at first and now."""
     default, now = progress.weighted
     unknown = f" ({counted(progress.unknown, 'layer')} unknown)" if progress.unknown else ""
     faster = times(ratio(default, now))
@@ -69,5 +70,5 @@ def gain(progress: Progress) -> str:
 
 
 def left(progress: Progress) -> str:
-    """The time that remains, where that is known."""
+    """Tells the time that remains, where it is known."""
     return "" if progress.left is None else f", {clock(progress.left)} left"

@@ -1,4 +1,4 @@
-"""A footprint in; the figures as JSON data, a table and pictures of live memory over time out."""
+"""Shows a model's footprint: figures as JSON data, a table, and live memory over time."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
 def figures(footprint: Footprint) -> dict:
-    """The figures as strict JSON data; docs/memory.md describes them."""
+    """Returns the figures as strict JSON data; docs/memory.md describes them."""
     stages = footprint.stages
     final = stages[REWRITTEN]
     return {
@@ -37,7 +37,7 @@ def figures(footprint: Footprint) -> dict:
 
 
 def shown(footprint: Footprint, width: int = WIDTH) -> Iterator[Table | str]:
-    """What the command prints."""
+    """Yields the table and the pictures that the command prints."""
     stages = footprint.stages
     first, highest = stages[MODEL_ORDER], max(stage.peak for stage in stages.values())
     table = Table(box=None, pad_edge=False)
@@ -62,14 +62,14 @@ def shown(footprint: Footprint, width: int = WIDTH) -> Iterator[Table | str]:
 
 
 def _less(before: int, after: int) -> str:
-    """How many times less, or more; nothing where there is nothing to compare."""
+    """Tells how many times less, or more, it is; empty where there is nothing to compare."""
     if not before or not after:
         return ""
     return f"{times(before / after)} less" if after <= before else f"{times(after / before)} more"
 
 
 def picture(levels: Sequence[int], highest: int, width: int = WIDTH) -> str:
-    """Bars of the level over time; where steps are more than columns, the highest of each."""
+    """Draws the level over time as bars; where steps outnumber columns, each column's highest."""
     columns = min(len(levels), width)
     edges = [number * len(levels) // columns for number in range(columns + 1)] if columns else []
     spans = itertools.pairwise(edges)

@@ -2,20 +2,13 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf, isfinite
 from typing import NamedTuple
 
-from chameleon_ray.record import DEFAULT, Record, Status
+from chameleon_ray.record import Record
+from chameleon_ray.report.layer_history import LayerHistory, shares
 from chameleon_ray.task import Task
-
-
-class Point(NamedTuple):
-    """One step of a convergence curve: after so many measurements and seconds, the best so far."""
-
-    measurements: int
-    seconds: float
-    best_ms: float
 
 
 class Phase(NamedTuple):
@@ -26,92 +19,24 @@ class Phase(NamedTuple):
 
 
 @dataclass
-class Layer:
-    """One task's progress; latencies are seconds of one execution, infinite while unknown.
+class LiveLayer:
+    """One layer in the search: what was measured, what is on its way, and whether it goes on."""
 
-    Latencies are those of the device of the first success: on another device type they would not
-    compare, so there a measurement only counts.
-    """
-
-    task: Task
-    measurements: int = 0
-    ok: int = 0
-    default: float = inf
-    best: float = inf
-    device: str = ""
+    history: LayerHistory
     in_flight: int = 0
     reason: str = ""
     """Why its search ended; empty while it has not."""
-    steps: list[Point] = field(default_factory=list)
-    seconds: float = 0.0
-    """When its latest measurement was finished."""
-
-    def measured(self, record: Record) -> None:
-        """Takes one record of this task."""
-        self.measurements += 1
-        self.seconds = max(self.seconds, record.finished)
-        if record.status is not Status.OK:
-            return
-        self.ok += 1
-        self.device = self.device or record.device
-        if record.device != self.device:
-            return
-        if record.config == DEFAULT:
-            self.default = min(self.default, record.latency)
-        if record.latency < self.best:
-            self.best = record.latency
-            self.steps.append(Point(self.measurements, record.finished, 1e3 * record.latency))
 
     @property
-    def failed(self) -> int:
-        return self.measurements - self.ok
-
-    @property
-    def speedup(self) -> float | None:
-        """Best against default; None while either is unknown."""
-        return ratio(self.default, self.best)
-
-    @property
-    def gflops(self) -> float | None:
-        """10^9 operations a second at the best latency; None where unknown or without any."""
-        return gflops(self.task, self.best)
-
-    @property
-    def weighted(self) -> float:
-        """Seconds the model spends in this layer, at its best latency."""
-        return self.task.weight * self.best
+    def task(self) -> Task:
+        return self.history.task
 
     @property
     def state(self) -> str:
         """``waiting``, ``searching``, or ``finished: `` and the reason."""
         if self.reason:
             return f"finished: {self.reason}"
-        return "searching" if self.in_flight or self.measurements else "waiting"
-
-    @property
-    def curve(self) -> list[Point]:
-        """Every improvement, then the latest measurement; empty where nothing succeeded."""
-        if not self.steps or self.steps[-1].measurements == self.measurements:
-            return list(self.steps)
-        return [*self.steps, Point(self.measurements, self.seconds, 1e3 * self.best)]
-
-
-def gflops(task: Task, seconds: float) -> float | None:
-    """10^9 operations a second of a layer; None where the latency is unknown or it has none."""
-    known = task.flop > 0 and isfinite(seconds) and seconds > 0
-    return task.flop / seconds / 1e9 if known else None
-
-
-def ratio(before: float, after: float) -> float | None:
-    """How many times faster; None where either is unknown (infinite) or nothing."""
-    known = isfinite(before) and isfinite(after) and after > 0
-    return before / after if known else None
-
-
-def shares(seconds: list[float]) -> list[float | None]:
-    """Each part's share of the sum of the known (finite) ones; None for an unknown one."""
-    total = sum(part for part in seconds if isfinite(part)) or inf
-    return [part / total if isfinite(part) else None for part in seconds]
+        return "searching" if self.in_flight or self.history.measurements else "waiting"
 
 
 class Progress:
@@ -123,7 +48,7 @@ class Progress:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now, self._start = now, now()
         self._listeners: list[Callable[[], None]] = []
-        self.layers: dict[str, Layer] = {}
+        self.layers: dict[str, LiveLayer] = {}
         self.wall_limit: float | None = None
         self.trial_limit: int | None = None
         self.devices = 1
@@ -153,7 +78,7 @@ class Progress:
             recorded: Records of earlier sessions, which count but not towards the rate.
             devices: How many time kernels at once.
         """
-        self.layers = {task.digest: Layer(task) for task in tasks}
+        self.layers = {task.digest: LiveLayer(LayerHistory(task)) for task in tasks}
         self.wall_limit, self.trial_limit, self.devices = wall_limit_seconds, trial_limit, devices
         for record in recorded:
             self._take(record)
@@ -204,11 +129,11 @@ class Progress:
 
     @property
     def measurements(self) -> int:
-        return sum(layer.measurements for layer in self.layers.values())
+        return sum(layer.history.measurements for layer in self.layers.values())
 
     @property
     def failed(self) -> int:
-        return sum(layer.failed for layer in self.layers.values())
+        return sum(layer.history.failed for layer in self.layers.values())
 
     @property
     def rate(self) -> float | None:
@@ -225,21 +150,23 @@ class Progress:
     @property
     def weighted(self) -> tuple[float, float]:
         """Weighted sums of default and best seconds, over the layers where both are known."""
-        known = [layer for layer in self.layers.values() if layer.speedup is not None]
+        known = [
+            layer.history for layer in self.layers.values() if layer.history.speedup is not None
+        ]
         if not known:
             return inf, inf
-        default = sum(layer.task.weight * layer.default for layer in known)
-        return default, sum(layer.weighted for layer in known)
+        default = sum(history.task.weight * history.default for history in known)
+        return default, sum(history.weighted for history in known)
 
     @property
     def unknown(self) -> int:
         """Layers that ``weighted`` leaves out."""
-        return sum(layer.speedup is None for layer in self.layers.values())
+        return sum(layer.history.speedup is None for layer in self.layers.values())
 
     @property
     def shares(self) -> dict[str, float | None]:
         """Each task's share of the time of the layers with a known latency, at their best."""
-        parts = shares([layer.weighted for layer in self.layers.values()])
+        parts = shares([layer.history.weighted for layer in self.layers.values()])
         return dict(zip(self.layers, parts, strict=True))
 
     @property
@@ -257,7 +184,7 @@ class Progress:
         if layer is None:  # a resumed run may hold records of layers the model no longer has
             return
         layer.in_flight = max(0, layer.in_flight - 1)
-        layer.measured(record)
+        layer.history.add(record)
         self.plans += layer.in_flight == 0
 
     def _tell(self) -> None:

@@ -1,4 +1,4 @@
-"""What replays found: one run per seed in, its figures for programs (JSON) and for people out."""
+"""Reports replays of a table: figures for programs (JSON) and for people, from one run per seed."""
 
 from dataclasses import dataclass
 from math import inf, isfinite
@@ -11,9 +11,9 @@ from chameleon_ray.record import Record, Status
 from chameleon_ray.report.format import UNKNOWN, clock, counted, digits, milliseconds, percent
 
 MARKS = (25, 50, 100, 200)
-"""Measurements after which the best so far is compared with the optimum."""
+"""Numbers of measurements after which the best so far is compared with the optimum."""
 GOALS = (0.90, 0.95, 0.99)
-"""Shares of the optimum's speed whose first time is looked for."""
+"""Shares of the optimum's speed; the report tells when each is first reached."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class SeedRun:
     """One search of a table.
 
     Attributes:
-        seed: Of the search.
-        records: What it measured, in order.
+        seed: Seed of the search.
+        records: Its measurements, in order.
         search_seconds: CPU seconds of this process spent searching, not answering.
         queries: Configurations scored, plan by plan; the first plans, random ones, are left out.
     """
@@ -34,13 +34,13 @@ class SeedRun:
 
     @property
     def curve(self) -> np.ndarray:
-        """``(measurements,)`` best latency so far in seconds; infinite before a success."""
+        """The ``(measurements,)`` best latency so far in seconds; infinite before a success."""
         latencies = np.array([record.latency for record in self.records])
         return np.minimum.accumulate(latencies) if len(latencies) else latencies
 
     @property
     def recorded_seconds(self) -> float:
-        """What these measurements took when the table was recorded."""
+        """Seconds that the measurements took when the table was recorded."""
         return sum(record.build_seconds + record.run_seconds for record in self.records)
 
 
@@ -50,9 +50,9 @@ class ReplayResult:
 
     Attributes:
         table: The table's name.
-        size: Configurations in it.
+        size: Number of configurations in it.
         optimum: The least latency in it, in seconds.
-        search: The system.
+        search: The search system.
         measurements: Most measurements of a run; a smaller table ends it earlier.
         runs: One per seed.
     """
@@ -66,20 +66,20 @@ class ReplayResult:
 
     @property
     def exhausted(self) -> bool:
-        """There were fewer configurations than measurements asked for."""
+        """Whether there were fewer configurations than measurements asked for."""
         return any(len(run.records) < self.measurements for run in self.runs)
 
     def fractions(self, mark: int) -> np.ndarray | None:
-        """``(seeds,)`` the optimum over the best of the first ``mark`` measurements.
+        """Returns the ``(seeds,)`` optimum over the best of the first ``mark`` measurements.
 
-        0 where none has succeeded; None where a run is shorter.
+        It is 0 where none has succeeded. The result is None where a run is shorter.
         """
         if any(len(run.records) < mark for run in self.runs):
             return None
         return np.array([self.optimum / run.curve[mark - 1] for run in self.runs])
 
     def first(self, run: SeedRun, goal: float) -> float:
-        """Measurements until the best is ``goal`` of the optimum's speed; infinite if never."""
+        """Counts measurements until the best has ``goal`` of the optimum's speed; else infinite."""
         there = np.flatnonzero(self.optimum / run.curve >= goal)
         return float(there[0] + 1) if len(there) else inf
 
@@ -90,7 +90,7 @@ def figures(
     marks: tuple[int, ...] = MARKS,
     goals: tuple[float, ...] = GOALS,
 ) -> dict:
-    """The figures as strict JSON data; docs/replay.md describes them."""
+    """Returns the figures as strict JSON data; docs/replay.md describes them."""
     runs = result.runs
     measured = sum(len(run.records) for run in runs)
     failed = sum(r.status is not Status.OK for run in runs for r in run.records)
@@ -121,7 +121,7 @@ def figures(
 
 
 def line(result: ReplayResult, run: SeedRun) -> str:
-    """One run in words."""
+    """Describes one run in words."""
     best = run.curve[-1]
     return (
         f"seed {run.seed}: {milliseconds(best)} ms, {percent(result.optimum / best)} of the "
@@ -130,7 +130,7 @@ def line(result: ReplayResult, run: SeedRun) -> str:
 
 
 def shown(result: ReplayResult, preset: str) -> list[Table | str]:
-    """What the command prints."""
+    """Returns the sentences and the table that the command prints."""
     body = figures(result, preset)
     ended = [
         f"The table was exhausted: it has {counted(result.size, 'configuration')}, fewer than "
@@ -149,7 +149,10 @@ def shown(result: ReplayResult, preset: str) -> list[Table | str]:
 
 
 def _table(result: ReplayResult, body: dict) -> Table:
-    """A row per seed, then the mean: speed over the optimum's, and measurements to get there."""
+    """Makes a table of speeds over the optimum's, and of measurements to get there.
+
+    It has a row per seed, then the mean and the spread.
+    """
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     marks = [mark for mark in MARKS if mark <= result.measurements]

@@ -1,14 +1,15 @@
-"""The result of a run: everything that the summary, the report and the last words are made of."""
+"""The result of a run: everything that the summary and the reports are made of."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import inf, isfinite
 from pathlib import Path
 from statistics import median, quantiles
 
 from chameleon_ray.ledger import Account
 from chameleon_ray.record import DEFAULT, Record
-from chameleon_ray.report.progress import Layer, Point, Progress, ratio
+from chameleon_ray.report.layer_history import LayerHistory, Point, ratio
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 
@@ -41,7 +42,7 @@ class Verified:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class LayerOutcome:
     """What was chosen for one task at the end.
 
     Attributes:
@@ -98,7 +99,7 @@ class RunResult:
     device_busy_fraction: float | None
     tasks: tuple[Task, ...]
     records: tuple[Record, ...]
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: tuple[LayerOutcome, ...] = ()
     processes: tuple[Account, ...] = ()
     untuned: Latency | None = None
     tuned: Latency | None = None
@@ -116,10 +117,25 @@ class RunResult:
             return None
         return ratio(self.untuned.seconds, self.tuned.seconds)
 
+    @cached_property
+    def layers(self) -> tuple["LayerResult", ...]:
+        """Every layer at the end, in the model's order."""
+        own: dict[str, list[Record]] = {task.digest: [] for task in self.tasks}
+        for record in self.records:
+            if record.task in own:  # a resumed run may have some of layers that are gone
+                own[record.task].append(record)
+        outcomes = {outcome.task: outcome for outcome in self.outcomes}
+        return tuple(
+            LayerResult.of(task, own[task.digest], outcomes.get(task.digest)) for task in self.tasks
+        )
+
 
 @dataclass(frozen=True)
 class LayerResult:
-    """One layer at the end; latencies in seconds of one execution, infinite where unknown."""
+    """One layer at the end; latencies in seconds of one execution, infinite where unknown.
+
+    Latencies that were confirmed go before those of the search; the curve is the search's own.
+    """
 
     task: Task
     measurements: int
@@ -132,23 +148,32 @@ class LayerResult:
     values: str
     """The winner's knobs by name, as JSON; empty for the default schedule."""
 
+    @staticmethod
+    def of(task: Task, records: Sequence[Record], outcome: LayerOutcome | None) -> "LayerResult":
+        """From the layer's own records and what was chosen for it, if the search came to its end.
+
+        Where the default was kept it is also the layer's best.
+        """
+        history, end = LayerHistory.of(task, records), outcome or LayerOutcome(task.digest)
+        kept = outcome is not None and end.config == DEFAULT
+        default = end.default if isfinite(end.default) else history.default
+        best = end.best if isfinite(end.best) else history.best
+        values = [record.values for record in records if record.config == end.config]
+        return LayerResult(
+            task=task,
+            measurements=history.measurements,
+            failed=history.failed,
+            default=default,
+            best=default if kept else best,
+            curve=history.curve,
+            kept_default=kept,
+            reason=end.reason,
+            values="" if kept or not values else values[-1],
+        )
+
     @property
     def speedup(self) -> float | None:
         return ratio(self.default, self.best)
-
-
-def layers(result: RunResult) -> list[LayerResult]:
-    """Every layer, in the model's order; confirmed latencies go before those of the search.
-
-    Curves are the search's own. Where the default was kept it is also the layer's best.
-    """
-    progress = Progress()
-    progress.began(result.tasks, None, None, result.records)
-    outcomes = {outcome.task: outcome for outcome in result.outcomes}
-    values = {(record.task, record.config): record.values for record in result.records}
-    return [
-        _layer(layer, outcomes.get(digest), values) for digest, layer in progress.layers.items()
-    ]
 
 
 def total(rows: Sequence[LayerResult], latencies: Sequence[float]) -> float:
@@ -156,23 +181,3 @@ def total(rows: Sequence[LayerResult], latencies: Sequence[float]) -> float:
     pairs = zip(rows, latencies, strict=True)
     known = [row.task.weight * latency for row, latency in pairs if isfinite(latency)]
     return sum(known) if known else inf
-
-
-def _layer(
-    layer: Layer, outcome: Outcome | None, values: Mapping[tuple[str, Config], str]
-) -> LayerResult:
-    end = outcome or Outcome(layer.task.digest)
-    kept = outcome is not None and end.config == DEFAULT
-    default = end.default if isfinite(end.default) else layer.default
-    best = end.best if isfinite(end.best) else layer.best
-    return LayerResult(
-        task=layer.task,
-        measurements=layer.measurements,
-        failed=layer.failed,
-        default=default,
-        best=default if kept else best,
-        curve=layer.curve,
-        kept_default=kept,
-        reason=end.reason,
-        values="" if kept else values.get((layer.task.digest, end.config), ""),
-    )

@@ -15,18 +15,17 @@ from chameleon_ray.report.format import counted, milliseconds
 from chameleon_ray.report.result import (
     PHASES,
     Latency,
+    LayerOutcome,
     LayerResult,
-    Outcome,
     RunResult,
     Verified,
-    layers,
     total,
 )
 from chameleon_ray.reporting import Reporting
 
 __all__ = [
     "Latency",
-    "Outcome",
+    "LayerOutcome",
     "RunResult",
     "Verified",
     "explain",
@@ -41,7 +40,6 @@ SCHEMA = 1
 
 def summary(result: RunResult, options: Reporting | None = None) -> dict:
     """``summary.json`` as plain, strict JSON data: what is not known is None."""
-    rows = layers(result)
     counts = Counter(record.status for record in result.records)
     verified = result.verified
     body = {
@@ -58,14 +56,14 @@ def summary(result: RunResult, options: Reporting | None = None) -> dict:
         "device_busy_fraction": result.device_busy_fraction,
         "measurements": {"total": len(result.records)}
         | {status.value: counts[status] for status in Status},
-        "tasks": [_layer(row) for row in rows],
+        "tasks": [_layer(layer) for layer in result.layers],
         "processes": [_process(process) for process in result.processes],
         "latency_ms": {
             "untuned": 1e3 * _seconds(result.untuned),
             "tuned": 1e3 * _seconds(result.tuned),
         },
-        "layers_ms": 1e3 * total(rows, [row.best for row in rows]),
-        "explanation": explain(result, rows, options),
+        "layers_ms": 1e3 * total(result.layers, [layer.best for layer in result.layers]),
+        "explanation": explain(result, options),
         "verified": {
             "ok": verified.ok if verified else None,
             "max_abs_err": verified.max_abs_err if verified else None,
@@ -102,12 +100,9 @@ def write_text(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def explain(
-    result: RunResult, rows: list[LayerResult] | None = None, options: Reporting | None = None
-) -> str | None:
+def explain(result: RunResult, options: Reporting | None = None) -> str | None:
     """Why the model's latency is not near the weighted sum of its layers'; None where it is."""
-    rows = layers(result) if rows is None else rows
-    agreement = (options or Reporting()).agreement
+    rows, agreement = result.layers, (options or Reporting()).agreement
     whole, parts = _seconds(result.tuned), total(rows, [row.best for row in rows])
     if not isfinite(whole) or not isfinite(parts) or abs(whole - parts) <= agreement * parts:
         return None

@@ -1,4 +1,4 @@
-"""What came of a zoo: one result per model in, figures for programs and words for people out."""
+"""Reports a tuned zoo: figures for programs and sentences for people, from one result per model."""
 
 import json
 from collections import Counter
@@ -15,8 +15,9 @@ from chameleon_ray.merging import Merged
 from chameleon_ray.options import Request
 from chameleon_ray.presets import PRESETS
 from chameleon_ray.record import DEFAULT, Record, Status
+from chameleon_ray.report.columns import Column, text_table
 from chameleon_ray.report.format import UNKNOWN, clock, counted, milliseconds, percent, times
-from chameleon_ray.report.progress import Point
+from chameleon_ray.report.layer_history import Point
 from chameleon_ray.report.result import Latency, RunResult
 from chameleon_ray.report.summary import strict, write_text
 
@@ -24,18 +25,18 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class Entry:
+class ZooEntry:
     """One model of a zoo at the end.
 
     Attributes:
-        name: In the zoo.
-        request: As if it were tuned alone.
+        name: Its name in the zoo.
+        request: The request that would tune it alone.
         weight: Its importance.
         folder: Its run directory.
-        layers: Its distinct layers; 0 where it could not be imported.
-        shared: Of these, those that other models have, too.
-        result: None where it failed.
-        failure: Why; empty where it did not.
+        layers: Number of its distinct layers; 0 where it could not be imported.
+        shared: Number of those layers that other models have, too.
+        result: Its result; None where it failed.
+        failure: Why it failed; empty where it did not.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Entry:
 
     @property
     def problem(self) -> str:
-        """What is wrong with it, in a sentence; empty where it is tuned and verified."""
+        """The problem with the model, in a sentence; empty where it is tuned and verified."""
         if self.result is None:
             return self.failure
         if self.result.verified is None or not self.result.verified.ok:
@@ -58,7 +59,7 @@ class Entry:
 
     @property
     def latencies(self) -> tuple[Latency | None, Latency | None]:
-        """Of the whole model, untuned and tuned; None where it was not timed."""
+        """Latencies of the whole model, untuned and tuned; None where it was not timed."""
         return (self.result.untuned, self.result.tuned) if self.result else (None, None)
 
     @property
@@ -66,24 +67,37 @@ class Entry:
         return self.result.speedup if self.result else None
 
 
+NUMBERS: tuple[Column[ZooEntry], ...] = (
+    Column("layers", "number", lambda entry: str(entry.layers) if entry.layers else UNKNOWN),
+    Column("shared", "number", lambda entry: str(entry.shared) if entry.layers else UNKNOWN),
+    Column("untuned ms", "number", lambda entry: _milliseconds(entry.latencies[0])),
+    Column("tuned ms", "number", lambda entry: _milliseconds(entry.latencies[1])),
+    Column("faster", "number", lambda entry: times(entry.speedup)),
+)
+"""Columns that the table of models has on a terminal and on the page."""
+
+
 @dataclass(frozen=True)
 class ZooResult:
-    """All that came of a zoo.
+    """The results of a zoo.
 
     Attributes:
-        request: What its models have in common.
+        file: The YAML file that names its models.
+        common: What its models have in common.
         folder: Its directory.
         entries: One per model.
         merged: The layers of the models that could be imported.
         records: Every measurement of every session, in order.
-        device: What layers were timed on.
-        wall_seconds: From the command's start to its end.
-        device_busy_fraction: Of the devices' time in it, what they timed kernels in, in the search.
+        device: Device that layers were timed on.
+        wall_seconds: Time from the command's start to its end.
+        device_busy_fraction: Share of the devices' wall time that they timed kernels for, in the
+            search.
     """
 
-    request: Request
+    file: Path
+    common: Request
     folder: Path
-    entries: tuple[Entry, ...]
+    entries: tuple[ZooEntry, ...]
     merged: Merged
     records: tuple[Record, ...]
     device: str
@@ -92,12 +106,12 @@ class ZooResult:
 
     @property
     def saved(self) -> int:
-        """Measurements that tuning each model alone would have made again."""
+        """Number of measurements that tuning each model alone would have made again."""
         return self.merged.saved([record.task for record in self.records])
 
     @property
     def speedup(self) -> float | None:
-        """Geometric mean over the models that were timed; None where none was."""
+        """Geometric mean of the speedups of the models that were timed; None where none was."""
         known = [entry.speedup for entry in self.entries if entry.speedup]
         return exp(sum(map(log, known)) / len(known)) if known else None
 
@@ -111,7 +125,7 @@ class ZooResult:
     @property
     def taught(self) -> int:
         """Layers that were begun after another one of the same operators had been timed."""
-        if not (self.request.transfer and PRESETS[self.request.preset].transfer):
+        if not (self.common.transfer and PRESETS[self.common.preset].transfer):
             return 0
         kinds = {task.digest: task.kind for task in self.merged.tasks}
         timed: dict[str, set[str]] = {}
@@ -143,15 +157,15 @@ class ZooResult:
 
 
 def figures(result: ZooResult) -> dict:
-    """``summary.json`` of a zoo as strict JSON data; what is not known is None."""
+    """Returns ``summary.json`` of a zoo as strict JSON data; unknown values are None."""
     counts = Counter(record.status for record in result.records)
     before, after = result.weighted
     body = {
         "schema": SCHEMA,
-        "zoo": result.request.model,
+        "zoo": str(result.file),
         "device": result.device,
-        "seed": result.request.seed,
-        "preset": result.request.preset,
+        "seed": result.common.seed,
+        "preset": result.common.preset,
         "wall_seconds": result.wall_seconds,
         "device_busy_fraction": result.device_busy_fraction,
         "models": [_model(entry) for entry in result.entries],
@@ -178,38 +192,25 @@ def write(path: Path, result: ZooResult) -> None:
     write_text(path, json.dumps(figures(result), indent=2, allow_nan=False) + "\n")
 
 
-def closing(result: ZooResult) -> RenderableType:
-    """The last words of a zoo: a row per model, then what was shared and where the files are."""
+def final_message(result: ZooResult) -> RenderableType:
+    """The message at the end of a zoo: a row per model, what was shared, where the files are."""
     words = [Text(line) for line in sentences(result)]
     return Group("", table(result.entries), *words)
 
 
-def table(entries: Sequence[Entry]) -> Table:
+def table(entries: Sequence[ZooEntry]) -> Table:
     """A row per model."""
-    grid = Table(box=None, pad_edge=False)
-    grid.add_column("model")
-    for title in ("layers", "shared", "untuned ms", "tuned ms", "faster"):
-        grid.add_column(title, justify="right")
-    grid.add_column("outputs")
-    for entry in entries:
-        grid.add_row(Text(entry.name), *cells(entry), Text(outputs(entry)))
-    return grid
+    name = Column[ZooEntry]("model", "text", lambda entry: entry.name)
+    return text_table((name, *NUMBERS, Column("outputs", "text", outputs)), entries)
 
 
 def merging(layers: Merged) -> str:
-    """How many layers there are."""
+    """Tells the number of layers, before and after merging."""
     return f"{layers.before} layers, {len(layers.tasks)} after merging equal ones"
 
 
-def cells(entry: Entry) -> list[str]:
-    """Numbers of one model, as people read them."""
-    known = [str(entry.layers), str(entry.shared)] if entry.layers else [UNKNOWN, UNKNOWN]
-    latencies = [milliseconds(one.seconds) if one else UNKNOWN for one in entry.latencies]
-    return [*known, *latencies, times(entry.speedup)]
-
-
-def outputs(entry: Entry) -> str:
-    """Whether a model's outputs are the original's, in few words."""
+def outputs(entry: ZooEntry) -> str:
+    """Tells in few words whether a model's outputs are the original's."""
     if entry.failure:
         return "failed"
     if entry.result is None or entry.result.verified is None:
@@ -218,7 +219,7 @@ def outputs(entry: Entry) -> str:
 
 
 def sentences(result: ZooResult) -> list[str]:
-    """What all models have in common."""
+    """Returns sentences about all models together."""
     failed = sum(record.status is not Status.OK for record in result.records)
     made = counted(len(result.records), "measurement")
     return [
@@ -233,7 +234,11 @@ def sentences(result: ZooResult) -> list[str]:
     ]
 
 
-def _model(entry: Entry) -> dict:
+def _milliseconds(latency: Latency | None) -> str:
+    return milliseconds(latency.seconds) if latency else UNKNOWN
+
+
+def _model(entry: ZooEntry) -> dict:
     untuned, tuned = entry.latencies
     verified = entry.result.verified if entry.result else None
     return {

@@ -1,26 +1,34 @@
-"""A zoo's report: its result in, one self-contained HTML page out that leads to every model's."""
+"""A zoo's report: one self-contained HTML page that leads to every model's report."""
 
 from html import escape
 from math import inf
 
 from chameleon_ray.report.charts import convergence
+from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.css import CSS
 from chameleon_ray.report.format import milliseconds, times
-from chameleon_ray.report.html import table
-from chameleon_ray.report.zoo import Entry, ZooResult, cells, outputs, sentences
+from chameleon_ray.report.zoo import NUMBERS, ZooEntry, ZooResult, outputs, sentences
+from chameleon_ray.task import Task
 
 MOST_LAYERS = 50
 """Shared layers that are listed, those in most models first."""
+MODELS: tuple[Column[ZooEntry], ...] = (
+    Column("model", "text", lambda entry: _name(entry)),
+    Column("weight", "number", lambda entry: f"{entry.weight:g}"),
+    *NUMBERS,
+    Column("outputs", "text", lambda entry: _outcome(entry)),
+)
+"""Columns of the table of models."""
 
 
 def render(result: ZooResult) -> str:
     """The page; every text of the zoo is escaped."""
-    title = escape(result.request.model)
+    title = escape(str(result.file))
     words = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(result)[:-1])
     sections = [
         f'<header><h1>{title}</h1><p class="hero"><span class="good">{times(result.speedup)}'
         f"</span> <small>geometric mean</small></p>{words}</header>",
-        _section("Models", _models(result)),
+        _section("Models", html_table(MODELS, result.entries)),
         _section("Convergence", _convergence(result)),
         _section("Layers of several models", _shared(result)),
     ]
@@ -36,23 +44,14 @@ def _section(title: str, body: str) -> str:
     return f"<section><h2>{title}</h2>{body}</section>"
 
 
-def _models(result: ZooResult) -> str:
-    titles = ["model", "weight#", "layers#", "shared#", "untuned ms#", "tuned ms#", "faster#"]
-    rows = [
-        [_name(entry), f"{entry.weight:g}", *cells(entry), _outcome(entry)]
-        for entry in result.entries
-    ]
-    return table([*titles, "outputs"], rows)
-
-
-def _name(entry: Entry) -> str:
+def _name(entry: ZooEntry) -> str:
     name = escape(entry.name)
     if entry.result is None:
         return name
     return f'<a href="models/{name}/report.html">{name}</a>'
 
 
-def _outcome(entry: Entry) -> str:
+def _outcome(entry: ZooEntry) -> str:
     if entry.problem:
         return f'<span class="bad">{escape(outputs(entry))}</span>: {escape(entry.problem)}'
     return f'<span class="good">{escape(outputs(entry))}</span>'
@@ -77,13 +76,14 @@ def _shared(result: ZooResult) -> str:
     if not shared:
         return '<p class="soft">None.</p>'
     shared.sort(key=lambda task: -users[task.digest])
-    rows = [
-        [
-            f'<div class="layer">{escape(task.name)}<small>{escape(task.shape)}</small></div>',
-            str(users[task.digest]),
-            f"{task.weight:g}",
-            milliseconds(best[task.digest]),
-        ]
-        for task in shared[:MOST_LAYERS]
-    ]
-    return table(["layer", "models#", "weight#", "best ms#"], rows)
+    columns: tuple[Column[Task], ...] = (
+        Column("layer", "text", _layer),
+        Column("models", "number", lambda task: str(users[task.digest])),
+        Column("weight", "number", lambda task: f"{task.weight:g}"),
+        Column("best ms", "number", lambda task: milliseconds(best[task.digest])),
+    )
+    return html_table(columns, shared[:MOST_LAYERS])
+
+
+def _layer(task: Task) -> str:
+    return f'<div class="layer">{escape(task.name)}<small>{escape(task.shape)}</small></div>'

@@ -1,4 +1,4 @@
-"""Active sampling: a trail in, configurations of high score that are unlike each other out (ALT).
+"""ALT's active sampling: picks high-scoring candidates that are unlike each other.
 
 Zeng et al.: *ALT: Optimizing Tensor Compilation in Deep Learning Compilers with Active Learning*,
 ICCD 2020.
@@ -12,11 +12,11 @@ from chameleon_ray.search.random_walk import fill
 from chameleon_ray.space import DesignSpace, pack
 
 TURNED_DOWN = -1.0
-"""Lower scores than this are of configurations that are expected to fail."""
+"""Score below which a configuration counts as expected to fail."""
 
 
 class ActiveSampler:
-    """Score and distance together; a share ``epsilon`` of the plan is random."""
+    """Weighs score against distance; a share ``epsilon`` of the plan is random."""
 
     def __init__(self, options: Sampling) -> None:
         self.options = options
@@ -29,7 +29,7 @@ class ActiveSampler:
         count: int,
         rng: np.random.Generator,
     ) -> np.ndarray:
-        """One plan's batch; see ``Sampler``. Candidates that were turned down are left out."""
+        """Chooses one plan's batch (see ``Sampler``), without candidates that were turned down."""
         fresh = trail.scores >= TURNED_DOWN
         if len(seen) and len(fresh):
             fresh &= ~np.isin(pack(trail.configs), pack(seen))
@@ -43,10 +43,10 @@ class ActiveSampler:
 def spread(
     scores: np.ndarray, places: np.ndarray, others: np.ndarray, count: int, weight: float
 ) -> np.ndarray:
-    """Row numbers of ``count`` places, or all: one after the other that of the highest value.
+    """Picks rows greedily by a weighted sum of score and distance, ``count`` of them or all.
 
-    The value is ``(1 - weight) * score + weight * distance`` with scores scaled to [0, 1] and the
-    distance to the nearest of what was chosen before and of the ``others``, in the space's
+    The value of a row is ``(1 - weight) * score + weight * distance``. Scores are scaled to [0, 1].
+    The distance is that to the nearest row chosen before or of ``others``, in the space's
     diagonals.
 
     Args:
@@ -55,6 +55,9 @@ def spread(
         others: ``(m, axes)``.
         count: Most rows wanted.
         weight: Between 0 and 1.
+
+    Returns:
+        Row numbers of ``places``, in the order in which they were chosen.
     """
     gain = (scores - scores[-1:]) / (np.ptp(scores) or 1.0) if len(scores) else scores
     nearest = np.full(len(places), np.inf)
@@ -62,7 +65,7 @@ def spread(
         nearest = np.minimum(nearest, _distances(places, place))
     chosen: list[int] = []
     for _ in range(min(count, len(places))):
-        # Nothing is near the first choice where there are no others.
+        # Without others the first choice has no neighbour: its distance is cut to 1.
         value = (1 - weight) * gain + weight * np.minimum(nearest, 1.0)
         value[chosen] = -np.inf
         chosen.append(int(np.argmax(value)))

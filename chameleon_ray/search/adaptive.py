@@ -1,7 +1,8 @@
-"""Chameleon's adaptive sampling: a trail in, one representative of each of its clusters out.
+"""Chameleon's adaptive sampling: clusters the candidates and measures one of each cluster.
 
-Against the published code this follows the paper where they differ: all knobs are clustered, as
-coordinates in the unit cube; centroids are rounded, not truncated; what was seen is replaced.
+The published code and the paper differ in places; this follows the paper. All knobs are clustered,
+as coordinates in the unit cube. Centroids are rounded, not truncated. Configurations seen before
+are replaced.
 """
 
 import heapq
@@ -19,11 +20,11 @@ from chameleon_ray.search.random_walk import fill
 from chameleon_ray.space import Config, DesignSpace, as_configs, unseen
 
 Odds = list[tuple[int, float]]
-"""Choices of one knob with the logarithms of their shares, the most frequent first."""
+"""One knob's choices with the logarithms of their shares, the most frequent first."""
 
 
 class AdaptiveSampler:
-    """Chameleon Algorithm 1 with sample synthesis; the batch is as large as the trail is varied."""
+    """Chameleon's Algorithm 1 with sample synthesis; a more varied trail gives a larger batch."""
 
     def __init__(self, options: Sampling) -> None:
         self.options = options
@@ -36,10 +37,10 @@ class AdaptiveSampler:
         count: int,
         rng: np.random.Generator,
     ) -> np.ndarray:
-        """One plan's batch, ``count`` at most; see ``Sampler``.
+        """Chooses one plan's batch, ``count`` at most; see ``Sampler``.
 
-        The clusters' representatives come first, in order of the clusters' best candidates. A share
-        ``epsilon`` is random and takes the place of the last of them.
+        The clusters' representatives come first, in the order of the clusters' best candidates. A
+        share ``epsilon`` of the batch is random and takes the place of the last representatives.
         """
         candidates = unseen(trail.configs, seen)
         if not len(candidates):
@@ -61,10 +62,13 @@ def representatives(
     options: Sampling,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """``(k, knobs)`` one configuration for each cluster of ``candidates`` (best first).
+    """Finds one configuration for each cluster of ``candidates``, which come best first.
 
-    It is the cluster's best candidate, or what is nearest to its centroid. Those of the clusters
-    with the best candidates come first.
+    A cluster's representative is its best candidate (with ``options.leaders``), or the
+    configuration nearest to its centroid.
+
+    Returns:
+        ``(k, knobs)`` configurations, in the order of the clusters' best candidates.
     """
     clustering = clustered(space, candidates, space.coordinates(candidates), count, options, rng)
     _, leaders = np.unique(clustering.labels_, return_index=True)
@@ -81,12 +85,12 @@ def clustered(
     options: Sampling,
     rng: np.random.Generator,
 ) -> KMeans:
-    """The clusters of ``candidates`` at their ``(n, axes)`` positions, ``count`` at most.
+    """Clusters ``candidates`` by their ``(n, axes)`` positions, into ``count`` clusters at most.
 
-    Columns that keep sketches apart come after the positions' own.
+    Columns that keep the sketches apart are appended to the positions.
     """
     if space.active is not None:
-        # Sketches lie further apart than any two configurations of one, so none shares a cluster.
+        # Sketches lie further apart than two configurations of one sketch, so none share a cluster.
         sketches = np.eye(len(space.knobs[0]))[candidates[:, 0]] * space.axes
         positions = np.concatenate([positions, sketches], axis=1)
     places = len(np.unique(positions, axis=0))
@@ -97,12 +101,14 @@ def clustered(
 def knee(
     points: np.ndarray, counts: Sequence[int], threshold: float, rng: np.random.Generator
 ) -> KMeans:
-    """The first clustering whose loss times ``threshold`` is no less than the one before.
+    """Returns the first clustering whose loss times ``threshold`` is no less than the one before.
+
+    Where there is none, it returns the last clustering.
 
     Args:
         points: ``(n, axes)``.
-        counts: Numbers of clusters tried in turn, at least one. The paper counts up singly, which
-            ends at the second count practically always.
+        counts: Numbers of clusters to try in turn, at least one. The paper increases the number by
+            one, which nearly always ends at the second count.
         threshold: The paper's ``threshold_meta``.
         rng: Seeds the centroids.
     """
@@ -118,10 +124,10 @@ def knee(
 def synthesise(
     space: DesignSpace, candidates: np.ndarray, taken: np.ndarray, count: int, combinations: int
 ) -> np.ndarray:
-    """Sample synthesis (Chameleon section 4.2): the most probable configurations not ``taken``.
+    """Synthesises samples (Chameleon section 4.2): the most probable configurations not ``taken``.
 
-    The paper combines each knob's most frequent choice among the candidates, which is one
-    configuration; here the next most probable combinations follow it.
+    The paper combines each knob's most frequent choice among the candidates, which gives a single
+    configuration. Here the next most probable combinations follow it.
 
     Args:
         space: The task's design space.
@@ -141,9 +147,9 @@ def synthesise(
 
 
 def most_probable(space: DesignSpace, candidates: np.ndarray) -> Iterator[Config]:
-    """Combinations of the candidates' choices, each once, by falling product of their shares.
+    """Yields combinations of the candidates' choices once each, by falling product of their shares.
 
-    Shares are counted sketch by sketch, so that a combination has only knobs that count in it.
+    Shares are counted per sketch, so that a combination has only knobs that count in its sketch.
     """
     sketches = [candidates]
     if space.active is not None:
@@ -155,16 +161,19 @@ def most_probable(space: DesignSpace, candidates: np.ndarray) -> Iterator[Config
 
 
 def _odds(candidates: np.ndarray) -> list[Odds]:
-    """Each knob's choices; among equally frequent ones the better candidate's comes first."""
+    """Returns each knob's choices; of equally frequent ones the better candidate's comes first."""
     counted = [Counter(column.tolist()).most_common() for column in candidates.T]
     return [[(c, math.log(n / len(candidates))) for c, n in choices] for choices in counted]
 
 
 def _combinations(odds: list[Odds], share: float) -> Iterator[tuple[float, Config]]:
-    """One choice of each knob, best first, as (minus the logarithm of its product, choices).
+    """Yields combinations of one choice per knob, the most probable first.
 
-    A combination is a rank per knob. It is reached only from the one in which its last rank above 0
-    is lower by one, and that one is no less probable: so each comes up once, in order.
+    A combination is a rank per knob. It is reached only from the combination whose last rank above
+    0 is lower by one, which is no less probable. So each combination comes up once, and in order.
+
+    Yields:
+        Minus the logarithm of the combination's product of shares, and its choices.
     """
     first = (0,) * len(odds)
     best = -math.log(share) - sum(knob[0][1] for knob in odds)

@@ -1,4 +1,4 @@
-"""AutoTVM's simulated annealing: a design space and a score in, the best unseen points out."""
+"""AutoTVM's simulated annealing over the cost model."""
 
 import heapq
 
@@ -9,13 +9,14 @@ from chameleon_ray.search.explorer import Agent, Score, Trail
 from chameleon_ray.space import DesignSpace
 
 COLDEST = 1e-5
-"""Added to the temperature, which may be 0 (as AutoTVM does)."""
+"""Number added to the temperature, which may be 0 (as in AutoTVM)."""
 
 
 class AnnealingExplorer:
-    """Parallel chains that go on from plan to plan (AutoTVM's ``SimulatedAnnealingOptimizer``).
+    """Parallel annealing chains that continue from plan to plan.
 
-    Unlike AutoTVM it keeps candidates of negative score: a regression may be below 0 anywhere.
+    This is AutoTVM's ``SimulatedAnnealingOptimizer``, except that candidates of negative score are
+    kept: a regression may be below 0 anywhere.
     """
 
     def __init__(self, options: Annealing, count: int) -> None:
@@ -30,8 +31,8 @@ class AnnealingExplorer:
         agent: Agent,
         rng: np.random.Generator,
     ) -> Trail:
-        """One plan's exploration; see ``Explorer``. The agent holds the chains' ``places``."""
-        # Places, not choices: the agent may be another task's, whose extents are others.
+        """Explores for one plan; see ``Explorer``. The agent holds the chains' ``places``."""
+        # Places, not choices: the agent may come from another task, with other extents.
         points = space.nearest(agent["places"]) if agent else space.random(rng, self.options.chains)
         values = score(points)
         shortlist = Shortlist(self.count, seen)
@@ -42,7 +43,7 @@ class AnnealingExplorer:
             proposed = score(proposals)
             queries += len(proposals)
             idle = 0 if shortlist.offer(proposals, proposed) else idle + 1
-            # A gain is bounded at 1 before the exponential, which would overflow in the cold.
+            # The gain is cut to 1 first: at low temperature the exponential would overflow.
             gain = np.minimum((proposed - values) / (temperature + COLDEST), 1.0)
             accepted = rng.random(len(points)) < np.exp(gain)
             points = np.where(accepted[:, None], proposals, points)
@@ -54,16 +55,16 @@ class AnnealingExplorer:
 
 
 class Shortlist:
-    """The best ``count`` distinct configurations offered that are not in ``seen``."""
+    """The best ``count`` distinct configurations offered so far that are not in ``seen``."""
 
     def __init__(self, count: int, seen: np.ndarray) -> None:
         self.count = count
         self._heap: list[tuple[float, int, bytes]] = []
-        # Whatever was once on the heap stays barred: once pushed off, its score is too low.
+        # What was once on the heap stays barred: if it was pushed off, its score is too low.
         self._barred = {row.tobytes() for row in seen.astype(np.int64)}
 
     def offer(self, configs: np.ndarray, scores: np.ndarray) -> bool:
-        """Takes ``(n, knobs)`` canonical configurations; True where any came on the list."""
+        """Takes ``(n, knobs)`` canonical configurations; returns whether any came on the list."""
         full = len(self._heap) == self.count
         rows = np.flatnonzero(scores > (self._heap[0][0] if full else -np.inf))
         return any([self._take(configs[row].tobytes(), float(scores[row])) for row in rows])
@@ -83,7 +84,7 @@ class Shortlist:
         return True
 
     def ranked(self, knobs: int) -> tuple[np.ndarray, np.ndarray]:
-        """``(n, knobs)`` configurations and their ``(n,)`` scores, best first."""
+        """Returns the ``(n, knobs)`` configurations and their ``(n,)`` scores, best first."""
         ranked = sorted(self._heap, reverse=True)
         configs = np.frombuffer(b"".join(config for _, _, config in ranked), dtype=np.int64)
         return configs.reshape(-1, knobs).copy(), np.array([score for score, _, _ in ranked])

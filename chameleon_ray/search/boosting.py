@@ -1,4 +1,4 @@
-"""The XGBoost cost model: tried configurations in, a picklable score out."""
+"""The XGBoost cost model, and boosted trees for the parts of other models."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +12,7 @@ from chameleon_ray.search.cost_model import Experience
 from chameleon_ray.space import DesignSpace
 
 EVERY = 2
-"""Rounds from one look at the training metric to the next (as in AutoTVM)."""
+"""Rounds between two looks at the training metric (as in AutoTVM)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class BoostedScore:
     """Predicts fitness; carries the trees as bytes and loads them once per process.
 
     Attributes:
-        space: Whose configurations it scores.
+        space: Space of the configurations that it scores.
         trees: The booster in XGBoost's own format.
     """
 
@@ -28,7 +28,7 @@ class BoostedScore:
     trees: bytes
 
     def __call__(self, configs: np.ndarray) -> np.ndarray:
-        """``(n, knobs)`` configurations -> ``(n,)`` float32 predicted fitness; single-threaded."""
+        """Predicts ``(n,)`` float32 fitness of ``(n, knobs)`` configurations; single-threaded."""
         features = self.space.features(configs)
         return self._booster.inplace_predict(features, validate_features=False)
 
@@ -41,7 +41,7 @@ class BoostedScore:
 
 
 class XGBoostCostModel:
-    """Regression on fitness from knob features (``xgb-reg``, Chameleon Table 7)."""
+    """Predicts fitness from knob features by regression (``xgb-reg``, Chameleon Table 7)."""
 
     def __init__(self, options: Boosting) -> None:
         self.options = options
@@ -62,15 +62,15 @@ def boosted(
     rng: np.random.Generator,
     **objective: str | float,
 ) -> BoostedScore:
-    """Trees fitted to ``(n,)`` targets of ``(n, features)`` configurations, in this thread.
+    """Fits trees to ``(n,)`` targets of ``(n, features)`` configurations, in this thread.
 
     Args:
-        space: Whose configurations they are to score.
-        features: Of one configuration at least, as the space gives them.
-        targets: What is predicted.
+        space: Space of the configurations that the trees are to score.
+        features: Features of at least one configuration, as the space gives them.
+        targets: The values to predict.
         options: The hyper-parameters.
-        rng: Draws the rows and columns each tree sees.
-        objective: XGBoost's parameters of it, in place of those of squared error.
+        rng: Draws the rows and columns that each tree sees.
+        objective: XGBoost's parameters for the objective, in place of those of squared error.
     """
     parameters = {
         "objective": "reg:squarederror",
@@ -93,10 +93,10 @@ def boosted(
 
 
 class RecallStop(TrainingCallback):
-    """Ends a fit when the recall of the best records has stopped growing; keeps all trees.
+    """Ends a fit when the recall of the best records stops growing; keeps all trees.
 
-    AutoTVM's early stop: on the training data, so it bounds the fit's length more than its
-    accuracy.
+    This is AutoTVM's early stop. It looks at the training data, so it bounds the length of the fit
+    more than its accuracy.
     """
 
     def __init__(self, data: DMatrix, count: int, patience: int) -> None:
@@ -105,7 +105,7 @@ class RecallStop(TrainingCallback):
         self.highest, self.when = -1.0, 0
 
     def after_iteration(self, model: Booster, epoch: int, evals_log: object) -> bool:
-        """True where there were ``patience`` rounds without a better recall."""
+        """Returns True after ``patience`` rounds without a better recall."""
         if epoch % EVERY == 0:
             recall = average_recall(model.predict(self.data), self.targets, self.count)
             if recall > self.highest:
@@ -114,14 +114,15 @@ class RecallStop(TrainingCallback):
 
 
 def average_recall(predicted: np.ndarray, actual: np.ndarray, count: int) -> float:
-    """a-recall@``count`` of AutoTVM, of ``(n,)`` predictions: near 1 where the order is right.
+    """Computes AutoTVM's a-recall@``count`` of ``(n,)`` predictions, near 1 for a right order.
 
-    Recall(m) is the share, of m + 1, of the m highest predictions whose actual rank, counted from
-    0, is at most m. The result is the mean of Recall(0) to Recall(count - 1).
+    Recall(m) looks at the m highest predictions. It is the number of those whose actual rank,
+    counted from 0, is at most m, divided by m + 1. The result is the mean of Recall(0) to
+    Recall(count - 1).
     """
     order, rank = np.argsort(-predicted, kind="stable"), np.empty(len(actual), dtype=np.int64)
     rank[np.argsort(-actual, kind="stable")] = np.arange(len(actual))
-    # The prediction in place i, of actual rank r, counts in Recall(m) from m = max(i + 1, r) on.
+    # A prediction in place i with actual rank r counts in Recall(m) from m = max(i + 1, r) on.
     begins = np.maximum(np.arange(1, len(actual) + 1), rank[order])
     hits = np.cumsum(np.bincount(begins, minlength=count))[: min(count, len(actual))]
     return float(np.mean(hits / np.arange(1, len(hits) + 1)))

@@ -1,4 +1,4 @@
-"""The cost model protocol: what was tried in, a score for any configuration out."""
+"""The cost model protocol, and the records that a cost model learns from."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,11 +11,11 @@ from chameleon_ray.space import DesignSpace
 
 @dataclass(frozen=True, eq=False)
 class Lessons:
-    """What was tried of other tasks, in the terms of this task's space.
+    """Records of other tasks, in the terms of this task's space.
 
     Attributes:
         features: ``(n, features)`` float32; NaN for knobs that the other task does not have.
-        fitness: ``(n,)`` throughput over the other task's best; 0 where it failed.
+        fitness: ``(n,)`` throughput over the other task's best; 0 for a failure.
     """
 
     features: np.ndarray
@@ -24,13 +24,13 @@ class Lessons:
 
 @dataclass(frozen=True, eq=False)
 class Experience:
-    """All that was tried of one task, in order.
+    """All configurations tried for one task, in order.
 
     Attributes:
         configs: ``(n, knobs)`` tried configurations, failed ones included.
-        fitness: ``(n,)`` throughput over the task's best, in [0, 1]; 0 where it failed.
-        plans: ``(n,)`` number of the plan that proposed each, ascending.
-        lessons: What other tasks teach; None where there is none, or it is not asked for.
+        fitness: ``(n,)`` throughput over the task's best, in [0, 1]; 0 for a failure.
+        plans: ``(n,)`` number of the plan that proposed each configuration, ascending.
+        lessons: Records of other tasks; None where there are none, or they are not wanted.
     """
 
     configs: np.ndarray
@@ -47,7 +47,7 @@ class CostModel(Protocol):
 
         Args:
             space: The task's design space.
-            known: What was tried; one configuration is enough, or none where there are lessons.
+            known: The task's records: at least one, or none where there are lessons.
             rng: The only source of randomness.
 
         Returns:
@@ -57,9 +57,12 @@ class CostModel(Protocol):
 
 
 def informative(fitness: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Row numbers of ``count`` records to learn from: half the best ones, half drawn from the rest.
+    """Chooses ``count`` records to learn from: half the best ones, half drawn from the rest.
 
-    What they are too many for is quick with few, and has most to learn from the best.
+    A model that cannot take all records is fast with a few, and learns most from the best.
+
+    Returns:
+        Row numbers, ascending.
     """
     order = np.argsort(-fitness, kind="stable")
     if len(order) <= count:

@@ -1,4 +1,4 @@
-"""The Gaussian process's covariance: points in, how alike the fitness at any two of them is out."""
+"""The covariance function of the Gaussian process."""
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -8,16 +8,16 @@ Bounds = tuple[float, float]
 
 
 class NoisyMatern(Kernel):
-    """``amplitude`` times a Matern covariance of smoothness 5/2 with a length scale per input, plus
-    noise (Rasmussen and Williams, 2006, equation 4.17).
+    """A Matern 5/2 covariance with a length scale per input, plus noise.
 
-    It equals ``ConstantKernel * Matern + WhiteKernel``, whose parts cost several times as much to
-    put together as to evaluate where there are a few dozen points.
+    The covariance is scaled by ``amplitude`` (Rasmussen and Williams, 2006, equation 4.17). It
+    equals ``ConstantKernel * Matern + WhiteKernel``. For a few dozen points, putting those kernels
+    together costs several times as much as evaluating them.
 
     Attributes:
         amplitude: Variance of the signal.
         scales: ``(inputs,)`` length scales.
-        noise: Its variance.
+        noise: Variance of the noise.
         limits: Bounds of the amplitude, of each length scale and of the noise.
     """
 
@@ -33,10 +33,12 @@ class NoisyMatern(Kernel):
     def __call__(
         self, points: np.ndarray, others: np.ndarray | None = None, eval_gradient: bool = False
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-        """``(n, inputs)`` points -> their ``(n, n)`` covariance, or ``(n, m)`` that with
-        ``(m, inputs)`` others, to which the noise does not belong.
+        """Computes the covariance of ``(n, inputs)`` points, with each other or with others.
 
-        On demand the ``(n, n, inputs + 2)`` gradient with respect to ``theta``, too.
+        Returns:
+            The ``(n, n)`` covariance with noise, or the ``(n, m)`` covariance with ``(m, inputs)``
+            others, which has no noise. With ``eval_gradient`` the first comes with its ``(n, n,
+            inputs + 2)`` gradient with respect to ``theta``.
         """
         if others is not None:
             far = np.sqrt(5) * cdist(points / self.scales, others / self.scales)
@@ -53,7 +55,7 @@ class NoisyMatern(Kernel):
         return signal + noise, gradient
 
     def diag(self, points: np.ndarray) -> np.ndarray:
-        """``(n, inputs)`` points -> their ``(n,)`` variances."""
+        """Returns the ``(n,)`` variances of ``(n, inputs)`` points."""
         return np.full(len(points), self.amplitude + self.noise)
 
     def is_stationary(self) -> bool:
@@ -61,7 +63,7 @@ class NoisyMatern(Kernel):
 
     @property
     def theta(self) -> np.ndarray:
-        """``(inputs + 2,)`` logarithms of the amplitude, the length scales and the noise."""
+        """The ``(inputs + 2,)`` logarithms of the amplitude, the length scales and the noise."""
         return np.log(np.concatenate([[self.amplitude], self.scales, [self.noise]]))
 
     @theta.setter
@@ -71,6 +73,6 @@ class NoisyMatern(Kernel):
 
     @property
     def bounds(self) -> np.ndarray:
-        """``(inputs + 2, 2)`` logarithms of the parameters' bounds."""
+        """The ``(inputs + 2, 2)`` logarithms of the parameters' bounds."""
         amplitude, scale, noise = self.limits
         return np.log([amplitude, *[scale] * len(self.scales), noise])

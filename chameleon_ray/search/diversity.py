@@ -1,4 +1,4 @@
-"""AutoTVM's diversity-aware sampling: a trail in, the most varied of its best out."""
+"""AutoTVM's diversity-aware sampling: picks the most varied of the best candidates."""
 
 import numpy as np
 
@@ -22,18 +22,24 @@ class DiversitySampler:
         count: int,
         rng: np.random.Generator,
     ) -> np.ndarray:
-        """One plan's batch; see ``Sampler``. Shorter than ``count`` only at the space's end."""
+        """Chooses one plan's batch; see ``Sampler``.
+
+        The batch is smaller than ``count`` only where the space has no more to give.
+        """
         candidates = unseen(trail.configs, seen)[: self.options.diversity * count]
         rows = diverse(space, candidates, count - round(self.options.epsilon * count))
         return fill(space, candidates[rows], seen, count, rng)
 
 
 def diverse(space: DesignSpace, candidates: np.ndarray, count: int) -> np.ndarray:
-    """Row numbers of ``count`` of ``(n, knobs)`` candidates, or of all, of many different choices.
+    """Picks ``count`` of ``(n, knobs)`` candidates, or all, that have many different choices.
 
-    Greedy maximisation of a submodular function, the number of (knob, choice) pairs: one after the
-    other the candidate with the most pairs that none before it has, the earlier one where several
-    have as many. Knobs that do not count add nothing.
+    This greedily maximises a submodular function, the number of (knob, choice) pairs covered. Each
+    step takes the candidate that adds most new pairs, and the earlier one of equals. Knobs that do
+    not count add nothing.
+
+    Returns:
+        Row numbers, in the order in which they were chosen.
     """
     pairs = candidates + np.cumsum(space.dims) - space.dims
     counts = np.ones(candidates.shape, dtype=bool)

@@ -1,4 +1,4 @@
-"""Exhaustive exploration: a small space and a score in, the best unseen configurations out."""
+"""Exhaustive exploration: scores every configuration of a small space."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -10,16 +10,16 @@ from chameleon_ray.space import DesignSpace
 
 
 class ExhaustiveExplorer:
-    """Scores a small space whole, which no walk can better; has others walk the large ones."""
+    """Scores a small space whole, which no walk can better; leaves large spaces to a walker."""
 
     def __init__(self, limit: int, count: int, walker: Callable[[], Explorer]) -> None:
-        """Takes the size of the largest small space, the trail's length, and who walks."""
+        """Takes the size of the largest small space, the trail's length and a walker's maker."""
         self.limit, self.count = limit, count
         self._make_walker = walker
 
     @cached_property
     def walker(self) -> Explorer:
-        """Made when the first large space comes: what it stands on may be slow to start."""
+        """The explorer of large spaces, made for the first of them: it may be slow to start."""
         return self._make_walker()
 
     def explore(
@@ -30,7 +30,7 @@ class ExhaustiveExplorer:
         agent: Agent,
         rng: np.random.Generator,
     ) -> Trail:
-        """One plan's exploration; see ``Explorer``."""
+        """Explores for one plan; see ``Explorer``."""
         if space.size > self.limit:
             return self.walker.explore(space, score, seen, agent, rng)
         configs = space.enumerate()

@@ -1,4 +1,4 @@
-"""The explorer protocol: a design space and a score in, a trail of promising configurations out."""
+"""The explorer protocol, and the trail of promising configurations that an exploration gives."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,21 +9,21 @@ import numpy as np
 from chameleon_ray.space import DesignSpace, pack
 
 Score = Callable[[np.ndarray], np.ndarray]
-"""``(n, knobs)`` configurations -> ``(n,)`` predicted fitness, higher is better."""
+"""Predicts the ``(n,)`` fitness of ``(n, knobs)`` configurations; higher is better."""
 
 Agent = dict[str, np.ndarray]
-"""What an explorer wants back at the task's next plan; empty at the first. Plain arrays."""
+"""An explorer's state, handed back to it at the task's next plan; empty at the first plan."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trail:
-    """Where an exploration has been.
+    """The result of one exploration.
 
     Attributes:
         configs: ``(n, knobs)`` distinct configurations not seen before, best first.
         scores: ``(n,)`` their predicted fitness, descending.
         agent: The explorer's state after it.
-        queries: Configurations scored on the way, repeated ones included.
+        queries: Number of configurations scored on the way, repeated ones included.
     """
 
     configs: np.ndarray
@@ -43,24 +43,24 @@ class Explorer(Protocol):
         agent: Agent,
         rng: np.random.Generator,
     ) -> Trail:
-        """One plan's exploration.
+        """Explores a space for one plan.
 
         Args:
-            space: Where to search.
+            space: The space to search.
             score: The cost model.
             seen: ``(m, knobs)`` configurations that must not be on the trail.
-            agent: What the task's previous trail gave back, or ``{}``.
+            agent: The state that the task's previous trail gave back, or ``{}``.
             rng: The only source of randomness: the same one gives the same trail.
 
         Returns:
-            At most ``Sampling.candidates`` configurations; fewer, or none, where the space has
-            no more to give.
+            A trail of at most ``Sampling.candidates`` configurations; fewer, or none, where the
+            space has no more to give.
         """
         ...
 
 
 def best(configs: np.ndarray, scores: np.ndarray, seen: np.ndarray, count: int) -> np.ndarray:
-    """Row numbers of the ``count`` best distinct unseen configurations, best first."""
+    """Returns row numbers of the ``count`` best distinct unseen configurations, best first."""
     keys = pack(configs)
     _, first = np.unique(keys, return_index=True)
     if len(seen):

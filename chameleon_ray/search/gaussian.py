@@ -1,4 +1,4 @@
-"""The Gaussian-process cost model: what was tried in, the expected improvement of any other out.
+"""The Gaussian-process cost model, whose score is the expected improvement.
 
 Rasmussen and Williams, *Gaussian Processes for Machine Learning*, 2006, chapters 2 and 5; expected
 improvement: Jones, Schonlau and Welch, *Efficient Global Optimization of Expensive Black-Box
@@ -23,26 +23,26 @@ from chameleon_ray.search.explorer import Score
 from chameleon_ray.space import DesignSpace
 
 UNLIKELY = 0.01
-"""Least probability of working that anything is given."""
+"""Least probability of working that a configuration is given."""
 TEMPER = 10
-"""The root of the expected improvement that is the score."""
+"""Degree of the root of the expected improvement that is the score."""
 SCALES = (0.05, 20.0)
 """Bounds of a length scale."""
 STEPS = 10
 """Most steps of the search for a kernel's parameters."""
 DOUBT = 4
-"""How many configurations' worth other tasks are trusted for."""
+"""Number of configurations that the trust in other tasks weighs as much as."""
 
 
 @dataclass(frozen=True, eq=False)
-class Inputs:
+class UnitBox:
     """Configurations as points of a box whose sides all have length 1.
 
     Attributes:
-        space: Whose configurations they are.
+        space: Space of the configurations.
         used: ``(inputs,)`` numbers of the features that are inputs.
-        low: ``(inputs,)`` least value of each in the space.
-        span: ``(inputs,)`` difference between its greatest and its least value.
+        low: ``(inputs,)`` least value of each feature in the space.
+        span: ``(inputs,)`` difference between the feature's greatest and its least value.
     """
 
     space: DesignSpace
@@ -51,27 +51,27 @@ class Inputs:
     span: np.ndarray
 
     @staticmethod
-    def of(space: DesignSpace) -> "Inputs":
-        """Those features of a space that do not follow from others of the same knob."""
+    def of(space: DesignSpace) -> "UnitBox":
+        """Chooses the features of a space that do not follow from others of the same knob."""
         used = np.concatenate([independent(knob.features) for knob in space.knobs])
         columns = [column for knob in space.knobs for column in knob.features.T]
         chosen = [columns[number] for number in np.flatnonzero(used)]
         low, span = [column.min() for column in chosen], [np.ptp(column) for column in chosen]
-        return Inputs(space, np.flatnonzero(used), np.array(low), np.array(span))
+        return UnitBox(space, np.flatnonzero(used), np.array(low), np.array(span))
 
     def __call__(self, configs: np.ndarray) -> np.ndarray:
-        """``(n, knobs)`` configurations -> ``(n, inputs)``; 0.5 for knobs that do not count."""
+        """Returns the ``(n, inputs)`` points of configurations; 0.5 for knobs that do not count."""
         points = (self.space.features(configs)[:, self.used] - self.low) / self.span
         return np.nan_to_num(points, nan=0.5)
 
 
 @dataclass(frozen=True, eq=False)
 class Trend:
-    """The part of the fitness that other tasks foretell: ``slope`` times the prior.
+    """The part of the fitness that other tasks predict: ``slope`` times the prior.
 
     Attributes:
-        prior: What other tasks taught, as a score; None where they taught nothing.
-        slope: Not negative.
+        prior: A score learnt from other tasks; None where they taught nothing.
+        slope: Factor of the prior, not negative.
     """
 
     prior: Score | None
@@ -79,7 +79,7 @@ class Trend:
 
     @staticmethod
     def fitted(prior: Score | None, configs: np.ndarray, fitness: np.ndarray) -> "Trend":
-        """Least squares, drawn towards a slope of 1 as by ``DOUBT`` configurations more."""
+        """Fits the slope by least squares, drawn towards 1 as by ``DOUBT`` more configurations."""
         if prior is None:
             return Trend(None, 0.0)
         foretold = prior(configs)
@@ -89,52 +89,53 @@ class Trend:
         return Trend(prior, max(float(slope), 0.0))
 
     def __call__(self, configs: np.ndarray) -> np.ndarray | float:
-        """``(n, knobs)`` configurations -> ``(n,)`` fitness, up to a constant."""
+        """Predicts the ``(n,)`` fitness of ``(n, knobs)`` configurations, up to a constant."""
         return 0.0 if self.prior is None else self.slope * self.prior(configs)
 
 
 @dataclass(frozen=True, eq=False)
 class Filter:
-    """Weighs scores with the probability that a configuration works (Gelbart, Snoek and Adams,
-    *Bayesian Optimization with Unknown Constraints*, 2014), and turns down what probably fails.
+    """Weighs scores by the probability of working, and turns down what probably fails.
+
+    After Gelbart, Snoek and Adams, *Bayesian Optimization with Unknown Constraints*, 2014.
 
     Attributes:
-        works: Predicts that probability.
-        least: What is less likely than this scores less than all that is not.
+        works: Predicts the probability that a configuration works.
+        least: Probability below which a configuration scores less than all above it.
     """
 
     works: Score
     least: float
 
     def __call__(self, configs: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """``(n,)`` scores in [0, 1] of ``(n, knobs)`` configurations -> ``(n,)`` in [-1, 1]."""
+        """Maps ``(n,)`` scores in [0, 1] of ``(n, knobs)`` configurations to [-1, 1]."""
         likely = np.clip(self.works(configs), UNLIKELY, 1.0)
         return scores * likely - (likely < self.least)
 
 
 @dataclass(frozen=True, eq=False)
 class ExpectedImprovement:
-    """How much a configuration is expected to add to the best fitness, tempered.
+    """The expected gain of a configuration over the best fitness, tempered.
 
-    Its ``TEMPER``-th root puts configurations in the same order and keeps their differences
-    visible where the expectation all but vanishes, which is nearly everywhere.
+    The score is the ``TEMPER``-th root. It puts configurations in the same order, and keeps their
+    differences visible where the expectation all but vanishes, which is nearly everywhere.
 
     Attributes:
-        inputs: What the process is a function of.
-        process: Fitted to what the trend leaves of the fitness.
-        trend: What other tasks taught, as far as it holds.
-        filter: Knows what fails; None where everything worked.
+        inputs: The inputs of the process.
+        process: Fitted to the part of the fitness that the trend does not explain.
+        trend: The prediction of other tasks, as far as it holds.
+        filter: Predicts failures; None where everything worked.
         best: The best fitness so far.
     """
 
-    inputs: Inputs
+    inputs: UnitBox
     process: GaussianProcessRegressor
     trend: Trend
     filter: Filter | None
     best: float
 
     def __call__(self, configs: np.ndarray) -> np.ndarray:
-        """``(n, knobs)`` configurations -> ``(n,)`` float32 roots of the expected improvement."""
+        """Returns the ``(n,)`` float32 scores of ``(n, knobs)`` configurations."""
         if not len(configs):
             return np.empty(0, dtype=np.float32)
         points = self.inputs(configs)
@@ -149,10 +150,10 @@ class ExpectedImprovement:
 
 
 def log_improvement(gain: np.ndarray) -> np.ndarray:
-    """Logarithm of E[max(x, 0)] where x is normal with mean ``gain`` and variance 1.
+    """Computes the logarithm of E[max(x, 0)] for a normal x of mean ``gain`` and variance 1.
 
-    After Ament et al., *Unexpected Improvements to Expected Improvement for Bayesian
-    Optimization*, 2023, equation 9.
+    After Ament et al., *Unexpected Improvements to Expected Improvement for Bayesian Optimization*,
+    2023, equation 9.
     """
     low = np.clip(gain, -1e4, -1.0)
     ratio = low * np.sqrt(np.pi / 2) * erfcx(-low / np.sqrt(2))
@@ -163,22 +164,22 @@ def log_improvement(gain: np.ndarray) -> np.ndarray:
 
 
 class GaussianCostModel:
-    """Regression on the fitness of what works by a Gaussian process, a length scale per feature.
+    """A Gaussian process with a length scale per feature, fitted to the fitness of what works.
 
-    Where something failed, boosted trees learn what works: that is a matter of thresholds, to
-    which they are better suited than a smooth process.
+    Where something failed, boosted trees learn what works. That is a matter of thresholds, which
+    suit trees better than a smooth process.
 
-    What other tasks teach is a prior: boosted trees over their records. The process is fitted to
-    what the prior, times how far it holds for this task, leaves over.
+    The records of other tasks give a prior, which boosted trees learn. The process is fitted to the
+    rest: the fitness minus the prior, times the slope with which it holds for this task.
     """
 
     def __init__(self, options: Gaussian) -> None:
         self.options = options
 
     def fit(self, space: DesignSpace, known: Experience, rng: np.random.Generator) -> Score:
-        """Length scales and noise of the greatest posterior density; see ``CostModel``.
+        """Fits length scales and noise of the greatest posterior density; see ``CostModel``.
 
-        Where nothing was tried yet the score is the prior.
+        The score is the prior where nothing was tried yet.
         """
         prior = None
         if known.lessons is not None:
@@ -191,21 +192,21 @@ class GaussianCostModel:
         configs, fitness = known.configs[works], known.fitness[works]
         rows = informative(fitness, self.options.rows, rng)
         configs, fitness = configs[rows], fitness[rows]
-        inputs, trend = Inputs.of(space), Trend.fitted(prior, configs, fitness)
+        inputs, trend = UnitBox.of(space), Trend.fitted(prior, configs, fitness)
         process = self._process(inputs(configs), fitness - trend(configs))
         return ExpectedImprovement(inputs, process, trend, validity, float(fitness.max()))
 
     def _filter(
         self, space: DesignSpace, known: Experience, works: np.ndarray, rng: np.random.Generator
     ) -> Filter:
-        """Fitted to all that was tried; ``works`` is ``(n,)`` bool."""
+        """Fits a filter to everything tried; ``works`` is ``(n,)`` bool."""
         features, target = space.features(known.configs), works.astype(float)
         trees = self.options.filter
         likely = boosted(space, features, target, trees, rng, objective="binary:logistic")
         return Filter(likely, self.options.doubtful * float(works.mean()))
 
     def _process(self, points: np.ndarray, fitness: np.ndarray) -> GaussianProcessRegressor:
-        """Fitted to ``(n, inputs)`` points and ``(n,)`` fitness, in this thread."""
+        """Fits the process to ``(n, inputs)`` points and ``(n,)`` fitness, in this thread."""
         options = self.options
         scales = np.full(points.shape[1], options.scale)
         limits = (options.amplitudes, SCALES, options.noises)
@@ -218,13 +219,19 @@ class GaussianCostModel:
 
 @cache
 def pools() -> ThreadpoolController:
-    """The thread pools of this process's linear algebra; to look for them takes milliseconds."""
+    """Returns the thread pools of this process's linear algebra; cached, as the search is slow."""
     return ThreadpoolController()
 
 
 def independent(features: np.ndarray) -> np.ndarray:
-    """``(features,)`` bool: a largest set of columns of ``(choices, features)``, first ones first,
-    none of which is a linear function of the others."""
+    """Finds a largest set of columns none of which is a linear function of the others.
+
+    Args:
+        features: ``(choices, features)``; of dependent columns the first ones are kept.
+
+    Returns:
+        ``(features,)`` bool.
+    """
     basis, chosen = np.ones((len(features), 1)), []
     for column in features.T:
         wider = np.column_stack([basis, column])
@@ -240,15 +247,18 @@ def climbed(
     median: float,
     spread: float,
 ) -> tuple[np.ndarray, float]:
-    """Where the posterior density is greatest, near enough: a fit's last steps change little.
+    """Finds nearly the greatest posterior density: the last steps of a fit change little.
 
     Args:
         likelihood: Gives minus the logarithm of a kernel's likelihood, and its gradient.
         start: Logarithms of the kernel's parameters: amplitude, length scales, noise.
         bounds: ``(parameters, 2)``.
-        median: Of the length scales' prior, which is log-normal. Without one the likelihood of a
-            few dozen records of many features overfits.
-        spread: Deviation of its logarithm.
+        median: Median of the length scales' prior, which is log-normal. Without a prior, the
+            likelihood of a few dozen records of many features overfits.
+        spread: Standard deviation of the prior's logarithm.
+
+    Returns:
+        The parameters' logarithms and minus the logarithm of the density there.
     """
 
     def density(parameters: np.ndarray) -> tuple[float, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Greedy sampling: a trail in, its best configurations and a few random ones out (AutoTVM)."""
+"""AutoTVM's greedy sampling: measures the best configurations of the trail."""
 
 import numpy as np
 
@@ -9,7 +9,10 @@ from chameleon_ray.space import DesignSpace, unseen
 
 
 class GreedySampler:
-    """The best of the trail; a share ``epsilon``, and what a short trail lacks, is random."""
+    """Takes the best of the trail.
+
+    A share ``epsilon`` is random, and so is what a short trail lacks.
+    """
 
     def __init__(self, options: Sampling) -> None:
         self.options = options
@@ -22,6 +25,9 @@ class GreedySampler:
         count: int,
         rng: np.random.Generator,
     ) -> np.ndarray:
-        """One plan's batch; see ``Sampler``. Shorter than ``count`` only at the space's end."""
+        """Chooses one plan's batch; see ``Sampler``.
+
+        The batch is smaller than ``count`` only where the space has no more to give.
+        """
         greedy = count - round(self.options.epsilon * count)
         return fill(space, unseen(trail.configs, seen)[:greedy], seen, count, rng)

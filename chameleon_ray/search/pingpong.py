@@ -1,8 +1,9 @@
-"""ALT's cost model: what was tried in; predicted fitness and predicted error out, in turns.
+"""ALT's cost model, which scores by predicted fitness and by predicted error in turns.
 
 Zeng et al.: *ALT: Optimizing Tensor Compilation in Deep Learning Compilers with Active Learning*,
-ICCD 2020. A classifier turns down what will hardly work; of the rest a score predictor says where
-to gain, an uncertainty predictor where the score predictor has something to learn.
+ICCD 2020. A classifier turns down configurations that will hardly work. Of the others, a score
+predictor finds those that may be fast. An uncertainty predictor finds those that the score
+predictor can learn from.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from chameleon_ray.space import DesignSpace
 
 @dataclass(frozen=True, eq=False)
 class FilteredScore:
-    """Scores what is likely to work; whatever is not scores less than ``TURNED_DOWN``.
+    """Scores what is likely to work; everything else scores less than ``TURNED_DOWN``.
 
     Attributes:
         gain: The score of what is likely to work.
@@ -32,26 +33,26 @@ class FilteredScore:
     validity: float
 
     def __call__(self, configs: np.ndarray) -> np.ndarray:
-        """``(n, knobs)`` configurations -> ``(n,)`` float32 scores."""
+        """Returns the ``(n,)`` float32 scores of ``(n, knobs)`` configurations."""
         gain = np.maximum(self.gain(configs), np.float32(TURNED_DOWN))
         if self.works is None:
             return gain
-        # Among what is turned down the likelier is higher: a walk finds the way out.
+        # Of those turned down, the likelier ones score higher, so that a walk finds a way out.
         likely = self.works(configs)
         return np.where(likely >= self.validity, gain, TURNED_DOWN - 1 + likely).astype(np.float32)
 
 
 class PingPongCostModel:
-    """Validity filter, score predictor and uncertainty predictor (ALT)."""
+    """ALT's validity filter, score predictor and uncertainty predictor."""
 
     def __init__(self, options: PingPong, boosting: Boosting) -> None:
         self.options, self.boosting = options, boosting
 
     def fit(self, space: DesignSpace, known: Experience, rng: np.random.Generator) -> FilteredScore:
-        """Predicts fitness for plans of an odd number, the first of which is the first after the
-        random one, and its error for the others; fitness, too, where no error is known.
+        """Predicts fitness for plans of an odd number, and its error for the others.
 
-        See ``CostModel``.
+        The first odd plan is the first after the random one. Where no error is known, fitness is
+        predicted for all plans. See ``CostModel``.
         """
         features = space.features(known.configs)
         works = self._filter(space, features, known.fitness > 0, rng)
@@ -66,7 +67,7 @@ class PingPongCostModel:
     def _filter(
         self, space: DesignSpace, features: np.ndarray, works: np.ndarray, rng: np.random.Generator
     ) -> BoostedScore | None:
-        """Predicts which configurations work; None where too few do, or too few do not."""
+        """Predicts which configurations work; None where too few did, or too few failed."""
         working = int(works.sum())
         failed = len(works) - working
         if min(working, failed) < self.options.samples:
@@ -86,8 +87,8 @@ class PingPongCostModel:
     ) -> BoostedScore:
         """Predicts by how much a predicted fitness is mistaken.
 
-        It is learnt from the ``(n,)`` records that are judged, each by what the plans before its
-        own teach. They all work: where configurations fail is for the filter to learn.
+        It learns from the ``(n,)`` judged records, and predicts each from the plans before its own.
+        The judged records all work: the filter learns where configurations fail.
         """
         features, fitness = space.features(known.configs), known.fitness
         errors = np.empty(len(fitness))

@@ -1,4 +1,4 @@
-"""Uniform search: a design space in, random unseen configurations (ranked by the score) out."""
+"""Uniform search: draws random unseen configurations, which the cost model ranks."""
 
 import numpy as np
 
@@ -7,11 +7,11 @@ from chameleon_ray.search.explorer import Agent, Score, Trail
 from chameleon_ray.space import DesignSpace, unseen
 
 ENUMERATION = 4
-"""A space at most this many times what is wanted and seen is enumerated, not drawn from."""
+"""Size of a space, over what is wanted and seen, up to which it is enumerated, not drawn from."""
 
 
 class RandomExplorer:
-    """Uniform candidates, the best ``count`` of them by the score; learns and keeps nothing."""
+    """The best ``count`` of uniform candidates by the score; learns and keeps nothing."""
 
     def __init__(self, options: RandomWalk, count: int) -> None:
         self.options = options
@@ -25,7 +25,7 @@ class RandomExplorer:
         agent: Agent,
         rng: np.random.Generator,
     ) -> Trail:
-        """One plan's exploration; see ``Explorer``."""
+        """Explores for one plan; see ``Explorer``."""
         configs = random_unseen(space, seen, self.options.candidates, rng)
         scores = score(configs)
         order = np.argsort(-scores, kind="stable")[: self.count]
@@ -35,7 +35,7 @@ class RandomExplorer:
 def random_unseen(
     space: DesignSpace, seen: np.ndarray, count: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """``count`` distinct random configurations that are not rows of ``seen``.
+    """Draws ``count`` distinct random configurations that are not rows of ``seen``.
 
     Returns:
         ``(n, knobs)``; n < count only where the space has no more than n left.
@@ -44,8 +44,8 @@ def random_unseen(
         left = unseen(space.enumerate(), seen)
         return left[rng.permutation(len(left))[:count]]
     found, more = np.empty((0, len(space.knobs)), dtype=np.int64), True
-    # Ends soon: most of the space is neither seen nor found, so most of a large sketch is not.
-    # Limits may leave less of it than is wanted; then a round that brings nothing is the last.
+    # The loop is short: most of the space, so most of a large sketch, is neither seen nor found.
+    # Limits may leave fewer than are wanted; then a round that finds nothing is the last.
     while more and len(found) < count:
         before = len(found)
         found = unseen(np.concatenate([found, space.random(rng, count)]), seen)
@@ -60,6 +60,6 @@ def fill(
     count: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """``chosen``, then random unseen configurations, ``count`` in all while there are any."""
+    """Fills ``chosen`` up to ``count`` with random unseen configurations while there are any."""
     taken = np.concatenate([seen, chosen])
     return np.concatenate([chosen, random_unseen(space, taken, count - len(chosen), rng)])

@@ -1,4 +1,4 @@
-"""ReLeASE's adaptive sampling: a trail in, configurations made from each of its clusters out.
+"""ReLeASE's adaptive sampling: makes configurations from each cluster of the candidates.
 
 Ahn, Pilligundla, Esmaeilzadeh: *Reinforcement Learning and Adaptive Sampling for Optimized DNN
 Compilation*, 2019 (arXiv 1905.12799), Chameleon's predecessor.
@@ -14,7 +14,7 @@ from chameleon_ray.search.random_walk import fill
 from chameleon_ray.space import DesignSpace, distinct, pack, unseen
 
 WIDEST = 2
-"""Knobs that are clustered: those with the most choices."""
+"""Number of knobs that are clustered: those with the most choices."""
 
 
 class ReleaseSampler:
@@ -31,10 +31,10 @@ class ReleaseSampler:
         count: int,
         rng: np.random.Generator,
     ) -> np.ndarray:
-        """One plan's batch, ``count`` at most; see ``Sampler``.
+        """Chooses one plan's batch, ``count`` at most; see ``Sampler``.
 
-        The clusters come in order of their best candidates. A share ``epsilon`` is random and takes
-        the place of the last of them.
+        The clusters come in the order of their best candidates. A share ``epsilon`` of the batch is
+        random and takes the place of the last clusters.
         """
         fresh = unseen(trail.configs, seen)[: self.options.diversity * count]
         candidates = fresh[np.sort(diverse(space, fresh, count))]
@@ -47,7 +47,7 @@ class ReleaseSampler:
 
 
 def widest(space: DesignSpace) -> np.ndarray:
-    """The knobs with the most choices, in the space's order; a sketch is not one of them."""
+    """Returns the knobs with the most choices, in the space's order, a sketch's knob excepted."""
     sizes = space.dims.copy()
     if space.active is not None:
         sizes[0] = 0
@@ -61,10 +61,13 @@ def synthetic(
     options: Sampling,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """``(k, knobs)`` a configuration for each cluster, which may be seen, equal or not valid.
+    """Makes a configuration for each cluster, which may be seen, repeated or not valid.
 
-    The clustered knobs are set to what is nearest to the centroid; every other knob to that of a
-    random member of the cluster.
+    The clustered knobs are set to the choices nearest to the centroid. Every other knob is set to
+    the choice of a random member of the cluster.
+
+    Returns:
+        ``(k, knobs)`` configurations.
     """
     knobs = widest(space)
     plane = DesignSpace(tuple(space.knobs[knob] for knob in knobs))
@@ -87,7 +90,7 @@ def substituted(
     seen: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """``configs`` with random candidates in place of those that are seen, repeated or not valid."""
+    """Replaces ``configs`` that are seen, repeated or not valid by random candidates."""
     kept = unseen(configs[space.valid(configs)], seen)
     others = candidates[~np.isin(pack(candidates), pack(kept))] if len(kept) else candidates
     missing = len(configs) - len(kept)

@@ -1,4 +1,4 @@
-"""The sampler protocol: a trail in, the few configurations worth measuring out."""
+"""The sampler protocol: chooses the few configurations of a trail worth measuring."""
 
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from chameleon_ray.space import DesignSpace
 
 
 class Sampler(Protocol):
-    """Chooses what to measure."""
+    """Chooses the configurations to measure."""
 
     def select(
         self,
@@ -19,7 +19,7 @@ class Sampler(Protocol):
         count: int,
         rng: np.random.Generator,
     ) -> np.ndarray:
-        """One plan's batch.
+        """Chooses one plan's batch.
 
         Args:
             space: The task's design space.

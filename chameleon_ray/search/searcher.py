@@ -1,4 +1,4 @@
-"""One worker that does all three parts of the search, where there are few cores for them."""
+"""A worker that does all three parts of the search, for machines with few cores."""
 
 from typing import Any
 
@@ -11,14 +11,17 @@ from chameleon_ray.space import DesignSpace
 
 
 class Searcher:
-    """A cost model, an explorer and a sampler in one: one start instead of three, which is what
-    a small machine notices, and on few cores they would wait for each other all the same."""
+    """A cost model, an explorer and a sampler in one worker.
+
+    One process starts instead of three, which matters on a small machine. On few cores the three
+    would wait for each other anyway.
+    """
 
     def __init__(self, cost_model: CostModel, explorer: Explorer, sampler: Sampler) -> None:
         self.cost_model, self.explorer, self.sampler = cost_model, explorer, sampler
 
     def fit(self, space: DesignSpace, known: Experience, rng: np.random.Generator) -> Any:
-        """See ``CostModel``."""
+        """Fits the cost model; see ``CostModel``."""
         return self.cost_model.fit(space, known, rng)
 
     def explore(
@@ -29,7 +32,7 @@ class Searcher:
         agent: Agent,
         rng: np.random.Generator,
     ) -> Trail:
-        """See ``Explorer``."""
+        """Explores for one plan; see ``Explorer``."""
         return self.explorer.explore(space, score, seen, agent, rng)
 
     def select(
@@ -40,5 +43,5 @@ class Searcher:
         count: int,
         rng: np.random.Generator,
     ) -> np.ndarray:
-        """See ``Sampler``."""
+        """Chooses one plan's batch; see ``Sampler``."""
         return self.sampler.select(space, trail, seen, count, rng)

@@ -14,7 +14,7 @@ from chameleon_ray.space import DesignSpace
 
 @dataclass(frozen=True)
 class SearchSystem:
-    """What a tuner asks: learn, explore, choose. The score it passes on is opaque to it.
+    """The three calls of a tuner: fit, explore and select. It passes the score on unread.
 
     Attributes:
         cost_model: Workers with the method of ``CostModel``.
@@ -50,5 +50,5 @@ class SearchSystem:
         return await self.sampler.call(Sampler.select, space, trail, seen, count, rng)
 
     def pools(self) -> tuple[Pool, ...]:
-        """Each pool once: one may have several parts."""
+        """Returns each pool once: one pool may serve several parts."""
         return tuple(dict.fromkeys((self.cost_model, self.explorers, self.sampler)))

@@ -8,7 +8,7 @@ import numpy as np
 from chameleon_ray.knob import Knob
 from chameleon_ray.ledger import Account
 from chameleon_ray.record import DEFAULT, Record, Status
-from chameleon_ray.report.result import PHASES, Latency, Outcome, RunResult, Verified
+from chameleon_ray.report.result import PHASES, Latency, LayerOutcome, RunResult, Verified
 from chameleon_ray.space import DesignSpace
 from chameleon_ray.task import Task
 
@@ -46,7 +46,8 @@ def fake_result(folder: Path, seed: int = 0) -> RunResult:
         (r for n, t in enumerate(tasks) for r in _records(t, n, rng)), key=lambda r: r.finished
     )
     outcomes = [
-        Outcome(t.digest, *_won(t, records), reason=REASONS.get(n, "")) for n, t in enumerate(tasks)
+        LayerOutcome(t.digest, *_won(t, records), reason=REASONS.get(n, ""))
+        for n, t in enumerate(tasks)
     ]
     untuned, tuned = _whole(tasks, outcomes, "default"), _whole(tasks, outcomes, "best")
     return RunResult(
@@ -116,7 +117,7 @@ def _won(of: Task, records: list[Record]) -> tuple[tuple[int, ...], float, float
     return best.config if best.latency < default else DEFAULT, default, best.latency
 
 
-def _whole(tasks: list[Task], outcomes: list[Outcome], which: str) -> float:
+def _whole(tasks: list[Task], outcomes: list[LayerOutcome], which: str) -> float:
     seconds = [t.weight * getattr(o, which) for t, o in zip(tasks, outcomes, strict=True)]
     return sum(part for part in seconds if np.isfinite(part))
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from chameleon_ray.measure.build_balance import BuildBalance
-from chameleon_ray.measure.measurer import Artifact, Measurer, Timing
+from chameleon_ray.measure.measurer import Artifact, Builder, Measurer, Timing
+from chameleon_ray.pool import Method
 from chameleon_ray.space import Config
 
 
@@ -85,11 +86,11 @@ class Pool:
         self.done: list[str] = []
         self._one = asyncio.Lock()
 
-    async def do(self, method: str, *_: Any) -> Artifact | Timing:
+    async def call(self, method: Method, *_: Any) -> Artifact | Timing:
         async with self._one:
-            self.done.append(method)
+            self.done.append(method.__name__)
             await asyncio.sleep(0.01)
-        return Artifact(b"code") if method == "build" else Timing((1.0,))
+        return Artifact(b"code") if method is Builder.build else Timing((1.0,))
 
 
 @pytest.mark.parametrize(("balance", "helped"), [(BuildBalance(2), True), (None, False)])

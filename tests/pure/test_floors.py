@@ -222,10 +222,11 @@ HELP = "import sys; sys.argv = ['chameleon', {}]\nfrom chameleon_ray.__main__ im
     [
         f"import {PACKAGE}",
         f"import {PACKAGE}.api.replay",
+        f"import {PACKAGE}.compiler.kinds",
         HELP.format("'--help'"),
         HELP.format("'tune', '--help'"),
     ],
-    ids=["import", "import replay", "help", "tune help"],
+    ids=["import", "import replay", "import kinds", "help", "tune help"],
 )
 def test_what_must_be_quick_loads_nothing_heavy(program: str) -> None:
     assert loaded(program) == set()

@@ -14,8 +14,8 @@ from chameleon_ray.search.gaussian import (
     TEMPER,
     ExpectedImprovement,
     GaussianCostModel,
-    Inputs,
     Trend,
+    UnitBox,
     climbed,
     log_improvement,
 )
@@ -51,7 +51,7 @@ class Certain(GaussianProcessRegressor):
 )
 def test_expected_improvement_by_hand(mean: float, deviation: float, expected: float) -> None:
     land = sketched()
-    inputs = Inputs.of(land.space)
+    inputs = UnitBox.of(land.space)
     score = ExpectedImprovement(inputs, Certain(mean, deviation), Trend(None, 0.0), None, 1.0)
     gain = score(land.space.random(np.random.default_rng(0), 3))
     np.testing.assert_allclose(gain**TEMPER, expected, atol=1e-6)
@@ -97,7 +97,7 @@ def test_the_promising_and_unknown_is_worth_more_than_what_was_measured() -> Non
 
 def test_inputs_span_a_unit_box() -> None:
     land = sketched()
-    points = Inputs.of(land.space)(land.space.enumerate())
+    points = UnitBox.of(land.space)(land.space.enumerate())
     assert points.min() == 0
     assert points.max() == 1
     assert np.isfinite(points).all()

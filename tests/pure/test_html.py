@@ -11,9 +11,9 @@ from chameleon_ray.ledger import Account
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.report.charts import convergence, ticks
 from chameleon_ray.report.html import commonest, render
+from chameleon_ray.report.layer_history import Point
 from chameleon_ray.report.loading import snippet
-from chameleon_ray.report.progress import Point
-from chameleon_ray.report.result import Latency, Outcome
+from chameleon_ray.report.result import Latency, LayerOutcome
 from chameleon_ray.reporting import Reporting
 from tests.pure.fake_result import fake_result, record, task
 
@@ -81,7 +81,7 @@ def test_every_text_is_escaped():
             record(of, 1.0, (1, 1), values=EVIL),
             record(of, None, (2, 1), error=EVIL),
         ),
-        outcomes=(Outcome(of.digest, (1, 1), 2e-3, 1e-3, EVIL),),
+        outcomes=(LayerOutcome(of.digest, (1, 1), 2e-3, 1e-3, EVIL),),
         processes=(Account(EVIL, {EVIL: 1.0}, 1.0),),
         seconds={EVIL: 1.0},
         settings={EVIL: EVIL},
@@ -97,7 +97,7 @@ def test_every_text_is_escaped():
 def test_it_says_the_known_answers():
     of = task("conv", weight=2, flop=4e6, shape="1x3")
     records = (record(of, 4.0, DEFAULT), record(of, 2.0, (1, 1)))
-    won = Outcome(of.digest, (1, 1), 4e-3, 2e-3, "patience")
+    won = LayerOutcome(of.digest, (1, 1), 4e-3, 2e-3, "patience")
     result = replace(
         fake_result(Path("run")),
         tasks=(of,),

@@ -19,7 +19,7 @@ from chameleon_ray.measure.measurer import Artifact, Measurer
 from chameleon_ray.options import Annealing, Confirming, Search
 from chameleon_ray.pool import InProcessPool
 from chameleon_ray.record import DEFAULT, Status
-from chameleon_ray.replay.devices import ReplayBuilder, ReplayRunner
+from chameleon_ray.replay.recorded_devices import ReplayBuilder, ReplayRunner
 from chameleon_ray.replay.table import Table, read_table
 from chameleon_ray.report.replay import ReplayResult, SeedRun, figures
 from chameleon_ray.task import Task

@@ -12,9 +12,10 @@ import pytest
 from chameleon_ray.ledger import Account
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.report.format import clock, digits
+from chameleon_ray.report.layer_history import LayerHistory, shares
 from chameleon_ray.report.log import LogLines
-from chameleon_ray.report.progress import Progress, shares
-from chameleon_ray.report.result import Latency, Outcome, RunResult, layers
+from chameleon_ray.report.progress import Progress
+from chameleon_ray.report.result import Latency, LayerOutcome, RunResult
 from chameleon_ray.report.summary import explain, summary, write
 from chameleon_ray.reporting import Reporting
 from tests.pure.fake_result import fake_result, record, task
@@ -50,10 +51,11 @@ def test_progress_has_the_known_answers():
         fields = {"finished": second - 100.0, "config": config}
         progress.measured(record(A, milliseconds, **fields), timing_seconds=0.5)
     layer = progress.layers[A.digest]
-    assert (layer.measurements, layer.ok, layer.failed, layer.in_flight) == (3, 2, 1, 0)
-    assert layer.speedup == pytest.approx(2.0)
-    assert layer.gflops == pytest.approx(1.0)
-    assert layer.curve == [(1, 6.0, 6.0), (3, 9.0, 3.0)]
+    history = layer.history
+    assert (history.measurements, history.ok, history.failed, layer.in_flight) == (3, 2, 1, 0)
+    assert history.speedup == pytest.approx(2.0)
+    assert history.gflops == pytest.approx(1.0)
+    assert history.curve == [(1, 6.0, 6.0), (3, 9.0, 3.0)]
     assert progress.shares == {A.digest: 1.0, B.digest: None}
     assert progress.weighted == (pytest.approx(0.012), pytest.approx(0.006))
     assert progress.unknown == 1
@@ -94,8 +96,8 @@ def test_another_device_counts_but_is_not_compared():
     progress.began([A], None, None)
     progress.measured(record(A, 5.0, device="slow"))
     progress.measured(record(A, 1.0, device="fast"))
-    assert progress.layers[A.digest].best == 5e-3
-    assert progress.layers[A.digest].ok == 2
+    assert progress.layers[A.digest].history.best == 5e-3
+    assert progress.layers[A.digest].history.ok == 2
 
 
 def test_curve_ends_at_the_latest_measurement():
@@ -103,7 +105,20 @@ def test_curve_ends_at_the_latest_measurement():
     progress.began([A], None, None)
     for second, milliseconds in ((1.0, None), (2.0, 4.0), (3.0, 5.0)):
         progress.measured(record(A, milliseconds, finished=second))
-    assert progress.layers[A.digest].curve == [(2, 2.0, 4.0), (3, 3.0, 4.0)]
+    assert progress.layers[A.digest].history.curve == [(2, 2.0, 4.0), (3, 3.0, 4.0)]
+
+
+def test_the_search_and_the_report_have_one_history():
+    records = [record(A, 5.0, DEFAULT), record(A, None), record(A, 3.0, (2,), finished=4.0)]
+    progress = Progress()
+    progress.began([A, B], None, None, [*records[:2], record(B, 1.0)])
+    progress.measured(records[2])
+    assert progress.layers[A.digest].history == LayerHistory.of(A, records)
+    made = result(*records[:2], record(task("gone"), 1.0), records[2], record(B, 1.0))
+    assert made.layers is made.layers, "it is worked out once"
+    first, second = made.layers
+    assert (first.measurements, first.failed, first.curve) == (3, 1, [(1, 0.0, 5.0), (3, 4.0, 3.0)])
+    assert (second.task, second.measurements, second.best) == (B, 1, 1e-3)
 
 
 def test_shares_leave_the_unknown_out():
@@ -132,14 +147,14 @@ def test_summary_has_every_key_and_counts_every_status():
 
 def test_kept_default_is_the_best_and_keeps_its_reason():
     records = (record(A, 4.0, DEFAULT), record(A, 3.9, (1,)))
-    kept = Outcome(A.digest, DEFAULT, default=4.1e-3, reason="1 % is noise")
-    row = layers(result(*records, outcomes=(kept,)))[0]
+    kept = LayerOutcome(A.digest, DEFAULT, default=4.1e-3, reason="1 % is noise")
+    row = result(*records, outcomes=(kept,)).layers[0]
     assert row.kept_default
     assert (row.default, row.best, row.reason) == (4.1e-3, 4.1e-3, "1 % is noise")
-    won = Outcome(A.digest, (1,), default=4.0e-3, best=2.5e-3)
-    row = layers(result(*records, outcomes=(won,)))[0]
+    won = LayerOutcome(A.digest, (1,), default=4.0e-3, best=2.5e-3)
+    row = result(*records, outcomes=(won,)).layers[0]
     assert (row.kept_default, row.best, row.values) == (False, 2.5e-3, '{"unroll": 16}')
-    assert not layers(result(*records))[0].kept_default, "nothing was chosen yet"
+    assert not result(*records).layers[0].kept_default, "nothing was chosen yet"
 
 
 def test_layers_sum_is_weighted_and_leaves_out_the_unknown():

@@ -15,7 +15,7 @@ from chameleon_ray.merging import merged
 from chameleon_ray.options import Request
 from chameleon_ray.record import DEFAULT
 from chameleon_ray.report.result import Latency, Verified
-from chameleon_ray.report.zoo import Entry, ZooResult, figures, sentences
+from chameleon_ray.report.zoo import ZooEntry, ZooResult, figures, sentences
 from chameleon_ray.report.zoo_page import render
 from tests.pure.fake_result import fake_result, record, task
 from tests.pure.test_html import EVIL, parsed
@@ -37,23 +37,24 @@ memory_aware: true
 def zoo_of(folder: Path, text: str, request: Request | None = None):
     file = folder / "zoo.yaml"
     file.write_text(text)
-    return read_zoo(file, request or Request(str(file)))
+    return read_zoo(file, request or Request(""))
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:
     zoo = zoo_of(tmp_path, FILE)
-    assert (zoo.request.trials, zoo.request.minutes, zoo.request.seed) == (400, None, 3)
+    assert (zoo.file, zoo.common.model) == (tmp_path / "zoo.yaml", "")
+    assert (zoo.common.trials, zoo.common.minutes, zoo.common.seed) == (400, None, 3)
     first, second = zoo.members
     assert (first.name, first.weight, first.request.model) == ("resnet-18", 1, "resnet-18")
     assert (second.name, second.weight) == ("detector", 2.5)
     assert second.request.inputs == ("data:1x3x224x224",)
     for member in zoo.members:
-        assert replace(member.request, model=zoo.request.model, inputs=()) == zoo.request
+        assert replace(member.request, model="", inputs=()) == zoo.common
 
 
 def test_the_command_line_s_budget_goes_before_the_file_s(tmp_path: Path) -> None:
-    zoo = zoo_of(tmp_path, FILE, Request("zoo.yaml", minutes=5.0))
-    assert (zoo.request.trials, zoo.request.minutes) == (None, 5.0)
+    zoo = zoo_of(tmp_path, FILE, Request("", minutes=5.0))
+    assert (zoo.common.trials, zoo.common.minutes) == (None, 5.0)
     assert all(member.request.minutes == 5.0 for member in zoo.members)
 
 
@@ -67,10 +68,10 @@ def test_every_model_is_tuned_on_every_target(tmp_path: Path) -> None:
     ]
     zoo = zoo_of(tmp_path, "models: [a]\ntargets: {ampere: 'cuda:sm_80', hopper: 'cuda:sm_90'}")
     assert [member.name for member in zoo.members] == ["a-ampere", "a-hopper"]
-    assert zoo.request.target == "cuda:sm_80"
+    assert zoo.common.target == "cuda:sm_80"
     zoo = zoo_of(tmp_path, "models: [a]\ntargets: ['cuda:sm_90']")
     assert [(m.name, m.request.target) for m in zoo.members] == [("a", "cuda:sm_90")]
-    assert zoo.request.target == "cuda:sm_90"
+    assert zoo.common.target == "cuda:sm_90"
 
 
 @pytest.mark.parametrize(
@@ -126,13 +127,13 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     for name, words in (("missing", "No such file"), (".", "directory"), ("binary", "not a text")):
         with pytest.raises(UserError, match=words):
-            read_zoo(tmp_path / name, Request(name))
+            read_zoo(tmp_path / name, Request(""))
 
 
 def test_transfer_can_be_turned_off(tmp_path: Path) -> None:
     zoo = zoo_of(tmp_path, "models: [a]\ntransfer: false")
-    assert search_of(zoo.request).transfer is None
-    assert search_of(zoo_of(tmp_path, "models: [a]").request).transfer is not None
+    assert search_of(zoo.common).transfer is None
+    assert search_of(zoo_of(tmp_path, "models: [a]").common).transfer is not None
 
 
 def test_equal_layers_are_merged() -> None:
@@ -166,9 +167,9 @@ def result_of(folder: Path, name: str = "zoo.yaml") -> ZooResult:
     good = replace(whole, untuned=Latency(8e-3), tuned=Latency(2e-3))
     wrong = replace(good, tuned=Latency(1e-3), verified=Verified(False, 1.0, 1.0, "torch"))
     entries = (
-        Entry("a", Request("a"), 1, folder / "models" / "a", 2, 1, good),
-        Entry("b", Request("b"), 3, folder / "models" / "b", 2, 1, wrong),
-        Entry(name, Request(name), 1, folder / "models" / "c", failure=f"There is no {name}."),
+        ZooEntry("a", Request("a"), 1, folder / "models" / "a", 2, 1, good),
+        ZooEntry("b", Request("b"), 3, folder / "models" / "b", 2, 1, wrong),
+        ZooEntry(name, Request(name), 1, folder / "models" / "c", failure=f"There is no {name}."),
     )
     made = [
         record(shared, 4.0, DEFAULT),
@@ -179,7 +180,7 @@ def result_of(folder: Path, name: str = "zoo.yaml") -> ZooResult:
         record(shared, 1.0, (0, 2)),
     ]
     records = tuple(replace(r, sequence=n, finished=n + 1.0) for n, r in enumerate(made))
-    return ZooResult(Request(name), folder, entries, layers, records, "Toy", 90.0, 0.5)
+    return ZooResult(Path(name), Request(""), folder, entries, layers, records, "Toy", 90.0, 0.5)
 
 
 def test_the_figures_are_right(tmp_path: Path) -> None:
@@ -203,8 +204,8 @@ def test_the_figures_are_right(tmp_path: Path) -> None:
 
 def test_where_nothing_is_shared_or_taught_nothing_is_claimed(tmp_path: Path) -> None:
     result = result_of(tmp_path)
-    assert replace(result, request=replace(result.request, transfer=False)).taught == 0
-    assert replace(result, request=replace(result.request, preset="autotvm")).taught == 0
+    assert replace(result, common=replace(result.common, transfer=False)).taught == 0
+    assert replace(result, common=replace(result.common, preset="autotvm")).taught == 0
     one = task("conv2d_1")
     alone = replace(result, merged=merged([(1, [one])]), records=(record(one, 1.0),))
     assert (alone.taught, alone.saved) == (0, 0)
@@ -261,6 +262,6 @@ def test_the_documents_files_are_zoos(tmp_path: Path) -> None:
     shown = (ROOT / "docs" / "zoo.md").read_text().partition("```yaml\n")[2].partition("```")[0]
     zoo = zoo_of(tmp_path, shown)
     assert [member.name for member in zoo.members] == ["resnet-18", "detector"]
-    assert (zoo.members[1].weight, zoo.request.trials) == (2, 4000)
-    known = read_zoo(ROOT / "docs" / "zoo.yaml", Request("zoo.yaml"))
+    assert (zoo.members[1].weight, zoo.common.trials) == (2, 4000)
+    known = read_zoo(ROOT / "docs" / "zoo.yaml", Request(""))
     assert {member.request.model for member in known.members} <= set(NAMES)

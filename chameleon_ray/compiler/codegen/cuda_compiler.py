@@ -1,7 +1,6 @@
-"""Compiling for a GPU, which need not be there: CUDA source in, a binary and the compiler's report
-out.
+"""Compiles CUDA source to a binary for a GPU that need not be there.
 
-NVRTC compiles inside this process, which stays warm; ``nvcc`` is started for every kernel and is
+NVRTC compiles inside this process, which stays warm. ``nvcc`` is started for every kernel; it is
 for machines where NVRTC is missing or too new for the GPU. Neither is told to use fast math.
 """
 
@@ -21,7 +20,7 @@ from chameleon_ray.compiler.tvm_process import load_nvidia, nvidia_wheels
 NVRTC = ("libnvrtc-builtins.so.13.*", "libnvrtc.so.13")
 INSTALL = "install NVIDIA's compiler with: pip install 'chameleon_ray[cuda]'"
 PREAMBLE = re.compile(r"#ifdef __CUDACC_RTC__\n.*?\n#else\n.*?\n#endif\n", re.DOTALL)
-"""What TVM puts first: headers of the C++ library, which take seconds to parse."""
+"""Pattern of TVM's first lines: headers of the C++ library, which take seconds to parse."""
 PROLOGUE = """\
 typedef signed char int8_t;
 typedef unsigned char uint8_t;
@@ -35,18 +34,18 @@ typedef unsigned long long uint64_t;
 #define __volatile__ volatile
 #define INFINITY __int_as_float(0x7f800000)
 """
-"""What generated kernels need of those headers."""
+"""Definitions from the C++ library's headers that generated kernels need."""
 REPORT = "-v"
-"""Has ptxas say what a kernel takes."""
+"""Option that makes ptxas report the resources of a kernel."""
 
 
 class CompileError(Exception):
-    """The compiler turned a kernel down; its words."""
+    """The compiler turned a kernel down, with its words."""
 
 
 @dataclass(frozen=True)
 class Binary:
-    """A compiled kernel, or several: an ELF file for one architecture, and what ptxas said."""
+    """Compiled kernels: an ELF file for one architecture, and the report of ptxas."""
 
     code: bytes
     report: str
@@ -58,7 +57,7 @@ class CudaCompiler(Protocol):
     name: str
 
     def compile(self, source: str) -> Binary:
-        """Makes a binary of CUDA source.
+        """Compiles CUDA source to a binary.
 
         Raises:
             CompileError: The compiler does not accept it.
@@ -67,7 +66,7 @@ class CudaCompiler(Protocol):
 
 
 def compiler_for(arch: str) -> CudaCompiler:
-    """NVRTC where it is installed and knows the architecture, else nvcc.
+    """Returns NVRTC where it is installed and knows the architecture, else nvcc.
 
     Raises:
         TargetError: There is neither.
@@ -94,7 +93,7 @@ def demand() -> None:
 
 
 def summary() -> str:
-    """What this machine can compile for, in words."""
+    """Tells in words what this machine can compile for."""
     nvrtc, nvcc = _nvrtc(), shutil.which("nvcc")
     if nvrtc is None:
         return "kernels are compiled by nvcc" if nvcc else f"to compile kernels {INSTALL}"
@@ -117,7 +116,7 @@ class Nvrtc:
         self._options = [option.encode() for option in options]
 
     def compile(self, source: str) -> Binary:
-        """See ``CudaCompiler``."""
+        """Compiles in this process; see ``CudaCompiler``."""
         nvrtc, text = self._nvrtc, plain(source).encode()
         _, program = nvrtc.nvrtcCreateProgram(text, b"kernel.cu", 0, None, None)
         try:
@@ -145,7 +144,7 @@ class Nvcc:
         self._command += [f"--ptxas-options={REPORT}"]
 
     def compile(self, source: str) -> Binary:
-        """See ``CudaCompiler``."""
+        """Compiles in a new process; see ``CudaCompiler``."""
         with TemporaryDirectory() as folder:
             kernel, binary = Path(folder, "kernel.cu"), Path(folder, "kernel.cubin")
             kernel.write_text(source)
@@ -160,13 +159,13 @@ class Nvcc:
 
 
 def plain(source: str) -> str:
-    """TVM's CUDA source without the C++ library, unless a kernel needs more of it than types."""
+    """Removes the C++ library from TVM's CUDA source if a kernel needs no more of it than types."""
     short, count = PREAMBLE.subn(PROLOGUE, source, count=1)
     return short if count and "std::" not in short else source
 
 
 def header_folders() -> list[str]:
-    """Where CUDA's headers are: in the wheels, or in an installed toolkit."""
+    """Returns the folders of CUDA's headers: in the wheels, or in an installed toolkit."""
     roots = [Path(os.environ[name]) for name in ("CUDA_PATH", "CUDA_HOME") if name in os.environ]
     roots = [*nvidia_wheels(), *roots, Path("/usr/local/cuda")]
     folders = [root / "include" for root in roots if (root / "include/cuda_fp16.h").exists()]
@@ -174,7 +173,7 @@ def header_folders() -> list[str]:
 
 
 def _nvrtc() -> Any:
-    """The bindings, where they and the library are there."""
+    """Returns the bindings of NVRTC; None where they or the library are missing."""
     for library in NVRTC:
         load_nvidia(library)
     try:

@@ -1,4 +1,4 @@
-"""GPU kernels: a scheduled layer in, a library that holds a binary out; and back into a process.
+"""Libraries of GPU kernels: compiled from a scheduled layer, and loaded into a process.
 
 Left alone, TVM puts CUDA source into the library where the machine has no GPU, and compiles it when
 the library is loaded. Here TVM hands the source to this module, which compiles it at once.
@@ -14,15 +14,26 @@ from typing import Any
 import tvm
 import tvm_ffi
 
-from chameleon_ray.compiler.codegen.cuda_compiler import Binary, CudaCompiler, compiler_for
+from chameleon_ray.compiler.codegen.cuda_compiler import (
+    Binary,
+    CompileError,
+    CudaCompiler,
+    compiler_for,
+)
 from chameleon_ray.compiler.codegen.cuda_resources import Resources, resources
 from chameleon_ray.compiler.tvm_process import UNCHECKED
+from chameleon_ray.measure.measurer import Artifact
+from chameleon_ray.record import Status
 
 CREATE = "ffi.Module.create.cuda"
-"""The function by which TVM makes a module of device code: ours here, its own in the runner."""
+"""Function by which TVM makes a module of device code: ours here, its own in the runner."""
 CALLBACK = "tvm_callback_cuda_compile"
-"""The function by which TVM compiles CUDA source."""
+"""Function by which TVM compiles CUDA source."""
 DYNAMIC = "tirx.use_dyn_shared_memory"
+TOO_MUCH = re.compile(r"uses too much|too many resources", re.IGNORECASE)
+"""How ptxas turns down what the GPU has too little of."""
+LONGEST = 300
+"""Characters of an error in a record."""
 LAUNCH = re.compile(r'call_ffi_kernel\("(\w+)".*?T\.int64\((\d+)\), launch_params=')
 
 
@@ -35,7 +46,7 @@ class Library:
     """A compiled layer.
 
     Attributes:
-        host: LLVM IR of what launches the kernels.
+        host: LLVM IR of the code that launches the kernels.
         binary: The kernels, as an ELF file for one architecture.
         functions: How they are launched, as TVM's JSON.
     """
@@ -49,7 +60,7 @@ class Library:
 
     @staticmethod
     def loads(body: bytes) -> "Library":
-        """The inverse of ``dumps``."""
+        """Reads what ``dumps`` has written."""
         return Library(*pickle.loads(body))
 
 
@@ -61,7 +72,7 @@ def compile_kernels(
     Args:
         module: IRModule with one PrimFunc ``main``, scheduled.
         target: ``tvm.target.Target`` of a GPU.
-        compiler: For its architecture; the machine's where None.
+        compiler: Compiler for its architecture; the machine's where None.
 
     Raises:
         CompileError: The compiler turned it down.
@@ -86,9 +97,29 @@ def compile_kernels(
         return Library(file.read(), binary.code, functions), taken
 
 
+def compile_layer(module: Any, target: Any) -> Artifact:
+    """Compiles a scheduled layer; what the GPU has too little of is invalid."""
+    try:
+        library, taken = compile_kernels(module, target)
+    except CannotLaunch as reason:
+        return Artifact(status=Status.INVALID, error=str(reason))
+    except CompileError as reason:
+        status = Status.INVALID if TOO_MUCH.search(str(reason)) else Status.BUILD_ERROR
+        return Artifact(status=status, error=_first_error(str(reason)))
+    return Artifact(library.dumps(), resources=taken.dumps())
+
+
+def _first_error(report: str) -> str:
+    """The first line of a compiler's report that says what is wrong."""
+    lines = [line.strip() for line in report.splitlines() if line.strip()]
+    return next((line for line in lines if "error" in line.lower()), lines[0])[:LONGEST]
+
+
 def compile_with(arch: str) -> None:
-    """Has TVM compile for a GPU as this project does, where its CUDA runtime is loaded and it would
-    otherwise do so with its own options."""
+    """Makes TVM compile for a GPU as this project does.
+
+    Where its CUDA runtime is loaded, TVM would otherwise compile with its own options.
+    """
     compiler = _compiler(arch)
     tvm_ffi.register_global_func(
         CALLBACK, lambda source: compiler.compile(str(source)).code, override=True
@@ -105,7 +136,7 @@ def forbid_compiling() -> None:
 
 
 def load(library: Library) -> Any:
-    """A library as a module that can be called; needs TVM's CUDA runtime, and compiles nothing."""
+    """Makes a callable module of a library; needs TVM's CUDA runtime, and compiles nothing."""
     create = tvm_ffi.get_global_func(CREATE)
     device = create(library.binary, "cubin", tvm.ir.load_json(library.functions), {})
     with NamedTemporaryFile(suffix=".ll") as file:
@@ -120,7 +151,7 @@ class Collector:
     """Takes the place of TVM's CUDA runtime while a layer is compiled.
 
     Attributes:
-        binary: Of the layer compiled last.
+        binary: Binary of the layer compiled last.
         functions: How its kernels are launched, as TVM's JSON.
         watch: A pass instrument that has to be in force meanwhile.
     """
@@ -134,16 +165,16 @@ class Collector:
         tvm_ffi.register_global_func(CREATE, self._create, override=True)
 
     def begin(self, compiler: CudaCompiler) -> None:
-        """Forgets the layer before."""
+        """Forgets the previous layer and takes the compiler of the next."""
         self.binary, self._compiler, self._lowered = None, compiler, None
 
     def lowered(self, module: Any) -> None:
-        """Takes note of the layer when kernels and what launches them have been parted."""
+        """Notes the layer once its kernels are split from the code that launches them."""
         self._lowered = module
 
     @property
     def dynamic(self) -> int:
-        """Most bytes of shared memory that a kernel asks for at launch."""
+        """The most bytes of shared memory that a kernel asks for at launch."""
         if DYNAMIC not in self.functions or self._lowered is None:
             return 0
         return max((int(size) for _, size in LAUNCH.findall(self._lowered.script())), default=0)

@@ -1,6 +1,6 @@
-"""What a compiled kernel takes of a GPU: a binary and the compiler's report in, figures out.
+"""Reads a compiled kernel's use of a GPU from its binary and the compiler's report.
 
-A binary is an ELF file. Registers, stack and threads are in its ``.nv.info`` sections, static
+A binary is an ELF file. Registers, stack and threads are in its ``.nv.info`` sections. Static
 shared memory is the size of ``.nv.shared.NAME``. Spills are in ptxas's report only.
 """
 
@@ -16,23 +16,23 @@ from chameleon_ray.compiler.nvidia import KIB, occupancy
 REGCOUNT, FRAME_SIZE, MAX_THREADS = 0x2F, 0x11, 0x05
 """Attributes of ``.nv.info``; the first two are of a symbol, the last is of a kernel's section."""
 SIZED = 4
-"""The format of attributes that carry their size; others are four bytes."""
+"""Format of attributes that carry their size; others are four bytes."""
 NO_BITS = 8
-"""The type of sections that take no room in the file."""
+"""Type of sections that take no room in the file."""
 RESERVED = ".nv.shared.reserved.0"
-"""A section of binaries that count the KiB of shared memory the system takes as the kernel's."""
+"""Section of binaries in which a kernel's shared memory includes the KiB that the system takes."""
 SPILLS = re.compile(r"(\d+) bytes spill stores, (\d+) bytes spill loads")
 COMPILING = re.compile(r"Compiling entry function '(\w+)'")
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What the kernels of one layer take, each figure that of the kernel that takes most.
+    """Use of a GPU by the kernels of one layer, each figure that of the kernel that takes most.
 
     Attributes:
-        kernels: How many there are.
-        threads: Of a block.
-        registers: Of a thread.
+        kernels: Number of kernels.
+        threads: Threads of a block.
+        registers: Registers of a thread.
         spilled: Bytes that do not fit into registers, stored and loaded.
         stack: Bytes of a thread's stack.
         shared: Bytes of shared memory of a block, static and dynamic.
@@ -48,7 +48,7 @@ class Resources:
     occupancy: float
 
     def dumps(self) -> str:
-        """As JSON, for records."""
+        """Writes the figures as JSON, for records."""
         return json.dumps({**asdict(self), "occupancy": round(self.occupancy, 4)})
 
 
@@ -57,12 +57,12 @@ class BinaryError(Exception):
 
 
 def resources(binary: Binary, arch: str, dynamic: int = 0) -> Resources:
-    """The figures of all kernels of a binary.
+    """Returns the figures of all kernels of a binary.
 
     Args:
-        binary: As compiled for ``arch``.
-        arch: As in the target.
-        dynamic: Bytes of shared memory that a block asks for at launch, at most.
+        binary: A binary compiled for ``arch``.
+        arch: Architecture, as in the target.
+        dynamic: Most bytes of shared memory that a block asks for at launch.
 
     Raises:
         BinaryError: It is no such binary.
@@ -101,7 +101,7 @@ class Kernel:
 
 
 def kernels(code: bytes) -> Iterator[Kernel]:
-    """The kernels of a binary, in its order."""
+    """Yields the kernels of a binary, in its order."""
     sections = dict(_sections(code))
     symbols = _symbols(sections[".symtab"], sections[".strtab"])
     registers, stack = dict[str, int](), dict[str, int]()
@@ -123,7 +123,7 @@ def kernels(code: bytes) -> Iterator[Kernel]:
 
 
 def spills(report: str) -> dict[str, int]:
-    """Bytes stored and loaded as registers ran out, by kernel, from ptxas's report."""
+    """Returns the spilled bytes, stored and loaded, by kernel, from ptxas's report."""
     parts = COMPILING.split(report)[1:]
     return {
         name: sum(int(number) for found in SPILLS.findall(said) for number in found)
@@ -132,7 +132,7 @@ def spills(report: str) -> dict[str, int]:
 
 
 def _headers(code: bytes) -> list[tuple[str, int, int, int]]:
-    """Name, type, offset and size of every section of a 64-bit ELF file."""
+    """Returns name, type, offset and size of every section of a 64-bit ELF file."""
     if code[:5] != b"\x7fELF\x02":
         raise ValueError("it is no 64-bit ELF file")
     (start,) = struct.unpack_from("<Q", code, 40)
@@ -148,7 +148,7 @@ def _sections(code: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _shared(code: bytes) -> Iterator[tuple[str, int]]:
-    """Bytes of static shared memory by kernel, the system's included."""
+    """Yields the bytes of static shared memory by kernel, the system's included."""
     for name, _, _, size in _headers(code):
         if name.startswith(".nv.shared.") and not name.startswith(".nv.shared.reserved"):
             yield name.removeprefix(".nv.shared."), size

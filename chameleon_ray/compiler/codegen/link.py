@@ -1,4 +1,4 @@
-"""Linking: object files in, a shared library out, by whatever linker the machine has."""
+"""Links object files to a shared library, by whatever linker the machine has."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ from chameleon_ray.errors import UserError
 
 LINKERS = ("cc", "gcc", "clang", "ld")
 QUICKEST = LINKERS[::-1]
-"""In this order where all that is linked is a layer: a compiler calls ``ld`` by way of others."""
+"""Linkers in the best order for a single layer: a compiler calls ``ld`` by way of others."""
 
 
 class LinkError(UserError):
@@ -17,12 +17,12 @@ class LinkError(UserError):
 
 
 def linker(names: Sequence[str] = LINKERS) -> str | None:
-    """The first of these linkers that this machine has."""
+    """Returns the first linker of ``names`` that this machine has; None where it has none."""
     return next(filter(None, map(shutil.which, names)), None)
 
 
 def find_linker(names: Sequence[str] = LINKERS) -> str:
-    """The same where there has to be one.
+    """Returns the first linker of ``names`` that this machine has.
 
     Raises:
         LinkError: There is none on this machine.
@@ -37,7 +37,7 @@ def find_linker(names: Sequence[str] = LINKERS) -> str:
 
 
 def link(output: str, objects: list[str], names: Sequence[str] = LINKERS, **_: Any) -> None:
-    """What TVM's ``export_library`` calls to make a shared library of object files."""
+    """Makes a shared library of object files, with the signature that ``export_library`` calls."""
     done = subprocess.run(
         [find_linker(names), "-shared", "-o", output, *objects], capture_output=True, text=True
     )

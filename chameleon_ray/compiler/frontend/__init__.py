@@ -1,1 +1,1 @@
-"""A model as the user names it in, a Relax module with example inputs and a reference out."""
+"""Importing a model: a Relax module, with example inputs and the outputs to expect."""

@@ -1,4 +1,4 @@
-"""What a user and a model say of the model's inputs in, inputs with static shapes out."""
+"""A model's inputs: what the model declares and the user gives, joined to static shapes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DTYPES = (
     *("float32", "float64", "float16", "bool"),
     *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
 )
-"""Element types of inputs."""
+"""Element types that an input may have."""
 
 
 class ModelError(UserError):
@@ -26,7 +26,7 @@ class InputSpec:
     """One input of a model.
 
     Attributes:
-        name: As the model calls it.
+        name: The model's name for it.
         shape: Its extents; ``()`` is a scalar.
         dtype: Its element type, one of ``DTYPES``; empty where the model is to say.
     """
@@ -37,12 +37,12 @@ class InputSpec:
 
     @classmethod
     def parse(cls, text: str) -> InputSpec:
-        """Reads ``NAME:SHAPE[:DTYPE]``, such as ``x:1,3,224,224`` or ``ids:1x128:int64``.
+        """Parses ``NAME:SHAPE[:DTYPE]``, such as ``x:1,3,224,224`` or ``ids:1x128:int64``.
 
         The name itself may have colons; an empty shape is a scalar.
 
         Raises:
-            ModelError: It is not of that form.
+            ModelError: The text is not of that form.
         """
         parts = text.strip().split(":")
         dtype = parts.pop() if len(parts) > 2 and parts[-1] in DTYPES else ""
@@ -63,7 +63,10 @@ class InputSpec:
         return f"{self.name}:{','.join(map(str, self.shape))}{suffix}"
 
     def example(self, rng: np.random.Generator) -> np.ndarray:
-        """Normal floats; zeros and ones of any other type, which index anything."""
+        """Draws an example of the input.
+
+        Floats are normal. Other types are zeros and ones, which are valid indices anywhere.
+        """
         dtype = np.dtype(self.dtype)
         if dtype.kind == "f":
             return np.asarray(rng.standard_normal(self.shape), dtype)
@@ -72,17 +75,17 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class Declared:
-    """What a model says of one of its inputs: as ``InputSpec``, with texts for open extents."""
+    """A model's declaration of one input: an ``InputSpec`` with texts for open extents."""
 
     name: str
     shape: tuple[int | str, ...]
     dtype: str
 
     def fix(self, given: InputSpec, model: str) -> InputSpec:
-        """What the user gave for it, with the model's type.
+        """Returns the input with the shape that the user gave and the model's type.
 
         Raises:
-            ModelError: They contradict each other.
+            ModelError: The two contradict each other.
         """
         fits = len(self.shape) == len(given.shape) and all(
             isinstance(own, str) or own == size
@@ -97,10 +100,10 @@ class Declared:
         return InputSpec(self.name, given.shape, self.dtype)
 
     def close(self, model: str) -> InputSpec:
-        """The input as it is declared.
+        """Returns the input as it is declared.
 
         Raises:
-            ModelError: It has open extents.
+            ModelError: The input has open extents.
         """
         unknown = [size for size in self.shape if isinstance(size, str)]
         if unknown:
@@ -115,12 +118,12 @@ class Declared:
 def close_all(
     declared: Sequence[Declared], given: Sequence[InputSpec], model: str
 ) -> tuple[InputSpec, ...]:
-    """Every declared input, in order, with a static shape.
+    """Returns every declared input, in order, with a static shape.
 
     Args:
-        declared: By the model.
-        given: By the user; may be fewer.
-        model: What to call it in messages.
+        declared: Inputs that the model declares.
+        given: Inputs that the user gave; may be fewer.
+        model: Name of the model in messages.
 
     Raises:
         ModelError: A shape stays open, or something given does not fit.
@@ -133,7 +136,7 @@ def close_all(
 
 
 def name_all(given: Sequence[InputSpec], names: Sequence[str], model: str) -> dict[str, InputSpec]:
-    """What the user gave, by name.
+    """Maps names to the inputs that the user gave.
 
     Raises:
         ModelError: A name is given twice, or is not one of the model's.

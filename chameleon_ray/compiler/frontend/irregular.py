@@ -1,4 +1,4 @@
-"""Networks without a natural order: a wiring in, a torch module with unset weights out."""
+"""Networks without a natural order: torch modules of a wiring, with weights that are not set."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Irregular:
 
 
 def find(name: str) -> Irregular | None:
-    """The network of that name, ``randwire:SEED`` among them; None where there is none."""
+    """Returns the network of a name, such as ``randwire:SEED``; None where there is none."""
     kind, _, seed = name.partition(":")
     if kind == "randwire" and seed.isdecimal():
         ops = randwire.stage(int(seed))
@@ -39,10 +39,10 @@ def find(name: str) -> Irregular | None:
 
 
 def wired(ops: Sequence[Op], inputs: Mapping[str, Shape]) -> nn.Module:
-    """A wiring as a module: 1 x 1, depthwise and separable convolutions, sums, concatenations.
+    """Makes a module of a wiring of convolutions (1 x 1, depthwise, separable), sums and the like.
 
     Args:
-        ops: In the order in which the module runs them.
+        ops: Operations in the order in which the module runs them.
         inputs: Shapes of what the wiring reads and does not compute; the module's arguments.
     """
     import torch
@@ -69,7 +69,7 @@ def wired(ops: Sequence[Op], inputs: Mapping[str, Shape]) -> nn.Module:
 
 
 def layer(op: Op, channels: int, stride: int) -> nn.Module:
-    """An operation of a wiring, for an input of so many channels."""
+    """Makes the module of one operation, for an input of ``channels`` channels."""
     from torch import nn
 
     def conv(outputs: int, kernel: int, groups: int = 1, dilation: int = 1) -> nn.Module:
@@ -97,14 +97,14 @@ def layer(op: Op, channels: int, stride: int) -> nn.Module:
 
 
 def _read(op: Op, outputs: Mapping[str, Shape]) -> tuple[int, int]:
-    """Channels of what an operation reads, and the stride that leads to its own size."""
+    """Returns the channels of an operation's input, and the stride that leads to its own size."""
     channels = [outputs[name][0] for name in op.reads]
     stride = outputs[op.reads[0]][1] // op.side
     return (channels[0] if op.kind in ("add", "separable") else sum(channels)), stride
 
 
 def _swiftnet() -> nn.Module:
-    """The whole network, with its stem and its classifier of two classes."""
+    """Makes the whole network, with its stem and its classifier of two classes."""
     from torch import nn
 
     stem = [
@@ -118,7 +118,7 @@ def _swiftnet() -> nn.Module:
 
 
 def _before(channels: int, side: int) -> dict[str, Shape]:
-    """The input of a cell that begins with a pooling."""
+    """Returns the input shape of a cell that begins with a pooling."""
     return {"input": (1, channels, 2 * side, 2 * side)}
 
 

@@ -1,4 +1,4 @@
-"""A model specification in; a Relax module, example inputs and the outputs to expect out."""
+"""Imports any model that a specification names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chameleon_ray.plugins import choices, find
 __all__ = ["InputSpec", "Model", "ModelError", "load"]
 
 FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
-"""``package.module:factory``."""
+"""Pattern of ``package.module:factory``."""
 Importer = Callable[[Path, Sequence[InputSpec], int], Model]
 """Path of a file, inputs that the user gave, seed of the example inputs -> the model."""
 
@@ -41,10 +41,10 @@ def load(spec: str, inputs: Sequence[InputSpec] = (), seed: int = 0) -> Model:
 
     Args:
         spec: Zoo name, ``.onnx`` file, torch ``.pt2`` exported program, file of a format that a
-            plug-in reads, or ``package.module:factory``. The factory takes no arguments and returns
-            a ``torch.nn.Module``, or it and a tuple of example inputs.
+            plug-in reads, or ``package.module:factory``. The factory takes no arguments. It returns
+            a ``torch.nn.Module``, or one and a tuple of example inputs.
         inputs: Shapes where the model leaves them open, or other ones than the zoo's.
-        seed: Of the zoo's weights, of a factory's, and of the example inputs.
+        seed: Seed of the zoo's weights, of a factory's, and of the example inputs.
 
     Raises:
         ModelError: It cannot be found, read or translated, or the inputs do not fit it.
@@ -95,10 +95,10 @@ def plugged(importer: Importer, path: Path, inputs: Sequence[InputSpec], seed: i
 
 
 def existing(spec: str) -> Path:
-    """The file of that name.
+    """Returns the path of a file that exists.
 
     Raises:
-        ModelError: There is none.
+        ModelError: There is no such file.
     """
     path = Path(spec)
     if not path.is_file():

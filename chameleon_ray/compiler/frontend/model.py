@@ -1,4 +1,4 @@
-"""An imported model: what every importer gives, and how one is named and its errors are told."""
+"""The imported model that every importer gives, its digest, and the reason of an error."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Model:
     """An imported model.
 
     Attributes:
-        name: For people and file names.
+        name: Name for people and for files.
         module: Relax module whose ``main`` takes ``inputs`` in order; weights are constants.
-        inputs: All with a static shape and a type.
-        digest: Of structure and weights (16 hex digits).
+        inputs: The inputs, all with a static shape and a type.
+        digest: Hash of structure and weights (16 hex digits).
         examples: One array per input, the same for the same seed.
-        reference: What the source framework gives for them, one array per output; None where it
+        reference: The source framework's outputs for the examples, one array each; None where it
             could not be run.
         reference_name: ``torch``, ``onnxruntime``, or None.
     """
@@ -45,7 +45,7 @@ def digest(module: IRModule) -> str:
 
 
 def reason(error: Exception) -> str:
-    """The last line of an error's message, where TVM and torch say what happened."""
+    """Returns the last line of an error's message, where TVM and torch say what happened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = lines[0] if len(lines) == 1 else next(iter(reversed(lines)), type(error).__name__)
     return text.rstrip(".")[:300]

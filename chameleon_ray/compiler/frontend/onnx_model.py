@@ -1,4 +1,4 @@
-"""An ONNX file in, an imported model out; torch is not needed."""
+"""Imports ONNX files, without torch."""
 
 import contextlib
 import logging
@@ -25,7 +25,7 @@ BUILT_IN = {"Constant", "If"}
 
 
 def load_onnx(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
-    """An ONNX model; ONNX Runtime, where it is installed, says what it should compute."""
+    """Imports an ONNX model, with ONNX Runtime's outputs as a reference where it is installed."""
     proto = _read(path)
     specs = close_all(_declared(proto.graph), inputs, str(path))
     rng = np.random.default_rng(seed)
@@ -37,7 +37,7 @@ def load_onnx(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
 
 
 def _read(path: Path) -> onnx.ModelProto:
-    """The model, if it is whole and made of operators that TVM can convert."""
+    """Reads the model, if it is whole and made of operators that TVM can convert."""
     try:
         proto = onnx.load(path)
     except Exception as error:
@@ -62,7 +62,7 @@ def _invalid(path: Path, why: str) -> ModelError:
 
 
 def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """The nodes of a graph and of the graphs in their attributes."""
+    """Yields the nodes of a graph and of the graphs in their attributes."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:
@@ -71,7 +71,7 @@ def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
 
 
 def _declared(graph: onnx.GraphProto) -> list[Declared]:
-    """The inputs that are not weights."""
+    """Returns the inputs that are not weights."""
     weights = {weight.name for weight in graph.initializer}
     declared = []
     for value in graph.input:
@@ -92,7 +92,7 @@ def _declared(graph: onnx.GraphProto) -> list[Declared]:
 
 
 class Clip(onnx_frontend.OnnxOpConverter):
-    """ONNX's Clip in Relax operators; TVM's own makes loops of it, which stop every layout."""
+    """Converts ONNX's Clip to Relax operators; TVM makes loops of it, which stop layout passes."""
 
     @classmethod
     def _impl_v1(cls, bb: Any, inputs: Any, attr: dict[str, Any], params: Any) -> relax.Expr:
@@ -114,7 +114,10 @@ class Clip(onnx_frontend.OnnxOpConverter):
 
 @contextlib.contextmanager
 def _own_converters() -> Iterator[None]:
-    """TVM looks its converters up by name, in their module, at each import of a model."""
+    """Replaces TVM's converters by those of this file while a model is imported.
+
+    TVM looks its converters up by name, in their module, at each import.
+    """
     before = onnx_frontend.Clip
     onnx_frontend.Clip = Clip
     try:

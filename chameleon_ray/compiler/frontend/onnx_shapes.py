@@ -1,4 +1,4 @@
-"""An ONNX model and its inputs' shapes in, the same model with its shape arithmetic done out."""
+"""Does an ONNX model's shape arithmetic, so that TVM sees static shapes."""
 
 from collections.abc import Sequence
 
@@ -20,12 +20,13 @@ SHAPELY = {"Shape", "Size", "ConstantOfShape", "Range"}
 def fix_shapes(proto: onnx.ModelProto, specs: Sequence[InputSpec]) -> onnx.ModelProto:
     """Computes what follows from the shapes of tensors, and the shapes that follow from that.
 
-    Exporters write ``x.chunk(2, 1)`` as a slice whose bounds are computed from ``x``'s shape.
-    TVM leaves such bounds to run time, and every shape after it open, which nothing can tune.
+    Exporters write ``x.chunk(2, 1)`` as a slice whose bounds are computed from the shape of ``x``.
+    TVM leaves such bounds, and every shape after them, open until run time. Nothing can tune open
+    shapes.
 
     Args:
-        proto: It is changed.
-        specs: Its inputs.
+        proto: The model, which is changed.
+        specs: The model's inputs.
     """
     if not any(node.op_type in SHAPELY for node in proto.graph.node):
         return proto
@@ -40,7 +41,7 @@ def fix_shapes(proto: onnx.ModelProto, specs: Sequence[InputSpec]) -> onnx.Model
 
 
 def _evaluate(proto: onnx.ModelProto) -> bool:
-    """Replaces nodes by their values, as far as the shapes known now allow; whether any was."""
+    """Replaces nodes by their values where the known shapes allow; returns whether it did any."""
     graph = proto.graph
     known = {
         weight.name: numpy_helper.to_array(weight)
@@ -69,7 +70,7 @@ def _values(
     shapes: dict[str, tuple[int, ...] | None],
     proto: onnx.ModelProto,
 ) -> list[np.ndarray] | None:
-    """A node's outputs where they are small and follow from what is known."""
+    """Returns a node's outputs where they are small and follow from what is known, else None."""
     if node.op_type in ("Shape", "Size"):
         shape = shapes.get(node.input[0])
         # Shape and Size only look at the shape, so any tensor of it will do; this one is 1 byte.

@@ -1,4 +1,4 @@
-"""Plain data: while entered, torch reads tensors and containers from files, and unpickles no more.
+"""Keeps torch from unpickling objects, so that a model file cannot run code.
 
 ``torch.export.load`` falls back to unpickling whatever a file holds, which runs what the file says.
 """
@@ -12,7 +12,7 @@ from typing import Any
 from torch.export.pt2_archive import _package
 
 FORCED = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
-"""Torch's own switch, which goes before what the caller asks for."""
+"""Environment variable of torch that overrides what the caller asks for."""
 
 
 def _refuse(data: Any) -> Any:
@@ -21,7 +21,7 @@ def _refuse(data: Any) -> Any:
 
 @contextmanager
 def plain_data() -> Iterator[None]:
-    """For the length of a ``with`` block; not for use from several threads at once."""
+    """Lets torch read only tensors and containers in a ``with`` block; not thread-safe."""
     before, pickle = os.environ.get(FORCED), _package.pickle
     os.environ[FORCED] = "1"
     _package.pickle = SimpleNamespace(loads=_refuse)

@@ -1,4 +1,4 @@
-"""A torch module, of the zoo, of a factory or exported to a file, in; an imported model out."""
+"""Imports torch modules: from the zoo, from a factory, or from an exported program."""
 
 import importlib
 import inspect
@@ -33,7 +33,7 @@ from chameleon_ray.compiler.quiet import quiet
 
 @dataclass(frozen=True)
 class Arguments:
-    """What a module is called with."""
+    """Positional and keyword arguments of a module's call."""
 
     args: tuple[Tensor, ...] = ()
     kwargs: dict[str, Tensor] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Arguments:
 
 
 def load_zoo(name: str, inputs: Sequence[InputSpec], seed: int) -> Model:
-    """A network of the zoo, for one picture unless another shape is given."""
+    """Imports a network of the zoo, for one picture unless another shape is given."""
     shapes = zoo.inputs(name) or {}
     given = name_all(inputs, list(shapes), name)
     rng, tensors = np.random.default_rng(seed), []
@@ -55,20 +55,23 @@ def load_zoo(name: str, inputs: Sequence[InputSpec], seed: int) -> Model:
 
 
 def load_factory(spec: str, inputs: Sequence[InputSpec], seed: int) -> Model:
-    """A module that ``package.module:factory`` makes; the working directory is searched too."""
+    """Imports the module that ``package.module:factory`` makes.
+
+    The working directory is searched, too.
+    """
     module, own = made(spec, seed)
     arguments = _arguments(spec, module, own, inputs, seed)
     return _from_module(spec.rpartition(":")[2], module, arguments)
 
 
 def made(spec: str, seed: int) -> tuple[torch.nn.Module, tuple[Tensor, ...]]:
-    """What a factory makes: a module, in inference mode, and its own example inputs, if any.
+    """Calls a factory for a module, in inference mode, and its own example inputs, if any.
 
-    Floats that are all zero, as examples often are, become random ones: what a network makes of
+    Floats that are all zero, as examples often are, become random ones. A network's outputs for
     zeros would hide most mistakes.
 
     Raises:
-        ModelError: It cannot be found, fails, or makes something else.
+        ModelError: The factory cannot be found, fails, or makes something else.
     """
     answer = _make(spec, seed)
     module, own = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, ())
@@ -91,7 +94,7 @@ def _varied(tensor: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def load_program(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
-    """A program that ``torch.export.save`` has written."""
+    """Imports a program that ``torch.export.save`` has written."""
     try:
         with quiet(), plain_data():
             program = torch.export.load(path)
@@ -147,7 +150,7 @@ def _arguments(
     inputs: Sequence[InputSpec],
     seed: int,
 ) -> Arguments:
-    """The factory's own example inputs, and in their place or after them what the user gave."""
+    """Returns the factory's own example inputs, with the user's in their place or after them."""
     parameters = inspect.signature(module.forward).parameters.values()
     rng = np.random.default_rng(seed)
     if any(one.kind is inspect.Parameter.VAR_POSITIONAL for one in parameters):
@@ -216,8 +219,8 @@ def _finish(
 
 
 def _translate(name: str, program: ExportedProgram) -> IRModule:
-    # Decomposed first, as is the default: of a batch norm as exported TVM would silently take
-    # the momentum for the epsilon, and it would normalise by the statistics of the batch.
+    # The program is decomposed first, which is the default. Of an undecomposed batch norm, TVM
+    # would silently take the momentum for the epsilon, and normalise by the batch's statistics.
     try:
         with quiet():
             return from_exported_program(
@@ -233,7 +236,7 @@ def _translate(name: str, program: ExportedProgram) -> IRModule:
 
 
 def _cumsum(node: torch.fx.Node, importer: Any) -> relax.Var:
-    """A sum in the type that torch sums in: that of booleans is of integers, where TVM's is not."""
+    """Converts a cumulative sum with torch's type of the result, as TVM's differs for booleans."""
     x, *dim = importer.retrieve_args(node)
     kind = _dtype(node.meta["val"].dtype)
     axis = dim[0] if dim else node.kwargs["dim"]
@@ -242,7 +245,7 @@ def _cumsum(node: torch.fx.Node, importer: Any) -> relax.Var:
 
 
 def _declared(program: ExportedProgram, name: str) -> list[Declared]:
-    """What an exported program says of its inputs."""
+    """Returns the inputs that an exported program declares."""
     values = {node.name: node.meta.get("val") for node in program.graph.nodes}
     declared = []
     for user_input in program.graph_signature.user_inputs:

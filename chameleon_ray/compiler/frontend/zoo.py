@@ -1,6 +1,6 @@
-"""Names of well-known networks in, torch modules with random, well-scaled weights out.
+"""Torch modules of well-known networks, with random, well-scaled weights.
 
-Parameters of the classifiers are declared as in torchvision and counted the same; only the weights
+The classifiers' parameters are declared as in torchvision and counted the same; only the weights
 are not trained.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 IMAGE = (1, 3, 224, 224)
-"""The input of every classifier here: one ImageNet picture, NCHW, float32."""
+"""Input shape of every classifier here: one ImageNet picture, NCHW, float32."""
 
 CLASSES = 1000
 
@@ -48,7 +48,7 @@ def vgg_16() -> nn.Module:
 
 
 def alexnet() -> nn.Module:
-    """AlexNet in one tower (Krizhevsky, 2014, figure 2), the one torchvision has."""
+    """AlexNet in one tower (Krizhevsky, 2014, figure 2), as in torchvision."""
     from torch import nn
 
     return nn.Sequential(
@@ -93,27 +93,27 @@ ZOO: dict[str, Callable[[], nn.Module]] = {
     "alexnet": alexnet,
     "mobilenet-v2": mobilenet_v2,
 }
-"""Every classifier by its name; each takes an ``IMAGE``, and larger or smaller ones too."""
+"""Builders of the classifiers by name; each network takes an ``IMAGE``, or any other size."""
 
 NAMES = (*ZOO, *irregular.NETWORKS, "randwire:SEED")
-"""Of all networks; SEED is a number."""
+"""Names of all networks; SEED stands for a number."""
 
 
 def inputs(name: str) -> Mapping[str, tuple[int, ...]] | None:
-    """Shapes of a network's inputs by name, in order; None where there is no such network."""
+    """Returns a network's input shapes by name, in order; None where there is no such network."""
     found = irregular.find(name)
     return {"input": IMAGE} if name in ZOO else found.inputs if found else None
 
 
 def build(name: str, seed: int) -> nn.Module:
-    """The named network in inference mode; the same seed gives the same weights.
+    """Builds the named network in inference mode; the same seed gives the same weights.
 
     Raises:
         KeyError: There is no such network.
     """
     import torch
 
-    # Without storage at first: torch's own initialisation of VGG-16 takes seconds.
+    # Made without storage at first: torch's own initialisation of VGG-16 takes seconds.
     with torch.device("meta"):
         found = irregular.find(name)
         module = found.build() if found else ZOO[name]()
@@ -154,7 +154,7 @@ def _conv(
     act: Callable[[], nn.Module] | None = None,
     linear: bool = False,
 ) -> list[nn.Module]:
-    """Convolution, batch norm and, unless ``linear``, the activation (ReLU by default)."""
+    """Returns convolution, batch norm and, unless ``linear``, the activation (by default ReLU)."""
     from torch import nn
 
     conv = nn.Conv2d(
@@ -165,7 +165,7 @@ def _conv(
 
 
 def _resnet(depths: tuple[int, int, int, int]) -> nn.Module:
-    """A residual network of basic blocks, so many in each stage."""
+    """Makes a residual network of basic blocks; ``depths`` are the blocks of each stage."""
     from torch import nn
 
     layers = [*_conv(3, 64, 7, stride=2), nn.MaxPool2d(3, 2, padding=1)]
@@ -199,7 +199,7 @@ def _inverted_residual(inputs: int, outputs: int, expansion: int, stride: int) -
 
 
 def _sum(branch: Iterable[nn.Module], shortcut: Iterable[nn.Module]) -> nn.Module:
-    """A module that adds two chains of layers; an empty chain is the identity."""
+    """Makes a module that adds two chains of layers; an empty chain is the identity."""
     from torch import nn
 
     class Sum(nn.Module):
@@ -215,7 +215,7 @@ def _sum(branch: Iterable[nn.Module], shortcut: Iterable[nn.Module]) -> nn.Modul
 
 
 def _classifier(features: int, dropout_first: bool) -> list[nn.Module]:
-    """The three dense layers that AlexNet and VGG share."""
+    """Returns the three dense layers that AlexNet and VGG share."""
     from torch import nn
 
     layers: list[nn.Module] = []

@@ -1,7 +1,7 @@
-"""Comparing booleans: a Relax module in, one without comparisons that LLVM refuses out.
+"""Replaces comparisons of booleans, which LLVM refuses.
 
 TVM generates code that compares booleans as if they were floats (0.27), which fails LLVM's
-verification. Whether two are equal is then what exclusive or says.
+verification. An exclusive or takes the place of each comparison.
 """
 
 from tvm import relax
@@ -11,7 +11,7 @@ from chameleon_ray.compiler.relax import operator, rewrite
 
 
 def without_boolean_equality(mod: IRModule) -> IRModule:
-    """The module with exclusive ors in place of comparisons of booleans."""
+    """Returns the module with exclusive ors in place of comparisons of booleans."""
     return rewrite(mod, _replaced)
 
 

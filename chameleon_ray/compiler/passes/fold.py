@@ -1,4 +1,4 @@
-"""A Relax module in; the same module with batch norms and constant expressions computed out."""
+"""Computes constant expressions and batch norms ahead of time."""
 
 import math
 from collections.abc import Callable
@@ -26,7 +26,7 @@ TILE = 256
 """Side of the square tiles in which a matrix is transposed."""
 
 SPREAD = 1 << 16
-"""A constant of more elements than this is only kept where it is no larger than what it is of."""
+"""Number of elements above which a constant is kept only if no larger than its arguments."""
 
 
 def _elementwise(function: Callable[..., np.ndarray]) -> Rule:
@@ -80,16 +80,16 @@ RULES: dict[str, Rule] = {
     "relax.zeros_like": lambda call, arrays, shape: np.zeros(shape),
     "relax.ones_like": lambda call, arrays, shape: np.ones(shape),
 }
-"""What numpy computes, with the same meaning as Relax; the result is cast to Relax's own type."""
+"""Numpy's evaluation of each operator; the result is cast to the type that Relax gives it."""
 
 
 def fold_constants(mod: IRModule) -> IRModule:
     """Replaces every expression of constants by its value, and drops what nothing uses.
 
-    TVM's ``FoldConstant`` compiles each of these expressions with LLVM, which takes seconds for
-    ResNet-18, nearly all of it for scaling and transposing weights. It is called only where,
-    after legalisation, a call of constants is left that ``RULES`` did not know: left to run time
-    it would be a layer of its own, tuned, and paid for at every inference.
+    TVM's ``FoldConstant`` compiles each of these expressions with LLVM. That takes seconds for
+    ResNet-18, nearly all of it for scaling and transposing weights. So it is called only where a
+    call of constants is left after legalisation that ``RULES`` did not know. Left to run time, such
+    a call would be a layer of its own: tuned, and paid for at every inference.
 
     Args:
         mod: Before or after legalisation; only its function ``main`` is changed.
@@ -116,9 +116,9 @@ def fold_constants(mod: IRModule) -> IRModule:
 def fold_batch_norm(mod: IRModule) -> IRModule:
     """Turns each batch norm with constant statistics into a scale and a shift of its channels.
 
-    Where its input is a convolution (with or without a bias) that nothing else uses, the scale
-    goes into the convolution's weights. TVM's ``FoldBatchnormToConv2D`` leaves biased
-    convolutions alone, and would also fold a batch norm in training mode.
+    Where its input is a convolution (with or without a bias) that nothing else uses, the scale goes
+    into the convolution's weights. TVM's ``FoldBatchnormToConv2D`` leaves biased convolutions
+    alone, and would also fold a batch norm in training mode.
 
     Args:
         mod: Its constants must have been folded.
@@ -146,10 +146,10 @@ def _is_inference_norm(value: relax.Expr) -> bool:
 
 
 def _scale(norm: Call, private: dict[relax.Var, relax.Expr]) -> tuple[relax.Expr, GenericConst]:
-    """A batch norm as an expression and what to add to it.
+    """Splits a batch norm into a scaled expression and the constant to add to it.
 
     ``gamma * (x - mean) / sqrt(variance + epsilon) + beta`` (Ioffe and Szegedy, 2015, algorithm 2)
-    is ``scale * x + shift``; with ``x = conv(y, w) + b`` it is ``conv(y, scale * w)`` and
+    is ``scale * x + shift``. With ``x = conv(y, w) + b``, the two are ``conv(y, scale * w)`` and
     ``scale * b + shift``.
     """
     data, attrs, dtype = norm.args[0], norm.attrs, str(norm.args[1].ty.dtype)
@@ -171,7 +171,7 @@ def _scale(norm: Call, private: dict[relax.Var, relax.Expr]) -> tuple[relax.Expr
 def _convolution(
     data: relax.Expr, private: dict[relax.Var, relax.Expr], axis: int
 ) -> tuple[Call | None, np.ndarray | float]:
-    """The convolution with constant weights that only ``data`` is made of, and its bias."""
+    """Finds the convolution with constant weights that only ``data`` is made of, and its bias."""
     value: Any = private.get(data)
     bias: np.ndarray | float = 0.0
     if operator(value) == "relax.add":
@@ -189,21 +189,21 @@ def _convolution(
 
 
 def _is_per_channel(constant: GenericConst, ty: relax.TensorType, axis: int) -> bool:
-    """Whether adding it gives every channel one number (a scalar too)."""
+    """Whether adding the constant adds one number to every channel (a scalar does, too)."""
     shape = [int(size) for size in constant.ty.shape]
     aligned = [1] * (ty.ndim - len(shape)) + shape
     return all(size == 1 for place, size in enumerate(aligned) if place != axis)
 
 
 def _channels(values: np.ndarray, rank: int, axis: int, dtype: str) -> GenericConst:
-    """One number per channel, shaped to be broadcast against ``rank`` axes."""
+    """Returns one number per channel as a constant that broadcasts against ``rank`` axes."""
     shape = [1] * rank
     shape[axis] = -1
     return constant(values.reshape(shape), dtype)
 
 
 def _constants(call: Call, known: dict[relax.Var, GenericConst]) -> list[np.ndarray]:
-    """The tensors among a call's arguments; empty where any argument is not constant."""
+    """Returns the tensors among a call's arguments; empty where any argument is not constant."""
     found: list[np.ndarray] = []
     rest = list(call.args)
     while rest:
@@ -232,9 +232,10 @@ def _evaluate(call: Call, arrays: list[np.ndarray], ty: relax.TensorType) -> Gen
 
 
 def _is_worth(ty: tvm.ir.Type, arrays: list[np.ndarray]) -> bool:
-    """Whether a value of this type may be kept: of known size, and not much spread out.
+    """Whether a value of this type may be kept: it has a known size, and is not much spread out.
 
-    Importers broadcast a dense layer's weights to every token of a transformer, for example.
+    An example of a spread value is a dense layer's weights, broadcast to every token of a
+    transformer. Importers do that.
     """
     if not isinstance(ty, relax.TensorType) or not is_static(ty):
         return False

@@ -1,4 +1,4 @@
-"""A folded Relax module in, the same module with its 2-D convolutions in NHWC out."""
+"""Lays 2-D convolutions out in NHWC."""
 
 from collections.abc import Callable
 
@@ -23,21 +23,22 @@ MOVABLE = {
     *("relax.mean", "relax.sum", "relax.nn.softmax", "relax.concat", "relax.split"),
     *("relax.strided_slice", "relax.permute_dims"),
 }
-"""Operators trusted to ``ConvertLayout``: the tests compare each with the source framework."""
+"""Operators trusted to ``ConvertLayout``; the tests compare each with the source framework."""
 
 UNMOVED = {"relax.matmul", "relax.reshape", "relax.astype", "relax.flatten", "relax.call_tir"}
 """Operators that ``ConvertLayout`` leaves alone, and that are better legalised later."""
 
 
 def to_nhwc(mod: IRModule) -> IRModule:
-    """Lays 2-D convolutions and what surrounds them out with the channels innermost.
+    """Lays 2-D convolutions and the operators around them out with the channels innermost.
 
-    Output channels then vectorise: on x86 the layers of ResNet-18 tune 2 to 4 times faster.
+    Output channels then vectorise: on x86 the tuned layers of ResNet-18 are 2 to 4 times faster.
 
-    TVM's ``ConvertLayout`` gets some operators wrong: layer norm silently; squeezed negative axes
-    run out of memory; transposed convolutions cannot be legalised afterwards; batch norms that
-    were not folded end the process. All but ``MOVABLE`` are therefore turned into loops first,
-    which it never touches; they keep the layout they were written for, through a transpose.
+    TVM's ``ConvertLayout`` gets some operators wrong. Layer norms are wrong silently. Squeezed
+    negative axes run out of memory. Transposed convolutions cannot be legalised afterwards. Batch
+    norms that were not folded end the process. So all operators but ``MOVABLE`` are turned into
+    loops first, which ``ConvertLayout`` never touches. They keep their own layout, behind a
+    transpose.
 
     Args:
         mod: Constants and batch norms folded, in dataflow form.
@@ -53,13 +54,13 @@ def _insulate(mod: IRModule) -> IRModule:
 
 
 def _spell_out(binding: relax.Binding) -> relax.Expr:
-    """Rewrites what ``ConvertLayout`` does not know in terms of what it does."""
+    """Rewrites operators that ``ConvertLayout`` does not know in terms of those that it does."""
     rule = PLAINLY.get(operator(binding.value))
     return binding.value if rule is None else rule(binding.value)
 
 
 def _clip(call: Call) -> relax.Expr:
-    """``min(max(x, low), high)``; either bound may be infinite."""
+    """Rewrites a clip as ``min(max(x, low), high)``; either bound may be infinite."""
     data, low, high = call.args
     dtype = str(call.ty.dtype)
     bounded = relax.op.maximum(data, relax.const(low.value, dtype))
@@ -67,7 +68,7 @@ def _clip(call: Call) -> relax.Expr:
 
 
 def _leaky_relu(call: Call) -> relax.Expr:
-    """``max(x, slope x)``, which needs a slope of at most one."""
+    """Rewrites a leaky ReLU as ``max(x, slope x)``, which needs a slope of at most one."""
     data, slope = call.args[0], float(call.attrs.alpha)
     if slope > 1:
         return call
@@ -76,7 +77,7 @@ def _leaky_relu(call: Call) -> relax.Expr:
 
 
 def _parametric_relu(call: Call) -> relax.Expr:
-    """``max(x, 0) + slope min(x, 0)``."""
+    """Rewrites a parametric ReLU as ``max(x, 0) + slope min(x, 0)``."""
     data, slope = call.args
     rank = call.ty.ndim
     if not isinstance(slope, GenericConst) or slope.ty.ndim != 1 or rank < 1:

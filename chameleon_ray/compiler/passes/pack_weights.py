@@ -1,8 +1,8 @@
-"""Weights packed ahead of time: operators with constant weights in, calls of loops on blocks out.
+"""Packs constant weights ahead of time, in blocks as long as a vector.
 
-A kernel that keeps a vector of output channels in a register reads, for one input channel after
-the other, the weights of just these channels. In HWIO they are a row of all output channels apart;
-in ``[O/b, H, W, I, b]``, b channels to the vector, they follow each other.
+A kernel that keeps a vector of output channels in a register reads just these channels' weights,
+one input channel after the other. In HWIO these weights are a row of all output channels apart. In
+``[O/b, H, W, I, b]``, with b channels to the vector, they follow each other.
 """
 
 import math
@@ -22,21 +22,21 @@ from chameleon_ray.compiler.target import vector_bits
 NARROWEST = 4
 """Fewest channels in a block; weights that have no such block stay as they are."""
 OUTPUT_FUSABLE = 4
-"""TVM's pattern of operators that elementwise ones are fused to."""
+"""TVM's number of the pattern of operators that elementwise ones are fused to."""
 
 
 def lanes(channels: int, dtype: str) -> int:
-    """Channels in a block: what divides them, at most a vector of the current target."""
+    """Returns the channels in a block: they divide all channels, and fit a vector of the target."""
     width = vector_bits(tvm.target.Target.current())
     return math.gcd(channels, width // tvm.DataType(dtype).bits)
 
 
 def conv2d(builder: relax.BlockBuilder, call: Call, rounding: bool = True) -> relax.Expr:
-    """Legalises a 2-D convolution: where it can, with packed weights.
+    """Legalises a 2-D convolution, with packed weights where possible.
 
     Args:
-        builder: Of the module.
-        call: The operator's.
+        builder: Builder of the module.
+        call: The operator's call.
         rounding: Whether more columns may be computed than there are.
     """
     attrs, weights = call.attrs, call.args[1]
@@ -53,7 +53,7 @@ def conv2d(builder: relax.BlockBuilder, call: Call, rounding: bool = True) -> re
 
 
 def _is_plain(call: Call) -> bool:
-    """Whether its weights are constant, all that it deals with is of one type of float."""
+    """Whether a call's weights are constant, and all its tensors are of one type of float."""
     dtypes = {str(value.ty.dtype) for value in (call, *call.args)}
     return (
         isinstance(call.args[1], GenericConst)
@@ -63,7 +63,7 @@ def _is_plain(call: Call) -> bool:
 
 
 def is_packable(call: Call) -> bool:
-    """Whether a 2-D convolution is one whose weights can be packed."""
+    """Whether a 2-D convolution's weights can be packed."""
     attrs = call.attrs
     return (
         _is_plain(call)
@@ -75,7 +75,9 @@ def is_packable(call: Call) -> bool:
 
 
 def packed_conv2d(data: Any, weights: Any, window: list[list[int]], rounding: bool) -> Any:
-    """``out[n, y, x, f] = sum data[n, y s + i d, x s + j d, c] weights[f // b, i, j, c, f % b]``.
+    """Convolves with packed weights, by the formula below.
+
+    ``out[n, y, x, f] = sum data[n, y s + i d, x s + j d, c] weights[f // b, i, j, c, f % b]``.
 
     Args:
         data: ``(N, H, W, C)``.
@@ -109,7 +111,7 @@ def packed_conv2d(data: Any, weights: Any, window: list[list[int]], rounding: bo
 
 
 def matmul(builder: relax.BlockBuilder, call: Call, rounding: bool = True) -> relax.Expr:
-    """Legalises a matrix product: with packed weights where the right matrix is constant."""
+    """Legalises a matrix product, with packed weights where the right matrix is constant."""
     data, weights = call.args
     dtype = str(call.ty.dtype)
     plain = _is_plain(call) and weights.ty.ndim == 2 and data.ty.ndim > 1
@@ -126,7 +128,9 @@ def matmul(builder: relax.BlockBuilder, call: Call, rounding: bool = True) -> re
 
 
 def packed_matmul(data: Any, weights: Any, rounding: bool) -> Any:
-    """``out[..., i, j] = sum data[..., i, k] weights[j // b, k, j % b]``.
+    """Multiplies a matrix by packed weights, by the formula below.
+
+    ``out[..., i, j] = sum data[..., i, k] weights[j // b, k, j % b]``.
 
     Args:
         data: ``(..., M, K)``.
@@ -151,7 +155,7 @@ def called(
     packed: np.ndarray,
     name: str,
 ) -> relax.Expr:
-    """Calls loops over an operator's data and packed weights in its place."""
+    """Calls loops over an operator's data and packed weights in place of the operator."""
     data, dtype = call.args[0], str(call.ty.dtype)
     weights = constant(packed, dtype)
     if not is_static(data.ty):

@@ -1,9 +1,9 @@
-"""Rounding: loops over an extent without useful divisors in, over a little more out.
+"""Rounds loop extents without useful divisors up to ones that have them.
 
-Loops are tiled without remainders, so that 197 rows, which transformers of pictures have, would be
-summed up one by one, and weights fetched anew for each. A few more rows, or columns of a picture,
-are computed instead, from what the last one is computed from, and dropped. What is counted of
-operations includes theirs.
+Loops are tiled without remainders. So 197 rows, which transformers of pictures have, would be
+summed up one by one, and weights fetched anew for each. Instead a few more rows, or columns of a
+picture, are computed from the inputs of the last one, and dropped. The count of operations includes
+them.
 """
 
 from collections.abc import Callable
@@ -17,16 +17,16 @@ from tvm.ir import Call
 from chameleon_ray.compiler.relax import is_static
 
 USEFUL = range(3, 15)
-"""Rows or columns that are worth to be summed up together, and that registers have room for."""
+"""Numbers of rows or columns that are worth summing up together and fit into registers."""
 
 
 def rounded(extent: int) -> int:
-    """The least number from an extent on that has a useful divisor, or is small itself."""
+    """Returns the least number from ``extent`` on that has a useful divisor, or is small itself."""
     return next(n for n in count(extent) if n < USEFUL.stop or any(n % d == 0 for d in USEFUL))
 
 
 def rounded_matmul(left: Any, right: Any) -> Any:
-    """``out[..., i, j] = sum left[..., i, k] right[..., k, j]``."""
+    """Multiplies matrices: ``out[..., i, j] = sum left[..., i, k] right[..., k, j]``."""
     k = te.reduce_axis((0, left.shape[-1]), "k")
 
     def point(*place: Any) -> Any:
@@ -40,7 +40,10 @@ def rounded_matmul(left: Any, right: Any) -> Any:
 def computed(
     shape: tuple[Any, ...], axis: int, point: Callable[..., Any], name: str, rounding: bool
 ) -> Any:
-    """A tensor; where that may be, and an axis has no useful divisors, cut from a longer one."""
+    """Computes a tensor, cut from a longer one where an axis has no useful divisors.
+
+    Without ``rounding``, or with an axis of unknown length, nothing is cut.
+    """
     size = shape[axis]
     if not rounding or not isinstance(size, int | tvm.tirx.IntImm):
         return te.compute(shape, point, name=name)
@@ -56,7 +59,7 @@ def computed(
 
 
 def is_awkward(call: Call) -> bool:
-    """Whether a matrix product is of as many matrices on both sides, with rows to be rounded."""
+    """Whether a product has equally many matrices on both sides, and rows that need rounding."""
     kinds = {str(value.ty.dtype) for value in (call, *call.args)}
     left, right = (arg.ty.shape for arg in call.args)
     if len(kinds) > 1 or not is_static(*(arg.ty for arg in call.args)):

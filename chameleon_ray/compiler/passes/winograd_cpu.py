@@ -1,10 +1,10 @@
-"""3x3 convolutions by Winograd's minimal filtering: an operator in, a call of its loops out.
+"""Winograd's minimal filtering for 3x3 convolutions on CPUs.
 
 Lavin and Gray, *Fast Algorithms for Convolutional Neural Networks*, CVPR 2016: a tile of m x m
 outputs is ``A^T [(G g G^T) * (B^T d B)] A`` of the kernel g and the (m + 2) x (m + 2) inputs d. The
-channels are summed where ``*`` stands, so for each of the (m + 2)^2 places of a tile there is a
-matrix product, and per output there are (m + 2)^2 / m^2 multiplications and not 9: 4 with m = 2,
-2.25 with m = 4. Weights are transformed ahead of time, and packed.
+channels are summed where ``*`` stands, so each of the (m + 2)^2 places of a tile has a matrix
+product. Per output there are (m + 2)^2 / m^2 multiplications and not 9, which is 4 with m = 2, and
+2.25 with m = 4. Weights are transformed and packed ahead of time.
 """
 
 import math
@@ -26,7 +26,7 @@ A: dict[int, Matrix] = {
     2: ((1, 1, 1, 0), (0, 1, -1, -1)),
     4: ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)),
 }
-"""A^T by m."""
+"""The matrices A^T by m."""
 B: dict[int, Matrix] = {
     2: ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
     4: (
@@ -38,7 +38,7 @@ B: dict[int, Matrix] = {
         (0, 4, 0, -5, 0, 1),
     ),
 }
-"""B^T by m."""
+"""The matrices B^T by m."""
 G: dict[int, Matrix] = {
     2: ((1, 0, 0), (1 / 2, 1 / 2, 1 / 2), (1 / 2, -1 / 2, 1 / 2), (0, 0, 1)),
     4: (
@@ -50,19 +50,19 @@ G: dict[int, Matrix] = {
         (0, 0, 1),
     ),
 }
-"""G by m."""
+"""The matrices G by m."""
 DTYPE = "float32"
-"""Of the convolutions that this is done to."""
+"""Type of the convolutions that are computed by Winograd's algorithm."""
 FETCH = 15
 """Multiplications in the time that one weight takes from memory."""
 TRANSFORM = 6
 """Multiplications in the time that one place of a tile takes to be transformed."""
 WORTH = 0.6
-"""The most that it may cost of what the plain convolution does."""
+"""Greatest cost, over that of the plain convolution, at which Winograd's algorithm is chosen."""
 
 
 def conv2d(builder: relax.BlockBuilder, call: Call) -> relax.Expr:
-    """Legalises a 2-D convolution: by Winograd's algorithm where that saves much."""
+    """Legalises a 2-D convolution, by Winograd's algorithm where that saves much."""
     tile = _tile(call) if pack_weights.is_packable(call) else 0
     if not tile:
         return pack_weights.conv2d(builder, call)
@@ -77,15 +77,15 @@ def conv2d(builder: relax.BlockBuilder, call: Call) -> relax.Expr:
 
 
 def steps_of(call: Call) -> set[int]:
-    """Strides and dilations of a convolution."""
+    """Returns the strides and dilations of a convolution."""
     return {int(step) for step in (*call.attrs.strides, *call.attrs.dilation)}
 
 
 def _tile(call: Call) -> int:
-    """The m that saves most; 0 where none is worth it.
+    """Returns the m that saves most; 0 where none is worth it.
 
-    Compared are multiplications over those of one pixel's input and output channels; a weight's way
-    from memory and a tile's transforms are counted as multiplications.
+    The costs compared are multiplications, over those of one pixel's input and output channels. The
+    time of fetching a weight and of transforming a tile is counted in multiplications, too.
     """
     height, width, inputs, outputs = (int(size) for size in call.args[1].ty.shape)
     steps = steps_of(call)
@@ -110,7 +110,7 @@ def _tile(call: Call) -> int:
 
 
 def loops(data: Any, weights: Any, m: int, padding: Sequence[int]) -> Any:
-    """The convolution's output, ``(N, H, W, F)``.
+    """Computes a convolution's output, ``(N, H, W, F)``.
 
     Args:
         data: ``(N, H, W, C)``.
@@ -142,7 +142,7 @@ def loops(data: Any, weights: Any, m: int, padding: Sequence[int]) -> Any:
 
 
 def _transformed(padded: Any, m: int, grid: tuple[int, ...]) -> Any:
-    """``B^T d B`` of the tiles of an input: ``(*grid, m + 2, m + 2, C)``."""
+    """Computes ``B^T d B`` of the tiles of an input: ``(*grid, m + 2, m + 2, C)``."""
     shape = (*grid, m + 2, m + 2, padded.shape[3])
     half = te.compute(
         shape,
@@ -157,7 +157,7 @@ def _transformed(padded: Any, m: int, grid: tuple[int, ...]) -> Any:
 
 
 def _transformed_back(products: Any, m: int, grid: tuple[int, ...]) -> Any:
-    """``A^T p A`` of the products of tiles: ``(*grid, m, m, F)``."""
+    """Computes ``A^T p A`` of the products of tiles: ``(*grid, m, m, F)``."""
     filters = products.shape[5]
     half = te.compute(
         (*grid, m, m + 2, filters),
@@ -172,7 +172,7 @@ def _transformed_back(products: Any, m: int, grid: tuple[int, ...]) -> Any:
 
 
 def row(matrix: Matrix, number: Any, value: Callable[[int], Any]) -> Any:
-    """One row of a matrix, by its number at run time, times the vector of the values."""
+    """Multiplies one row of a matrix, by its number at run time, by the vector of the values."""
     first, *others = (_dot(row, value) for row in reversed(matrix))
     for place, other in zip(reversed(range(len(others))), others, strict=True):
         first = te.if_then_else(number == place, other, first)
@@ -180,7 +180,10 @@ def row(matrix: Matrix, number: Any, value: Callable[[int], Any]) -> Any:
 
 
 def _dot(row: Sequence[float], value: Callable[[int], Any]) -> Any:
-    """Without multiplications by 0 and 1; ``value`` is asked for what counts only."""
+    """Multiplies a row by a vector, without multiplications by 0 and 1.
+
+    ``value`` is asked only for places whose factor is not 0.
+    """
     total: Any = None
     for place, factor in enumerate(row):
         if factor:

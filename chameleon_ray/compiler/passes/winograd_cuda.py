@@ -1,9 +1,9 @@
-"""Winograd's algorithm for CUDA, in NCHW: an operator in, a call of its loops out.
+"""Winograd's algorithm for CUDA, in NCHW.
 
-As ``winograd.py``, but nothing is packed: inputs, weights and products of tiles are matrices of
-channels by tiles, one after the other for each place of a tile, so that neighbouring threads read
-what is next to each other. Which convolutions are done so, and with which tiles, is what AutoTVM
-and its tutorials did.
+The algorithm is that of ``winograd_cpu.py``, but nothing is packed. Inputs, weights and products of
+tiles are matrices of channels by tiles, one after the other for each place of a tile. So
+neighbouring threads read neighbouring elements. The choice of convolutions and of tiles is that of
+AutoTVM and its tutorials.
 """
 
 import math
@@ -20,11 +20,11 @@ from chameleon_ray.compiler.passes.winograd_cpu import DTYPE, A, B, G, row, step
 from chameleon_ray.compiler.relax import is_static
 
 LEAST = 64
-"""Fewest input channels that it is worth its transforms for."""
+"""Fewest input channels for which the algorithm is worth its transforms."""
 
 
 def conv2d(builder: relax.BlockBuilder, call: Call) -> relax.Expr:
-    """Legalises a 2-D convolution: by Winograd's algorithm where it has many input channels."""
+    """Legalises a 2-D convolution, by Winograd's algorithm where it has many input channels."""
     if not _is_suitable(call):
         return call.op.get_attr("FLegalize")(builder, call)
     data, weights = call.args
@@ -53,7 +53,7 @@ def _is_suitable(call: Call) -> bool:
 
 
 def loops(data: Any, weights: Any, m: int, padding: Sequence[int]) -> Any:
-    """The convolution's output, ``(N, F, H, W)``.
+    """Computes a convolution's output, ``(N, F, H, W)``.
 
     Args:
         data: ``(N, C, H, W)``.
@@ -84,7 +84,7 @@ def loops(data: Any, weights: Any, m: int, padding: Sequence[int]) -> Any:
 
 
 def _transformed(padded: Any, m: int, grid: tuple[int, int, int]) -> Any:
-    """``B^T d B`` of the tiles of an input: ``(m + 2, m + 2, C, tiles)``."""
+    """Computes ``B^T d B`` of the tiles of an input: ``(m + 2, m + 2, C, tiles)``."""
     count, down, across = grid
     shape = (m + 2, m + 2, padded.shape[1], count)
 
@@ -105,7 +105,7 @@ def _transformed(padded: Any, m: int, grid: tuple[int, int, int]) -> Any:
 
 
 def _transformed_back(products: Any, m: int) -> Any:
-    """``A^T p A`` of the products of tiles: ``(m, m, F, tiles)``."""
+    """Computes ``A^T p A`` of the products of tiles: ``(m, m, F, tiles)``."""
     filters, count = products.shape[2:]
     half = te.compute(
         (m, m + 2, filters, count),

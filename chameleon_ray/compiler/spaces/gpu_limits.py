@@ -1,8 +1,8 @@
-"""A GPU sketch's limits: its trace in; what its threads, memory and registers may be out.
+"""Limits of a GPU sketch's threads, memory and registers, read off its trace.
 
-TVM finds out the same from the lowered program and turns down what is too much (``VerifyGPUCode``);
-here nothing is lowered, and what cannot be read off the trace has no limit. Registers, of which TVM
-knows nothing, are estimated by the sums that a thread keeps.
+TVM finds out the same from the lowered program and turns down what is too much (``VerifyGPUCode``).
+Here nothing is lowered, and what cannot be read off the trace has no limit. TVM knows nothing of
+registers; they are estimated by the sums that a thread keeps.
 """
 
 from dataclasses import replace
@@ -16,26 +16,28 @@ from tvm.sym import detect_linear_equation
 from chameleon_ray.compiler.nvidia import MOST_REGISTERS
 from chameleon_ray.compiler.spaces.sketch import SEED, Sketch
 from chameleon_ray.compiler.spaces.templates.reduction import PARALLEL
-from chameleon_ray.compiler.spaces.trace_analysis import Cache, Kernel, Reading
+from chameleon_ray.compiler.spaces.trace_analysis import BlockLoops, Cache, SketchReading
 from chameleon_ray.limit import Box, Limit, Product, Side, product
 
 AXES = {"threadIdx.z": 64, "blockIdx.y": 65535, "blockIdx.z": 65535}
-"""Longest axes of a grid of any NVIDIA device, where they may matter."""
+"""Greatest lengths of a grid's axes on any NVIDIA device, where they may matter."""
 STEPS = 1 << 40
-"""More than any loop has."""
+"""Upper limit of a loop's steps, more than any loop has."""
 PER_SUM, REST = 5, 96
-"""Quarters of registers that a thread takes for each of its sums, and for all else. With fewer it
-spills them, and takes long to compile."""
+"""Quarters of registers that a thread takes for each of its sums, and for all else.
+
+With fewer, the compiler spills them and takes long.
+"""
 ALIGNED = 64
 """Bytes that TVM aligns buffers in shared memory to."""
 
 
 def limits_of(module: Any, sketches: tuple[Sketch, ...], target: Any) -> tuple[Limit, ...]:
-    """What a GPU's configurations keep; those that several sketches have in common are one.
+    """Returns the limits of a GPU's configurations, with a limit of several sketches listed once.
 
     Args:
         module: IRModule with one PrimFunc ``main``.
-        sketches: Of the layer.
+        sketches: Sketches of the layer.
         target: A CUDA target.
     """
     shared: dict[Limit, list[int]] = {}
@@ -50,7 +52,7 @@ def limits_of(module: Any, sketches: tuple[Sketch, ...], target: Any) -> tuple[L
 
 
 def _limits(module: Any, sketch: Sketch, target: Any) -> list[Limit]:
-    reading, found = Reading(sketch), []
+    reading, found = SketchReading(sketch), []
     for block, kernel in reading.kernels.items():
         if any(axis.startswith("threadIdx") for axis in kernel.axes):
             found += _grid(reading, kernel, target)
@@ -60,13 +62,13 @@ def _limits(module: Any, sketch: Sketch, target: Any) -> list[Limit]:
 
 
 def _limit(name: str, size: Product | None, most: int, least: int = 0) -> list[Limit]:
-    """A limit of a product; none where it is unknown, or always the same and kept."""
+    """Returns a product's limit; empty where it is unknown, or always the same and kept."""
     if size is None or (not size.tables and least <= size.constant <= most):
         return []
     return [Limit(name, (Box.of(size),), least, most)]
 
 
-def _grid(reading: Reading, kernel: Kernel, target: Any) -> list[Limit]:
+def _grid(reading: SketchReading, kernel: BlockLoops, target: Any) -> list[Limit]:
     lengths = {axis: reading.length(tiles) for axis, tiles in kernel.axes.items()}
     threads = _threads(reading, kernel)
     if threads is not None and "warp_execution" in kernel.notes:
@@ -81,15 +83,15 @@ def _grid(reading: Reading, kernel: Kernel, target: Any) -> list[Limit]:
     return found
 
 
-def _threads(reading: Reading, kernel: Kernel) -> Product | None:
+def _threads(reading: SketchReading, kernel: BlockLoops) -> Product | None:
     axes = [tiles for axis, tiles in kernel.axes.items() if axis.startswith("threadIdx")]
     return product([reading.length(tiles) for tiles in axes])
 
 
 def _registers(
-    module: Any, sketch: Sketch, reading: Reading, block: str, target: Any
+    module: Any, sketch: Sketch, reading: SketchReading, block: str, target: Any
 ) -> list[Limit]:
-    """Quarters of registers of a thread, and of all threads of a block."""
+    """Limits the quarters of registers of a thread, and of all threads of a block."""
     found = []
     for cache in reading.caches.values():
         if (cache.block, cache.scope, cache.result) != (block, "local", True) or not cache.loop:
@@ -108,21 +110,21 @@ def _registers(
     return found
 
 
-def _steps(reading: Reading, cache: Cache, together: tuple[str, ...]) -> list[Product | None]:
-    """How far each iterator of a cache's block goes in the loop of the cache; None if unknown.
+def _steps(reading: SketchReading, cache: Cache, together: tuple[str, ...]) -> list[Product | None]:
+    """Counts the steps of each of a cache block's iterators in the cache's loop; None if unknown.
 
     Args:
         reading: The sketch.
-        cache: Of operands or results.
-        together: Thread axes along which it is one.
+        cache: The cache of operands or results.
+        together: Thread axes along which the cache is one.
     """
     kernel = reading.kernels[cache.block]
-    beside = reading.beside(kernel, together)
-    inside = beside | reading.inside(kernel, cache.loop)
+    parallel = reading.alongside(kernel, together)
+    inside = parallel | reading.inside(kernel, cache.loop)
     return [
         reading.length(
             tile
-            for tile in (beside if cache.sliced and root == kernel.roots[0] else inside)
+            for tile in (parallel if cache.sliced and root == kernel.roots[0] else inside)
             if reading.owner[tile] == (cache.block, root)
         )
         for root in kernel.roots
@@ -130,15 +132,17 @@ def _steps(reading: Reading, cache: Cache, together: tuple[str, ...]) -> list[Pr
 
 
 def _results(steps: list[Product | None], iterators: Any) -> Product | None:
-    """How many results a block makes in these steps."""
+    """Returns the number of results that a block makes in some steps of its iterators."""
     if len(steps) != len(iterators):
         return None
     pairs = zip(steps, iterators, strict=True)
     return product([count for count, iterator in pairs if int(iterator.iter_type) == PARALLEL])
 
 
-def _shared(module: Any, sketch: Sketch, reading: Reading, block: str, target: Any) -> list[Limit]:
-    """Shared memory. TVM may put results where operands were, but does not always."""
+def _shared(
+    module: Any, sketch: Sketch, reading: SketchReading, block: str, target: Any
+) -> list[Limit]:
+    """Limits shared memory; TVM may put results where operands were, but does not always."""
     caches = [
         cache
         for cache in reading.caches.values()
@@ -151,8 +155,8 @@ def _shared(module: Any, sketch: Sketch, reading: Reading, block: str, target: A
     return [Limit("shared memory", known, 0, most)] if known else []
 
 
-def _box(module: Any, sketch: Sketch, reading: Reading, cache: Cache) -> Box | None:
-    """The part of an operand or a result that a block of threads keeps; None where unknown."""
+def _box(module: Any, sketch: Sketch, reading: SketchReading, cache: Cache) -> Box | None:
+    """Returns the part of an operand or a result that a thread block keeps; None where unknown."""
     block = _before(module, sketch, cache)
     steps = _steps(reading, cache, ("vthread", "threadIdx"))
     region = (block.writes if cache.result else block.reads)[cache.place]
@@ -170,7 +174,7 @@ def _box(module: Any, sketch: Sketch, reading: Reading, cache: Cache) -> Box | N
 
 
 def _side(part: Any, iterators: Any, steps: list[Product | None]) -> Side | None:
-    """One side of what a block reads, whose start has to be linear in its iterators."""
+    """Returns one side of what a block reads; None unless its start is linear in the iterators."""
     factors = detect_linear_equation(part.min, [iterator.var for iterator in iterators])
     moves = [(int(f), n) for f, n in zip(factors[:-1], steps, strict=False) if int(f)]
     if not len(factors) or any(count is None for _, count in moves):
@@ -179,7 +183,7 @@ def _side(part: Any, iterators: Any, steps: list[Product | None]) -> Side | None
 
 
 def _before(module: Any, sketch: Sketch, cache: Cache) -> Any:
-    """The block that a cache is made for, right before that."""
+    """Returns the block that a cache is made for, as it is right before the cache is made."""
     instructions = sketch.instructions[: cache.made]
     first = [[s.instruction, s.decisions[0]] for s in sketch.slots if s.instruction < cache.made]
     schedule = Schedule(module, seed=SEED, debug_mask=0)

@@ -1,10 +1,11 @@
-"""Sketches: a layer's traces with their sampling open; a configuration in, a schedule out.
+"""Sketches: a layer's schedules with their sampling left open.
 
 Each sampling instruction of a sketch is a knob, or has one choice only. A ``Program`` holds the
 layer with its sketches and turns a configuration into a trace and back.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,12 +14,13 @@ import tvm
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import Trace
 
-from chameleon_ray.compiler.spaces.rules import generator_for
 from chameleon_ray.compiler.tvm_process import tune_context
 from chameleon_ray.space import Config
 
+Generator = Callable[[Any, Any], Any]
+"""A layer and its target -> MetaSchedule's generator of its sketches."""
 SEED = 1
-"""Of the schedules whose sampling is decided by a configuration anyway."""
+"""Seed of schedules; it decides nothing, as a configuration decides all sampling."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Sketch:
     slots: tuple[Slot, ...]
 
     def trace(self, config: Config) -> list[Any]:
-        """The trace, as MetaSchedule's JSON, with the decisions of a configuration."""
+        """Returns the trace, as MetaSchedule's JSON, with the decisions of a configuration."""
         decisions = [
             [slot.instruction, slot.decisions[config[slot.knob] if slot.knob >= 0 else 0]]
             for slot in self.slots
@@ -64,10 +66,11 @@ class Program:
     def __init__(self, module: str, target: str, sketches: tuple[Sketch, ...], knobs: int) -> None:
         self.module_json, self.target_json = module, target
         self.sketches, self.knobs = sketches, knobs
+        self._postprocessors: list[Any] | None = None
 
     @staticmethod
     def loads(body: bytes) -> "Program":
-        """The inverse of ``dumps``; reads data only, runs nothing."""
+        """Reads what ``dumps`` has written; reads data only, runs nothing."""
         fields = json.loads(body)
         sketches = tuple(
             Sketch(instructions, tuple(Slot(*slot) for slot in slots))
@@ -104,14 +107,14 @@ class Program:
         return tuple((tuple(int(d) for d in p.shape), str(p.dtype)) for p in params)
 
     def trace(self, config: Config) -> list[Any]:
-        """A configuration as a trace, as JSON."""
+        """Converts a configuration to a trace, as JSON."""
         return self.sketches[config[0] if len(self.sketches) > 1 else 0].trace(config)
 
     def config(self, trace: list[Any]) -> Config:
-        """The configuration of a trace of one of the sketches: the inverse of ``trace``.
+        """Converts a trace of one of the sketches to its configuration: the inverse of ``trace``.
 
         Raises:
-            ValueError: The trace is of none of them.
+            ValueError: The trace is of none of the sketches.
         """
         instructions, decisions = trace
         decided = {index: decision for index, decision in decisions}
@@ -127,8 +130,12 @@ class Program:
             return tuple(config)
         raise ValueError("the trace is of none of this layer's sketches")
 
-    def schedule(self, config: Config) -> Schedule:
-        """The scheduled layer.
+    def schedule(self, config: Config, generator: Generator) -> Schedule:
+        """Schedules the layer by a configuration.
+
+        Args:
+            config: One choice for each knob.
+            generator: Its postprocessors check the schedule; the same one in every call.
 
         Raises:
             InvalidConfig: A postprocessor turned it down, or the trace does not apply.
@@ -139,16 +146,17 @@ class Program:
         except Exception as error:
             raise InvalidConfig(f"the trace does not apply: {_last_line(error)}") from error
         schedule.enter_postproc()
-        for postprocessor in self._postprocessors:
+        for postprocessor in self._checks(generator):
             if not postprocessor.apply(schedule):
                 raise InvalidConfig(f"turned down by {type(postprocessor).__name__}")
         return schedule
 
-    @cached_property
-    def _postprocessors(self) -> list[Any]:
-        generator = generator_for(self.module, self.target)
-        self._context = tune_context(self.module, self.target, generator, SEED)
-        return list(generator.postprocs)
+    def _checks(self, generator: Generator) -> list[Any]:
+        if self._postprocessors is None:
+            made = generator(self.module, self.target)
+            self._context = tune_context(self.module, self.target, made, SEED)
+            self._postprocessors = list(made.postprocs)
+        return self._postprocessors
 
 
 def _last_line(error: Exception) -> str:

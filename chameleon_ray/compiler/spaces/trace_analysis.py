@@ -1,4 +1,4 @@
-"""Reading a GPU sketch: its instructions in; whose tile each loop is, and how long, out.
+"""Reads a GPU sketch's instructions: the tile that each loop is, and its length.
 
 Extents are products of tiles, so that they are known for any configuration.
 """
@@ -17,14 +17,14 @@ class Cache:
     """A buffer that a block's operands or results are kept in.
 
     Attributes:
-        block: Whose operand or result it is.
-        place: Of the operand among the block's reads, or of the result among its writes.
+        block: The block whose operand or result it is.
+        place: Place of the operand among the block's reads, or of the result among its writes.
         result: Whether it is a result.
-        scope: Where it is.
+        scope: Memory scope of the buffer.
         made: Number of the instruction that makes it.
-        loop: The one it is filled or emptied in; empty before that is known.
+        loop: The loop it is filled or emptied in; empty before that is known.
         sliced: Whether only a slice of it, one step along its first axis, is there at a time.
-        padding: As for ``Box``.
+        padding: Padding, as for ``Box``.
     """
 
     block: str
@@ -38,16 +38,16 @@ class Cache:
 
 
 @dataclass
-class Kernel:
-    """What is known of a block's loops.
+class BlockLoops:
+    """A block's loops, as far as they are known.
 
     Attributes:
         roots: Its loops before they are split.
         order: The tiles in their order, from the outside.
-        axes: What is bound to each thread axis, as tiles.
+        axes: The tiles that are bound to each thread axis.
         notes: The block's annotations.
-        pipeline: Tiles whose steps a software pipeline overlaps; none where there is none.
-        copies: Of its operands' buffers that the pipeline has.
+        pipeline: Tiles whose steps a software pipeline overlaps; empty where there is none.
+        copies: Copies that the pipeline has of the buffers of operands.
     """
 
     roots: list[str] = field(default_factory=list)
@@ -58,11 +58,11 @@ class Kernel:
     copies: int = 1
 
 
-class Reading:
+class SketchReading:
     """A sketch's instructions, read once."""
 
     def __init__(self, sketch: Sketch) -> None:
-        self.kernels: dict[str, Kernel] = {}
+        self.kernels: dict[str, BlockLoops] = {}
         self.caches: dict[str, Cache] = {}
         self.numbers: dict[str, Product] = {}
         self.tiles: dict[str, list[str]] = {}  # of a loop: itself, or what it was fused from
@@ -75,20 +75,20 @@ class Reading:
                 step(number, inputs, attributes, outputs)
 
     def length(self, tiles: Iterable[str]) -> Product | None:
-        """The product of tiles; None where one is unknown."""
+        """Returns the product of tiles; None where one is unknown."""
         return product([self.lengths.get(tile) for tile in tiles])
 
-    def inside(self, kernel: Kernel, loop: str) -> set[str]:
-        """The tiles inside a loop."""
+    def inside(self, kernel: BlockLoops, loop: str) -> set[str]:
+        """Returns the tiles inside a loop."""
         outer = [kernel.order.index(t) for t in self.tiles[loop] if t in kernel.order]
         return set(kernel.order[max(outer) + 1 :]) if outer else set()
 
-    def beside(self, kernel: Kernel, together: tuple[str, ...]) -> set[str]:
-        """The tiles that are bound to axes that begin with one of these words."""
+    def alongside(self, kernel: BlockLoops, together: tuple[str, ...]) -> set[str]:
+        """Returns the tiles bound to axes whose names begin with a word of ``together``."""
         return {t for axis, ts in kernel.axes.items() if axis.startswith(together) for t in ts}
 
     def _get_loops(self, _: int, inputs: list[str], __: Any, outputs: list[str]) -> None:
-        kernel = self.kernels.setdefault(inputs[0], Kernel())
+        kernel = self.kernels.setdefault(inputs[0], BlockLoops())
         if not kernel.order:
             kernel.roots = outputs
         for loop in outputs:
@@ -137,7 +137,7 @@ class Reading:
                     self.kernels[block].pipeline = self.tiles[on]
                     self.kernels[block].copies = max(value) + 1
         else:
-            self.kernels.setdefault(on, Kernel()).notes[attributes[0]] = value
+            self.kernels.setdefault(on, BlockLoops()).notes[attributes[0]] = value
 
     def _cache_read(self, number: int, inputs: list[Any], attrs: list[Any], out: list[str]) -> None:
         self.caches[out[0]] = Cache(inputs[0], attrs[0], False, attrs[1], number)
@@ -163,5 +163,5 @@ class Reading:
 
 
 def _table(knob: int, numbers: Sequence[int]) -> Product:
-    """What the choices of a knob stand for; a constant where there is one choice."""
+    """Returns the numbers of a knob's choices as a product; a constant where it has one choice."""
     return Product(1, ((knob, tuple(numbers)),)) if knob >= 0 else Product(numbers[0])

@@ -1,4 +1,4 @@
-"""A folded Relax module in; its operations and what follows each pointwise, as a graph, out."""
+"""Reads a folded module as a graph of operations, each with its pointwise followers."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,10 @@ POINTWISE = {
 WITH_CONSTANT = {
     f"relax.{name}" for name in ("add", "subtract", "multiply", "divide", "maximum", "minimum")
 }
-"""Operators that change an element whatever the others are, alone or with a constant."""
+"""Operators that are pointwise with a constant; those of ``POINTWISE`` are so alone.
+
+A pointwise operator changes an element whatever the others are.
+"""
 
 
 @dataclass
@@ -26,7 +29,7 @@ class Group:
     """An operation and the pointwise ones that follow it.
 
     Attributes:
-        kind: Of the graph's node.
+        kind: Kind of the graph's node.
         bindings: The operation, then the pointwise ones.
         views: Whether something takes the result apart, so that it stays whole.
     """
@@ -41,12 +44,12 @@ class Group:
 
     @property
     def is_view(self) -> bool:
-        """Whether it allocates nothing."""
+        """Whether the group allocates nothing."""
         return not isinstance(self.bindings[0].value, Call)
 
     @property
     def shifts(self) -> list[np.ndarray]:
-        """Constants that are added before anything else is done."""
+        """The constants that are added to the operation's result before anything else is done."""
         found = []
         for binding in self.bindings[1:]:
             if operator(binding.value) != "relax.add":
@@ -56,12 +59,12 @@ class Group:
 
     @property
     def rest(self) -> list[relax.Binding]:
-        """What is done after that."""
+        """The pointwise operations after the shifts."""
         return self.bindings[1 + len(self.shifts) :]
 
 
 class Reading:
-    """The operations of ``main`` as groups, and as a plain graph of these."""
+    """The operations of ``main`` as groups, and the groups as a plain graph."""
 
     def __init__(self, module: IRModule) -> None:
         main = module["main"]
@@ -75,7 +78,7 @@ class Reading:
         self.params = [p for p in main.params if isinstance(p.ty, relax.TensorType)]
 
     def graph(self) -> Graph:
-        """A node and a buffer per group; after those a buffer per parameter, which is free."""
+        """Makes the graph: a node and a buffer per group, then a free buffer per parameter."""
         places = {param: len(self.groups) + n for n, param in enumerate(self.params)} | self.owners
         nodes = []
         for number, group in enumerate(self.groups):
@@ -92,8 +95,10 @@ class Reading:
         return Graph((*sizes, *(0 for _ in self.params)), tuple(nodes), frozenset(kept))
 
     def _is_whole(self, group: Group) -> bool:
-        """Whether its operation writes one tensor, and reads other groups' and parameters only: no
-        constants beside them, and nothing that was taken apart."""
+        """Whether an operation writes one tensor, and reads only other groups' and parameters.
+
+        It must read no constants beside them, and nothing that was taken apart.
+        """
         if group.views or not group.kind:
             return False
         args = group.bindings[0].value.args
@@ -123,7 +128,7 @@ class Reading:
         self.groups.append(Group(kind_of(value), [binding]))
 
     def _add_view(self, binding: relax.Binding, makers: set[int]) -> None:
-        """Takes note of what allocates nothing: part of what made it, or a node of its own."""
+        """Notes a binding that allocates nothing, as part of its maker or as a node of its own."""
         if not makers:
             self.first.append(binding)
             return
@@ -154,7 +159,7 @@ class Reading:
 
 
 def kind_of(call: Call) -> str:
-    """What rewriting makes of a call."""
+    """Returns a call's kind of node in the graph; empty where rewriting leaves the call alone."""
     name = operator(call)
     variables = [arg for arg in call.args if isinstance(arg, relax.Var)]
     if name == "relax.nn.conv2d" and isinstance(call.args[1], GenericConst):
@@ -178,7 +183,7 @@ def _constant_of(call: Call) -> np.ndarray | None:
 
 
 def ordered_vars(value: relax.Expr) -> list[relax.Var]:
-    """The variables that a binding's value reads, in order, as often as it reads them."""
+    """Returns the variables that a binding's value reads, in order, as often as it reads them."""
     if isinstance(value, relax.Var):
         return [value]
     parts = value.args if isinstance(value, Call) else getattr(value, "fields", ())

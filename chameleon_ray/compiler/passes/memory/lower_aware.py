@@ -1,4 +1,4 @@
-"""An imported model in; lowered, in the order and the form that take least memory, out."""
+"""Lowers a model in the order and the form that take least memory."""
 
 import logging
 import time
@@ -6,6 +6,7 @@ import time
 import tvm
 from tvm.ir import IRModule
 
+from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.passes.lower import lower
 from chameleon_ray.compiler.passes.memory.plan import Unplannable, planned_bytes, program, reorder
 from chameleon_ray.graph.footprint import MODEL_ORDER, REWRITTEN, SCHEDULED, Footprint, Stage
@@ -16,24 +17,33 @@ logger = logging.getLogger(__name__)
 
 
 def compare(
-    name: str, module: IRModule, target: tvm.target.Target, layout: str, options: Scheduling
+    name: str,
+    module: IRModule,
+    target: tvm.target.Target,
+    kind: TargetKind,
+    layout: str,
+    options: Scheduling,
 ) -> tuple[Footprint, dict[str, IRModule]]:
-    """The model's memory in its own order, scheduled, and rewritten; and the three modules.
+    """Measures a model's memory in its own order, scheduled, and rewritten.
 
     Args:
-        name: Of the model.
-        module: As ``models.load`` gives it.
-        target: What the loops are for.
-        layout: As for ``lower``.
-        options: Of the search for orders.
+        name: Name of the model.
+        module: A model's module as ``frontend.load`` gives it.
+        target: Target of the loops.
+        kind: Kind of the target.
+        layout: Layout, as for ``lower``.
+        options: Options of the search for orders.
+
+    Returns:
+        The memory, and the three modules by stage.
 
     Raises:
         Unplannable: It has control flow, or tensors whose size is not known.
     """
     began = time.perf_counter()
-    plain = lower(module, target, layout)
-    # Fusion may undo what rewriting has saved; sums in place are worth something by themselves.
-    forms = (lower(module, target, layout, options), plain)
+    plain = lower(module, target, kind, layout)
+    # Fusion may undo what rewriting saved, so the plain form with sums in place competes, too.
+    forms = (lower(module, target, kind, layout, options), plain)
     rewritten = [_stage(form, target, options, in_place=True) for form in forms]
     found = {
         MODEL_ORDER: _stage(plain, target, None),
@@ -47,14 +57,19 @@ def compare(
 
 
 def lower_aware(
-    name: str, module: IRModule, target: tvm.target.Target, layout: str, options: Scheduling
+    name: str,
+    module: IRModule,
+    target: tvm.target.Target,
+    kind: TargetKind,
+    layout: str,
+    options: Scheduling,
 ) -> IRModule:
-    """``lower``, then whichever of the three versions TVM's planner needs least memory for."""
+    """Lowers a model to the version, of three, that needs least memory by TVM's planner."""
     try:
-        footprint, modules = compare(name, module, target, layout, options)
+        footprint, modules = compare(name, module, target, kind, layout, options)
     except Unplannable as reason:
         logger.warning("The order of operations stays as it is: %s.", reason)
-        return lower(module, target, layout)
+        return lower(module, target, kind, layout)
     best = footprint.stages[footprint.chosen]
     before = footprint.stages[MODEL_ORDER]
     if footprint.chosen == MODEL_ORDER:
@@ -73,7 +88,10 @@ def _stage(
     options: Scheduling | None,
     in_place: bool = False,
 ) -> tuple[Stage, IRModule]:
-    """A module in its own order, or in the best one, with sums in place or not."""
+    """Puts a module in the best order, or leaves its own where ``options`` is None.
+
+    With ``in_place``, sums are made in place.
+    """
     found = program(module, in_place)
     graph, order, optimal = found.graph, tuple(range(len(found.graph.nodes))), False
     if options is not None:

@@ -1,8 +1,8 @@
-"""A folded Relax module in; the same with convolutions of concatenations in parts, out.
+"""Splits convolutions of concatenations into parts.
 
-Graph rewriting decides on a plain graph what is split and in which order the parts are added up;
-here the parts get their slices of the weights. A part that adds to the sum so far is kept together
-with that addition (``group_sums``), so that it becomes one loop nest that can write in place.
+Graph rewriting decides on a plain graph what is split, and the order in which the parts are added
+up. Here the parts get their slices of the weights. A part that adds to the sum so far is kept
+together with that addition (``group_sums``). So it becomes one loop nest that can write in place.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def partition(module: IRModule, options: Scheduling | None = None) -> IRModule:
 
     Args:
         module: With constants and batch norms folded, convolutions in NCHW.
-        options: Of the search for the orders that are compared.
+        options: Options of the search for the orders that are compared.
 
     Raises:
         Unplannable: It has control flow, or tensors whose size is not known.
@@ -49,9 +49,10 @@ def partition(module: IRModule, options: Scheduling | None = None) -> IRModule:
 
 
 def group_sums(module: IRModule) -> IRModule:
-    """Makes a primitive function of every convolution that is only added to, and its ReLU.
+    """Fuses each convolution that only an addition reads with the addition and its ReLU.
 
-    Equal expressions, such as transposes of the same input, are merged before.
+    Each of them becomes a primitive function. Equal expressions, such as transposes of the same
+    input, are merged before.
     """
     module = relax.transform.EliminateCommonSubexpr()(module)
     module = relax.transform.CanonicalizeBindings()(module)
@@ -59,7 +60,10 @@ def group_sums(module: IRModule) -> IRModule:
     added = is_op("relax.add")(conv, other)
 
     def varies(context: Any) -> bool:
-        """The other summand does, and nothing else reads the convolution: it could depend on it."""
+        """Whether the other summand varies and nothing else reads the convolution.
+
+        If something else did, the other summand could depend on it.
+        """
         product = context.value_to_bound_var[context.annotated_expr["conv"]]
         alone = isinstance(product, relax.DataflowVar) and len(context.var_usages[product]) == 1
         return alone and not isinstance(context.annotated_expr["other"], GenericConst)
@@ -71,7 +75,7 @@ def group_sums(module: IRModule) -> IRModule:
 
 
 def _each_part(module: IRModule) -> IRModule:
-    """Applies pointwise operators to the parts of a concatenation that only they and convs read."""
+    """Applies pointwise operators to a concatenation's parts, unless a reader needs it whole."""
     module = relax.transform.EliminateCommonSubexpr()(module)
     module = relax.transform.CanonicalizeBindings()(module)
     bindings = bindings_of(module)
@@ -103,7 +107,7 @@ CONV_ATTRS = (
 
 
 class Writing:
-    """A new ``main``, written node by node."""
+    """Writes a new ``main``, node by node."""
 
     def __init__(self, module: IRModule, reading: Reading, graph: Graph) -> None:
         self.module, self.reading, self.graph = module, reading, graph
@@ -117,7 +121,7 @@ class Writing:
             self.values[number] = param
 
     def write(self, order: Sequence[int]) -> IRModule:
-        """The module with the graph's nodes in this order."""
+        """Returns the module with the graph's nodes in the given order."""
         main, builder = self.module["main"], self.builder
         attrs = dict(main.attrs) if main.attrs else {}
         with builder.function("main", list(main.params), attrs):
@@ -144,7 +148,7 @@ class Writing:
             self._whole(node, group)
 
     def _whole(self, node: Node, group: Group) -> None:
-        """An operation as it was, but that what it reads may have become several tensors."""
+        """Writes an operation as it was, except that its inputs may have become several tensors."""
         value = group.bindings[0].value
         if node.kind in (CONCAT, DEPTHWISE) and len(node.reads) > 1:
             joined = relax.op.concat([self.values[buffer] for buffer in node.reads], axis=1)
@@ -158,7 +162,7 @@ class Writing:
         self.values[node.writes] = self.known[group.var]
 
     def _piece(self, node: Node, group: Group) -> None:
-        """A depthwise convolution of some of the channels."""
+        """Writes a depthwise convolution of some of the channels."""
         conv, first, count = group.bindings[0].value, *self._channels(node)
         times = int(conv.args[1].ty.shape[0]) // int(conv.attrs.groups)
         rows = slice(first * times, (first + count) * times)
@@ -193,7 +197,7 @@ class Writing:
             self._complete(place)
 
     def _shift(self, place: int, term: relax.Expr) -> relax.Expr:
-        """Adds what is added to any of a sum's parts, or to the sum itself."""
+        """Adds the constants that belong to the sum, or to any of its parts."""
         self.shifted.add(place)
         convs = (self.graph.nodes[n] for n in bits(self.graph.writers[place]))
         members = {place} | {int(node.of) for node in convs if node.kind == CONV}
@@ -204,7 +208,7 @@ class Writing:
         return self.builder.emit(relax.op.add(term, total))
 
     def _complete(self, place: int) -> None:
-        """What follows a sum."""
+        """Writes the operations that follow a finished sum."""
         group, value = self.reading.groups[place], self.sums[place]
         for binding in group.rest:
             args = [value if isinstance(arg, relax.Var) else arg for arg in binding.value.args]
@@ -212,7 +216,7 @@ class Writing:
         self.known[group.var] = self.values[place] = value
 
     def _channels(self, node: Node) -> tuple[int, int]:
-        """The first channel of what a part reads, and how many, among those the whole reads."""
+        """Returns a part's first channel, among those that the whole reads, and their number."""
         count = self._width(node.reads[0])
         if node.part is None:
             return 0, count
@@ -220,7 +224,7 @@ class Writing:
         return sum(self._width(other.reads[0]) for other in others), count
 
     def _width(self, buffer: int) -> int:
-        """Channels of a buffer, which may not be written yet."""
+        """Returns the channels of a buffer, which may not be written yet."""
         groups = self.reading.groups
         if buffer in self.values:
             return int(self.values[buffer].ty.shape[1])
@@ -233,7 +237,7 @@ class Writing:
         return self._width(node.reads[0]) * times
 
     def _renewed(self, value: relax.Expr) -> relax.Expr:
-        """The same expression of what is known by now."""
+        """Rewrites an expression in terms of the new values of its variables."""
         if isinstance(value, relax.Var):
             return self.known.get(value, value)
         if isinstance(value, relax.Tuple):
@@ -247,13 +251,15 @@ class Writing:
 
 
 def _cut(value: Any, part: slice, axis: int, rank: int | None = None) -> Any:
-    """A constant's share of the channels; all of it where it has one for all of them.
+    """Cuts a constant to a share of the channels.
+
+    A constant with one element for all channels stays whole.
 
     Args:
-        value: A constant, or what is left as it is.
-        part: Of the channels.
-        axis: Which they are on.
-        rank: Of what the constant is broadcast to, where that may be larger.
+        value: A constant; anything else is left as it is.
+        part: The channels to keep.
+        axis: The axis of the channels.
+        rank: Rank that the constant is broadcast to, where that may be larger than its own.
     """
     if not isinstance(value, GenericConst):
         return value

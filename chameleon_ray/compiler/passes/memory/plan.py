@@ -1,7 +1,7 @@
-"""A lowered Relax module in; its plain graph, and the module in the order of least peak, out.
+"""Reads a lowered module as a plain graph, and reorders the module for the least peak.
 
-A node is a call of a loop nest, a buffer is the tensor it writes. The peak of such a graph is what
-a memory planner has to find room for, outputs included.
+A node is a call of a loop nest, a buffer is the tensor it writes. The peak of such a graph is the
+memory that a planner has to find room for, outputs included.
 """
 
 import math
@@ -26,15 +26,14 @@ class Unplannable(Exception):
 
 
 @dataclass
-class Program:
+class MemoryGraph:
     """The ``main`` of a module as a plain graph.
 
     Attributes:
         graph: A node per call that allocates a tensor.
         calls: The binding of every node.
         views: Bindings that allocate nothing, in order, with the nodes (a set of bits) they need.
-        sums: Numbers of the nodes that write where one of their arguments is, with the argument's
-            place among the call's.
+        sums: Nodes that write over one of their arguments, with that argument's place in the call.
     """
 
     graph: Graph
@@ -43,11 +42,11 @@ class Program:
     sums: dict[int, int]
 
 
-def program(module: IRModule, in_place: bool = False) -> Program:
-    """The plain graph of a lowered module.
+def program(module: IRModule, in_place: bool = False) -> MemoryGraph:
+    """Makes the plain graph of a lowered module.
 
     Args:
-        module: As ``lower`` gives it.
+        module: A lowered module as ``lower`` gives it.
         in_place: Whether a loop nest may write over an argument that it reads pointwise, and that
             nothing else reads.
 
@@ -60,8 +59,8 @@ def program(module: IRModule, in_place: bool = False) -> Program:
     return reading.program()
 
 
-def reorder(module: IRModule, found: Program, order: Sequence[int]) -> IRModule:
-    """The same module with its calls in another order, sums made in place."""
+def reorder(module: IRModule, found: MemoryGraph, order: Sequence[int]) -> IRModule:
+    """Puts a module's calls in another order, with sums made in place."""
     main = module["main"]
     bindings: list[relax.Binding] = []
     views, done = list(found.views), 0
@@ -83,7 +82,7 @@ def reorder(module: IRModule, found: Program, order: Sequence[int]) -> IRModule:
 
 
 def planned_bytes(module: IRModule, target: tvm.target.Target) -> int:
-    """What TVM's static memory planner allocates for a lowered module, and for its outputs."""
+    """Returns the bytes that TVM's static memory planner allocates for a module and its outputs."""
     passes = [
         *pipeline.library_dispatch_passes(target),
         *pipeline.legalize_passes(target),
@@ -102,7 +101,7 @@ def planned_bytes(module: IRModule, target: tvm.target.Target) -> int:
 
 
 def nbytes(ty: Any) -> int:
-    """Of a tensor, or of all tensors of a tuple.
+    """Returns the bytes of a tensor, or of all tensors of a tuple.
 
     Raises:
         Unplannable: Its size is not known.
@@ -116,7 +115,7 @@ def nbytes(ty: Any) -> int:
 
 
 def demand_plain(binding: relax.Binding) -> None:
-    """Lets pass what can be put elsewhere.
+    """Checks that a binding can be put elsewhere in the order.
 
     Raises:
         Unplannable: It is control flow, of unknown size, or more than a computation.
@@ -149,13 +148,13 @@ class _Reading:
             self.buffers[param] = (self._buffer(0),)
         self.uses = uses_of(module)
 
-    def program(self) -> Program:
+    def program(self) -> MemoryGraph:
         kept = self._read(self.module["main"].body.body)
         graph = Graph(tuple(self.sizes), tuple(self.nodes), frozenset(kept))
-        return Program(graph, self.calls, self.views, self.sums)
+        return MemoryGraph(graph, self.calls, self.views, self.sums)
 
     def add(self, binding: relax.Binding) -> None:
-        """Takes note of one binding.
+        """Adds one binding.
 
         Raises:
             Unplannable: It is control flow, or of unknown size.
@@ -182,7 +181,7 @@ class _Reading:
         self.buffers[var], self.makers[var], self.needs[var] = (writes,), number, 1 << number
 
     def _over(self, binding: relax.Binding) -> int | None:
-        """The place of the argument that a call can write over."""
+        """Returns the place of an argument that a call can write over; None without one."""
         value = binding.value
         if operator(value) != "relax.call_tir" or not isinstance(binding.var.ty, relax.TensorType):
             return None
@@ -199,7 +198,7 @@ class _Reading:
         return is_loop and relax.analysis.has_reshape_pattern(self.module[call.args[0]])
 
     def _read(self, value: relax.Expr) -> tuple[int, ...]:
-        """The buffers that an expression reads, each once."""
+        """Returns the buffers that an expression reads, each once."""
         variables = relax.analysis.free_vars(value)
         found = (buffer for one in variables for buffer in self.buffers.get(one, ()))
         return tuple(dict.fromkeys(found))
@@ -210,12 +209,12 @@ class _Reading:
 
 
 def _called(call: Call) -> str:
-    """What a call calls, for people."""
+    """Returns the name of a call's function, for people."""
     return call.args[0].name_hint if operator(call) == "relax.call_tir" else operator(call)
 
 
 def _written_over(binding: relax.Binding, place: int) -> relax.Binding:
-    """A call that writes its output over one of its arguments, which is passed twice."""
+    """Makes a call that writes its output over one of its arguments, which is passed twice."""
     function, args = binding.value.args[0], list(binding.value.args[1].fields)
     call = relax.op.call_tir_inplace(function, [*args, args[place]], [len(args)], binding.var.ty)
     return relax.VarBinding(binding.var, call)

@@ -1,4 +1,4 @@
-"""Which of its arguments a loop nest may write its output over."""
+"""Finds the arguments that a loop nest may write its output over."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from tvm.s_tir import Schedule
 def is_pointwise(function: Any, place: int) -> bool:
     """Whether every element of an argument is read only to compute the same element of the output.
 
-    Then the output may be where the argument is, whatever the schedule: an element is written
+    Then the output may take the place of the argument, whatever the schedule: an element is written
     after the last time that it is read.
 
     Args:
         function: A PrimFunc whose last parameter is its output.
-        place: Of the parameter.
+        place: The argument's place among the parameters.
     """
     output = function.params[-1]
     same = {function.params[place]}
@@ -31,14 +31,14 @@ def is_pointwise(function: Any, place: int) -> bool:
 
 
 def _blocks(function: Any) -> list[Any]:
-    """The innermost blocks, in order."""
+    """Returns the innermost blocks, in order."""
     schedule = Schedule(tvm.IRModule({"main": function}))
     blocks = schedule.get_child_blocks(schedule.get_sblock("root", "main"))
     return [schedule.get(block) for block in blocks]
 
 
 def _is_same_point(block: Any, read: Any) -> bool:
-    """Whether a block reads the one element of a buffer that it writes of another."""
+    """Whether a block reads the same element of one buffer that it writes of another."""
     spatial = all(int(axis.iter_type) == tvm.tirx.IterVar.DataPar for axis in block.iter_vars)
     if not spatial or len(block.writes) != 1 or len(block.writes[0].region) != len(read.region):
         return False

@@ -4,11 +4,13 @@ The loops, from the outside, of a convolution with image n, row y, column x, out
 
     parallel n f0 y0 | f1 y1 x0 | c0 i j c1 | y2 x2 f2, a vector of channels
 
-The innermost ones are unrolled: y2 x2 f2 vectors are summed up in registers over the whole kernel,
-i by j, and all input channels c, and what follows the convolution is done to them before they are
-stored. A weight in a register serves y2 x2 products, an input f2. f1, y1, x0 and c0 decide which
-inputs and weights are met again while they are in a cache. A padded input is a stage of its own
-before all others; where each channel is summed for itself, it is made part by parallel part.
+The innermost loops are unrolled. They sum up y2 x2 f2 vectors in registers over the whole kernel, i
+by j, and all input channels c. The operators after the convolution are applied to these sums before
+they are stored. A weight in a register serves y2 x2 products, an input f2. The tiles f1, y1, x0 and
+c0 decide which inputs and weights are met again while they are in a cache.
+
+A padded input is a stage of its own before all others. Where each channel is summed for itself, it
+is made part by parallel part.
 """
 
 import math
@@ -34,7 +36,7 @@ DTYPES = ("float32", "float64")
 
 
 def cpu_direct(module: Any, target: Any) -> Fitted | None:
-    """See ``Template``."""
+    """Fits the template; see ``Template``."""
     layer = find_reduction(module)
     if layer is None or layer.shared is None or layer.dtype not in DTYPES:
         return None
@@ -53,7 +55,7 @@ def cpu_direct(module: Any, target: Any) -> Fitted | None:
 
 
 def _pad(schedule: Schedule, layer: Reduction, vector: int, part: Any) -> None:
-    """Pads the input: at first, or where every channel is read once, part by parallel part."""
+    """Pads the input at first, or part by parallel part where every channel is read once."""
     block = schedule.get_sblock(layer.padding)
     rank = len(schedule.get_loops(block))
     if not layer.shared:
@@ -66,7 +68,7 @@ def _pad(schedule: Schedule, layer: Reduction, vector: int, part: Any) -> None:
 
 
 def _reduce(schedule: Schedule, layer: Reduction, vector: int, most: int) -> list[Any]:
-    """Schedules the reduction and what follows it; gives the innermost tiles."""
+    """Schedules the reduction and the operators after it; returns the innermost tiles."""
     block, rank = schedule.get_sblock(layer.block), len(layer.outputs)
     last = (
         schedule.get_sblock(layer.last) if layer.last else schedule.cache_write(block, 0, "local")
@@ -99,7 +101,7 @@ def _reduce(schedule: Schedule, layer: Reduction, vector: int, most: int) -> lis
 
 
 def _kernel(schedule: Schedule, layer: Reduction, loops: list[Any]) -> list[Any]:
-    """The loops of the reduction, in their order."""
+    """Returns the loops of the reduction, in their order."""
     *window, channels = layer.reduced
     if layer.shared and math.prod(window) > 1 and channels > 1:
         outer, inner = schedule.split(
@@ -113,7 +115,7 @@ def _kernel(schedule: Schedule, layer: Reduction, loops: list[Any]) -> list[Any]
 
 
 def vectorize(schedule: Schedule, *loops: Any) -> None:
-    """Unrolls loops, but for the last, which becomes a vector."""
+    """Unrolls loops except for the last, which becomes a vector."""
     for loop in loops[:-1]:
         schedule.unroll(loop)
     schedule.vectorize(loops[-1])

@@ -7,8 +7,8 @@ The loops, from the outside, with image n, a tile's row y and column x, channels
                   | transform back: y1 y2 x, vectors of f
 
 A part's transformed inputs and its products stay in the cache. Products are summed up in registers
-as in ``cpu_direct``; a tile is transformed in registers, and there the elementwise operators that
-follow the convolution are done to it.
+as in ``cpu_direct``. A tile is transformed in registers, where the elementwise operators that
+follow the convolution are applied to it, too.
 """
 
 from typing import Any
@@ -23,11 +23,11 @@ from chameleon_ray.compiler.spaces.templates.template import Fitted
 from chameleon_ray.compiler.target import vector_registers
 
 OUTPUT = "winograd"
-"""The block that a convolution by ``winograd.loops`` ends with."""
+"""Name of the block that ends a Winograd convolution, on CPUs and on GPUs."""
 
 
 def cpu_winograd(module: Any, target: Any) -> Fitted | None:
-    """See ``Template``."""
+    """Fits the template; see ``Template``."""
     begun = inlined(module)
     if begun is None:
         return None
@@ -46,10 +46,11 @@ def cpu_winograd(module: Any, target: Any) -> Fitted | None:
 
 
 def inlined(module: Any) -> tuple[Schedule, str] | None:
-    """A schedule with all that follows a Winograd convolution in one block, and that one's name.
+    """Makes a schedule with everything after a Winograd convolution inlined into one block.
 
     Returns:
-        None where the layer is no Winograd convolution, or more than one and what is elementwise.
+        The schedule and the block's name. None unless the layer is one Winograd convolution, with
+        only elementwise operators after it.
     """
     followers = _followers(module)
     if followers is None:
@@ -62,7 +63,7 @@ def inlined(module: Any) -> tuple[Schedule, str] | None:
 
 
 def _followers(module: Any) -> tuple[str, ...] | None:
-    """The elementwise blocks after a Winograd convolution; None where it is none, or more."""
+    """Returns the elementwise blocks after a Winograd convolution; None for any other layer."""
     schedule = Schedule(module, debug_mask=0)
     handles = outermost(schedule, module)
     blocks = [schedule.get(handle) for handle in handles]
@@ -79,7 +80,11 @@ def _followers(module: Any) -> tuple[str, ...] | None:
 def _outputs(
     schedule: Schedule, last: Any, tile: int, vector: int, most: int
 ) -> tuple[Any, list[Any], Any]:
-    """Loops over the outputs: the parallel one, the tilings of rows, the one around a tile."""
+    """Schedules the outputs.
+
+    Returns:
+        The parallel loop, the tilings of rows, and the loop around a tile.
+    """
     n, y, x, f = schedule.get_loops(last)
     rows, i = schedule.split(y, [None, tile])
     columns, j = schedule.split(x, [None, tile])
@@ -103,7 +108,7 @@ def _back(schedule: Schedule, place: Any, vector: int) -> None:
 
 
 def _products(schedule: Schedule, part: Any, rows: list[Any], vector: int, most: int) -> list[Any]:
-    """The matrix products of a part; gives the innermost tiles."""
+    """Schedules the matrix products of a part; returns the innermost tiles."""
     block = schedule.get_sblock("winograd_products")
     schedule.compute_at(block, part, preserve_unit_loops=True)
     i, j, n, y, x, f, c = schedule.get_loops(block)[-7:]

@@ -1,12 +1,12 @@
 """The template of direct convolutions on CUDA, in NCHW, with the knobs of Chameleon's Table 1.
 
-On a grid (``grid.py``) output channels are axis z, together with the images, rows y and columns x;
-sums are over input channels and the kernel. Inputs are padded as they are fetched, and what follows
-the convolution is done as its results are written.
+On a grid (``cuda_grid.py``) axis z is the output channels, together with the images; y is the rows
+and x the columns. Sums are over input channels and the kernel. Inputs are padded as they are
+fetched. The operators after the convolution are applied as its results are written.
 
 The knobs are those of AutoTVM's template, by its names ``tile_f``, ``tile_y``, ``tile_x``,
-``tile_rc``, ``tile_ry``, ``tile_rx``, ``auto_unroll_max_step`` and ``unroll_explicit``. There every
-thread fetches a row of its own.
+``tile_rc``, ``tile_ry``, ``tile_rx``, ``auto_unroll_max_step`` and ``unroll_explicit``. In AutoTVM
+every thread fetches a row of its own.
 """
 
 from typing import Any
@@ -20,11 +20,11 @@ from chameleon_ray.compiler.spaces.templates.template import Fitted
 
 DTYPES = ("float32", "float64")
 STEPS = (0, 512, 1500)
-"""Choices of how many steps a loop may have to be unrolled."""
+"""Choices of the most steps that a loop may have to be unrolled."""
 
 
 def cuda_direct(module: Any, target: Any) -> Fitted | None:
-    """See ``Template``. Fits depthwise and grouped convolutions, too."""
+    """Fits the template, to depthwise and grouped convolutions, too; see ``Template``."""
     layer = find_reduction(module)
     if layer is None or layer.dtype not in DTYPES or layer.operands != 2:
         return None

@@ -1,11 +1,12 @@
-"""A reduction of two operands on a CUDA grid: its block in, its loops tiled and bound, out.
+"""Tiles a reduction of two operands and binds its loops to a CUDA grid.
 
 The loops, from the outside, of results over axes z, y, x, and sums over r, s, ...:
 
     blocks z0 y0 x0 | virtual threads z1 y1 x1 | threads z2 y2 x2 | r0 s0 | r1 s1 | z3 y3 x3
 
-A block's part of both operands is fetched into shared memory in every step of r0 s0, by all of its
-threads together, neighbours taking what is next to each other. Sums stay in a thread's registers.
+A block's part of both operands is fetched into shared memory in every step of r0 s0. All of its
+threads fetch it together, neighbouring threads neighbouring elements. Sums stay in a thread's
+registers.
 """
 
 from collections.abc import Sequence
@@ -21,13 +22,13 @@ THREADS = (32, 1024)
 
 
 def on_grid(schedule: Schedule, name: str, outer: int, steps: Sequence[int]) -> Any:
-    """Schedules a reduction; samples the tilings of its results, of its sums, and the unrolling.
+    """Schedules a reduction; samples the tilings of its results and of its sums, and the unrolling.
 
     Args:
-        schedule: Of the layer.
-        name: The block's.
-        outer: How many of its first axes are not tiled, but made blocks' of; two or three are left.
-        steps: Choices of how many steps a loop may have, in all, to be unrolled.
+        schedule: Schedule of the layer.
+        name: Name of the block.
+        outer: Number of first axes that are bound to blocks untiled; two or three are left.
+        steps: Choices of the most steps that a loop may have, in all, to be unrolled.
 
     Returns:
         Handle of the block that writes the results, thread by thread.
@@ -63,7 +64,7 @@ def on_grid(schedule: Schedule, name: str, outer: int, steps: Sequence[int]) -> 
 
 
 def _tiled(schedule: Schedule, loops: Sequence[Any], parts: int) -> tuple[list[Any], list[Any]]:
-    """Sampled sizes of each loop's tiles, and the tiles."""
+    """Splits loops into tiles; returns the sampled sizes of each loop's tiles, and the tiles."""
     extents = [int(schedule.get(loop).extent) for loop in loops]
     sizes = [
         schedule.sample_perfect_tile(loop, parts, extent)

@@ -1,10 +1,12 @@
 """The template of Winograd convolutions on CUDA: three kernels.
 
-Each thread of the first transforms one tile of an input channel, each of the last one tile of an
-output channel, in registers; what follows the convolution is done there. In between are matrix
-products on a grid (``grid.py``): axis z is a tile's places, y the output channels, x the tiles, and
-sums are over input channels. Only the products have knobs: the tilings of y, x and the sums, and
-how far loops are unrolled, as in AutoTVM's template.
+The first transforms inputs: each thread takes one tile of an input channel. The last transforms
+outputs: each thread takes one tile of an output channel, and applies the operators after the
+convolution. Both work in registers.
+
+The kernel in between computes matrix products on a grid (``cuda_grid.py``): axis z is a tile's
+places, y the output channels, x the tiles, and sums are over input channels. Only the products have
+knobs: the tilings of y, x and the sums, and how far loops are unrolled, as in AutoTVM's template.
 """
 
 from typing import Any
@@ -16,13 +18,13 @@ from chameleon_ray.compiler.spaces.templates.cuda_grid import on_grid
 from chameleon_ray.compiler.spaces.templates.template import Fitted
 
 STEPS = (0, 128, 1500)
-"""Choices of how many steps a loop may have to be unrolled."""
+"""Choices of the most steps that a loop may have to be unrolled."""
 THREADS = 128
-"""Of a block that transforms."""
+"""Threads of a block in the kernels that transform."""
 
 
 def cuda_winograd(module: Any, target: Any) -> Fitted | None:
-    """See ``Template``."""
+    """Fits the template; see ``Template``."""
     begun = inlined(module)
     if begun is None:
         return None
@@ -64,7 +66,7 @@ def _outputs(schedule: Schedule, name: str) -> None:
 
 
 def _threads(schedule: Schedule, *loops: Any) -> Any:
-    """Binds loops to blocks of threads; gives the threads' loop."""
+    """Binds loops to blocks of threads; returns the threads' loop."""
     block, thread = schedule.split(schedule.fuse(*loops), [None, THREADS])
     schedule.bind(block, "blockIdx.x")
     schedule.bind(thread, "threadIdx.x")
@@ -72,7 +74,7 @@ def _threads(schedule: Schedule, *loops: Any) -> Any:
 
 
 def _keep(schedule: Schedule, block: Any, thread: Any) -> None:
-    """Does a block in each thread, and keeps what it makes in registers."""
+    """Computes a block in each thread, and keeps its results in registers."""
     schedule.compute_at(block, thread, preserve_unit_loops=True)
     _unroll(schedule, *schedule.get_loops(block)[-4:])
     schedule.set_scope(block, 0, "local")

@@ -1,4 +1,4 @@
-"""A layer's TIR in; what it reduces, what it reads, and what it does with the result out."""
+"""Describes a layer's reduction: its axes, its operands, and the operators after it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ class Reduction:
 
     Attributes:
         block: The block that reduces.
-        dtype: Of its result.
+        dtype: Type of its result.
         outputs: Extents of its result; the last is the channels.
-        reduced: Extents of what it reduces over.
-        operands: How many buffers it reads.
-        shared: Whether something that it reads serves all channels; None where the channels of
-            something are not contiguous.
-        copies: What passes the layer's input on to it, element by element.
-        padding: What pads the layer's input for it; empty where nothing does.
-        between: Elementwise blocks from its result on, but for the last.
+        reduced: Extents of the axes it reduces over.
+        operands: Number of buffers it reads.
+        shared: Whether one of its operands serves all channels; None where the channels of an
+            operand are not contiguous.
+        copies: Blocks that pass the layer's input on to it, element by element.
+        padding: Block that pads the layer's input for it; empty where there is none.
+        between: Elementwise blocks from its result on, except for the last.
         last: The block that writes the layer's output; empty where the reduction does.
     """
 
@@ -44,14 +44,14 @@ class Reduction:
 
 
 def find_reduction(module: Any) -> Reduction | None:
-    """The reduction of a layer that has one.
+    """Describes the reduction of a layer that has one.
 
     Args:
         module: IRModule with one PrimFunc ``main``.
 
     Returns:
-        None where there is none or several, or where there is more to the layer than a copy or
-        padding of one input before it and elementwise operators after it.
+        The reduction. None where there is none or several, or where there is more to the layer than
+        a copy or padding of one input before it and elementwise operators after it.
     """
     schedule = Schedule(module, debug_mask=0)
     handles = outermost(schedule, module)
@@ -68,7 +68,7 @@ def find_reduction(module: Any) -> Reduction | None:
 
 
 def outermost(schedule: Schedule, module: Any) -> list[Any]:
-    """Handles of the blocks of ``main``, in order; none where it is not made of several."""
+    """Returns handles of the blocks of ``main``, in order; empty unless it is made of several."""
     if module["main"].body.block.name_hint != "root":
         return []
     return list(schedule.get_child_blocks(schedule.get_sblock("root", "main")))
@@ -106,7 +106,11 @@ def _starts(region: Any) -> list[Any]:
 
 
 def _shared(block: Any) -> bool | None:
-    """Whether a read does not depend on the channels; None where one does, and strides."""
+    """Whether an operand does not depend on the channels.
+
+    Returns:
+        None where an operand depends on them, but neighbouring channels are not contiguous in it.
+    """
     channels, analyzer = _iterators(block, PARALLEL)[-1].var, Analyzer()
     for iterator in block.iter_vars:
         if _extent(iterator) == 1:
@@ -122,7 +126,7 @@ def _shared(block: Any) -> bool | None:
 
 
 def _is_contiguous(starts: Sequence[Any], channels: Any) -> bool:
-    """Whether the last index is the channel, or its place in a block if another is the block."""
+    """Whether the last index is the channel, or its place in a block that another index numbers."""
     *others, last = starts
     if isinstance(last, tvm.tirx.FloorMod) and last.a.same_as(channels):
         blocks = [start for start in others if _depends(start, channels)]
@@ -157,7 +161,7 @@ def _is_number(expression: Any, number: int) -> bool:
 
 
 def _is_whole(block: Any) -> bool:
-    """Whether it reads its input element by element, all of it: a padding by nothing does."""
+    """Whether a block reads all of its input, element by element, as a padding by nothing does."""
     extents = [_extent(i) for i in block.iter_vars]
     return len(block.reads) == 1 and (
         _is_identity(block.reads[0], block.iter_vars)
@@ -166,12 +170,12 @@ def _is_whole(block: Any) -> bool:
 
 
 def are_elementwise(block: Any, after: Sequence[Any], cut: bool = False) -> bool:
-    """Whether every block after it is over its elements, one by one, and reads them in place.
+    """Whether every later block goes over a block's elements one by one and reads them in place.
 
     Args:
-        block: Any.
-        after: Those that follow it.
-        cut: The first of them may drop some elements, so that the rest is over fewer.
+        block: The block that computes the elements.
+        after: The blocks that follow it.
+        cut: Whether the first of them may drop some elements, so that the rest is over fewer.
     """
     extents = [_extent(i) for i in _iterators(block, PARALLEL)]
     made = [block.writes[0].source]

@@ -1,7 +1,7 @@
-"""Templates: schedules written for a class of layers, with what there is to decide left open.
+"""Templates: schedules written for a class of layers, with their parameters left open.
 
-A template takes a layer and a target. Where it is made for such a layer it gives the trace of a
-schedule that samples its tilings, and that trace becomes a sketch like one of MetaSchedule's.
+A template takes a layer and a target. Where it fits the layer, it gives the trace of a schedule
+that samples its tilings. That trace becomes a sketch like one of MetaSchedule's.
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Fitted:
-    """A template on a layer.
+    """A template fitted to a layer.
 
     Attributes:
-        trace: Of the schedule.
+        trace: Trace of the schedule.
         block: Sampled variables whose product is the number of registers that sums are kept in;
-            none where these are limited otherwise. Then all that is sampled are tilings.
-        registers: Fewest that are worth it, where there can be as many, and most.
+            empty where these are limited otherwise. Where it is not, only tilings are sampled.
+        registers: Fewest registers that are worth it, where there can be as many, and most.
     """
 
     trace: Any
@@ -26,7 +26,7 @@ class Fitted:
 
 
 class Template(Protocol):
-    """What fits a schedule to a layer."""
+    """Fits a schedule to a layer."""
 
     def __call__(self, module: Any, target: Any) -> Fitted | None:
-        """The template on a module with one PrimFunc ``main``; None where it does not fit."""
+        """Fits the template to a module with one PrimFunc ``main``; None where it does not fit."""

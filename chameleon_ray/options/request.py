@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+from chameleon_ray.options.option import option
+
+TUNE, BOTH = ("tune",), ("tune", "zoo")
+"""Commands that are given an option again to go on with a run."""
+
 
 @dataclass(frozen=True)
 class Measuring:
@@ -64,7 +69,7 @@ class Budgeting:
     backward: float = 0.2
     """Weight of the recent improvement against the predicted one (Ansor's alpha)."""
     similar: float = 2.0
-    """How far above the best similar layer's throughput a layer is believed to reach (beta)."""
+    """Factor of latency by which a layer is believed to stay behind the best similar one (beta)."""
     patience: int = 12
     """Plans without an improvement after which a layer is finished."""
     improvement: float = 0.01
@@ -137,45 +142,49 @@ class Placing:
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for."""
+    """What the user asked for.
+
+    The commands and a zoo's file know a field by what its ``option`` says. The command that goes
+    on with a run repeats ``inputs``, ``memory_aware`` and ``warm_start`` by itself.
+    """
 
     model: str
     """Zoo name, ``.onnx`` or ``.pt2`` file, or ``package.module:factory``."""
     inputs: tuple[str, ...] = ()
     """``NAME:SHAPE[:DTYPE]``."""
-    target: str = "llvm"
+    target: str = option("llvm", resume=TUNE)
     """``llvm``, ``cuda``, a GPU's architecture as ``cuda:sm_90``, or a TVM target as JSON."""
-    trials: int | None = None
+    trials: int | None = option(None, resume=BOTH, zoo_file=True, least=1, budget=True)
     """Most measurements; no limit where None."""
-    minutes: float | None = None
+    minutes: float | None = option(None, resume=BOTH, zoo_file=True, least=0.1, budget=True)
     """Most wall time of the whole command; ``Budgeting.minutes`` where ``trials`` is None, too."""
-    preset: str = "chameleon"
-    explorer: str | None = None
+    preset: str = option("chameleon", resume=TUNE, zoo_file=True)
+    explorer: str | None = option(None, resume=TUNE, zoo_file=True)
     """In place of the preset's."""
-    sampler: str | None = None
+    sampler: str | None = option(None, resume=TUNE, zoo_file=True)
     """In place of the preset's."""
-    cost_model: str | None = None
+    cost_model: str | None = option(None, resume=TUNE, zoo_file=True)
     """In place of the preset's."""
-    transfer: bool = True
+    transfer: bool = option(True, zoo_file=True)
     """Whether tasks learn from each other, where the preset has them do so."""
-    seed: int = 0
+    seed: int = option(0, resume=TUNE, zoo_file=True, least=0)
     out: str | None = None
     """The run directory; a new one under ``runs/`` where None."""
     resume: bool = False
     warm_start: tuple[str, ...] = ()
     """Directories of earlier runs to learn from."""
-    address: str | None = None
+    address: str | None = option(None, resume=BOTH)
     """Ray cluster to join; a new one on this machine where None."""
-    threads: int | None = None
+    threads: int | None = option(None, resume=TUNE, zoo_file=True, least=1)
     """Cores that a kernel may use and that are kept free of everything else. Where None half of
     them, or, where GPUs time, one per GPU."""
-    layout: str = "auto"
+    layout: str = option("auto", resume=TUNE, zoo_file=True)
     """Layout in which convolutions are tuned; ``auto`` for what suits the target."""
-    memory_aware: bool = False
+    memory_aware: bool = option(False, zoo_file=True)
     """Whether operations are reordered and rewritten first, for least memory."""
     build_only: bool = False
     """Whether configurations are compiled and not timed, which needs no device."""
-    engine: str = "ray"
+    engine: str = option("ray", resume=BOTH)
     """``ray``, or ``serial`` for everything in one process and its children, without Ray."""
     measuring: Measuring = Measuring()
     calibrating: Calibrating = Calibrating()

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from chameleon_ray.record import DEFAULT
-from chameleon_ray.report.console import closing
+from chameleon_ray.report.console import final_message
 from chameleon_ray.report.live_table import LiveTable, lines, watching
 from chameleon_ray.report.log import LogLines
 from chameleon_ray.report.progress import Progress
@@ -117,7 +117,7 @@ def test_a_lost_terminal_does_not_end_the_run():
 def test_the_last_words(width):
     result = fake_result(Path("runs/one"))
     console = Console(file=io.StringIO(), width=width)
-    console.print(closing(result))
+    console.print(final_message(result))
     text = console.file.getvalue()
     assert f"{1e3 * result.untuned.seconds:.1f} ms -> {1e3 * result.tuned.seconds:.1f} ms" in text
     assert f"{result.speedup:.2f}x as fast" in text
@@ -130,10 +130,12 @@ def test_the_last_words(width):
 def test_the_last_words_of_failures():
     result = fake_result(Path("run"))
     console = Console(file=io.StringIO(), width=200)
-    console.print(closing(replace(result, verified=Verified(False, 2.0, 1.0))))
+    console.print(final_message(replace(result, verified=Verified(False, 2.0, 1.0))))
     assert "NOT verified" in console.file.getvalue()
     console = Console(file=io.StringIO(), width=200)
-    console.print(closing(replace(result, tuned=None, verified=None, records=(), outcomes=())))
+    console.print(
+        final_message(replace(result, tuned=None, verified=None, records=(), outcomes=()))
+    )
     text = console.file.getvalue()
     assert "was not timed" in text
     assert "18 never ran" in text

@@ -1,4 +1,4 @@
-"""Replay: a builder and a runner that answer from a table instead of a compiler and a device."""
+"""A builder and a runner that answer from a table instead of a compiler and a device."""
 
 import time
 
@@ -10,18 +10,18 @@ from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 
 BUILDING = (Status.INVALID, Status.BUILD_ERROR, Status.BUILD_TIMEOUT)
-"""What ends a measurement before there is anything to run."""
+"""Statuses of measurements that end before there is anything to run."""
 
 
 class ReplayBuilder:
-    """Builds what was built when the table was recorded; the code is the number of its row."""
+    """Repeats the builds of a table; an artifact's code is the number of its row."""
 
     def __init__(self, table: Table, pace: float = 0.0) -> None:
         """Takes the table, and the share of the recorded seconds that a build is to take."""
         self.table, self.pace = table, pace
 
     def build(self, task: Task, config: Config) -> Artifact:
-        """See ``Builder``; a configuration that is not in the table is invalid."""
+        """Builds one configuration; see ``Builder``. One that is not in the table is invalid."""
         row = self.table.row(config)
         if row is None:
             return Artifact(status=Status.INVALID, error="it is not in the table")
@@ -35,14 +35,14 @@ class ReplayBuilder:
 
 
 class ReplayRunner:
-    """Times as the table's device did."""
+    """Answers with the times of the table's device."""
 
     def __init__(self, table: Table, pace: float = 0.0) -> None:
         """Takes the table, and the share of the recorded seconds that a run is to take."""
         self.table, self.pace = table, pace
 
     def run(self, task: Task, artifact: Artifact, best: float) -> Timing:
-        """See ``Runner``."""
+        """Times one artifact; see ``Runner``."""
         row = int(artifact.code)
         status, seconds = self.table.status[row], float(self.table.run_seconds[row])
         time.sleep(self.pace * seconds)
@@ -58,7 +58,7 @@ class ReplayRunner:
     def contest(
         self, task: Task, artifacts: tuple[Artifact, ...], options: Confirming
     ) -> tuple[Finalist, ...]:
-        """See ``Runner``; what was recorded as working gives right answers."""
+        """Compares artifacts; see ``Runner``. All recorded as working give right answers."""
         return tuple(
             Finalist((self._latency(int(artifact.code)),), 0.0, 0.0, True) for artifact in artifacts
         )

@@ -1,0 +1,77 @@
+"""The report's table of layers; another column is another entry of ``COLUMNS``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from math import isfinite
+
+from chameleon_ray.report.charts import bar
+from chameleon_ray.report.columns import Column, html_table
+from chameleon_ray.report.format import digits, milliseconds, times
+from chameleon_ray.report.layer_history import gflops, shares
+from chameleon_ray.report.result import LayerResult
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer and its shares of the weighted sum of all layers, None where unknown.
+
+    Attributes:
+        layer: What came of it.
+        before: Its share with the default schedules.
+        after: Its share with the winners.
+        most: The largest share in the table, whose bar is full.
+    """
+
+    layer: LayerResult
+    before: float | None
+    after: float | None
+    most: float
+
+
+COLUMNS: tuple[Column[Row], ...] = (
+    Column("layer", "text", lambda row: _layer(row.layer)),
+    Column("times", "number", lambda row: f"{row.layer.task.weight:g}"),
+    Column("default ms", "number", lambda row: milliseconds(row.layer.default)),
+    Column("best ms", "number", lambda row: milliseconds(row.layer.best)),
+    Column("faster", "number", lambda row: times(row.layer.speedup)),
+    Column(
+        "GFLOP/s before", "number", lambda row: digits(gflops(row.layer.task, row.layer.default))
+    ),
+    Column("after", "number", lambda row: digits(gflops(row.layer.task, row.layer.best))),
+    Column("time before", "share", lambda row: bar(row.before, row.most)),
+    Column("time after", "share", lambda row: bar(row.after, row.most)),
+    Column("outcome", "text", lambda row: _outcome(row.layer)),
+)
+
+
+def layer_table(layers: Sequence[LayerResult]) -> str:
+    """The layers as HTML, those that take most time first."""
+    before = shares([layer.task.weight * layer.default for layer in layers])
+    after = shares([layer.task.weight * layer.best for layer in layers])
+    most = max((share or 0.0 for share in before + after), default=0.0)
+    parts = zip(layers, before, after, strict=True)
+    rows = [Row(*part, most) for part in parts]
+    return html_table(COLUMNS, sorted(rows, key=lambda row: -(row.after or 0.0)))
+
+
+def layer_name(name: str) -> str:
+    """A layer's name as HTML that may be broken after underscores."""
+    return escape(name).replace("_", "_<wbr>")
+
+
+def _layer(layer: LayerResult) -> str:
+    name = f"{layer_name(layer.task.name)}<small>{escape(layer.task.shape)}</small>"
+    return f'<div class="layer">{name}</div>'
+
+
+def _outcome(layer: LayerResult) -> str:
+    if not isfinite(layer.best):
+        word = '<span class="bad">never ran</span>'
+    else:
+        word = "kept default" if layer.kept_default else "tuned"
+    reason = f": {escape(layer.reason)}" if layer.reason else ""
+    if not layer.values or not isfinite(layer.best):
+        return word + reason
+    knobs = f"<details><summary>schedule</summary><code>{escape(layer.values)}</code></details>"
+    return word + reason + knobs
