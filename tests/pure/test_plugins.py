@@ -1,6 +1,7 @@
 """Plug-ins: found by name, imported when asked for, refused in a sentence; and the example ones."""
 
 import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from chameleon_ray.api.algorithms import EXPLORERS, chosen, explorer_factory
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import directory_name
 from chameleon_ray.options import Search
-from chameleon_ray.plugins import choices, find
+from chameleon_ray.plugins import GROUPS, choices, find
 from chameleon_ray.pool import Unfit
 from chameleon_ray.search.cost_model import CostModel
 from chameleon_ray.search.explorer import Explorer
@@ -25,6 +26,7 @@ from tests.pure.landscape import Landscape, convolution, fenced, sketched, tiny
 
 Install = Callable[[str, Mapping[str, str]], None]
 Landscapes = pytest.mark.parametrize("landscape", [convolution, sketched, fenced, tiny])
+ROOT = Path(__file__).parents[2]
 SEARCH = Search()
 MODULE = """
 import pathlib
@@ -196,3 +198,11 @@ def test_cost_model_of_the_example(
     landscape: Callable[[], Landscape], check: Callable[[CostModel, Landscape], None]
 ) -> None:
     check(quadratic(SEARCH), landscape())
+
+
+def test_the_document_shows_the_example() -> None:
+    text = (ROOT / "docs" / "plugins.md").read_text()
+    for file in ("pyproject.toml", "chameleon_example/roulette.py"):
+        assert (ROOT / "tests" / "plugin" / file).read_text() in text
+    groups = {f"`chameleon_ray.{group}`" for group in GROUPS.values()}
+    assert groups <= set(re.findall(r"^\| (`[\w.]+`) \|", text, re.MULTILINE))
