@@ -38,6 +38,8 @@ Layout = Annotated[
 Aware = Annotated[
     bool, typer.Option("--memory-aware", help="Reorder and rewrite for least memory first.")
 ]
+BuildOnly = Annotated[bool, typer.Option("--build-only", help="Compile only; needs no GPU.")]
+Seconds = Annotated[float, typer.Option(min=0.1, help="Most for each search of an order.")]
 WarmStart = Annotated[list[str], typer.Option("--warm-start", help="An earlier run to learn from.")]
 Address = Annotated[str | None, typer.Option(help="Ray cluster to join; else none.")]
 Engine = Annotated[str, typer.Option(help="ray, or serial.")]
@@ -82,9 +84,7 @@ def tune(
     threads: Threads = None,
     layout: Layout = "auto",
     memory_aware: Aware = False,
-    build_only: Annotated[
-        bool, typer.Option("--build-only", help="Compile only; needs no GPU.")
-    ] = False,
+    build_only: BuildOnly = False,
     engine: Engine = "ray",
     debug: Debug = False,
 ) -> None:
@@ -246,9 +246,7 @@ def memory(
     inputs: Inputs = [],  # noqa: B006
     seed: Annotated[int, typer.Option(min=LEAST["seed"])] = 0,
     layout: Layout = "auto",
-    seconds: Annotated[
-        float, typer.Option(min=0.1, help="Most for each search of an order.")
-    ] = Scheduling.seconds,
+    seconds: Seconds = Scheduling.seconds,
     file: Annotated[Path | None, typer.Option("--json", help="File for the figures.")] = None,
     debug: Debug = False,
 ) -> None:

@@ -5,21 +5,19 @@ in the process that uses it, so nothing of it has to be pickled on the way there
 """
 
 from collections.abc import Callable, Collection
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any
 
 from chameleon_ray.errors import UserError
 
-PARTS = {
+GROUPS = {
     "explorer": "explorers",
     "sampler": "samplers",
     "cost model": "cost_models",
     "format": "formats",
     "template": "templates",
 }
-"""What can be plugged in, and the last word of its group of entry points."""
-GROUPS = {what: f"{__package__}.{word}" for what, word in PARTS.items()}
-"""Groups of entry points, such as ``chameleon_ray.explorers``, by what is plugged in."""
+"""Groups of entry points, by what is plugged in; ``chameleon_ray.`` comes before each."""
 
 
 def find(what: str, name: str, own: Collection[str]) -> Callable[..., Any] | None:
@@ -37,7 +35,7 @@ def find(what: str, name: str, own: Collection[str]) -> Callable[..., Any] | Non
         UserError: Several packages claim the name, it is one of ``own``, or the plug-in cannot be
             imported or called.
     """
-    claims = [entry for entry in entry_points(group=GROUPS[what]) if entry.name == name]
+    claims = [entry for entry in offered(what) if entry.name == name]
     packages = joined(map(package_of, claims))
     if claims and name in own:
         raise UserError(
@@ -54,7 +52,7 @@ def demand(what: str, name: str) -> None:
     Raises:
         UserError: No package claims the name, or several do.
     """
-    claims = [entry for entry in entry_points(group=GROUPS[what]) if entry.name == name]
+    claims = [entry for entry in offered(what) if entry.name == name]
     if not claims:
         known = choices(what, ()) or "none is installed"
         raise UserError(f"There is no {what} {name!r} of another package; there are: {known}.")
@@ -67,12 +65,17 @@ def choices(what: str, own: Collection[str]) -> str:
     Names that more than one package claims say so.
     """
     claims: dict[str, list[str]] = {name: ["chameleon_ray"] for name in own}
-    for entry in sorted(entry_points(group=GROUPS[what]), key=lambda entry: entry.name):
+    for entry in sorted(offered(what), key=lambda entry: entry.name):
         claims.setdefault(entry.name, []).append(package_of(entry))
     return ", ".join(
         f"{name} (claimed by {joined(packages)})" if len(packages) > 1 else name
         for name, packages in claims.items()
     )
+
+
+def offered(what: str) -> EntryPoints:
+    """Reads what all installed packages offer of one kind; takes milliseconds."""
+    return entry_points(group=f"chameleon_ray.{GROUPS[what]}")
 
 
 def loaded(what: str, entry: EntryPoint) -> Callable[..., Any]:

@@ -30,7 +30,7 @@ class Lost(RuntimeError):
     """An argument that was passed by reference is gone; what made it has to be done again."""
 
 
-class Unfit(RuntimeError):
+class Unfit(UserError):
     """Raised by a factory or in a broadcast: this place can never do the work; says why."""
 
 

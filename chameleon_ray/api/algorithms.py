@@ -11,6 +11,7 @@ from typing import Any
 from chameleon_ray.errors import UserError
 from chameleon_ray.options import Request, Search
 from chameleon_ray.plugins import choices, demand, find
+from chameleon_ray.pool import Unfit
 from chameleon_ray.presets import PRESETS
 from chameleon_ray.search.active import ActiveSampler
 from chameleon_ray.search.annealing import AnnealingExplorer
@@ -79,6 +80,8 @@ COST_MODELS: dict[str, Maker] = {
 }
 PARTS = {"explorer": EXPLORERS, "sampler": SAMPLERS, "cost model": COST_MODELS}
 """The tables, by what is in them."""
+METHODS = {"explorer": "explore", "sampler": "select", "cost model": "fit"}
+"""What a part of each table is asked for."""
 ENGINES = ("ray", "serial")
 LAYOUTS = ("auto", "NHWC", "NCHW")
 
@@ -143,9 +146,22 @@ def maker(part: str, name: str) -> Maker:
 
 
 def _made(part: str, name: str, search: Search) -> Any:
-    """A part, made where it will work; a plug-in is imported there."""
-    make = PARTS[part].get(name) or maker(part, name)
-    return make(search)
+    """Makes a part where it will work; a plug-in is imported there.
+
+    Raises:
+        Unfit: It is a plug-in's, and cannot be made or does not offer what is needed.
+    """
+    if name in PARTS[part]:
+        return PARTS[part][name](search)
+    make = maker(part, name)
+    try:
+        made = make(search)
+    except Exception as error:  # somebody else's code may raise anything
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise Unfit(f"The plug-in {name!r} cannot make its {part}: {said}.") from error
+    if not callable(getattr(made, METHODS[part], None)):
+        raise Unfit(f"The plug-in {name!r} makes no {part}: it has no method {METHODS[part]}.")
+    return made
 
 
 def searcher_factory(search: Search) -> Factory:

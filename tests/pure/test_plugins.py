@@ -1,6 +1,7 @@
 """Plug-ins: found by name, imported when asked for, refused in a sentence; and the example ones."""
 
 import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -10,8 +11,10 @@ import pytest
 
 from chameleon_ray.api.algorithms import EXPLORERS, chosen, explorer_factory
 from chameleon_ray.errors import UserError
+from chameleon_ray.folder import directory_name
 from chameleon_ray.options import Search
 from chameleon_ray.plugins import GROUPS, choices, find
+from chameleon_ray.pool import Unfit
 from chameleon_ray.search.cost_model import CostModel
 from chameleon_ray.search.explorer import Explorer
 from chameleon_ray.search.sampler import Sampler
@@ -23,6 +26,7 @@ from tests.pure.landscape import Landscape, convolution, fenced, sketched, tiny
 
 Install = Callable[[str, Mapping[str, str]], None]
 Landscapes = pytest.mark.parametrize("landscape", [convolution, sketched, fenced, tiny])
+ROOT = Path(__file__).parents[2]
 SEARCH = Search()
 MODULE = """
 import pathlib
@@ -31,8 +35,21 @@ pathlib.Path(__file__).with_suffix(".imported").touch()
 number = 7
 
 
-def searching(search):
-    return ("made", search.explorer)
+class Searching:
+    def __init__(self, search):
+        self.name = search.explorer
+
+    def explore(self, space, score, seen, agent, rng): ...
+
+
+searching = Searching
+
+
+def nothing(search): ...
+
+
+def fails(search):
+    raise KeyError("luck")
 """
 
 
@@ -53,7 +70,7 @@ def install(site: Path) -> Install:
         folder = site / f"{package.replace('-', '_')}-1.0.dist-info"
         folder.mkdir()
         (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-        lines = [f"[{GROUPS['explorer']}]", *(f"{n} = {value}" for n, value in explorers.items())]
+        lines = ["[chameleon_ray.explorers]", *(f"{n} = {value}" for n, value in explorers.items())]
         (folder / "entry_points.txt").write_text("\n".join(lines) + "\n")
         importlib.invalidate_caches()
 
@@ -74,7 +91,7 @@ def test_a_plug_in_is_chosen_by_name(install: Install) -> None:
     install("somebodys-search", {"theirs": "works_with_chameleon:searching"})
     search = chosen("autotvm", "theirs")
     assert search.explorer == "theirs"
-    assert explorer_factory(search)() == ("made", "theirs")
+    assert explorer_factory(search)().name == "theirs"
 
 
 def test_names_are_listed_without_an_import(install: Install, site: Path) -> None:
@@ -128,6 +145,22 @@ def test_a_plug_in_that_is_none_is_refused(install: Install, value: str, why: st
     assert chosen("chameleon", "fine").explorer == "fine"
 
 
+@pytest.mark.parametrize(
+    ("name", "why"), [("fails", "cannot make"), ("nothing", "no method explore")]
+)
+def test_what_a_plug_in_makes_must_be_of_use(install: Install, name: str, why: str) -> None:
+    install("somebodys-search", {"theirs": f"works_with_chameleon:{name}"})
+    search = chosen("autotvm", "theirs")
+    with pytest.raises(Unfit, match=why):
+        explorer_factory(search)()
+
+
+def test_a_run_of_a_file_is_named_after_it(tmp_path: Path) -> None:
+    (tmp_path / "net.toy").touch()
+    assert directory_name(str(tmp_path / "net.toy")) == "net"
+    assert directory_name("nets.toy:make") == "nets.toy-make"
+
+
 def test_presets_do_not_look_at_what_is_installed() -> None:
     program = (
         "import importlib.metadata as m\n"
@@ -165,3 +198,11 @@ def test_cost_model_of_the_example(
     landscape: Callable[[], Landscape], check: Callable[[CostModel, Landscape], None]
 ) -> None:
     check(quadratic(SEARCH), landscape())
+
+
+def test_the_document_shows_the_example() -> None:
+    text = (ROOT / "docs" / "plugins.md").read_text()
+    for file in ("pyproject.toml", "chameleon_example/roulette.py"):
+        assert (ROOT / "tests" / "plugin" / file).read_text() in text
+    groups = {f"`chameleon_ray.{group}`" for group in GROUPS.values()}
+    assert groups <= set(re.findall(r"^\| (`[\w.]+`) \|", text, re.MULTILINE))
