@@ -1,4 +1,4 @@
-"""What can be chosen by name: explorers, samplers and cost models, visible in one place."""
+"""The explorers, samplers and cost models that can be chosen by name, in one place."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -77,10 +77,10 @@ LAYOUTS = ("auto", "NHWC", "NCHW")
 
 
 def search_of(request: Request) -> Search:
-    """The search system that was asked for.
+    """Returns the search system that a request asks for.
 
     Raises:
-        UserError: Something was asked for that does not exist.
+        UserError: Something was asked for that does not exist, or that needs Ray without Ray.
     """
     check("engine", request.engine, ENGINES)
     check("layout", request.layout, LAYOUTS)
@@ -91,10 +91,10 @@ def search_of(request: Request) -> Search:
 
 
 def chosen(preset: str, explorer: str | None = None, sampler: str | None = None) -> Search:
-    """The preset, with the explorer and sampler that are given in place of its own.
+    """Returns the preset, with the explorer and sampler that are given in place of its own.
 
     Raises:
-        UserError: One of them does not exist.
+        UserError: The preset, the explorer or the sampler does not exist.
     """
     check("preset", preset, PRESETS)
     search = PRESETS[preset]
@@ -105,7 +105,7 @@ def chosen(preset: str, explorer: str | None = None, sampler: str | None = None)
 
 
 def searcher_factory(search: Search) -> Factory:
-    """Makes cost model, explorer and sampler where one worker is to be all three."""
+    """Returns a factory of a worker that is cost model, explorer and sampler in one."""
     return partial(_searcher, search)
 
 
@@ -114,7 +114,7 @@ def _searcher(search: Search) -> Searcher:
 
 
 def explorer_factory(search: Search) -> Factory:
-    """Makes the explorer where it will work."""
+    """Returns a factory that makes the explorer where it will work."""
     return partial(_explorer, search)
 
 
@@ -126,7 +126,7 @@ def _explorer(search: Search) -> Any:
 
 
 def sampler_factory(search: Search) -> Factory:
-    """Makes the sampler where it will work."""
+    """Returns a factory that makes the sampler where it will work."""
     return partial(_sampler, search)
 
 
@@ -135,7 +135,7 @@ def _sampler(search: Search) -> Any:
 
 
 def cost_model_factory(search: Search) -> Factory:
-    """Makes the cost model where it will work."""
+    """Returns a factory that makes the cost model where it will work."""
     return partial(_cost_model, search)
 
 
