@@ -43,15 +43,26 @@ Address = Annotated[str | None, typer.Option(help="Ray cluster to join; else non
 Engine = Annotated[str, typer.Option(help="ray, or serial.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Tracebacks and warnings.")]
 Name = Annotated[str | None, typer.Option(help="In place of the preset's.")]
+Target = Annotated[
+    str, typer.Option(help="llvm, cuda, cuda:sm_90 or the like, or a TVM target as JSON.")
+]
+Template = Annotated[
+    list[str], typer.Option(help="A template of another package, tried before our own.")
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=LEAST["threads"],
+        help="Cores kept for timing; half where left out, or one per GPU that times.",
+    ),
+]
 
 
 @app.command()
 def tune(
     model: Model,
     inputs: Inputs = [],  # noqa: B006
-    target: Annotated[
-        str, typer.Option(help="llvm, cuda, cuda:sm_90 or the like, or a TVM target as JSON.")
-    ] = "llvm",
+    target: Target = "llvm",
     trials: Annotated[
         int | None, typer.Option(min=LEAST["trials"], help="Most measurements.")
     ] = None,
@@ -61,18 +72,14 @@ def tune(
     preset: Annotated[str, typer.Option(help="The search system.")] = "chameleon",
     explorer: Name = None,
     sampler: Name = None,
+    cost_model: Name = None,
+    template: Template = [],  # noqa: B006
     seed: Annotated[int, typer.Option(min=LEAST["seed"])] = 0,
     out: Annotated[str | None, typer.Option(help="The run directory; else a new one.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     warm_start: WarmStart = [],  # noqa: B006
     address: Address = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=LEAST["threads"],
-            help="Cores kept for timing; half where left out, or one per GPU that times.",
-        ),
-    ] = None,
+    threads: Threads = None,
     layout: Layout = "auto",
     memory_aware: Aware = False,
     build_only: Annotated[
@@ -82,8 +89,8 @@ def tune(
     debug: Debug = False,
 ) -> None:
     """Tunes a model and writes the compiled, verified result to the run directory."""
-    asked = {name: value for name, value in locals().items() if name != "debug"}
-    request = Request(**asked | {"inputs": tuple(inputs), "warm_start": tuple(warm_start)})
+    asked = {n: tuple(v) if isinstance(v, list) else v for n, v in locals().items()}
+    request = Request(**{n: v for n, v in asked.items() if n != "debug"})  # type: ignore[arg-type]
     (_build if build_only else _tune)(request, debug)
 
 
@@ -200,6 +207,7 @@ def replay(
     preset: Annotated[str, typer.Option(help="The search system.")] = "chameleon",
     explorer: Name = None,
     sampler: Name = None,
+    cost_model: Name = None,
     measurements: Annotated[
         int, typer.Option(min=1, help="Of each search.")
     ] = Replaying.measurements,
@@ -221,7 +229,7 @@ def replay(
         from chameleon_ray.report.replay import line, shown
 
         numbers = range(seed, seed + seeds)
-        search = algorithms.chosen(preset, explorer, sampler)
+        search = algorithms.chosen(preset, explorer, sampler, cost_model)
         recorded = read_table(table, task)
         replaying.destinations(out, file, numbers)
         teacher = None if warm_start is None else read_table(warm_start)

@@ -35,7 +35,7 @@ def file_name(model: str) -> str:
 
 def directory_name(model: str) -> str:
     """Returns the name of a directory for a model, or for a zoo's file."""
-    file = model.endswith((".onnx", ".pt2", ".yaml", ".yml"))
+    file = model.endswith((".onnx", ".pt2", ".yaml", ".yml")) or Path(model).is_file()
     return file_name(Path(model).stem if file else model)
 
 

@@ -17,9 +17,9 @@ import tvm
 from spread import spread
 from tvm import te, tirx
 
+from chameleon_ray.compiler.kinds import resolve
 from chameleon_ray.compiler.passes.elementary import register_elementary
 from chameleon_ray.compiler.runtime.cpu_runner import timing_environment
-from chameleon_ray.compiler.target import resolve
 from chameleon_ray.measure.cores import available
 
 NUMBERS, VECTOR = 200_000, 16

@@ -31,7 +31,8 @@ from spread import spread
 from chameleon_ray.api.replay import destinations
 from chameleon_ray.compiler.frontend.load import FACTORY, ModelError
 from chameleon_ray.compiler.frontend.zoo import ZOO
-from chameleon_ray.compiler.runtime.cpu_runner import random_array, timing_environment
+from chameleon_ray.compiler.runtime.cpu_runner import timing_environment
+from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.compiler.runtime.model_bench import verdict
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.cores import available

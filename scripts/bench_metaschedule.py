@@ -144,7 +144,7 @@ def imports(short: bool, kind: str) -> Callable[[], None]:
         if short:
             from chameleon_ray.compiler.tvm_process import register_intrinsics
 
-            register_intrinsics(kind)
+            register_intrinsics("cuda" if kind == "cuda" else "x86")
         else:
             import tvm.s_tir.tensor_intrin  # noqa: F401
 

@@ -30,7 +30,8 @@ from chameleon_ray.compiler.codegen.cuda_compiler import (
     Nvrtc,
     compiler_for,
 )
-from chameleon_ray.compiler.target import TargetError, resolve
+from chameleon_ray.compiler.kinds import CUDA, resolve
+from chameleon_ray.compiler.target import TargetError
 from chameleon_ray.compiler.tvm_process import block_torch
 
 CONVS = ((64, 56, 64, 3, 1), (128, 28, 256, 3, 2), (256, 14, 256, 3, 1), (512, 7, 512, 3, 1))
@@ -97,7 +98,7 @@ def collected(nvrtc: CudaCompiler, arch: str, count: int) -> list[str]:
     target = tvm.target.Target(json.loads(resolve(f"cuda:{arch}", 1)))
     keeper, rng = Keeper(nvrtc), np.random.default_rng(0)
     for layer in layers():
-        space, program = design(layer, target)
+        space, program = design(layer, target, CUDA)
         modules = [default(layer, target), *valid(space, program, rng, count)]
         for module in modules:
             compile_kernels(module, target, keeper)
@@ -133,7 +134,7 @@ def valid(space: Any, program: Any, rng: np.random.Generator, count: int) -> lis
         if len(found) == count:
             break
         try:
-            found.append(program.schedule(config).mod)
+            found.append(program.schedule(config, CUDA.generator).mod)
         except InvalidConfig:
             continue
     return found

@@ -24,8 +24,10 @@ import psutil
 from bench_sides import chameleon, metaschedule, our_events, side, their_events
 
 from chameleon_ray.api.replay import destinations
-from chameleon_ray.compiler.runtime.cpu_runner import random_array, timing_environment
-from chameleon_ray.compiler.target import TargetError, device_name, resolve
+from chameleon_ray.compiler.kinds import LLVM, resolve
+from chameleon_ray.compiler.runtime.cpu_runner import timing_environment
+from chameleon_ray.compiler.runtime.layer_inputs import random_array
+from chameleon_ray.compiler.target import TargetError, device_name
 from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.bench import Check, Duel, Outputs
@@ -174,7 +176,7 @@ def duel(
     cores = tuple(settings["timing_cores"])
     environment = timing_environment(len(cores))
     child = Isolate(
-        Setting("chameleon_ray.compiler.runtime.model_bench:bench", None, cores, None, environment)
+        Setting("chameleon_ray.compiler.runtime.model_bench:bench", LLVM, cores, None, environment)
     )
 
     def value(job: Any) -> Any:

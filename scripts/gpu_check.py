@@ -19,8 +19,9 @@ from typing import Any
 
 from gpu_report import Report
 
-from chameleon_ray.compiler.devices import Device, devices
-from chameleon_ray.compiler.runtime.cuda_runner import GpuRunner
+from chameleon_ray.compiler.kind import Device
+from chameleon_ray.compiler.kinds.devices import devices
+from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
 
 PACKAGES = ("apache-tvm", "torch", "ray", "xgboost", "cuda-bindings", "nvidia-cuda-nvrtc")
 
@@ -54,7 +55,7 @@ def checked(report: Report, arguments: argparse.Namespace) -> bool:
     """Fills the report; whether all of it is right."""
     from gpu_kernels import MEASURING, Bench
 
-    runner = GpuRunner(MEASURING)
+    runner = CudaRunner(MEASURING)
     surveyed = runner.survey()
     report.part(("gpu",), lambda: asdict(surveyed))
     if surveyed.error:

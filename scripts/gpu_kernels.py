@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from chameleon_ray.compiler.codegen.builder import LocalBuilder
-from chameleon_ray.compiler.runtime.cpu_runner import random_array
-from chameleon_ray.compiler.runtime.cuda_runner import GpuRunner
+from chameleon_ray.compiler.codegen.builder import ChildBuilder
+from chameleon_ray.compiler.kinds import CUDA, resolve
+from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
+from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.compiler.runtime.tolerance import difference
-from chameleon_ray.compiler.target import resolve
 from chameleon_ray.measure.measurer import Artifact, Timing
 from chameleon_ray.options import Confirming, Measuring
 from chameleon_ray.record import DEFAULT, Status
@@ -70,9 +70,9 @@ def layers() -> dict[str, Any]:
 class Bench:
     """A builder and a runner of the GPU with this target."""
 
-    def __init__(self, target: str, runner: GpuRunner) -> None:
+    def __init__(self, target: str, runner: CudaRunner) -> None:
         self.target, self.runner = target, runner
-        self.builder = LocalBuilder(MEASURING, gpu=True)
+        self.builder = ChildBuilder(CUDA, MEASURING)
 
     def close(self) -> None:
         self.builder.close()
@@ -83,7 +83,7 @@ class Bench:
         from chameleon_ray.compiler.spaces.design import design
         from chameleon_ray.compiler.spaces.extract import layer_digest
 
-        space, program = design(layer, tvm.target.Target(json.loads(self.target)))
+        space, program = design(layer, tvm.target.Target(json.loads(self.target)), CUDA)
         digest = layer_digest(layer["main"], self.target)
         return Task(name, digest, self.target, 1, 0.0, space, program.dumps())
 

@@ -17,6 +17,7 @@ import bench_metaschedule
 from torch import nn
 
 from chameleon_ray.compiler.codegen.cuda_compiler import header_folders
+from chameleon_ray.compiler.kinds import CUDA
 from chameleon_ray.measure.bench import Duel
 from chameleon_ray.measure.isolate import Ending, Isolate, Setting
 from chameleon_ray.options import Confirming
@@ -145,7 +146,7 @@ def duel(libraries: dict[str, Path], precision: str) -> dict[str, float] | str:
     if not libraries:
         return {}
     _, picture = globals()[MODELS[precision]]()
-    child = Isolate(Setting("chameleon_ray.compiler.runtime.model_bench:bench"))
+    child = Isolate(Setting("chameleon_ray.compiler.runtime.model_bench:bench", CUDA))
     options = Confirming(model_repeats=100, model_seconds=30.0)
     paths = tuple(str(path) for path in libraries.values())
     try:

@@ -19,8 +19,9 @@ from spread import spread
 
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.replay import destinations
-from chameleon_ray.compiler.codegen.builder import LocalBuilder
-from chameleon_ray.compiler.runtime.cpu_runner import LocalRunner
+from chameleon_ray.compiler.codegen.builder import ChildBuilder
+from chameleon_ray.compiler.kinds import LLVM
+from chameleon_ray.compiler.runtime.cpu_runner import CpuRunner
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.options import Measuring, Request
@@ -68,10 +69,12 @@ def measured(model: str, candidates: int) -> dict[str, list[Cost]]:
     search_cores, timing_cores = split(available(), None)
     costs: dict[str, list[Cost]] = {kind: [] for kind in KINDS}
     with ExitStack() as stack:
-        tasks = ModelProcess(timing_cores, stack).prepare(Request(model=model)).tasks
+        tasks = ModelProcess(LLVM, timing_cores, stack).prepare(Request(model=model)).tasks
         tasks = [task for task in tasks if task.space.knobs]
-        runner = LocalRunner(FINE, timing_cores, "")
-        builders = [LocalBuilder(FINE, search_cores, linked=kind == KINDS[1]) for kind in KINDS]
+        runner = CpuRunner(LLVM, FINE, timing_cores, "")
+        builders = [
+            ChildBuilder(LLVM, FINE, search_cores, linked=kind == KINDS[1]) for kind in KINDS
+        ]
         for worker in (runner, *builders):
             stack.callback(worker.close)
             worker.warm()
@@ -86,7 +89,7 @@ def measured(model: str, candidates: int) -> dict[str, list[Cost]]:
     return costs
 
 
-def cost(task: Task, config: Config, builder: LocalBuilder, runner: LocalRunner) -> Cost | None:
+def cost(task: Task, config: Config, builder: ChildBuilder, runner: CpuRunner) -> Cost | None:
     """Of one candidate; None where it does not work."""
     artifact = builder.build(task, config)
     if artifact.status is not Status.OK:

@@ -22,8 +22,9 @@ from statistics import fmean, median, stdev
 import numpy as np
 
 from chameleon_ray.api.model_process import ModelProcess
-from chameleon_ray.compiler.codegen.builder import LocalBuilder
-from chameleon_ray.compiler.runtime.cpu_runner import LocalRunner
+from chameleon_ray.compiler.codegen.builder import ChildBuilder
+from chameleon_ray.compiler.kinds import LLVM
+from chameleon_ray.compiler.runtime.cpu_runner import CpuRunner
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.measure.measurer import Artifact
 from chameleon_ray.options import Measuring, Request
@@ -47,7 +48,7 @@ def main() -> None:
     os.sched_setaffinity(0, search_cores)  # as the engine does, before any child
     with ExitStack() as stack:
         task = layer(arguments.layer, timing_cores, stack)
-        runner = LocalRunner(Measuring(), timing_cores, "this machine")
+        runner = CpuRunner(LLVM, Measuring(), timing_cores, "this machine")
         stack.callback(runner.close)
         pools = [
             [],
@@ -79,7 +80,7 @@ def parse() -> argparse.Namespace:
 
 def layer(name: str, cores: Cores, stack: ExitStack) -> Task:
     """The layer of ResNet-18 with the largest design space among those of that name."""
-    prepared = ModelProcess(cores, stack).prepare(Request(model="resnet-18"))
+    prepared = ModelProcess(LLVM, cores, stack).prepare(Request(model="resnet-18"))
     tasks = [task for task in prepared.tasks if name in task.name and task.space.knobs]
     if not tasks:
         names = ", ".join(task.name for task in prepared.tasks)
@@ -87,9 +88,9 @@ def layer(name: str, cores: Cores, stack: ExitStack) -> Task:
     return max(tasks, key=lambda task: task.space.size)
 
 
-def pool(where: Cores, count: int, stack: ExitStack) -> list[LocalBuilder]:
+def pool(where: Cores, count: int, stack: ExitStack) -> list[ChildBuilder]:
     """Warm builders on the cores ``where``."""
-    builders = [LocalBuilder(Measuring(), where) for _ in range(count)]
+    builders = [ChildBuilder(LLVM, Measuring(), where) for _ in range(count)]
     for builder in builders:
         stack.callback(builder.close)
         builder.warm()
@@ -97,7 +98,7 @@ def pool(where: Cores, count: int, stack: ExitStack) -> list[LocalBuilder]:
 
 
 def fastest(
-    task: Task, configs: Sequence[Config], builder: LocalBuilder, runner: LocalRunner
+    task: Task, configs: Sequence[Config], builder: ChildBuilder, runner: CpuRunner
 ) -> Artifact:
     """The build of the fastest of the first configurations that work."""
     timed = []
@@ -113,12 +114,12 @@ def fastest(
 
 @contextmanager
 def building(
-    task: Task, configs: Sequence[Config], builders: Sequence[LocalBuilder]
+    task: Task, configs: Sequence[Config], builders: Sequence[ChildBuilder]
 ) -> Iterator[None]:
     """Keeps the builders compiling one configuration after the other for the length of a block."""
     over = threading.Event()
 
-    def build(builder: LocalBuilder) -> None:
+    def build(builder: ChildBuilder) -> None:
         for config in itertools.cycle(configs):
             if over.is_set():
                 return
@@ -135,7 +136,7 @@ def building(
             thread.join()
 
 
-def once(task: Task, artifact: Artifact, runner: LocalRunner) -> float:
+def once(task: Task, artifact: Artifact, runner: CpuRunner) -> float:
     """One timing in seconds, as the search gets it."""
     timing = runner.run(task, artifact, float("inf"))
     if timing.status is not Status.OK:

@@ -28,11 +28,11 @@ from chameleon_ray.api.algorithms import (
     explorer_factory,
     sampler_factory,
 )
+from chameleon_ray.compiler.kinds import CUDA, resolve
 from chameleon_ray.compiler.passes.lower import lower
-from chameleon_ray.compiler.spaces import design
 from chameleon_ray.compiler.spaces.extract import extract
 from chameleon_ray.compiler.spaces.sketch import InvalidConfig, Program
-from chameleon_ray.compiler.target import resolve
+from chameleon_ray.compiler.spaces.templates import TEMPLATES
 from chameleon_ray.measure.cores import available
 from chameleon_ray.options import Search
 from chameleon_ray.pool import InProcessPool
@@ -122,13 +122,14 @@ def task_of(layer: Layer, target: str) -> Task:
             y = builder.emit(relax.op.nn.relu(builder.emit(y + bias)))
             y = builder.emit_output(y)
         builder.emit_func_output(y)
-    templates = design.TEMPLATES["cuda"]
+    templates = TEMPLATES["cuda"]
     layout = "NCHW" if layer.templates else "NHWC"  # which is never by Winograd's algorithm
     try:
-        design.TEMPLATES["cuda"] = templates if layer.templates else ()
-        tasks = extract(lower(builder.get(), tvm.target.Target(json.loads(target)), layout), target)
+        TEMPLATES["cuda"] = templates if layer.templates else ()
+        made = tvm.target.Target(json.loads(target))
+        tasks = extract(lower(builder.get(), made, CUDA, layout), target, CUDA)
     finally:
-        design.TEMPLATES["cuda"] = templates
+        TEMPLATES["cuda"] = templates
     return max(tasks, key=lambda task: task.flop)
 
 
@@ -163,7 +164,7 @@ def record(task: Task, program: Program, config: Config, plan: int) -> Record:
     """TVM's verdict, and what the formula says of a valid configuration."""
     status, error = Status.OK, ""
     try:
-        program.schedule(config)
+        program.schedule(config, CUDA.generator)
     except InvalidConfig as reason:
         status, error = Status.INVALID, str(reason)
     latencies = (pretended(task.space, config),) if status is Status.OK else ()

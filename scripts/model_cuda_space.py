@@ -19,9 +19,10 @@ import numpy as np
 import tvm
 from record_space import Conv, around, one_layer, write
 
+from chameleon_ray.compiler.kinds import CUDA
 from chameleon_ray.compiler.nvidia import attributes
-from chameleon_ray.compiler.spaces import design
 from chameleon_ray.compiler.spaces.sketch import InvalidConfig, Program
+from chameleon_ray.compiler.spaces.templates import TEMPLATES
 from chameleon_ray.knob import Choice, Knob
 from chameleon_ray.record import Record, Status
 from chameleon_ray.space import Config, as_configs
@@ -50,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("--out", type=Path, default=Path("tests/data"))
     arguments = parser.parse_args()
-    design.TEMPLATES["cuda"] = ()
+    TEMPLATES["cuda"] = ()
     task = one_layer(LAYER, str(tvm.target.Target(TARGET)), "NHWC")
     task = replace(task, space=replace(task.space, limits=()))
     program = Program.loads(task.program)
@@ -99,7 +100,7 @@ def record(
 def refusal(program: Program, config: Config) -> str:
     """Why TVM turns a configuration down; empty where it does not."""
     try:
-        program.schedule(config)
+        program.schedule(config, CUDA.generator)
     except InvalidConfig as reason:
         return str(reason)
     return ""

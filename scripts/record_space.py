@@ -23,9 +23,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chameleon_ray.compiler.codegen.builder import LocalBuilder
-from chameleon_ray.compiler.runtime.cpu_runner import LocalRunner
-from chameleon_ray.compiler.target import device_name, resolve
+from chameleon_ray.compiler.codegen.builder import ChildBuilder
+from chameleon_ray.compiler.kinds import LLVM, kind_of, resolve
+from chameleon_ray.compiler.runtime.cpu_runner import CpuRunner
+from chameleon_ray.compiler.target import device_name
 from chameleon_ray.database import SCHEMA, Database
 from chameleon_ray.knob import Knob
 from chameleon_ray.measure.cores import available, split
@@ -133,9 +134,9 @@ def one_layer(conv: Conv, target: str, layout: str = "auto") -> Task:
     sizes = conv.channels, conv.filters, conv.kernel, conv.stride, conv.padding
     picture = torch.zeros(1, conv.channels, conv.size, conv.size)
     program = torch.export.export(nn.Sequential(nn.Conv2d(*sizes), nn.ReLU()).eval(), (picture,))
-    machine = tvm.target.Target(json.loads(target))
-    module = lower(from_exported_program(program), machine, layout)
-    return max(extract(module, target), key=lambda task: task.flop)
+    machine, kind = tvm.target.Target(json.loads(target)), kind_of(target)
+    module = lower(from_exported_program(program), machine, kind, layout)
+    return max(extract(module, target, kind), key=lambda task: task.flop)
 
 
 class Recorder:
@@ -145,8 +146,8 @@ class Recorder:
         self, search_cores: tuple[int, ...], timing_cores: tuple[int, ...], stack: ExitStack
     ) -> None:
         self.device = device_name(len(timing_cores))
-        self.builder = LocalBuilder(MEASURING, search_cores)
-        self.runner = LocalRunner(MEASURING, timing_cores, self.device)
+        self.builder = ChildBuilder(LLVM, MEASURING, search_cores)
+        self.runner = CpuRunner(LLVM, MEASURING, timing_cores, self.device)
         stack.callback(self.builder.close)
         stack.callback(self.runner.close)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from chameleon_ray.api.run import tune
     from chameleon_ray.api.zoo import survey, tune_zoo
     from chameleon_ray.api.zoo_file import read_zoo
-    from chameleon_ray.compiler.devices import devices
+    from chameleon_ray.compiler.kinds.devices import devices
     from chameleon_ray.errors import Stopped, UserError
 
 __all__ = [
@@ -40,7 +40,7 @@ ORIGINS = {
     "read_zoo": "chameleon_ray.api.zoo_file",
     "survey": "chameleon_ray.api.zoo",
     "tune_zoo": "chameleon_ray.api.zoo",
-    "devices": "chameleon_ray.compiler.devices",
+    "devices": "chameleon_ray.compiler.kinds.devices",
     "cluster_devices": "chameleon_ray.api.gpu_assignment",
 }
 """Module that defines each name."""

@@ -1,4 +1,7 @@
-"""The explorers, samplers and cost models that can be chosen by name, in one place."""
+"""The explorers, samplers and cost models that can be chosen by name, in one place.
+
+Names that are not in the tables may be those of plug-ins (``plugins.py``).
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -7,6 +10,7 @@ from typing import Any
 
 from chameleon_ray.errors import UserError
 from chameleon_ray.options import Request, Search
+from chameleon_ray.plugins import choices, demand, find
 from chameleon_ray.presets import PRESETS
 from chameleon_ray.search.active import ActiveSampler
 from chameleon_ray.search.annealing import AnnealingExplorer
@@ -17,6 +21,7 @@ from chameleon_ray.search.random_walk import RandomExplorer
 from chameleon_ray.search.searcher import Searcher
 
 Factory = Callable[[], Any]
+Maker = Callable[[Search], Any]
 
 
 def _ppo(search: Search) -> Any:
@@ -55,23 +60,25 @@ def _pingpong(search: Search) -> Any:
     return PingPongCostModel(search.pingpong, search.boosting)
 
 
-EXPLORERS: dict[str, Callable[[Search], Any]] = {
+EXPLORERS: dict[str, Maker] = {
     "ppo": _ppo,
     "annealing": lambda s: AnnealingExplorer(s.annealing, s.sampling.candidates),
     "random": lambda s: RandomExplorer(s.random, s.sampling.candidates),
 }
-SAMPLERS: dict[str, Callable[[Search], Any]] = {
+SAMPLERS: dict[str, Maker] = {
     "adaptive": _adaptive,
     "greedy": lambda s: GreedySampler(s.sampling),
     "diversity": lambda s: DiversitySampler(s.sampling),
     "release": _release,
     "active": lambda s: ActiveSampler(s.sampling),
 }
-COST_MODELS: dict[str, Callable[[Search], Any]] = {
+COST_MODELS: dict[str, Maker] = {
     "gaussian": _gaussian,
     "boosting": _boosting,
     "pingpong": _pingpong,
 }
+PARTS = {"explorer": EXPLORERS, "sampler": SAMPLERS, "cost model": COST_MODELS}
+"""Tables of what can be chosen by name, by the part of the search that they hold."""
 ENGINES = ("ray", "serial")
 LAYOUTS = ("auto", "NHWC", "NCHW")
 
@@ -84,24 +91,61 @@ def search_of(request: Request) -> Search:
     """
     check("engine", request.engine, ENGINES)
     check("layout", request.layout, LAYOUTS)
-    search = chosen(request.preset, request.explorer, request.sampler)
+    search = chosen(request.preset, request.explorer, request.sampler, request.cost_model)
+    for name in request.template:
+        demand("template", name)
     if search.explorer == "ppo" and request.engine == "serial":
         raise UserError("The explorer ppo needs Ray; leave out --engine serial, or choose another.")
     return search if request.transfer else replace(search, transfer=None)
 
 
-def chosen(preset: str, explorer: str | None = None, sampler: str | None = None) -> Search:
-    """Returns the preset, with the explorer and sampler that are given in place of its own.
+def chosen(
+    preset: str,
+    explorer: str | None = None,
+    sampler: str | None = None,
+    cost_model: str | None = None,
+) -> Search:
+    """Returns the preset, with the given explorer, sampler and cost model in place of its own.
+
+    Plug-ins are looked at for these three only, and are imported.
 
     Raises:
-        UserError: The preset, the explorer or the sampler does not exist.
+        UserError: One of the names does not exist, or is a plug-in's that cannot be used.
     """
     check("preset", preset, PRESETS)
     search = PRESETS[preset]
-    explorer, sampler = explorer or search.explorer, sampler or search.sampler
-    check("explorer", explorer, EXPLORERS)
-    check("sampler", sampler, SAMPLERS)
-    return replace(search, explorer=explorer, sampler=sampler)
+    for part, name in (("explorer", explorer), ("sampler", sampler), ("cost model", cost_model)):
+        if name:
+            maker(part, name)
+    return replace(
+        search,
+        explorer=explorer or search.explorer,
+        sampler=sampler or search.sampler,
+        cost_model=cost_model or search.cost_model,
+    )
+
+
+def maker(part: str, name: str) -> Maker:
+    """Finds the maker of a part by its name, in the tables and among plug-ins.
+
+    Args:
+        part: A key of ``PARTS``.
+        name: Name that the user asked for.
+
+    Raises:
+        UserError: There is no such part, more than one, or a plug-in that cannot be used.
+    """
+    own = PARTS[part]
+    found = find(part, name, own) or own.get(name)
+    if found is None:
+        raise UserError(f"There is no {part} {name!r}; choose one of: {choices(part, own)}.")
+    return found
+
+
+def _made(part: str, name: str, search: Search) -> Any:
+    """Makes a part of the search where it will work; a plug-in is imported there."""
+    make = PARTS[part].get(name) or maker(part, name)
+    return make(search)
 
 
 def searcher_factory(search: Search) -> Factory:
@@ -119,7 +163,7 @@ def explorer_factory(search: Search) -> Factory:
 
 
 def _explorer(search: Search) -> Any:
-    walker = partial(EXPLORERS[search.explorer], search)
+    walker = partial(_made, "explorer", search.explorer, search)
     if not search.exhaustive:
         return walker()
     return ExhaustiveExplorer(search.exhaustive, search.sampling.candidates, walker)
@@ -131,7 +175,7 @@ def sampler_factory(search: Search) -> Factory:
 
 
 def _sampler(search: Search) -> Any:
-    return SAMPLERS[search.sampler](search)
+    return _made("sampler", search.sampler, search)
 
 
 def cost_model_factory(search: Search) -> Factory:
@@ -140,7 +184,7 @@ def cost_model_factory(search: Search) -> Factory:
 
 
 def _cost_model(search: Search) -> Any:
-    return COST_MODELS[search.cost_model](search)
+    return _made("cost model", search.cost_model, search)
 
 
 def check(what: str, name: str, among: Mapping[str, Any] | tuple[str, ...]) -> None:

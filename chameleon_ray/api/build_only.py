@@ -18,6 +18,7 @@ from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.pools import layers_in_flight, start_pools
 from chameleon_ray.budget import Budget
 from chameleon_ray.cluster.ray_session import check_pins
+from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.engine import Engine
 from chameleon_ray.errors import UserError
@@ -49,7 +50,8 @@ def build(request: Request, say: Say) -> Building:
     began, cores = time.perf_counter(), available()
     request = replace(request, build_only=True)
     # a regression of what worked (1) and what did not (0), with nothing to learn from others
-    search = replace(search_of(request), cost_model="boosting", transfer=None)
+    learning = request.cost_model or "boosting"
+    search = replace(search_of(request), cost_model=learning, transfer=None)
     check_pins()
     done = asyncio.run(_build(request, search, cores, began, say))
     if request.out is not None:
@@ -60,11 +62,12 @@ def build(request: Request, say: Say) -> Building:
 async def _build(
     request: Request, search: Search, cores: tuple[int, ...], began: float, say: Say
 ) -> Building:
+    kind = kind_of(request.target)
     with ExitStack() as stack:
-        process = ModelProcess(cores, stack)
+        process = ModelProcess(kind, cores, stack)
         preparing = in_thread(process.prepare, request)
         wanted = {request.target: ()}
-        system, measurers = start_pools(request, search, cores, (), wanted, began, stack, say)
+        system, measurers = start_pools(request, kind, search, cores, (), wanted, began, stack, say)
         (measurer,) = measurers.values()
         ready = [asyncio.create_task(c.ready()) for c in (*system.pools(), *measurer.pools())]
         prepared = await preparing

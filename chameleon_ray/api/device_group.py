@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from chameleon_ray.api.gpu_assignment import demand_same, missing, surveyed
 from chameleon_ray.api.model import Model
 from chameleon_ray.api.model_process import RunnersBench
+from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.model_host import Prepared
-from chameleon_ray.compiler.target import GPU
 from chameleon_ray.engine import Engine
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.bench import Bench
@@ -58,13 +58,13 @@ class DeviceGroup:
             for model in self.left:
                 model.fail(str(error), progress)
 
-    async def survey(self, progress: Progress) -> None:
+    async def survey(self, kind: TargetKind, progress: Progress) -> None:
         """Learns what GPU times, which completes the targets that leave it open."""
         with self.trying(progress):
             found = await surveyed(self.measurer)
             for model in self.models:
                 model.device = found.device
-                if model.request.target == GPU:
+                if model.request.target == kind.name:
                     model.request = replace(model.request, target=found.target)
                 with model.trying(progress):
                     demand_same(model.request.target, found)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.api.model_process import ModelProcess
-from chameleon_ray.compiler.runtime.cpu_runner import random_array
+from chameleon_ray.compiler.kinds import kind_of
+from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder, file_name
 from chameleon_ray.measure.cores import available, split
@@ -53,7 +54,7 @@ def apply(path: Path, model: str, inputs: tuple[str, ...] = ()) -> Applied:
     request = _request(identity, model, inputs)
     with ExitStack() as stack:
         stack.callback(folder.close)
-        process = ModelProcess(_timing_cores(identity), stack)
+        process = ModelProcess(kind_of(identity["target"]), _timing_cores(identity), stack)
         prepared = process.prepare(request)
         spaces = {task.digest: task.space.digest for task in prepared.tasks}
         known = {d for d in winners if d in spaces and spaces[d] == identity["spaces"][d]}
@@ -87,7 +88,7 @@ def bench(path: Path, options: Confirming) -> tuple[Latency, Latency]:
                 raise UserError(f"{library} is missing; finish the run with --resume.")
         rng = np.random.default_rng(0)
         inputs = [random_array(rng, tuple(shape), dtype) for shape, dtype in identity["inputs"]]
-        process = ModelProcess(_timing_cores(identity), stack)
+        process = ModelProcess(kind_of(identity["target"]), _timing_cores(identity), stack)
         tuned, untuned = process.duel(libraries, tuple(inputs), options)
     return Latency.of(untuned), Latency.of(tuned)
 
@@ -101,6 +102,7 @@ def _request(identity: dict[str, Any], model: str, inputs: tuple[str, ...]) -> R
         layout=identity["layout"],
         seed=identity["options"]["seed"],
         memory_aware=identity["options"].get("memory_aware", False),
+        template=tuple(identity["options"].get("template", ())),
     )
 
 

@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from chameleon_ray.cluster import ray_session
-from chameleon_ray.compiler.devices import Device, devices
+from chameleon_ray.compiler.kind import Device
+from chameleon_ray.compiler.kinds.devices import devices
 from chameleon_ray.compiler.nvidia import capability
-from chameleon_ray.compiler.runtime.cuda_runner import Surveyed
 from chameleon_ray.compiler.target import arch_of
 from chameleon_ray.errors import UserError
-from chameleon_ray.measure.calibrated import Calibrated
+from chameleon_ray.measure.calibrated import Calibrated, Surveyed
 from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.measure.nvml import Gpu, NvmlError, visible
 
@@ -113,7 +113,7 @@ async def surveyed(measurer: Measurer) -> Surveyed:
     Raises:
         UserError: It has none that TVM sees.
     """
-    found: Surveyed = await measurer.runners.call(Calibrated.survey)
+    found = await measurer.runners.call(Calibrated.survey)
     if found.error:
         raise UserError(found.error)
     return found

@@ -7,6 +7,7 @@ from pathlib import Path
 from chameleon_ray.api.algorithms import LAYOUTS, check
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.replay import destinations
+from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.errors import UserError
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.measure.cores import available
@@ -29,8 +30,9 @@ def weigh(request: Request, options: Scheduling, file: Path | None = None) -> Fo
     """
     check("layout", request.layout, LAYOUTS)
     destinations(None, file, ())
+    kind = kind_of(request.target)
     with ExitStack() as stack:
-        footprint = ModelProcess(available(), stack).weigh(request, options)
+        footprint = ModelProcess(kind, available(), stack).weigh(request, options)
     if file is not None:
         try:
             text = json.dumps(figures(footprint), indent=2, allow_nan=False)

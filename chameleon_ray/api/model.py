@@ -8,7 +8,6 @@ from importlib.metadata import version
 from typing import Any
 
 from chameleon_ray.compiler.model_host import Prepared
-from chameleon_ray.compiler.target import layout_of
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder
 from chameleon_ray.options import Request, Search
@@ -61,14 +60,20 @@ class Model:
         if self.name:
             progress.note(self.told)
 
-    def identity(self, prepared: Prepared, search: Search) -> dict[str, Any]:
-        """Returns the identity of the run, which its directory keeps."""
+    def identity(self, prepared: Prepared, search: Search, layout: str) -> dict[str, Any]:
+        """Returns the identity of the run, which its directory keeps.
+
+        Args:
+            prepared: The imported model.
+            search: The search system.
+            layout: Layout of its convolutions, ``NHWC`` or ``NCHW``.
+        """
         return {
             "model": prepared.name,
             "model_digest": prepared.digest,
             "target": prepared.target,
             "device": self.device,
-            "layout": layout_of(self.request.layout, self.request.target),
+            "layout": layout,
             "spaces": {task.digest: task.space.digest for task in prepared.tasks},
             "layers": {task.digest: task.name for task in prepared.tasks},
             "inputs": [[list(array.shape), str(array.dtype)] for array in prepared.inputs],

@@ -11,8 +11,8 @@ import numpy as np
 
 from chameleon_ray.compiler import model_host
 from chameleon_ray.compiler.codegen.builder import SINGLE_THREADED
+from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.runtime.model_bench import ModelBench
-from chameleon_ray.compiler.target import layout_of
 from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.ledger import Account, Ledger, epoch
@@ -28,13 +28,13 @@ from chameleon_ray.space import Config
 class ModelProcess:
     """Imports, compiles, compares and times one model at a time, in children bound to ``cores``."""
 
-    def __init__(self, cores: tuple[int, ...], stack: ExitStack) -> None:
-        """Starts the process that will hold the model; ``stack`` ends it."""
-        self.cores = cores
+    def __init__(self, kind: TargetKind, cores: tuple[int, ...], stack: ExitStack) -> None:
+        """Starts the process that will hold models for targets of a kind; ``stack`` ends it."""
+        self.kind, self.cores = kind, cores
         self._ledger, self._closed = Ledger(), False
         handler = "chameleon_ray.compiler.model_host:model_host"
-        self._host = Isolate(Setting(handler, cores=cores, environment=SINGLE_THREADED))
-        self._bench = ModelBench(cores)
+        self._host = Isolate(Setting(handler, kind, cores, environment=SINGLE_THREADED))
+        self._bench = ModelBench(kind, cores)
         self._held: Request | None = None
         self._prepared: model_host.Prepared | None = None
         for child in (self._host, self._bench):
@@ -86,8 +86,9 @@ class ModelProcess:
             seed=request.seed,
             target=request.target,
             threads=len(self.cores),
-            layout=layout_of(request.layout, request.target),
+            layout=self.kind.layout_of(request.layout),
             memory=memory,
+            templates=request.template,
         )
 
     def compile_tuned(

@@ -13,8 +13,8 @@ from chameleon_ray.api.algorithms import (
     searcher_factory,
 )
 from chameleon_ray.api.gpu_assignment import Known, left_out, own, shared_out
-from chameleon_ray.api.workers import LINKING, builder, gpu_runner, runner
-from chameleon_ray.compiler.target import device_name, is_gpu
+from chameleon_ray.api.workers import LINKING, builder, runner
+from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.measure.build_balance import BuildBalance
 from chameleon_ray.measure.calibrated import Calibrated
 from chameleon_ray.measure.calibration import References
@@ -51,6 +51,7 @@ StartPool = Callable[..., Pool]
 
 def start_pools(
     request: Request,
+    kind: TargetKind,
     search: Search,
     search_cores: tuple[int, ...],
     timing_cores: tuple[int, ...],
@@ -63,6 +64,7 @@ def start_pools(
 
     Args:
         request: Says whether they are actors or workers of this process.
+        kind: The kind of the targets.
         search: The search system.
         search_cores: One builder works on each.
         timing_cores: The runner's alone; none where nothing is timed.
@@ -76,14 +78,14 @@ def start_pools(
         target without a device is missing.
     """
     if request.engine == "ray":
-        start_pool = _actors(request, search_cores, timing_cores, began, stack, tell)
+        start_pool = _actors(request, kind, search_cores, timing_cores, began, stack, tell)
     else:
         start_pool = _workers(began, stack)
-    building = partial(builder, request, machine(), search_cores, len(timing_cores))
+    building = partial(builder, request, kind, machine(), search_cores, len(timing_cores))
     builders, measurers = start_pool("builder", building), {}
-    for targets, runners in _runners(request, timing_cores, wanted, start_pool, tell):
+    for targets, runners in _runners(request, kind, timing_cores, wanted, start_pool, tell):
         references = None if request.build_only else References(request.calibrating)
-        balance = _balance(request, len(search_cores))
+        balance = _balance(request, kind, len(search_cores))
         measurers[targets] = Measurer(builders, runners, references, balance)
     return searching(search, len(search_cores), start_pool), measurers
 
@@ -102,35 +104,34 @@ def searching(search: Search, cores: int, start_pool: StartPool) -> SearchSystem
 
 def _runners(
     request: Request,
+    kind: TargetKind,
     cores: tuple[int, ...],
     wanted: Known,
     start_pool: StartPool,
     tell: Callable[[str], None],
 ) -> Iterator[tuple[tuple[str, ...], Pool]]:
     """Pools whose devices are of one type each, and the targets that they are for."""
-    targets = tuple(wanted)
+    targets, device = tuple(wanted), kind.device_name(len(cores))
+    timer = partial(runner, request, kind, machine(), cores, device)
     if request.build_only:
         yield targets, start_pool("runner", NoRunner)
-    elif not is_gpu(request.target):
-        device = device_name(len(cores))
-        yield targets, start_pool("runner", partial(runner, request, machine(), cores, device))
-    elif request.engine == "serial":
-        yield targets, start_pool("runner", partial(gpu_runner, request, machine(), cores))
+    elif kind.owns_gpu and request.engine == "ray":
+        yield from _gpu_runners(request, timer, wanted, start_pool, tell)
     else:
-        yield from _gpu_runners(request, cores, wanted, start_pool, tell)
+        yield targets, start_pool("runner", timer)
 
 
 def _gpu_runners(
     request: Request,
-    cores: tuple[int, ...],
+    timer: Factory,
     wanted: Known,
     start_pool: StartPool,
     tell: Callable[[str], None],
 ) -> Iterator[tuple[tuple[str, ...], Pool]]:
-    """The same on Ray: a pool for each model of GPU that a target is for."""
+    """Pools of runners on Ray's GPUs, one for each model of GPU that a target is for."""
     from chameleon_ray.cluster import gpus
 
-    inventory, timer = gpus.GpuInventory(), partial(gpu_runner, request, machine(), cores)
+    inventory = gpus.GpuInventory()
     found = inventory.gpus()
     if not request.on_cluster:  # whole models run on the GPU that CUDA counts first here
         wanted = {target: (*known, own()) for target, known in wanted.items()}
@@ -148,10 +149,10 @@ def _gpu_runners(
         yield targets, start_pool("runner", gpus.owning(model, timer), name, **own_gpus)
 
 
-def _balance(request: Request, builders: int) -> BuildBalance | None:
+def _balance(request: Request, kind: TargetKind, builders: int) -> BuildBalance | None:
     """Runners help builders on a machine of its own where there are too few of those."""
     alone = request.engine == "ray" and not (request.address or request.build_only)
-    if not alone or is_gpu(request.target) or builders >= LINKING:
+    if not alone or not kind.helps or builders >= LINKING:
         return None
     return BuildBalance(builders * (1 + AHEAD["builder"]))
 
@@ -186,26 +187,25 @@ def doubtful(result: Any, failures: int) -> bool:
 
 def _actors(
     request: Request,
+    kind: TargetKind,
     search_cores: tuple[int, ...],
     timing_cores: tuple[int, ...],
     began: float,
     stack: ExitStack,
     tell: Callable[[str], None],
 ) -> StartPool:
-    from chameleon_ray.cluster import placement, ray_session
-    from chameleon_ray.cluster.actor_pool import ActorPool
-    from chameleon_ray.cluster.metrics import load_gauge
+    from chameleon_ray.cluster import actor_pool, metrics, placement, ray_session
 
     stack.enter_context(ray_session.start(request.address, len(search_cores)))
-    owned = is_gpu(request.target) and not request.build_only
+    owned = kind.owns_gpu and not request.build_only
     counts, spreads = _placed(request, owned, len(search_cores), len(timing_cores))
     longest = request.confirming.model_timeout + request.placing.call_seconds
 
-    def start_pool(name: str, factory: Factory, kind: str = "", **own: Any) -> Pool:
+    def start_pool(name: str, factory: Factory, which: str = "", **own: Any) -> Pool:
         place = {} if name in spreads else placement.near_driver()
         owns = {"num_gpus": 1} if owned and name == "runner" else {}
-        pool = ActorPool(
-            f"{kind} {name}".strip(),
+        pool = actor_pool.ActorPool(
+            f"{which} {name}".strip(),
             ray_session.checked(factory) if name in spreads else factory,
             PHASES,
             began,
@@ -218,7 +218,7 @@ def _actors(
             options=request.placing,
             doubt=doubtful if name == "runner" else lambda result, failures: False,
             tell=tell,
-            on_load=load_gauge(f"{kind} {name}".strip()),
+            on_load=metrics.load_gauge(f"{which} {name}".strip()),
         )
         stack.callback(pool.close)
         return pool

@@ -25,7 +25,6 @@ from chameleon_ray.api.timekeeper import Timekeeper, forecast_of
 from chameleon_ray.api.watchers import Watchers, watchers_of
 from chameleon_ray.budget import Budget
 from chameleon_ray.compiler.model_host import Prepared
-from chameleon_ray.compiler.target import device_name, is_gpu, layout_of
 from chameleon_ray.engine import Engine, Watcher
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import ZooFolder
@@ -106,16 +105,16 @@ class TuningSession:
             Stopped: The user interrupted it.
         """
         with ExitStack() as stack:
-            process = ModelProcess(self.setup.timing_cores, stack)
-            gpu = is_gpu(self.request.target)
-            if not gpu:
-                for model in self.models:
-                    model.device = device_name(len(self.setup.timing_cores))
-            importing = None if gpu else in_thread(self.prepare, process)
+            kind, cores = self.setup.kind, self.setup.timing_cores
+            process = ModelProcess(kind, cores, stack)
+            device = kind.device_name(len(cores))
+            for model in self.models:
+                model.device = device
+            importing = in_thread(self.prepare, process) if device else None
             system, groups, pools = self.start(stack)
             ready = [asyncio.create_task(pool.ready()) for pool in pools]
-            if gpu:
-                await asyncio.gather(*(group.survey(self.progress) for group in groups))
+            if not device:  # a runner knows it
+                await asyncio.gather(*(group.survey(kind, self.progress) for group in groups))
             imported = await (importing or in_thread(self.prepare, process, len(groups) > 1))
             with interruptible():
                 await self.explore(system, groups, imported, process, stack)
@@ -130,6 +129,7 @@ class TuningSession:
         setup = self.setup
         system, measurers = start_pools(
             self.request,
+            setup.kind,
             setup.search,
             setup.search_cores,
             setup.timing_cores,
@@ -164,7 +164,7 @@ class TuningSession:
                     self.progress.note(f"{model.name}: {note}" if model.name else note)
                 if zoo:
                     self.folder.identify(self.identity(several_devices))
-                model.folder.identify(model.identity(known, self.setup.search))
+                model.folder.identify(model.identity(known, self.setup.search, self.layout))
                 prepared[model] = known
         layers = merged([(model.weight, prepared[model].tasks) for model in self.left()])
         return Imported(prepared, layers, self.folder.database.read())
@@ -357,11 +357,16 @@ class TuningSession:
         """What layers are timed on, for people."""
         return ", ".join(dict.fromkeys(model.device for model in self.models if model.device))
 
+    @property
+    def layout(self) -> str:
+        """The layout of the models' convolutions."""
+        return self.setup.kind.layout_of(self.request.layout)
+
     def identity(self, several_devices: bool) -> dict[str, Any]:
         """What makes two zoos the same, and what was asked for."""
         return {
             "device": "" if several_devices else self.device,
-            "layout": layout_of(self.request.layout, self.request.target),
+            "layout": self.layout,
             "models": {model.name: asdict(model.request) for model in self.models},
             "options": {**asdict(self.request), "search": asdict(self.setup.search)},
             "versions": versions(),

@@ -7,8 +7,8 @@ from chameleon_ray.api.algorithms import search_of
 from chameleon_ray.api.warm_start import transfer_of
 from chameleon_ray.cluster import gpus, ray_session
 from chameleon_ray.compiler.codegen.link import find_linker
-from chameleon_ray.compiler.target import demand_known, is_gpu
-from chameleon_ray.measure import nvml
+from chameleon_ray.compiler.kind import TargetKind
+from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.options import Request, Search
 from chameleon_ray.transfer import Transfer
@@ -19,12 +19,14 @@ class Setup:
     """What a session works with on this machine.
 
     Attributes:
+        kind: The kind of the targets.
         search: The search system.
         search_cores: Cores for search and builds.
         timing_cores: Cores for timing alone.
         transfer: What tasks know of each other; None where they learn nothing from others.
     """
 
+    kind: TargetKind
     search: Search
     search_cores: tuple[int, ...]
     timing_cores: tuple[int, ...]
@@ -38,19 +40,24 @@ def set_up(request: Request) -> Setup:
         UserError: The request cannot be met.
     """
     search = search_of(request)
-    demand_known(request.target)
+    kind = kind_of(request.target)
+    kind.demand(request.target)
     ray_session.check_pins()
     find_linker()
-    count = _gpus(request) if is_gpu(request.target) else None
-    search_cores, timing_cores = split(available(), request.threads, count)
+    search_cores, timing_cores = split(available(), request.threads, _gpus(request, kind))
     return Setup(
-        search, search_cores, timing_cores, transfer_of(search, map(Path, request.warm_start))
+        kind, search, search_cores, timing_cores, transfer_of(search, map(Path, request.warm_start))
     )
 
 
-def _gpus(request: Request) -> int:
-    """How many GPUs of this machine need a core; a cluster's head may hand out none of them."""
-    found = nvml.count()
+def _gpus(request: Request, kind: TargetKind) -> int | None:
+    """Counts the GPUs of this machine that need a core; None where the cores themselves time.
+
+    A cluster's head may hand out none of them.
+    """
+    if kind.gpus is None:
+        return None
+    found = kind.gpus()
     if found < 2 or not request.on_cluster:  # there is a core for the first one in any case
         return found
     with ray_session.start(request.address):

@@ -12,6 +12,7 @@ from chameleon_ray.api.run import keep
 from chameleon_ray.api.session import SessionResult, TuningSession
 from chameleon_ray.api.setup import set_up
 from chameleon_ray.api.site import Site, directory, working
+from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import FILES, RunFolder, ZooFolder
 from chameleon_ray.measure.cores import available, split
@@ -65,7 +66,7 @@ def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[ZooEntry], Merge
     layers: dict[str, tuple[Task, ...]] = {}
     failures: dict[str, str] = {}
     with ExitStack() as stack:
-        process = ModelProcess(cores, stack)
+        process = ModelProcess(kind_of(zoo.common.target), cores, stack)
         for member in zoo.members:
             tell(f"importing {member.name}")
             try:

@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from chameleon_ray.compiler.target import is_gpu
+from chameleon_ray.compiler.kinds import kind_of
+from chameleon_ray.compiler.target import TargetError
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import directory_name
 from chameleon_ray.options import (
@@ -111,7 +112,11 @@ def _targets(listed: Any) -> dict[str, str]:
         raise ValueError("'targets' must hold at least one, each a text such as llvm")
     if len(dict(named)) < len(named):
         raise ValueError("'targets' has two of one kind; make it a mapping of names to targets")
-    if len({is_gpu(target) for _, target in named}) > 1:
+    try:
+        kinds = {kind_of(target).name for _, target in named}
+    except TargetError as error:
+        raise ValueError(str(error).removesuffix(".")) from error
+    if len(kinds) > 1:
         raise ValueError("'targets' has CPUs and GPUs; give each kind a zoo of its own")
     return dict(named)
 

@@ -9,19 +9,16 @@ from typing import Any
 import tvm
 from tvm.s_tir import meta_schedule as ms
 
-from chameleon_ray.compiler.codegen.cuda_library import compile_with
-from chameleon_ray.compiler.codegen.default_schedule import default
 from chameleon_ray.compiler.codegen.link import link
-from chameleon_ray.compiler.passes.elementary import register_elementary
+from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.spaces.extract import layer_digest, layer_module
 from chameleon_ray.compiler.spaces.sketch import Program
-from chameleon_ray.compiler.target import is_gpu
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 
 
 def schedule_layers(
-    module: Any, tasks: Mapping[str, Task], winners: Mapping[str, Config]
+    module: Any, tasks: Mapping[str, Task], winners: Mapping[str, Config], kind: TargetKind
 ) -> tuple[Any, set[str]]:
     """The model with every winner's schedule in place of the layer it is for.
 
@@ -29,13 +26,14 @@ def schedule_layers(
         module: Relax module as ``lower`` gives it.
         tasks: By digest.
         winners: Configurations by task digest; a task that is left out keeps its default.
+        kind: The target's.
 
     Returns:
         The new module, and the digests of the winners that were applied.
     """
     target = next(iter(tasks.values())).target if tasks else ""
     scheduled = {
-        digest: Program.loads(tasks[digest].program).schedule(config).mod["main"]
+        digest: Program.loads(tasks[digest].program).schedule(config, kind.generator).mod["main"]
         for digest, config in winners.items()
     }
     functions, applied = {}, set()
@@ -49,26 +47,23 @@ def schedule_layers(
     return tvm.IRModule(functions, attrs=module.attrs), applied
 
 
-def compile_model(module: Any, target: str, path: Path) -> None:
+def compile_model(module: Any, target: str, kind: TargetKind, path: Path) -> None:
     """Compiles a model into a shared library that ``tvm.runtime.load_module`` loads.
 
     Raises:
         LinkError: There is no linker, or it failed.
     """
-    made = tvm.target.Target(json.loads(target))
-    if is_gpu(made):
-        compile_with(str(made.attrs["arch"]))
-        module = default(module, made)
-    else:
-        register_elementary()
-    executable = tvm.compile(module, made)
+    executable = kind.compile_model(module, tvm.target.Target(json.loads(target)))
     temporary = path.with_name(f".{path.name}")
     executable.export_library(str(temporary), fcompile=link)
     temporary.rename(path)
 
 
 def export_database(
-    folder: Path, tasks: Mapping[str, Task], winners: Mapping[str, tuple[Config, float]]
+    folder: Path,
+    tasks: Mapping[str, Task],
+    winners: Mapping[str, tuple[Config, float]],
+    kind: TargetKind,
 ) -> None:
     """Writes the winners as a MetaSchedule ``JSONDatabase`` that TVM alone can apply.
 
@@ -76,6 +71,7 @@ def export_database(
         folder: Replaced where it exists.
         tasks: By digest.
         winners: Configuration and latency in seconds, by task digest.
+        kind: The target's.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -86,7 +82,7 @@ def export_database(
         program = Program.loads(tasks[digest].program)
         module = layer_module(program.module["main"])
         record = ms.database.TuningRecord(
-            program.schedule(config).trace,
+            program.schedule(config, kind.generator).trace,
             database.commit_workload(module),
             [latency],
             program.target,

@@ -7,15 +7,17 @@ import json
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from chameleon_ray.compiler.tvm_process import block_torch, load_cudart
+from chameleon_ray.compiler.kind import TargetKind
+from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.options import Scheduling
+from chameleon_ray.plugins import find
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 
@@ -32,6 +34,7 @@ class Prepare:
         threads: Threads a kernel may use.
         layout: Convolution layout, ``NHWC`` or ``NCHW``.
         memory: How to look for the order that takes least memory; the model's own where None.
+        templates: Templates of other packages that are tried on each layer before the kind's own.
     """
 
     spec: str
@@ -41,6 +44,10 @@ class Prepare:
     threads: int
     layout: str
     memory: Scheduling | None = None
+    templates: tuple[str, ...] = ()
+
+    def run(self, host: "ModelHost") -> "Prepared":
+        return host.prepare(self)
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,9 @@ class Weigh:
     """
 
     prepare: Prepare
+
+    def run(self, host: "ModelHost") -> Footprint:
+        return host.weigh(self.prepare)
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,9 @@ class CompileUntuned:
 
     path: Path
 
+    def run(self, host: "ModelHost") -> None:
+        host.compile_untuned(self)
+
 
 @dataclass(frozen=True)
 class CompileTuned:
@@ -101,6 +114,9 @@ class CompileTuned:
     winners: Mapping[str, tuple[Config, float]]
     path: Path
     database: Path
+
+    def run(self, host: "ModelHost") -> set[str]:
+        return host.compile_tuned(self)
 
 
 class Notes(logging.Handler):
@@ -123,40 +139,37 @@ class Notes(logging.Handler):
 class ModelHost:
     """What runs inside the model's process."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: TargetKind) -> None:
+        """Takes the kind of all targets that it is to compile for."""
+        self._kind = self._tried = kind
         self._model: Any = None
         self._lowered: Any = None
         self._tasks: dict[str, Task] = {}
         self._target = ""
 
     def __call__(self, job: Prepare | Weigh | CompileUntuned | CompileTuned) -> Any:
-        if isinstance(job, Prepare):
-            return self._prepare(job)
-        if isinstance(job, Weigh):
-            return self._weigh(job.prepare)
-        if isinstance(job, CompileUntuned):
-            return self._compile_untuned(job)
-        return self._compile_tuned(job)
+        return job.run(self)
 
     def _load(self, job: Prepare) -> Any:
-        """Imports the model; returns its target."""
+        """Imports the model, and templates of other packages; returns the model's target."""
         if job.spec.endswith(".onnx"):
             block_torch()
-        load_cudart()
+        self._kind.preload()
         import tvm
 
-        from chameleon_ray.compiler.codegen.cuda_compiler import compiler_for
         from chameleon_ray.compiler.frontend.load import InputSpec, load
-        from chameleon_ray.compiler.target import resolve
 
-        self._target = resolve(job.target, job.threads)
-        if arch := json.loads(self._target).get("arch"):
-            compiler_for(arch)  # or says what to install
+        templates = [found for name in job.templates if (found := find("template", name, ()))]
+        own = self._kind.templates
+        self._tried = replace(self._kind, templates=lambda: (*templates, *own()))
+        self._target = self._kind.resolve(job.target, job.threads)
+        self._kind.demand_compiler(self._target)
         inputs = [InputSpec.parse(text) for text in job.inputs]
         self._model = load(job.spec, inputs, job.seed)
         return tvm.target.Target(json.loads(self._target))
 
-    def _weigh(self, job: Prepare) -> Footprint:
+    def weigh(self, job: Prepare) -> Footprint:
+        """What memory the model takes in several orders."""
         target = self._load(job)
         from chameleon_ray.compiler.frontend.inputs import ModelError
         from chameleon_ray.compiler.passes.memory.lower_aware import compare
@@ -164,13 +177,15 @@ class ModelHost:
 
         assert job.memory is not None
         try:
-            return compare(self._model.name, self._model.module, target, job.layout, job.memory)[0]
+            name, module = self._model.name, self._model.module
+            return compare(name, module, target, self._kind, job.layout, job.memory)[0]
         except Unplannable as reason:
             raise ModelError(
                 f"The memory of {job.spec} cannot be planned: {reason}; give a model without."
             ) from reason
 
-    def _prepare(self, job: Prepare) -> Prepared:
+    def prepare(self, job: Prepare) -> Prepared:
+        """Imports the model, which is kept, and extracts its layers."""
         began, notes = time.perf_counter(), Notes()
         target = self._load(job)
         from chameleon_ray.compiler.passes.lower import lower
@@ -180,10 +195,10 @@ class ModelHost:
         imported = time.perf_counter()
         name, module = self._model.name, self._model.module
         if job.memory is None:
-            self._lowered = lower(module, target, job.layout)
+            self._lowered = lower(module, target, self._kind, job.layout)
         else:
-            self._lowered = lower_aware(name, module, target, job.layout, job.memory)
-        tasks = extract(self._lowered, self._target)
+            self._lowered = lower_aware(name, module, target, self._kind, job.layout, job.memory)
+        tasks = extract(self._lowered, self._target, self._tried)
         self._tasks = {task.digest: task for task in tasks}
         extracted = time.perf_counter()
         return Prepared(
@@ -201,7 +216,8 @@ class ModelHost:
             },
         )
 
-    def _compile_untuned(self, job: CompileUntuned) -> None:
+    def compile_untuned(self, job: CompileUntuned) -> None:
+        """Compiles the model that is kept, as imported."""
         import tvm
 
         from chameleon_ray.compiler.apply import compile_model
@@ -211,19 +227,20 @@ class ModelHost:
         target = tvm.target.Target(json.loads(self._target))
         untuned = lower_plainly(self._model.module, target)
         with left_to_tvm():
-            compile_model(untuned, self._target, job.path)
+            compile_model(untuned, self._target, self._kind, job.path)
 
-    def _compile_tuned(self, job: CompileTuned) -> set[str]:
-        """The digests of the winners that were applied."""
+    def compile_tuned(self, job: CompileTuned) -> set[str]:
+        """Compiles the model that is kept; gives the digests of the winners that were applied."""
         from chameleon_ray.compiler.apply import compile_model, export_database, schedule_layers
 
         configs = {digest: config for digest, (config, _) in job.winners.items()}
-        tuned, applied = schedule_layers(self._lowered, self._tasks, configs)
-        compile_model(tuned, self._target, job.path)
-        export_database(job.database, self._tasks, job.winners)
+        kind = self._kind
+        tuned, applied = schedule_layers(self._lowered, self._tasks, configs, kind)
+        compile_model(tuned, self._target, kind, job.path)
+        export_database(job.database, self._tasks, job.winners, kind)
         return applied
 
 
-def model_host(_: None) -> ModelHost:
+def model_host(kind: TargetKind) -> ModelHost:
     """Factory of the model's process."""
-    return ModelHost()
+    return ModelHost(kind)

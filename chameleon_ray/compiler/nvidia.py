@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from chameleon_ray.compiler.target import TargetError
+
 KIB = 1024
 WARP = 32
 MOST_THREADS = 1024
@@ -79,6 +81,26 @@ def attributes(arch: str) -> dict[str, Any] | None:
         "registers_per_block": REGISTERS,
         "thread_warp_size": WARP,
     }
+
+
+def completed(fields: dict[str, Any]) -> dict[str, Any]:
+    """A GPU's target with its limits by its architecture, where they are not given.
+
+    Raises:
+        TargetError: The architecture is missing, or not known.
+    """
+    arch = str(fields.get("arch", ""))
+    if not arch:
+        raise TargetError(
+            "A target for CUDA without its architecture is completed where the GPU is; on a "
+            "machine without one give it as in cuda:sm_90."
+        )
+    known = attributes(arch)
+    if known is None:
+        names = ", ".join(f"sm_{number}" for number in MULTIPROCESSORS)
+        what = "no GPU's" if capability(arch) is None else "not known"
+        raise TargetError(f"The architecture {arch!r} is {what}; use one of: {names}.")
+    return {"host": {"kind": "llvm"}, **known, **fields}
 
 
 def occupancy(arch: str, threads: int, registers: int, shared: int) -> float:

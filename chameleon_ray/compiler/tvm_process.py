@@ -67,18 +67,15 @@ def load_nvidia(library: str) -> str:
     return trouble
 
 
-def register_intrinsics(kind: str) -> None:
+def register_intrinsics(family: str) -> None:
     """Registers the intrinsics that TVM's rules for a kind of target name, and no others.
 
-    Those of x86 take 0.3 s. Those of CUDA take 2 s, above all those of tensor cores.
-    """
-    _register("cuda" if kind == "cuda" else "x86")
+    Those of x86 take 0.3 s. Those of CUDA take 2 s, above all those of tensor cores. On import, the
+    package parses 248 TVMScript functions of all targets, which takes 20 s, so its ``__init__`` is
+    passed over.
 
-
-def _register(kind: str) -> None:
-    """Imports one module of ``tvm.s_tir.tensor_intrin`` without its package's ``__init__``.
-
-    On import, the package parses 248 TVMScript functions of all targets, which takes 20 s.
+    Args:
+        family: A module of ``tvm.s_tir.tensor_intrin``, such as ``x86`` or ``cuda``.
     """
     package = "tvm.s_tir.tensor_intrin"
     if package not in sys.modules:
@@ -89,7 +86,7 @@ def _register(kind: str) -> None:
         bare.__spec__ = spec
         sys.modules[package] = bare
     with _quick_parsing():
-        importlib.import_module(f"{package}.{kind}")
+        importlib.import_module(f"{package}.{family}")
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The protocol of running whole models: questions about compiled libraries, and their answers."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,10 +21,17 @@ class Question:
     libraries: tuple[str, ...]
     inputs: tuple[np.ndarray, ...]
 
+    def run(self, models: "Models") -> Any:
+        """Returns the answer, which is found where the models can be run."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class Outputs(Question):
     """Asks for the outputs of one model; the answer is a tuple of arrays."""
+
+    def run(self, models: "Models") -> tuple[np.ndarray, ...]:
+        return models.outputs(self)
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,9 @@ class Check(Question):
     """
 
     reference: tuple[np.ndarray, ...]
+
+    def run(self, models: "Models") -> "Verdict":
+        return models.check(self)
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,9 @@ class Duel(Question):
 
     options: Confirming
 
+    def run(self, models: "Models") -> list[tuple[float, ...]]:
+        return models.duel(self)
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -58,6 +71,16 @@ class Verdict:
     ok: bool
     max_abs_err: float
     max_rel_err: float
+
+
+class Models(Protocol):
+    """A loader and runner of compiled models, in the process that answers questions."""
+
+    def outputs(self, question: Outputs) -> tuple[np.ndarray, ...]: ...
+
+    def check(self, question: Check) -> Verdict: ...
+
+    def duel(self, duel: Duel) -> list[tuple[float, ...]]: ...
 
 
 class Bench(Protocol):

@@ -1,10 +1,10 @@
 """A runner whose latencies are converted into those of the device of the references."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import inf
 from statistics import median
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from chameleon_ray.measure.bench import Bench, Duel, Question
 from chameleon_ray.measure.calibration import beyond, factor_of, likeliest
@@ -16,11 +16,20 @@ from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 
 
+@dataclass(frozen=True)
+class Surveyed:
+    """A runner's device: its target as JSON and its name, or why there is none."""
+
+    target: str = ""
+    device: str = ""
+    error: str = ""
+
+
 @runtime_checkable
 class Surveyor(Protocol):
     """A runner that says what device it times on."""
 
-    def survey(self) -> Any:
+    def survey(self) -> Surveyed:
         """Returns the device, or why there is none."""
         ...
 
@@ -133,7 +142,7 @@ class Calibrated:
         assert isinstance(self._runner, Builder)
         return self._runner.build(task, config)
 
-    def survey(self) -> Any:
+    def survey(self) -> Surveyed:
         """Returns the device that the runner times on; the runner has to be a ``Surveyor``."""
         assert isinstance(self._runner, Surveyor)
         return self._runner.survey()

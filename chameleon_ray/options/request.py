@@ -169,6 +169,10 @@ class Request:
     """Explorer in place of the preset's."""
     sampler: str | None = option(None, resume=TUNE, zoo_file=True)
     """Sampler in place of the preset's."""
+    cost_model: str | None = option(None, resume=TUNE, zoo_file=True)
+    """Cost model in place of the preset's."""
+    template: tuple[str, ...] = option((), resume=TUNE)
+    """Templates of other packages, each tried on every layer before the target's own."""
     transfer: bool = option(True, zoo_file=True)
     """Whether tasks learn from each other, where the preset has them do so."""
     seed: int = option(0, resume=TUNE, zoo_file=True, least=0)

@@ -9,10 +9,11 @@ import pytest
 import tvm
 
 from chameleon_ray.compiler.codegen.cuda_compiler import CudaCompiler, compiler_for
-from chameleon_ray.compiler.runtime.cuda_runner import GpuRunner
+from chameleon_ray.compiler.kinds import CUDA, resolve
+from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
 from chameleon_ray.compiler.spaces.design import design
 from chameleon_ray.compiler.spaces.extract import layer_digest
-from chameleon_ray.compiler.target import TargetError, resolve
+from chameleon_ray.compiler.target import TargetError
 from chameleon_ray.options import Measuring
 from chameleon_ray.task import Task
 from tests.tvm import layers
@@ -53,14 +54,14 @@ def tvm_target(arch: str) -> Any:
 def task(kind: str, arch: str = "sm_90") -> Task:
     """A layer of ``tests.tvm.layers`` on a GPU."""
     layer = layers.KINDS[kind]()
-    space, program = design(layer, tvm_target(arch))
+    space, program = design(layer, tvm_target(arch), CUDA)
     digest = layer_digest(layer["main"], target(arch))
     return Task(kind, digest, target(arch), 1, 1e6, space, program.dumps())
 
 
-def gpu() -> GpuRunner:
+def gpu() -> CudaRunner:
     """A runner of this machine's GPU, or the reason why the test is skipped."""
-    runner = GpuRunner(PATIENT)
+    runner = CudaRunner(PATIENT)
     found = runner.survey()
     if found.error:
         runner.close()

@@ -9,7 +9,7 @@ import pytest
 
 from chameleon_ray import api
 from chameleon_ray.api.gpu_assignment import demand_same
-from chameleon_ray.compiler.runtime.cuda_runner import Surveyed
+from chameleon_ray.measure.calibrated import Surveyed
 from chameleon_ray.options import Request
 from chameleon_ray.record import DEFAULT, Record, Status
 from chameleon_ray.report.builds import Building, figures, valid

@@ -16,7 +16,7 @@ import tvm_ffi
 from tvm import te, topi
 
 from chameleon_ray.compiler.apply import compile_model
-from chameleon_ray.compiler.codegen.builder import LocalBuilder
+from chameleon_ray.compiler.codegen.builder import ChildBuilder
 from chameleon_ray.compiler.codegen.cuda_library import (
     CALLBACK,
     CREATE,
@@ -27,6 +27,7 @@ from chameleon_ray.compiler.codegen.cuda_library import (
 )
 from chameleon_ray.compiler.codegen.cuda_resources import kernels
 from chameleon_ray.compiler.codegen.default_schedule import default
+from chameleon_ray.compiler.kinds import CUDA
 from chameleon_ray.compiler.passes import winograd_cuda
 from chameleon_ray.compiler.passes.lower import lower
 from chameleon_ray.compiler.spaces.extract import extract
@@ -45,16 +46,16 @@ FIGURES = {"kernels", "threads", "registers", "spilled", "stack", "shared", "occ
 
 
 @pytest.fixture(scope="module")
-def builder() -> Iterator[LocalBuilder]:
+def builder() -> Iterator[ChildBuilder]:
     usable_compiler("sm_90")
-    made = LocalBuilder(PATIENT, available()[:1], gpu=True)
+    made = ChildBuilder(CUDA, PATIENT, available()[:1])
     yield made
     made.close()
 
 
 @pytest.mark.parametrize("arch", ARCHS)
 @pytest.mark.parametrize("kind", layers.KINDS)
-def test_builds_the_default_and_sketches_for(builder: LocalBuilder, kind: str, arch: str) -> None:
+def test_builds_the_default_and_sketches_for(builder: ChildBuilder, kind: str, arch: str) -> None:
     one = task(kind, arch)
     configs = as_configs(one.space.random(np.random.default_rng(2), 2 if arch == "sm_90" else 1))
     for config in (DEFAULT, *configs):
@@ -71,7 +72,7 @@ def test_builds_the_default_and_sketches_for(builder: LocalBuilder, kind: str, a
         assert names == set(tvm.ir.load_json(library.functions))
 
 
-def test_a_kernel_that_asks_for_too_much_is_invalid(builder: LocalBuilder) -> None:
+def test_a_kernel_that_asks_for_too_much_is_invalid(builder: ChildBuilder) -> None:
     one = task("dense")
     lavish = Program.loads(one.program)
     fields = json.loads(lavish.target_json) | {"max_threads_per_block": 4096}
@@ -91,7 +92,7 @@ def test_a_layer_without_threads_cannot_be_launched() -> None:
         compile_kernels(layers.dense(), tvm_target("sm_90"))
 
 
-def test_a_library_holds_a_binary_and_loading_compiles_nothing(builder: LocalBuilder) -> None:
+def test_a_library_holds_a_binary_and_loading_compiles_nothing(builder: ChildBuilder) -> None:
     artifact = builder.build(task("dense"), DEFAULT)
     given = []
 
@@ -124,10 +125,10 @@ def test_a_whole_model_is_compiled_by_the_builders_compiler(tmp_path: Path) -> N
     def refuse(_: str) -> None:
         raise AssertionError("another compiler")
 
-    lowered = lower(layers.network(), tvm_target("sm_90"))
-    tasks = extract(lowered, target("sm_90"))
+    lowered = lower(layers.network(), tvm_target("sm_90"), CUDA)
+    tasks = extract(lowered, target("sm_90"), CUDA)
     with overriding(CALLBACK, refuse), overriding(CREATE, create):
-        compile_model(lowered, target("sm_90"), tmp_path / "model.so")
+        compile_model(lowered, target("sm_90"), CUDA, tmp_path / "model.so")
     assert (tmp_path / "model.so").exists()
     (binary,) = binaries
     assert binary.startswith(b"\x7fELF")
@@ -167,7 +168,7 @@ except RuntimeError as error:
 """
 
 
-def test_tvms_own_runtime_takes_the_binary(builder: LocalBuilder, tmp_path: Path) -> None:
+def test_tvms_own_runtime_takes_the_binary(builder: ChildBuilder, tmp_path: Path) -> None:
     """With a driver that has no GPU, so far as loading goes."""
     compiler = shutil.which("cc")
     if compiler is None or load_cudart():
@@ -199,7 +200,7 @@ def test_dlight_has_a_default_for_what_its_matrix_rule_fails_on() -> None:
     assert taken.occupancy > 0
 
 
-def test_the_default_leaves_the_program_as_it_is(builder: LocalBuilder) -> None:
+def test_the_default_leaves_the_program_as_it_is(builder: ChildBuilder) -> None:
     one = task("softmax")
     config = as_configs(one.space.random(np.random.default_rng(1), 1))[0]
     first = builder.build(one, config)
@@ -212,7 +213,8 @@ def test_a_builder_without_a_compiler_says_what_to_install() -> None:
         "import sys\n"
         "sys.modules['cuda.bindings'] = None\n"
         "from chameleon_ray.compiler.codegen.builder import compiler\n"
-        "compiler(True)\n"
+        "from chameleon_ray.compiler.kinds import CUDA\n"
+        "compiler(CUDA)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, env={"PATH": "/nowhere"}

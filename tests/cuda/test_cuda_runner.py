@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from chameleon_ray.budget import Budget
-from chameleon_ray.compiler.codegen.builder import LocalBuilder
-from chameleon_ray.compiler.runtime.cuda_runner import GpuRunner, shots_of
+from chameleon_ray.compiler.codegen.builder import ChildBuilder
+from chameleon_ray.compiler.kinds import CUDA
+from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner, shots_of
 from chameleon_ray.engine import Engine
 from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.measurer import Artifact, Finalist, Measurer, Timing
@@ -31,22 +32,22 @@ INFINITE = float("inf")
 
 
 @pytest.fixture(scope="module")
-def builder() -> Iterator[LocalBuilder]:
+def builder() -> Iterator[ChildBuilder]:
     usable_compiler("sm_90")
-    made = LocalBuilder(PATIENT, available()[:1], gpu=True)
+    made = ChildBuilder(CUDA, PATIENT, available()[:1])
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def runner() -> Iterator[GpuRunner]:
+def runner() -> Iterator[CudaRunner]:
     made = gpu()
     yield made
     made.close()
 
 
 def test_without_a_gpu_a_runner_says_so_and_lives() -> None:
-    made = GpuRunner(PATIENT)
+    made = CudaRunner(PATIENT)
     try:
         found = made.survey()
         if not found.error:
@@ -93,7 +94,7 @@ def test_the_engine_runs_on_builders_for_gpus_and_keeps_what_kernels_take() -> N
             explorers=start_pool("explorer", lambda: toys.explorer(search)),
             sampler=start_pool("sampler", lambda: toys.sampler(search)),
         )
-        made = LocalBuilder(PATIENT, available()[:1], gpu=True)
+        made = ChildBuilder(CUDA, PATIENT, available()[:1])
         measurer = Measurer(
             start_pool("builder", lambda: made), start_pool("runner", RecordedRunner)
         )
@@ -127,7 +128,7 @@ def test_gpu_check_ends_in_a_sentence_where_there_is_no_gpu(tmp_path: Path) -> N
     assert not (tmp_path / "out").exists()
 
 
-def test_times_on_a_gpu(builder: LocalBuilder, runner: GpuRunner) -> None:
+def test_times_on_a_gpu(builder: ChildBuilder, runner: CudaRunner) -> None:
     arch = json.loads(runner.survey().target)["arch"]
     one = task("dense", arch)
     artifact = builder.build(one, DEFAULT)
@@ -138,7 +139,7 @@ def test_times_on_a_gpu(builder: LocalBuilder, runner: GpuRunner) -> None:
 
 
 def test_a_gpu_outlives_kernels_that_go_wrong(
-    builder: LocalBuilder, runner: GpuRunner, monkeypatch: pytest.MonkeyPatch
+    builder: ChildBuilder, runner: CudaRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     from gpu_kernels import FAULTS, broken
@@ -146,7 +147,7 @@ def test_a_gpu_outlives_kernels_that_go_wrong(
     target = runner.survey().target
     one = task("dense", json.loads(target)["arch"])
     good = builder.build(one, DEFAULT)
-    runner.options = replace(PATIENT, run_timeout=5.0, default_timeout=20.0)
+    runner.child.options = replace(PATIENT, run_timeout=5.0, default_timeout=20.0)
     statuses = {}
     for name, statements in FAULTS.items():
         statuses[name] = runner.run(one, broken(good, target, statements), INFINITE).status
@@ -156,7 +157,7 @@ def test_a_gpu_outlives_kernels_that_go_wrong(
 
 
 def test_what_gpu_check_breaks_keeps_its_kernels_name(
-    builder: LocalBuilder, monkeypatch: pytest.MonkeyPatch
+    builder: ChildBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     from gpu_kernels import FAULTS, broken

@@ -9,8 +9,9 @@ import pytest
 
 from chameleon_ray.api.device_group import DeviceGroup, device_groups, portions, wanted
 from chameleon_ray.api.model import Model
-from chameleon_ray.compiler.runtime.cuda_runner import Surveyed
+from chameleon_ray.compiler.kinds import CUDA
 from chameleon_ray.folder import RunFolder
+from chameleon_ray.measure.calibrated import Surveyed
 from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.options import Request
 from chameleon_ray.pool import NoWorkers
@@ -60,7 +61,7 @@ def test_trials_are_shared_out_to_the_last_one(
 def test_a_survey_completes_targets_and_finds_out_those_that_do_not_fit() -> None:
     models = [model("cuda"), model("cuda:sm_90"), model("cuda:sm_80")]
     one = group(H100, *models)
-    asyncio.run(one.survey(Progress()))
+    asyncio.run(one.survey(CUDA, Progress()))
     assert [one.request.target for one in models] == [H100.target, "cuda:sm_90", "cuda:sm_80"]
     assert "the target is for sm_80" in models[2].failure.lower()
     assert one.left == models[:2]
@@ -72,7 +73,7 @@ def test_devices_that_are_lost_are_the_failure_of_their_models_alone() -> None:
     groups = [group(None, lost), group(H100, there)]
 
     async def surveyed() -> None:
-        await asyncio.gather(*(one.survey(Progress()) for one in groups))
+        await asyncio.gather(*(one.survey(CUDA, Progress()) for one in groups))
 
     asyncio.run(surveyed())
     assert lost.told == "a: Runner 1 is given up, the last there was: it fell silent"

@@ -20,7 +20,7 @@ def test_what_is_repeated_to_go_on() -> None:
     known = options_of(Request).items()
     assert [name for name, one in known if "tune" in one.resume] == [
         *("target", "trials", "minutes", "preset", "explorer", "sampler"),
-        *("seed", "address", "threads", "layout", "engine"),
+        *("cost_model", "template", "seed", "address", "threads", "layout", "engine"),
     ]
     assert [name for name, one in known if "zoo" in one.resume] == [
         *("trials", "minutes", "address", "engine")
@@ -34,6 +34,7 @@ def test_what_a_zoo_s_file_may_set() -> None:
         "preset": {str},
         "explorer": {str},
         "sampler": {str},
+        "cost_model": {str},
         "transfer": {bool},
         "seed": {int},
         "threads": {int},

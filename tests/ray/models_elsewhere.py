@@ -20,6 +20,7 @@ from chameleon_ray.api.model_process import ModelProcess, RunnersBench
 from chameleon_ray.cluster import ray_session
 from chameleon_ray.cluster.actor_pool import ActorPool
 from chameleon_ray.cluster.placement import one_per_node
+from chameleon_ray.compiler.kinds import LLVM
 from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.compiler.target import device_name
 from chameleon_ray.errors import UserError
@@ -38,7 +39,7 @@ class Noted:
     def __init__(self, request: Request, folder: Path) -> None:
         self._folder = folder
         tempfile.tempdir = str(folder / "temporary")
-        self._runner = workers.runner(request, machine(), CORES, device_name(1))
+        self._runner = workers.runner(request, LLVM, machine(), CORES, device_name(1))
 
     def bench(self, question: Question, contents: tuple[bytes, ...]) -> Outcome:
         node = ray.get_runtime_context().get_node_id()
@@ -113,7 +114,7 @@ def main() -> None:
     folder, said = Path(sys.argv[1]), list[str]()
     (folder / "temporary").mkdir()
     with ExitStack() as stack:
-        process = ModelProcess(CORES, stack)
+        process = ModelProcess(LLVM, CORES, stack)
         models = Models(process, folder)
         nodes = Nodes(2, cpus=1)
         stack.callback(nodes.close)

@@ -16,11 +16,11 @@ from chaos_nodes import Nodes, until
 
 from chameleon_ray.api import pools, tune_zoo
 from chameleon_ray.cluster import placement, ray_session
-from chameleon_ray.compiler.runtime.cuda_runner import Surveyed
+from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.database import Database
 from chameleon_ray.measure import nvml
 from chameleon_ray.measure.bench import Duel, Question, Verdict
-from chameleon_ray.measure.calibrated import Calibrated
+from chameleon_ray.measure.calibrated import Calibrated, Surveyed
 from chameleon_ray.measure.isolate import Ending, Outcome
 from chameleon_ray.measure.measurer import Artifact, Finalist, Timing
 from chameleon_ray.options import Confirming, Measuring, Member, Request, Zoo
@@ -72,8 +72,10 @@ class Pretended:
         return share * DEFAULT_SECONDS[self.gpu.name]
 
 
-def pretended(request: Request, here: str, cores: tuple[int, ...]) -> Calibrated:
-    """In place of ``workers.gpu_runner``."""
+def pretended(
+    request: Request, kind: TargetKind, here: str, cores: tuple[int, ...], device: str
+) -> Calibrated:
+    """In place of ``workers.runner``."""
     device = Pretended()
     place = f"{ray.get_runtime_context().get_node_id()} {device.gpu.uuid}"
     return Calibrated(device, place, request.calibrating, device)
@@ -106,7 +108,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     os.environ["LD_LIBRARY_PATH"] = str(library(folder).parent)  # of the nodes to come
     os.environ[NOTES] = str(folder / "notes")
-    pools.gpu_runner = pretended
+    pools.runner = pretended
     nodes, progress = Nodes(0, gpus=1), Progress()
     try:
         for model in (f"{A100}:8", f"{H100}:9"):

@@ -8,6 +8,8 @@ import ray
 
 from chameleon_ray.api import pools, run, workers
 from chameleon_ray.cluster.placement import Node
+from chameleon_ray.compiler.kinds import CUDA, LLVM
+from chameleon_ray.measure import nvml
 from chameleon_ray.measure.cores import available, machine
 from chameleon_ray.measure.isolate import Ending, Outcome
 from chameleon_ray.measure.measurer import Finalist, Timing
@@ -31,18 +33,18 @@ def test_a_device_may_be_at_fault_for_whole_models_too_but_not_for_slow_ones() -
 
 def test_a_node_with_another_device_is_turned_down() -> None:
     with pytest.raises(Unfit, match=r"it has .*, and this run is for Abacus, 1 core; tune for it"):
-        workers.runner(Request("net"), "another machine", (0,), "Abacus, 1 core")
+        workers.runner(Request("net"), LLVM, "another machine", (0,), "Abacus, 1 core")
     with pytest.raises(Unfit, match="--threads 4096"):
-        workers.runner(Request("net", threads=4096), "another machine", (0,), "Abacus")
+        workers.runner(Request("net", threads=4096), LLVM, "another machine", (0,), "Abacus")
     with pytest.raises(Unfit, match="--threads 4096"):
-        workers.builder(Request("net"), "another machine", (0,), 4096)
+        workers.builder(Request("net"), LLVM, "another machine", (0,), 4096)
 
 
 def test_many_builders_generate_machine_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def linked(cores: int) -> bool:
-        builder = workers.builder(Request("net"), machine(), tuple(range(cores)), 1)
+        builder = workers.builder(Request("net"), LLVM, machine(), tuple(range(cores)), 1)
         try:
             return builder.linked
         finally:
@@ -56,7 +58,7 @@ def test_many_builders_generate_machine_code(
 @pytest.mark.usefixtures("local_ray")
 def test_where_gpus_time_every_node_keeps_a_core_for_each_of_its_own() -> None:
     request = Request("net", target="cuda:sm_90", address="10.0.0.1:6379")
-    search, timing = workers.elsewhere(request, 5)  # this Ray has no GPU
+    search, timing = workers.elsewhere(request, CUDA, 5)  # this Ray has no GPU
     assert (timing, set(search)) == (available()[-1:], set(available()[:-1] or available()))
     counts, spreads = pools._placed(request, True, 12, 4)
     head, worker = Node("a", "10.0.0.1", 16, here=True), Node("b", "10.0.0.2", 48, gpus=8)
@@ -73,15 +75,15 @@ def test_where_gpus_time_every_node_keeps_a_core_for_each_of_its_own() -> None:
 def test_a_head_keeps_cores_for_the_gpus_only_that_ray_hands_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(run.nvml, "count", lambda: 4)
+    monkeypatch.setattr(nvml, "count", lambda: 4)
     address = ray.get_runtime_context().gcs_address  # of a Ray without GPUs
-    assert run._gpus(Request("net", target="cuda", address=address)) == 0
-    assert run._gpus(Request("net", target="cuda")) == 4
-    assert run._gpus(Request("net", target="cuda", address=address, engine="serial")) == 4
+    assert run._gpus(Request("net", target="cuda", address=address), CUDA) == 0
+    assert run._gpus(Request("net", target="cuda"), CUDA) == 4
+    assert run._gpus(Request("net", target="cuda", address=address, engine="serial"), CUDA) == 4
 
 
 def test_where_nothing_is_timed_all_cores_build() -> None:
-    assert workers.elsewhere(Request("net", build_only=True), 0) == (available(), ())
+    assert workers.elsewhere(Request("net", build_only=True), LLVM, 0) == (available(), ())
 
 
 def test_more_devices_have_more_explorers_as_far_as_there_are_cores() -> None:

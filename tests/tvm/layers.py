@@ -10,9 +10,9 @@ import tvm
 from tvm import relax, te, topi
 from tvm.s_tir import Schedule
 
+from chameleon_ray.compiler.kinds import LLVM, resolve
 from chameleon_ray.compiler.spaces.design import design
 from chameleon_ray.compiler.spaces.extract import extract, layer_digest
-from chameleon_ray.compiler.target import resolve
 from chameleon_ray.task import Task
 
 
@@ -151,7 +151,7 @@ KINDS: dict[str, Callable[[], Any]] = {
 
 def task(layer: Any, name: str = "layer") -> Task:
     """A layer as the extraction makes it."""
-    space, program = design(layer, tvm_target())
+    space, program = design(layer, tvm_target(), LLVM)
     digest = layer_digest(layer["main"], target())
     return Task(name, digest, target(), 1, 0.0, space, program.dumps())
 
@@ -164,7 +164,7 @@ def flop_of(function: Any) -> float:
     with builder.function("main", inputs):
         variable = builder.add_func(function.with_attr("global_symbol", "layer"), "layer")
         builder.emit_func_output(builder.emit(relax.call_tir(variable, inputs, infos[-1])))
-    (task,) = extract(builder.get(), target())
+    (task,) = extract(builder.get(), target(), LLVM)
     return task.flop
 
 

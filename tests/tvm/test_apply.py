@@ -13,6 +13,7 @@ from tvm import relax
 from tvm.s_tir import meta_schedule as ms
 
 from chameleon_ray.compiler.apply import compile_model, export_database, schedule_layers
+from chameleon_ray.compiler.kinds import LLVM
 from chameleon_ray.compiler.passes.lower import lower
 from chameleon_ray.compiler.spaces.extract import extract
 from chameleon_ray.compiler.spaces.sketch import InvalidConfig, Program
@@ -25,12 +26,12 @@ Winners = dict[str, tuple[Config, float]]
 
 @pytest.fixture(scope="module")
 def lowered() -> Any:
-    return lower(layers.network(), layers.tvm_target())
+    return lower(layers.network(), layers.tvm_target(), LLVM)
 
 
 @pytest.fixture(scope="module")
 def tasks(lowered: Any) -> dict[str, Task]:
-    return {task.digest: task for task in extract(lowered, layers.target())}
+    return {task.digest: task for task in extract(lowered, layers.target(), LLVM)}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def winners(tasks: dict[str, Task]) -> Winners:
 @pytest.fixture(scope="module")
 def untuned(lowered: Any, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
     path = tmp_path_factory.mktemp("untuned") / "model.so"
-    compile_model(lowered, layers.target(), path)
+    compile_model(lowered, layers.target(), LLVM, path)
     return outputs(path)
 
 
@@ -49,7 +50,7 @@ def valid(task: Task) -> Config:
     program = Program.loads(task.program)
     for config in as_configs(task.space.random(np.random.default_rng(0), 20)):
         try:
-            program.schedule(config)
+            program.schedule(config, LLVM.generator)
         except InvalidConfig:
             continue
         return config
@@ -78,21 +79,21 @@ def test_winners_change_no_output(
 ) -> None:
     assert sum(task.weight for task in tasks.values()) > len(tasks)
     configs = {digest: config for digest, (config, _) in winners.items()}
-    tuned, applied = schedule_layers(lowered, tasks, configs)
+    tuned, applied = schedule_layers(lowered, tasks, configs, LLVM)
     assert applied == set(tasks)
     assert scheduled(tuned) == {task.name for task in tasks.values()}
     assert scheduled(lowered) == set()
-    compile_model(tuned, layers.target(), tmp_path / "model.so")
+    compile_model(tuned, layers.target(), LLVM, tmp_path / "model.so")
     np.testing.assert_allclose(outputs(tmp_path / "model.so"), untuned, rtol=1e-4, atol=1e-4)
     assert [path.name for path in tmp_path.iterdir()] == ["model.so"]
 
 
 def test_only_what_won_is_scheduled(lowered: Any, tasks: dict[str, Task], winners: Winners) -> None:
     one = next(digest for digest, task in tasks.items() if "conv" in task.name)
-    tuned, applied = schedule_layers(lowered, tasks, {one: winners[one][0]})
+    tuned, applied = schedule_layers(lowered, tasks, {one: winners[one][0]}, LLVM)
     assert applied == {one}
     assert scheduled(tuned) == {tasks[one].name}
-    nothing, applied = schedule_layers(lowered, tasks, {})
+    nothing, applied = schedule_layers(lowered, tasks, {}, LLVM)
     assert applied == set()
     assert scheduled(nothing) == set()
 
@@ -102,7 +103,7 @@ def test_tvm_alone_applies_the_database(
 ) -> None:
     folder = tmp_path / "tvm_db"
     for _ in range(2):  # the second export replaces the first
-        export_database(folder, tasks, winners)
+        export_database(folder, tasks, winners, LLVM)
     database = ms.database.JSONDatabase(
         str(folder / "database_workload.json"), str(folder / "database_tuning_record.json")
     )
@@ -110,7 +111,7 @@ def test_tvm_alone_applies_the_database(
     with layers.tvm_target(), database:
         tuned = relax.transform.MetaScheduleApplyDatabase()(lowered)
     assert scheduled(tuned) == {task.name for task in tasks.values()}
-    compile_model(tuned, layers.target(), tmp_path / "model.so")
+    compile_model(tuned, layers.target(), LLVM, tmp_path / "model.so")
     np.testing.assert_allclose(outputs(tmp_path / "model.so"), untuned, rtol=1e-4, atol=1e-4)
 
 
@@ -118,7 +119,7 @@ def test_the_database_holds_the_winners_and_their_latencies(
     tasks: dict[str, Task], winners: Winners, tmp_path: Path
 ) -> None:
     one = next(digest for digest, task in tasks.items() if "conv" in task.name)
-    export_database(tmp_path / "db", tasks, {one: (winners[one][0], 0.125)})
+    export_database(tmp_path / "db", tasks, {one: (winners[one][0], 0.125)}, LLVM)
     database = ms.database.JSONDatabase(
         str(tmp_path / "db" / "database_workload.json"),
         str(tmp_path / "db" / "database_tuning_record.json"),
@@ -127,7 +128,7 @@ def test_the_database_holds_the_winners_and_their_latencies(
     assert [float(seconds) for seconds in record.run_secs] == [0.125]
     replay = tvm.s_tir.Schedule(record.workload.mod)
     record.trace.apply_to_schedule(replay, remove_postproc=False)
-    ours = Program.loads(tasks[one].program).schedule(winners[one][0]).mod
+    ours = Program.loads(tasks[one].program).schedule(winners[one][0], LLVM.generator).mod
     assert tvm_ffi.structural_equal(replay.mod, ours)
 
 
@@ -135,8 +136,8 @@ def test_the_library_needs_tvm_only(
     lowered: Any, tasks: dict[str, Task], winners: Winners, untuned: np.ndarray, tmp_path: Path
 ) -> None:
     configs = {digest: config for digest, (config, _) in winners.items()}
-    tuned, _ = schedule_layers(lowered, tasks, configs)
-    compile_model(tuned, layers.target(), tmp_path / "model.so")
+    tuned, _ = schedule_layers(lowered, tasks, configs, LLVM)
+    compile_model(tuned, layers.target(), LLVM, tmp_path / "model.so")
     np.save(tmp_path / "input.npy", example())
     script = (
         "import sys\n"

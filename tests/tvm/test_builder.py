@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from chameleon_ray.compiler.codegen.builder import LocalBuilder
+from chameleon_ray.compiler.codegen.builder import ChildBuilder
+from chameleon_ray.compiler.kinds import LLVM
 from chameleon_ray.compiler.spaces.sketch import Program
 from chameleon_ray.measure.cores import available
 from chameleon_ray.options import Measuring
@@ -24,8 +25,8 @@ PATIENT = Measuring(build_timeout=30.0, default_timeout=60.0)
 
 
 @pytest.fixture(scope="module")
-def builder() -> Iterator[LocalBuilder]:
-    made = LocalBuilder(PATIENT, available()[:1])
+def builder() -> Iterator[ChildBuilder]:
+    made = ChildBuilder(LLVM, PATIENT, available()[:1])
     yield made
     made.close()
 
@@ -37,7 +38,7 @@ def endless() -> Task:
 
 
 @pytest.mark.parametrize("kind", layers.KINDS)
-def test_builds_the_default_and_what_the_search_proposes(builder: LocalBuilder, kind: str) -> None:
+def test_builds_the_default_and_what_the_search_proposes(builder: ChildBuilder, kind: str) -> None:
     task = layers.task_of(kind)
     configs = as_configs(task.space.random(np.random.default_rng(2), 2))
     for config in (DEFAULT, *configs):
@@ -48,7 +49,7 @@ def test_builds_the_default_and_what_the_search_proposes(builder: LocalBuilder, 
     assert builder.build(task, DEFAULT).status is Status.OK
 
 
-def test_the_same_config_gives_the_same_code(builder: LocalBuilder) -> None:
+def test_the_same_config_gives_the_same_code(builder: ChildBuilder) -> None:
     task = layers.task_of("dense")
     config = as_configs(task.space.random(np.random.default_rng(3), 1))[0]
     first, default, second = (builder.build(task, c) for c in (config, DEFAULT, config))
@@ -57,7 +58,7 @@ def test_the_same_config_gives_the_same_code(builder: LocalBuilder) -> None:
     assert nameless[0] == nameless[2] != nameless[1]
 
 
-def test_what_a_static_check_turns_down_is_invalid(builder: LocalBuilder) -> None:
+def test_what_a_static_check_turns_down_is_invalid(builder: ChildBuilder) -> None:
     conv, add = layers.task_of("conv"), Program.loads(layers.task_of("add").program)
     sketches = Program.loads(conv.program)
     mixed = Program(add.module_json, add.target_json, sketches.sketches, sketches.knobs)
@@ -67,7 +68,7 @@ def test_what_a_static_check_turns_down_is_invalid(builder: LocalBuilder) -> Non
     assert artifact.code == b""
 
 
-def test_what_cannot_be_read_is_a_build_error(builder: LocalBuilder) -> None:
+def test_what_cannot_be_read_is_a_build_error(builder: ChildBuilder) -> None:
     task = replace(layers.task_of("dense"), program=b"nothing")
     artifact = builder.build(task, DEFAULT)
     assert artifact.status is Status.BUILD_ERROR
@@ -76,7 +77,7 @@ def test_what_cannot_be_read_is_a_build_error(builder: LocalBuilder) -> None:
 
 
 def test_an_endless_build_is_stopped_and_the_next_one_works(
-    builder: LocalBuilder, endless: Task
+    builder: ChildBuilder, endless: Task
 ) -> None:
     builder.build(layers.task_of("dense"), DEFAULT)
     builder.options = replace(PATIENT, default_timeout=0.5)
@@ -92,7 +93,7 @@ def test_an_endless_build_is_stopped_and_the_next_one_works(
 
 
 def test_a_greedy_build_is_stopped_and_the_next_one_works(endless: Task) -> None:
-    frugal = LocalBuilder(replace(PATIENT, memory_bytes=1 << 29), available()[:1])
+    frugal = ChildBuilder(LLVM, replace(PATIENT, memory_bytes=1 << 29), available()[:1])
     try:
         artifact = frugal.build(endless, DEFAULT)
         assert artifact.status in (Status.CRASH, Status.BUILD_ERROR)
@@ -106,15 +107,17 @@ def test_children_have_neither_torch_nor_foreign_intrinsics() -> None:
     script = (
         "import sys\n"
         "from chameleon_ray.compiler.codegen.builder import Compiler, Job\n"
-        "from chameleon_ray.compiler.runtime.cpu_runner import Race, Timer\n"
+        "from chameleon_ray.compiler.runtime.cpu_runner import CpuTimer\n"
+        "from chameleon_ray.compiler.runtime.jobs import Race\n"
         "from chameleon_ray.compiler.runtime.model_bench import Bench\n"
+        "from chameleon_ray.compiler.kinds import LLVM\n"
         "from chameleon_ray.options import Measuring\n"
-        "compiler, timer, _ = Compiler(), Timer(), Bench()\n"
+        "compiler, timer, _ = Compiler(LLVM), CpuTimer(LLVM), Bench(LLVM)\n"
         "from tests.tvm import layers\n"
         "task = layers.task_of('dense')\n"
         "built = compiler(Job(task.program, (0,) * len(task.space.knobs)))\n"
         "race = Race(task.program, built.code, float('inf'), Measuring(), False)\n"
-        "latencies, *_ = timer(race)\n"
+        "latencies = timer(race).latencies\n"
         "loaded = [m for m in sys.modules if m.startswith('tvm.s_tir.tensor_intrin.')]\n"
         "print(built.status, len(latencies), loaded, sys.modules['torch'])\n"
     )

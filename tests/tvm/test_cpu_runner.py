@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from chameleon_ray.compiler.codegen.builder import LocalBuilder
-from chameleon_ray.compiler.runtime.cpu_runner import LocalRunner, random_array
+from chameleon_ray.compiler.codegen.builder import ChildBuilder
+from chameleon_ray.compiler.kinds import LLVM
+from chameleon_ray.compiler.runtime.cpu_runner import CpuRunner
+from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.compiler.runtime.tolerance import difference
 from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.measurer import Artifact, Timing
@@ -30,32 +32,32 @@ CRASHES = SIGNATURE + b"  store volatile i32 1, ptr null\n  ret i32 0\n}\n"
 
 
 @pytest.fixture(scope="module")
-def builder() -> Iterator[LocalBuilder]:
-    made = LocalBuilder(PATIENT, available()[:1])
+def builder() -> Iterator[ChildBuilder]:
+    made = ChildBuilder(LLVM, PATIENT, available()[:1])
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def runner() -> Iterator[LocalRunner]:
-    made = LocalRunner(PATIENT, available()[-1:], "this machine")
+def runner() -> Iterator[CpuRunner]:
+    made = CpuRunner(LLVM, PATIENT, available()[-1:], "this machine")
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def linker() -> Iterator[LocalBuilder]:
-    made = LocalBuilder(PATIENT, available()[:1], linked=True)
+def linker() -> Iterator[ChildBuilder]:
+    made = ChildBuilder(LLVM, PATIENT, available()[:1], linked=True)
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def good(builder: LocalBuilder) -> Artifact:
+def good(builder: ChildBuilder) -> Artifact:
     return builder.build(layers.task_of("dense"), DEFAULT)
 
 
-def assert_works(runner: LocalRunner, good: Artifact) -> None:
+def assert_works(runner: CpuRunner, good: Artifact) -> None:
     timing = runner.run(layers.task_of("dense"), good, INFINITE)
     assert timing.status is Status.OK, timing.error
 
@@ -67,7 +69,7 @@ def replaced(artifact: Artifact, body: bytes) -> Artifact:
 
 
 @pytest.mark.parametrize("kind", [*layers.KINDS, "brain", "boolean"])
-def test_times_every_kind_of_layer(builder: LocalBuilder, runner: LocalRunner, kind: str) -> None:
+def test_times_every_kind_of_layer(builder: ChildBuilder, runner: CpuRunner, kind: str) -> None:
     task = layers.task_of(kind)
     config = as_configs(task.space.random(np.random.default_rng(4), 1))[0]
     artifacts = tuple(builder.build(task, c) for c in (DEFAULT, config))
@@ -87,7 +89,7 @@ def test_times_every_kind_of_layer(builder: LocalBuilder, runner: LocalRunner, k
 
 @pytest.mark.parametrize("kind", [*layers.KINDS, "brain", "boolean"])
 def test_a_shared_library_is_as_good_as_llvm_ir(
-    builder: LocalBuilder, linker: LocalBuilder, runner: LocalRunner, kind: str
+    builder: ChildBuilder, linker: ChildBuilder, runner: CpuRunner, kind: str
 ) -> None:
     task = layers.task_of(kind)
     config = as_configs(task.space.random(np.random.default_rng(4), 1))[0]
@@ -104,7 +106,7 @@ def test_a_shared_library_is_as_good_as_llvm_ir(
     ]
 
 
-def test_a_runner_builds_what_a_builder_does(builder: LocalBuilder, runner: LocalRunner) -> None:
+def test_a_runner_builds_what_a_builder_does(builder: ChildBuilder, runner: CpuRunner) -> None:
     task = layers.task_of("dense")
     config = as_configs(task.space.random(np.random.default_rng(4), 1))[0]
     theirs, own = builder.build(task, config), runner.build(task, config)
@@ -115,7 +117,7 @@ def test_a_runner_builds_what_a_builder_does(builder: LocalBuilder, runner: Loca
 
 
 def test_a_runner_survives_what_does_not_compile(good: Artifact) -> None:
-    hasty = LocalRunner(replace(PATIENT, build_timeout=1.0), available()[-1:], "")
+    hasty = CpuRunner(LLVM, replace(PATIENT, build_timeout=1.0), available()[-1:], "")
     try:
         endless = layers.task(layers.unrolled(1 << 24), "unrolled")
         assert hasty.build(endless, DEFAULT).status is Status.BUILD_TIMEOUT
@@ -124,7 +126,7 @@ def test_a_runner_survives_what_does_not_compile(good: Artifact) -> None:
         hasty.close()
 
 
-def test_a_hopeless_candidate_is_timed_once(runner: LocalRunner, good: Artifact) -> None:
+def test_a_hopeless_candidate_is_timed_once(runner: CpuRunner, good: Artifact) -> None:
     task = layers.task_of("dense")
     hopeless = runner.run(task, good, 1e-9)
     assert hopeless.status is Status.OK
@@ -132,7 +134,7 @@ def test_a_hopeless_candidate_is_timed_once(runner: LocalRunner, good: Artifact)
     assert len(runner.run(task, good, 2 * hopeless.latencies[0]).latencies) == PATIENT.repeats
 
 
-def test_a_hopeless_finalist_is_timed_once(runner: LocalRunner, good: Artifact) -> None:
+def test_a_hopeless_finalist_is_timed_once(runner: CpuRunner, good: Artifact) -> None:
     task = layers.task_of("dense")
     contest = runner.contest(task, (good, replaced(good, SLOW)), Confirming(repeats=5))
     assert not isinstance(contest, Timing), contest
@@ -141,7 +143,7 @@ def test_a_hopeless_finalist_is_timed_once(runner: LocalRunner, good: Artifact) 
 
 
 def test_a_slow_kernel_is_timed_once(good: Artifact) -> None:
-    runner = LocalRunner(replace(PATIENT, long_seconds=1e-9), available()[-1:], "")
+    runner = CpuRunner(LLVM, replace(PATIENT, long_seconds=1e-9), available()[-1:], "")
     try:
         assert len(runner.run(layers.task_of("dense"), good, INFINITE).latencies) == 1
         contest = runner.contest(layers.task_of("dense"), (good, good), Confirming())
@@ -153,7 +155,7 @@ def test_a_slow_kernel_is_timed_once(good: Artifact) -> None:
 
 def test_a_slow_default_is_not_run_again_for_its_output(good: Artifact) -> None:
     options = replace(PATIENT, long_seconds=1e-9, hopeless=1e-9)
-    runner = LocalRunner(options, available()[-1:], "")
+    runner = CpuRunner(LLVM, options, available()[-1:], "")
     try:
         task = layers.task_of("dense")
         default = replace(good, default=True)
@@ -169,7 +171,7 @@ def test_a_slow_default_is_not_run_again_for_its_output(good: Artifact) -> None:
 @pytest.mark.parametrize(
     "code", [b"", b"garbage", b"\x00" * 100, b"\x7fELF" * 50, "cut", "nothing in it"]
 )
-def test_garbage_is_a_failure(runner: LocalRunner, good: Artifact, code: bytes | str) -> None:
+def test_garbage_is_a_failure(runner: CpuRunner, good: Artifact, code: bytes | str) -> None:
     if code == "cut":
         code = good.code[: len(good.code) // 2]
     elif code == "nothing in it":
@@ -182,18 +184,18 @@ def test_garbage_is_a_failure(runner: LocalRunner, good: Artifact, code: bytes |
     assert_works(runner, good)
 
 
-def test_a_kernel_that_hangs_is_stopped(runner: LocalRunner, good: Artifact) -> None:
-    runner.options = replace(PATIENT, run_timeout=1.0)
+def test_a_kernel_that_hangs_is_stopped(runner: CpuRunner, good: Artifact) -> None:
+    runner.child.options = replace(PATIENT, run_timeout=1.0)
     began = time.perf_counter()
     timing = runner.run(layers.task_of("dense"), replaced(good, HANGS), INFINITE)
-    runner.options = PATIENT
+    runner.child.options = PATIENT
     assert timing.status is Status.RUN_TIMEOUT
     assert "1 s" in timing.error
     assert time.perf_counter() - began < 10.0
     assert_works(runner, good)
 
 
-def test_a_kernel_that_crashes_is_a_crash(runner: LocalRunner, good: Artifact) -> None:
+def test_a_kernel_that_crashes_is_a_crash(runner: CpuRunner, good: Artifact) -> None:
     timing = runner.run(layers.task_of("dense"), replaced(good, CRASHES), INFINITE)
     assert timing.status is Status.CRASH
     assert "SIGSEGV" in timing.error
@@ -206,10 +208,10 @@ def test_a_kernel_that_crashes_is_a_crash(runner: LocalRunner, good: Artifact) -
     assert_works(runner, good)
 
 
-def test_a_kernel_too_large_is_a_failure(builder: LocalBuilder) -> None:
+def test_a_kernel_too_large_is_a_failure(builder: ChildBuilder) -> None:
     large = layers.task(layers.add(1 << 21))  # three buffers of 512 MiB
     artifact = builder.build(large, DEFAULT)
-    frugal = LocalRunner(replace(PATIENT, memory_bytes=1 << 29), available()[-1:], "")
+    frugal = CpuRunner(LLVM, replace(PATIENT, memory_bytes=1 << 29), available()[-1:], "")
     try:
         timing = frugal.run(large, artifact, INFINITE)
         assert timing.status in (Status.RUN_ERROR, Status.CRASH)
@@ -220,7 +222,7 @@ def test_a_kernel_too_large_is_a_failure(builder: LocalBuilder) -> None:
         frugal.close()
 
 
-def test_a_wrong_candidate_is_found(builder: LocalBuilder, runner: LocalRunner) -> None:
+def test_a_wrong_candidate_is_found(builder: ChildBuilder, runner: CpuRunner) -> None:
     task = layers.task_of("add")
     config = as_configs(task.space.random(np.random.default_rng(0), 1))[0]
     right, wrong = builder.build(task, config), builder.build(layers.task(layers.minus()), DEFAULT)
@@ -233,14 +235,14 @@ def test_a_wrong_candidate_is_found(builder: LocalBuilder, runner: LocalRunner) 
     assert contest[2].max_abs_err == 0.0
 
 
-def test_a_candidate_that_writes_nothing_is_wrong(runner: LocalRunner, good: Artifact) -> None:
+def test_a_candidate_that_writes_nothing_is_wrong(runner: CpuRunner, good: Artifact) -> None:
     lazy = replaced(good, SIGNATURE + b"  ret i32 0\n}\n")
     contest = runner.contest(layers.task_of("dense"), (good, lazy), Confirming(repeats=1))
     assert not isinstance(contest, Timing), contest
     assert [finalist.right for finalist in contest] == [True, False]
 
 
-def test_every_layer_gets_its_own_inputs(builder: LocalBuilder, runner: LocalRunner) -> None:
+def test_every_layer_gets_its_own_inputs(builder: ChildBuilder, runner: CpuRunner) -> None:
     for task in (small := layers.task_of("add"), layers.task(layers.add(8)), small):
         assert isinstance(task, Task)
         assert runner.run(task, builder.build(task, DEFAULT), INFINITE).status is Status.OK

@@ -14,13 +14,13 @@ from tvm import relax
 from tvm.relax import Expr
 
 from chameleon_ray.compiler.codegen.default_schedule import default
+from chameleon_ray.compiler.kinds import CUDA, resolve
 from chameleon_ray.compiler.passes import winograd_cuda
 from chameleon_ray.compiler.passes.lower import lower, lower_plainly
-from chameleon_ray.compiler.runtime.cpu_runner import random_array
+from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.compiler.runtime.tolerance import difference
 from chameleon_ray.compiler.spaces.extract import extract
 from chameleon_ray.compiler.spaces.sketch import InvalidConfig, Program
-from chameleon_ray.compiler.target import resolve
 from chameleon_ray.space import as_configs
 from chameleon_ray.task import Task
 from tests.tvm.emulator import NotEmulated, emulate
@@ -84,7 +84,7 @@ def model(name: str) -> Any:
 
 @cache
 def tasks(name: str, arch: str = "sm_80") -> list[Task]:
-    return extract(lower(model(name), cuda(arch)), str(cuda(arch)))
+    return extract(lower(model(name), cuda(arch), CUDA), str(cuda(arch)), CUDA)
 
 
 def drawn(task: Task, count: int, seed: int = 1) -> list[tuple[int, ...]]:
@@ -104,7 +104,7 @@ def conv_task(shape: tuple[int, ...], outputs: int, size: int, **attributes: Any
             kernel = relax.const(np.ones((outputs, shape[1], size, size), dtype="float32"))
             out = builder.emit_output(builder.emit(op.nn.conv2d(x, kernel, **attributes)))
         builder.emit_func_output(out)
-    (task,) = extract(lower(builder.get(), cuda()), str(cuda()))
+    (task,) = extract(lower(builder.get(), cuda(), CUDA), str(cuda()), CUDA)
     return task
 
 
@@ -144,7 +144,7 @@ def test_generated_cuda_computes_what_the_layer_does(name: str) -> None:
         emulated = 0
         for config in drawn(task, 2 * CONFIGS):
             try:
-                result = emulate(program.schedule(config).mod, cuda(), arrays)
+                result = emulate(program.schedule(config, CUDA.generator).mod, cuda(), arrays)
             except NotEmulated:
                 continue
             assert difference(result, buffers[-1].numpy())[2], (task.name, config)
@@ -174,7 +174,7 @@ def test_winograd_computes_what_the_convolution_does(name: str) -> None:
 
     data = np.random.default_rng(0).standard_normal(LAYERS[name][0]).astype("float32")
     module = model(name)
-    loops = lower(module, cuda())
+    loops = lower(module, cuda(), CUDA)
     assert any("winograd" in str(variable) for variable in loops.functions)
     plain = output(lower_plainly(module, tvm_target()))
     np.testing.assert_allclose(output(loops), plain, rtol=1e-4, atol=1e-4)
@@ -189,7 +189,7 @@ def test_what_is_proposed_is_valid(name: str, arch: str) -> None:
         program = Program.loads(task.program)
         for config in drawn(task, DRAWN):
             try:
-                program.schedule(config)
+                program.schedule(config, CUDA.generator)
                 valid.append(True)
             except InvalidConfig:
                 valid.append(False)
@@ -208,7 +208,7 @@ def test_what_is_beyond_limits_is_turned_down(name: str) -> None:
         if broken - UNCHECKED:
             checked += 1
             with pytest.raises(InvalidConfig):
-                program.schedule(config)
+                program.schedule(config, CUDA.generator)
     assert checked > 5
 
 

@@ -11,8 +11,8 @@ import scipy.special
 import tvm
 from tvm import te, tirx
 
+from chameleon_ray.compiler.kinds import resolve
 from chameleon_ray.compiler.passes.elementary import left_to_tvm, register_elementary
-from chameleon_ray.compiler.target import resolve
 
 EDGES = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e30, -1e30, 1e-30, -1e-30, 88.72, 88.73]
 TINY = 3e-38

@@ -8,6 +8,7 @@ import tvm
 from tvm import relax
 from tvm.relax import Expr
 
+from chameleon_ray.compiler.kinds import LLVM
 from chameleon_ray.compiler.passes.layout import MOVABLE
 from chameleon_ray.compiler.passes.lower import lower
 from chameleon_ray.compiler.relax import constant, operator
@@ -110,15 +111,15 @@ def test_every_movable_operator_is_compared() -> None:
 def test_both_layouts_compute_the_same(name: str) -> None:
     mod = module(BETWEEN[name])
     x = RNG.standard_normal(SHAPE).astype("float32")
-    channels_last = lower(mod, TARGET, "NHWC")
+    channels_last = lower(mod, TARGET, LLVM, "NHWC")
     assert "conv2d_nhwc" in str(channels_last)
-    expected = run(lower(mod, TARGET, "NCHW"), x)
+    expected = run(lower(mod, TARGET, LLVM, "NCHW"), x)
     np.testing.assert_allclose(run(channels_last, x), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["add", "multiply", "clip", "leakyrelu", "prelu", "depthwise"])
 def test_activations_are_fused_without_transposes(name: str) -> None:
-    layers = [var.name_hint for var in lower(module(BETWEEN[name]), TARGET).get_global_vars()]
+    layers = [var.name_hint for var in lower(module(BETWEEN[name]), TARGET, LLVM).get_global_vars()]
     assert sum("transpose" in layer for layer in layers) == 2
     assert len(layers) <= 5
 
@@ -131,11 +132,11 @@ def test_stays_as_it_is_where_shapes_are_computed(caplog: pytest.LogCaptureFixtu
         )
         return op.dynamic_strided_slice(x, begin, end, strides)
 
-    channels_last = lower(module(window), TARGET, "NHWC")
+    channels_last = lower(module(window), TARGET, LLVM, "NHWC")
     assert "conv2d_nchw" in str(channels_last)
     assert "stay NCHW" in caplog.text
 
 
 def test_refuses_other_layouts() -> None:
     with pytest.raises(ValueError, match="NCHW16c"):
-        lower(module(op.nn.relu), TARGET, "NCHW16c")
+        lower(module(op.nn.relu), TARGET, LLVM, "NCHW16c")

@@ -12,6 +12,7 @@ from tvm import relax
 
 from chameleon_ray.compiler.apply import compile_model
 from chameleon_ray.compiler.codegen.link import LinkError, find_linker, link
+from chameleon_ray.compiler.kinds import LLVM
 from tests.tvm import layers
 
 
@@ -26,7 +27,7 @@ def test_without_a_linker_it_says_what_to_install(
     with pytest.raises(LinkError, match=r"no linker .*apt-get install binutils"):
         find_linker()
     with pytest.raises(LinkError, match="no linker"):
-        compile_model(small_model(), layers.target(), tmp_path / "model.so")
+        compile_model(small_model(), layers.target(), LLVM, tmp_path / "model.so")
     assert list(tmp_path.glob("*.so")) == []
 
 
@@ -37,7 +38,7 @@ def test_a_linker_alone_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "ld").symlink_to(ld)
     monkeypatch.setenv("PATH", str(tmp_path))
     library = tmp_path / "model.so"
-    compile_model(small_model(), layers.target(), library)
+    compile_model(small_model(), layers.target(), LLVM, library)
     monkeypatch.undo()
     machine = relax.VirtualMachine(tvm.runtime.load_module(str(library)), tvm.cpu())
     x = np.random.default_rng(0).random((8, 64), dtype="float32") - 0.5

@@ -14,6 +14,7 @@ from tvm import relax
 
 from chameleon_ray.compiler.frontend import irregular
 from chameleon_ray.compiler.frontend.load import Model, load
+from chameleon_ray.compiler.kinds import LLVM
 from chameleon_ray.compiler.passes.fold import fold_batch_norm, fold_constants
 from chameleon_ray.compiler.passes.lower import lower
 from chameleon_ray.compiler.passes.memory.groups import Reading
@@ -46,7 +47,7 @@ def assert_same_outputs(model: Model, module: tvm.IRModule) -> None:
 @pytest.mark.parametrize(("cell", "optimum"), [("b", 53_312), ("c", 16_268)])
 def test_swiftnet_takes_what_was_computed_and_no_more(cell: str, optimum: int) -> None:
     model = load(f"swiftnet-{cell}")
-    found, modules = compare(model.name, model.module, tvm_target(), "NHWC", OPTIONS)
+    found, modules = compare(model.name, model.module, tvm_target(), LLVM, "NHWC", OPTIONS)
     before, scheduled, after = (found.stages[s] for s in (MODEL_ORDER, SCHEDULED, REWRITTEN))
     assert after.peak == 4 * optimum  # which is of bytes, this of floats
     assert after.optimal
@@ -60,7 +61,7 @@ def test_swiftnet_takes_what_was_computed_and_no_more(cell: str, optimum: int) -
 
 def test_darts_cells_take_less() -> None:
     model = load("darts-cells")
-    found, modules = compare(model.name, model.module, tvm_target(), "NHWC", OPTIONS)
+    found, modules = compare(model.name, model.module, tvm_target(), LLVM, "NHWC", OPTIONS)
     assert found.stages[SCHEDULED].peak < found.stages[MODEL_ORDER].peak
     assert found.stages[REWRITTEN].planned < 0.8 * found.stages[MODEL_ORDER].planned
     assert_same_outputs(model, modules[REWRITTEN])
@@ -68,7 +69,7 @@ def test_darts_cells_take_less() -> None:
 
 def test_any_order_computes_the_same() -> None:
     model = load("randwire:1")
-    module = lower(model.module, tvm_target())
+    module = lower(model.module, tvm_target(), LLVM)
     found = program(module, in_place=True)
     rng = np.random.default_rng(0)
     done, order = 0, []
@@ -138,7 +139,7 @@ def joined() -> tuple[nn.Module, torch.Tensor]:
 @pytest.mark.parametrize("factory", ["branches", "joined"])
 def test_rewriting_computes_the_same(factory: str, layout: str) -> None:
     model = load(f"tests.tvm.test_memory:{factory}")
-    found, modules = compare(model.name, model.module, tvm_target(), layout, OPTIONS)
+    found, modules = compare(model.name, model.module, tvm_target(), LLVM, layout, OPTIONS)
     assert found.stages[REWRITTEN].peak <= found.stages[SCHEDULED].peak
     if factory == "joined":
         assert found.stages[REWRITTEN].peak < 0.7 * found.stages[SCHEDULED].peak
@@ -158,7 +159,7 @@ def test_whatever_can_be_split_computes_the_same_in_parts() -> None:
     assert len(after.nodes) > len(reading.groups)
     changed = Writing(module, reading, after).write(schedule(after, OPTIONS).order)
     relax.analysis.well_formed(changed)  # raises
-    assert_same_outputs(model, lower(changed, tvm_target()))
+    assert_same_outputs(model, lower(changed, tvm_target(), LLVM))
 
 
 def inception(path: str) -> None:
@@ -197,7 +198,7 @@ def inception(path: str) -> None:
 def test_an_onnx_model_with_branches(tmp_path: object) -> None:
     inception(f"{tmp_path}/inception.onnx")
     model = load(f"{tmp_path}/inception.onnx")
-    found, modules = compare(model.name, model.module, tvm_target(), "NHWC", OPTIONS)
+    found, modules = compare(model.name, model.module, tvm_target(), LLVM, "NHWC", OPTIONS)
     assert found.stages[REWRITTEN].peak < found.stages[SCHEDULED].peak
     assert found.stages[REWRITTEN].planned < found.stages[MODEL_ORDER].planned
     assert_same_outputs(model, modules[REWRITTEN])
@@ -211,7 +212,7 @@ def test_which_arguments_may_be_written_over() -> None:
             with builder.dataflow():
                 output = builder.emit_output(build(x, y))
             builder.emit_func_output(output)
-        lowered = lower(builder.get(), tvm_target())
+        lowered = lower(builder.get(), tvm_target(), LLVM)
         return [f for f in lowered.functions.values() if isinstance(f, tvm.tirx.PrimFunc)]
 
     (add,) = functions(lambda x, y: relax.op.nn.relu(relax.op.add(x, y)))
@@ -265,11 +266,11 @@ def test_what_cannot_be_planned_is_left_alone_and_said(
 ) -> None:
     module = make()
     with pytest.raises(Unplannable, match=why):
-        compare("m", module, tvm_target(), "NHWC", OPTIONS)
+        compare("m", module, tvm_target(), LLVM, "NHWC", OPTIONS)
     with caplog.at_level(logging.WARNING):
-        lowered = lower_aware("m", module, tvm_target(), "NHWC", OPTIONS)
+        lowered = lower_aware("m", module, tvm_target(), LLVM, "NHWC", OPTIONS)
     assert f"{why}" in caplog.text
-    tvm.ir.assert_structural_equal(lowered, lower(module, tvm_target(), "NHWC"))
+    tvm.ir.assert_structural_equal(lowered, lower(module, tvm_target(), LLVM, "NHWC"))
 
 
 def test_irregular_networks_are_found_by_name() -> None:

@@ -8,6 +8,7 @@ from torch import nn
 from tvm import relax
 
 from chameleon_ray.compiler.frontend.load import load
+from chameleon_ray.compiler.kinds import LLVM
 from chameleon_ray.compiler.passes.memory.lower_aware import compare
 from tests.tvm.layers import tvm_target
 from tests.tvm.test_memory import OPTIONS, assert_same_outputs
@@ -89,7 +90,7 @@ for _number, _forward in enumerate(UNLIKE):
 @pytest.mark.parametrize("forward", [forward.__name__ for forward in UNLIKE])
 def test_what_looks_like_something_to_rewrite_computes_the_same(forward: str) -> None:
     model = load(f"{__name__}:unlike_{forward}")
-    _, modules = compare(model.name, model.module, tvm_target(), "NHWC", OPTIONS)
+    _, modules = compare(model.name, model.module, tvm_target(), LLVM, "NHWC", OPTIONS)
     for module in modules.values():
         relax.analysis.well_formed(module)  # raises
         assert_same_outputs(model, module)

@@ -10,6 +10,7 @@ import tvm
 from torch import nn
 
 from chameleon_ray.compiler.frontend.load import InputSpec, Model, ModelError, load
+from chameleon_ray.compiler.kinds import LLVM
 from chameleon_ray.compiler.passes.lower import lower
 
 # Unoptimised code computes the same and is compiled several times faster.
@@ -20,7 +21,7 @@ cached = functools.cache(load)
 
 
 def assert_computes_reference(model: Model, layout: str) -> None:
-    executable = tvm.compile(lower(model.module, TARGET, layout), TARGET)
+    executable = tvm.compile(lower(model.module, TARGET, LLVM, layout), TARGET)
     machine = tvm.relax.VirtualMachine(executable, tvm.cpu())
     outputs = machine["main"](*[tvm.runtime.tensor(array) for array in model.examples])
     outputs = [outputs] if hasattr(outputs, "numpy") else list(outputs)

@@ -9,10 +9,11 @@ import tvm
 from tvm import relax
 from tvm.relax import Expr
 
+from chameleon_ray.compiler.kinds import LLVM
 from chameleon_ray.compiler.passes.lower import lower, lower_plainly
 from chameleon_ray.compiler.passes.pad_extents import rounded
 from chameleon_ray.compiler.relax import constant
-from chameleon_ray.compiler.runtime.cpu_runner import random_array
+from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.compiler.spaces.extract import extract
 from chameleon_ray.options import Scheduling
 from tests.tvm import layers
@@ -75,7 +76,7 @@ def test_an_extent_without_useful_divisors_becomes_the_next_one_with_some() -> N
 def test_what_is_computed_stays_the_same(name: str) -> None:
     shape, _, expected = CASES[name]
     target, plain = layers.tvm_target(), module(name)
-    lowered, array = lower(plain, target), random_array(RNG, shape, "float32")
+    lowered, array = lower(plain, target, LLVM), random_array(RNG, shape, "float32")
     assert is_rounded(lowered) == expected
     wanted = output(lower_plainly(plain, target), array)
     assert np.allclose(output(lowered, array), wanted, rtol=1e-5, atol=1e-5)
@@ -103,14 +104,14 @@ def longer(x: Expr, y: Expr) -> Expr:
 def test_unknown_sizes_are_not_rounded(name: str) -> None:
     unknown, known, build = DYNAMIC[name]
     target, plain = layers.tvm_target(), layers.graph(unknown, build)
-    lowered, array = lower(plain, target), random_array(RNG, known, "float32")
+    lowered, array = lower(plain, target, LLVM), random_array(RNG, known, "float32")
     wanted = output(lower_plainly(plain, target), array)
     assert np.allclose(output(lowered, array), wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_what_follows_is_fused_into_the_same_loops() -> None:
     target = layers.target()
-    (task,) = extract(lower(module("packed"), layers.tvm_target()), target)
+    (task,) = extract(lower(module("packed"), layers.tvm_target(), LLVM), target, LLVM)
     assert task.name == "fused_matmul_add_relu"
     blocks = {choice[-1] for choice in task.space.knobs[-1].choices}
     assert blocks == {1, 2, 3, 6, 9, 11, 18, 22}
@@ -118,5 +119,5 @@ def test_what_follows_is_fused_into_the_same_loops() -> None:
 
 def test_where_memory_is_to_be_saved_nothing_is_rounded() -> None:
     for name in ("packed", "1x1"):
-        lowered = lower(module(name), layers.tvm_target(), rewriting=Scheduling())
+        lowered = lower(module(name), layers.tvm_target(), LLVM, rewriting=Scheduling())
         assert not is_rounded(lowered)

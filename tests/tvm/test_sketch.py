@@ -11,6 +11,7 @@ import pytest
 import tvm_ffi
 from tvm.s_tir import Schedule
 
+from chameleon_ray.compiler.kinds import LLVM
 from chameleon_ray.compiler.spaces.extract import extract, layer_digest
 from chameleon_ray.compiler.spaces.sketch import InvalidConfig, Program
 from chameleon_ray.measure.measurer import Measurer
@@ -56,7 +57,7 @@ def test_a_scheduled_module_is_what_its_trace_replays(kind: str) -> None:
     valid = 0
     for config in drawn(kind):
         try:
-            schedule = program.schedule(config)
+            schedule = program.schedule(config, LLVM.generator)
         except InvalidConfig:
             continue
         replay = Schedule(program.module, debug_mask=0)
@@ -70,14 +71,16 @@ def test_a_scheduled_module_is_what_its_trace_replays(kind: str) -> None:
 def test_the_same_config_gives_the_same_module(kind: str) -> None:
     first, second = program_of(kind), program_of(kind)
     config = drawn(kind)[0]
-    assert tvm_ffi.structural_equal(first.schedule(config).mod, second.schedule(config).mod)
+    assert tvm_ffi.structural_equal(
+        first.schedule(config, LLVM.generator).mod, second.schedule(config, LLVM.generator).mod
+    )
 
 
 def test_tiles_are_what_the_config_says() -> None:
     task, program = layers.task_of("dense"), program_of("dense")
     config = drawn("dense")[0]
     values = task.space.values(config)
-    text = program.schedule(config).mod.script()
+    text = program.schedule(config, LLVM.generator).mod.script()
     inner = next(tiles for tiles in values.values() if np.prod(tiles) == 32)
     assert isinstance(inner, tuple)
     decided = [d for _, d in program.trace(config)[1] if isinstance(d, list)]
@@ -97,7 +100,7 @@ def test_a_trace_that_does_not_apply_is_invalid() -> None:
         program_of("add").module_json, program.target_json, program.sketches, program.knobs
     )
     with pytest.raises(InvalidConfig, match="the trace does not apply: ScheduleError: Cannot find"):
-        other.schedule(drawn("conv")[0])
+        other.schedule(drawn("conv")[0], LLVM.generator)
 
 
 @pytest.mark.parametrize("kind", layers.KINDS)
@@ -130,7 +133,7 @@ def test_a_digest_names_structure_and_target_only() -> None:
 def test_equal_layers_are_one_task() -> None:
     relu = layers.relu()
     model = layers.model([layers.square("a"), layers.square("b"), relu, layers.square("c"), relu])
-    tasks = extract(model, layers.target())
+    tasks = extract(model, layers.target(), LLVM)
     assert [task.weight for task in tasks] == [3, 2]
     assert [task.shape for task in tasks] == ["8x64, 8x64", "8x64, 8x64"]
     assert len({task.digest for task in tasks}) == 2
@@ -154,7 +157,7 @@ def test_flop(kind: str, flop: int) -> None:
 
 def test_a_layer_of_open_shape_keeps_its_default_and_says_so() -> None:
     function, shape = layers.open_relu()
-    (task,) = extract(layers.model([function], shape), layers.target())
+    (task,) = extract(layers.model([function], shape), layers.target(), LLVM)
     assert task.space.knobs == ()
     assert task.space.size == 1
     assert task.shape == "dynamic shape"
@@ -167,7 +170,7 @@ def test_a_layer_of_open_shape_keeps_its_default_and_says_so() -> None:
 def test_a_layer_without_decisions_has_one_config() -> None:
     task = layers.task(layers.opaque())
     assert task.space.size == 1
-    Program.loads(task.program).schedule((0,))
+    Program.loads(task.program).schedule((0,), LLVM.generator)
 
 
 def test_designing_imports_no_foreign_intrinsics_and_no_torch() -> None:
@@ -177,8 +180,9 @@ def test_designing_imports_no_foreign_intrinsics_and_no_torch() -> None:
         "block_torch()\n"
         "from tests.tvm import layers\n"
         "assert layers.task_of('conv').space.size > 1000\n"
+        "from chameleon_ray.compiler.kinds import LLVM\n"
         "from chameleon_ray.compiler.spaces.sketch import Program\n"
-        "Program.loads(layers.task_of('conv').program).schedule((0,) * 9)\n"
+        "Program.loads(layers.task_of('conv').program).schedule((0,) * 9, LLVM.generator)\n"
         "loaded = [m for m in sys.modules if m.startswith('tvm.s_tir.tensor_intrin.')]\n"
         "print(loaded, sys.modules['torch'])\n"
     )

@@ -5,7 +5,8 @@ import json
 import pytest
 import tvm
 
-from chameleon_ray.compiler.target import TargetError, device_name, is_gpu, resolve
+from chameleon_ray.compiler.kinds import CUDA, LLVM, kind_of, resolve
+from chameleon_ray.compiler.target import TargetError, device_name
 
 
 def test_llvm_is_this_machine() -> None:
@@ -66,14 +67,14 @@ def test_a_gpu_is_known_by_its_architecture(number: int) -> None:
         "thread_warp_size": 32,
     } == dict(target.attrs)
     assert resolve(once, 5) == once
-    assert is_gpu(once)
+    assert kind_of(once) is CUDA
 
 
 def test_what_json_says_of_a_gpu_goes_first() -> None:
     text = '{"kind": "cuda", "arch": "sm_90", "max_shared_memory_per_block": 232448}'
     assert json.loads(resolve(text, 1))["max_shared_memory_per_block"] == 232448
-    assert not is_gpu("llvm")
-    assert not is_gpu(resolve("llvm", 1))
+    assert kind_of("llvm") is LLVM
+    assert kind_of(resolve("llvm", 1)) is LLVM
 
 
 def test_the_device_has_a_name_and_its_cores() -> None:

@@ -12,16 +12,17 @@ from tvm import relax
 from tvm.relax import Expr
 from tvm.s_tir import Schedule
 
+from chameleon_ray.compiler.kinds import LLVM, resolve
 from chameleon_ray.compiler.passes.lower import lower
 from chameleon_ray.compiler.relax import constant
-from chameleon_ray.compiler.runtime.cpu_runner import random_array
+from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.compiler.runtime.tolerance import difference
-from chameleon_ray.compiler.spaces import design
 from chameleon_ray.compiler.spaces.extract import extract
 from chameleon_ray.compiler.spaces.sketch import Program
+from chameleon_ray.compiler.spaces.templates import TEMPLATES
 from chameleon_ray.compiler.spaces.templates.cpu_direct import cpu_direct
 from chameleon_ray.compiler.spaces.templates.cpu_winograd import cpu_winograd
-from chameleon_ray.compiler.target import resolve, vector_registers
+from chameleon_ray.compiler.target import vector_registers
 from chameleon_ray.space import as_configs
 from chameleon_ray.task import Task
 from tests.tvm import layers
@@ -117,7 +118,7 @@ def tasks(name: str, target: str = "") -> list[Task]:
     shape, build = {**FITTING, **ALIEN}[name]
     target = target or layers.target()
     model = layers.graph(shape, build)
-    return extract(lower(model, tvm.target.Target(json.loads(target))), target)
+    return extract(lower(model, tvm.target.Target(json.loads(target)), LLVM), target, LLVM)
 
 
 def fitted(name: str) -> list[Task]:
@@ -147,7 +148,7 @@ def check(task: Task) -> None:
     reference = outputs(program.module, arrays)
     for config in as_configs(task.space.random(rng, CONFIGS)):
         assert program.config(program.trace(config)) == config
-        result = outputs(program.schedule(config).mod, arrays)
+        result = outputs(program.schedule(config, LLVM.generator).mod, arrays)
         assert difference(result, reference)[2], (task.name, config)
 
 
@@ -213,5 +214,5 @@ def test_a_template_that_tvm_refuses_leaves_the_sketches(monkeypatch: pytest.Mon
         Schedule(module).get_sblock("nowhere")
 
     sketches = layers.task_of("softmax").space
-    monkeypatch.setattr(design, "TEMPLATES", {"llvm": (impossible,)})
+    monkeypatch.setitem(TEMPLATES, "llvm", (impossible,))
     assert layers.task(layers.softmax()).space.digest == sketches.digest

@@ -8,6 +8,7 @@ import tvm
 from tvm import relax, te
 
 from chameleon_ray.compiler.apply import schedule_layers
+from chameleon_ray.compiler.kinds import LLVM
 from chameleon_ray.compiler.passes.lower import lower
 from chameleon_ray.compiler.passes.winograd_cpu import A, B, G, loops
 from chameleon_ray.compiler.relax import constant
@@ -85,17 +86,17 @@ def test_the_loops_compute_a_convolution(
 def test_it_is_used_where_it_is_worth_it(
     shape: tuple[int, ...], weights: tuple[int, ...], attributes: dict[str, int], used: bool
 ) -> None:
-    lowered = lower(convolution_model(shape, weights, **attributes), TARGET)
+    lowered = lower(convolution_model(shape, weights, **attributes), TARGET, LLVM)
     assert any("winograd" in name.name_hint for name in lowered.functions) == used
 
 
 @pytest.mark.parametrize("tuned", [True, False])
 def test_a_model_compiles_with_a_winner_and_without(tuned: bool) -> None:
-    lowered = lower(convolution_model((1, 64, 16, 32), (64, 64, 3, 3), padding=1), TARGET)
-    tasks = {task.digest: task for task in extract(lowered, layers.target())}
+    lowered = lower(convolution_model((1, 64, 16, 32), (64, 64, 3, 3), padding=1), TARGET, LLVM)
+    tasks = {task.digest: task for task in extract(lowered, layers.target(), LLVM)}
     (layer,) = (task for task in tasks.values() if "winograd" in task.name)
     config = as_configs(layer.space.random(RNG, 1))[0]
     winners = {layer.digest: config} if tuned else {}
-    model, applied = schedule_layers(lowered, tasks, winners)
+    model, applied = schedule_layers(lowered, tasks, winners, LLVM)
     assert applied == set(winners)
     tvm.compile(model, TARGET)

@@ -14,15 +14,26 @@ from typing import Any
 import tvm
 import tvm_ffi
 
-from chameleon_ray.compiler.codegen.cuda_compiler import Binary, CudaCompiler, compiler_for
+from chameleon_ray.compiler.codegen.cuda_compiler import (
+    Binary,
+    CompileError,
+    CudaCompiler,
+    compiler_for,
+)
 from chameleon_ray.compiler.codegen.cuda_resources import Resources, resources
 from chameleon_ray.compiler.tvm_process import UNCHECKED
+from chameleon_ray.measure.measurer import Artifact
+from chameleon_ray.record import Status
 
 CREATE = "ffi.Module.create.cuda"
 """Function by which TVM makes a module of device code: ours here, its own in the runner."""
 CALLBACK = "tvm_callback_cuda_compile"
 """Function by which TVM compiles CUDA source."""
 DYNAMIC = "tirx.use_dyn_shared_memory"
+TOO_MUCH = re.compile(r"uses too much|too many resources", re.IGNORECASE)
+"""How ptxas turns down what the GPU has too little of."""
+LONGEST = 300
+"""Characters of an error in a record."""
 LAUNCH = re.compile(r'call_ffi_kernel\("(\w+)".*?T\.int64\((\d+)\), launch_params=')
 
 
@@ -84,6 +95,24 @@ def compile_kernels(
     with NamedTemporaryFile(suffix=".ll") as file:
         built.mod.write_to_file(file.name, "ll")
         return Library(file.read(), binary.code, functions), taken
+
+
+def compile_layer(module: Any, target: Any) -> Artifact:
+    """Compiles a scheduled layer; what the GPU has too little of is invalid."""
+    try:
+        library, taken = compile_kernels(module, target)
+    except CannotLaunch as reason:
+        return Artifact(status=Status.INVALID, error=str(reason))
+    except CompileError as reason:
+        status = Status.INVALID if TOO_MUCH.search(str(reason)) else Status.BUILD_ERROR
+        return Artifact(status=status, error=_first_error(str(reason)))
+    return Artifact(library.dumps(), resources=taken.dumps())
+
+
+def _first_error(report: str) -> str:
+    """The first line of a compiler's report that says what is wrong."""
+    lines = [line.strip() for line in report.splitlines() if line.strip()]
+    return next((line for line in lines if "error" in line.lower()), lines[0])[:LONGEST]
 
 
 def compile_with(arch: str) -> None:

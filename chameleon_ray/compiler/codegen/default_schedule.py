@@ -1,19 +1,15 @@
-"""Default schedules: a layer, or a whole model, in; the same as TVM schedules it untuned out."""
+"""Default schedules on GPUs: a layer, or a whole model, in; the same with its loops bound out."""
 
 from typing import Any
 
-from chameleon_ray.compiler.target import is_gpu
-
 
 def default(module: Any, target: Any) -> Any:
-    """On a CPU the loops as they are; on a GPU, where they must be bound to threads, DLight's.
+    """What DLight makes of it: on a GPU loops must be bound to threads.
 
     Args:
         module: Its PrimFuncs that are marked as scheduled stay as they are.
         target: ``tvm.target.Target``.
     """
-    if not is_gpu(target):
-        return module
     import tvm
     from tvm.s_tir import dlight
 

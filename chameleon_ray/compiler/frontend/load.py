@@ -3,50 +3,95 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from chameleon_ray.compiler.frontend import zoo
 from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError
-from chameleon_ray.compiler.frontend.model import Model
+from chameleon_ray.compiler.frontend.model import Model, reason
+from chameleon_ray.errors import UserError
+from chameleon_ray.plugins import choices, find
 
 __all__ = ["InputSpec", "Model", "ModelError", "load"]
 
 FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 """Pattern of ``package.module:factory``."""
+Importer = Callable[[Path, Sequence[InputSpec], int], Model]
+"""Path of a file, inputs that the user gave, seed of the example inputs -> the model."""
+
+
+def _onnx(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
+    from chameleon_ray.compiler.frontend.onnx_model import load_onnx  # no torch
+
+    return load_onnx(path, inputs, seed)
+
+
+def _program(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
+    from chameleon_ray.compiler.frontend.torch_model import load_program
+
+    return load_program(path, inputs, seed)
+
+
+FORMATS: dict[str, Importer] = {"onnx": _onnx, "pt2": _program}
+"""Importers of files, by suffix; plug-ins may have others."""
 
 
 def load(spec: str, inputs: Sequence[InputSpec] = (), seed: int = 0) -> Model:
     """Imports a model.
 
     Args:
-        spec: Zoo name, ``.onnx`` file, torch ``.pt2`` exported program, or
-            ``package.module:factory``. The factory takes no arguments. It returns a
-            ``torch.nn.Module``, or one and a tuple of example inputs.
+        spec: Zoo name, ``.onnx`` file, torch ``.pt2`` exported program, file of a format that a
+            plug-in reads, or ``package.module:factory``. The factory takes no arguments. It returns
+            a ``torch.nn.Module``, or one and a tuple of example inputs.
         inputs: Shapes where the model leaves them open, or other ones than the zoo's.
         seed: Seed of the zoo's weights, of a factory's, and of the example inputs.
 
     Raises:
         ModelError: It cannot be found, read or translated, or the inputs do not fit it.
+        UserError: A plug-in for such files cannot be used.
     """
-    suffix = Path(spec).suffix.lower()
-    if suffix == ".onnx":
-        from chameleon_ray.compiler.frontend.onnx_model import load_onnx
+    suffix = Path(spec).suffix.lower().removeprefix(".")
+    if suffix not in FORMATS:
+        if zoo.inputs(spec) is not None:
+            from chameleon_ray.compiler.frontend.torch_model import load_zoo
 
-        return load_onnx(existing(spec), inputs, seed)
-    of_zoo = zoo.inputs(spec) is not None
-    if of_zoo or suffix == ".pt2" or FACTORY.fullmatch(spec):
-        from chameleon_ray.compiler.frontend import torch_model
+            return load_zoo(spec, inputs, seed)
+        if FACTORY.fullmatch(spec):
+            from chameleon_ray.compiler.frontend.torch_model import load_factory
 
-        if of_zoo:
-            return torch_model.load_zoo(spec, inputs, seed)
-        if suffix == ".pt2":
-            return torch_model.load_program(existing(spec), inputs, seed)
-        return torch_model.load_factory(spec, inputs, seed)
+            return load_factory(spec, inputs, seed)
+    plugin = find("format", suffix, FORMATS)
+    if plugin is not None:
+        return plugged(plugin, existing(spec), inputs, seed)
+    if suffix in FORMATS:
+        return FORMATS[suffix](existing(spec), inputs, seed)
     raise ModelError(
         f"There is no model {spec!r}; give a name of the zoo ({', '.join(zoo.NAMES)}), "
-        "an .onnx file, a torch .pt2 file, or package.module:factory."
+        f"a file of a known format ({choices('format', FORMATS)}), or package.module:factory."
     )
+
+
+def plugged(importer: Importer, path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
+    """A model that a plug-in imports.
+
+    Raises:
+        UserError: The plug-in refuses the file, or fails on it.
+    """
+    try:
+        model: object = importer(path, inputs, seed)
+    except UserError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"The plug-in for {path.suffix} files failed on {path} ({type(error).__name__}: "
+            f"{reason(error)}); correct the file, or tell the plug-in's authors."
+        ) from error
+    if not isinstance(model, Model):
+        raise ModelError(
+            f"The plug-in for {path.suffix} files made a {type(model).__name__} of {path}, not a "
+            "Model; tell the plug-in's authors."
+        )
+    return model
 
 
 def existing(spec: str) -> Path:

@@ -1,32 +1,27 @@
 """Lowers an imported model to fused loop nests, ready to be tuned and compiled."""
 
 import logging
-from collections.abc import Callable
-from functools import partial
 
 import tvm
 from tvm import relax
-from tvm.ir import Call, IRModule
+from tvm.ir import IRModule
 
-from chameleon_ray.compiler.passes import pack_weights, winograd_cpu, winograd_cuda
+from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.passes.booleans import without_boolean_equality
 from chameleon_ray.compiler.passes.fold import fold_batch_norm, fold_constants
 from chameleon_ray.compiler.passes.layout import to_nhwc
 from chameleon_ray.compiler.passes.memory.partition import group_sums, partition
 from chameleon_ray.compiler.quiet import quiet
 from chameleon_ray.compiler.relax import bindings_of
-from chameleon_ray.compiler.target import layout_of
 from chameleon_ray.options import Scheduling
 
 logger = logging.getLogger(__name__)
-
-Rule = Callable[[relax.BlockBuilder, Call], relax.Expr]
-"""Legalises an operator's call."""
 
 
 def lower(
     module: IRModule,
     target: tvm.target.Target,
+    kind: TargetKind,
     layout: str = "auto",
     rewriting: Scheduling | None = None,
 ) -> IRModule:
@@ -35,6 +30,7 @@ def lower(
     Args:
         module: A model's module as ``frontend.load`` gives it; it is not changed.
         target: Target of the loops.
+        kind: Kind of the target; has the rules by which operators are legalised.
         layout: Layout of 2-D convolutions: ``NHWC``, or ``NCHW`` to leave them as imported, and on
             CPUs the order of all weights, too; ``auto`` for what suits the target.
         rewriting: Options of the search for parts that convolutions of concatenations are better
@@ -47,8 +43,7 @@ def lower(
     Raises:
         ValueError: There is no such layout.
     """
-    kind = target.kind.name
-    layout = layout_of(layout, target)
+    layout = kind.layout_of(layout)
     if layout not in ("NHWC", "NCHW"):
         raise ValueError(f"The layout must be auto, NHWC or NCHW, not {layout!r}.")
     with target, quiet():
@@ -60,7 +55,7 @@ def lower(
     with target, quiet():
         mod = to_nhwc(mod) if layout == "NHWC" else mod
         mod = mod if rewriting is None else group_sums(mod)
-        mod = relax.transform.LegalizeOps(_rules(kind, layout, rewriting))(mod)
+        mod = relax.transform.LegalizeOps(dict(kind.rules(layout, rewriting)))(mod)
         return _fused(mod)
 
 
@@ -81,24 +76,6 @@ def _fused(mod: IRModule) -> IRModule:
     mod = fold_constants(mod)
     mod = relax.transform.FuseOps()(mod)
     return relax.transform.FuseTIR()(mod)
-
-
-def _rules(kind: str, layout: str, rewriting: Scheduling | None) -> dict[str, Rule]:
-    """Returns the rules for operators whose loops are not left to TVM.
-
-    Packed weights are for the vectors of CPUs. Where memory is to be saved, no convolution is by
-    Winograd's algorithm and nothing is rounded, as both take workspaces.
-    """
-    if kind == "llvm" and layout == "NHWC":
-        if rewriting is None:
-            return {"relax.nn.conv2d": winograd_cpu.conv2d, "relax.matmul": pack_weights.matmul}
-        conv2d, matmul = (
-            partial(rule, rounding=False) for rule in (pack_weights.conv2d, pack_weights.matmul)
-        )
-        return {"relax.nn.conv2d": conv2d, "relax.matmul": matmul}
-    if kind == "cuda" and layout == "NCHW" and rewriting is None:
-        return {"relax.nn.conv2d": winograd_cuda.conv2d}
-    return {}
 
 
 def _has_shapes(mod: IRModule) -> bool:

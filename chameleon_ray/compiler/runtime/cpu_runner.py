@@ -1,103 +1,60 @@
-"""Timing: compiled candidates in, latencies out, on the cores that belong to the runner."""
+"""Timing on a CPU: compiled candidates in, latencies out, on the cores that are the runner's."""
 
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-import ml_dtypes  # noqa: F401  teaches numpy bfloat16
 import numpy as np
 
 from chameleon_ray.compiler.codegen.builder import Compiler, Job, artifact_of
-from chameleon_ray.compiler.runtime.tolerance import difference
+from chameleon_ray.compiler.kind import TargetKind
+from chameleon_ray.compiler.runtime.jobs import ChildRunner, Contest, Race, Raced, Reference
+from chameleon_ray.compiler.runtime.layer_inputs import LayerInputs
+from chameleon_ray.compiler.runtime.tolerance import differences
 from chameleon_ray.compiler.tvm_process import block_torch
-from chameleon_ray.measure.isolate import Ending, Isolate, Outcome, Setting
+from chameleon_ray.measure.isolate import Setting
 from chameleon_ray.measure.measurer import Artifact, Finalist, Timing
 from chameleon_ray.measure.racing import race, take_turns
 from chameleon_ray.options import Confirming, Measuring
-from chameleon_ray.record import Status
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 
 ELF = b"\x7fELF"
 """How shared libraries begin."""
-FAILURES = {
-    Ending.TIMEOUT: Status.RUN_TIMEOUT,
-    Ending.ERROR: Status.RUN_ERROR,
-    Ending.CRASH: Status.CRASH,
-}
-"""What becomes of a candidate whose run ended so."""
 
 
-@dataclass(frozen=True)
-class Reference:
-    """What a slow default schedule came to, so that it need not run again for a contest.
+class CpuTimer:
+    """What runs inside the runner's child; keeps each layer's inputs. See ``jobs.Timer``."""
 
-    Attributes:
-        seconds: Of its one execution.
-        changed: The buffers that it wrote, by their position.
-    """
-
-    seconds: float
-    changed: dict[int, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Race:
-    """One candidate to time against the ``best`` latency so far, in seconds."""
-
-    program: bytes
-    code: bytes
-    best: float
-    options: Measuring
-    default: bool = False
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """A layer whose inputs are to be made, which takes seconds where they are large."""
-
-    program: bytes
-
-
-@dataclass(frozen=True)
-class Contest:
-    """Candidates to compare with the first, the reference, and to time in turns."""
-
-    program: bytes
-    codes: tuple[bytes, ...]
-    repeats: int
-    options: Measuring
-    reference: Reference | None = None
-
-
-class Timer:
-    """What runs inside the runner's child; keeps each layer's inputs."""
-
-    def __init__(self) -> None:
+    def __init__(self, kind: TargetKind) -> None:
         block_torch()
-        import tvm  # noqa: F401  warms the zygote
+        import tvm  # warms the zygote
 
-        self._inputs: dict[bytes, list[np.ndarray]] = {}
+        self._kind, self._device = kind, tvm.cpu()
+        self._inputs = LayerInputs()
         self._buffers: dict[bytes, list[Any]] = {}
         self._compiler: Compiler | None = None
 
-    def __call__(self, job: Job | Inputs | Race | Contest) -> Any:
-        if isinstance(job, Job):
-            self._compiler = self._compiler or Compiler()
-            return self._compiler(job)
-        if isinstance(job, Inputs):
-            self._arguments(job.program)
-            return None
-        if isinstance(job, Race):
-            return self._race(job)
-        return self._contest(job)
+    def __call__(self, job: Any) -> Any:
+        return job.run(self)
 
-    def _race(self, job: Race) -> tuple[tuple[float, ...], float, Reference | None]:
-        """Latencies, the seconds the device executed the kernel, a slow default's outputs."""
-        buffers = self._arguments(job.program)
+    def compile(self, job: Job) -> Artifact:
+        """Compiles where nothing is timed meanwhile; see ``Compiler``."""
+        self._compiler = self._compiler or Compiler(self._kind)
+        return self._compiler.compile(job)
+
+    def arguments(self, program: bytes) -> list[Any]:
+        """The layer's buffers, filled at random."""
+        if program not in self._buffers:
+            self._buffers[program] = self._inputs.tensors(program, self._device)
+        return self._buffers[program]
+
+    def race(self, job: Race) -> Raced:
+        """Times a candidate; one that is hopeless or long is executed twice at most."""
+        buffers = self.arguments(job.program)
         library = _load(job.code)
         kernel = library["main"]
         began = time.perf_counter()
@@ -108,19 +65,20 @@ class Timer:
             first = time.perf_counter() - began - first
         if first > min(job.options.hopeless * job.best, job.options.long_seconds):
             executing = time.perf_counter() - began
-            return (first,), executing, self._reference(job, first) if job.default else None
+            kept = self._reference(job, first) if job.default else None
+            return Raced((first,), executing, reference=kept)
         latencies = race(_clock(library, buffers, first, job.options), job.best, job.options)
-        return latencies, time.perf_counter() - began, None
+        return Raced(latencies, time.perf_counter() - began)
 
-    def _contest(self, job: Contest) -> list[tuple[tuple[float, ...], float, float, bool]]:
-        """Per candidate: latencies, largest absolute and relative error, whether it is right."""
-        buffers, options = self._arguments(job.program), job.options
+    def contest(self, job: Contest) -> list[Finalist]:
+        """Compares all candidates' outputs with the first's, and times them in turns."""
+        buffers, options = self.arguments(job.program), job.options
         libraries = [_load(code) for code in job.codes]
         first, errors = zip(*self._compared(job, libraries), strict=True)
         pairs = zip(libraries, first, strict=True)
         clocks = [_clock(library, buffers, seconds, options) for library, seconds in pairs]
         latencies = take_turns(clocks, first, job.repeats, options)
-        return [(tuple(t), *error) for t, error in zip(latencies, errors, strict=True)]
+        return [Finalist(tuple(t), *error) for t, error in zip(latencies, errors, strict=True)]
 
     def _compared(
         self, job: Contest, libraries: list[Any]
@@ -129,38 +87,23 @@ class Timer:
         reference: list[np.ndarray] = []
         if job.reference is not None:
             changed = job.reference.changed
-            reference = [changed.get(n, a) for n, a in enumerate(self._inputs[job.program])]
+            before = enumerate(self._inputs.arrays(job.program))
+            reference = [changed.get(number, array) for number, array in before]
             libraries = libraries[1:]
             yield job.reference.seconds, (0.0, 0.0, True)
         for library in libraries:
-            buffers = self._arguments(job.program, fresh=True)
+            buffers = self._inputs.tensors(job.program, self._device)
             began = time.perf_counter()
             library["main"](*buffers)
             seconds = time.perf_counter() - began
             outputs = [buffer.numpy() for buffer in buffers]
             reference = reference or outputs
-            absolute, relative, right = zip(*map(difference, outputs, reference), strict=True)
-            yield seconds, (max(absolute), max(relative), all(right))
+            yield seconds, differences(outputs, reference)
 
     def _reference(self, job: Race, seconds: float) -> Reference:
         outputs = [buffer.numpy() for buffer in self._buffers[job.program]]
-        pairs = enumerate(zip(outputs, self._inputs[job.program], strict=True))
+        pairs = enumerate(zip(outputs, self._inputs.arrays(job.program), strict=True))
         return Reference(seconds, {n: o for n, (o, i) in pairs if not np.array_equal(o, i)})
-
-    def _arguments(self, program: bytes, fresh: bool = False) -> list[Any]:
-        """The layer's buffers, filled at random; ``fresh`` ones are not shared."""
-        import tvm
-
-        if program not in self._inputs:
-            from chameleon_ray.compiler.spaces.sketch import Program
-
-            rng = np.random.default_rng(0)
-            shapes = Program.loads(program).arguments
-            self._inputs[program] = [random_array(rng, shape, dtype) for shape, dtype in shapes]
-            self._buffers[program] = [tvm.runtime.tensor(a) for a in self._inputs[program]]
-        if fresh:
-            return [tvm.runtime.tensor(array) for array in self._inputs[program]]
-        return self._buffers[program]
 
 
 def _clock(
@@ -196,16 +139,9 @@ def _load(code: bytes) -> Any:
         return tvm.runtime.load_module(file.name)
 
 
-def random_array(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    """Floats uniform in [-1, 1), integers and booleans in {0, 1} (valid as indices, too)."""
-    if dtype.startswith(("float", "bfloat")):
-        return (2 * rng.random(shape, dtype="float32") - 1).astype(dtype)
-    return rng.integers(0, 2, shape).astype(dtype)
-
-
-def timer(_: None) -> Timer:
+def timer(kind: TargetKind) -> CpuTimer:
     """Factory of the runner's child."""
-    return Timer()
+    return CpuTimer(kind)
 
 
 def timing_environment(threads: int) -> tuple[tuple[str, str], ...]:
@@ -217,72 +153,54 @@ def timing_environment(threads: int) -> tuple[tuple[str, str], ...]:
     return (("OMP_NUM_THREADS", count), ("TVM_NUM_THREADS", count), ("TVM_BIND_THREADS", "0"))
 
 
-class LocalRunner:
-    """Times on this machine, in a warm child bound to ``cores``."""
+def patience(options: Measuring, default: bool, best: float) -> float:
+    """Seconds after which a run is stopped: a hopeless candidate need not end."""
+    if default:
+        return options.default_timeout
+    return min(options.run_timeout, options.load_timeout + 2 * options.hopeless * best)
 
-    def __init__(self, options: Measuring, cores: tuple[int, ...], device: str) -> None:
-        self.options, self.device = options, device
-        self._references: dict[str, Reference] = {}
-        self._child = Isolate(
-            Setting(
-                handler="chameleon_ray.compiler.runtime.cpu_runner:timer",
-                cores=cores,
-                memory_bytes=options.memory_bytes,
-                environment=timing_environment(len(cores)),
-            )
+
+class CpuRunner:
+    """Times on this machine, in a warm child bound to ``cores``; see ``measure.Runner``.
+
+    Attributes:
+        child: What does it.
+        device: The name that timings give the device.
+    """
+
+    def __init__(
+        self, kind: TargetKind, options: Measuring, cores: tuple[int, ...], device: str
+    ) -> None:
+        self.device, self._kind = device, kind
+        setting = Setting(
+            handler="chameleon_ray.compiler.runtime.cpu_runner:timer",
+            argument=kind,
+            cores=cores,
+            memory_bytes=options.memory_bytes,
+            environment=timing_environment(len(cores)),
         )
+        self.child = ChildRunner(setting, options, patience)
 
     def warm(self) -> None:
         """Waits until it can time without delay."""
-        self._child.warm()
+        self.child.warm()
 
     def run(self, task: Task, artifact: Artifact, best: float) -> Timing:
         """Times one artifact; see ``measure.Runner``."""
-        job = Race(task.program, artifact.code, best, self.options, artifact.default)
-        outcome = self._timed(task, job, self._patience(artifact.default, best))
-        if outcome.ending is not Ending.OK:
-            return self._failure(outcome)
-        latencies, timing, reference = outcome.value
-        if reference is not None:
-            self._references[task.digest] = reference
-        return Timing(latencies, Status.OK, outcome.seconds, timing, self.device)
+        return replace(self.child.run(task, artifact, best), device=self.device)
 
     def build(self, task: Task, config: Config) -> Artifact:
         """Compiles where nothing is timed meanwhile; see ``measure.Builder``."""
-        self._child.renew(self.options.jobs_per_child)
-        job = Job(task.program, config)
-        return artifact_of(self._child.call(job, self.options.build_timeout), config)
+        self.child.renew()
+        job, timeout = Job(task.program, config), self._kind.build_timeout(self.child.options)
+        return artifact_of(self.child.call(job, timeout), config)
 
     def contest(
         self, task: Task, artifacts: tuple[Artifact, ...], options: Confirming
     ) -> tuple[Finalist, ...] | Timing:
         """Compares and times artifacts in turns; see ``measure.Runner``."""
-        codes = tuple(artifact.code for artifact in artifacts)
-        kept = self._references.get(task.digest)
-        job = Contest(task.program, codes, options.repeats, self.options, kept)
-        patience = self.options.run_timeout * options.repeats * (len(codes) - 1)
-        outcome = self._timed(task, job, self.options.default_timeout + patience)
-        if outcome.ending is not Ending.OK:
-            return self._failure(outcome)
-        return tuple(Finalist(*fields) for fields in outcome.value)
+        found = self.child.contest(task, artifacts, options)
+        return replace(found, device=self.device) if isinstance(found, Timing) else found
 
     def close(self) -> None:
-        self._child.close()
-
-    def _timed(self, task: Task, job: Race | Contest, timeout: float) -> Outcome:
-        """A job's outcome; making a layer's inputs, at first, is not on its clock."""
-        self._child.renew(self.options.jobs_per_child)
-        made = self._child.call(Inputs(task.program), self.options.default_timeout)
-        return self._child.call(job, timeout) if made.ending is Ending.OK else made
-
-    def _patience(self, default: bool, best: float) -> float:
-        """Seconds after which a run is stopped: a hopeless candidate need not end."""
-        options = self.options
-        if default:
-            return options.default_timeout
-        return min(options.run_timeout, options.load_timeout + 2 * options.hopeless * best)
-
-    def _failure(self, outcome: Outcome) -> Timing:
-        return Timing(
-            (), FAILURES[outcome.ending], outcome.seconds, 0.0, self.device, outcome.error
-        )
+        self.child.close()

@@ -7,42 +7,40 @@ replaced after anything that goes wrong: an error of CUDA makes all that follow 
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from chameleon_ray.compiler.runtime.cpu_runner import FAILURES, Contest, Inputs, Race, random_array
-from chameleon_ray.compiler.runtime.tolerance import difference
-from chameleon_ray.compiler.target import TargetError, resolve
+from chameleon_ray.compiler.nvidia import completed
+from chameleon_ray.compiler.runtime.jobs import ChildRunner, Contest, Race, Raced, failure
+from chameleon_ray.compiler.runtime.layer_inputs import LayerInputs
+from chameleon_ray.compiler.runtime.tolerance import differences
+from chameleon_ray.compiler.target import TargetError, made
 from chameleon_ray.compiler.tvm_process import block_torch, load_cudart
 from chameleon_ray.measure import nvml
-from chameleon_ray.measure.isolate import Ending, Isolate, Outcome, Setting
+from chameleon_ray.measure.calibrated import Surveyed
+from chameleon_ray.measure.isolate import Ending, Setting
 from chameleon_ray.measure.measurer import Artifact, Finalist, Timing
 from chameleon_ray.measure.racing import race, take_turns
 from chameleon_ray.options import Confirming, Measuring
-from chameleon_ray.record import Status
 from chameleon_ray.task import Task
 
 FLUSH = "chameleon.flush_l2"
 """The function that TVM's evaluator calls before each execution."""
 ENVIRONMENT = (("CUDA_DEVICE_ORDER", "PCI_BUS_ID"), ("TVM_NUM_THREADS", "1"))
 """CUDA numbers the GPUs as NVML does."""
+LONGEST = 500
+"""Characters of an error in a record."""
 
 
 @dataclass(frozen=True)
 class Survey:
     """Asks for the GPU itself."""
 
-
-@dataclass(frozen=True)
-class Surveyed:
-    """What is known of a GPU: its target as JSON and its name, or why there is none."""
-
-    target: str = ""
-    device: str = ""
-    error: str = ""
+    def run(self, timer: "CudaTimer") -> Surveyed:
+        return timer.survey()
 
 
 @dataclass(frozen=True)
@@ -52,9 +50,15 @@ class Once:
     program: bytes
     code: bytes
 
+    def run(self, timer: "CudaTimer") -> list[np.ndarray]:
+        return timer.outputs(self)
 
-class GpuTimer:
-    """What runs inside the runner's child; keeps each layer's inputs on the GPU."""
+
+class CudaTimer:
+    """What runs inside the runner's child; keeps each layer's inputs on the GPU.
+
+    See ``jobs.Timer``.
+    """
 
     def __init__(self) -> None:
         block_torch()
@@ -65,22 +69,13 @@ class GpuTimer:
 
         forbid_compiling()
         self._device = tvm.cuda(0)
-        self._inputs: dict[bytes, list[np.ndarray]] = {}
+        self._inputs = LayerInputs()
         self._buffers: dict[bytes, list[Any]] = {}
         self._flushes: Callable[..., None] | None = None
 
-    def __call__(self, job: Survey | Inputs | Once | Race | Contest) -> Any:
+    def __call__(self, job: Any) -> Any:
         self._demand()
-        if isinstance(job, Survey):
-            return self._survey()
-        if isinstance(job, Inputs):
-            self._arguments(job.program)
-            return None
-        if isinstance(job, Once):
-            buffers = self._tensors(job.program)
-            self._once(_load(job.code), buffers)
-            return [buffer.numpy() for buffer in buffers]
-        return self._race(job) if isinstance(job, Race) else self._contest(job)
+        return job.run(self)
 
     def _demand(self) -> None:
         """Raises where there is no GPU that TVM sees; the first look at it of this process."""
@@ -91,7 +86,8 @@ class GpuTimer:
                 )
             self._flushes = _flushing(self._device)
 
-    def _survey(self) -> Surveyed:
+    def survey(self) -> Surveyed:
+        """What GPU this process sees first."""
         device = self._device
         fields = {
             "kind": "cuda",
@@ -101,11 +97,18 @@ class GpuTimer:
             "thread_warp_size": int(device.warp_size),
             "l2_cache_size_bytes": int(device.l2_cache_size_bytes or 0),
         }
-        return Surveyed(resolve(json.dumps(fields), 1), str(device.device_name))
+        target = made(json.dumps(fields), completed(fields))
+        return Surveyed(str(target), str(device.device_name))
 
-    def _race(self, job: Race) -> tuple[tuple[float, ...], float, str]:
-        """Latencies, the seconds the GPU executed the kernel, and how it fared."""
-        buffers, options = self._arguments(job.program), job.options
+    def outputs(self, job: Once) -> list[np.ndarray]:
+        """All buffers of a candidate after one execution."""
+        buffers = self._inputs.tensors(job.program, self._device)
+        self._once(_load(job.code), buffers)
+        return [buffer.numpy() for buffer in buffers]
+
+    def race(self, job: Race) -> Raced:
+        """Times a candidate; one that is hopeless or long is executed twice."""
+        buffers, options = self.arguments(job.program), job.options
         library = _load(job.code)
         began = time.perf_counter()
         self._once(library, buffers)  # loads the binary into the GPU
@@ -113,26 +116,25 @@ class GpuTimer:
         # the host's clock has the launch in it, which short kernels take longer to than to execute
         hopeless = max(options.hopeless * job.best, options.repeat_seconds / options.shots)
         if first > min(hopeless, options.long_seconds):
-            return (first,), time.perf_counter() - began, condition()
+            return Raced((first,), time.perf_counter() - began, condition())
         latencies = race(self._clock(library, buffers, first, options), job.best, options)
-        return latencies, time.perf_counter() - began, condition()
+        return Raced(latencies, time.perf_counter() - began, condition())
 
-    def _contest(self, job: Contest) -> list[tuple[tuple[float, ...], float, float, bool]]:
-        """Per candidate: latencies, largest absolute and relative error, whether it is right."""
-        libraries, buffers = [_load(code) for code in job.codes], self._arguments(job.program)
+    def contest(self, job: Contest) -> list[Finalist]:
+        """Compares all candidates' outputs with the first's, and times them in turns."""
+        libraries, buffers = [_load(code) for code in job.codes], self.arguments(job.program)
         first, errors, reference = [], [], list[np.ndarray]()
         for library in libraries:
-            fresh = self._tensors(job.program)
+            fresh = self._inputs.tensors(job.program, self._device)
             self._once(library, fresh)
             outputs = [buffer.numpy() for buffer in fresh]
             reference = reference or outputs
-            absolute, relative, right = zip(*map(difference, outputs, reference), strict=True)
-            errors.append((max(absolute), max(relative), all(right)))
+            errors.append(differences(outputs, reference))
             first.append(self._once(library, buffers))
         pairs = zip(libraries, first, strict=True)
         clocks = [self._clock(library, buffers, seconds, job.options) for library, seconds in pairs]
         latencies = take_turns(clocks, first, job.repeats, job.options)
-        return [(tuple(t), *error) for t, error in zip(latencies, errors, strict=True)]
+        return [Finalist(tuple(t), *error) for t, error in zip(latencies, errors, strict=True)]
 
     def _once(self, library: Any, buffers: list[Any]) -> float:
         """Seconds of one execution, launch and wait included."""
@@ -156,22 +158,11 @@ class GpuTimer:
         )
         return lambda: float(median(evaluate(*buffers).results))
 
-    def _arguments(self, program: bytes) -> list[Any]:
+    def arguments(self, program: bytes) -> list[Any]:
+        """The layer's buffers on the GPU, filled at random."""
         if program not in self._buffers:
-            self._buffers[program] = self._tensors(program)
+            self._buffers[program] = self._inputs.tensors(program, self._device)
         return self._buffers[program]
-
-    def _tensors(self, program: bytes) -> list[Any]:
-        """A layer's buffers on the GPU, filled at random, the same each time."""
-        import tvm
-
-        if program not in self._inputs:
-            from chameleon_ray.compiler.spaces.sketch import Program
-
-            rng = np.random.default_rng(0)
-            shapes = Program.loads(program).arguments
-            self._inputs[program] = [random_array(rng, shape, dtype) for shape, dtype in shapes]
-        return [tvm.runtime.tensor(array, self._device) for array in self._inputs[program]]
 
 
 def shots_of(seconds: float, options: Measuring) -> int:
@@ -209,31 +200,38 @@ def _load(code: bytes) -> Any:
     return load(Library.loads(code))
 
 
-def gpu_timer(_: None) -> GpuTimer:
+def timer(_: None) -> CudaTimer:
     """Factory of the runner's child."""
-    return GpuTimer()
+    return CudaTimer()
 
 
-class GpuRunner:
-    """Times on the GPU that this process sees first, in a child of its own."""
+def patience(options: Measuring, default: bool, best: float) -> float:
+    """Seconds after which a run is stopped; any kernel but the default's gets as many."""
+    return options.default_timeout if default else options.run_timeout
+
+
+class CudaRunner:
+    """Times on the GPU that this process sees first, in a child of its own.
+
+    See ``measure.Runner``. CUDA's errors are for good, so the child is replaced after any.
+
+    Attributes:
+        child: What does it.
+    """
 
     def __init__(self, options: Measuring, cores: tuple[int, ...] | None = None) -> None:
-        self.options, self._device = options, ""
-        self._child = Isolate(
-            Setting(
-                "chameleon_ray.compiler.runtime.cuda_runner:gpu_timer",
-                cores=cores,
-                environment=ENVIRONMENT,
-            )
-        )
+        self._device = ""
+        handler = "chameleon_ray.compiler.runtime.cuda_runner:timer"
+        setting = Setting(handler, cores=cores, environment=ENVIRONMENT)
+        self.child = ChildRunner(setting, options, patience, fragile=True)
 
     def warm(self) -> None:
         """Waits until it can time without delay."""
-        self._child.warm()
+        self.child.warm()
 
     def survey(self) -> Surveyed:
         """What GPU it is."""
-        outcome = self._call(Survey(), self.options.default_timeout)
+        outcome = self.child.call(Survey(), self.child.options.default_timeout)
         if outcome.ending is not Ending.OK:
             return Surveyed(error=outcome.error)
         surveyed: Surveyed = outcome.value
@@ -241,33 +239,24 @@ class GpuRunner:
 
     def run(self, task: Task, artifact: Artifact, best: float) -> Timing:
         """Times one artifact; see ``measure.Runner``."""
-        job = Race(task.program, artifact.code, best, self.options, artifact.default)
-        options = self.options
-        patience = options.default_timeout if artifact.default else options.run_timeout
-        outcome = self._timed(task, job, patience)
-        if outcome.ending is not Ending.OK:
-            return self._failure(outcome)
-        latencies, timing, fared = outcome.value
-        seconds = outcome.seconds
-        return Timing(latencies, Status.OK, seconds, timing, self.device, conditions=fared)
+        timing = self.child.run(task, artifact, best)
+        return replace(timing, device=self.device) if timing.latencies else self._failed(timing)
 
     def contest(
         self, task: Task, artifacts: tuple[Artifact, ...], options: Confirming
     ) -> tuple[Finalist, ...] | Timing:
         """Compares and times artifacts in turns; see ``measure.Runner``."""
-        codes = tuple(artifact.code for artifact in artifacts)
-        job = Contest(task.program, codes, options.repeats, self.options)
-        patience = self.options.run_timeout * options.repeats * (len(codes) - 1)
-        outcome = self._timed(task, job, self.options.default_timeout + patience)
-        if outcome.ending is not Ending.OK:
-            return self._failure(outcome)
-        return tuple(Finalist(*fields) for fields in outcome.value)
+        found = self.child.contest(task, artifacts, options)
+        return self._failed(found) if isinstance(found, Timing) else found
 
     def outputs(self, task: Task, artifact: Artifact) -> list[np.ndarray] | Timing:
         """All buffers after one execution on the inputs that all candidates get, or its failure."""
         job = Once(task.program, artifact.code)
-        outcome = self._call(job, self.options.default_timeout)
-        return outcome.value if outcome.ending is Ending.OK else self._failure(outcome)
+        outcome = self.child.call(job, self.child.options.default_timeout)
+        if outcome.ending is not Ending.OK:
+            return self._failed(failure(outcome))
+        outputs: list[np.ndarray] = outcome.value
+        return outputs
 
     @property
     def device(self) -> str:
@@ -277,22 +266,8 @@ class GpuRunner:
         return self._device
 
     def close(self) -> None:
-        self._child.close()
+        self.child.close()
 
-    def _timed(self, task: Task, job: Race | Contest, timeout: float) -> Outcome:
-        """A job's outcome; making a layer's inputs, at first, is not on its clock."""
-        self._child.renew(self.options.jobs_per_child)
-        made = self._call(Inputs(task.program), self.options.default_timeout)
-        return self._call(job, timeout) if made.ending is Ending.OK else made
-
-    def _call(self, job: Any, timeout: float) -> Outcome:
-        """A job's outcome; after an error the child is replaced, as CUDA's errors are for good."""
-        outcome = self._child.call(job, timeout)
-        if outcome.ending is Ending.ERROR:
-            self._child.renew(0)
-        return outcome
-
-    def _failure(self, outcome: Outcome) -> Timing:
-        status = FAILURES[outcome.ending]
-        error = outcome.error[:500]  # TVM's errors of a launch end with the kernel's source
-        return Timing((), status, outcome.seconds, 0.0, self._device, error)
+    def _failed(self, timing: Timing) -> Timing:
+        """A failure without the kernel's source, with which TVM's errors of a launch end."""
+        return replace(timing, device=self._device, error=timing.error[:LONGEST])

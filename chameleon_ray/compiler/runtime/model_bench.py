@@ -8,28 +8,28 @@ from typing import Any
 
 import numpy as np
 
-from chameleon_ray.compiler.runtime.cpu_runner import timing_environment
+from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.runtime.tolerance import TOLERANCE, difference
-from chameleon_ray.compiler.tvm_process import block_torch, load_cudart
+from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.measure.bench import Check, Duel, Outputs, Question, Verdict
 from chameleon_ray.measure.isolate import Ending, Isolate, Outcome, Setting
 from chameleon_ray.options import Confirming
 
 ACCUMULATION = 10
 """A whole model's outputs may be this many times further off than one layer's."""
-BUS_ORDER = ("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-"""Has CUDA, where there is a GPU, number them as for the runners."""
 
 
 class ModelBench:
     """Answers on this machine, in a child on ``cores`` that is started with the first question.
 
-    See ``measure.Bench``. On a GPU it is the first one that this process sees.
+    See ``measure.Bench``. A GPU is the first one that this process sees.
     """
 
-    def __init__(self, cores: tuple[int, ...], seconds: float = Confirming.model_timeout) -> None:
-        """Takes where it runs, and after how many seconds a question is given up."""
-        self._cores, self._seconds = cores, seconds
+    def __init__(
+        self, kind: TargetKind, cores: tuple[int, ...], seconds: float = Confirming.model_timeout
+    ) -> None:
+        """Takes what it runs, where, and after how many seconds a question is given up."""
+        self._kind, self._cores, self._seconds = kind, cores, seconds
         self._child: Isolate | None = None
 
     def ask(self, question: Question, contents: tuple[bytes, ...] = ()) -> Outcome:
@@ -52,9 +52,9 @@ class ModelBench:
 
     @property
     def _setting(self) -> Setting:
-        environment = (*timing_environment(len(self._cores)), BUS_ORDER)
+        environment = self._kind.environment(len(self._cores))
         handler = "chameleon_ray.compiler.runtime.model_bench:bench"
-        return Setting(handler, cores=self._cores, environment=environment)
+        return Setting(handler, self._kind, cores=self._cores, environment=environment)
 
 
 def _written(contents: tuple[bytes, ...], folder: Path) -> tuple[str, ...]:
@@ -66,24 +66,32 @@ def _written(contents: tuple[bytes, ...], folder: Path) -> tuple[str, ...]:
 
 
 class Bench:
-    """What runs inside the bench's child; loads models afresh for every question."""
+    """What runs inside the bench's child; loads models afresh for every question.
 
-    def __init__(self) -> None:
+    See ``measure.bench.Models``.
+    """
+
+    def __init__(self, kind: TargetKind) -> None:
         block_torch()
-        load_cudart()
+        kind.preload()
         import tvm
         from tvm import relax  # noqa: F401  warms the zygote
 
-        self._tvm, self._device = tvm, tvm.cpu()
+        self._tvm, self._device = tvm, kind.device()
 
-    def __call__(self, question: Outputs | Check | Duel) -> Any:
-        if isinstance(question, Duel):
-            return self._duel(question)
+    def __call__(self, question: Question) -> Any:
+        return question.run(self)
+
+    def outputs(self, question: Outputs | Check) -> tuple[np.ndarray, ...]:
+        """What the one model gives."""
         (library,) = question.libraries
-        outputs = self._run(self._load(library), self._tensors(question.inputs))
-        return verdict(outputs, question.reference) if isinstance(question, Check) else outputs
+        return self._run(self._load(library), self._tensors(question.inputs))
 
-    def _duel(self, duel: Duel) -> list[tuple[float, ...]]:
+    def check(self, question: Check) -> Verdict:
+        """How far what it gives is from its reference."""
+        return verdict(self.outputs(question), question.reference)
+
+    def duel(self, duel: Duel) -> list[tuple[float, ...]]:
         """Latencies in seconds of each library; slow ones get fewer turns."""
         models, device = [self._load(library) for library in duel.libraries], self._device
         inputs = self._tensors(duel.inputs)
@@ -103,7 +111,6 @@ class Bench:
         from tvm import relax
 
         module = self._tvm.runtime.load_module(library)
-        self._device = self._tvm.cuda() if _for_gpu(module) else self._tvm.cpu()
         return relax.VirtualMachine(module, self._device)["main"]
 
     def _tensors(self, arrays: tuple[np.ndarray, ...]) -> list[Any]:
@@ -124,14 +131,9 @@ def verdict(outputs: tuple[np.ndarray, ...], reference: tuple[np.ndarray, ...]) 
     return Verdict(ok, max(e[0] for e in errors), max(e[1] for e in errors))
 
 
-def _for_gpu(module: Any) -> bool:
-    """Whether a library holds kernels of a GPU."""
-    return module.kind == "cuda" or any(_for_gpu(part) for part in module.imports)
-
-
-def bench(_: None) -> Bench:
+def bench(kind: TargetKind) -> Bench:
     """Factory of the bench's child."""
-    return Bench()
+    return Bench(kind)
 
 
 def _flat(value: Any) -> list[Any]:

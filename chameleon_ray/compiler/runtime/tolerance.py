@@ -1,5 +1,7 @@
 """How far an output is from a reference's, and whether that is near enough."""
 
+from collections.abc import Sequence
+
 import ml_dtypes  # noqa: F401  teaches numpy bfloat16
 import numpy as np
 
@@ -28,3 +30,11 @@ def difference(output: np.ndarray, reference: np.ndarray) -> tuple[float, float,
     scale = float(np.max(np.abs(theirs[finite])))
     relative = absolute / scale if scale > 0 else absolute
     return absolute, relative, relative <= TOLERANCE[str(reference.dtype)]
+
+
+def differences(
+    outputs: Sequence[np.ndarray], reference: Sequence[np.ndarray]
+) -> tuple[float, float, bool]:
+    """The largest ``difference`` of several outputs, and if all are right."""
+    absolute, relative, right = zip(*map(difference, outputs, reference), strict=True)
+    return max(absolute), max(relative), all(right)

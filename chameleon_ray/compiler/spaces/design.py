@@ -16,16 +16,10 @@ import tvm
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import ScheduleError, Trace
 
+from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.quiet import quiet
-from chameleon_ray.compiler.spaces.gpu_limits import limits_of
-from chameleon_ray.compiler.spaces.rules import generator_for
 from chameleon_ray.compiler.spaces.sketch import SEED, Program, Sketch, Slot
-from chameleon_ray.compiler.spaces.templates.cpu_direct import cpu_direct
-from chameleon_ray.compiler.spaces.templates.cpu_winograd import cpu_winograd
-from chameleon_ray.compiler.spaces.templates.cuda_direct import cuda_direct
-from chameleon_ray.compiler.spaces.templates.cuda_winograd import cuda_winograd
-from chameleon_ray.compiler.spaces.templates.template import Fitted, Template
-from chameleon_ray.compiler.target import is_gpu
+from chameleon_ray.compiler.spaces.templates.template import Fitted
 from chameleon_ray.compiler.tvm_process import tune_context
 from chameleon_ray.knob import Knob
 from chameleon_ray.limit import Limit
@@ -33,11 +27,6 @@ from chameleon_ray.space import DesignSpace
 
 logger = logging.getLogger(__name__)
 
-TEMPLATES: dict[str, tuple[Template, ...]] = {
-    "llvm": (cpu_direct, cpu_winograd),
-    "cuda": (cuda_direct, cuda_winograd),
-}
-"""By kind of target: the first that fits a layer makes its space."""
 LISTED = 20_000
 """Most combinations of which the valid ones are listed where there are limits."""
 DRAWN = 20_000
@@ -48,18 +37,19 @@ INLINE = -2
 """``sample_compute_location``: inline."""
 
 
-def design(module: Any, target: Any) -> tuple[DesignSpace, Program]:
+def design(module: Any, target: Any, kind: TargetKind) -> tuple[DesignSpace, Program]:
     """The design space of one layer and the program that realises its configurations.
 
     Args:
         module: IRModule with one PrimFunc ``main``.
         target: ``tvm.target.Target``.
+        kind: The target's; has templates, rules and limits.
 
     Returns:
         A space without knobs where there is neither a template nor a sketch for the layer.
     """
-    fitted = _fitted(module, target)
-    traces = _generated(module, target) if fitted is None else [fitted.trace]
+    fitted = _fitted(module, target, kind)
+    traces = _generated(module, target, kind) if fitted is None else [fitted.trace]
     numbered: dict[tuple, int] = {}
     knobs: list[Knob] = []
     if len(traces) > 1:
@@ -70,9 +60,8 @@ def design(module: Any, target: Any) -> tuple[DesignSpace, Program]:
         knobs.append(Knob.listed("sketch", (0,)))
     program = Program(tvm.ir.save_json(module), str(target), sketches, len(knobs))
     space = DesignSpace(tuple(knobs), _active(knobs, sketches), members)
-    if is_gpu(target):
-        space = _limited(space, limits_of(module, sketches, target))
-    return space, program
+    limits = kind.limits(module, sketches, target)
+    return _limited(space, limits) if limits else space, program
 
 
 def _limited(space: DesignSpace, limits: tuple[Limit, ...]) -> DesignSpace:
@@ -87,11 +76,11 @@ def _limited(space: DesignSpace, limits: tuple[Limit, ...]) -> DesignSpace:
     return limited
 
 
-def _fitted(module: Any, target: Any) -> Fitted | None:
+def _fitted(module: Any, target: Any, kind: TargetKind) -> Fitted | None:
     """The first template that fits; one whose schedule TVM refuses does not."""
-    for template in TEMPLATES[target.kind.name]:
+    for template in kind.templates():
         try:
-            fitted = template(module, target)
+            fitted: Fitted | None = template(module, target)
         except ScheduleError as error:
             logger.info("A template does not fit: %s", error)
             continue
@@ -100,9 +89,9 @@ def _fitted(module: Any, target: Any) -> Fitted | None:
     return None
 
 
-def _generated(module: Any, target: Any) -> list[Any]:
+def _generated(module: Any, target: Any, kind: TargetKind) -> list[Any]:
     """The traces of MetaSchedule's sketches."""
-    generator = generator_for(module, target)
+    generator = kind.generator(module, target)
     context = tune_context(module, target, generator, SEED)
     with quiet():  # it warns of rules of other projects
         traces = [sketch.trace for sketch in generator.generate_design_space(module)]

@@ -9,18 +9,20 @@ import tvm
 import tvm_ffi
 from tvm import relax
 
+from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.relax import operator
 from chameleon_ray.compiler.spaces.design import design
 from chameleon_ray.space import DesignSpace
 from chameleon_ray.task import Task
 
 
-def extract(module: Any, target: str) -> list[Task]:
+def extract(module: Any, target: str, kind: TargetKind) -> list[Task]:
     """Returns every layer once, equal ones merged, in the order of their first calls.
 
     Args:
         module: Relax module as ``lower`` gives it.
         target: TVM target, as JSON.
+        kind: The target's.
     """
     calls = _calls(module)
     names: dict[str, Any] = {}
@@ -30,7 +32,7 @@ def extract(module: Any, target: str) -> list[Task]:
         names.setdefault(digest, variable)
         weights[digest] += count
     return [
-        _task(module[variable], variable.name_hint, digest, weights[digest], target)
+        _task(module[variable], variable.name_hint, digest, weights[digest], target, kind)
         for digest, variable in names.items()
     ]
 
@@ -60,11 +62,13 @@ def _calls(module: Any) -> Counter:
     return found
 
 
-def _task(function: Any, name: str, digest: str, weight: int, target: str) -> Task:
+def _task(
+    function: Any, name: str, digest: str, weight: int, target: str, kind: TargetKind
+) -> Task:
     module = layer_module(function)
     if not _static(function):
         return Task(name, digest, target, weight, 0.0, DesignSpace(()), b"", "dynamic shape")
-    space, program = design(module, tvm.target.Target(json.loads(target)))
+    space, program = design(module, tvm.target.Target(json.loads(target)), kind)
     shapes = ", ".join("x".join(map(str, shape)) or "1" for shape, _ in program.arguments)
     flop = float(tvm.s_tir.analysis.estimate_tir_flops(module))
     return Task(name, digest, target, weight, flop, space, program.dumps(), shapes)

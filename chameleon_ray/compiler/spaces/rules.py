@@ -8,33 +8,42 @@ from tvm.s_tir.meta_schedule.schedule_rule import ScheduleRule
 from tvm.s_tir.meta_schedule.space_generator import PostOrderApply
 
 from chameleon_ray.compiler.nvidia import capability
-from chameleon_ray.compiler.target import is_gpu
 from chameleon_ray.compiler.tvm_process import register_intrinsics
 
 TENSOR_CORES = 75
 """First compute capability that TVM's tensor core rules are for."""
 
 
-def generator_for(module: Any, target: Any) -> PostOrderApply:
+def cpu_generator(module: Any, target: Any) -> PostOrderApply:
     """What generates a layer's sketches and holds the postprocessors of their schedules.
 
-    The intrinsics that its rules name are registered; those of tensor cores, which take seconds,
-    only for what has a use for them.
+    The intrinsics that its rules name are registered.
 
     Args:
         module: IRModule with one PrimFunc ``main``.
-        target: ``tvm.target.Target``.
+        target: ``tvm.target.Target`` of a CPU.
     """
-    if not is_gpu(target):
-        register_intrinsics("llvm")
-        return PostOrderApply()
-    kind = "cuda-tensorcore" if _suits_tensor_cores(module, target) else "cuda"
-    if kind == "cuda-tensorcore":
+    register_intrinsics("x86")
+    return PostOrderApply()
+
+
+def cuda_generator(module: Any, target: Any) -> PostOrderApply:
+    """What generates a layer's sketches and holds the postprocessors of their schedules.
+
+    The intrinsics of tensor cores, which take seconds to register, are registered only for what has
+    a use for them.
+
+    Args:
+        module: IRModule with one PrimFunc ``main``.
+        target: ``tvm.target.Target`` of an NVIDIA GPU.
+    """
+    rules = "cuda-tensorcore" if _suits_tensor_cores(module, target) else "cuda"
+    if rules == "cuda-tensorcore":
         register_intrinsics("cuda")
     return PostOrderApply(
-        sch_rules=ScheduleRule.create(kind),
-        postprocs=Postproc.create(kind),
-        mutator_probs=Mutator.create(kind),
+        sch_rules=ScheduleRule.create(rules),
+        postprocs=Postproc.create(rules),
+        mutator_probs=Mutator.create(rules),
     )
 
 

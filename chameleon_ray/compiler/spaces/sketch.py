@@ -5,6 +5,7 @@ layer with its sketches and turns a configuration into a trace and back.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,10 +14,11 @@ import tvm
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import Trace
 
-from chameleon_ray.compiler.spaces.rules import generator_for
 from chameleon_ray.compiler.tvm_process import tune_context
 from chameleon_ray.space import Config
 
+Generator = Callable[[Any, Any], Any]
+"""A layer and its target -> MetaSchedule's generator of its sketches."""
 SEED = 1
 """Seed of schedules; it decides nothing, as a configuration decides all sampling."""
 
@@ -64,6 +66,7 @@ class Program:
     def __init__(self, module: str, target: str, sketches: tuple[Sketch, ...], knobs: int) -> None:
         self.module_json, self.target_json = module, target
         self.sketches, self.knobs = sketches, knobs
+        self._postprocessors: list[Any] | None = None
 
     @staticmethod
     def loads(body: bytes) -> "Program":
@@ -127,8 +130,12 @@ class Program:
             return tuple(config)
         raise ValueError("the trace is of none of this layer's sketches")
 
-    def schedule(self, config: Config) -> Schedule:
+    def schedule(self, config: Config, generator: Generator) -> Schedule:
         """Schedules the layer by a configuration.
+
+        Args:
+            config: One choice for each knob.
+            generator: Its postprocessors check the schedule; the same one in every call.
 
         Raises:
             InvalidConfig: A postprocessor turned it down, or the trace does not apply.
@@ -139,16 +146,17 @@ class Program:
         except Exception as error:
             raise InvalidConfig(f"the trace does not apply: {_last_line(error)}") from error
         schedule.enter_postproc()
-        for postprocessor in self._postprocessors:
+        for postprocessor in self._checks(generator):
             if not postprocessor.apply(schedule):
                 raise InvalidConfig(f"turned down by {type(postprocessor).__name__}")
         return schedule
 
-    @cached_property
-    def _postprocessors(self) -> list[Any]:
-        generator = generator_for(self.module, self.target)
-        self._context = tune_context(self.module, self.target, generator, SEED)
-        return list(generator.postprocs)
+    def _checks(self, generator: Generator) -> list[Any]:
+        if self._postprocessors is None:
+            made = generator(self.module, self.target)
+            self._context = tune_context(self.module, self.target, made, SEED)
+            self._postprocessors = list(made.postprocs)
+        return self._postprocessors
 
 
 def _last_line(error: Exception) -> str:

@@ -6,6 +6,7 @@ import time
 import tvm
 from tvm.ir import IRModule
 
+from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.passes.lower import lower
 from chameleon_ray.compiler.passes.memory.plan import Unplannable, planned_bytes, program, reorder
 from chameleon_ray.graph.footprint import MODEL_ORDER, REWRITTEN, SCHEDULED, Footprint, Stage
@@ -16,7 +17,12 @@ logger = logging.getLogger(__name__)
 
 
 def compare(
-    name: str, module: IRModule, target: tvm.target.Target, layout: str, options: Scheduling
+    name: str,
+    module: IRModule,
+    target: tvm.target.Target,
+    kind: TargetKind,
+    layout: str,
+    options: Scheduling,
 ) -> tuple[Footprint, dict[str, IRModule]]:
     """Measures a model's memory in its own order, scheduled, and rewritten.
 
@@ -24,6 +30,7 @@ def compare(
         name: Name of the model.
         module: A model's module as ``frontend.load`` gives it.
         target: Target of the loops.
+        kind: Kind of the target.
         layout: Layout, as for ``lower``.
         options: Options of the search for orders.
 
@@ -34,9 +41,9 @@ def compare(
         Unplannable: It has control flow, or tensors whose size is not known.
     """
     began = time.perf_counter()
-    plain = lower(module, target, layout)
+    plain = lower(module, target, kind, layout)
     # Fusion may undo what rewriting saved, so the plain form with sums in place competes, too.
-    forms = (lower(module, target, layout, options), plain)
+    forms = (lower(module, target, kind, layout, options), plain)
     rewritten = [_stage(form, target, options, in_place=True) for form in forms]
     found = {
         MODEL_ORDER: _stage(plain, target, None),
@@ -50,14 +57,19 @@ def compare(
 
 
 def lower_aware(
-    name: str, module: IRModule, target: tvm.target.Target, layout: str, options: Scheduling
+    name: str,
+    module: IRModule,
+    target: tvm.target.Target,
+    kind: TargetKind,
+    layout: str,
+    options: Scheduling,
 ) -> IRModule:
     """Lowers a model to the version, of three, that needs least memory by TVM's planner."""
     try:
-        footprint, modules = compare(name, module, target, layout, options)
+        footprint, modules = compare(name, module, target, kind, layout, options)
     except Unplannable as reason:
         logger.warning("The order of operations stays as it is: %s.", reason)
-        return lower(module, target, layout)
+        return lower(module, target, kind, layout)
     best = footprint.stages[footprint.chosen]
     before = footprint.stages[MODEL_ORDER]
     if footprint.chosen == MODEL_ORDER:

@@ -1,0 +1,160 @@
+"""Tuning for CPUs: kernels by LLVM, timed on the cores that are kept free for them."""
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from chameleon_ray.compiler.kind import Device, Environment, TargetKind
+from chameleon_ray.compiler.target import TargetError, device_name, fields_of, made
+from chameleon_ray.compiler.tvm_process import register_intrinsics
+from chameleon_ray.measure.measurer import Artifact, Runner
+from chameleon_ray.options import Measuring, Scheduling
+
+NAME = "llvm"
+
+
+def resolve(text: str, threads: int) -> str:
+    """This machine's CPU, so far as the text does not say otherwise."""
+    import tvm
+
+    llvm, fields = tvm.target.codegen, fields_of(text)
+    triple, here = fields.get("mtriple"), llvm.llvm_get_system_triple()
+    if triple is not None and str(triple).partition("-")[0] != here.partition("-")[0]:
+        raise TargetError(f"A target for {triple} cannot be timed here; this machine is {here}.")
+    fields.setdefault("num-cores", threads)
+    fields.setdefault("mcpu", llvm.llvm_get_system_cpu())
+    target = made(text, fields)
+    if fields["mcpu"] not in llvm.llvm_get_cpu_archlist(target):
+        raise TargetError(
+            f"LLVM knows no CPU {fields['mcpu']!r}; leave mcpu out for this machine's, "
+            f"which is {llvm.llvm_get_system_cpu()!r}."
+        )
+    return str(target)
+
+
+def probe() -> dict[str, Any]:
+    """Whether TVM has LLVM, and what LLVM calls the CPU."""
+    import tvm
+
+    return {
+        "enabled": tvm.runtime.enabled(NAME),
+        "cpu": tvm.target.codegen.llvm_get_system_cpu(),
+    }
+
+
+def devices(probed: Mapping[str, Any], error: str) -> list[Device]:
+    """The CPU."""
+    cores = len(os.sched_getaffinity(0))
+    trouble = "TVM was built without LLVM" if probed else f"TVM cannot be used: {error}"
+    works = bool(probed.get("enabled"))
+    note = f"LLVM's name of it is {probed.get('cpu')}" if works else trouble
+    return [Device(NAME, device_name(cores), works, note)]
+
+
+def rules(layout: str, rewriting: Scheduling | None) -> dict[str, Any]:
+    """Packed weights for the vectors of CPUs, and Winograd's convolutions.
+
+    Where memory is to be saved no convolution is by Winograd's algorithm and nothing is rounded, as
+    both take workspaces.
+    """
+    from chameleon_ray.compiler.passes import pack_weights, winograd_cpu
+
+    if layout != "NHWC":
+        return {}
+    if rewriting is None:
+        return {"relax.nn.conv2d": winograd_cpu.conv2d, "relax.matmul": pack_weights.matmul}
+    conv2d, matmul = (
+        partial(rule, rounding=False) for rule in (pack_weights.conv2d, pack_weights.matmul)
+    )
+    return {"relax.nn.conv2d": conv2d, "relax.matmul": matmul}
+
+
+def templates() -> Sequence[Any]:
+    """Those of the table; see ``spaces.templates``."""
+    from chameleon_ray.compiler.spaces.templates import TEMPLATES
+
+    return TEMPLATES[NAME]
+
+
+def generator(module: Any, target: Any) -> Any:
+    """MetaSchedule's own rules for CPUs."""
+    from chameleon_ray.compiler.spaces.rules import cpu_generator
+
+    return cpu_generator(module, target)
+
+
+def warm() -> None:
+    """Registers what TVM's rules name, and what elementary functions become."""
+    register_intrinsics("x86")
+    from chameleon_ray.compiler.passes.elementary import register_elementary
+
+    register_elementary()
+
+
+def default(module: Any, target: Any) -> Any:
+    """The loops as they are."""
+    return module
+
+
+def compile_layer(module: Any, target: Any, linked: bool) -> Artifact:
+    """LLVM IR, of which the runner makes machine code, or a shared library."""
+    from chameleon_ray.compiler.codegen import cpu_library
+
+    return cpu_library.compile_layer(module, target, linked)
+
+
+def compile_model(module: Any, target: Any) -> Any:
+    """What is tuned and what is not, both with this project's elementary functions."""
+    import tvm
+
+    from chameleon_ray.compiler.passes.elementary import register_elementary
+
+    register_elementary()
+    return tvm.compile(module, target)
+
+
+def build_timeout(options: Measuring) -> float:
+    return options.build_timeout
+
+
+def runner(options: Measuring, cores: tuple[int, ...], device: str) -> Runner:
+    """A runner bound to these cores, which builds where it has nothing else to do."""
+    from chameleon_ray.compiler.runtime.cpu_runner import CpuRunner
+
+    return CpuRunner(LLVM, options, cores, device)
+
+
+def environment(threads: int) -> Environment:
+    """Has TVM use these many threads, wherever they are bound to."""
+    from chameleon_ray.compiler.runtime.cpu_runner import timing_environment
+
+    return timing_environment(threads)
+
+
+def device() -> Any:
+    import tvm
+
+    return tvm.cpu()
+
+
+LLVM = TargetKind(
+    name=NAME,
+    resolve=resolve,
+    probe=probe,
+    devices=devices,
+    device_name=device_name,
+    layout="NHWC",
+    rules=rules,
+    templates=templates,
+    generator=generator,
+    warm=warm,
+    default=default,
+    compile_layer=compile_layer,
+    compile_model=compile_model,
+    build_timeout=build_timeout,
+    runner=runner,
+    helps=True,
+    environment=environment,
+    device=device,
+)

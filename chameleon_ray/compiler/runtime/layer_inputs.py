@@ -1,0 +1,36 @@
+"""The inputs that layers are timed on: random arrays, the same in every process."""
+
+from typing import Any
+
+import ml_dtypes  # noqa: F401  teaches numpy bfloat16
+import numpy as np
+
+
+class LayerInputs:
+    """The buffers of layers as arrays, outputs included; those of one layer are filled once."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[bytes, list[np.ndarray]] = {}
+
+    def arrays(self, program: bytes) -> list[np.ndarray]:
+        """A layer's buffers, in the order in which it takes them."""
+        if program not in self._arrays:
+            from chameleon_ray.compiler.spaces.sketch import Program
+
+            rng = np.random.default_rng(0)
+            shapes = Program.loads(program).arguments
+            self._arrays[program] = [random_array(rng, shape, dtype) for shape, dtype in shapes]
+        return self._arrays[program]
+
+    def tensors(self, program: bytes, device: Any) -> list[Any]:
+        """The buffers as new tensors on one of TVM's devices."""
+        import tvm
+
+        return [tvm.runtime.tensor(array, device) for array in self.arrays(program)]
+
+
+def random_array(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """Floats uniform in [-1, 1), integers and booleans in {0, 1} (valid as indices, too)."""
+    if dtype.startswith(("float", "bfloat")):
+        return (2 * rng.random(shape, dtype="float32") - 1).astype(dtype)
+    return rng.integers(0, 2, shape).astype(dtype)

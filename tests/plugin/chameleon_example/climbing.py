@@ -1,0 +1,53 @@
+"""Hill climbing with random restarts: a design space and a score in, the best places found out."""
+
+import numpy as np
+
+from chameleon_ray.options import Search
+from chameleon_ray.search.explorer import Agent, Score, Trail, best
+from chameleon_ray.space import DesignSpace
+
+CLIMBERS = 32
+STEPS = 100
+"""Moves that each climber tries in one plan."""
+PATIENCE = 25
+"""Moves in a row that lead nowhere, after which a climber starts again somewhere else."""
+
+
+def climbing(search: Search) -> "Climbing":
+    """What the entry point names."""
+    return Climbing(search.sampling.candidates)
+
+
+class Climbing:
+    """Climbers that take any move upwards; the next plan's start where this one's have got to."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def explore(
+        self,
+        space: DesignSpace,
+        score: Score,
+        seen: np.ndarray,
+        agent: Agent,
+        rng: np.random.Generator,
+    ) -> Trail:
+        """One plan's exploration; see ``Explorer``. The agent holds the climbers' ``places``."""
+        # Places, not choices: they mean the same in a space with other extents.
+        configs = space.nearest(agent["places"]) if agent else space.random(rng, CLIMBERS)
+        heights, idle = score(configs), np.zeros(len(configs), dtype=np.int64)
+        visited, scored = [configs], [heights]
+        for _ in range(STEPS):
+            lost = idle >= PATIENCE
+            tried = space.mutate(rng, configs)
+            tried[lost] = space.random(rng, int(lost.sum()))
+            found = score(tried)
+            better = lost | (found > heights)
+            configs = np.where(better[:, None], tried, configs)
+            heights, idle = np.where(better, found, heights), np.where(better, 0, idle + 1)
+            visited.append(tried)
+            scored.append(found)
+        everything, scores = np.concatenate(visited), np.concatenate(scored)
+        top = best(everything, scores, seen, self.count)
+        agent = {"places": space.coordinates(configs)}
+        return Trail(everything[top], scores[top], agent, queries=len(everything))

@@ -1,0 +1,33 @@
+"""A template for matrix products on CPUs: tiles of columns, the outer ones in parallel."""
+
+from typing import Any
+
+from tvm.s_tir import Schedule
+
+from chameleon_ray.compiler.spaces.templates.reduction import find_reduction
+from chameleon_ray.compiler.spaces.templates.template import Fitted
+
+WIDEST = 64
+"""Most columns of an inner tile."""
+
+
+def columns(module: Any, target: Any) -> Fitted | None:
+    """Fits layers that are one sum of products with rows and columns; see ``Template``.
+
+    Args:
+        module: A TVM module with one PrimFunc ``main``.
+        target: The target, as TVM has it.
+
+    Returns:
+        The trace of a schedule that samples a tiling, which becomes the layer's only knob; None
+        where the template is not for the layer.
+    """
+    layer = find_reduction(module)
+    if target.kind.name != "llvm" or layer is None or len(layer.outputs) != 2:
+        return None
+    schedule = Schedule(module)
+    rows, wide, *summed = schedule.get_loops(schedule.get_sblock(layer.block))
+    outer, inner = schedule.split(wide, schedule.sample_perfect_tile(wide, 2, WIDEST))
+    schedule.reorder(outer, rows, *summed, inner)
+    schedule.parallel(outer)
+    return Fitted(schedule.trace)
