@@ -1,4 +1,4 @@
-"""The command line: arguments in, exit status out; every error is one sentence on stderr."""
+"""The command line: a function per command; every error is one sentence on stderr."""
 
 import sys
 from functools import partial
@@ -110,7 +110,7 @@ def _tune(request: Request, debug: bool) -> None:
 
 
 def _build(request: Request, debug: bool) -> None:
-    """Compiles and times nothing."""
+    """Compiles configurations without timing them."""
     with answering(debug):
         from chameleon_ray import api
         from chameleon_ray.report.builds import shown
@@ -297,7 +297,7 @@ def show_version() -> None:
 
 
 def main() -> None:
-    """The ``chameleon`` command."""
+    """Runs the ``chameleon`` command."""
     app()
     sys.exit(0)
 

@@ -1,4 +1,4 @@
-"""What may go wrong in a command in, one sentence on stderr and an exit status out."""
+"""Turns the errors of a command into a sentence on stderr and an exit status."""
 
 import logging
 
@@ -13,7 +13,10 @@ INTERRUPTED = 130
 
 
 class answering:  # noqa: N801  reads as a phrase
-    """Turns what may go wrong into one sentence and an exit status; ``debug`` lets it through."""
+    """Turns a user's error or an interruption into one sentence and an exit status.
+
+    Any other exception is let through, and with ``debug`` these, too.
+    """
 
     def __init__(self, debug: bool) -> None:
         self.debug = debug

@@ -1,7 +1,8 @@
-"""The engine: tuners, a budget and a measurer in, records out, many layers in flight at once.
+"""The engine: searches many layers at once and measures what their tuners propose.
 
-It awaits pools and does not know where they work: with pools in this process it runs serially,
-with actors it keeps explorers, builders and runners of different layers busy at the same time.
+The engine awaits pools and does not know where they work. With pools in this process it runs
+serially. With actors it keeps explorers, builders and runners of different layers busy at the same
+time.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from chameleon_ray.tuner import Tuner
 
 
 class Watcher(Protocol):
-    """Is told what happens, on the event loop; must be quick."""
+    """An observer of the engine; its methods run on the event loop and must be quick."""
 
     def proposed(self, task: str, count: int) -> None: ...
 
@@ -35,7 +36,7 @@ class Watcher(Protocol):
 
 logger = logging.getLogger(__name__)
 LOOK = 1.0
-"""Seconds after which a deadline is looked at again, as it may have been moved."""
+"""Most seconds between two looks at the deadline, which may be moved."""
 
 
 @dataclass
@@ -43,13 +44,13 @@ class Engine:
     """Runs plans until the budget is spent.
 
     Attributes:
-        budget: Which layer is next, and when to stop.
-        measurer: The door to hardware.
-        device: Names the runners' device in records.
-        watcher: Told of every record the moment it exists, and of plans begun and done.
-        clock: Seconds since the run began, over all its sessions.
-        layers_in_flight: Plans under way at once; 1 is serial.
-        sequence: Numbers the records; several engines may share one.
+        budget: Chooses the next layer and decides when to stop.
+        measurer: Builds and times configurations.
+        device: Device in records whose timing names none.
+        watcher: Observer that is told of a record when it exists, and of plans begun and done.
+        clock: Returns the seconds since the run began, over all its sessions.
+        layers_in_flight: Number of plans under way at once; 1 is serial.
+        sequence: Numbers of the records; several engines may share one.
     """
 
     budget: Budget
@@ -62,10 +63,10 @@ class Engine:
     _best: dict[str, float] = field(default_factory=dict)
 
     async def run(self) -> None:
-        """Returns when the budget is spent; what is in flight at its deadline is dropped.
+        """Runs until the budget is spent; measurements in flight at its deadline are dropped.
 
         Raises:
-            NoWorkers: A pool has nobody left.
+            NoWorkers: A pool has no workers left.
             OSError: A record could not be kept.
         """
         self._settled = asyncio.Event()
@@ -88,7 +89,7 @@ class Engine:
         return None if deadline is None else min(max(deadline - self.budget.clock(), 0.0), LOOK)
 
     async def _work(self) -> None:
-        """One layer's plan after another."""
+        """Runs plans one after the other, each of the layer that is next."""
         while self.budget.open:
             tuner = self.budget.next()
             if tuner is None:
@@ -100,7 +101,7 @@ class Engine:
         self._settled.set()
 
     async def _plan(self, tuner: Tuner) -> None:
-        """Explore and sample, measure, learn."""
+        """Runs one plan of a layer: proposes a batch, measures it and learns from the records."""
         plan, began = tuner.plan, time.perf_counter()
         try:
             batch = await tuner.propose()

@@ -2,9 +2,9 @@
 
 
 class UserError(Exception):
-    """A request that cannot be met. Its text is the sentence that the command prints.
+    """A request cannot be met; the text is the sentence that the command prints.
 
-    Every part derives its own errors from it where they are such a sentence already; any other
+    Every part derives its own errors from this class where their text is such a sentence. Any other
     exception is a bug.
     """
 

@@ -1,4 +1,8 @@
-"""Directories: a run's, with identity, records, agents, winners, results; and a zoo's of runs."""
+"""Directories of runs and zoos, and the files in them.
+
+A run's directory holds its identity, records, agents, winners and results. A zoo's directory holds
+the runs of its models.
+"""
 
 import contextlib
 import fcntl
@@ -19,18 +23,18 @@ from chameleon_ray.space import Config
 
 SCHEMA = 2
 SAME = ("model", "model_digest", "target", "device", "layout", "spaces")
-"""What must not change between the sessions of a run."""
+"""Entries of the identity that must not change between the sessions of a run."""
 FILES = {"run": "run.json", "zoo": "zoo.json"}
-"""Where a directory says what it holds, by what that is."""
+"""File with a directory's identity, by what the directory holds."""
 
 
 def file_name(model: str) -> str:
-    """A model's name as a file's: it names nothing outside the folder it is put in."""
+    """Makes a file's name of a model's; it names nothing outside the folder it is put in."""
     return re.sub(r"[^A-Za-z0-9_.-]", "-", model).lstrip(".") or "model"
 
 
 def directory_name(model: str) -> str:
-    """What a directory of a model, or of a zoo's file, is called."""
+    """Returns the name of a directory for a model, or for a zoo's file."""
     file = model.endswith((".onnx", ".pt2", ".yaml", ".yml")) or Path(model).is_file()
     return file_name(Path(model).stem if file else model)
 
@@ -40,7 +44,7 @@ class FolderError(UserError):
 
 
 class RunFolder:
-    """One run's files under ``path``; held by one process at a time."""
+    """The files of a run under ``path``, which one process holds at a time."""
 
     holds = "run"
     same: tuple[str, ...] = SAME
@@ -50,11 +54,11 @@ class RunFolder:
 
         Args:
             path: The run directory.
-            existing: Whether it must hold a run already, or must not.
+            existing: Whether the directory must hold a run already, or must not.
 
         Raises:
-            FolderError: It cannot be written, another process works in it, or it holds a run
-                where it must not or none where it must.
+            FolderError: The directory cannot be written, another process works in it, or it holds
+                a run where it must not or none where it must.
         """
         there = [what for what, name in FILES.items() if (path / name).exists()]
         if existing and self.holds not in there:
@@ -77,15 +81,15 @@ class RunFolder:
 
     @property
     def begun(self) -> bool:
-        """Whether it has an identity: once there are layers to tune."""
+        """Whether the directory has an identity, which it has once there are layers to tune."""
         return (self.path / FILES[self.holds]).exists()
 
     @property
     def device(self) -> str:
-        """What it was begun on; empty in a new directory.
+        """Device that the run was begun on; empty in a new directory.
 
         Raises:
-            FolderError: It is not a run's.
+            FolderError: The identity is damaged or was written by another version.
         """
         return str((self.identity() or {}).get("device", ""))
 
@@ -114,10 +118,10 @@ class RunFolder:
         return self.path / "report.html"
 
     def identity(self) -> dict[str, Any] | None:
-        """What ``run.json`` (``zoo.json``) says; None in a new directory.
+        """Returns the identity from ``run.json`` (``zoo.json``); None in a new directory.
 
         Raises:
-            FolderError: It is not a run's.
+            FolderError: The file is damaged or was written by another version.
         """
         file = self.path / FILES[self.holds]
         if not self.begun:
@@ -131,11 +135,11 @@ class RunFolder:
         return identity
 
     def resume(self, identity: Mapping[str, Any]) -> list[Record]:
-        """The records of earlier sessions; a new directory is given its identity.
+        """Returns the records of earlier sessions; gives a new directory its identity.
 
         Raises:
-            FolderError: The directory is another run's.
-            DatabaseError: Its records cannot be read.
+            FolderError: The directory is another run's, or its identity cannot be read.
+            DatabaseError: The records cannot be read.
         """
         self.identify(identity)
         return self.database.read()
@@ -144,10 +148,10 @@ class RunFolder:
         """Compares the directory's identity with this one; a new directory is given it.
 
         Args:
-            identity: What this run is; the keys in ``same`` decide whether it is the same.
+            identity: Identity of this run; the keys in ``same`` decide whether the runs are equal.
 
         Raises:
-            FolderError: The directory is another run's.
+            FolderError: The directory is another run's, or its identity cannot be read.
         """
         known = self.identity()
         if known is None:
@@ -168,11 +172,11 @@ class RunFolder:
             )
 
     def save_winners(self, winners: Mapping[str, tuple[Config, float]]) -> None:
-        """Keeps every layer's configuration (empty: the default) and latency in seconds."""
+        """Keeps every layer's configuration (empty for the default) and latency in seconds."""
         self.write("winners.json", json.dumps(winners, indent=2))
 
     def load_winners(self) -> dict[str, tuple[Config, float]]:
-        """What ``save_winners`` kept.
+        """Returns the winners that ``save_winners`` kept.
 
         Raises:
             FolderError: The run has not chosen its winners yet.
@@ -196,7 +200,7 @@ class RunFolder:
         return self.path / "agents" / explorer / f"{task}.npz"
 
     def save_agent(self, explorer: str, task: str, agent: Mapping[str, np.ndarray]) -> None:
-        """Keeps a task's explorer state, for ``--resume``."""
+        """Keeps the state of a task's explorer, for ``--resume``."""
         if not agent:
             return
         file = self._agent(explorer, task)
@@ -207,9 +211,9 @@ class RunFolder:
         temporary.rename(file)
 
     def load_agent(self, explorer: str, task: str) -> dict[str, np.ndarray]:
-        """A task's explorer state; empty where none, or half of one, was kept.
+        """Returns the state of a task's explorer; empty where none, or half of one, was kept.
 
-        Reads arrays only, runs nothing.
+        Only arrays are read, so nothing in the file is executed.
         """
         try:
             with np.load(self._agent(explorer, task), allow_pickle=False) as arrays:
@@ -218,7 +222,7 @@ class RunFolder:
             return {}
 
     def close(self) -> None:
-        """Lets others have the directory; one in which no run was begun is removed again."""
+        """Releases the directory; one in which no run was begun is removed again."""
         if not self.begun:
             with contextlib.suppress(OSError):  # where it holds something else it stays
                 (self.path / ".lock").unlink()
@@ -228,13 +232,13 @@ class RunFolder:
 
 
 class ZooFolder(RunFolder):
-    """A zoo's files: records and agents of all its layers, and a run directory for every model."""
+    """The files of a zoo: records and agents of all layers, and a run directory per model."""
 
     holds = "zoo"
     same = ("device", "layout")
 
     def model(self, name: str) -> Path:
-        """A model's run directory."""
+        """Returns the run directory of a model."""
         return self.path / "models" / name
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
-"""The forecast: what was measured so far in, the seconds that a session's end will take out.
+"""The forecast: how many seconds the end of a session will take.
 
-At its end every layer's finalists are built and timed once more, then every model is compiled,
-compared, and timed beside the untuned one. What of that takes long is known before: default
-schedules, of which VGG-16's take seconds each, builds, and models that are imported again.
+At the end every layer's finalists are built and timed once more. Then every model is compiled,
+compared, and timed beside the untuned one. What takes long is known from measurements: default
+schedules (VGG-16's take seconds each), builds, and models that are imported again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,12 @@ from chameleon_ray.tuner import Tuner
 
 @dataclass(frozen=True)
 class ModelWork:
-    """What the end of one model takes, but for its layers.
+    """The work at the end for one model, without that for its layers.
 
     Attributes:
-        imports: Seconds that its import took; to compile it takes about as long.
-        again: It will have to be imported once more.
-        weights: How often it has each layer, by digest.
+        imports: Seconds that its import took; compiling takes about as long.
+        again: Whether it has to be imported once more.
+        weights: Number of times that it has each layer, by digest.
     """
 
     imports: float
@@ -34,10 +34,10 @@ class Forecast:
     """Foretells the end of a session from the records so far.
 
     Attributes:
-        works: Of the models.
-        options: How many finalists there are, and how long models are timed.
-        builders: That work side by side.
-        runners: The same.
+        works: The work for each model.
+        options: Settings of the end: the number of finalists, and how long models are timed.
+        builders: Number of builders that work side by side.
+        runners: Number of runners that work side by side.
     """
 
     works: Sequence[ModelWork]
@@ -49,7 +49,7 @@ class Forecast:
     _defaults: dict[str, float] = field(default_factory=dict)
 
     def learn(self, tuner: Tuner) -> None:
-        """Takes note of what a layer's records say of its contest."""
+        """Updates the expected seconds of a layer's contest from its records."""
         defaults = [record for record in tuner.records if record.config == DEFAULT]
         others = [r for r in tuner.records if r.latencies and r.config != DEFAULT]
         digest, final = tuner.task.digest, min(len(others), self.options.finalists)
@@ -61,24 +61,27 @@ class Forecast:
         self._defaults[digest] = min(known, default=0.0)
 
     def deadline(self, limit: float, began: float) -> float:
-        """Seconds after which a search has to end.
+        """Returns the seconds after which a search has to end.
 
         Args:
-            limit: Seconds for the whole session, of which a share is kept whatever is foretold.
-            began: When the search began; it has at least half of what is left then.
+            limit: Seconds for the whole session; a share is kept for the end in any case.
+            began: Second at which the search began; it has at least half of what was left then.
         """
         kept = max(self.seconds, self.options.reserve * limit)
         return limit - min(kept, max(limit - began, 0.0) / 2)
 
     @property
     def seconds(self) -> float:
-        """What the end is expected to take."""
+        """Seconds that the end is expected to take."""
         builds = sum(self._builds.values()) / self.builders
         runs = sum(self._runs.values()) / self.runners
         return builds + runs + sum(map(self._model, self.works))
 
     def _model(self, ending: ModelWork) -> float:
-        """Import where that is needed, compiling, and timing, of which slow models get less."""
+        """Returns the seconds for a model: import where needed, compiling, and timing.
+
+        Slow models are timed less often.
+        """
         untuned = sum(w * self._defaults.get(task, 0.0) for task, w in ending.weights.items())
         timing = min(self.options.model_seconds, 2 * self.options.model_repeats * untuned)
         return ending.imports * (1 + ending.again) + timing + untuned

@@ -15,23 +15,23 @@ from chameleon_ray.ledger import Account, Ledger, epoch
 P = ParamSpec("P")
 T = TypeVar("T")
 Method = Callable[..., Any]
-"""A method of the workers' class or protocol, such as ``Builder.build``; its name goes by wire."""
+"""Method of the workers' class or protocol, such as ``Builder.build``; its name is sent."""
 
 
 class PoolError(UserError):
-    """A call that several workers of a pool died of; says which."""
+    """Several workers of a pool died of one call; the text says which call."""
 
 
 class NoWorkers(UserError):
-    """A pool that had to give up all of its workers; says why the last one was given up."""
+    """A pool gave up all of its workers; the text says why the last one was given up."""
 
 
 class Lost(RuntimeError):
-    """An argument that was passed by reference is gone; what made it has to be done again."""
+    """An argument that was passed by reference is gone and has to be made again."""
 
 
 class Unfit(UserError):
-    """Raised by a factory or in a broadcast: this place can never do the work; says why."""
+    """A place can never do the work; raised, with the reason, by a factory or in a broadcast."""
 
 
 class Pool(Protocol):
@@ -46,14 +46,14 @@ class Pool(Protocol):
         raises is raised here.
 
         Args:
-            method: Of the workers' class or protocol, such as ``Builder.build``.
-            args: Its arguments, ``self`` left out.
-            kwargs: Its arguments by name.
+            method: Method of the workers' class or protocol, such as ``Builder.build``.
+            args: Arguments of the method, without ``self``.
+            kwargs: Arguments of the method by name.
 
         Raises:
             PoolError: Several workers died of this call, one after the other.
             Lost: The node that kept an argument is gone.
-            NoWorkers: All were given up.
+            NoWorkers: All workers were given up.
         """
         ...
 
@@ -62,9 +62,9 @@ class Pool(Protocol):
     ) -> None:
         """Has every worker call a method before any other call, also workers that join later.
 
-        Does not wait for them. A text that the method returns is reported of the worker, unless it
-        is empty. A worker on which the method fails is replaced. It is given up if that happens
-        again and again, or at once if the method raises ``Unfit``.
+        The workers are not waited for. A text that the method returns is reported for the worker,
+        unless it is empty. A worker on which the method fails is replaced. It is given up if that
+        happens again and again, or at once if the method raises ``Unfit``.
 
         Raises:
             Lost: The node that kept an argument is gone.
@@ -80,12 +80,12 @@ class Pool(Protocol):
         ...
 
     def close(self) -> None:
-        """Lets all workers go."""
+        """Ends all workers."""
         ...
 
 
 def phases_by_name(phases: Mapping[Method, str]) -> dict[str, str]:
-    """Phases of the ledger by the name of the method that is booked under them."""
+    """Returns the phases of the ledger by the names of the methods booked under them."""
     return {method.__name__: phase for method, phase in phases.items()}
 
 
@@ -94,7 +94,7 @@ def _same(argument: Any) -> Any:
 
 
 class Worker:
-    """A plain object and its ledger; what a pool has several of, and an actor hosts."""
+    """A plain object and its ledger: one worker of a pool, hosted by an actor or this process."""
 
     def __init__(
         self,
@@ -102,19 +102,19 @@ class Worker:
         phases: Mapping[str, str],
         fetch: Callable[[Any], Any] = _same,
     ) -> None:
-        """Makes the object.
+        """Makes the worker's object.
 
         Args:
-            factory: Makes it.
-            phases: The ledger's phase by method name, where it is not the method's name.
-            fetch: Gives an argument that was passed by reference; its time is in no phase.
+            factory: Makes the object.
+            phases: Phase of the ledger by method name, where it is not the method's name.
+            fetch: Returns an argument that was passed by reference; its time is in no phase.
         """
         self._object = factory()
         self._phases, self._fetch = phases, fetch
         self._ledger = Ledger()
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        """Calls a method of the object by its name, as it came by wire."""
+        """Calls a method of the object by the name that was sent."""
         args = tuple(map(self._fetch, args))
         with self._ledger.phase(self._phases.get(name, name)):
             return getattr(self._object, name)(*args, **kwargs)
@@ -128,8 +128,10 @@ class Worker:
 
 
 class InProcessPool:
-    """One worker in this process. Arguments and results are pickled all the same, so that what
-    works here works with actors."""
+    """One worker in this process.
+
+    Arguments and results are pickled all the same, so that what works here works with actors.
+    """
 
     def __init__(
         self,

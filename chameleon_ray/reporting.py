@@ -1,21 +1,21 @@
-"""Every default of the reports; ``options`` has all others."""
+"""Defaults of the reports; ``options`` has all others."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Reporting:
-    """What people see of a run."""
+    """Settings of the live table, the log, the summary and the report."""
 
     refresh_seconds: float = 0.25
-    """Least time between two drawings of the live table."""
+    """Least seconds between two drawings of the live table."""
     core_share: float = 0.005
-    """Most of one core that drawing may take; where a drawing is dear it draws less often."""
+    """Largest share of one core that drawing may take; slow drawings are made less often."""
     log_seconds: float = 5.0
-    """Least time between two lines of progress where stderr is no terminal."""
+    """Least seconds between two lines of progress where stderr is no terminal."""
     agreement: float = 0.25
-    """Relative difference between a model and the sum of its layers that needs no explanation."""
+    """Largest relative difference of a model and its layers' sum that needs no explanation."""
     errors: int = 8
-    """Commonest error texts shown."""
+    """Most error texts shown, the commonest ones."""
     error_width: int = 240
-    """Most characters shown of an error text."""
+    """Most characters shown of one error text."""

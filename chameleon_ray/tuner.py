@@ -1,8 +1,8 @@
-"""One task's loop, ask and tell: ``propose`` a batch of configurations, ``observe`` their records.
+"""The search of one task, by ask and tell: ``propose`` configurations, ``observe`` their records.
 
-Explore, sample, (measure,) fit: Chameleon, Figure 3. The cost model is fitted afresh from the
-records at each plan, so the records and the agent are the whole state and a tuner that is given
-them goes on where another one stopped.
+The loop is that of Chameleon's Figure 3: explore, sample, (measure,) fit. The cost model is fitted
+afresh from the records at each plan. So the records and the agent are the whole state: a tuner that
+is given them goes on where another one stopped.
 """
 
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ class Tuner:
     """Searches one task's design space.
 
     Attributes:
-        records: All that is known about the task, in order.
-        plan: Number of the next round of search.
-        agent: What the explorer wants back; empty at first.
-        exhausted: Nothing is left to propose.
+        records: All records of the task, in order.
+        plan: Number of the next plan, a round of the search.
+        agent: State that the explorer is given back at the next plan; empty at first.
+        exhausted: Whether nothing is left to propose.
     """
 
     def __init__(
@@ -38,7 +38,15 @@ class Tuner:
         seed: int,
         transfer: Transfer | None = None,
     ) -> None:
-        """Takes the task, who searches and how, and what other tasks know where it may be used."""
+        """Makes a tuner that has no records yet.
+
+        Args:
+            task: The task to tune.
+            system: Cost model, explorer and sampler.
+            options: Settings of the search.
+            seed: Seed of the whole run.
+            transfer: Knowledge of other tasks; None where it may not be used.
+        """
         self.task, self.system, self.options, self.seed = task, system, options, seed
         self.transfer = transfer
         self.records: list[Record] = []
@@ -47,7 +55,10 @@ class Tuner:
         self.exhausted = False
 
     async def propose(self) -> list[Config]:
-        """The next plan's batch; empty where the whole space has been tried."""
+        """Returns the next plan's batch, which begins with the default until that was measured.
+
+        The batch has no other configuration where the whole space has been tried.
+        """
         space, known = self.task.space, self._known()
         seen = known.configs
         opening = self._opening(len(seen))
@@ -68,14 +79,14 @@ class Tuner:
         return ([] if default else [DEFAULT]) + as_configs(batch)
 
     def observe(self, records: Sequence[Record]) -> None:
-        """Learns of configurations that were tried: this tuner's, or an earlier session's."""
+        """Learns from configurations that were tried, by this tuner or in an earlier session."""
         self.records += records
         self.plan = max([self.plan, *(record.plan + 1 for record in records)])
         if self.transfer is not None:
             self.transfer.learn(self.task.kind, records)
 
     def inherit(self, agent: Agent) -> None:
-        """Goes on with what the explorer knew in an earlier session, or after its last plan."""
+        """Takes over the state of the explorer from an earlier session, or after its last plan."""
         self.agent = agent
         if self.transfer is not None:
             self.transfer.keep_agent(self.task, agent)
@@ -88,11 +99,11 @@ class Tuner:
 
     @property
     def best_latency(self) -> float:
-        """Seconds; infinite before the first success."""
+        """Latency of ``best`` in seconds; infinite before the first success."""
         return self.best.latency if self.best is not None else float("inf")
 
     def _opening(self, tried: int) -> int:
-        """How many the plan has where there is no cost model yet; 0 where there is one."""
+        """Returns the size of the next plan while there is no cost model; 0 once there is one."""
         learnable = any(record.latencies and record.config != DEFAULT for record in self.records)
         missing = self.options.first_plan - tried
         if learnable and missing <= 0:
@@ -100,12 +111,12 @@ class Tuner:
         return min(self.options.opening, missing) if missing > 0 else self.options.opening
 
     def _most(self) -> int:
-        """Most configurations measured in a plan after the first."""
+        """Returns the most configurations measured in a plan that has a cost model."""
         small = self.task.space.size <= self.options.exhaustive
         return self.options.small_plan if small else self.options.plan
 
     def _taught(self, opening: int, known: Experience) -> int:
-        """How many of such a plan are chosen by what other tasks teach."""
+        """Returns how many configurations of an opening plan other tasks' lessons choose."""
         if self.transfer is None or known.lessons is None:
             return 0
         return round(self.transfer.options.share * opening)
@@ -114,7 +125,7 @@ class Tuner:
         return {} if self.transfer is None else self.transfer.agent(self.task)
 
     def _known(self) -> Experience:
-        """The records, the default's left out, and what other tasks teach."""
+        """Returns the task's records, the default's left out, and what other tasks teach."""
         tried = [record for record in self.records if record.config != DEFAULT]
         configs = np.array([record.config for record in tried], dtype=np.int64)
         configs = configs.reshape(len(tried), len(self.task.space.knobs))
@@ -125,5 +136,5 @@ class Tuner:
         return Experience(configs, best / latencies, plans, lessons)
 
     def _rng(self) -> np.random.Generator:
-        """Depends on the plan only, so a resumed run draws what an unbroken one would."""
+        """Makes a generator for this plan, so a resumed run draws what an unbroken one would."""
         return np.random.default_rng([self.seed, int(self.task.digest, 16), self.plan])

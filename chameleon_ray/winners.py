@@ -24,9 +24,10 @@ class Winner:
     Attributes:
         task: The layer's digest.
         config: The chosen configuration; empty for the default schedule.
-        latency: Seconds, median of the final timing; of the records where there was none.
-        default_latency: Seconds of the default schedule in the same timing.
-        reason: Why the default was kept; empty where it was not.
+        latency: Median seconds of the candidate in the final timing; ``default_latency`` where the
+            default schedule was kept.
+        default_latency: Least seconds of the default schedule, in the final timing and the records.
+        reason: Reason for keeping the default schedule; empty where a candidate was chosen.
         wrong: Candidates whose output was wrong.
     """
 
@@ -94,8 +95,8 @@ async def _contest(
 ) -> tuple[float, dict[Config, Finalist]]:
     """Compares candidates with the default and times them in turns.
 
-    Where one of them breaks the contest, each is compared with the default alone, and that one is
-    left out.
+    Where a candidate breaks the contest, each is compared with the default alone. Those that break
+    it again are left out.
 
     Returns:
         Seconds of the default, infinite where it failed, and the result of each candidate that
@@ -123,7 +124,7 @@ async def _contest(
 
 
 async def _built(task: Task, config: Config, measurer: Measurer) -> Artifact:
-    """Builds a configuration; a build that its builders died of is a crash."""
+    """Builds a configuration; a build that kills its builders counts as a crash."""
     try:
         return await measurer.builders.call(Builder.build, task, config)
     except PoolError as error:

@@ -1,4 +1,4 @@
-"""Contestants: a model in several runtimes, a process each, in; latencies in turns out.
+"""Times one model in several runtimes in turns, each runtime in a process of its own.
 
 Only the process that is timed runs: the others are stopped meanwhile, as threads of a runtime may
 spin for a while after its last execution.

@@ -1,4 +1,4 @@
-"""Latency over time of two tuners: what each measured in; curves, ratios, a picture, a row out."""
+"""Compares the latency over time of two tuners: curves, ratios, a picture and a table's row."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

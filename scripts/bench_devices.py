@@ -1,4 +1,4 @@
-"""Recorded devices: tables and a number of devices in, what a real engine run measured on them out.
+"""Runs the real engine on a number of recorded devices, which answer from tables.
 
 Engine, budget, search, records on disk and Ray actors are the real ones. Of the hardware, building
 takes no time, and a device sleeps for as long as the measurement took when the table was recorded.

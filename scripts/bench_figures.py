@@ -1,4 +1,4 @@
-"""The benchmark's figures: per-seed figures of every system on every table in, averages out.
+"""Averages the benchmark's per-seed figures of every system on every table.
 
 ``Found`` is what ``chameleon_ray.report.replay.figures`` says of one seed, with ``plans`` (the plan
 of every measurement) and ``queries`` (configurations scored, plan by plan), by system and table.

@@ -1,4 +1,4 @@
-"""Tuned models beside what a user would pick instead: run directories in, ratios of latencies out.
+"""Compares the latencies of tuned models with those of what a user would pick instead.
 
     python scripts/bench_frameworks.py RUN_DIR... [--layers] [--json FILE]
 

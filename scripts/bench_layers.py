@@ -1,4 +1,4 @@
-"""Layers: the tuned ones and ONNX Runtime's profile of the same network in, both side by side out.
+"""Puts the layers of a tuned network beside those in ONNX Runtime's profile of the network.
 
 Layers are told apart by what they compute: sizes of input and output, and the kernel of a
 convolution. ONNX Runtime, as this engine, has additions and activations done by the convolution

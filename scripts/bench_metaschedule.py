@@ -1,8 +1,8 @@
-"""MetaSchedule's side of ``bench_vs_metaschedule.py``: a model in, its log and library out.
+"""MetaSchedule's side of ``bench_vs_metaschedule.py``: tunes a model, keeps its log and library.
 
-A process of its own, started by that script: ``bench_metaschedule.py JOB.json``. Nothing of this
+That script starts it as a process of its own: ``bench_metaschedule.py JOB.json``. Nothing of this
 project's search, templates or lowering is used; only the import of the model is shared, which is
-TVM's. What was measured is appended to ``measurements.jsonl``, a line per batch. MetaSchedule takes
+TVM's. Measurements are appended to ``measurements.jsonl``, a line per batch. MetaSchedule takes
 note of a batch only when it next turns to the same task, so the runner keeps the times.
 """
 

@@ -1,4 +1,4 @@
-"""The benchmark's pictures: per-seed figures in, SVG files of mean curves with their spread out."""
+"""Draws the benchmark's mean curves over the seeds, with their spread, as SVG files."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The benchmark for people: its figures in, tables for the terminal and for Markdown out."""
+"""Shows the benchmark's figures as tables, for the terminal and for Markdown."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Compares search systems on recorded tables: tables in; figures, pictures and Markdown out.
+"""Compares search systems on recorded tables, in figures, pictures and Markdown.
 
     python scripts/bench_search.py TABLE... [--seeds 20] [--measurements 200] [--systems A,B,...]
 

@@ -1,4 +1,4 @@
-"""The two sides of ``bench_vs_metaschedule.py``: settings in; what each measured, and when, out."""
+"""The two sides of ``bench_vs_metaschedule.py``: runs each and tells what it measured, and when."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Tunes a model with stock MetaSchedule and with this engine: a model in, ratios and curves out.
+"""Tunes a model with stock MetaSchedule and with this engine, and compares the two.
 
     python scripts/bench_vs_metaschedule.py MODEL [--trials-per-task 64] [--quick]
 

@@ -1,4 +1,4 @@
-"""The run that ``chaos.py`` disturbs: recorded layers in, searched whole by actors, records out.
+"""The run that ``chaos.py`` disturbs: actors search recorded layers whole, and records are kept.
 
 Builders and runners are on the cluster's nodes, cost model, explorers and sampler beside this
 process. Every configuration of every layer is measured, so what was found does not depend on order.

@@ -1,4 +1,4 @@
-"""What transfer saves: two zoos' directories in, measurements to the same latencies out.
+"""Counts the measurements that transfer saves: two tunings of a zoo to the same latencies.
 
     chameleon zoo zoo.yaml --out with
     chameleon zoo without.yaml --out without      # the same file, and "transfer: false"

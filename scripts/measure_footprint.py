@@ -1,11 +1,11 @@
-"""Memory of a whole tuning run: a model in, the peak of all processes and its growth out.
+"""Measures the memory of a whole tuning run: the peak of all processes, and its growth.
 
     python scripts/measure_footprint.py MODEL [--trials N] [--minutes M] [--out RUN] [--json FILE]
 
 ``chameleon tune MODEL`` is run, and the proportional set sizes of all its processes, Ray's
 included, are added up every ``--interval`` seconds: what processes share counts once. A process
-that outlives its parent is still counted. Growth is that of the search: of the samples that fall
-between the first and the last measurement, how much more each further thousand takes.
+that outlives its parent is still counted. Growth is that of the search: how much more each further
+thousand measurements takes, by the samples between the first measurement and the last.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""What it costs builder and runner to generate machine code: a model in, seconds per candidate out.
+"""Measures what it costs builder and runner to generate machine code, in seconds per candidate.
 
     python scripts/measure_loading.py [MODEL] [--candidates N] [--json FILE]
 
 The same random configurations of a model's layers are built twice, one after the other: to LLVM IR,
-from which the runner generates machine code as it loads it, and to a shared library. Said are the
-seconds of the build and those of loading, by the clock, and how many candidates a second one runner
-could take, its timing included, if it never waited.
+from which the runner generates machine code as it loads it, and to a shared library. The output has
+the seconds of building and those of loading, by the clock. It also has the candidates a second that
+one runner could take, its timing included, if it never waited.
 """
 
 import argparse

@@ -1,11 +1,12 @@
-"""How much builds disturb timings: times one kernel beside no builds, and beside builds that run
-where the engine puts them or, for contrast, on the timing cores.
+"""Measures how much builds disturb the timings of a kernel.
 
     python scripts/measure_noise.py [--layer conv2d] [--timings 40] [--json FILE]
 
 One layer of ResNet-18 is extracted and the fastest of a few random schedules is timed again and
 again by the same runner, as a candidate of the search is: the median of its repeats is one timing.
-The three situations take turns, so that a drift of the machine meets all of them alike.
+The kernel is timed beside no builds, beside builds that run where the engine puts them, and, for
+contrast, beside builds on the timing cores. The three situations take turns, so that a drift of the
+machine meets all of them alike.
 """
 
 import argparse

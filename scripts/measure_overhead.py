@@ -1,4 +1,4 @@
-"""What measuring costs besides builds and runs: run directories in, seconds per measurement out.
+"""Works out what measuring costs besides builds and runs, in seconds per measurement.
 
     python scripts/measure_overhead.py RUN [RUN ...] [--cores N] [--json FILE]
 

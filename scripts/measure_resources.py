@@ -1,4 +1,4 @@
-"""Would a cost model foretell better if it knew what a kernel takes? A table and its kernel in.
+"""Tests whether a cost model foretells better if it knows what resources a kernel takes.
 
     python scripts/measure_resources.py TABLE KERNEL.cu [--arch sm_80] [--rows 400] [--seeds 20]
         [--out resources.jsonl]

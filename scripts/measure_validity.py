@@ -1,4 +1,4 @@
-"""How many proposals for a GPU are valid: by explorer, with and without limits, over the plans.
+"""Counts valid proposals for a GPU: by explorer, with and without limits, over the plans.
 
     python scripts/measure_validity.py [--arch sm_80] [--plans N] [--explorer NAME...]
         [--layer NAME...]

@@ -1,4 +1,4 @@
-"""Measures a small design space exhaustively: a layer of a network in, a Parquet file out.
+"""Measures a small design space of a network's layer exhaustively, into a Parquet file.
 
     python scripts/record_space.py LAYER... [--work FOLDER] [--out FOLDER]
 

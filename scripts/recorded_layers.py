@@ -1,5 +1,7 @@
-"""Recorded layers: several tables in, the tasks of a run and the builder and the runner that answer
-for all of them out."""
+"""Recorded layers: the tasks of a run over several tables, and a builder and a runner for them.
+
+Builder and runner answer from the tables.
+"""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""How benchmarks sum up repeated figures: values in, their median and spread out."""
+"""Sums up a benchmark's repeated figures by their median and spread."""
 
 from collections.abc import Sequence
 from statistics import median, quantiles

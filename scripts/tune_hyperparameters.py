@@ -1,4 +1,4 @@
-"""Tunes the search's own hyper-parameters on recorded spaces: tables in, values and evidence out.
+"""Tunes the search's own hyper-parameters on recorded spaces, with evidence for the values.
 
     python scripts/tune_hyperparameters.py --group gaussian --trials 24 --out DIR
 

@@ -1,6 +1,6 @@
-"""The composition root: a request in, a tuned and verified model out. Sees every floor.
+"""The Python interface, and the composition root that puts the parts of the package together.
 
-Each name is imported when it is asked for: a replay needs neither Ray nor TVM.
+Each name is imported when it is asked for, as a replay needs neither Ray nor TVM.
 """
 
 from importlib import import_module
@@ -43,7 +43,7 @@ ORIGINS = {
     "devices": "chameleon_ray.compiler.kinds.devices",
     "cluster_devices": "chameleon_ray.api.gpu_assignment",
 }
-"""Where each name is made."""
+"""Module that defines each name."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What can be chosen by name: explorers, samplers and cost models, visible in one place.
+"""The explorers, samplers and cost models that can be chosen by name, in one place.
 
 Names that are not in the tables may be those of plug-ins (``plugins.py``).
 """
@@ -79,18 +79,18 @@ COST_MODELS: dict[str, Maker] = {
     "pingpong": _pingpong,
 }
 PARTS = {"explorer": EXPLORERS, "sampler": SAMPLERS, "cost model": COST_MODELS}
-"""The tables, by what is in them."""
+"""Tables of what can be chosen by name, by the part of the search that they hold."""
 METHODS = {"explorer": "explore", "sampler": "select", "cost model": "fit"}
-"""What a part of each table is asked for."""
+"""The method that a part of each table must have."""
 ENGINES = ("ray", "serial")
 LAYOUTS = ("auto", "NHWC", "NCHW")
 
 
 def search_of(request: Request) -> Search:
-    """The search system that was asked for.
+    """Returns the search system that a request asks for.
 
     Raises:
-        UserError: Something was asked for that does not exist.
+        UserError: Something was asked for that does not exist, or that needs Ray without Ray.
     """
     check("engine", request.engine, ENGINES)
     check("layout", request.layout, LAYOUTS)
@@ -108,12 +108,12 @@ def chosen(
     sampler: str | None = None,
     cost_model: str | None = None,
 ) -> Search:
-    """The preset, with the explorer, sampler and cost model that are given in place of its own.
+    """Returns the preset, with the given explorer, sampler and cost model in place of its own.
 
     Plug-ins are looked at for these three only, and are imported.
 
     Raises:
-        UserError: One of them does not exist, or is a plug-in that cannot be used.
+        UserError: One of the names does not exist, or is a plug-in's that cannot be used.
     """
     check("preset", preset, PRESETS)
     search = PRESETS[preset]
@@ -129,14 +129,14 @@ def chosen(
 
 
 def maker(part: str, name: str) -> Maker:
-    """Finds what makes the part of that name, in the tables and among plug-ins.
+    """Finds the maker of a part by its name, in the tables and among plug-ins.
 
     Args:
         part: A key of ``PARTS``.
-        name: What the user asked for.
+        name: Name that the user asked for.
 
     Raises:
-        UserError: There is none, more than one, or a plug-in that cannot be used.
+        UserError: There is no such part, more than one, or a plug-in that cannot be used.
     """
     own = PARTS[part]
     found = find(part, name, own) or own.get(name)
@@ -149,7 +149,7 @@ def _made(part: str, name: str, search: Search) -> Any:
     """Makes a part where it will work; a plug-in is imported there.
 
     Raises:
-        Unfit: It is a plug-in's, and cannot be made or does not offer what is needed.
+        Unfit: A plug-in cannot make the part, or the part lacks its method.
     """
     if name in PARTS[part]:
         return PARTS[part][name](search)
@@ -165,7 +165,7 @@ def _made(part: str, name: str, search: Search) -> Any:
 
 
 def searcher_factory(search: Search) -> Factory:
-    """Makes cost model, explorer and sampler where one worker is to be all three."""
+    """Returns a factory of a worker that is cost model, explorer and sampler in one."""
     return partial(_searcher, search)
 
 
@@ -174,7 +174,7 @@ def _searcher(search: Search) -> Searcher:
 
 
 def explorer_factory(search: Search) -> Factory:
-    """Makes the explorer where it will work."""
+    """Returns a factory that makes the explorer where it will work."""
     return partial(_explorer, search)
 
 
@@ -186,7 +186,7 @@ def _explorer(search: Search) -> Any:
 
 
 def sampler_factory(search: Search) -> Factory:
-    """Makes the sampler where it will work."""
+    """Returns a factory that makes the sampler where it will work."""
     return partial(_sampler, search)
 
 
@@ -195,7 +195,7 @@ def _sampler(search: Search) -> Any:
 
 
 def cost_model_factory(search: Search) -> Factory:
-    """Makes the cost model where it will work."""
+    """Returns a factory that makes the cost model where it will work."""
     return partial(_cost_model, search)
 
 

@@ -1,4 +1,4 @@
-"""Several things at once: work in threads, coroutines side by side, time limits, Ctrl-C."""
+"""Concurrency of a session: threads, coroutines side by side, a time limit, and Ctrl-C."""
 
 import asyncio
 import contextlib
@@ -13,14 +13,14 @@ T = TypeVar("T")
 
 
 def in_thread(work: Callable[..., Any], *arguments: Any) -> asyncio.Future:
-    """Has a thread do it; an error is not complained of where something else failed first."""
+    """Runs work in a thread; its error is not logged where something else failed first."""
     future = asyncio.get_running_loop().run_in_executor(None, work, *arguments)
     future.add_done_callback(_heard)
     return future
 
 
 async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """What all of them return; the first error ends the others."""
+    """Runs coroutines side by side and returns their results; the first error ends the others."""
     tasks = [asyncio.create_task(one) for one in work]
     try:
         return await asyncio.gather(*tasks)
@@ -36,7 +36,7 @@ def _heard(future: asyncio.Future) -> None:
 
 
 def wall_limit(request: Request, models: int) -> float | None:
-    """Seconds that the whole command may take for so many models."""
+    """Returns the seconds that a command may take for so many models; None without a limit."""
     if request.minutes is not None:
         return 60 * request.minutes
     if request.trials is not None:
@@ -46,7 +46,7 @@ def wall_limit(request: Request, models: int) -> float | None:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the block cleanly, as ``Stopped``."""
+    """Has Ctrl-C and SIGTERM end the block cleanly, as ``Stopped``."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     for stop in (signal.SIGINT, signal.SIGTERM):

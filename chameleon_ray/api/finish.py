@@ -18,7 +18,7 @@ from chameleon_ray.winners import Winner
 
 @dataclass(frozen=True)
 class Finish:
-    """The compiled model: latencies, verification, and winners that were not applied."""
+    """The compiled model: latencies, verification, and the number of winners not applied."""
 
     tuned: Latency
     untuned: Latency
@@ -28,14 +28,14 @@ class Finish:
 
 @dataclass(frozen=True)
 class SessionEnd:
-    """What the models of a session have in common when it is over.
+    """The end of a session, as far as its models have it in common.
 
     Attributes:
         search: The search system.
-        winners: By task digest.
-        records: Those of all layers and sessions.
-        accounts: One of every process, the command's own first.
-        busy_share: The share of all runners' time in which they executed kernels in the search.
+        winners: Winner of each layer, by task digest.
+        records: Records of all layers and sessions.
+        accounts: Account of every process, the command's own first.
+        busy_share: Share of all runners' time in which they executed kernels in the search.
         elapsed: Seconds since the command began.
     """
 
@@ -47,7 +47,10 @@ class SessionEnd:
     elapsed: float
 
     def seconds(self, prepared: Prepared) -> Counter[str]:
-        """Seconds by phase, summed over processes; a model's own import and extraction."""
+        """Returns the seconds by phase, summed over processes.
+
+        Import and extraction are those of the one model only.
+        """
         seconds: Counter[str] = Counter(prepared.seconds)
         for account in self.accounts[1:]:
             seconds.update({p: s for p, s in account.busy.items() if p not in prepared.seconds})
@@ -66,11 +69,11 @@ def finish(
 
     Args:
         model: The model.
-        prepared: What is known of it since its import.
-        process: Holds the model.
-        bench: Runs whole models where it was tuned for; None where the process does.
-        winners: By task digest, those of other models too.
-        progress: Told what happens.
+        prepared: The imported model: its layers, inputs and reference outputs.
+        process: Process that holds the model.
+        bench: Runs whole models on the device tuned for; None where the process does.
+        winners: Winners by task digest, those of other models included.
+        progress: Progress of the command, which is told what happens.
 
     Raises:
         UserError: The model cannot be compiled or run.
@@ -93,7 +96,7 @@ def finish(
 
 
 def result_of(model: Model, prepared: Prepared, finish: Finish, end: SessionEnd) -> RunResult:
-    """Everything that a finished model's summary and report are made of."""
+    """Returns the result that a finished model's summary and report are made of."""
     request, digests = model.request, {task.digest for task in prepared.tasks}
     own = [end.winners[task.digest] for task in prepared.tasks]
     inputs = enumerate(prepared.inputs)

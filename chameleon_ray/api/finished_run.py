@@ -1,4 +1,4 @@
-"""What can be done with a finished run: apply it to its model again, and time its libraries."""
+"""Applies the winners of a finished run to a model, and times the run's libraries."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ from chameleon_ray.report.result import Latency, Verified
 
 @dataclass(frozen=True)
 class Applied:
-    """A run's winners in a model.
+    """A model that was compiled with a run's winners.
 
     Attributes:
-        library: The compiled model.
-        applied: Layers that got a tuned schedule.
-        layers: Layers of the model.
-        verified: The outputs against the source model's, or the untuned one's.
+        library: File of the compiled model.
+        applied: Number of layers that got a tuned schedule.
+        layers: Number of layers of the model.
+        verified: Comparison of the outputs with the source model's, or the untuned one's.
     """
 
     library: Path
@@ -43,7 +43,7 @@ def apply(path: Path, model: str, inputs: tuple[str, ...] = ()) -> Applied:
     Args:
         path: The run directory.
         model: The run's model, or one with layers in common with it.
-        inputs: ``NAME:SHAPE[:DTYPE]``, as for ``tune``.
+        inputs: Inputs as ``NAME:SHAPE[:DTYPE]``, as for ``tune``.
 
     Raises:
         UserError: The model cannot be used, or shares no layer with the run.
@@ -72,10 +72,10 @@ def apply(path: Path, model: str, inputs: tuple[str, ...] = ()) -> Applied:
 
 
 def bench(path: Path, options: Confirming) -> tuple[Latency, Latency]:
-    """Untuned and tuned latency of a finished run's model, timed in turns.
+    """Times a finished run's model, untuned and tuned in turns; returns both latencies.
 
     Raises:
-        UserError: The libraries do not run.
+        UserError: A library is missing or does not run.
         FolderError: The directory is not a finished run's.
     """
     folder = RunFolder(path, existing=True)
@@ -94,7 +94,7 @@ def bench(path: Path, options: Confirming) -> tuple[Latency, Latency]:
 
 
 def _request(identity: dict[str, Any], model: str, inputs: tuple[str, ...]) -> Request:
-    """A model, to be lowered as the run's own was."""
+    """Makes a request to lower a model as the run's own was."""
     return Request(
         model=model,
         inputs=inputs,
@@ -107,7 +107,7 @@ def _request(identity: dict[str, Any], model: str, inputs: tuple[str, ...]) -> R
 
 
 def _timing_cores(identity: dict[str, Any]) -> tuple[int, ...]:
-    """As many cores as the run timed on, where this machine has them."""
+    """Returns as many cores as the run timed on, where this machine has them."""
     cores = available()
     threads = identity["options"]["threads"]
     wanted = threads if threads is None or threads < len(cores) else None

@@ -1,4 +1,4 @@
-"""A model in, what memory it takes in several orders out; needs TVM, no Ray."""
+"""Finds out how much memory a model takes in several orders; needs TVM, but no Ray."""
 
 import json
 from contextlib import ExitStack
@@ -21,8 +21,8 @@ def weigh(request: Request, options: Scheduling, file: Path | None = None) -> Fo
 
     Args:
         request: The model, its inputs, the target and the layout.
-        options: Of the searches.
-        file: Where the figures are written as JSON, if anywhere.
+        options: Settings of the searches for an order.
+        file: File that the figures are written to as JSON; None where they are not.
 
     Raises:
         UserError: The model cannot be used or its memory not be planned, or there is no place for

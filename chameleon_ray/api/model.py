@@ -1,4 +1,4 @@
-"""One model of a session: what is asked for it, and why nothing comes of it where it fails."""
+"""One model of a session: its request, its run directory, and its failure if it has one."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,12 +22,12 @@ class Model:
     """A model that a session tunes, alone or with others.
 
     Attributes:
-        request: What the user asked for.
-        folder: Its run directory.
-        weight: Its importance beside the session's other models.
-        name: For people; empty for a model that is alone.
-        device: The device that its layers are timed on; empty until that is known.
-        failure: Why nothing will come of it, in a sentence; empty as long as something may.
+        request: Request of the user.
+        folder: Run directory of the model.
+        weight: Importance of the model beside the session's other models.
+        name: Name for people; empty for a model that is alone.
+        device: Device that the model's layers are timed on; empty until that is known.
+        failure: Reason for giving the model up, in a sentence; empty as long as it goes on.
     """
 
     request: Request
@@ -43,12 +43,12 @@ class Model:
 
     @property
     def told(self) -> str:
-        """Its failure, for people."""
+        """Failure of the model, for people."""
         return f"{self.name}: {self.failure}" if self.name else self.failure
 
     @contextmanager
     def trying(self, progress: Progress) -> Iterator[None]:
-        """Makes a user's error in the block the failure of this model alone."""
+        """Turns a ``UserError`` in the block into the failure of this model alone."""
         try:
             yield
         except UserError as error:
@@ -61,10 +61,10 @@ class Model:
             progress.note(self.told)
 
     def identity(self, prepared: Prepared, search: Search, layout: str) -> dict[str, Any]:
-        """All that makes two runs the same; the run directory holds one.
+        """Returns the identity of the run, which its directory keeps.
 
         Args:
-            prepared: What is known of the model since its import.
+            prepared: The imported model.
             search: The search system.
             layout: Layout of its convolutions, ``NHWC`` or ``NCHW``.
         """
@@ -86,10 +86,10 @@ def demand_success(own: Sequence[Record]) -> None:
     """Sees to it that there is something to choose winners from.
 
     Args:
-        own: The records of a model's layers.
+        own: Records of a model's layers.
 
     Raises:
-        UserError: No measurement of any of them succeeded.
+        UserError: Nothing was measured, or no measurement succeeded.
     """
     if not own:
         raise UserError("Nothing was measured in the time given; give more --minutes or --trials.")
@@ -99,5 +99,5 @@ def demand_success(own: Sequence[Record]) -> None:
 
 
 def versions() -> dict[str, str]:
-    """The versions of the packages that matter."""
+    """Returns the versions of the packages that matter."""
     return {package: version(package) for package in PACKAGES}

@@ -1,7 +1,7 @@
-"""Replays: a recorded table and a search system in, what the search would have found out.
+"""Replays: searches of a recorded table, which answers instead of compiler and device.
 
-The search is the real one, from cost model to engine; only compiler and device are replaced by
-the table. Needs neither Ray nor TVM, but for PPO on a table too large to be scored whole.
+The search is the real one, from cost model to engine. It needs neither Ray nor TVM, but for PPO on
+a table too large to be scored whole, which needs Ray.
 """
 
 import asyncio
@@ -64,16 +64,17 @@ def replay(
     """Searches a table once per seed; the same seed gives the same measurements.
 
     Args:
-        table: Answers instead of compiler and device.
+        table: Table that answers instead of compiler and device.
         search: The search system.
-        measurements: Of each search; fewer where the table has no more.
-        seeds: One search each, one after the other.
-        told: Is given every run when it is done, and what is known of all so far.
-        teacher: A table whose measurements were made before, for every search to learn from.
+        measurements: Number of measurements of each search; fewer where the table has no more.
+        seeds: Seeds of the searches, which run one after the other.
+        told: Called after every search with the result so far and the run that is done.
+        teacher: Table of earlier measurements that every search learns from.
 
     Raises:
-        UserError: The search itself failed, or learns nothing from others.
-        SessionError: PPO needs Ray, and it does not start.
+        UserError: There is no measurement or seed, the search failed, or it learns nothing from
+            others.
+        SessionError: PPO needs Ray, and Ray does not start.
     """
     if measurements < 1 or not seeds:
         raise UserError("A replay needs one measurement and one seed at least.")
@@ -87,13 +88,13 @@ def replay(
 
 
 def walks(search: Search, space: DesignSpace) -> bool:
-    """Whether PPO explores this space, which is slow and needs Ray."""
+    """Tells whether PPO explores this space, which is slow and needs Ray."""
     return search.explorer == "ppo" and space.size > search.exhaustive
 
 
 @contextmanager
 def _session(table: Table, search: Search) -> Iterator[None]:
-    """Ray, where PPO will walk."""
+    """Starts Ray for the block, where PPO explores the space."""
     if not walks(search, table.space):
         yield
         return
@@ -106,7 +107,7 @@ def _session(table: Table, search: Search) -> Iterator[None]:
 async def _search(
     table: Table, search: Search, measurements: int, seed: int, teacher: Table | None
 ) -> SeedRun:
-    """One seed's search, with fresh workers in this process."""
+    """Searches with one seed, with fresh workers in this process."""
     model, explorer, sampler = pools = [
         ClockedPool(factory(search))
         for factory in (cost_model_factory, explorer_factory, sampler_factory)
@@ -138,7 +139,7 @@ async def _search(
 
 
 def taught(task: Task, search: Search, teacher: Table, seed: int) -> Transfer:
-    """What a task knows of another table before its search: the most informative measurements.
+    """Returns what a task learns from another table first: its most informative measurements.
 
     Raises:
         UserError: The search system learns nothing from others.
@@ -153,7 +154,7 @@ def taught(task: Task, search: Search, teacher: Table, seed: int) -> Transfer:
 
 
 def record_of(table: Table, row: int) -> Record:
-    """A row of a table as the record of an earlier run."""
+    """Converts a row of a table to the record of an earlier run."""
     config = as_configs(table.space.enumerate()[row : row + 1])[0]
     status = table.status[row]
     return Record(
@@ -168,8 +169,10 @@ def record_of(table: Table, row: int) -> Record:
 
 
 class ClockedPool(InProcessPool):
-    """A worker in this process that adds up the CPU seconds its calls take, and notes how many
-    configurations its trails scored."""
+    """A worker in this process that adds up the CPU seconds of its calls.
+
+    It also takes note of how many configurations each of its trails scored.
+    """
 
     def __init__(self, factory: Callable[[], Any]) -> None:
         super().__init__("search", factory, {}, time.perf_counter())
@@ -211,7 +214,7 @@ def destinations(out: Path | None, file: Path | None, seeds: Sequence[int]) -> N
     """Finds out before the search whether its results can be written.
 
     Raises:
-        UserError: They cannot, or there are records already.
+        UserError: The results cannot be written, or there are records already.
     """
     if file is not None and (file.is_dir() or not file.parent.is_dir()):
         raise UserError(f"--json {file}: that is a directory, or there is none to write it into.")
@@ -230,7 +233,7 @@ def write(result: ReplayResult, preset: str, out: Path | None, file: Path | None
     """Keeps the records of every seed under ``out`` and the figures in ``file``.
 
     Raises:
-        UserError: The disk is full, or they cannot be written there.
+        UserError: The disk is full, or the files cannot be written there.
     """
     try:
         if out is not None:

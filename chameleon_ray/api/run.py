@@ -18,12 +18,12 @@ def tune(request: Request, progress: Progress) -> RunResult:
     """Tunes a model and leaves everything in the run directory.
 
     Args:
-        request: What the user asked for.
-        progress: Told what happens; its clock began with the command.
+        request: Request of the user.
+        progress: Progress that is told what happens; its clock began with the command.
 
     Raises:
         UserError: The request cannot be met.
-        Stopped: The user interrupted it; the message says how to go on.
+        Stopped: The user interrupted the session; the message says how to go on.
     """
     setup = set_up(request)
     site = _site(request)

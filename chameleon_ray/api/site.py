@@ -18,10 +18,10 @@ from chameleon_ray.options import Request, repeated
 
 @dataclass(frozen=True)
 class Site:
-    """A session's records, models, and the command that goes on with it.
+    """A session's records and models, and the command that goes on with it.
 
     Attributes:
-        request: What the models have in common.
+        request: Options that the models have in common.
         folder: The directory of records and agents.
         models: The models, each with its run directory.
         words: The command and its arguments that name the same models.
@@ -33,7 +33,7 @@ class Site:
     words: list[str]
 
     def close(self) -> None:
-        """Lets others have the directories."""
+        """Releases the directories."""
         for model in self.models:
             if model.folder is not self.folder:
                 model.folder.close()
@@ -41,7 +41,7 @@ class Site:
 
     @property
     def go_on(self) -> str:
-        """What is kept, and the command that goes on with it, in a sentence."""
+        """Sentence that tells what is kept, and the command that goes on with it."""
         folder, request = self.folder, self.request
         if not folder.begun:
             return "Nothing was measured yet."
@@ -60,7 +60,7 @@ def working(site: Site, cores: tuple[int, ...]) -> Iterator[None]:
 
     Args:
         site: The session's directories.
-        cores: For search and builds; timing cores stay free of every process started inside.
+        cores: Cores for search and builds. Timing cores stay free of every process started inside.
 
     Raises:
         UserError: The disk is full, or cannot be written; the message says how to go on.
@@ -81,10 +81,10 @@ def working(site: Site, cores: tuple[int, ...]) -> Iterator[None]:
 
 
 def directory(request: Request) -> Path:
-    """The directory asked for, or a new one under ``runs/``.
+    """Returns the directory asked for, or a new one under ``runs/``.
 
     Raises:
-        UserError: A session that was not named is to be gone on with.
+        UserError: A session is to be gone on with, and its directory was not named.
     """
     if request.out is not None:
         return Path(request.out)

@@ -1,4 +1,4 @@
-"""The timekeeper: plans that were measured in, a deadline that leaves time for the end out."""
+"""The timekeeper: keeps the deadline of a search such that there is time for the end."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ class Timekeeper:
     """A watcher of engines that moves their deadline as more is known of the end.
 
     Attributes:
-        forecast: Foretells the end.
+        forecast: Forecast of the session's end.
         limit: Seconds for the whole session; None where they do not count.
-        began: When its search began.
-        progress: Shows the deadline.
-        budgets: Have it.
+        began: Second at which the session's search began.
+        progress: Progress that shows the deadline.
+        budgets: Budgets that keep the deadline.
     """
 
     forecast: Forecast
@@ -33,7 +33,7 @@ class Timekeeper:
 
     @property
     def deadline(self) -> float | None:
-        """Seconds after which the search ends."""
+        """Seconds after which the search ends; None without a limit."""
         return None if self.limit is None else self.forecast.deadline(self.limit, self.began)
 
     def proposed(self, task: str, count: int) -> None: ...
@@ -57,14 +57,14 @@ def forecast_of(
     builders: int,
     runners: int,
 ) -> Forecast:
-    """Foretells the end of a session that knows its layers' earlier records.
+    """Foretells the end of a session from its layers' earlier records.
 
     Args:
-        prepared: What is known of its models, since they were imported.
-        process: Still holds one of them; the others will be imported once more.
-        tuners: Of all their layers.
-        builders: That work side by side.
-        runners: The same.
+        prepared: The imported models, with the seconds that their imports took.
+        process: Process that still holds one of them; the others will be imported once more.
+        tuners: Tuners of all layers of the models.
+        builders: Number of builders that work side by side.
+        runners: Number of runners that work side by side.
     """
     works = [
         ModelWork(

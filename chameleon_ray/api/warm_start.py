@@ -1,4 +1,4 @@
-"""What earlier runs can teach: run directories in, what their layers know out."""
+"""Warm starts: reads what the layers of earlier runs can teach."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,15 +13,15 @@ from chameleon_ray.transfer import Transfer
 
 UNTAUGHT = "This preset learns nothing from others; leave out --warm-start."
 Layer = tuple[str, list[Record]]
-"""A layer's name and its records."""
+"""The name of a layer and its records."""
 
 
 def layers_of(path: Path) -> list[Layer]:
-    """The layers of a run.
+    """Returns the layers of a run.
 
     Raises:
         FolderError: The directory holds no run, or another process is working in it.
-        DatabaseError: Its records cannot be read.
+        DatabaseError: The records cannot be read.
     """
     folder = RunFolder(path, existing=True)
     try:
@@ -37,11 +37,13 @@ def layers_of(path: Path) -> list[Layer]:
 
 
 def transfer_of(search: Search, runs: Iterable[Path]) -> Transfer | None:
-    """What a run's tasks share, beginning with earlier runs'; None where they share nothing.
+    """Makes the knowledge that a run's tasks share, beginning with that of earlier runs.
+
+    The result is None where the tasks share nothing.
 
     Raises:
         UserError: There are earlier runs, and the search system learns nothing from others.
-        FolderError, DatabaseError: One of them cannot be read.
+        FolderError, DatabaseError: One of the earlier runs cannot be read.
     """
     earlier = [layer for path in runs for layer in layers_of(path)]
     if search.transfer is None:

@@ -1,4 +1,4 @@
-"""Watchers of the engine: what keeps records and progress, and all that are told, as one."""
+"""Watchers of the engine: one that keeps records and progress, and several as one."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ def watchers_of(
     tuners: list[Tuner],
     stack: ExitStack,
 ) -> Watchers:
-    """The recorder, the log and, on Ray, its metrics; ``stack`` closes the log."""
+    """Makes the watchers: recorder, log and, on Ray, its metrics; ``stack`` closes the log."""
     log = EventLog(folder.log, progress, [tuner.task for tuner in tuners])
     watchers: list[Watcher] = [Recorder(folder, search.explorer, progress)]
     watchers.append(stack.enter_context(log))
@@ -56,7 +56,7 @@ def watchers_of(
 
 @dataclass
 class Recorder:
-    """Keeps what the engine tells: records, agents, progress."""
+    """A watcher that keeps the records, the agents and the progress."""
 
     folder: RunFolder
     explorer: str

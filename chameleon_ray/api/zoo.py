@@ -1,4 +1,4 @@
-"""A zoo: several models in, each tuned and verified in its own directory out, after one search."""
+"""Tunes a zoo: several models in one search, each then verified in a directory of its own."""
 
 import asyncio
 from collections.abc import Callable
@@ -29,15 +29,15 @@ def tune_zoo(zoo: Zoo, progress: Progress) -> ZooResult:
     """Tunes all models of a zoo and leaves everything in its directory.
 
     Layers that several models have are tuned once. The budget goes to the layer that promises most
-    for the weighted sum of all models' latencies. A model that fails leaves the others.
+    for the weighted sum of all models' latencies. A model that fails does not end the others.
 
     Args:
-        zoo: What the user asked for.
-        progress: Told what happens; its clock began with the command.
+        zoo: Request of the user.
+        progress: Progress that is told what happens; its clock began with the command.
 
     Raises:
         UserError: The request cannot be met, or nothing came of any model.
-        Stopped: The user interrupted it; the message says how to go on.
+        Stopped: The user interrupted the session; the message says how to go on.
     """
     setup = set_up(zoo.common)
     site = _site(zoo)
@@ -52,11 +52,11 @@ def tune_zoo(zoo: Zoo, progress: Progress) -> ZooResult:
 
 
 def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[ZooEntry], Merged]:
-    """Imports the models, without session them, and finds out which layers they share.
+    """Imports the models, without tuning them, and finds out which layers they share.
 
     Args:
-        zoo: The models.
-        tell: Is told which model is next.
+        zoo: The zoo of the models.
+        tell: Called with a sentence that names the model that is next.
 
     Raises:
         UserError: Something was asked for that does not exist, or there are no such cores.

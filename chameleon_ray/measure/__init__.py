@@ -1,1 +1,1 @@
-"""The one door to hardware: building and running configurations."""
+"""Measuring: builders and runners, and what makes their latencies trustworthy."""

@@ -1,4 +1,4 @@
-"""Whole models: questions about compiled libraries in, outputs, comparisons and latencies out."""
+"""The protocol of running whole models: questions about compiled libraries, and their answers."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,24 +11,24 @@ from chameleon_ray.options import Confirming
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of compiled models.
+    """A question about compiled models.
 
     Attributes:
-        libraries: Their files.
-        inputs: Of each of them, in order.
+        libraries: Files of the compiled models.
+        inputs: Inputs of each model, in order.
     """
 
     libraries: tuple[str, ...]
     inputs: tuple[np.ndarray, ...]
 
     def run(self, models: "Models") -> Any:
-        """The answer, found where the models can be run."""
+        """Returns the answer, which is found where the models can be run."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Outputs(Question):
-    """What one model gives: a tuple of arrays."""
+    """Asks for the outputs of one model; the answer is a tuple of arrays."""
 
     def run(self, models: "Models") -> tuple[np.ndarray, ...]:
         return models.outputs(self)
@@ -36,7 +36,11 @@ class Outputs(Question):
 
 @dataclass(frozen=True)
 class Check(Question):
-    """Whether one model gives what another one gave, its reference: a ``Verdict``."""
+    """Asks whether one model gives the outputs that another one gave; the answer is a ``Verdict``.
+
+    Attributes:
+        reference: Outputs of the other model.
+    """
 
     reference: tuple[np.ndarray, ...]
 
@@ -46,7 +50,13 @@ class Check(Question):
 
 @dataclass(frozen=True)
 class Duel(Question):
-    """How long models take, in turns on one device: latencies in seconds, a tuple for each."""
+    """Asks how long models take, in turns on one device.
+
+    The answer is a tuple of latencies in seconds for each model.
+
+    Attributes:
+        options: Settings of the timing.
+    """
 
     options: Confirming
 
@@ -56,7 +66,7 @@ class Duel(Question):
 
 @dataclass(frozen=True)
 class Verdict:
-    """How far a model's outputs are from their reference."""
+    """The largest errors of a model's outputs, and whether they are small enough."""
 
     ok: bool
     max_abs_err: float
@@ -64,7 +74,7 @@ class Verdict:
 
 
 class Models(Protocol):
-    """What loads and runs compiled models, in the process that answers questions."""
+    """A loader and runner of compiled models, in the process that answers questions."""
 
     def outputs(self, question: Outputs) -> tuple[np.ndarray, ...]: ...
 
@@ -74,14 +84,14 @@ class Models(Protocol):
 
 
 class Bench(Protocol):
-    """Answers questions, one at a time."""
+    """Runs whole models to answer questions, one at a time."""
 
     def ask(self, question: Question, contents: tuple[bytes, ...] = ()) -> Outcome:
-        """Runs whole models.
+        """Answers a question.
 
         Args:
-            question: What is asked.
-            contents: Of the libraries, where their files are another machine's.
+            question: The question.
+            contents: Contents of the libraries, where their files are another machine's.
 
         Returns:
             The answer, or how the process that was to find it ended.
@@ -89,5 +99,5 @@ class Bench(Protocol):
         ...
 
     def close(self) -> None:
-        """Ends what it started."""
+        """Ends the processes that the bench started."""
         ...

@@ -1,4 +1,4 @@
-"""A runner whose latencies are converted into those of the device that others compare with."""
+"""A runner whose latencies are converted into those of the device of the references."""
 
 import json
 from dataclasses import dataclass, replace
@@ -30,15 +30,15 @@ class Surveyor(Protocol):
     """A runner that says what device it times on."""
 
     def survey(self) -> Surveyed:
-        """The device, or why there is none."""
+        """Returns the device, or why there is none."""
         ...
 
 
 class Calibrated:
-    """A runner in units of the device that timed the references; else as it is.
+    """A runner that gives latencies as the device that timed the references would.
 
     Attributes:
-        place: Which device it is, among those of its type.
+        place: Device of the runner, among those of its type.
     """
 
     def __init__(
@@ -48,14 +48,21 @@ class Calibrated:
         options: Calibrating = Calibrating(),  # noqa: B008, frozen
         models: Bench | None = None,
     ) -> None:
-        """Takes what times layers on the device, and what runs whole models there."""
+        """Makes a runner that was not compared yet.
+
+        Args:
+            runner: Times layers on the device.
+            place: Device of the runner, among those of its type.
+            options: Settings of the comparison.
+            models: Runs whole models on the device; None where ``bench`` is not called.
+        """
         self.place = place
         self._runner, self._options, self._models = runner, options, models
         self._ratios: list[float] = []
 
     @property
     def factor(self) -> float:
-        """What its latencies are multiplied by."""
+        """Factor that the device's latencies are multiplied by."""
         return factor_of(self._ratios, self._options.notable)
 
     def run(self, task: Task, artifact: Artifact, best: float) -> Timing:
@@ -72,7 +79,7 @@ class Calibrated:
     def contest(
         self, task: Task, artifacts: tuple[Artifact, ...], options: Confirming
     ) -> tuple[Finalist, ...] | Timing:
-        """See ``Runner``; what wins is compared with records of other devices."""
+        """See ``Runner``; converts latencies, as a winner is compared with records of others."""
         found = self._runner.contest(task, artifacts, options)
         if isinstance(found, Timing):
             return found
@@ -80,7 +87,7 @@ class Calibrated:
         return tuple(replace(one, latencies=_scaled(one.latencies, factor)) for one in found)
 
     def bench(self, question: Question, contents: tuple[bytes, ...]) -> Outcome:
-        """See ``Bench.ask``; what models take is compared with what their layers do."""
+        """See ``Bench.ask``; converts latencies, as models are compared with their layers."""
         assert self._models is not None
         outcome = self._models.ask(question, contents)
         if outcome.ending is not Ending.OK or not isinstance(question, Duel):
@@ -88,24 +95,24 @@ class Calibrated:
         return replace(outcome, value=[_scaled(one, self.factor) for one in outcome.value])
 
     def close(self) -> None:
-        """Ends both."""
+        """Ends the runner and the bench of whole models."""
         for one in (self._runner, self._models):
             if one is not None and hasattr(one, "close"):
                 one.close()
 
     def calibrate(self, task: Task, artifact: Artifact, latency: float, place: str) -> str:
-        """Times a reference, unless it was this device that did so first.
+        """Times a reference, unless this device was the first to time it.
 
         A reference that does not run here says nothing about this device's latencies.
 
         Args:
-            task: What it implements.
-            artifact: A build that ran elsewhere.
-            latency: Seconds that it took there.
-            place: There.
+            task: Task that the reference implements.
+            artifact: A build that ran on the other device.
+            latency: Seconds that the artifact took there.
+            place: The other device.
 
         Returns:
-            What people should know of this device, as the rest of a sentence; mostly nothing.
+            A remark on this device for people, as the rest of a sentence; mostly empty.
         """
         if place == self.place:
             return ""
@@ -116,7 +123,10 @@ class Calibrated:
         return f"takes about {times}, for which its latencies are corrected"
 
     def _ratio(self, task: Task, artifact: Artifact, latency: float) -> list[float]:
-        """The other device's latency over this one's; what is far off is timed again."""
+        """Returns the other device's latency over this one's; nothing where a run fails.
+
+        A ratio that is far from 1 is taken again.
+        """
         ratios: list[float] = []
         while len(ratios) < self._options.tries:
             timing = self._runner.run(task, artifact, inf)
@@ -133,7 +143,7 @@ class Calibrated:
         return self._runner.build(task, config)
 
     def survey(self) -> Surveyed:
-        """Says what device the runner times on; the runner has to know."""
+        """Returns the device that the runner times on; the runner has to be a ``Surveyor``."""
         assert isinstance(self._runner, Surveyor)
         return self._runner.survey()
 
@@ -143,7 +153,7 @@ def _scaled(latencies: tuple[float, ...], factor: float) -> tuple[float, ...]:
 
 
 def _noted(conditions: str, factor: float) -> str:
-    """Conditions with the factor, where it is not 1."""
+    """Adds the factor to the conditions, where it is not 1."""
     if factor == 1:
         return conditions
     return json.dumps({**json.loads(conditions or "{}"), "calibration": round(factor, 6)})

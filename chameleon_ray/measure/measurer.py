@@ -1,4 +1,4 @@
-"""The measuring protocols: a task and a configuration in, a measurement, failed or not, out."""
+"""The protocols of builders and runners, and the measurer that puts a configuration to both."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,15 +19,15 @@ from chameleon_ray.task import Task
 
 @dataclass(frozen=True)
 class Artifact:
-    """What a builder made: code to load where ``status`` is ``ok``, else why there is none.
+    """The result of a build: code to load where ``status`` is ``ok``, else the error.
 
     Attributes:
-        code: Opaque to all but the runner.
-        default: It is the task's default schedule.
-        status: How the build ended.
-        seconds: What it took.
-        error: What went wrong, in words.
-        resources: What the kernels take of a GPU, as JSON; empty on a CPU.
+        code: Compiled code, opaque to all but the runner.
+        default: Whether this is the task's default schedule.
+        status: Status of the build.
+        seconds: Seconds that the build took.
+        error: Error in words; empty where there was none.
+        resources: Resources of a GPU that the kernels take, as JSON; empty on a CPU.
     """
 
     code: bytes = b""
@@ -40,18 +40,18 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Timing:
-    """What a runner saw: latencies in seconds where ``status`` is ``ok``, else what went wrong.
+    """The result of a run: latencies in seconds where ``status`` is ``ok``, else the error.
 
     Attributes:
         latencies: Seconds of one execution, one entry per repeat.
-        status: How it ended.
-        seconds: Loading and timing together.
-        timing_seconds: Time in which the device executed the kernel.
-        device: What it ran on.
-        error: What went wrong, in words.
-        conditions: A GPU's clocks and temperature, and what the latencies were multiplied by, as
-            JSON; empty on a CPU and where that is 1.
-        place: Which of the devices of its type that is; empty where it does not matter.
+        status: Status of the run.
+        seconds: Seconds of loading and timing together.
+        timing_seconds: Seconds in which the device executed the kernel.
+        device: Device that the kernel ran on.
+        error: Error in words; empty where there was none.
+        conditions: A GPU's clocks and temperature, and the factor that the latencies were
+            multiplied by unless it is 1, as JSON; empty where there is neither.
+        place: Device among those of its type; empty where it does not matter.
     """
 
     latencies: tuple[float, ...] = ()
@@ -66,7 +66,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Finalist:
-    """One candidate of a contest: latencies in seconds, and its output against the reference's."""
+    """One candidate of a contest: latencies in seconds, and errors against the reference."""
 
     latencies: tuple[float, ...]
     max_abs_err: float
@@ -76,7 +76,7 @@ class Finalist:
 
 @runtime_checkable
 class Builder(Protocol):
-    """Compiles; keeps nothing of one job for the next but warmth."""
+    """Compiles configurations; one job leaves nothing to the next but a warm process."""
 
     def build(self, task: Task, config: Config) -> Artifact:
         """Compiles one configuration; the empty one is the task's default schedule."""
@@ -84,16 +84,16 @@ class Builder(Protocol):
 
 
 class Runner(Protocol):
-    """Times on one device."""
+    """Times artifacts on one device."""
 
     def run(self, task: Task, artifact: Artifact, best: float) -> Timing:
         """Times one artifact.
 
         Args:
-            task: What it implements.
+            task: Task that the artifact implements.
             artifact: A successful build.
-            best: The task's best latency so far in seconds, infinite at first; a candidate
-                hopelessly slower may be timed only once.
+            best: Best latency of the task so far in seconds, infinite at first. A hopelessly slower
+                candidate may be timed only once.
         """
         ...
 
@@ -115,23 +115,23 @@ class CalibratedRunner(Runner, Protocol):
         """Times a reference that another runner timed before.
 
         Args:
-            task: What the reference implements.
+            task: Task that the reference implements.
             artifact: A build that ran on the other runner.
-            latency: Seconds that it took there.
-            place: The other runner's device.
+            latency: Seconds that the artifact took there.
+            place: Device of the other runner.
 
         Returns:
-            What people should know of this runner, as the rest of a sentence; mostly nothing.
+            A remark on this runner for people, as the rest of a sentence; mostly empty.
         """
         ...
 
 
 STAND_IN = 1.0
-"""Seconds that everything takes that is not timed."""
+"""Seconds that stand for the latency of everything where nothing is timed."""
 
 
 class NoRunner:
-    """Stands in for a device that is not there: to the search, all that compiles is as good."""
+    """A runner for runs that only compile: to the search, all that compiles is equally good."""
 
     def run(self, task: Task, artifact: Artifact, best: float) -> Timing:
         """See ``Runner``; nothing runs."""
@@ -146,7 +146,7 @@ class NoRunner:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One configuration, built and timed; a failed build's status is the timing's, too."""
+    """The artifact and the timing of a configuration; a failed build gives both its status."""
 
     artifact: Artifact
     timing: Timing
@@ -161,7 +161,7 @@ class Measurement:
 
 
 class Measurer:
-    """The one door to hardware: a pool of builders and a pool of runners."""
+    """Measures configurations with a pool of builders and a pool of runners."""
 
     def __init__(
         self,
@@ -173,22 +173,22 @@ class Measurer:
         """Takes the pools that it measures with.
 
         Args:
-            builders: Do what a ``Builder`` does.
-            runners: Do what a ``Runner`` does.
-            references: What runners are compared by; they are ``CalibratedRunner`` then.
-            balance: Says when runners are to build; they have to be a ``Builder``, too, then.
+            builders: Pool of workers that are a ``Builder`` each.
+            runners: Pool of workers that are a ``Runner`` each.
+            references: Kernels that compare the runners, each of them a ``CalibratedRunner`` then.
+            balance: Says when runners are to build; each of them is a ``Builder``, too, then.
         """
         self.builders, self.runners, self._balance = builders, runners, balance
         self._references, self._first = references, asyncio.Lock()
         self._compared = references is None or not references.wanted
 
     async def measure(self, task: Task, config: Config, best: Callable[[], float]) -> Measurement:
-        """Builds, and where that succeeds times, one configuration; its faults are values.
+        """Builds a configuration and times it if that succeeds; its failures are values.
 
         Args:
-            task: Whose configuration it is.
-            config: The empty one is the default schedule.
-            best: Asked, when the build is done, for the task's best latency so far in seconds.
+            task: Task of the configuration.
+            config: Configuration to measure; the empty one is the default schedule.
+            best: Called when the build is done; returns the task's best latency in seconds so far.
         """
         try:
             artifact = await self._built(task, config)
@@ -205,7 +205,7 @@ class Measurer:
         return Measurement(artifact, timing)
 
     async def _built(self, task: Task, config: Config) -> Artifact:
-        """A build, by a builder or by a runner that helps; runners do no default schedules."""
+        """Builds on a builder, or on a runner that helps; runners do no default schedules."""
         if self._balance is None or config == DEFAULT:
             return await self.builders.call(Builder.build, task, config)
         async with self._balance.build() as helps:
@@ -213,10 +213,10 @@ class Measurer:
             return await pool.call(Builder.build, task, config)
 
     async def _timed(self, task: Task, artifact: Artifact, best: Callable[[], float]) -> Timing:
-        """A run; one at a time until there is a reference, as no runner was compared before.
+        """Times an artifact; one at a time until a reference has compared the runners.
 
-        Those are timed with care whatever the task's best latency: nothing may ever beat that of
-        an earlier session.
+        Until then artifacts are timed with care, whatever the task's best latency. Otherwise there
+        might be no reference, as perhaps nothing beats the best of an earlier session.
         """
         if not self._compared:
             async with self._first:

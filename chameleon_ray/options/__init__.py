@@ -1,4 +1,4 @@
-"""Every default of the project, as frozen dataclasses."""
+"""Requests and defaults, as frozen dataclasses; ``reporting`` has those of the reports."""
 
 from chameleon_ray.options.option import least_values, options_of, repeated, zoo_file_types
 from chameleon_ray.options.request import (

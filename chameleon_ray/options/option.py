@@ -1,24 +1,24 @@
-"""A field of ``Request`` as an option: what the commands and a zoo's file have to know of it."""
+"""The fields of ``Request`` as options, for the commands and for a zoo's file."""
 
 from dataclasses import dataclass, field, fields
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args
 
 KEY = "option"
-"""Where a field's metadata has its ``Option``."""
+"""Key of a field's ``Option`` in the field's metadata."""
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Option:
-    """What a field says of itself beside its type and its default.
+    """The properties of a field beside its type and its default.
 
     Attributes:
-        resume: Commands, ``tune`` or ``zoo``, that are given it again to go on with a run.
-        zoo_file: Whether a zoo's file may set it for all its models.
-        least: The least value; None where there is none.
-        budget: Whether it ends the search. One that is given on the command line goes before
-            all that a zoo's file has.
+        resume: Commands, ``tune`` or ``zoo``, that are given the option again to go on with a run.
+        zoo_file: Whether a zoo's file may set the option for all its models.
+        least: Least value; None where there is none.
+        budget: Whether the option ends the search. Where the command line has a budget, those in a
+            zoo's file do not count.
     """
 
     resume: tuple[str, ...] = ()
@@ -34,19 +34,19 @@ def option(
     least: float | None = None,
     budget: bool = False,
 ) -> T:
-    """A dataclass's field with this default and the ``Option`` of these arguments."""
+    """Makes a dataclass's field with this default and an ``Option`` of the other arguments."""
     return field(default=default, metadata={KEY: Option(resume, zoo_file, least, budget)})
 
 
 def options_of(kind: type) -> dict[str, Option]:
-    """The fields of a dataclass that are options, in their order."""
+    """Returns the options of a dataclass by their fields' names, in the order of the fields."""
     return {one.name: one.metadata[KEY] for one in fields(kind) if KEY in one.metadata}
 
 
 def zoo_file_types(kind: type) -> dict[str, tuple[type, ...]]:
-    """The options that a zoo's file may set, and what a value of each is an instance of.
+    """Returns the options that a zoo's file may set, and the types of their values.
 
-    A field that may be None is left out of the file instead; a float may be written as an integer.
+    Instead of None, the file leaves the option out. A float may be written as an integer.
     """
     known = options_of(kind)
     allowed = {one.name: one.type for one in fields(kind) if known.get(one.name, Option()).zoo_file}
@@ -54,13 +54,13 @@ def zoo_file_types(kind: type) -> dict[str, tuple[type, ...]]:
 
 
 def least_values(kind: type) -> dict[str, float]:
-    """The options that have a least value, and that value."""
+    """Returns the least value of every option that has one."""
     known = options_of(kind).items()
     return {name: option.least for name, option in known if option.least is not None}
 
 
 def repeated(request: Any, command: str) -> list[str]:
-    """The part of a command line that repeats what was asked for, where it is not the default."""
+    """Returns the arguments that repeat a request's options where they are not the defaults."""
     words = []
     for one in fields(request):
         value = getattr(request, one.name)

@@ -1,4 +1,4 @@
-"""Defaults of a run: measuring, budget, winners, session."""
+"""The request for a run, and its defaults: measuring, budget, winners, placement, session."""
 
 from dataclasses import dataclass
 
@@ -10,100 +10,103 @@ TUNE, BOTH = ("tune",), ("tune", "zoo")
 
 @dataclass(frozen=True)
 class Measuring:
-    """How a configuration is compiled and timed."""
+    """Settings of compiling and timing a configuration."""
 
     build_timeout: float = 3.0
-    """Seconds; a kernel that compiles longer is rarely fast and holds up the others."""
+    """Most seconds of a build for a CPU; a longer one is rarely of use and holds up others."""
     gpu_build_timeout: float = 10.0
-    """The same for a GPU, whose compiler takes longer."""
+    """Most seconds of a build for a GPU, whose compiler takes longer."""
     run_timeout: float = 5.0
-    """Seconds for loading and all repeats."""
+    """Most seconds for loading a candidate and all its repeats."""
     load_timeout: float = 2.0
-    """Seconds for loading alone; a candidate gets this and twice what makes it hopeless."""
+    """Seconds for loading alone; a run may take these and twice the latency that is hopeless."""
     default_timeout: float = 90.0
-    """Seconds for building or running a default schedule, which may be very slow."""
+    """Most seconds for building or running a default schedule, which may be very slow."""
     repeats: int = 3
-    """Timings of a candidate that may win."""
+    """Number of timings of a candidate that may win."""
     slower: float = 1.15
-    """A candidate this many times slower than the best so far is timed once only."""
+    """Ratio to the best latency so far above which a candidate is timed once only."""
     close: float = 0.02
+    """Relative difference from the best latency up to which a candidate is timed more often."""
     close_repeats: int = 5
-    """Timings of a candidate whose latency differs from the best one's by less than this share."""
+    """Number of timings of a candidate whose latency is within ``close`` of the best one."""
     repeat_seconds: float = 0.01
     """Least seconds of one timing; a shorter kernel is executed several times in it."""
     shots: int = 50
-    """Most executions of one timing on a GPU, whose latency is their median."""
+    """Most executions in one timing on a GPU; the latency is their median."""
     long_seconds: float = 0.1
-    """A kernel that takes longer than this is timed once only."""
+    """Latency in seconds above which a kernel is timed once only."""
     hopeless: float = 4.0
-    """A candidate this many times slower than the best so far is executed no more than twice."""
+    """Ratio to the best latency so far above which a candidate is executed no more than twice."""
     jobs_per_child: int = 200
-    """After so many the process that builds or times is replaced: TVM never frees compiled code."""
+    """Number of jobs after which a child process is replaced: TVM never frees compiled code."""
     memory_bytes: int = 8 << 30
-    """Most memory a build or a run may take on a CPU target."""
+    """Most bytes of memory that a build or a run may take on a CPU target."""
 
 
 @dataclass(frozen=True)
 class Calibrating:
-    """Comparing devices of one type before their latencies are mixed."""
+    """Settings of comparing devices of one type before their latencies are mixed."""
 
     references: int = 3
-    """Kernels of different layers that every device times; with 0 latencies are taken as is."""
+    """Number of layers of which every device times a kernel; with 0, latencies are taken as is."""
     most_seconds: float = 0.1
-    """Latency of a reference, but for the first one, which may take longer."""
+    """Most seconds of latency of a reference; the first one may take longer."""
     tries: int = 3
-    """Timings of a reference that differs notably, of which the nearest to the first device's
-    counts."""
+    """Most timings of a reference that differs notably.
+
+    The one nearest to the first device's counts.
+    """
     notable: float = 0.05
-    """Difference from the first device, as a share, up to which latencies are left as they are."""
+    """Relative difference from the first device up to which latencies are left as they are."""
 
 
 @dataclass(frozen=True)
 class Budgeting:
-    """Sharing measurements between layers (after Ansor's gradient scheduler)."""
+    """Settings of sharing measurements between layers (after Ansor's gradient scheduler)."""
 
     minutes: float = 6.0
-    """Wall time of the whole command where neither trials nor minutes are asked for."""
+    """Wall time in minutes, for each model, where neither trials nor minutes are asked for."""
     window: int = 3
-    """Plans over which a layer's recent improvement is measured."""
+    """Number of plans over which a layer's recent improvement is measured."""
     backward: float = 0.2
     """Weight of the recent improvement against the predicted one (Ansor's alpha)."""
     similar: float = 2.0
-    """Factor of latency by which a layer is believed to stay behind the best similar one (beta)."""
+    """Factor by which a layer's latency is believed to trail the best similar one's (beta)."""
     patience: int = 12
-    """Plans without an improvement after which a layer is finished."""
+    """Number of plans without an improvement after which a layer is finished."""
     improvement: float = 0.01
     """Relative decrease of a layer's latency that counts as an improvement."""
 
 
 @dataclass(frozen=True)
 class Confirming:
-    """Choosing each layer's winner at the end."""
+    """Settings of the end: choosing each layer's winner, and running whole models."""
 
     finalists: int = 3
-    """Fastest candidates of a layer that are timed again, interleaved with the default."""
+    """Number of a layer's fastest candidates that are timed again, in turns with the default."""
     repeats: int = 7
-    """Timings of each finalist."""
+    """Number of timings of each finalist."""
     model_repeats: int = 20
-    """Timings of a whole model."""
+    """Most timings of a whole model."""
     model_seconds: float = 8.0
-    """Seconds after which whole models are not timed again (each at least twice)."""
+    """Seconds of timing that whole models share; each is timed once at least."""
     model_timeout: float = 1800.0
-    """Seconds for loading whole models and for all that is run of them, untuned ones too."""
+    """Most seconds for loading whole models, untuned ones too, and for all that is run of them."""
     reserve: float = 0.15
-    """Least share of the wall time kept for choosing winners, compiling and verifying models."""
+    """Least share of wall time kept for choosing winners, compiling and verifying models."""
 
 
 @dataclass(frozen=True)
 class Scheduling:
-    """Finding the order of least peak memory (SERENITY)."""
+    """Settings of finding the order of least peak memory (SERENITY)."""
 
     seconds: float = 30.0
-    """After which the best order found so far is taken."""
+    """Seconds after which the best order found so far is taken."""
     beam: int = 64
-    """Partial schedules kept per step for the first, quick order."""
+    """Number of partial schedules kept per step for the first, quick order."""
     width: int = 4096
-    """Most partial schedules per step; with more, a lower budget is tried."""
+    """Most partial schedules per step; where there are more, a lower budget is tried."""
     growth: int = 4
     """Factor of the width where every budget is too low or too wide."""
     divide: bool = True
@@ -112,59 +115,62 @@ class Scheduling:
 
 @dataclass(frozen=True)
 class Replaying:
-    """Searching a recorded table."""
+    """Settings of searching a recorded table."""
 
     measurements: int = 200
+    """Most measurements of one search."""
     seeds: int = 5
-    """Most measurements of one search, and searches, each with a seed of its own."""
+    """Number of searches, each with a seed of its own."""
 
 
 @dataclass(frozen=True)
 class Placing:
-    """Where a run's actors are, and when one is given up."""
+    """Settings of a run's actors: where they are, and when one is given up."""
 
     builders: int | None = None
-    """On each node of a cluster; one per core that nothing else needs where None."""
+    """Builders on each node of a cluster; where None, one per core that nothing else needs."""
     layers: int = 16
-    """Least layers in flight on a cluster."""
+    """Least number of layers in flight on a cluster."""
     look_seconds: float = 1.0
-    """Between two looks at which nodes the cluster has."""
+    """Seconds between two looks at which nodes the cluster has."""
     call_seconds: float = 600.0
-    """After which an actor that does not answer is given up, as its node may be out of reach."""
+    """Seconds after which a silent actor is given up, as its node may be out of reach."""
     account_seconds: float = 30.0
-    """For an actor to say where its time went; one that does not has no account."""
+    """Most seconds for an actor to say where its time went; a silent one has no account."""
     attempts: int = 3
-    """Actors that one call may lose before it is given up."""
+    """Number of actors that one call may lose before it is given up."""
     strikes: int = 5
-    """Losses of an actor, or failures of its that another one did not confirm, in a row, after
-    which its place is given up."""
+    """Number of losses in a row after which the place of an actor is given up.
+
+    A failure that another actor does not confirm counts as a loss.
+    """
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for.
+    """A request to tune a model.
 
-    The commands and a zoo's file know a field by what its ``option`` says. The command that goes
-    on with a run repeats ``inputs``, ``memory_aware`` and ``warm_start`` by itself.
+    The ``option`` of a field tells what the commands and a zoo's file do with it. The command that
+    goes on with a run repeats ``inputs``, ``memory_aware`` and ``warm_start`` in any case.
     """
 
     model: str
     """Zoo name, ``.onnx`` or ``.pt2`` file, or ``package.module:factory``."""
     inputs: tuple[str, ...] = ()
-    """``NAME:SHAPE[:DTYPE]``."""
+    """Inputs of the model, each as ``NAME:SHAPE[:DTYPE]``."""
     target: str = option("llvm", resume=TUNE)
     """``llvm``, ``cuda``, a GPU's architecture as ``cuda:sm_90``, or a TVM target as JSON."""
     trials: int | None = option(None, resume=BOTH, zoo_file=True, least=1, budget=True)
     """Most measurements; no limit where None."""
     minutes: float | None = option(None, resume=BOTH, zoo_file=True, least=0.1, budget=True)
-    """Most wall time of the whole command; ``Budgeting.minutes`` where ``trials`` is None, too."""
+    """Most minutes of the whole command; ``Budgeting.minutes`` where ``trials`` is None, too."""
     preset: str = option("chameleon", resume=TUNE, zoo_file=True)
     explorer: str | None = option(None, resume=TUNE, zoo_file=True)
-    """In place of the preset's."""
+    """Explorer in place of the preset's."""
     sampler: str | None = option(None, resume=TUNE, zoo_file=True)
-    """In place of the preset's."""
+    """Sampler in place of the preset's."""
     cost_model: str | None = option(None, resume=TUNE, zoo_file=True)
-    """In place of the preset's."""
+    """Cost model in place of the preset's."""
     template: tuple[str, ...] = option((), resume=TUNE)
     """Templates of other packages, each tried on every layer before the target's own."""
     transfer: bool = option(True, zoo_file=True)
@@ -178,12 +184,14 @@ class Request:
     address: str | None = option(None, resume=BOTH)
     """Ray cluster to join; a new one on this machine where None."""
     threads: int | None = option(None, resume=TUNE, zoo_file=True, least=1)
-    """Cores that a kernel may use and that are kept free of everything else. Where None half of
-    them, or, where GPUs time, one per GPU."""
+    """Number of cores that a kernel may use and that are kept free of everything else.
+
+    Where None, half of all cores, or one per GPU where GPUs time.
+    """
     layout: str = option("auto", resume=TUNE, zoo_file=True)
     """Layout in which convolutions are tuned; ``auto`` for what suits the target."""
     memory_aware: bool = option(False, zoo_file=True)
-    """Whether operations are reordered and rewritten first, for least memory."""
+    """Whether operations are first reordered and rewritten, for least memory."""
     build_only: bool = False
     """Whether configurations are compiled and not timed, which needs no device."""
     engine: str = option("ray", resume=BOTH)
@@ -196,17 +204,17 @@ class Request:
 
     @property
     def on_cluster(self) -> bool:
-        """Whether it joins other machines, or may."""
+        """Whether the run joins other machines, or may."""
         return self.engine == "ray" and self.address is not None
 
 
 @dataclass(frozen=True)
 class Session:
-    """The Ray runtime."""
+    """Settings of the Ray runtime."""
 
     store_bytes: int = 200 << 20
-    """Size of a local session's object store; boosters and compiled kernels are small."""
+    """Bytes of a local session's object store; boosters and compiled kernels are small."""
     knock_seconds: float = 5.0
-    """Time for a cluster's address to accept a connection."""
+    """Most seconds for a cluster's address to accept a connection."""
     check_seconds: float = 60.0
-    """Time for every node to say which versions it has."""
+    """Most seconds for every node to say which versions it has."""

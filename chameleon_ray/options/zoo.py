@@ -1,4 +1,4 @@
-"""What is asked of a zoo: models that are tuned together, in one search with one budget."""
+"""The request for a zoo: models that are tuned together, in one search with one budget."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,19 +11,19 @@ class Member:
     """One model of a zoo, on one target."""
 
     name: str
-    """For people, and of its directory below the zoo's."""
+    """Name for people, and of the model's directory below the zoo's."""
     request: Request
-    """As if it were tuned alone."""
+    """Request that would tune the model alone."""
     weight: float = 1.0
-    """What a second of its latency counts, beside one of the other models'."""
+    """Importance of a second of the model's latency beside one of the other models'."""
 
 
 @dataclass(frozen=True)
 class Zoo:
-    """What the user asked for."""
+    """A request to tune several models together."""
 
     file: Path
-    """The YAML file that names the models."""
+    """YAML file that names the models."""
     common: Request
-    """What all models have in common; its ``model`` is empty."""
+    """Options that all models have in common; its ``model`` is empty."""
     members: tuple[Member, ...]

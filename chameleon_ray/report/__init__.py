@@ -1,1 +1,1 @@
-"""What people and programs read of a run: live table, summary, report."""
+"""Reports of a run for people and for programs: live table, logs, summary, report."""

@@ -1,4 +1,4 @@
-"""The report's pictures, as SVG and HTML text that the page colours."""
+"""The pictures of the report, as SVG and HTML text that the page colours."""
 
 from collections.abc import Mapping, Sequence
 from html import escape

@@ -1,4 +1,4 @@
-"""A table as a list of columns, which say what they show of a row; as HTML and on a terminal."""
+"""Tables of the reports as lists of columns, rendered as HTML or on a terminal."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from rich.text import Text
 T = TypeVar("T")
 Kind = Literal["text", "number", "share"]
 CLASSES: dict[Kind, str] = {"text": "", "number": "num", "share": "share"}
-"""The style sheet's names of the kinds."""
+"""Class of each kind of column in the style sheet."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class Column(Generic[T]):
     """One column of a table.
 
     Attributes:
-        title: What stands above it.
-        kind: What it shows: words, numbers (at the right), or shares of one with their bars.
-        cell: What it shows of a row; HTML where the table is one of a page.
+        title: Title of the column.
+        kind: Kind of its cells: words, numbers (at the right), or shares of one with their bars.
+        cell: Returns the text for a row; HTML where the table is one of a page.
     """
 
     title: str
@@ -29,7 +29,7 @@ class Column(Generic[T]):
 
 
 def html_table(columns: Sequence[Column[T]], rows: Iterable[T]) -> str:
-    """The table for a page; its titles and cells are HTML already."""
+    """Renders the table for a page; its titles and cells are HTML already."""
     heads = "".join(f'<th class="{CLASSES[one.kind]}">{one.title}</th>' for one in columns)
     body = "".join(
         "<tr>"
@@ -42,7 +42,7 @@ def html_table(columns: Sequence[Column[T]], rows: Iterable[T]) -> str:
 
 
 def text_table(columns: Sequence[Column[T]], rows: Iterable[T]) -> Table:
-    """The table for a terminal."""
+    """Renders the table for a terminal."""
     grid = Table(box=None, pad_edge=False)
     for one in columns:
         grid.add_column(one.title, justify="left" if one.kind == "text" else "right")

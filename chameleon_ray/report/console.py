@@ -1,4 +1,4 @@
-"""The message at the end of a run: what people want to know at once of its result."""
+"""The message at the end of a run, with what people want to know at once."""
 
 import textwrap
 from math import isfinite
@@ -13,7 +13,7 @@ from chameleon_ray.report.summary import explain
 
 
 def final_message(result: RunResult) -> RenderableType:
-    """Before and after, whether the outputs agree, where the files are, how to load the model."""
+    """Returns the message: latencies, verification, files, and how to load the model."""
     parts: list[RenderableType] = [Text.assemble("\n", *_headline(result)), Text(_work(result))]
     if result.verified is not None:
         parts.append(_verdict(result.verified))

@@ -1,4 +1,4 @@
-"""Numbers of a run in, the short words people read out; what is not known reads as a dash."""
+"""Formats the numbers of a run as people read them; what is unknown becomes a dash."""
 
 from math import floor, isfinite, log10
 
@@ -6,12 +6,12 @@ UNKNOWN = "-"
 
 
 def milliseconds(seconds: float) -> str:
-    """Seconds as milliseconds with three significant digits, without the unit."""
+    """Formats seconds as milliseconds with three significant digits, without the unit."""
     return digits(1e3 * seconds)
 
 
 def digits(number: float | None) -> str:
-    """Three significant digits, never in scientific notation."""
+    """Formats a number with three significant digits, never in scientific notation."""
     if number is None or not isfinite(number):
         return UNKNOWN
     rounded = float(f"{number:.3g}")
@@ -20,17 +20,17 @@ def digits(number: float | None) -> str:
 
 
 def times(ratio: float | None) -> str:
-    """A speed-up."""
+    """Formats a speed-up."""
     return UNKNOWN if ratio is None or not isfinite(ratio) else f"{ratio:.2f}x"
 
 
 def percent(share: float | None) -> str:
-    """A share of one."""
+    """Formats a share of one in per cent."""
     return UNKNOWN if share is None or not isfinite(share) else f"{100 * share:.1f}%"
 
 
 def clock(seconds: float | None) -> str:
-    """A duration as ``m:ss`` or ``h:mm:ss``."""
+    """Formats seconds as ``m:ss`` or ``h:mm:ss``."""
     if seconds is None or not isfinite(seconds):
         return UNKNOWN
     minutes, rest = divmod(max(0, floor(seconds)), 60)
@@ -39,5 +39,5 @@ def clock(seconds: float | None) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number and its noun, in the plural where it must be."""
+    """Puts a noun to a number, in the plural where it must be."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,4 +1,4 @@
-"""The report: a run's result in, one self-contained HTML page for people out (no network)."""
+"""The report of a run for people: one self-contained HTML page that needs no network."""
 
 import re
 from collections import Counter
@@ -21,11 +21,11 @@ ERRORS: tuple[Column[tuple[Status, str, int]], ...] = (
     Column("count", "number", lambda error: str(error[2])),
     Column("commonest errors", "text", lambda error: f"<code>{escape(error[1])}</code>"),
 )
-"""Columns of the table of errors: status, text and how often."""
+"""Columns of the table of errors; a row has the status, the text and the count."""
 
 
 def render(result: RunResult, options: Reporting | None = None) -> str:
-    """The page; every text of the run is escaped."""
+    """Renders the page; every text of the run is escaped."""
     sections = [
         _headline(result),
         _section("Layers", _layers(result.layers)),
@@ -44,7 +44,10 @@ def render(result: RunResult, options: Reporting | None = None) -> str:
 
 
 def commonest(records: Sequence[Record], options: Reporting) -> list[tuple[Status, str, int]]:
-    """The commonest errors, by status and text; texts that differ in numbers only are one."""
+    """Returns status, text and count of the commonest errors.
+
+    Texts that differ in numbers only count as one.
+    """
     texts: dict[tuple[Status, str], str] = {}
     counts: Counter[tuple[Status, str]] = Counter()
     for record in records:
@@ -160,7 +163,7 @@ def _measurements(records: Sequence[Record], options: Reporting) -> str:
 
 
 def _said(error: str, width: int) -> str:
-    """The line that says it: a traceback's last, any other text's first."""
+    """Returns the line of a text that says most: a traceback's last, any other text's first."""
     told = [line.strip() for line in error.splitlines() if line.strip()] or ["(no text)"]
     line = told[-1] if told[0].startswith("Traceback") else told[0]
     return line if len(line) <= width else line[:width] + "..."

@@ -1,4 +1,4 @@
-"""What was measured of one layer, in order: its latencies, its failures and its curve."""
+"""The history of a layer's measurements: its latencies, failures and convergence curve."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from chameleon_ray.task import Task
 
 
 class Point(NamedTuple):
-    """One step of a convergence curve: after so many measurements and seconds, the best so far."""
+    """One step of a convergence curve: the best latency after some measurements and seconds."""
 
     measurements: int
     seconds: float
@@ -21,8 +21,8 @@ class Point(NamedTuple):
 class LayerHistory:
     """The measurements of one layer; latencies are seconds of one execution, infinite if unknown.
 
-    Latencies are those of the device of the first success: on another device type they would not
-    compare, so there a measurement only counts.
+    Latencies are those of the device of the first success. On another type of device they would not
+    compare, so a measurement there adds to the count only.
     """
 
     task: Task
@@ -32,13 +32,13 @@ class LayerHistory:
     best: float = inf
     device: str = ""
     steps: list[Point] = field(default_factory=list)
-    """Every improvement."""
+    """Every improvement of the best latency."""
     seconds: float = 0.0
-    """When the latest measurement was finished."""
+    """Seconds from the beginning of the run to the end of the latest measurement."""
 
     @staticmethod
     def of(task: Task, records: Iterable[Record]) -> "LayerHistory":
-        """From the layer's own records, in order."""
+        """Makes the history of a layer from its own records, in order."""
         history = LayerHistory(task)
         for record in records:
             history.add(record)
@@ -66,17 +66,17 @@ class LayerHistory:
 
     @property
     def speedup(self) -> float | None:
-        """Best against default; None while either is unknown."""
+        """Latency of the default schedule over the best one; None while either is unknown."""
         return ratio(self.default, self.best)
 
     @property
     def gflops(self) -> float | None:
-        """10^9 operations a second at the best latency; None where unknown or without any."""
+        """Rate at the best latency in 10^9 operations a second; None where it is unknown or 0."""
         return gflops(self.task, self.best)
 
     @property
     def weighted(self) -> float:
-        """Seconds the model spends in this layer, at its best latency."""
+        """Seconds that the model spends in this layer, at its best latency."""
         return self.task.weight * self.best
 
     @property
@@ -88,18 +88,21 @@ class LayerHistory:
 
 
 def gflops(task: Task, seconds: float) -> float | None:
-    """10^9 operations a second of a layer; None where the latency is unknown or it has none."""
+    """Returns the rate of a layer in 10^9 operations a second.
+
+    The rate is None where the latency is unknown or the layer has no operations.
+    """
     known = task.flop > 0 and isfinite(seconds) and seconds > 0
     return task.flop / seconds / 1e9 if known else None
 
 
 def ratio(before: float, after: float) -> float | None:
-    """How many times faster; None where either is unknown (infinite) or nothing."""
+    """Returns the speed-up; None where a latency is unknown (infinite) or ``after`` is 0."""
     known = isfinite(before) and isfinite(after) and after > 0
     return before / after if known else None
 
 
 def shares(seconds: list[float]) -> list[float | None]:
-    """Each part's share of the sum of the known (finite) ones; None for an unknown one."""
+    """Returns each part's share of the sum of the known (finite) parts; None for an unknown one."""
     total = sum(part for part in seconds if isfinite(part)) or inf
     return [part / total if isfinite(part) else None for part in seconds]

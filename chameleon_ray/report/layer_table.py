@@ -17,10 +17,10 @@ class Row:
     """One layer and its shares of the weighted sum of all layers, None where unknown.
 
     Attributes:
-        layer: What came of it.
-        before: Its share with the default schedules.
-        after: Its share with the winners.
-        most: The largest share in the table, whose bar is full.
+        layer: Result of the layer.
+        before: Share of the layer with the default schedules.
+        after: Share of the layer with the winners.
+        most: Largest share in the table, whose bar is full.
     """
 
     layer: LayerResult
@@ -46,7 +46,7 @@ COLUMNS: tuple[Column[Row], ...] = (
 
 
 def layer_table(layers: Sequence[LayerResult]) -> str:
-    """The layers as HTML, those that take most time first."""
+    """Renders the layers as HTML, those that take most time first."""
     before = shares([layer.task.weight * layer.default for layer in layers])
     after = shares([layer.task.weight * layer.best for layer in layers])
     most = max((share or 0.0 for share in before + after), default=0.0)
@@ -56,7 +56,7 @@ def layer_table(layers: Sequence[LayerResult]) -> str:
 
 
 def layer_name(name: str) -> str:
-    """A layer's name as HTML that may be broken after underscores."""
+    """Renders a layer's name as HTML that may be broken after underscores."""
     return escape(name).replace("_", "_<wbr>")
 
 

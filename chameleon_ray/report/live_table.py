@@ -1,7 +1,7 @@
-"""The live table: a run's progress in, a screenful about it on the terminal, a few times a second.
+"""The live table: a run's progress on the terminal, a few times a second.
 
-Lines are laid out here rather than by ``rich.table``, which takes almost twenty times as long:
-the core that draws is one that compiles kernels.
+Lines are laid out here rather than by ``rich.table``, which takes almost twenty times as long. The
+core that draws is one that compiles kernels.
 """
 
 import sys
@@ -32,7 +32,14 @@ class Line(NamedTuple):
 
 
 class LiveColumn(NamedTuple):
-    """A column of the live table: how wide it is, from which width of a terminal on it is shown."""
+    """A column of the live table.
+
+    Attributes:
+        title: Text above the column.
+        width: Characters of a cell; negative for texts, which stand at the left.
+        least: Width of the narrowest terminal that shows the column.
+        cell: Returns the text for a layer and its share of the time.
+    """
 
     title: str
     width: int
@@ -53,11 +60,11 @@ COLUMNS = (
     LiveColumn("state", -9, 0, lambda layer, share: layer.state.partition(":")[0]),
     LiveColumn("because", -22, 130, lambda layer, share: layer.reason),
 )
-"""Columns after the layer's name; those of texts, at the left, have widths below zero."""
+"""Columns after the layer's name."""
 
 
 class LiveTable:
-    """While entered, keeps the table at the foot of ``console``; leaves the last one standing."""
+    """Keeps the table at the foot of ``console`` while entered; the last table stays there."""
 
     def __init__(
         self, progress: Progress, console: Console, options: Reporting | None = None
@@ -106,14 +113,14 @@ class LiveTable:
 def watching(
     progress: Progress, console: Console, options: Reporting | None = None
 ) -> AbstractContextManager[object]:
-    """The live table where ``console`` is a terminal that can show one, else plain log lines."""
+    """Returns the live table where ``console`` is a terminal that can show one, else log lines."""
     if console.is_interactive:
         return LiveTable(progress, console, options)
     return LogLines(progress, console.file, options)
 
 
 def lines(progress: Progress, width: int, height: int) -> list[Line]:
-    """The whole table for a terminal of this size; no line is wider, nor are there more lines."""
+    """Lays out the whole table so that it fits into a terminal of this size."""
     head = _head(progress)
     foot = [Line(f"  {note}", "yellow") for note in progress.notes[-2:]]
     if not progress.layers:
@@ -136,7 +143,10 @@ def _head(progress: Progress) -> list[Line]:
 
 
 def _shown(rows: list[LiveLayer], room: int) -> list[LiveLayer]:
-    """At most ``room`` layers, those in flight and those with most time first; unknown is most."""
+    """Chooses at most ``room`` layers: those in flight first, then those that take most time.
+
+    A time that is unknown counts as the most.
+    """
     chosen = sorted(rows, key=lambda row: (row.in_flight == 0, -row.history.weighted))[:room]
     return sorted(chosen, key=lambda row: -row.task.weight * row.history.default)
 
@@ -161,7 +171,7 @@ def _laid_out(name: str, cells: list[str], columns: list[LiveColumn], width: int
 
 
 def _shortened(name: str, width: int) -> str:
-    """A layer's name cut in its middle: layers differ at the end."""
+    """Cuts a layer's name in its middle, as layers differ at the end."""
     if len(name) > width:
         half = (width - 2) // 2
         name = f"{name[: width - 2 - half]}..{name[-half:]}"

@@ -10,7 +10,7 @@ from chameleon_ray.reporting import Reporting
 
 
 class LogLines:
-    """While entered, writes to ``stream``: phases and notes at once, finished plans rarely."""
+    """Writes to ``stream`` while entered: phases and notes at once, finished plans rarely."""
 
     def __init__(
         self, progress: Progress, stream: IO[str], options: Reporting | None = None

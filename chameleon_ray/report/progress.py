@@ -1,4 +1,4 @@
-"""The plain state of a run: tasks, records and phases in, every number that the views show out."""
+"""The progress of a run: its tasks, records and phases, and the numbers that views show."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from chameleon_ray.task import Task
 
 
 class Phase(NamedTuple):
-    """A named part of the command and when it began, in seconds since the command did."""
+    """A named part of the command; it began ``began`` seconds after the command did."""
 
     name: str
     began: float
@@ -20,12 +20,12 @@ class Phase(NamedTuple):
 
 @dataclass
 class LiveLayer:
-    """One layer in the search: what was measured, what is on its way, and whether it goes on."""
+    """One layer in the search: its measurements, those in flight, and whether it goes on."""
 
     history: LayerHistory
     in_flight: int = 0
     reason: str = ""
-    """Why its search ended; empty while it has not."""
+    """Reason for the end of the layer's search; empty while it goes on."""
 
     @property
     def task(self) -> Task:
@@ -33,16 +33,16 @@ class LiveLayer:
 
     @property
     def state(self) -> str:
-        """``waiting``, ``searching``, or ``finished: `` and the reason."""
+        """State of the search: ``waiting``, ``searching``, or ``finished: `` and the reason."""
         if self.reason:
             return f"finished: {self.reason}"
         return "searching" if self.in_flight or self.history.measurements else "waiting"
 
 
 class Progress:
-    """What has happened so far; the engine tells it, views derive from it.
+    """The progress of a run; the engine reports to it, and views read it.
 
-    Its clock starts when it is made. One thread tells; others may read at any time.
+    Its clock starts when it is made. One thread reports; others may read at any time.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -56,9 +56,9 @@ class Progress:
         self.notes: list[str] = []
         self.device_seconds = 0.0
         self.recorded = 0
-        """Measurements of earlier sessions of the run."""
+        """Number of measurements of earlier sessions of the run."""
         self.plans = 0
-        """Plans of which every configuration is through."""
+        """Number of plans of which every configuration was measured."""
         self._began = self._first = self._last = inf
 
     def began(
@@ -69,14 +69,14 @@ class Progress:
         recorded: Sequence[Record] = (),
         devices: int = 1,
     ) -> None:
-        """The search begins.
+        """Takes note that the search begins.
 
         Args:
-            tasks: What is tuned.
+            tasks: Tasks that are tuned.
             wall_limit_seconds: Seconds since this object was made, after which the search ends.
             trial_limit: Measurements after which it ends, those of earlier sessions included.
-            recorded: Records of earlier sessions, which count but not towards the rate.
-            devices: How many time kernels at once.
+            recorded: Records of earlier sessions; they count, but not towards the rate.
+            devices: Number of devices that time kernels at once.
         """
         self.layers = {task.digest: LiveLayer(LayerHistory(task)) for task in tasks}
         self.wall_limit, self.trial_limit, self.devices = wall_limit_seconds, trial_limit, devices
@@ -87,12 +87,12 @@ class Progress:
         self._tell()
 
     def proposed(self, task: str, count: int) -> None:
-        """A plan of ``count`` configurations of the task with this digest is on its way."""
+        """Takes note of ``count`` configurations that are to be measured for a task, by digest."""
         self.layers[task].in_flight += count
         self._tell()
 
     def measured(self, record: Record, timing_seconds: float = 0.0) -> None:
-        """One configuration is through; the device executed it for ``timing_seconds``."""
+        """Takes a new record, whose configuration the device executed for ``timing_seconds``."""
         self._take(record)
         self.device_seconds += timing_seconds
         self._last = self.elapsed
@@ -100,17 +100,17 @@ class Progress:
         self._tell()
 
     def finished(self, task: str, reason: str) -> None:
-        """The search of the task with this digest is over, and why."""
+        """Takes note why the search of the task with this digest is over."""
         self.layers[task].reason = reason or "done"
         self._tell()
 
     def phase(self, name: str) -> None:
-        """Another part of the command begins."""
+        """Begins another part of the command."""
         self.phases.append(Phase(name, self.elapsed))
         self._tell()
 
     def note(self, sentence: str) -> None:
-        """Something people should know."""
+        """Adds a sentence that people should know."""
         self.notes.append(sentence)
         self._tell()
 
@@ -119,7 +119,7 @@ class Progress:
         self._listeners.append(listener)
 
     def forget(self, listener: Callable[[], None]) -> None:
-        """Ends a ``listen``."""
+        """Ends the calls of ``listener``."""
         self._listeners.remove(listener)
 
     @property
@@ -160,7 +160,7 @@ class Progress:
 
     @property
     def unknown(self) -> int:
-        """Layers that ``weighted`` leaves out."""
+        """Number of layers that ``weighted`` leaves out."""
         return sum(layer.history.speedup is None for layer in self.layers.values())
 
     @property

@@ -13,7 +13,7 @@ from chameleon_ray.report.format import UNKNOWN, clock, counted, digits, millise
 MARKS = (25, 50, 100, 200)
 """Numbers of measurements after which the best so far is compared with the optimum."""
 GOALS = (0.90, 0.95, 0.99)
-"""Shares of the optimum's speed; the report tells when each is first reached."""
+"""Shares of the optimum's speed; the report tells when a search first reaches each."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class SeedRun:
 
     Attributes:
         seed: Seed of the search.
-        records: Its measurements, in order.
+        records: Measurements of the search, in order.
         search_seconds: CPU seconds of this process spent searching, not answering.
         queries: Configurations scored, plan by plan; the first plans, random ones, are left out.
     """

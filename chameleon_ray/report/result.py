@@ -25,7 +25,7 @@ class Latency:
 
     @staticmethod
     def of(repeats: Sequence[float]) -> "Latency":
-        """From the timings themselves; at least one."""
+        """Sums up the timings in seconds, of which there is at least one."""
         several = len(repeats) > 1
         low, _, high = quantiles(repeats, n=4, method="inclusive") if several else (0.0, 0.0, 0.0)
         return Latency(median(repeats), high - low)
@@ -33,7 +33,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Verified:
-    """The tuned model's outputs beside those of ``against``; the largest errors of all outputs."""
+    """The tuned model's outputs compared with those of ``against``, with the largest errors."""
 
     ok: bool
     max_abs_err: float
@@ -43,14 +43,14 @@ class Verified:
 
 @dataclass(frozen=True)
 class LayerOutcome:
-    """What was chosen for one task at the end.
+    """The choice for one task at the end.
 
     Attributes:
-        task: Its digest.
-        config: The winner; empty where the default schedule was kept.
+        task: Digest of the task.
+        config: Configuration of the winner; empty where the default schedule was kept.
         default: Confirmed seconds of the default schedule; infinite where not confirmed.
         best: Confirmed seconds of the winner; infinite where not confirmed.
-        reason: Why the default was kept, or why the search ended; may be empty.
+        reason: Reason for keeping the default schedule, or for the search's end; may be empty.
     """
 
     task: str
@@ -62,29 +62,32 @@ class LayerOutcome:
 
 @dataclass(frozen=True)
 class RunResult:
-    """All that came of a run.
+    """The result of a run.
 
     Attributes:
-        model: As the user named it.
+        model: Name of the model.
         target: TVM target.
-        device: What it was timed on.
-        seed: Of the whole run.
-        preset: Its search system; ``explorer`` and ``sampler`` are the parts of it.
-        wall_seconds: From the command's start to its end.
-        seconds: By phase, summed over processes; see ``PHASES``.
-        device_busy_fraction: Of the devices' wall time, what they timed kernels in, in the search.
+        device: Device that the model was timed on.
+        seed: Seed of the whole run.
+        preset: Name of the search system.
+        explorer: Name of the system's explorer.
+        sampler: Name of the system's sampler.
+        wall_seconds: Seconds from the command's start to its end.
+        seconds: Seconds by phase, summed over processes; see ``PHASES``.
+        device_busy_fraction: Share of the devices' wall time that they timed kernels for, in the
+            search.
         tasks: The model's layers.
         records: Every measurement of every session.
         outcomes: One per task where the search came to its end.
-        processes: Of this session.
-        untuned: The whole model with default schedules; None where it was not timed.
-        tuned: The whole model with the winners.
-        verified: None where the outputs were not compared.
-        inputs: Name, shape and dtype of the model's inputs.
-        explanation: Why model and layers disagree, where whoever compiled it knows.
+        processes: Accounts of the session's processes.
+        untuned: Latency of the whole model with default schedules; None where it was not timed.
+        tuned: Latency of the whole model with the winners; None where it was not timed.
+        verified: Verification of the outputs; None where they were not compared.
+        inputs: Name, shape and dtype of each input of the model.
+        explanation: Reason for a difference between model and layers; empty where none is known.
         folder: The run directory.
-        settings: Options as the user would give them.
-        versions: Of the packages that matter.
+        settings: Options of the run, by name.
+        versions: Versions of the packages that matter.
     """
 
     model: str
@@ -112,14 +115,14 @@ class RunResult:
 
     @property
     def speedup(self) -> float | None:
-        """Untuned against tuned model; None while either is unknown."""
+        """Latency of the untuned model over the tuned one's; None while either is unknown."""
         if self.untuned is None or self.tuned is None:
             return None
         return ratio(self.untuned.seconds, self.tuned.seconds)
 
     @cached_property
     def layers(self) -> tuple["LayerResult", ...]:
-        """Every layer at the end, in the model's order."""
+        """Results of all layers, in the model's order."""
         own: dict[str, list[Record]] = {task.digest: [] for task in self.tasks}
         for record in self.records:
             if record.task in own:  # a resumed run may have some of layers that are gone
@@ -134,7 +137,7 @@ class RunResult:
 class LayerResult:
     """One layer at the end; latencies in seconds of one execution, infinite where unknown.
 
-    Latencies that were confirmed go before those of the search; the curve is the search's own.
+    Latencies that were confirmed replace those of the search. The curve is the search's own.
     """
 
     task: Task
@@ -146,13 +149,14 @@ class LayerResult:
     kept_default: bool
     reason: str
     values: str
-    """The winner's knobs by name, as JSON; empty for the default schedule."""
+    """Values of the winner's knobs by name, as JSON; empty for the default schedule."""
 
     @staticmethod
     def of(task: Task, records: Sequence[Record], outcome: LayerOutcome | None) -> "LayerResult":
-        """From the layer's own records and what was chosen for it, if the search came to its end.
+        """Makes the result of a layer from its own records and its outcome.
 
-        Where the default was kept it is also the layer's best.
+        The outcome is None where the search did not come to its end. Where the default schedule
+        was kept, it is also the layer's best.
         """
         history, end = LayerHistory.of(task, records), outcome or LayerOutcome(task.digest)
         kept = outcome is not None and end.config == DEFAULT
@@ -177,7 +181,7 @@ class LayerResult:
 
 
 def total(rows: Sequence[LayerResult], latencies: Sequence[float]) -> float:
-    """Weighted sum of the known ones of the layers' latencies; infinite where none is known."""
+    """Returns the weighted sum of the layers' known latencies; infinite where none is known."""
     pairs = zip(rows, latencies, strict=True)
     known = [row.task.weight * latency for row, latency in pairs if isfinite(latency)]
     return sum(known) if known else inf

@@ -1,4 +1,4 @@
-"""The summary: all that came of a run in, ``summary.json`` for programs out (strict, versioned)."""
+"""The summary of a run for programs: ``summary.json``, which is strict JSON with a version."""
 
 import json
 import os
@@ -39,7 +39,7 @@ SCHEMA = 1
 
 
 def summary(result: RunResult, options: Reporting | None = None) -> dict:
-    """``summary.json`` as plain, strict JSON data: what is not known is None."""
+    """Returns ``summary.json`` as plain, strict JSON data; unknown values are None."""
     counts = Counter(record.status for record in result.records)
     verified = result.verified
     body = {
@@ -87,7 +87,7 @@ def write_text(path: Path, text: str) -> None:
     """Puts a text file in the place of an older one, atomically and durably.
 
     Raises:
-        OSError: As ``write``.
+        OSError: The disk is full or the folder cannot be written; an older file stands.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -101,7 +101,10 @@ def write_text(path: Path, text: str) -> None:
 
 
 def explain(result: RunResult, options: Reporting | None = None) -> str | None:
-    """Why the model's latency is not near the weighted sum of its layers'; None where it is."""
+    """Tells why the model's latency is not near the weighted sum of its layers'.
+
+    The result is None where the two are near each other, or where one of them is unknown.
+    """
     rows, agreement = result.layers, (options or Reporting()).agreement
     whole, parts = _seconds(result.tuned), total(rows, [row.best for row in rows])
     if not isfinite(whole) or not isfinite(parts) or abs(whole - parts) <= agreement * parts:
@@ -121,7 +124,7 @@ def explain(result: RunResult, options: Reporting | None = None) -> str | None:
 
 
 def _compared(before: float, after: float, small: float) -> str:
-    """What the gaps (seconds) between model and layers say, untuned and tuned side by side."""
+    """Tells what the gaps (seconds) between model and layers mean, untuned and tuned."""
     gap = f"The untuned model differs from its layers by {milliseconds(before)} ms"
     if abs(after - before) <= 0.5 * abs(after):
         return (
@@ -167,7 +170,7 @@ def _seconds(latency: Latency | None) -> float:
 
 
 def strict(value: object) -> object:
-    """The same data in JSON's own types, with None for every number that is not finite."""
+    """Converts data to JSON's own types, with None for every number that is not finite."""
     if isinstance(value, Mapping):
         return {str(key): strict(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):

@@ -29,14 +29,14 @@ class ZooEntry:
     """One model of a zoo at the end.
 
     Attributes:
-        name: Its name in the zoo.
-        request: The request that would tune it alone.
-        weight: Its importance.
-        folder: Its run directory.
-        layers: Number of its distinct layers; 0 where it could not be imported.
+        name: Name of the model in the zoo.
+        request: Request that would tune the model alone.
+        weight: Importance of the model.
+        folder: Run directory of the model.
+        layers: Number of distinct layers; 0 where the model could not be imported.
         shared: Number of those layers that other models have, too.
-        result: Its result; None where it failed.
-        failure: Why it failed; empty where it did not.
+        result: Result of the model; None where it failed.
+        failure: Reason for the failure; empty where the model did not fail.
     """
 
     name: str
@@ -82,9 +82,9 @@ class ZooResult:
     """The results of a zoo.
 
     Attributes:
-        file: The YAML file that names its models.
-        common: What its models have in common.
-        folder: Its directory.
+        file: YAML file that names the models.
+        common: Options that the models have in common.
+        folder: Directory of the zoo.
         entries: One per model.
         merged: The layers of the models that could be imported.
         records: Every measurement of every session, in order.
@@ -124,7 +124,7 @@ class ZooResult:
 
     @property
     def taught(self) -> int:
-        """Layers that were begun after another one of the same operators had been timed."""
+        """Number of layers that were begun after one of the same operators had been timed."""
         if not (self.common.transfer and PRESETS[self.common.preset].transfer):
             return 0
         kinds = {task.digest: task.kind for task in self.merged.tasks}
@@ -141,7 +141,7 @@ class ZooResult:
 
     @property
     def curve(self) -> list[Point]:
-        """Weighted sum of all layers' best at every improvement, once each has a success."""
+        """Weighted sum of all layers' best latencies at every improvement, once each has one."""
         return list(self._points())
 
     def _points(self) -> Iterator[Point]:
@@ -193,13 +193,13 @@ def write(path: Path, result: ZooResult) -> None:
 
 
 def final_message(result: ZooResult) -> RenderableType:
-    """The message at the end of a zoo: a row per model, what was shared, where the files are."""
+    """Returns the message at the end of a zoo: a row per model, shared layers, and files."""
     words = [Text(line) for line in sentences(result)]
     return Group("", table(result.entries), *words)
 
 
 def table(entries: Sequence[ZooEntry]) -> Table:
-    """A row per model."""
+    """Makes a table with a row per model."""
     name = Column[ZooEntry]("model", "text", lambda entry: entry.name)
     return text_table((name, *NUMBERS, Column("outputs", "text", outputs)), entries)
 

@@ -1,4 +1,4 @@
-"""A zoo's report: one self-contained HTML page that leads to every model's report."""
+"""The report of a zoo: one self-contained HTML page that leads to every model's report."""
 
 from html import escape
 from math import inf
@@ -11,7 +11,7 @@ from chameleon_ray.report.zoo import NUMBERS, ZooEntry, ZooResult, outputs, sent
 from chameleon_ray.task import Task
 
 MOST_LAYERS = 50
-"""Shared layers that are listed, those in most models first."""
+"""Most shared layers that are listed, those in most models first."""
 MODELS: tuple[Column[ZooEntry], ...] = (
     Column("model", "text", lambda entry: _name(entry)),
     Column("weight", "number", lambda entry: f"{entry.weight:g}"),
@@ -22,7 +22,7 @@ MODELS: tuple[Column[ZooEntry], ...] = (
 
 
 def render(result: ZooResult) -> str:
-    """The page; every text of the zoo is escaped."""
+    """Renders the page; every text of the zoo is escaped."""
     title = escape(str(result.file))
     words = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(result)[:-1])
     sections = [

@@ -1,4 +1,4 @@
-"""Need TVM and a compiler for CUDA (the ``cuda`` extra, or nvcc); no GPU but where a test says so.
+"""Tests that need TVM and a compiler for CUDA (the ``cuda`` extra, or nvcc).
 
-What is missing is the reason that tests are skipped with.
+They need no GPU but where a test says so. Tests are skipped with what is missing as the reason.
 """

@@ -1,4 +1,4 @@
-"""Addresses that no Ray can have."""
+"""Addresses of clusters: those that no Ray can have are refused."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who builds what comes next."""
+"""The balance of builds: whether a builder or a runner builds what comes next."""
 
 import asyncio
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What the end of a session will take, and the deadline that leaves time for it."""
+"""The forecast of a session's end, and the deadline that leaves time for it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which model of GPU a run times on, and what is said of the others."""
+"""The assignment of GPUs: which model of GPU a run times on, and what is said of the others."""
 
 from chameleon_ray.api import gpu_assignment
 from chameleon_ray.measure import nvml

@@ -1,4 +1,4 @@
-"""GPUs without one: occupancy's known answers, and the management library's calls."""
+"""NVIDIA's figures without a GPU: occupancy's known answers, the management library's calls."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What tasks learn from each other."""
+"""Transfer: tasks learn from each other."""
 
 import asyncio
 import dataclasses

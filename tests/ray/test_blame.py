@@ -1,4 +1,4 @@
-"""Calls that kill who does them: who is to blame, and who only waited there."""
+"""Calls that kill their workers: which call is to blame, and which only waited there."""
 
 import asyncio
 import os

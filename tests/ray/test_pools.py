@@ -1,4 +1,4 @@
-"""Who is hired for a run on a cluster, and what a runner's failure is taken for."""
+"""Pools of a run on a cluster: which actors they have, and what a runner's failure counts as."""
 
 from dataclasses import replace
 from pathlib import Path

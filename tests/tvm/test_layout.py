@@ -1,4 +1,4 @@
-"""Laid out with channels innermost or not, a model computes the same."""
+"""Layouts: a model computes the same with channels innermost and without."""
 
 from collections.abc import Callable
 

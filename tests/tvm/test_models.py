@@ -1,4 +1,4 @@
-"""What a model specification becomes, and what is said where it cannot become anything."""
+"""Model specifications: what they are imported as, and the errors where they cannot be."""
 
 import functools
 from pathlib import Path
