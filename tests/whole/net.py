@@ -15,12 +15,6 @@ def dense() -> tuple[nn.Module, torch.Tensor]:
     return nn.Linear(64, 192), torch.ones(48, 64)
 
 
-def deep() -> tuple[nn.Module, torch.Tensor]:
-    """The dense layer of ``dense`` twice, another one between."""
-    net = nn.Sequential(nn.Linear(64, 192), nn.Linear(192, 64), nn.Linear(64, 192))
-    return net, torch.ones(48, 64)
-
-
 def ones() -> tuple[nn.Module, torch.Tensor]:
     """The layer of ``dense`` with other weights."""
     net, inputs = dense()
