@@ -14,7 +14,7 @@ from chameleon_ray.database import Database
 from chameleon_ray.record import Record
 
 ROOT = Path(__file__).parents[2]
-NET, DENSE = "tests.whole.net:make", "tests.whole.net:dense"
+NET, DENSE, SLOW = (f"tests.whole.net:{name}" for name in ("make", "dense", "slow"))
 SERIAL = ("--engine", "serial", "--explorer", "random", "--sampler", "greedy")
 SEARCHED = (*SERIAL[:3], "annealing", *SERIAL[4:], "--trials", "24")
 """Of the fixture ``serial``: more trials than a layer has first plans, so that it is searched."""

@@ -1,5 +1,7 @@
 """The smallest networks worth tuning."""
 
+import time
+
 import torch
 from torch import nn
 
@@ -13,6 +15,12 @@ def make() -> tuple[nn.Module, torch.Tensor]:
 def dense() -> tuple[nn.Module, torch.Tensor]:
     """One dense layer."""
     return nn.Linear(64, 192), torch.ones(48, 64)
+
+
+def slow() -> tuple[nn.Module, torch.Tensor]:
+    """The same, after time enough to be interrupted in."""
+    time.sleep(100)
+    return dense()
 
 
 def ones() -> tuple[nn.Module, torch.Tensor]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from chameleon_ray.record import Record, Status
-from tests.whole.command import DENSE, SERIAL, Command, chameleon, records, until
+from tests.whole.command import SERIAL, SLOW, Command, chameleon, records, until
 
 TRIALS = 28
 RANDOM = ("--explorer", "random", "--trials", str(TRIALS))
@@ -87,8 +87,7 @@ def test_a_polite_kill_is_an_interruption(dense: str, tmp_path: Path) -> None:
 
 
 def test_interrupted_before_anything_was_measured(tmp_path: Path) -> None:
-    # torch, which takes seconds to be imported
-    command = Command("tune", DENSE, *SERIAL, "--out", str(tmp_path / "run"))
+    command = Command("tune", SLOW, *SERIAL, "--out", str(tmp_path / "run"))
     assert until(lambda: (tmp_path / "run" / ".lock").exists(), PATIENCE)
     os.killpg(command.process.pid, signal.SIGINT)
     code, out, err = command.wait()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chameleon_ray.record import Record
-from tests.whole.command import DENSE, NET, SERIAL, Command, chameleon, records, until
+from tests.whole.command import DENSE, SERIAL, SLOW, Command, chameleon, records, until
 from tests.whole.onnx_net import dense_layers
 from tests.whole.test_command import here, sentence  # noqa: F401
 from tests.whole.test_faults import PATIENCE, assert_goes_on, reaches
@@ -128,7 +128,7 @@ def test_a_model_s_directory_can_be_used(zoo: Path, dense: str) -> None:
 
 def test_interrupted_while_models_are_imported(tmp_path: Path) -> None:
     listed = tmp_path / "slow.yaml"
-    listed.write_text(ZOO.format(dense=NET, deep=DENSE))  # torch takes seconds to be imported
+    listed.write_text(ZOO.format(dense=SLOW, deep=DENSE))
     command = Command("zoo", str(listed), *SERIAL[:2], "--out", str(tmp_path / "zoo"))
     assert until(lambda: (tmp_path / "zoo" / ".lock").exists(), PATIENCE)
     os.killpg(command.process.pid, signal.SIGINT)
