@@ -61,7 +61,7 @@ def test_other_versions_on_a_node_are_named() -> None:
         import os
         os.environ["RAY_AUTH_MODE"] = "disabled"
         from ray.cluster_utils import Cluster
-        from chameleon_ray.cluster import session
+        from chameleon_ray.cluster import ray_session
         small = {"num_cpus": 1, "object_store_memory": 80 << 20}
         cluster = Cluster(head_node_args=small | {"include_dashboard": False}, initialize_head=True)
         cluster.add_node(**small)
@@ -84,7 +84,7 @@ def test_other_versions_on_a_node_are_named() -> None:
 
 def test_wrong_pin_is_named() -> None:
     done = run("""
-        from chameleon_ray.cluster import session
+        from chameleon_ray.cluster import ray_session
         found = ray_session.reader()() | {"apache-tvm-ffi": "0.1.15"}
         ray_session.reader = lambda: (lambda: found)
         with ray_session.start():
