@@ -30,7 +30,7 @@ from chameleon_ray.measure.isolate import Outcome
 from chameleon_ray.options import Confirming, Request
 
 CORES = available()[-1:]
-LONG = Confirming(model_repeats=2_000_000, model_seconds=6)
+LONG = Confirming(model_repeats=2_000_000, model_seconds=3)
 
 
 class Noted:
@@ -56,7 +56,6 @@ class Models:
         self.right, self.wrong, self.none = (folder / f"{n}.so" for n in ("right", "wrong", "none"))
         process.prepare(Request("tests.whole.net:ones"))
         process.compile_untuned(self.wrong)
-        process.clear()
         self.prepared: Prepared = process.prepare(Request("tests.whole.net:dense"))
         process.compile_untuned(self.right)
         self.none.write_bytes(b"no library")
@@ -98,7 +97,7 @@ async def seen(process: ModelProcess, models: Models, said: list[str]) -> dict[s
     dueling = asyncio.create_task(duel)
     while len(models.notes()) == len(found["before"]):
         await asyncio.sleep(0.1)
-    await asyncio.sleep(2)
+    await asyncio.sleep(1)
     os.kill(int(models.notes()[-1][1]), signal.SIGKILL)
     latencies = await dueling
     found["duel"] = [len(one) for one in latencies]

@@ -67,8 +67,8 @@ async def seen(nodes: Nodes, said: list[str]) -> dict[str, Any]:
     nodes.add()
     found["joined"] = await grown(runners, 6)
     found["results"] = [
-        await disturbed(runners, nodes.kill),
-        await disturbed(runners, nodes.freeze),
+        await disturbed(runners, nodes.kill, said),
+        await disturbed(runners, nodes.freeze, said),
     ]
     found["calls"] = [2 * number for number in range(CALLS)]
     found["left"] = len(await runners.accounts())
@@ -88,23 +88,33 @@ async def ended(pool: ActorPool) -> str:
         return str(error)
 
 
-async def disturbed(runners: ActorPool, disturb: Callable[[int], None]) -> list[int]:
+async def disturbed(
+    runners: ActorPool, disturb: Callable[[int], None], said: list[str]
+) -> list[int]:
     """What many calls came to, in the midst of which something happened to a node."""
+    before = lost(said)
     calls = [asyncio.create_task(runners.call(Device.twice, number)) for number in range(CALLS)]
     await asyncio.sleep(0.6)
     await asyncio.to_thread(disturb, 0)
     results = await asyncio.wait_for(asyncio.gather(*calls), 300)
-    await asyncio.sleep(3)
+    async with asyncio.timeout(60):
+        while lost(said) == before:
+            await asyncio.sleep(0.1)
     return results
+
+
+def lost(said: list[str]) -> int:
+    """How many nodes were said to be lost."""
+    return sum(" was lost, with " in sentence for sentence in said)
 
 
 async def grown(pool: ActorPool, wanted: int) -> int:
     """How many workers there are once there are as many as wanted, or after two minutes."""
-    for _ in range(120):
+    for _ in range(600):
         count = len({account.name for account in await pool.accounts()})
         if count >= wanted:
             return count
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.2)
     return count
 
 

@@ -7,6 +7,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from chameleon_ray.options import Search
 from scripts import tune_hyperparameters as script
 
@@ -67,14 +69,20 @@ def test_a_small_run(tmp_path: Path) -> None:
     assert 0 < body["held_out"]["chosen"] <= 1
 
 
-def test_bad_input_is_a_sentence(tmp_path: Path) -> None:
+def test_bad_input_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process, where Ray Tune has been imported already."""
     (tmp_path / "file").write_text("")
     for arguments, words in (
         (("--tables", tmp_path / "missing"), "missing"),
         (("--trials", 0), "--trials must be at least 1"),
         (("--out", tmp_path / "file"), "cannot write there"),
     ):
-        done = run("--out", tmp_path, *arguments)
-        assert done.returncode != 0
-        assert words in done.stderr.splitlines()[-1]
-        assert "Traceback" not in done.stderr
+        monkeypatch.setattr(sys, "argv", [str(SCRIPT), "--out", *map(str, (tmp_path, *arguments))])
+        with pytest.raises(SystemExit) as end:
+            script.main()
+        status = end.value.code
+        assert status not in (0, None)
+        said = capsys.readouterr().err + (status if isinstance(status, str) else "")
+        assert words in said.splitlines()[-1]

@@ -61,10 +61,24 @@ def test_calls_are_shared_and_accounted():
         assert account.total == pytest.approx(wall, rel=0.05, abs=0.2)
 
 
-def test_a_driver_that_looks_away_books_no_time_twice():
+class Seen(Counter):
+    """Is seen to be there."""
+
+    def __init__(self, mark) -> None:
+        super().__init__()
+        mark.touch()
+
+
+def test_a_driver_that_looks_away_books_no_time_twice(tmp_path):
+    mark = tmp_path / "there"
+
     async def body():
-        pool = start_pool("counter", Counter)
-        time.sleep(4)  # the actor becomes ready meanwhile
+        pool = start_pool("counter", partial(Seen, mark))
+        for _ in range(600):  # the actor becomes ready meanwhile
+            if mark.exists():
+                break
+            time.sleep(0.1)
+        time.sleep(1)
         await pool.ready()
         accounts = await pool.accounts()
         pool.close()
@@ -198,7 +212,7 @@ def test_a_worker_whose_processes_do_not_start_is_given_up():
 
 def test_a_worker_that_does_not_answer_is_replaced(tmp_path):
     async def body():
-        pool = start_pool("counter", Counter, options=Placing(call_seconds=2.0))
+        pool = start_pool("counter", Counter, options=Placing(attempts=2, call_seconds=2.0))
         await pool.ready()
         with pytest.raises(PoolError, match="died one after the other"):
             await pool.call(Counter.count, 60.0)

@@ -9,6 +9,7 @@ import ctypes
 import re
 import shutil
 import subprocess
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -92,6 +93,7 @@ VIEW = re.compile(r"^ *(\w+) = (?:T\.decl_buffer\(.*data=)?(\w+)\.(?:data\)|view
 SHARED = "__shared__ alignas(64)"
 WAIT = re.compile(r"\w+cp_async_(wait|commit)_group\w*\(\);")
 """Of copies that are made at once here."""
+PLACE = TemporaryDirectory(prefix="emulator-")
 KERNEL = re.compile(r'call_ffi_kernel\("(\w+)", (.*?), launch_params=\[(.*?)\]')
 
 
@@ -119,12 +121,26 @@ def emulate(module: Any, target: Any, arrays: list[np.ndarray]) -> np.ndarray:
     with TemporaryDirectory() as folder:
         code, library = Path(folder, "kernel.cpp"), Path(folder, "kernel.so")
         kernels = source[source.index('extern "C"') :].replace(SHARED, "alignas(64) static")
-        code.write_text(PRELUDE + WAIT.sub("", kernels) + driver(host))
-        command = ["g++", "-std=c++17", "-O1", "-w", "-shared", "-fPIC", "-o", library, code]
-        subprocess.run(command, check=True, capture_output=True, text=True)
+        code.write_text(f'#include "{prelude()}"\n' + WAIT.sub("", kernels) + driver(host))
+        compiled("-shared", "-o", library, code)
         pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in copies]
         ctypes.CDLL(str(library)).run((ctypes.c_void_p * len(copies))(*pointers))
     return copies[-1]
+
+
+@cache
+def prelude() -> Path:
+    """A file with what every kernel needs, which is compiled once."""
+    header = Path(PLACE.name, "prelude.h")
+    header.write_text(PRELUDE)
+    compiled("-x", "c++-header", "-o", f"{header}.gch", header)
+    return header
+
+
+def compiled(*arguments: str | Path) -> None:
+    """Runs the compiler."""
+    command = ["g++", "-std=c++17", "-O1", "-w", "-fPIC", *arguments]
+    subprocess.run(command, check=True, capture_output=True, text=True)
 
 
 def generated(module: Any, target: Any) -> tuple[str, str]:

@@ -26,6 +26,12 @@ def tvm_target() -> Any:
     return tvm.target.Target(json.loads(target()))
 
 
+@cache
+def unoptimised() -> Any:
+    """The same CPU; what is compiled for it computes the same, and is compiled much faster."""
+    return tvm.target.Target(json.loads(target()) | {"opt-level": 0})
+
+
 def module(*tensors: Any) -> Any:
     """A layer as a module of its own, from its inputs and outputs."""
     return tvm.IRModule({"main": te.create_prim_func(list(tensors))})

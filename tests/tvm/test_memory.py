@@ -26,13 +26,13 @@ from chameleon_ray.graph.footprint import MODEL_ORDER, REWRITTEN, SCHEDULED
 from chameleon_ray.graph.rewriting import rewrite
 from chameleon_ray.graph.scheduler import schedule
 from chameleon_ray.options import Scheduling
-from tests.tvm.layers import tvm_target
+from tests.tvm.layers import tvm_target, unoptimised
 
 OPTIONS = Scheduling(seconds=20)
 
 
 def run(module: tvm.IRModule, inputs: tuple[np.ndarray, ...]) -> list[np.ndarray]:
-    machine = relax.VirtualMachine(tvm.compile(module, tvm_target()), tvm.cpu())
+    machine = relax.VirtualMachine(tvm.compile(module, unoptimised()), tvm.cpu())
     outputs = machine["main"](*map(tvm.runtime.tensor, inputs))
     several = not isinstance(outputs, tvm.runtime.Tensor)
     return [one.numpy() for one in (outputs if several else [outputs])]

@@ -14,8 +14,10 @@ from chameleon_ray.database import Database
 from chameleon_ray.record import Record
 
 ROOT = Path(__file__).parents[2]
-NET, DENSE = "tests.whole.net:make", "tests.whole.net:dense"
+NET, DENSE, SLOW = (f"tests.whole.net:{name}" for name in ("make", "dense", "slow"))
 SERIAL = ("--engine", "serial", "--explorer", "random", "--sampler", "greedy")
+SEARCHED = (*SERIAL[:3], "annealing", *SERIAL[4:], "--trials", "24")
+"""Of the fixture ``serial``: more trials than a layer has first plans, so that it is searched."""
 PROGRESS = re.compile(r"\[\d+:\d\d\] ")
 """How a line of progress begins where stderr is no terminal."""
 MARK = "CHAMELEON_TEST"
@@ -92,6 +94,16 @@ def until(true: Callable[[], object], seconds: float) -> bool:
 def chameleon(*arguments: str, **options: object) -> tuple[int, str, str]:
     """Exit status, stdout, and what stderr says besides progress."""
     return Command(*arguments, **options).wait()  # type: ignore[arg-type]
+
+
+def tuned(path: Path, model: str, *options: str) -> Path:
+    """The directory of a run that went well."""
+    code, out, err = chameleon("tune", model, "--out", str(path), *options)
+    assert code == 0, err
+    assert err == ""
+    assert "Verified" in out
+    assert str(path / "model.so") in out
+    return path
 
 
 def records(run: Path) -> list[Record]:

@@ -1,5 +1,7 @@
 """The smallest networks worth tuning."""
 
+import time
+
 import torch
 from torch import nn
 
@@ -15,10 +17,10 @@ def dense() -> tuple[nn.Module, torch.Tensor]:
     return nn.Linear(64, 192), torch.ones(48, 64)
 
 
-def deep() -> tuple[nn.Module, torch.Tensor]:
-    """The dense layer of ``dense`` twice, another one between."""
-    net = nn.Sequential(nn.Linear(64, 192), nn.Linear(192, 64), nn.Linear(64, 192))
-    return net, torch.ones(48, 64)
+def slow() -> tuple[nn.Module, torch.Tensor]:
+    """The same, after time enough to be interrupted in."""
+    time.sleep(100)
+    return dense()
 
 
 def ones() -> tuple[nn.Module, torch.Tensor]:

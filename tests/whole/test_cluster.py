@@ -4,15 +4,15 @@ import json
 from pathlib import Path
 
 from tests.ray.test_nodes import program
-from tests.whole.command import DENSE, records
+from tests.whole.command import records
 
 TRIALS = 12
 
 
-def test_a_network_is_tuned_on_two_nodes(tmp_path: Path) -> None:
+def test_a_network_is_tuned_on_two_nodes(dense: str, tmp_path: Path) -> None:
     run = tmp_path / "run"
     options = ["--nodes", "2", "--explorer", "random", "--trials", str(TRIALS), "--out", str(run)]
-    done = program("tests/whole/two_nodes.py", DENSE, *options)
+    done = program("tests/whole/two_nodes.py", dense, *options)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "The cluster: nodes: 2, cores: 4, GPUs: 0." in done.stdout
     assert "Verified" in done.stdout
@@ -26,8 +26,8 @@ def test_a_network_is_tuned_on_two_nodes(tmp_path: Path) -> None:
     assert "verify" not in model["busy"]  # but by the nodes, as the head has no cores
 
 
-def test_there_is_no_such_cluster() -> None:
-    done = program("scripts/tune_net.py", DENSE, "--address", "127.0.0.1:1")
+def test_there_is_no_such_cluster(dense: str) -> None:
+    done = program("scripts/tune_net.py", dense, "--address", "127.0.0.1:1")
     assert (done.returncode, done.stderr.splitlines()) == (
         1,
         ["Error: no Ray at 127.0.0.1:1; is the address right?"],

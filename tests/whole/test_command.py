@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 
 from chameleon_ray import __version__
 from chameleon_ray.__main__ import app
-from tests.whole.command import DENSE, NET, PROGRESS, ROOT, SERIAL, chameleon
+from tests.whole.command import NET, PROGRESS, ROOT, SEARCHED, SERIAL, chameleon
 
 Words = tuple[str, ...]
 
@@ -93,15 +94,16 @@ def model(node: str, first: int | str = 1) -> onnx.ModelProto:
         (("open.onnx",), ("'x'", "open dimensions", "--input")),
         (("open.onnx", "--input", "x:three"), ("x:three",)),
         (("no.such.module:make",), ("no.such.module",)),
-        ((NET, "--target", '{"kind": "llvm"'), ("target is not JSON", "llvm")),
-        ((NET, "--target", "cuda:7"), ("'7'", "sm_90")),
-        ((NET, "--target", '{"kind": "llvm", "colour": 1}'), ("'colour'",)),
+        (("closed.onnx", "--target", '{"kind": "llvm"'), ("target is not JSON", "llvm")),
+        (("closed.onnx", "--target", "cuda:7"), ("'7'", "sm_90")),
+        (("closed.onnx", "--target", '{"kind": "llvm", "colour": 1}'), ("'colour'",)),
     ],
 )
 def test_what_cannot_be_tuned(here: Path, arguments: Words, words: Words) -> None:
     (here / "garbage.onnx").write_bytes(b"not a model at all")
     onnx.save(model("Psychic"), here / "strange.onnx")
     onnx.save(model("Relu", "batch"), here / "open.onnx")
+    onnx.save(model("Relu"), here / "closed.onnx")
     said = sentence("tune", *arguments, *SERIAL)
     assert all(word in said for word in words), said
     assert not list(here.glob("runs/*")), "a run that never began leaves no directory"
@@ -135,32 +137,30 @@ def test_a_run_that_is_none(here: Path, command: Words) -> None:
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of two measurements."""
-    path = tmp_path_factory.mktemp("runs") / "begun"
-    code, _, err = chameleon("tune", DENSE, "--trials", "2", "--out", str(path), *SERIAL)
-    assert code == 0, err
-    return path
+def begun(serial: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of this file's own."""
+    return Path(shutil.copytree(serial, tmp_path_factory.mktemp("runs") / "begun"))
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("other", "arguments", "words"),
     [
-        ((NET,), ("another model", "make", "choose another --out")),
-        ((DENSE, "--target", '{"kind": "llvm", "num-cores": 77}'), ("another target",)),
-        ((DENSE, "--layout", "NCHW"), ("another layout", "NHWC")),
+        (NET, (), ("another model", "make", "choose another --out")),
+        ("", ("--target", '{"kind": "llvm", "num-cores": 77}'), ("another target",)),
+        ("", ("--layout", "NCHW"), ("another layout", "NHWC")),
     ],
 )
 def test_another_run_is_not_gone_on_with(
-    here: Path, begun: Path, arguments: Words, words: Words
+    here: Path, begun: Path, dense: str, other: str, arguments: Words, words: Words
 ) -> None:
     before = {path: path.read_bytes() for path in begun.rglob("*") if path.is_file()}
-    said = sentence("tune", *arguments, "--out", str(begun), "--resume", *SERIAL)
+    again = ("--out", str(begun), "--resume", *SEARCHED)
+    said = sentence("tune", other or dense, *arguments, *again)
     assert all(word in said for word in (str(begun), *words)), said
     assert {path: path.read_bytes() for path in begun.rglob("*") if path.is_file()} == before
 
 
-def test_a_damaged_run_is_named(here: Path, begun: Path) -> None:
+def test_a_damaged_run_is_named(here: Path, begun: Path, dense: str) -> None:
     files = {
         "run.json": b"{",
         "records/part-000000000.parquet": b"PAR1",
@@ -168,19 +168,19 @@ def test_a_damaged_run_is_named(here: Path, begun: Path) -> None:
     for name, damage in files.items():
         whole = (begun / name).read_bytes()
         (begun / name).write_bytes(damage)
-        said = sentence("tune", DENSE, "--out", str(begun), "--resume", *SERIAL)
+        said = sentence("tune", dense, "--out", str(begun), "--resume", *SEARCHED)
         (begun / name).write_bytes(whole)
         assert name in said
 
 
-def test_a_finished_run_measures_nothing_again(begun: Path) -> None:
-    arguments = ("--trials", "2", "--out", str(begun), "--resume", *SERIAL)
+def test_a_finished_run_measures_nothing_again(begun: Path, dense: str) -> None:
+    arguments = ("--out", str(begun), "--resume", *SEARCHED)
     parts = sorted((begun / "records").iterdir())
-    code, out, err = chameleon("tune", DENSE, *arguments)
+    code, out, err = chameleon("tune", dense, *arguments)
     assert (code, err) == (0, "")
     assert "Verified" in out
     assert sorted((begun / "records").iterdir()) == parts
-    assert json.loads((begun / "summary.json").read_text())["measurements"]["total"] == 2
+    assert json.loads((begun / "summary.json").read_text())["measurements"]["total"] == 24
 
 
 def test_debug_shows_the_traceback(here: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from chameleon_ray.record import Record, Status
-from tests.whole.command import DENSE, SERIAL, Command, chameleon, records, until
+from tests.whole.command import SERIAL, SLOW, Command, chameleon, records, until
 
 TRIALS = 28
 RANDOM = ("--explorer", "random", "--trials", str(TRIALS))
@@ -42,9 +42,9 @@ def assert_goes_on(before: list[Record], run: Path) -> None:
     assert len({record.sequence for record in after}) == len(after)
 
 
-def test_killed_then_interrupted_it_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_killed_then_interrupted_it_goes_on_where_it_was(dense: str, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    first = Command("tune", DENSE, *RANDOM, "--out", str(run))
+    first = Command("tune", dense, *RANDOM, "--out", str(run))
     reaches(first, run, 4)
     os.kill(first.process.pid, signal.SIGKILL)
     first.wait()
@@ -52,7 +52,7 @@ def test_killed_then_interrupted_it_goes_on_where_it_was(tmp_path: Path) -> None
     before = records(run)
     assert len(before) >= 4
 
-    second = Command("tune", DENSE, *RANDOM, "--out", str(run), "--resume")
+    second = Command("tune", dense, *RANDOM, "--out", str(run), "--resume")
     reaches(second, run, len(before) + 4)
     os.killpg(second.process.pid, signal.SIGINT)  # as a terminal does
     code, out, err = second.wait()
@@ -74,9 +74,9 @@ def test_killed_then_interrupted_it_goes_on_where_it_was(tmp_path: Path) -> None
     assert len(records(run)) == TRIALS
 
 
-def test_a_polite_kill_is_an_interruption(tmp_path: Path) -> None:
+def test_a_polite_kill_is_an_interruption(dense: str, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    command = Command("tune", DENSE, *RANDOM, "--out", str(run))
+    command = Command("tune", dense, *RANDOM, "--out", str(run))
     reaches(command, run, 4)
     os.kill(command.process.pid, signal.SIGTERM)
     code, out, err = command.wait()
@@ -87,7 +87,7 @@ def test_a_polite_kill_is_an_interruption(tmp_path: Path) -> None:
 
 
 def test_interrupted_before_anything_was_measured(tmp_path: Path) -> None:
-    command = Command("tune", DENSE, *SERIAL, "--out", str(tmp_path / "run"))
+    command = Command("tune", SLOW, *SERIAL, "--out", str(tmp_path / "run"))
     assert until(lambda: (tmp_path / "run" / ".lock").exists(), PATIENCE)
     os.killpg(command.process.pid, signal.SIGINT)
     code, out, err = command.wait()
@@ -97,11 +97,11 @@ def test_interrupted_before_anything_was_measured(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_two_commands_do_not_share_a_directory(tmp_path: Path) -> None:
+def test_two_commands_do_not_share_a_directory(dense: str, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    first = Command("tune", DENSE, *SERIAL, "--out", str(run))
+    first = Command("tune", dense, *SERIAL, "--out", str(run))
     assert until(lambda: (run / ".lock").exists(), PATIENCE)
-    code, _, err = chameleon("tune", DENSE, *SERIAL, "--out", str(run))
+    code, _, err = chameleon("tune", dense, *SERIAL, "--out", str(run))
     os.kill(first.process.pid, signal.SIGINT)
     first.wait()
     assert code == 1
@@ -121,9 +121,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_a_full_disk_ends_the_run_and_keeps_its_records(small_disk: Path) -> None:
+def test_a_full_disk_ends_the_run_and_keeps_its_records(dense: str, small_disk: Path) -> None:
     run = small_disk / "run"
-    command = Command("tune", DENSE, *SERIAL, "--trials", str(TRIALS), "--out", str(run))
+    command = Command("tune", dense, *SERIAL, "--trials", str(TRIALS), "--out", str(run))
     code, out, err = command.wait()
     assert (code, out) == (1, "")
     said = re.fullmatch(
@@ -142,15 +142,15 @@ def parent(pid: int) -> int:
 
 
 def workers(command: Command) -> list[int]:
-    """The children of builder and runner; the model's process has torch, they do not."""
+    """The children of builder and runner; the zygotes of the model's are the command's own."""
     isolates = [pid for pid, line in command.processes().items() if ISOLATE in line]
     children = [pid for pid in isolates if parent(pid) in isolates]
-    return [pid for pid in children if "libtorch" not in Path(f"/proc/{pid}/maps").read_text()]
+    return [pid for pid in children if parent(parent(pid)) != command.process.pid]
 
 
-def test_it_survives_the_loss_of_its_workers(tmp_path: Path) -> None:
+def test_it_survives_the_loss_of_its_workers(dense: str, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    command = Command("tune", DENSE, *RANDOM, "--out", str(run))
+    command = Command("tune", dense, *RANDOM, "--out", str(run))
     reaches(command, run, 3)
     children = workers(command)
     assert len(children) == 2, command.processes()

@@ -6,16 +6,23 @@ from pathlib import Path
 import pytest
 
 from chameleon_ray.folder import RunFolder
+from tests.tvm.test_memory import inception
 from tests.whole.command import NET, SERIAL, Command, chameleon
-
-JOINED = "tests.tvm.test_memory:joined"
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def joined(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An ONNX file, which is imported without torch; what its branches compute is joined."""
+    path = str(tmp_path_factory.mktemp("models") / "joined.onnx")
+    inception(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(joined: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("run") / "joined"
     options = ("--trials", "40", "--out", str(path), "--memory-aware", *SERIAL)
-    tuning = Command("tune", JOINED, *options)
+    tuning = Command("tune", joined, *options)
     out, err = tuning.process.communicate(timeout=240)
     assert tuning.process.returncode == 0, err
     assert "Verified" in out
@@ -31,15 +38,15 @@ def test_a_rewritten_model_is_tuned_and_verified(run: Path) -> None:
     assert sum(bool(config) for config, _ in winners.values()) > 0
 
 
-def test_it_is_applied_as_it_was_tuned(run: Path) -> None:
-    code, out, err = chameleon("apply", str(run), JOINED)
+def test_it_is_applied_as_it_was_tuned(run: Path, joined: str) -> None:
+    code, out, err = chameleon("apply", str(run), joined)
     assert code == 0, err
     assert "verified" in out
 
 
-def test_memory_is_told(tmp_path: Path) -> None:
+def test_memory_is_told(joined: str, tmp_path: Path) -> None:
     file = tmp_path / "memory.json"
-    code, out, err = chameleon("memory", JOINED, "--json", str(file))
+    code, out, err = chameleon("memory", joined, "--json", str(file))
     assert (code, err) == (0, "")
     body = json.loads(file.read_text())
     peaks = body["peak_bytes"]

@@ -6,19 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.whole.command import DENSE, NET, chameleon, records
+from tests.whole.command import DENSE, NET, chameleon, records, tuned
 
 FILES = ("run.json", "winners.json", "model.so", "untuned.so", "summary.json", "report.html")
-SYSTEMS: dict[str, tuple[str, int, tuple[str, ...]]] = {
-    "ray": (NET, 60, ("--engine", "ray")),
-    "serial": (
-        DENSE,
-        24,
-        ("--engine", "serial", "--explorer", "annealing", "--sampler", "greedy"),
-    ),
-    "random": (DENSE, 24, ("--explorer", "random")),
-}
-"""Model, trials, options: more trials than its layers have first plans, so that each searches."""
+SYSTEMS = {"ray": (NET, "--engine", "ray"), "random": (DENSE, "--explorer", "random")}
+"""Model, options."""
+TRIALS = {"ray": 60, "serial": 24, "random": 24}
+"""More than their layers have first plans, so that each searches."""
 PHASES = {"import", "extract", "explore", "sample", "fit", "build", "run", "apply", "verify"}
 STATUSES = (
     *("ok", "invalid", "build_error", "build_timeout"),
@@ -26,16 +20,15 @@ STATUSES = (
 )
 
 
-@pytest.fixture(scope="module", params=SYSTEMS)
-def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("run") / request.param
-    model, trials, options = SYSTEMS[request.param]
-    code, out, err = chameleon("tune", model, "--trials", str(trials), "--out", str(path), *options)
-    assert code == 0, err
-    assert err == ""
-    assert "Verified" in out
-    assert str(path / "model.so") in out
-    return path
+@pytest.fixture(scope="module", params=TRIALS)
+def run(
+    request: pytest.FixtureRequest, serial: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    name = request.param
+    if name == "serial":
+        return serial
+    path = tmp_path_factory.mktemp("run") / name
+    return tuned(path, *SYSTEMS[name], "--trials", str(TRIALS[name]))
 
 
 @pytest.fixture
@@ -55,7 +48,7 @@ def test_everything_is_there(run: Path) -> None:
 def test_every_config_is_one_record(run: Path, summary: dict) -> None:
     known = records(run)
     keys = Counter((record.task, record.config) for record in known)
-    trials = SYSTEMS[run.name][1]
+    trials = TRIALS[run.name]
     assert len(known) == summary["measurements"]["total"] == trials
     assert set(keys.values()) == {1}
     assert sorted(record.sequence for record in known) == list(range(trials))
@@ -101,13 +94,11 @@ def test_every_process_accounts_for_its_time(summary: dict) -> None:
         assert sum(parts) == pytest.approx(wall, rel=0.05), process
 
 
-def test_a_finished_run_can_be_applied_and_timed(run: Path) -> None:
-    if run.name != "serial":
-        pytest.skip("once is enough")
-    code, out, err = chameleon("apply", str(run), DENSE)
+def test_a_finished_run_can_be_applied_and_timed(serial: Path, dense: str) -> None:
+    code, out, err = chameleon("apply", str(serial), dense)
     assert code == 0, err
     assert "verified" in out
-    code, out, err = chameleon("bench", str(run), "--repeats", "3")
+    code, out, err = chameleon("bench", str(serial), "--repeats", "3")
     assert code == 0, err
     assert "untuned" in out
     assert "times as fast" in out

@@ -9,27 +9,51 @@ from pathlib import Path
 import pytest
 
 from chameleon_ray.record import Record
-from tests.whole.command import DENSE, ROOT, SERIAL, Command, chameleon, records, until
+from tests.whole.command import DENSE, SERIAL, SLOW, Command, chameleon, records, until
+from tests.whole.onnx_net import dense_layers
 from tests.whole.test_command import here, sentence  # noqa: F401
 from tests.whole.test_faults import PATIENCE, assert_goes_on, reaches
 
-ZOO = ROOT / "tests" / "whole" / "zoo.yaml"
 TRIALS = 44
+ZOO = f"""
+# Two networks with a layer in common, and one that is none.
+models:
+  - model: {{dense}}
+    name: dense
+  - model: tests.whole.net:nothing
+    name: nothing
+  - model: {{deep}}
+    name: deep
+    weight: 2
+explorer: random
+trials: {TRIALS}
+"""
 NAMES = ("dense", "deep")
 FILES = ("run.json", "winners.json", "model.so", "untuned.so", "summary.json", "report.html")
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Record], str, str]:
+def listed(dense: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The zoo's file; its deep network is that layer twice, and another one between."""
+    folder = tmp_path_factory.mktemp("listed")
+    deep = dense_layers(folder / "deep.onnx", 64, 192, 64, 192)
+    (folder / "zoo.yaml").write_text(ZOO.format(dense=dense, deep=deep))
+    return str(folder / "zoo.yaml")
+
+
+@pytest.fixture(scope="module")
+def told(
+    listed: str, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[Record], str, str]:
     """A zoo that was killed and then gone on with; what was recorded before, what it said."""
     path = tmp_path_factory.mktemp("zoos") / "zoo"
-    first = Command("zoo", str(ZOO), *SERIAL[:2], "--out", str(path))
+    first = Command("zoo", listed, *SERIAL[:2], "--out", str(path))
     reaches(first, path, 4)
     os.kill(first.process.pid, signal.SIGKILL)
     first.wait()
     assert first.orphans() == {}
     before = records(path)
-    second = Command("zoo", str(ZOO), "--out", str(path), "--resume")
+    second = Command("zoo", listed, "--out", str(path), "--resume")
     code, out, err = second.wait(600)
     assert code == 1, err
     assert second.orphans() == {}
@@ -92,9 +116,9 @@ def test_every_model_has_a_run_directory(zoo: Path, summary: dict, name: str) ->
     assert records(run) == [record for record in records(zoo) if record.task in own]
 
 
-def test_a_model_s_directory_can_be_used(zoo: Path) -> None:
+def test_a_model_s_directory_can_be_used(zoo: Path, dense: str) -> None:
     run = str(zoo / "models" / "dense")
-    code, out, err = chameleon("apply", run, DENSE)
+    code, out, err = chameleon("apply", run, dense)
     assert code == 0, err
     assert "1 of 1 layers" in out
     code, out, err = chameleon("bench", run, "--repeats", "2")
@@ -103,7 +127,9 @@ def test_a_model_s_directory_can_be_used(zoo: Path) -> None:
 
 
 def test_interrupted_while_models_are_imported(tmp_path: Path) -> None:
-    command = Command("zoo", str(ZOO), *SERIAL[:2], "--out", str(tmp_path / "zoo"))
+    listed = tmp_path / "slow.yaml"
+    listed.write_text(ZOO.format(dense=SLOW, deep=DENSE))
+    command = Command("zoo", str(listed), *SERIAL[:2], "--out", str(tmp_path / "zoo"))
     assert until(lambda: (tmp_path / "zoo" / ".lock").exists(), PATIENCE)
     os.killpg(command.process.pid, signal.SIGINT)
     code, out, err = command.wait()
@@ -112,8 +138,8 @@ def test_interrupted_while_models_are_imported(tmp_path: Path) -> None:
     assert not (tmp_path / "zoo").exists()
 
 
-def test_layers_are_counted_without_tuning() -> None:
-    code, out, err = chameleon("zoo", str(ZOO), "--layers")
+def test_layers_are_counted_without_tuning(listed: str) -> None:
+    code, out, err = chameleon("zoo", listed, "--layers")
     assert code == 1, err
     assert "3 layers, 2 after merging" in out
     *imports, failure = err.splitlines()

@@ -96,14 +96,15 @@ class Bench:
         models, device = [self._load(library) for library in duel.libraries], self._device
         inputs = self._tensors(duel.inputs)
         times: list[list[float]] = [[] for _ in models]
-        share = duel.options.model_seconds / len(models)
+        share, spent = duel.options.model_seconds / len(models), [0.0 for _ in models]
         for _ in range(duel.options.model_repeats + 1):
-            for model, latencies in zip(models, times, strict=True):
-                if sum(latencies) <= share:
+            for number, model in enumerate(models):
+                if spent[number] <= share:
                     began = time.perf_counter()
                     model(*inputs)
                     device.sync()
-                    latencies.append(time.perf_counter() - began)
+                    times[number].append(time.perf_counter() - began)
+                    spent[number] += times[number][-1]
         # the first turn warms caches and allocators; it counts only where it was the only one
         return [tuple(latencies[1:] or latencies) for latencies in times]
 
