@@ -175,7 +175,8 @@ def test_summary_is_described(tmp_path: Path) -> None:
 def test_choices_are_listed() -> None:
     section = README.partition("## Choosing the search")[2].partition("\n## ")[0]
     assert set(rows(README, "`--preset`")) == set(PRESETS)
-    for option, table in (("explorer", "EXPLORERS"), ("sampler", "SAMPLERS")):
+    tables = {"explorer": "EXPLORERS", "sampler": "SAMPLERS", "cost-model": "COST_MODELS"}
+    for option, table in tables.items():
         listed = re.search(rf"`--{option}` \(([^)]+)\)", section)
         assert listed is not None
         assert {name.strip("` \n") for name in listed[1].split(",")} == choices(table)
