@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from chameleon_ray.api.gpu_assignment import demand_same, missing, surveyed
-from chameleon_ray.api.model import Model
 from chameleon_ray.api.model_process import RunnersBench
+from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.engine import Engine
@@ -32,11 +32,11 @@ class DeviceGroup:
     """
 
     measurer: Measurer
-    models: list[Model]
+    models: list[TunedModel]
     bench: Bench | None = None
 
     @property
-    def left(self) -> list[Model]:
+    def left(self) -> list[TunedModel]:
         """Its models that have not failed."""
         return [model for model in self.models if not model.failure]
 
@@ -45,7 +45,7 @@ class DeviceGroup:
         """What its models are timed on; empty until that is known."""
         return self.models[0].device
 
-    def digests(self, prepared: Mapping[Model, Prepared]) -> set[str]:
+    def digests(self, prepared: Mapping[TunedModel, Prepared]) -> set[str]:
         """The layers of its models that have not failed."""
         return {task.digest for model in self.left for task in prepared[model].tasks}
 
@@ -95,7 +95,7 @@ class DeviceGroup:
         return []
 
 
-def wanted(models: Sequence[Model]) -> dict[str, tuple[str, ...]]:
+def wanted(models: Sequence[TunedModel]) -> dict[str, tuple[str, ...]]:
     """The targets of a session, and what earlier sessions timed each of them on."""
     known: dict[str, tuple[str, ...]] = {}
     for model in models:
@@ -106,7 +106,7 @@ def wanted(models: Sequence[Model]) -> dict[str, tuple[str, ...]]:
 
 def device_groups(
     measurers: Mapping[tuple[str, ...], Measurer],
-    models: Sequence[Model],
+    models: Sequence[TunedModel],
     request: Request,
     progress: Progress,
 ) -> list[DeviceGroup]:

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from chameleon_ray.api.model import Model, versions
 from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.api.tuned_model import TunedModel, versions
 from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.ledger import Account
 from chameleon_ray.measure.bench import Bench
@@ -58,7 +58,7 @@ class SessionEnd:
 
 
 def finish(
-    model: Model,
+    model: TunedModel,
     prepared: Prepared,
     process: ModelProcess,
     bench: Bench | None,
@@ -95,7 +95,7 @@ def finish(
     return Finish(Latency.of(tuned), Latency.of(untuned), verified, lost)
 
 
-def result_of(model: Model, prepared: Prepared, finish: Finish, end: SessionEnd) -> RunResult:
+def result_of(model: TunedModel, prepared: Prepared, finish: Finish, end: SessionEnd) -> RunResult:
     """Returns the result that a finished model's summary and report are made of."""
     request, digests = model.request, {task.digest for task in prepared.tasks}
     own = [end.winners[task.digest] for task in prepared.tasks]

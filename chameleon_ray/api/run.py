@@ -2,10 +2,10 @@
 
 import asyncio
 
-from chameleon_ray.api.model import Model
 from chameleon_ray.api.session import TuningSession
 from chameleon_ray.api.setup import set_up
 from chameleon_ray.api.site import Site, directory, working
+from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.folder import RunFolder
 from chameleon_ray.options import Request
 from chameleon_ray.report.html import render
@@ -44,4 +44,4 @@ def _site(request: Request) -> Site:
     folder = RunFolder(directory(request), existing=request.resume)
     words = ["tune", request.model, *(["--memory-aware"] if request.memory_aware else [])]
     words += [word for text in request.inputs for word in ("--input", text)]
-    return Site(request, folder, [Model(request, folder)], words)
+    return Site(request, folder, [TunedModel(request, folder)], words)

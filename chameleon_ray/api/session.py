@@ -16,12 +16,12 @@ from typing import Any
 from chameleon_ray.api.concurrency import in_thread, interruptible, together, wall_limit
 from chameleon_ray.api.device_group import DeviceGroup, device_groups, portions, wanted
 from chameleon_ray.api.finish import Finish, SessionEnd, finish, result_of
-from chameleon_ray.api.model import Model, demand_success, versions
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.pools import layers_in_flight, start_pools
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
 from chameleon_ray.api.timekeeper import Timekeeper, forecast_of
+from chameleon_ray.api.tuned_model import TunedModel, demand_success, versions
 from chameleon_ray.api.watchers import Watchers, watchers_of
 from chameleon_ray.budget import Budget
 from chameleon_ray.compiler.model_host import Prepared
@@ -50,7 +50,7 @@ class Imported:
         records: Measurements of earlier sessions.
     """
 
-    prepared: Mapping[Model, Prepared]
+    prepared: Mapping[TunedModel, Prepared]
     layers: Merged
     records: list[Record]
 
@@ -68,8 +68,8 @@ class SessionResult:
         busy_share: The share of all runners' time in which they executed kernels in the search.
     """
 
-    results: Mapping[Model, RunResult]
-    prepared: Mapping[Model, Prepared]
+    results: Mapping[TunedModel, RunResult]
+    prepared: Mapping[TunedModel, Prepared]
     layers: Merged
     device: str
     wall_seconds: float
@@ -152,7 +152,7 @@ class TuningSession:
         Raises:
             UserError: None can be imported.
         """
-        prepared: dict[Model, Prepared] = {}
+        prepared: dict[TunedModel, Prepared] = {}
         zoo = isinstance(self.folder, ZooFolder)
         if self.folder.begun and zoo:
             self.folder.identify(self.identity(several_devices))
@@ -292,9 +292,9 @@ class TuningSession:
         imported: Imported,
         process: ModelProcess,
         winners: Mapping[str, Winner],
-    ) -> dict[Model, Finish]:
+    ) -> dict[TunedModel, Finish]:
         """Compiles and verifies every model; first the one that the process still holds."""
-        records, finishes = self.folder.database.read(), dict[Model, Finish]()
+        records, finishes = self.folder.database.read(), dict[TunedModel, Finish]()
         pairs = [(model, group) for group in groups for model in group.left]
         for model, group in sorted(pairs, key=lambda pair: not process.holds(pair[0].request)):
             with model.trying(self.progress):
@@ -309,7 +309,7 @@ class TuningSession:
         self,
         imported: Imported,
         winners: Mapping[str, Winner],
-        finishes: Mapping[Model, Finish],
+        finishes: Mapping[TunedModel, Finish],
         accounts: Sequence[Account],
     ) -> SessionResult:
         """The results of the models that were finished.
@@ -330,7 +330,7 @@ class TuningSession:
             results, imported.prepared, imported.layers, self.device, elapsed, busy
         )
 
-    def left(self) -> list[Model]:
+    def left(self) -> list[TunedModel]:
         """The models that have not failed.
 
         Raises:

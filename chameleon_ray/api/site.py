@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from chameleon_ray.api.model import Model
+from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.folder import RunFolder, directory_name
 from chameleon_ray.measure.cores import available
@@ -29,7 +29,7 @@ class Site:
 
     request: Request
     folder: RunFolder
-    models: list[Model]
+    models: list[TunedModel]
     words: list[str]
 
     def close(self) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from chameleon_ray.api.model import Model
 from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.budget import Budget
 from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.forecast import Forecast, ModelWork
@@ -51,7 +51,7 @@ class Timekeeper:
 
 
 def forecast_of(
-    prepared: Mapping[Model, Prepared],
+    prepared: Mapping[TunedModel, Prepared],
     process: ModelProcess,
     tuners: Iterable[Tuner],
     builders: int,

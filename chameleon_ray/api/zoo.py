@@ -6,12 +6,12 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from chameleon_ray.api.algorithms import search_of
-from chameleon_ray.api.model import Model
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.run import keep
 from chameleon_ray.api.session import SessionResult, TuningSession
 from chameleon_ray.api.setup import set_up
 from chameleon_ray.api.site import Site, directory, working
+from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import FILES, RunFolder, ZooFolder
@@ -96,10 +96,10 @@ def _site(zoo: Zoo) -> Site:
     return Site(request, folder, models, ["zoo", str(zoo.file)])
 
 
-def _model(member: Member, folder: ZooFolder, resume: bool) -> Model:
+def _model(member: Member, folder: ZooFolder, resume: bool) -> TunedModel:
     path = folder.model(member.name)
     run = RunFolder(path, existing=resume and (path / FILES["run"]).exists())
-    return Model(replace(member.request, out=str(path)), run, member.weight, member.name)
+    return TunedModel(replace(member.request, out=str(path)), run, member.weight, member.name)
 
 
 def _result(zoo: Zoo, site: Site, end: SessionResult) -> ZooResult:
@@ -116,7 +116,7 @@ def _result(zoo: Zoo, site: Site, end: SessionResult) -> ZooResult:
     )
 
 
-def _entry(model: Model, end: SessionResult) -> ZooEntry:
+def _entry(model: TunedModel, end: SessionResult) -> ZooEntry:
     known = end.prepared.get(model)
     digests = [task.digest for task in known.tasks] if known else []
     return ZooEntry(

@@ -65,7 +65,7 @@ def _written(contents: tuple[bytes, ...], folder: Path) -> tuple[str, ...]:
     return tuple(map(str, files))
 
 
-class Bench:
+class ModelTimer:
     """What runs inside the bench's child; loads models afresh for every question.
 
     See ``measure.bench.Models``.
@@ -132,9 +132,9 @@ def verdict(outputs: tuple[np.ndarray, ...], reference: tuple[np.ndarray, ...]) 
     return Verdict(ok, max(e[0] for e in errors), max(e[1] for e in errors))
 
 
-def bench(kind: TargetKind) -> Bench:
+def bench(kind: TargetKind) -> ModelTimer:
     """Factory of the bench's child."""
-    return Bench(kind)
+    return ModelTimer(kind)
 
 
 def _flat(value: Any) -> list[Any]:

@@ -18,7 +18,7 @@ PACKAGES = ("chameleon_ray", "apache-tvm", "apache-tvm-ffi", "ray", "xgboost", "
 
 
 @dataclass(eq=False)
-class Model:
+class TunedModel:
     """A model that a session tunes, alone or with others.
 
     Attributes:
