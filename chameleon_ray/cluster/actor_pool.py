@@ -98,25 +98,16 @@ class ActorPool:
     ) -> T:
         """See ``Pool.call``; the actor with the fewest calls does it."""
         self._supervisor.start()
-        self._count(1)
-        try:
-            result: T = await self._done(method.__name__, args, kwargs)
-        finally:
-            self._count(-1)
-        return result
-
-    async def _done(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The result of a method, on as many actors as it takes."""
-        call, limit = Call(), self._limits.get(method, self._options.call_seconds)
+        name, call = method.__name__, Call()
+        limit = self._limits.get(name, self._options.call_seconds)
         while len(call.losses) < self._options.attempts:
             try:
+                self._count(1)
                 slot = await self._slots.acquire(call)
-                if call not in slot.calls or (
-                    call.alone and not await self._supervisor.alive(slot)
-                ):
+                if call not in slot.calls or not await self._usable(slot, call):
                     continue
                 async with asyncio.timeout(limit * len(slot.calls)):
-                    result = await self._sent(slot, method, args, kwargs)
+                    result = await self._sent(slot, name, args, kwargs)
                 if call.failed or not self._doubted(slot, result):
                     return self._settled(call, slot, result)
                 call.failed, call.failure = slot, result
@@ -127,12 +118,13 @@ class ActorPool:
             except (RayError, TimeoutError) as error:
                 self._lose(call, slot, error)
             finally:
+                self._count(-1)
                 self._slots.release(call)
         for slot in call.losses:  # it was the call
             slot.strikes = max(slot.strikes - 1, 0)
         raise PoolError(
             f"{self._options.attempts} {self.name} workers died one after the other while doing "
-            f"'{method}'; their logs are in Ray's session folder."
+            f"'{name}'; their logs are in Ray's session folder."
         )
 
     async def broadcast(
@@ -186,6 +178,10 @@ class ActorPool:
         slot.failures = slot.failures + 1 if doubted else 0
         slot.strikes = slot.strikes if doubted else 0
         return doubted and bool(self._slots.others(slot))
+
+    async def _usable(self, slot: Slot, call: Call) -> bool:
+        """Whether an actor can be given a call that an actor was lost with, or any other."""
+        return not call.alone or await self._supervisor.alive(slot)
 
     def _settled(self, call: Call, slot: Slot, result: Any) -> Any:
         """The result to go by; an unconfirmed failure counts against the worker that had it."""

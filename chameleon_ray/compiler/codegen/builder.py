@@ -3,6 +3,7 @@
 What the code is, and what compiles it, is the target kind's; here is the warm child that does it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -54,9 +55,6 @@ class Compiler:
         self._kind = kind
         self._programs: dict[bytes, Any] = {}
 
-    def __call__(self, job: Job) -> Artifact:
-        return job.run(self)
-
     def compile(self, job: Job) -> Artifact:
         """See ``Compiles``."""
         from chameleon_ray.compiler.spaces.sketch import InvalidConfig, Program
@@ -83,9 +81,9 @@ def artifact_of(outcome: Outcome, config: Config) -> Artifact:
     return Artifact(b"", default, FAILURES[outcome.ending], outcome.seconds, outcome.error)
 
 
-def compiler(kind: TargetKind) -> Compiler:
+def compiler(kind: TargetKind) -> Callable[[Job], Artifact]:
     """Factory of the builder's child."""
-    return Compiler(kind)
+    return Compiler(kind).compile
 
 
 class ChildBuilder:
