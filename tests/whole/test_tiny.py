@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.whole.command import DENSE, NET, chameleon, records, tuned
+from tests.whole.command import NET, chameleon, records, tuned
 
 FILES = ("run.json", "winners.json", "model.so", "untuned.so", "summary.json", "report.html")
-SYSTEMS = {"ray": (NET, "--engine", "ray"), "random": (DENSE, "--explorer", "random")}
-"""Model, options."""
+SYSTEMS = {"ray": ("--engine", "ray"), "random": ("--explorer", "random")}
+"""Options."""
 TRIALS = {"ray": 60, "serial": 24, "random": 24}
 """More than their layers have first plans, so that each searches."""
 PHASES = {"import", "extract", "explore", "sample", "fit", "build", "run", "apply", "verify"}
@@ -22,13 +22,16 @@ STATUSES = (
 
 @pytest.fixture(scope="module", params=TRIALS)
 def run(
-    request: pytest.FixtureRequest, serial: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    serial: Path,
+    dense: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     name = request.param
     if name == "serial":
         return serial
-    path = tmp_path_factory.mktemp("run") / name
-    return tuned(path, *SYSTEMS[name], "--trials", str(TRIALS[name]))
+    path, model = tmp_path_factory.mktemp("run") / name, NET if name == "ray" else dense
+    return tuned(path, model, *SYSTEMS[name], "--trials", str(TRIALS[name]))
 
 
 @pytest.fixture
