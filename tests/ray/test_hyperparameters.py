@@ -37,7 +37,7 @@ def test_tables_are_learnt_from_or_kept_back() -> None:
 
 
 def test_the_same_setting_is_no_better_than_itself() -> None:
-    table = script.load(script.DATA / "resnet-6.parquet")
+    table = script.read_table(script.DATA / "resnet-6.parquet")
     job = script.Job(Search(), (table,), (0, 1), 20)
     same = script.compared(job, {}, {"plan": Search().plan})
     assert same["gain"] == 0.0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import ray
 
-from chameleon_ray.api import pools, run, workers
+from chameleon_ray.api import pools, setup, workers
 from chameleon_ray.cluster.placement import Node
 from chameleon_ray.compiler.kinds import CUDA, LLVM
 from chameleon_ray.measure import nvml
@@ -77,9 +77,9 @@ def test_a_head_keeps_cores_for_the_gpus_only_that_ray_hands_out(
 ) -> None:
     monkeypatch.setattr(nvml, "count", lambda: 4)
     address = ray.get_runtime_context().gcs_address  # of a Ray without GPUs
-    assert run._gpus(Request("net", target="cuda", address=address), CUDA) == 0
-    assert run._gpus(Request("net", target="cuda"), CUDA) == 4
-    assert run._gpus(Request("net", target="cuda", address=address, engine="serial"), CUDA) == 4
+    assert setup._gpus(Request("net", target="cuda", address=address), CUDA) == 0
+    assert setup._gpus(Request("net", target="cuda"), CUDA) == 4
+    assert setup._gpus(Request("net", target="cuda", address=address, engine="serial"), CUDA) == 4
 
 
 def test_where_nothing_is_timed_all_cores_build() -> None:
