@@ -24,12 +24,12 @@ def find(what: str, name: str, own: Collection[str]) -> Callable[..., Any] | Non
     """Imports the plug-in that has a name.
 
     Args:
-        what: The kind of part, a key of ``GROUPS``.
-        name: What the user asked for.
-        own: The names of this project's own parts of that kind.
+        what: Kind of part, a key of ``GROUPS``.
+        name: Name that the user asked for.
+        own: Names of this project's own parts of that kind.
 
     Returns:
-        What the entry point names; None where no package claims the name.
+        The object that the entry point names; None where no package claims the name.
 
     Raises:
         UserError: Several packages claim the name, it is one of ``own``, or the plug-in cannot be
@@ -47,7 +47,7 @@ def find(what: str, name: str, own: Collection[str]) -> Callable[..., Any] | Non
 
 
 def demand(what: str, name: str) -> None:
-    """Sees to it that one plug-in has a name, which is none of this project's own; imports nothing.
+    """Demands that exactly one plug-in has a name; imports nothing.
 
     Raises:
         UserError: No package claims the name, or several do.
@@ -74,7 +74,7 @@ def choices(what: str, own: Collection[str]) -> str:
 
 
 def offered(what: str) -> EntryPoints:
-    """Reads what all installed packages offer of one kind; takes milliseconds."""
+    """Reads the entry points that all installed packages offer of one kind; takes milliseconds."""
     return entry_points(group=f"chameleon_ray.{GROUPS[what]}")
 
 
@@ -82,7 +82,7 @@ def loaded(what: str, entry: EntryPoint) -> Callable[..., Any]:
     """Imports what an entry point names.
 
     Raises:
-        UserError: It cannot be imported, or cannot be called.
+        UserError: The plug-in cannot be imported, or cannot be called.
     """
     package = package_of(entry)
     called = f"The {what} {entry.name!r} of the package {package} ({entry.value})"
@@ -112,10 +112,10 @@ def _demand_one(what: str, name: str, claims: list[EntryPoint]) -> None:
 
 
 def package_of(entry: EntryPoint) -> str:
-    """The name of the distribution that an entry point belongs to."""
+    """Returns the name of the distribution that an entry point belongs to."""
     return entry.dist.name if entry.dist is not None else "an unknown package"
 
 
 def joined(packages: Any) -> str:
-    """Distinct names, in order, for a sentence."""
+    """Joins distinct names, in order, for a sentence."""
     return " and ".join(sorted(set(packages)))

@@ -1,7 +1,7 @@
-"""Building without timing: a request in, what compiles of every layer's space and how fast out.
+"""Builds configurations of every layer without timing them.
 
-To the search everything that compiles is equally good, so it learns what compiles and nothing else,
-and its sampler picks configurations unlike each other among those.
+To the search, all that compiles is equally good. So the cost model learns only what compiles, and
+the sampler picks configurations that are unlike each other among those.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.tuner import Tuner
 
 FILE = "build.json"
-"""Of the figures, in the run directory."""
+"""Name of the file with the figures, in the run directory."""
 Say = Callable[[str], None]
 
 
@@ -41,15 +41,15 @@ def build(request: Request, say: Say) -> Building:
     """Compiles configurations of every layer until the trials or the minutes are spent.
 
     Args:
-        request: For a GPU, its target has to name the architecture.
-        say: Told of every plan.
+        request: Request of the user. A target for a GPU has to name the architecture.
+        say: Receives a sentence about every plan.
 
     Raises:
         UserError: The request cannot be met.
     """
     began, cores = time.perf_counter(), available()
     request = replace(request, build_only=True)
-    # a regression of what worked (1) and what did not (0), with nothing to learn from others
+    # A regression of success (1) and failure (0), which learns nothing from other tasks.
     learning = request.cost_model or "boosting"
     search = replace(search_of(request), cost_model=learning, transfer=None)
     check_pins()
@@ -107,7 +107,7 @@ async def _explore(
 
 
 class Tally:
-    """Keeps the records, and says of every plan what share of it compiled."""
+    """A watcher that keeps the records, and says what share of every plan compiled."""
 
     def __init__(self, prepared: Prepared, say: Say) -> None:
         self.records: list[Record] = []

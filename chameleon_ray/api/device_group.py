@@ -1,4 +1,4 @@
-"""Devices of one type, which a session measures on, and the models that are tuned for them."""
+"""Device groups: devices of one type, and the models of a session that are tuned for them."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,12 +23,12 @@ from chameleon_ray.winners import Winner, choose
 
 @dataclass
 class DeviceGroup:
-    """Devices of one type, beside others of the session.
+    """Devices of one type; a session may have several groups of them.
 
     Attributes:
-        measurer: Its runners are these devices, its builders all groups' in common.
-        models: Of the session, those whose targets they are for; at least one.
-        bench: Runs whole models on these devices; None where the model's process does.
+        measurer: Measurer with a runner for each of the devices; all groups share its builders.
+        models: Models of the session whose targets the devices are for; at least one.
+        bench: Bench that runs whole models on the devices; None where the model's process does.
     """
 
     measurer: Measurer
@@ -37,21 +37,21 @@ class DeviceGroup:
 
     @property
     def left(self) -> list[TunedModel]:
-        """Its models that have not failed."""
+        """Models of the group that have not failed."""
         return [model for model in self.models if not model.failure]
 
     @property
     def device(self) -> str:
-        """What its models are timed on; empty until that is known."""
+        """Name of the devices; empty until it is known."""
         return self.models[0].device
 
     def digests(self, prepared: Mapping[TunedModel, Prepared]) -> set[str]:
-        """The layers of its models that have not failed."""
+        """Returns the digests of all layers of the group's models that have not failed."""
         return {task.digest for model in self.left for task in prepared[model].tasks}
 
     @contextmanager
     def trying(self, progress: Progress) -> Iterator[None]:
-        """What goes wrong with the devices is the failure of its models, and of no others."""
+        """Turns a ``UserError`` in the block into the failure of the group's models alone."""
         try:
             yield
         except UserError as error:
@@ -59,7 +59,7 @@ class DeviceGroup:
                 model.fail(str(error), progress)
 
     async def survey(self, kind: TargetKind, progress: Progress) -> None:
-        """Learns what GPU times, which completes the targets that leave it open."""
+        """Asks a runner which GPU it has, and completes the targets that leave the GPU open."""
         with self.trying(progress):
             found = await surveyed(self.measurer)
             for model in self.models:
@@ -70,7 +70,7 @@ class DeviceGroup:
                     demand_same(model.request.target, found)
 
     async def explore(self, engine: Engine, progress: Progress) -> None:
-        """Searches until the engine's budget is spent."""
+        """Searches the layers of the group's models until the engine's budget is spent."""
         with self.trying(progress):
             await engine.run()
 
@@ -81,13 +81,13 @@ class DeviceGroup:
         options: Confirming,
         progress: Progress,
     ) -> list[Winner]:
-        """The winners of some tasks.
+        """Chooses the winners of some tasks; there are none if the devices fail.
 
         Args:
-            tasks: Of its models.
-            records: By task digest.
-            options: How winners are chosen.
-            progress: Told what goes wrong.
+            tasks: Tasks of the group's models.
+            records: Records by task digest.
+            options: Settings of the choice.
+            progress: Progress of the command, which is told what goes wrong.
         """
         with self.trying(progress):
             choosing = [choose(t, records[t.digest], self.measurer, options) for t in tasks]
@@ -96,7 +96,7 @@ class DeviceGroup:
 
 
 def wanted(models: Sequence[TunedModel]) -> dict[str, tuple[str, ...]]:
-    """The targets of a session, and what earlier sessions timed each of them on."""
+    """Returns the targets of a session, and the devices that earlier sessions timed each on."""
     known: dict[str, tuple[str, ...]] = {}
     for model in models:
         target = model.request.target
@@ -110,13 +110,13 @@ def device_groups(
     request: Request,
     progress: Progress,
 ) -> list[DeviceGroup]:
-    """The groups of a session; a model for whose target there is no device fails.
+    """Makes the groups of a session; a model for whose target there is no device fails.
 
     Args:
-        measurers: By the targets that their devices are for.
-        models: Of the session.
-        request: What they have in common.
-        progress: Told what fails.
+        measurers: Measurers by the targets that their devices are for.
+        models: Models of the session.
+        request: Request that the models have in common.
+        progress: Progress of the command, which is told what fails.
     """
     groups, elsewhere = [], request.on_cluster or len(measurers) > 1
     for targets, measurer in measurers.items():
@@ -131,7 +131,7 @@ def device_groups(
 
 
 def portions(trials: int | None, layers: Sequence[int]) -> list[int | None]:
-    """Trials shared out in proportion to layers, to the last one; no limit for any where None."""
+    """Shares out all trials in proportion to numbers of layers; None means no limit for any."""
     if trials is None:
         return [None] * len(layers)
     before, portion, total = 0, list[int | None](), max(sum(layers), 1)

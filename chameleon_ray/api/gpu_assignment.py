@@ -1,4 +1,4 @@
-"""GPUs and the targets they time for: which models of GPU a session uses, and what they are."""
+"""Assigns targets to the models of GPU that a session times on."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -14,19 +14,19 @@ from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.measure.nvml import Gpu, NvmlError, visible
 
 Known = Mapping[str, Sequence[str]]
-"""Targets, and models of GPU that are taken before others for each, in this order."""
+"""Targets, and for each the models of GPU that are preferred, best first."""
 
 
 def shared_out(found: Sequence[Gpu], wanted: Known) -> dict[str, tuple[str, ...]]:
-    """The models of GPU that a session times on.
+    """Chooses the models of GPU that a session times on.
 
     Args:
-        found: All GPUs that could time; none where the driver answers nowhere.
-        wanted: What is timed.
+        found: All GPUs that could time; empty where no node's driver answers.
+        wanted: Targets to time for, with preferred models.
 
     Returns:
-        By model, the targets that it is for; those that no GPU fits are missing. With no GPU known
-        all targets are for the empty model, of which nothing is demanded.
+        Targets by model of GPU; those that no GPU fits are missing. Where no GPU is known, all
+        targets are given to the model with the empty name, which any GPU may be.
     """
     if not found:
         return {"": tuple(wanted)}
@@ -38,16 +38,16 @@ def shared_out(found: Sequence[Gpu], wanted: Known) -> dict[str, tuple[str, ...]
 
 
 def chosen(found: Sequence[Gpu], arch: str, preferred: Sequence[str] = ()) -> str:
-    """The model that a target is timed on.
+    """Chooses the model of GPU that a target is timed on.
 
     Args:
         found: All GPUs that could time.
-        arch: The architecture that the target names; any where empty.
-        preferred: Models that are taken before others, in this order.
+        arch: Architecture that the target names; empty where any will do.
+        preferred: Models that are taken before others, best first.
 
     Returns:
-        Of the other models that fit, the one that most GPUs are, of several the first by name;
-        empty where none fits.
+        The first preferred model that fits. Without one, the model with most GPUs among those that
+        fit; on a tie, the first by name. Empty where none fits.
     """
     fit = [gpu.name for gpu in found if not arch or capability(gpu.arch) == capability(arch)]
     for model in preferred:
@@ -57,7 +57,7 @@ def chosen(found: Sequence[Gpu], arch: str, preferred: Sequence[str] = ()) -> st
 
 
 def left_out(found: Sequence[Gpu], models: Collection[str]) -> str:
-    """What the user is told where not all GPUs are of one of the models; empty where they are."""
+    """Returns a sentence on the GPUs that are of none of the models; empty if all are used."""
     counts = Counter((gpu.name, gpu.arch) for gpu in found)
     timing = {gpu: count for gpu, count in counts.items() if gpu[0] in models}
     others = sorted(gpu for gpu in counts if gpu not in timing)
@@ -78,7 +78,7 @@ def left_out(found: Sequence[Gpu], models: Collection[str]) -> str:
 
 
 def missing(target: str) -> str:
-    """Why nothing comes of a target that no GPU fits."""
+    """Returns a sentence on a target that no GPU fits."""
     return (
         f"There is no GPU of {arch_of(target)}, which the target is for; give one that there is, "
         "as chameleon devices lists them, or --build-only."
@@ -86,7 +86,7 @@ def missing(target: str) -> str:
 
 
 def own() -> str:
-    """The model of the GPU that CUDA counts first here; empty where there is none."""
+    """Returns the model of the first GPU that CUDA sees here; empty where there is none."""
     try:
         return visible().name
     except NvmlError:
@@ -98,20 +98,20 @@ def _listed(counts: Mapping[tuple[str, str], int]) -> str:
 
 
 def cluster_devices(address: str) -> list[Device]:
-    """The devices of every node of a Ray cluster.
+    """Returns the devices of every node of a Ray cluster.
 
     Raises:
-        SessionError: It cannot be joined.
+        SessionError: The cluster cannot be joined, or a node does not answer.
     """
     with ray_session.start(address):
         return [device for found in ray_session.everywhere(devices) for device in found]
 
 
 async def surveyed(measurer: Measurer) -> Surveyed:
-    """A runner's GPU.
+    """Asks a runner for its GPU.
 
     Raises:
-        UserError: It has none that TVM sees.
+        UserError: TVM sees no GPU there, or the runner failed.
     """
     found = await measurer.runners.call(Calibrated.survey)
     if found.error:
@@ -120,10 +120,10 @@ async def surveyed(measurer: Measurer) -> Surveyed:
 
 
 def demand_same(target: str, found: Surveyed) -> None:
-    """Sees to it that the GPU is of the architecture that is tuned for.
+    """Demands that a GPU has the architecture that is tuned for.
 
     Raises:
-        UserError: What is compiled for the target would not run on it.
+        UserError: Kernels for the target would not run on the GPU.
     """
     wanted, there = arch_of(target), arch_of(found.target)
     if capability(wanted) != capability(there):

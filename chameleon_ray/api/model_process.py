@@ -1,4 +1,4 @@
-"""The processes of one model: what compiles it and what runs it, here or on runners."""
+"""The processes that compile and run one model, on this machine or on runners."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ class ModelProcess:
     """Imports, compiles, compares and times one model at a time, in children bound to ``cores``."""
 
     def __init__(self, kind: TargetKind, cores: tuple[int, ...], stack: ExitStack) -> None:
-        """Starts the process that will hold models for targets of a kind; ``stack`` ends it."""
+        """Starts the process that is to hold models, for targets of one kind; ``stack`` ends it."""
         self.kind, self.cores = kind, cores
         self._ledger, self._closed = Ledger(), False
         handler = "chameleon_ray.compiler.model_host:model_host"
@@ -70,10 +70,10 @@ class ModelProcess:
         self._host.renew(1)
 
     def weigh(self, request: Request, options: Scheduling) -> Footprint:
-        """Imports the model and finds out what memory it takes in several orders.
+        """Imports the model and finds out how much memory it takes in several orders.
 
         Raises:
-            UserError: The model or the target cannot be used, or its memory not be planned.
+            UserError: The model or the target cannot be used, or its memory cannot be planned.
         """
         job = model_host.Weigh(self._job(request, options))
         footprint: Footprint = self._value("import", self._host.call, job)
@@ -94,19 +94,19 @@ class ModelProcess:
     def compile_tuned(
         self, winners: Mapping[str, tuple[Config, float]], path: Path, database: Path
     ) -> set[str]:
-        """Writes the tuned library and its database; the digests of the winners applied."""
+        """Writes the tuned library and database; returns the digests of the applied winners."""
         job = model_host.CompileTuned(winners, path, database)
         applied: set[str] = self._value("apply", self._host.call, job)
         return applied
 
     def compile_untuned(self, path: Path) -> None:
-        """Writes the library that TVM makes without tuning."""
+        """Writes the library that TVM makes of the model without tuning."""
         self._value("apply", self._host.call, model_host.CompileUntuned(path))
 
     def outputs(
         self, library: Path, inputs: tuple[np.ndarray, ...], bench: Bench | None = None
     ) -> tuple[np.ndarray, ...]:
-        """The outputs of a compiled model, run by ``bench``, or here where that is None."""
+        """Returns a compiled model's outputs; runs it with ``bench``, or here if that is None."""
         outputs: tuple[np.ndarray, ...] = self._answer(Outputs((str(library),), inputs), bench)
         return outputs
 
@@ -120,10 +120,10 @@ class ModelProcess:
         """Compares a compiled model's outputs with the source model's.
 
         Args:
-            library: The compiled model.
-            prepared: Its source, with inputs and, where it could be run, its outputs.
-            untuned: The library whose outputs are the reference where it could not.
-            bench: Runs the libraries; None where this process does.
+            library: Library of the compiled model.
+            prepared: Import of the source model: inputs and, where it could be run, outputs.
+            untuned: Library whose outputs are the reference if the source model could not be run.
+            bench: Bench that runs the libraries; None where this process does.
         """
         inputs, reference, against = prepared.inputs, prepared.reference, prepared.reference_name
         if reference is None:
@@ -138,27 +138,27 @@ class ModelProcess:
         options: Confirming,
         bench: Bench | None = None,
     ) -> list[tuple[float, ...]]:
-        """Latencies in seconds of compiled models, timed in turns by ``bench``, or here."""
+        """Times compiled models in turns, with ``bench`` or here; returns latencies in seconds."""
         duel = Duel(tuple(map(str, libraries)), inputs, options)
         latencies: list[tuple[float, ...]] = self._answer(duel, bench)
         return latencies
 
     def account(self, began: float) -> Account:
-        """Where the time of the model's processes went since ``began`` (``perf_counter``)."""
+        """Returns the account of the processes' time since ``began`` (``perf_counter``)."""
         return self._ledger.account("model", epoch(began))
 
     def _answer(self, question: Question, bench: Bench | None) -> Any:
-        """The answer to a question; where others answer, they book the time that it takes."""
+        """Answers a question, by ``bench`` or here; a bench's time is booked by its own process."""
         if bench is not None:
             return self._value("", bench.ask, question)
         return self._value("verify", self._bench.ask, question)
 
     def _value(self, phase: str, do: Callable[[Any], Outcome], job: Any) -> Any:
-        """What a job comes to; its failure as a sentence for the user.
+        """Returns a job's value, and books its time under a phase unless that is empty.
 
         Raises:
-            UserError: It failed.
-            Stopped: The process was closed, by another thread, before it was done.
+            UserError: The job failed; the text is a sentence for the user.
+            Stopped: Another thread closed the process before the job was done.
         """
         try:
             self._demand_open()
@@ -186,20 +186,20 @@ class ModelProcess:
 
 
 class RunnersBench:
-    """Answers where the layers were timed; see ``measure.Bench``.
+    """Answers questions on the runners that timed the layers; see ``measure.bench.Bench``.
 
-    It is asked from threads other than the event loop's, in which it is made.
+    It is made in the event loop's thread, and asked from other threads.
     """
 
     def __init__(self, runners: Pool) -> None:
-        """Takes runners that are ``Calibrated``."""
+        """Takes a pool of runners that are ``Calibrated``."""
         self._runners, self._loop = runners, asyncio.get_running_loop()
 
     def ask(self, question: Question, contents: tuple[bytes, ...] = ()) -> Outcome:
-        """A runner's answer; the libraries are sent along.
+        """Asks a runner, and sends it the libraries; see ``Bench.ask``.
 
         Raises:
-            CancelledError: Of ``concurrent.futures``: the event loop ended.
+            concurrent.futures.CancelledError: The event loop ended.
         """
         contents = contents or tuple(Path(file).read_bytes() for file in question.libraries)
         asking = self._runners.call(Calibrated.bench, question, contents)
@@ -210,4 +210,4 @@ class RunnersBench:
         return outcome
 
     def close(self) -> None:
-        """The runners end with their pool."""
+        """Does nothing, as the runners end with their pool."""

@@ -1,4 +1,4 @@
-"""Hiring: a request and the cores it may use in, the pools of search and measuring out."""
+"""Starts the pools of a session: builders, runners and the workers of the search."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -34,19 +34,25 @@ PHASES: dict[Method, str] = {
     Sampler.select: "sample",
     Calibrated.calibrate: "run",
 }
-"""What the summary calls the time spent in a method, where it is not the method's name."""
+"""Phases of the summary that the time in these methods is booked under.
+
+Any other method has a phase of its own name.
+"""
 CORES_PER_EXPLORER = 4
-"""Search cores that one explorer keeps busy: the rest of its share builds what it proposed."""
+"""Number of search cores that one explorer keeps busy; most of them build what it proposes."""
 DEVICES_PER_EXPLORER = 4
-"""Devices that one explorer keeps busy, where each measures three times a second."""
+"""Number of devices that one explorer keeps busy, where each measures three times a second."""
 FAILED = (Status.RUN_ERROR, Status.CRASH, Ending.ERROR, Ending.CRASH)
-"""What a device that is lost answers to everything."""
+"""Statuses and endings with which a lost device answers every call."""
 AHEAD = {"builder": 1, "runner": 1}
-"""Calls that wait at an actor, so that it need not wait for this process."""
+"""Number of calls, by pool, that wait at an actor, so that it need not wait for this process."""
 LEARNT: tuple[Method, ...] = (CostModel.fit,)
-"""Methods whose results only other actors look at."""
+"""Methods whose results are read by other actors only."""
 StartPool = Callable[..., Pool]
-"""Of a pool's name and factory; of runners that are not alone, what else tells them apart."""
+"""Starts a pool, given its name and the factory of its workers.
+
+Runners on Ray's GPUs also give their model of GPU, where there are several, and the pool's options.
+"""
 
 
 def start_pools(
@@ -63,19 +69,19 @@ def start_pools(
     """Starts every pool, builders and runners first; ``stack`` lets them go.
 
     Args:
-        request: Says whether they are actors or workers of this process.
-        kind: The kind of the targets.
-        search: The search system.
-        search_cores: One builder works on each.
-        timing_cores: The runner's alone; none where nothing is timed.
-        wanted: Targets, and of GPUs what an earlier session timed each of them on.
+        request: Request of the user; says whether workers are actors or live in this process.
+        kind: Kind of the targets.
+        search: Search system.
+        search_cores: Cores for search and builds.
+        timing_cores: Cores of the runner alone; empty where nothing is timed.
+        wanted: Targets, and models of GPU that earlier sessions timed each of them on.
         began: ``time.perf_counter()`` when the command began.
-        stack: Closed when the run is over.
-        tell: Is given what happens to the workers, in a sentence.
+        stack: Stack that is closed when the run is over, and closes the pools.
+        tell: Receives a sentence about anything that happens to the workers.
 
     Returns:
-        The search, and what measures on devices of one type, by the targets that these are for; a
-        target without a device is missing.
+        The search system, and the measurers by the targets that they are for. The devices of one
+        measurer are of one type. A target without a device is missing.
     """
     if request.engine == "ray":
         start_pool = _actors(request, kind, search_cores, timing_cores, began, stack, tell)
@@ -91,7 +97,7 @@ def start_pools(
 
 
 def searching(search: Search, cores: int, start_pool: StartPool) -> SearchSystem:
-    """The pools of the search: workers that do everything where there are few cores for it."""
+    """Starts the pools of the search; with few cores, the workers of one pool do everything."""
     if cores <= CORES_PER_EXPLORER:
         pool = start_pool("searcher", searcher_factory(search))
         return SearchSystem(pool, pool, pool)
@@ -110,7 +116,7 @@ def _runners(
     start_pool: StartPool,
     tell: Callable[[str], None],
 ) -> Iterator[tuple[tuple[str, ...], Pool]]:
-    """Pools whose devices are of one type each, and the targets that they are for."""
+    """Yields pools of runners, each with devices of one type, and the targets they are for."""
     targets, device = tuple(wanted), kind.device_name(len(cores))
     timer = partial(runner, request, kind, machine(), cores, device)
     if request.build_only:
@@ -128,7 +134,7 @@ def _gpu_runners(
     start_pool: StartPool,
     tell: Callable[[str], None],
 ) -> Iterator[tuple[tuple[str, ...], Pool]]:
-    """Pools of runners on Ray's GPUs, one for each model of GPU that a target is for."""
+    """Yields pools of runners on Ray's GPUs, one for each model that a target is timed on."""
     from chameleon_ray.cluster import gpus
 
     inventory = gpus.GpuInventory()
@@ -150,7 +156,10 @@ def _gpu_runners(
 
 
 def _balance(request: Request, kind: TargetKind, builders: int) -> BuildBalance | None:
-    """Runners help builders on a machine of its own where there are too few of those."""
+    """Returns the balance by which runners help builders; None where they do not help.
+
+    Runners help only with Ray on this machine alone, and only where builders are too few.
+    """
     alone = request.engine == "ray" and not (request.address or request.build_only)
     if not alone or not kind.helps or builders >= LINKING:
         return None
@@ -158,18 +167,21 @@ def _balance(request: Request, kind: TargetKind, builders: int) -> BuildBalance 
 
 
 def layers_in_flight(request: Request, search_cores: int) -> int:
-    """Plans under way at once; on a cluster enough for runners that may yet join."""
+    """Returns the number of plans under way at once, one for each layer in flight.
+
+    On a cluster it is enough for runners that may yet join.
+    """
     if request.engine == "serial":
         return 1
     return max(2 + search_cores, request.placing.layers if request.address else 0)
 
 
 def hands(cores: int, devices: int) -> dict[str, int]:
-    """How many actors the pools have on one machine, where a pool has more than one.
+    """Returns the number of actors by pool; a pool that is left out has one.
 
     Args:
-        cores: For search and builds.
-        devices: That measure; those of all machines.
+        cores: Number of cores for search and builds on one machine.
+        devices: Number of devices that measure, on all machines.
     """
     wanted = max(cores // CORES_PER_EXPLORER, devices // DEVICES_PER_EXPLORER)
     explorers = min(max(wanted, 1), cores)
@@ -177,9 +189,10 @@ def hands(cores: int, devices: int) -> dict[str, int]:
 
 
 def doubtful(result: Any, failures: int) -> bool:
-    """Whether the device may be at fault: an error, or not the first time-out in a row.
+    """Whether the device may be at fault for a result.
 
-    Of whole models it is an error only, as they time out after very long.
+    It may be for any error, and for a time-out right after another doubtful result. A time-out of a
+    whole model never counts, as it comes after very long.
     """
     status = result.ending if isinstance(result, Outcome) else getattr(result, "status", Status.OK)
     return status in FAILED or (status is Status.RUN_TIMEOUT and failures > 0)
@@ -229,7 +242,10 @@ def _actors(
 def _placed(
     request: Request, owned: bool, cores: int, timing: int
 ) -> tuple[dict[str, int], dict[str, Any]]:
-    """How many actors each pool has, and the rule by which nodes of a cluster have some."""
+    """Returns the numbers of actors by pool, and the rules that spread pools over a cluster.
+
+    Without a cluster there are no rules.
+    """
     from chameleon_ray.cluster import placement, ray_session
 
     if not request.address:

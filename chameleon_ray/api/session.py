@@ -42,11 +42,11 @@ from chameleon_ray.winners import Winner, corrected
 
 @dataclass(frozen=True)
 class Imported:
-    """What a session knows once its models were imported.
+    """The imported models of a session, their layers, and earlier measurements.
 
     Attributes:
-        prepared: What is known of each model that could be imported.
-        layers: The models' distinct layers.
+        prepared: ``Prepared`` of each model that could be imported.
+        layers: Distinct layers of the models.
         records: Measurements of earlier sessions.
     """
 
@@ -57,15 +57,15 @@ class Imported:
 
 @dataclass(frozen=True)
 class SessionResult:
-    """What came of a session.
+    """The result of a session.
 
     Attributes:
-        results: One for every model that was finished.
-        prepared: What is known of the models that were imported.
-        layers: The models' distinct layers.
-        device: What layers were timed on, for people.
-        wall_seconds: From the command's start to the end.
-        busy_share: The share of all runners' time in which they executed kernels in the search.
+        results: Result of each model that was finished.
+        prepared: ``Prepared`` of each model that could be imported.
+        layers: Distinct layers of the models.
+        device: Devices that layers were timed on, for people.
+        wall_seconds: Seconds from the command's start to the end.
+        busy_share: Share of all runners' time in which they executed kernels in the search.
     """
 
     results: Mapping[TunedModel, RunResult]
@@ -78,12 +78,13 @@ class SessionResult:
 
 @dataclass
 class TuningSession:
-    """The stages of a session, in order; what one stage makes is handed to the next.
+    """A session as stages, in order; each is handed the results of earlier ones.
 
     Attributes:
-        site: The session's directories and models.
-        setup: The search system, and the cores to work on.
-        progress: Told what happens; its clock began with the command.
+        site: Directories and models of the session.
+        setup: Search system, and cores to work on.
+        progress: Progress of the command, which is told what happens. Its clock began with the
+            command.
         began: ``time.perf_counter()`` when the command began.
     """
 
@@ -98,11 +99,11 @@ class TuningSession:
         self.began = time.perf_counter() - self.progress.elapsed
 
     async def run(self) -> SessionResult:
-        """All stages; a model of which nothing comes is left with its failure.
+        """Runs all stages; a model that cannot be finished keeps the reason as its failure.
 
         Raises:
-            UserError: Nothing can come of any of them.
-            Stopped: The user interrupted it.
+            UserError: No model can be finished.
+            Stopped: The user interrupted the session.
         """
         with ExitStack() as stack:
             kind, cores = self.setup.kind, self.setup.timing_cores
@@ -113,7 +114,7 @@ class TuningSession:
             importing = in_thread(self.prepare, process) if device else None
             system, groups, pools = self.start(stack)
             ready = [asyncio.create_task(pool.ready()) for pool in pools]
-            if not device:  # a runner knows it
+            if not device:  # only a runner knows the device
                 await asyncio.gather(*(group.survey(kind, self.progress) for group in groups))
             imported = await (importing or in_thread(self.prepare, process, len(groups) > 1))
             with interruptible():
@@ -146,11 +147,11 @@ class TuningSession:
         """Imports the models, one after the other, and merges their layers.
 
         Args:
-            process: Holds one model at a time, as weights of several may not fit.
+            process: Process that holds one model at a time, as weights of several may not fit.
             several_devices: Whether the models are timed on devices of several types.
 
         Raises:
-            UserError: None can be imported.
+            UserError: No model can be imported.
         """
         prepared: dict[TunedModel, Prepared] = {}
         zoo = isinstance(self.folder, ZooFolder)
@@ -199,7 +200,7 @@ class TuningSession:
         await together(group.explore(engine, self.progress) for group, engine in pairs)
 
     def tuners(self, system: SearchSystem, imported: Imported) -> list[Tuner]:
-        """One tuner for every layer, with what earlier sessions learnt about it."""
+        """Makes one tuner for every layer, with what earlier sessions learnt about it."""
         tuners, search = [], self.setup.search
         for task in imported.layers.tasks:
             tuner = Tuner(task, system, search, self.request.seed, self.setup.transfer)
@@ -215,7 +216,7 @@ class TuningSession:
         process: ModelProcess,
         tuners: Iterable[Tuner],
     ) -> Forecast:
-        """What the session's end will take, by what is known before its search."""
+        """Makes the forecast of the session's end from what is known before the search."""
         builders = len(await groups[0].measurer.builders.accounts())
         runners = [len(await group.measurer.runners.accounts()) for group in groups]
         left = {model: imported.prepared[model] for model in self.left()}
@@ -229,14 +230,15 @@ class TuningSession:
         deadline: float | None,
         records: Sequence[Record],
     ) -> list[Engine]:
-        """An engine for each device group; the trials left are shared out by layers.
+        """Makes an engine for each device group, and shares the trials left out by layers.
 
         Args:
-            groups: The device groups.
-            tuners: The tuners of each group's layers.
-            watcher: Told what the engines do.
-            deadline: Seconds since the command began after which they stop, to begin with.
-            records: Of earlier sessions.
+            groups: Device groups of the session.
+            tuners: Tuners of each group's layers.
+            watcher: Watcher that is told what the engines do.
+            deadline: Seconds since the command began after which the engines stop. The timekeeper
+                may move it.
+            records: Records of earlier sessions.
         """
         request = self.request
         numbers = count(max((record.sequence + 1 for record in records), default=0))
@@ -257,7 +259,7 @@ class TuningSession:
         ]
 
     async def choose(self, groups: Sequence[DeviceGroup], imported: Imported) -> dict[str, Winner]:
-        """Every layer's winner by digest; candidates found wrong are recorded as such.
+        """Chooses every layer's winner, by digest; candidates found wrong are recorded as such.
 
         Raises:
             UserError: No measurement of any model succeeded.
@@ -293,7 +295,7 @@ class TuningSession:
         process: ModelProcess,
         winners: Mapping[str, Winner],
     ) -> dict[TunedModel, Finish]:
-        """Compiles and verifies every model; first the one that the process still holds."""
+        """Compiles and verifies every model; the one that the process still holds comes first."""
         records, finishes = self.folder.database.read(), dict[TunedModel, Finish]()
         pairs = [(model, group) for group in groups for model in group.left]
         for model, group in sorted(pairs, key=lambda pair: not process.holds(pair[0].request)):
@@ -312,10 +314,10 @@ class TuningSession:
         finishes: Mapping[TunedModel, Finish],
         accounts: Sequence[Account],
     ) -> SessionResult:
-        """The results of the models that were finished.
+        """Returns the result of the session, with all models that were finished.
 
         Raises:
-            UserError: None was.
+            UserError: No model was finished.
         """
         left, elapsed = self.left(), self.elapsed()
         runners = max(sum("runner" in account.name for account in accounts), 1)
@@ -331,10 +333,10 @@ class TuningSession:
         )
 
     def left(self) -> list[TunedModel]:
-        """The models that have not failed.
+        """Returns the models that have not failed.
 
         Raises:
-            UserError: All have.
+            UserError: All models have failed.
         """
         left = [model for model in self.models if not model.failure]
         if not left:
@@ -344,7 +346,7 @@ class TuningSession:
         return left
 
     async def accounts(self, pools: Iterable[Pool], process: ModelProcess) -> list[Account]:
-        """Where the time of every process went, this one first."""
+        """Returns the accounts of every process's time, this one's first."""
         own = time.process_time()
         driver = Account("driver", {"drive": own}, self.elapsed() - own)
         accounts = [driver, process.account(self.began)]
@@ -354,7 +356,7 @@ class TuningSession:
 
     @property
     def device(self) -> str:
-        """What layers are timed on, for people."""
+        """Names of the devices that layers are timed on, for people."""
         return ", ".join(dict.fromkeys(model.device for model in self.models if model.device))
 
     @property
@@ -363,7 +365,7 @@ class TuningSession:
         return self.setup.kind.layout_of(self.request.layout)
 
     def identity(self, several_devices: bool) -> dict[str, Any]:
-        """What makes two zoos the same, and what was asked for."""
+        """Returns the identity of a zoo, which its directory keeps, and the options asked for."""
         return {
             "device": "" if several_devices else self.device,
             "layout": self.layout,

@@ -16,14 +16,15 @@ from chameleon_ray.transfer import Transfer
 
 @dataclass(frozen=True)
 class Setup:
-    """What a session works with on this machine.
+    """The kind of target, search system and cores that a session works with on this machine.
 
     Attributes:
-        kind: The kind of the targets.
-        search: The search system.
+        kind: Kind of the targets.
+        search: Search system.
         search_cores: Cores for search and builds.
         timing_cores: Cores for timing alone.
-        transfer: What tasks know of each other; None where they learn nothing from others.
+        transfer: Knowledge that tasks have of each other; None where they learn nothing from
+            others.
     """
 
     kind: TargetKind
@@ -53,7 +54,7 @@ def set_up(request: Request) -> Setup:
 def _gpus(request: Request, kind: TargetKind) -> int | None:
     """Counts the GPUs of this machine that need a core; None where the cores themselves time.
 
-    A cluster's head may hand out none of them.
+    The head of a cluster may have GPUs and hand out none of them.
     """
     if kind.gpus is None:
         return None

@@ -1,6 +1,6 @@
-"""Workers: a request and the machine that they find themselves on in, builders and runners out.
+"""Factories of builders and runners.
 
-They are made in processes of their own, which may be on other machines than the command's.
+Ray calls them in the workers' own processes, which may be on other machines than the command.
 """
 
 from chameleon_ray.compiler.codegen.builder import ChildBuilder
@@ -14,17 +14,19 @@ from chameleon_ray.options import Request
 from chameleon_ray.pool import Unfit
 
 LINKING = 3
-"""Builders on a machine from which on they generate machine code, and do without help: with fewer
-the core that times would be idle while they compile."""
+"""Least number of builders on a machine that generate machine code themselves, without help.
+
+With fewer, the core that times would be idle while they compile.
+"""
 
 
 def builder(
     request: Request, kind: TargetKind, here: str, cores: tuple[int, ...], timing: int
 ) -> ChildBuilder:
-    """A builder, on the cores given or, elsewhere, on those that time nothing there.
+    """Makes a builder on the given cores or, on another machine, on those that time nothing there.
 
     Raises:
-        Unfit: The other machine has not as many cores as are to time.
+        Unfit: The other machine has fewer cores than are to time.
     """
     if machine() != here:
         cores, _ = elsewhere(request, kind, timing)
@@ -35,13 +37,13 @@ def builder(
 def runner(
     request: Request, kind: TargetKind, here: str, cores: tuple[int, ...], device: str
 ) -> Calibrated:
-    """A runner that is comparable with others, and runs whole models on the same cores.
+    """Makes a runner that is comparable with others, and runs whole models on the same cores.
 
-    Its process is on the cores given or, elsewhere, on the timing cores there.
+    Its process is on the given cores or, on another machine, on the timing cores there.
 
     Raises:
-        Unfit: The other machine has not as many cores as are to time, or its device is another one,
-            so that its latencies would mean nothing.
+        Unfit: The other machine has fewer cores than are to time, or its device is another one, so
+            that its latencies would mean nothing.
     """
     if machine() != here:
         _, cores = elsewhere(request, kind, len(cores))
@@ -56,9 +58,12 @@ def runner(
 def elsewhere(
     request: Request, kind: TargetKind, timing: int
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Another machine's cores for builds, and those for timing.
+    """Divides another machine's cores into those for builds and those for timing.
 
-    A CPU times on as many as this machine's; GPUs have one each.
+    A CPU times on as many cores as the command's machine. Each GPU has one core.
+
+    Raises:
+        Unfit: The machine has too few cores.
     """
     if request.build_only:
         return available(), ()

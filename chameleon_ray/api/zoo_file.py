@@ -1,4 +1,4 @@
-"""A zoo's file: YAML in, the models and what they have in common out; a mistake is a sentence."""
+"""Reads a zoo's file, which lists models in YAML; a mistake in it is told in a sentence."""
 
 import json
 import math
@@ -25,20 +25,20 @@ from chameleon_ray.options import (
 )
 
 COMMON = zoo_file_types(Request)
-"""What the file may say of all models, and the types of it."""
+"""Options that the file may set for all models, and the types of their values."""
 LEAST = least_values(Request)
-"""The least value that a number in the file may have."""
+"""Least value of each option that has one."""
 BUDGET = [name for name, option in options_of(Request).items() if option.budget]
-"""What the command line gives in place of the file's."""
+"""Options of the budget; one of them on the command line replaces all of the file's."""
 OWN: dict[str, tuple[type, ...]] = {
     "model": (str,),
     "name": (str,),
     "weight": (int, float),
     "inputs": (list,),
 }
-"""What the file may say of one model."""
+"""Keys that the file may give one model, and the types of their values."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-"""Of a model's directory, which must stay below the zoo's."""
+"""Pattern of the name of a model's directory, which must stay below the zoo's."""
 
 
 def read_zoo(path: Path, request: Request) -> Zoo:
@@ -46,7 +46,7 @@ def read_zoo(path: Path, request: Request) -> Zoo:
 
     Args:
         path: The file; models in it are looked for from the working directory.
-        request: What the command line says, of no model; its budget goes before the file's.
+        request: Request of the command line, without a model. Its budget replaces the file's.
 
     Raises:
         UserError: The file cannot be read, or something in it is not understood.
@@ -81,10 +81,10 @@ def _parsed(path: Path) -> Any:
 def _members(
     body: Mapping[str, Any], whole: Request, targets: Mapping[str, str]
 ) -> tuple[Member, ...]:
-    """Every model on every target.
+    """Returns a member for every model on every target.
 
     Raises:
-        ValueError: What is wrong, in words.
+        ValueError: The list of models is wrong; the text says how.
     """
     listed = body.get("models")
     if not isinstance(listed, list) or not listed:
@@ -97,10 +97,10 @@ def _members(
 
 
 def _targets(listed: Any) -> dict[str, str]:
-    """Targets by name; a list's are named after their kind.
+    """Returns the targets by name; those of a list are named after their kinds.
 
     Raises:
-        ValueError: What is wrong, in words.
+        ValueError: The list of targets is wrong; the text says how.
     """
     if isinstance(listed, Mapping):
         named = [(str(name), target) for name, target in listed.items()]
@@ -147,10 +147,10 @@ def _member(entry: Any, whole: Request, targets: Mapping[str, str], place: str) 
 
 
 def _mapping(body: Any, what: str, known: set[str]) -> dict[str, Any]:
-    """A mapping with known keys only.
+    """Checks that a part of the file is a mapping with known keys only, and returns it.
 
     Raises:
-        ValueError: What is wrong, in words.
+        ValueError: It is not; the text says why.
     """
     if not isinstance(body, Mapping):
         raise ValueError(f"{what} must be a mapping of names to values")
@@ -162,10 +162,10 @@ def _mapping(body: Any, what: str, known: set[str]) -> dict[str, Any]:
 
 
 def _typed(key: str, value: Any, types: tuple[type, ...]) -> Any:
-    """A value of a type that its key asks for; numbers must not be too small.
+    """Checks that a value has a type that its key allows and is not too small, and returns it.
 
     Raises:
-        ValueError: What is wrong, in words.
+        ValueError: The value cannot be used; the text says why.
     """
     truth = isinstance(value, bool)
     if truth != (bool in types) or not isinstance(value, types):

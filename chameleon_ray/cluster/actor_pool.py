@@ -24,7 +24,7 @@ from chameleon_ray.pool import Lost, Method, P, PoolError, T, phases_by_name
 
 logger = logging.getLogger(__name__)
 Doubt = Callable[[Any, int], bool]
-"""Whether a result may be the worker's fault, given its failures in a row before."""
+"""Tells whether a result may be the worker's fault, given its number of failures in a row."""
 PAUSE = 0.02
 """Seconds between two looks for actors that were set up."""
 
@@ -33,25 +33,25 @@ class ActorPool:
     """Actors that each host what a factory makes: ``count``, or as many as ``spread`` says.
 
     Args:
-        name: The pool, for people.
-        factory: Picklable; called once in each actor.
-        phases: The ledger's phase by method, where it is not the method's name.
+        name: Name of the pool, for people.
+        factory: Picklable factory, which is called once in each actor.
+        phases: Phase of the ledger by method, where it is not the method's name.
         began: ``time.perf_counter()`` when the run began.
-        count: Actors, wherever Ray puts them, where they are not spread.
+        count: Number of actors where they are not spread; Ray chooses their nodes.
         resources: Ray options of each actor; no CPUs are reserved unless asked for.
-        spread: How many actors a node is to have, asked for every node that joins.
-        look: Finds the nodes for that; may block.
+        spread: Gives the number of actors that a node is to have; asked for every node that joins.
+        look: Finds the nodes that actors are spread over; may block.
         patient: Whether calls wait for a node that may join where the last one was lost.
-        ahead: Calls that an actor is given besides the one it is doing, so that it need not wait
-            for the next one; an actor that has nothing to do is given a call first.
+        ahead: Number of calls that an actor is given besides the one it is doing, so that it need
+            not wait for the next one. An actor that has nothing to do is given a call first.
         stored: Methods whose results stay in the object store, but for an artifact's label. A
             stand-in is returned, which is fetched where it is an argument of another call.
-        limits: Seconds by method, where it may take longer than ``Placing.call_seconds``.
-        on_load: Told, whenever it changes, how many calls are being done or wait.
-        options: When an actor is given up.
-        doubt: Whether another worker is to repeat what came to this result; a worker whose failures
-            are never confirmed is given up.
-        tell: Is given what happened, in a sentence.
+        limits: Most seconds of a call by method, in place of ``Placing.call_seconds``.
+        options: Settings of giving up actors and calls.
+        doubt: Tells whether another worker is to repeat the call that came to a result. A worker
+            whose failures are never confirmed is given up.
+        tell: Receives a sentence about anything that happens to the actors.
+        on_load: Receives the number of calls that are being done or wait, whenever it changes.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class ActorPool:
     async def _sent(
         self, slot: Slot, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        """A method's result on one actor, or the stand-in for it."""
+        """Calls a method on one actor; returns its result, or the stand-in for it."""
         if method not in self._stored:
             return await slot.actor.call.remote(method, *args, **kwargs)
         stored = slot.actor.store.options(num_returns=2)
@@ -180,11 +180,14 @@ class ActorPool:
         return doubted and bool(self._slots.others(slot))
 
     async def _usable(self, slot: Slot, call: Call) -> bool:
-        """Whether an actor can be given a call that an actor was lost with, or any other."""
+        """Whether an actor can be given a call; after a loss, only one that answers can."""
         return not call.alone or await self._supervisor.alive(slot)
 
     def _settled(self, call: Call, slot: Slot, result: Any) -> Any:
-        """The result to go by; an unconfirmed failure counts against the worker that had it."""
+        """Returns the result to go by.
+
+        An unconfirmed failure counts against the worker that had it.
+        """
         first = call.failed
         if first is None or slot is first:
             return result
@@ -204,7 +207,7 @@ class ActorPool:
 
 
 def _raised(error: RayTaskError) -> Exception:
-    """The exception of a method as the caller is to see it."""
+    """Returns the exception of a method as the caller is to see it."""
     cause: Exception = error.cause
     if isinstance(cause, ObjectLostError):
         return Lost(str(cause))

@@ -1,4 +1,4 @@
-"""Addresses of clusters: finds the ``host:port`` of the Ray that a user means."""
+"""Finds the address, as ``host:port``, of the Ray that a user means."""
 
 import os
 import socket
@@ -13,11 +13,11 @@ class AddressError(UserError):
 
 
 def resolve(address: str, seconds: float) -> str:
-    """The address of a Ray that answers.
+    """Finds the address of a Ray that answers.
 
     Args:
         address: ``host:port``, or ``auto`` for the one Ray that runs on this machine.
-        seconds: Time for it to accept a connection: Ray itself would take minutes to find out.
+        seconds: Seconds that it has to accept a connection; Ray itself would take minutes.
 
     Raises:
         AddressError: Nothing listens there, or ``auto`` means none or several.
@@ -43,7 +43,11 @@ def on_loopback(address: str, seconds: float) -> bool:
 
 
 def _only() -> str:
-    """The only Ray on this machine; of several, some may be other people's."""
+    """Finds the address of the only Ray on this machine; of several, some may be other people's.
+
+    Raises:
+        AddressError: There is none, or there are several.
+    """
     found = sorted(services.find_gcs_addresses())
     if len(found) == 1:
         return str(found[0])

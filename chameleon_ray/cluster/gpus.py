@@ -23,14 +23,14 @@ TAKING_SECONDS = 30.0
 
 
 def here() -> int:
-    """The number of GPUs that Ray hands out on this process's node."""
+    """Counts the GPUs that Ray hands out on this process's node."""
     return next((node.gpus for node in nodes() if node.here), 0)
 
 
 def gpus() -> list[nvml.Gpu]:
-    """The GPUs that Ray hands out here; none where the driver does not answer.
+    """Returns the GPUs that Ray hands out here; none where the driver does not answer.
 
-    Nothing is opened on them.
+    Nothing is opened on the GPUs.
     """
     count, visible = here(), worker.global_worker.original_visible_accelerator_ids
     try:
@@ -46,18 +46,18 @@ class GpuInventory:
         self._known: dict[str, list[nvml.Gpu]] = {}
 
     def gpus(self) -> list[nvml.Gpu]:
-        """The GPUs of all present nodes."""
+        """Returns the GPUs of all living nodes."""
         return [gpu for node in self._looked() for gpu in self._known[node.id]]
 
     def nodes(self, model: str) -> tuple[Node, ...]:
-        """The living nodes, with their GPUs of one model only; blocks to ask new nodes."""
+        """Returns the living nodes, counting GPUs of one model only; blocks to ask new nodes."""
         return tuple(
             replace(node, gpus=sum(gpu.name == model for gpu in self._known[node.id]))
             for node in self._looked()
         )
 
     def _looked(self) -> tuple[Node, ...]:
-        """The living nodes; those with GPUs have been asked for them."""
+        """Returns the living nodes, after asking new ones for their GPUs."""
         found = nodes()
         new = [node for node in found if node.id not in self._known]
         self._known.update({node.id: [] for node in new if not node.gpus})
@@ -67,7 +67,7 @@ class GpuInventory:
 
 
 def _offered(node: Node, answer: list[nvml.Gpu] | Silent) -> list[nvml.Gpu]:
-    """The GPUs that a node named; none of a node that cannot say."""
+    """Returns the GPUs that a node named; none where the node gave no answer."""
     if isinstance(answer, Silent):
         logger.warning("The GPUs of node %s are not used: %s.", node.address, answer.reason)
         return []
@@ -78,7 +78,8 @@ def owning(model: str, factory: Callable[[], Any]) -> Callable[[], Any]:
     """Wraps a factory for actors that own one of Ray's GPUs, so that it is of a given model.
 
     Ray does not tell the GPUs of a node apart, and may hand out one of another model. Where the
-    driver does not answer nothing is changed. The factory that is returned raises ``Unfit``.
+    driver does not answer, nothing is changed. The factory that is returned raises ``Unfit`` where
+    no GPU of the model is free.
     """
     return partial(_owning, model, factory)
 
@@ -94,7 +95,7 @@ def _take(model: str, fit: list[nvml.Gpu]) -> None:
     """Has CUDA see one of these GPUs that no other process has taken; Ray's choice goes first.
 
     Raises:
-        Unfit: There is none.
+        Unfit: None of the GPUs became free in time.
     """
     given, node = nvml.visible().uuid, ray.get_runtime_context().get_node_id()
     deadline = time.monotonic() + TAKING_SECONDS

@@ -41,7 +41,7 @@ class Metrics:
     """A watcher of the engine that keeps Ray's metrics."""
 
     def __init__(self) -> None:
-        """Ray must be running."""
+        """Registers the metrics with Ray, which must be running."""
         self._counters = {name: counter(name) for name in COUNTERS}
         self._in_flight = gauge("chameleon_in_flight")
         self._best = gauge("chameleon_best_latency_seconds")
@@ -76,6 +76,6 @@ class Metrics:
 
 
 def load_gauge(pool: str) -> Callable[[int], None]:
-    """A callback that reports a pool's load, the calls done or waiting, to Ray's metrics."""
+    """Makes a callback that reports a pool's load, the calls done or waiting, to Ray's metrics."""
     load = gauge("chameleon_calls")
     return lambda calls: load.set(calls, {"crew": pool})

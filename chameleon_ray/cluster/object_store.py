@@ -1,7 +1,7 @@
 """Results that stay in Ray's object store, while the driver holds a reference to them.
 
-Of what a builder made, the driver also reads the label: an artifact without its code. Of anything
-else, such as a cost model's score, it has the reference alone.
+The driver also reads the label of what a builder made: an artifact without its code. It has the
+reference alone to any other result, such as a cost model's score.
 """
 
 from dataclasses import replace
@@ -26,15 +26,17 @@ class StoringWorker(Worker):
 
 
 def labelled(label: Artifact | None, content: ObjectRef) -> Any:
-    """The stand-in for a result that is in the object store."""
+    """Makes the stand-in for a result that is in the object store."""
     return content if label is None else replace(label, code=content)  # type: ignore[arg-type]
 
 
 def fetched(argument: Any) -> Any:
-    """A result, or a tuple of several, as it was made; any other argument unchanged.
+    """Fetches the results that stand-ins in an argument stand for, also those in a tuple.
+
+    Any other argument is returned unchanged.
 
     Raises:
-        ray.exceptions.ObjectLostError: The node that held one is gone.
+        ray.exceptions.ObjectLostError: The node that held a result is gone.
     """
     if isinstance(argument, tuple):
         return tuple(map(fetched, argument))

@@ -13,11 +13,11 @@ class Node:
     """One machine of the cluster, as Ray sees it.
 
     Attributes:
-        id: Ray's name of it; a machine that leaves and comes back gets another one.
-        address: Its address, for people.
-        cpus: Cores that it offers.
-        gpus: GPUs that it offers.
-        here: Whether the driver runs on it.
+        id: Ray's name of the node; a machine that leaves and comes back gets another one.
+        address: Address of the node, for people.
+        cpus: Number of cores that the node offers.
+        gpus: Number of GPUs that the node offers.
+        here: Whether the driver runs on the node.
     """
 
     id: str
@@ -30,11 +30,11 @@ class Node:
 Spread = Callable[[Node], int]
 """Gives the number of a pool's actors, or of cores for a purpose, on a node."""
 Look = Callable[[], tuple[Node, ...]]
-"""Finds the present nodes."""
+"""Finds the living nodes."""
 
 
 def nodes() -> tuple[Node, ...]:
-    """The living nodes, the driver's own first."""
+    """Returns the living nodes, the driver's own first."""
     here = ray.get_runtime_context().get_node_id()
     found = [
         Node(
@@ -51,33 +51,35 @@ def nodes() -> tuple[Node, ...]:
 
 
 def affinity(node: Node) -> dict[str, Any]:
-    """Ray options that bind an actor to a node."""
+    """Returns Ray options that bind an actor to a node."""
     return {"scheduling_strategy": NodeAffinitySchedulingStrategy(node.id, soft=False)}
 
 
 def near_driver() -> dict[str, Any]:
-    """Ray options that put a search actor beside the driver, and leave other nodes to builders."""
+    """Returns Ray options that put an actor beside the driver and leave other nodes to builders."""
     here = ray.get_runtime_context().get_node_id()
     return {"scheduling_strategy": NodeAffinitySchedulingStrategy(here, soft=True)}
 
 
 def one_per_gpu(node: Node) -> int:
-    """One runner per GPU, which it owns: the rule of GPU targets."""
+    """Gives the number of runners for GPU targets: one per GPU, which it owns."""
     return node.gpus
 
 
 def one_per_node(node: Node) -> int:
-    """One runner per node, which owns the node's timing cores: the rule of CPU targets."""
+    """Gives the number of runners for CPU targets: one per node, which owns its timing cores."""
     return 1 if node.cpus else 0
 
 
 def one_per_core(wanted: int | None, timing: Spread, search: int) -> Spread:
-    """The rule of builders: one per core that neither times nor, on the driver's node, searches.
+    """Makes the rule of builders: one per core that neither times nor searches.
+
+    Only cores of the driver's node search. A node that has cores gets one builder at least.
 
     Args:
-        wanted: Builders on every node that has cores, in place of the computed number.
-        timing: Gives the cores that a node keeps for timing.
-        search: The number of search actors and the driver, on the driver's node.
+        wanted: Number of builders on every node that has cores; None for the computed number.
+        timing: Gives the number of cores that a node keeps for timing.
+        search: Number of search actors and the driver, on the driver's node.
     """
 
     def spread(node: Node) -> int:

@@ -34,7 +34,7 @@ MODULE = "default_policy"
 class PPOExplorer:
     """Walks a space by a policy learnt with PPO (Chameleon section 4.1, Algorithm 1).
 
-    Keeps nothing between calls: any explorer can go on with any task's agent.
+    It keeps nothing between calls: any explorer can go on with any task's agent.
     """
 
     def __init__(self, options: PPO, count: int) -> None:
@@ -63,9 +63,10 @@ class PPOExplorer:
         agent: Agent,
         rng: np.random.Generator,
     ) -> Trail:
-        """One plan: new start configurations, ``steps`` moves from each, ``updates`` of the policy.
+        """Explores for one plan; see ``Explorer``.
 
-        The walks go on where they were cut by an update. See ``Explorer``.
+        There are new start configurations, ``steps`` moves from each, and ``updates`` of the
+        policy. The walks go on where they were cut by an update.
         """
         if space.size < 2 or (len(seen) and len(distinct(seen)) >= space.size):
             return Trail(np.empty((0, len(space.knobs)), dtype=np.int64), np.empty(0), agent)
@@ -80,7 +81,7 @@ class PPOExplorer:
 
 
 def learn(ppo: Algorithm, world: KnobWorld, agent: Agent, updates: int) -> Agent:
-    """Walks the world once, from wherever the agent is, and returns what it is then."""
+    """Walks the world once, and trains a task's agent on the way; returns the trained agent."""
     ppo.learner_group.foreach_learner(lambda learner: restore(learner, agent))
     weights = ppo.learner_group.get_state(components="learner/rl_module")["learner"]["rl_module"]
     # Without a sequence number, or the runner takes a task's weights for those it already has.
@@ -94,7 +95,10 @@ def learn(ppo: Algorithm, world: KnobWorld, agent: Agent, updates: int) -> Agent
 
 @contextmanager
 def isolated(seed: int) -> Iterator[None]:
-    """RLlib draws from global generators: seeds them on one thread, and puts all back after."""
+    """Seeds the global generators that RLlib draws from, and has torch use one thread.
+
+    Both are put back at the end of the ``with`` block.
+    """
     state, threads = np.random.get_state(), torch.get_num_threads()
     torch.set_num_threads(1)
     with torch.random.fork_rng(devices=[]):
@@ -127,7 +131,7 @@ def restore(learner: Learner, agent: Agent) -> None:
 
 
 def carry(learner: Learner) -> Agent:
-    """The learner's weights by name, and Adam's state of each as ``name/key``."""
+    """Returns the learner's weights by name, and Adam's state of each as ``name/key``."""
     (optimiser,) = [adam for _, adam in learner.get_optimizers_for_module(MODULE)]
     agent: Agent = {}
     for name, parameter in learner.module[MODULE].named_parameters():
@@ -139,7 +143,7 @@ def carry(learner: Learner) -> Agent:
 
 @cache
 def algorithm(axes: int, options: PPO) -> Algorithm:
-    """RLlib's PPO for spaces of so many axes; built once per process, silently."""
+    """Builds RLlib's PPO for spaces of so many axes, once per process and silently."""
     log_once("PPO_on_new_api_stack")
     logging.getLogger("ray._common.deprecation").setLevel(logging.ERROR)
     gymnasium.logger.min_level = gymnasium.logger.ERROR
@@ -147,7 +151,10 @@ def algorithm(axes: int, options: PPO) -> Algorithm:
 
 
 def configured(axes: int, options: PPO) -> PPOConfig:
-    """The paper's Table 9 in RLlib's words; value loss unclipped, no KL term, no extra actors."""
+    """Returns the paper's Table 9 in RLlib's terms.
+
+    The value loss is not clipped. There is no KL term, and there are no extra actors.
+    """
     fragment = options.steps // options.updates
     network = DefaultModelConfig(
         fcnet_hiddens=list(options.hidden), fcnet_activation="tanh", vf_share_layers=True

@@ -1,7 +1,7 @@
 """A session of Ray: joins a cluster or starts a local one, quiet and checked, and ends it again.
 
-By default Ray may join any cluster that it finds on the machine, listens on every interface,
-reports usage, and runs its workers at nice 15, where a foreign process on the core falsifies
+By default Ray may join any cluster that it finds on the machine, listens on every interface, and
+reports usage. It also runs its workers at nice 15, where a foreign process on the core falsifies
 timings.
 """
 
@@ -35,7 +35,7 @@ QUIET = {
 }
 
 Versions = dict[str, str]
-"""Version by distribution; ``none`` where it is not installed."""
+"""Versions by distribution; ``none`` for one that is not installed."""
 
 
 class SessionError(UserError):
@@ -49,15 +49,15 @@ def start(
     gpus: int | None = None,
     options: Session = Session(),  # noqa: B008, frozen
 ) -> Iterator[None]:
-    """Ray for the length of a ``with`` block.
+    """Provides Ray for the length of a ``with`` block.
 
     A Ray runtime that this process already has is checked, used and left running.
 
     Args:
         address: The cluster to join (``auto``: the only one on this machine). None starts a
             local one, which listens on the loopback interface only and asks for a token.
-        cpus: Cores a local session hands out; all if None. A cluster has its own.
-        gpus: GPUs a local session hands out; all if None.
+        cpus: Number of cores that a local session hands out; all if None. A cluster has its own.
+        gpus: Number of GPUs that a local session hands out; all if None.
         options: Sizes and time limits.
 
     Raises:
@@ -183,7 +183,7 @@ def everywhere(question: Callable[[], Any]) -> list[Any]:
 
 
 def differences(where: str, theirs: Versions, ours: Versions) -> list[str]:
-    """Names the distributions that differ, a phrase for each."""
+    """Returns a phrase for each distribution whose versions differ."""
     return [
         f"{where} has {name} {theirs[name]}, this one {ours[name]}"
         for name in ours
@@ -192,9 +192,9 @@ def differences(where: str, theirs: Versions, ours: Versions) -> list[str]:
 
 
 def reader() -> Callable[[], Versions]:
-    """A function that reads a machine's versions.
+    """Makes a function that reads a machine's versions.
 
-    It is nested, so that Ray sends its code to nodes where this package is missing.
+    The function is nested, so that Ray sends its code to nodes where this package is missing.
     """
     names = PINNED
 
@@ -206,7 +206,10 @@ def reader() -> Callable[[], Versions]:
 
 
 def locked() -> dict[str, str]:
-    """A token that only this session's processes know; the user's own choice comes first."""
+    """Returns variables with a token that only this session's processes know.
+
+    There are none where the user has set ``RAY_AUTH_MODE``.
+    """
     if "RAY_AUTH_MODE" in os.environ:
         return {}
     return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
@@ -227,7 +230,7 @@ def environment(wanted: Mapping[str, str]) -> Iterator[None]:
 
 
 def read_again() -> None:
-    """Has Ray read its environment again: it does so at import, and the token may be newer."""
+    """Has Ray read its environment again, as it does so at import and the token may be newer."""
     ray._raylet.Config.initialize("")
     ray._raylet.AuthenticationTokenLoader.instance().reset_cache()
 

@@ -37,37 +37,37 @@ class Moves(Distribution):
 
     @classmethod
     def from_logits(cls, logits: torch.Tensor, **ignored: Any) -> "Moves":
-        """``(..., 3 * axes)`` logits: all decrements, all stays, all increments."""
+        """Takes ``(..., 3 * axes)`` logits: all decrements, all stays, all increments."""
         return cls(logits)
 
     @staticmethod
     def required_input_dim(space: gymnasium.spaces.MultiDiscrete, **ignored: Any) -> int:
-        """Three logits per axis."""
+        """Returns the number of logits: three per axis."""
         return int(space.nvec.sum())
 
     def sample(self, **ignored: Any) -> torch.Tensor:
-        """``(..., axes)`` moves 0, 1, 2: the largest of the logits plus Gumbel noise."""
+        """Draws ``(..., axes)`` moves 0, 1, 2: the largest of the logits plus Gumbel noise."""
         noise = torch.empty_like(self.shares).exponential_().log()
         return torch.argmax(self.shares - noise, dim=-2)
 
     def rsample(self, **ignored: Any) -> torch.Tensor:
-        """Not to be had: moves are discrete."""
+        """Raises ``NotImplementedError``, as moves are discrete."""
         raise NotImplementedError("moves are discrete")
 
     def logp(self, value: torch.Tensor, **ignored: Any) -> torch.Tensor:
-        """``(...)`` log-probability of ``(..., axes)`` moves taken together."""
+        """Returns the ``(...)`` log-probability of ``(..., axes)`` moves taken together."""
         return self.shares.gather(-2, value.unsqueeze(-2)).squeeze(-2).sum(dim=-1)
 
     def entropy(self, **ignored: Any) -> torch.Tensor:
-        """``(...)`` summed over the axes."""
+        """Returns the ``(...)`` entropy, summed over the axes."""
         return -(self.shares.exp() * self.shares).sum(dim=(-2, -1))
 
     def kl(self, other: "Moves", **ignored: Any) -> torch.Tensor:
-        """``(...)`` divergence from ``other``, summed over the axes."""
+        """Returns the ``(...)`` divergence from ``other``, summed over the axes."""
         return (self.shares.exp() * (self.shares - other.shares)).sum(dim=(-2, -1))
 
     def to_deterministic(self) -> TorchDeterministic:
-        """The likeliest move along every axis."""
+        """Returns the distribution of the likeliest move along every axis."""
         return TorchDeterministic(loc=self.shares.argmax(dim=-2))
 
 
@@ -75,12 +75,12 @@ class MoveCatalog(PPOCatalog):
     """RLlib's PPO networks with ``Moves`` as their action distribution."""
 
     def get_action_dist_cls(self, framework: str) -> type[Moves]:
-        """What the policy's logits mean."""
+        """Returns the distribution that the policy's logits stand for."""
         return Moves
 
 
 def blank(axes: int, walkers: int) -> KnobWorld:
-    """A world of two choices per axis and no reward: what a runner is built with."""
+    """Makes a world of two choices per axis and no reward, with which a runner is built."""
     knobs = tuple(Knob.listed(str(axis), (0, 1)) for axis in range(axes))
     nothing = np.random.default_rng(0)
     return KnobWorld(
@@ -96,7 +96,7 @@ class WalkRunner(SingleAgentEnvRunner):
     """
 
     def make_env(self) -> None:
-        """A stand-in of the right shape, so that policy and connectors can be built."""
+        """Makes a stand-in of the right shape, so that policy and connectors can be built."""
         self.num_envs = self.config.num_envs_per_env_runner
         self.env = blank(self.config.env_config["axes"], self.num_envs)
 
@@ -132,7 +132,7 @@ class WalkRunner(SingleAgentEnvRunner):
     def episode(
         self, walk: Walk, outputs: dict[str, np.ndarray], walker: int, started: int
     ) -> SingleAgentEpisode:
-        """One walker's share of a walk, as RLlib's learner takes it."""
+        """Returns one walker's share of a walk, as RLlib's learner takes it."""
         observation_space = self.env.single_observation_space
         action_space = self.env.single_action_space
 

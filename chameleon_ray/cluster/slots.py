@@ -17,12 +17,13 @@ class Call:
     """One call of a pool, until it has its result.
 
     Attributes:
-        losses: The slots whose workers died, or did not answer, while they were doing it.
-        alone: A worker that had it was lost, so the next one is given no other call meanwhile. An
-            answer may be lost with the call that follows it; alone, it is clear who is to blame.
-        failed: The slot whose result was a failure that another worker is to confirm.
-        failure: The result in doubt.
-        turn: Receives the slot that does the call; made anew whenever the call queues.
+        losses: Slots whose workers died, or did not answer, while they were doing the call.
+        alone: Whether the next worker is given no other call meanwhile, as a worker that had the
+            call was lost. An answer may be lost with the call that follows it. Alone, it is clear
+            which call is to blame.
+        failed: Slot whose result was a failure that another worker is to confirm.
+        failure: Result in doubt.
+        turn: Future of the slot that does the call; made anew whenever the call queues.
     """
 
     losses: "list[Slot]" = field(default_factory=list)
@@ -37,18 +38,18 @@ class Slot:
     """One worker's place in a pool, kept while the actors on it come and go.
 
     Attributes:
-        name: The worker, for people.
-        node: The node that its actors have to be on; None where Ray chooses.
-        actor: The present actor.
-        ready: The actor is set up and has had every broadcast that was due then.
-        received: The number of broadcasts that the actor has had.
-        receiving: The actor is busy with a broadcast, and gets no calls until it is done.
-        noted: A text that a broadcast returned was reported.
-        calls: The calls given to the actor; it is doing the first one.
-        failures: Doubtful results in a row.
-        strikes: Losses, and failures that others did not confirm, in a row.
-        settled: The first actor was set up, or the slot was given up.
-        retired: The slot is given up.
+        name: Name of the worker, for people.
+        node: Node that the slot's actors have to be on; None where Ray chooses.
+        actor: Present actor.
+        ready: Whether the actor is set up and has had every broadcast that was due then.
+        received: Number of broadcasts that the actor has had.
+        receiving: Whether the actor is busy with a broadcast; it gets no calls until that is done.
+        noted: Whether a text that a broadcast returned was reported.
+        calls: Calls given to the actor, which is doing the first one.
+        failures: Number of doubtful results in a row.
+        strikes: Number of losses, and of failures that others did not confirm, in a row.
+        settled: Whether the first actor was set up, or the slot was given up.
+        retired: Whether the slot is given up.
     """
 
     name: str
@@ -89,7 +90,7 @@ def blame(calls: list[Call], slot: Slot, error: Exception) -> None:
 
 
 def reason(error: Exception) -> str:
-    """Says in a sentence why an actor is gone: the first sentence of Ray's last line."""
+    """Tells why an actor is gone, by the first sentence of the last line of Ray's error."""
     if isinstance(error, TimeoutError):
         return "it did not answer in time"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -98,31 +99,31 @@ def reason(error: Exception) -> str:
 
 
 def titled(name: str) -> str:
-    """A name with the capital letter that begins a sentence."""
+    """Gives a name the capital letter that begins a sentence."""
     return name[:1].upper() + name[1:]
 
 
 def counted(count: int, name: str) -> str:
-    """A count and a noun, such as ``2 builders``."""
+    """Returns a count and a noun, such as ``2 builders``."""
     return f"{count} {name}{'' if count == 1 else 's'}"
 
 
 class Slots:
     """A pool's slots and its queue of calls.
 
-    First come, first served, by the worker with the fewest calls. Calls that are made again go
-    first.
+    Calls are served in their order, by the worker with the fewest calls. Calls that are made again
+    go first.
 
     Attributes:
-        all: The pool's slots, those that were given up included.
-        over: Why no call will ever be served again; empty until then.
+        all: Slots of the pool, those that were given up included.
+        over: Reason why no call will ever be served again; empty until then.
     """
 
     def __init__(self, most: int) -> None:
         """Makes an empty queue.
 
         Args:
-            most: Calls that a worker may be given, the one that it is doing included.
+            most: Most calls that a worker may be given, the one that it is doing included.
         """
         self.all: list[Slot] = []
         self.over = ""
@@ -133,7 +134,7 @@ class Slots:
         """Waits for a slot to do the call.
 
         Raises:
-            NoWorkers: There will never be one.
+            NoWorkers: All workers were given up.
         """
         if self.over:
             raise NoWorkers(self.over)
@@ -169,7 +170,7 @@ class Slots:
                 call.turn.set_result(slot)
 
     def others(self, failed: Slot) -> list[Slot]:
-        """The slots that may give a second opinion: set up, and without recent failures."""
+        """Returns the slots that may give a second opinion: set up, and without recent failures."""
         return [
             slot for slot in self.all if slot is not failed and slot.ready and not slot.failures
         ]

@@ -31,7 +31,7 @@ class Supervisor:
         options: Placing,
         tell: Callable[[str], None],
     ) -> None:
-        """Begins nothing; for the arguments see ``ActorPool``."""
+        """Takes arguments of ``ActorPool``, and begins nothing yet."""
         self.name, self._slots, self._new = name, slots, start_actor
         self._spread, self._nodes, self._patient = spread, look, patient
         self._options, self._tell = options, tell
@@ -62,7 +62,7 @@ class Supervisor:
                 self._begin(self._settle(slot, slot.actor))
 
     def close(self) -> None:
-        """Lets all actors go; calls come to nothing from now on."""
+        """Lets all actors go; calls fail from now on."""
         for task in self._tasks:
             task.cancel()
         self._slots.shut(f"all {self.name} workers were let go")
@@ -92,12 +92,12 @@ class Supervisor:
         return slot.actor is actor
 
     def lose(self, slot: Slot, error: Exception, begun: bool = True) -> None:
-        """A worker died, or does not answer: replaces it.
+        """Replaces a worker that died, or does not answer.
 
         Args:
-            slot: Where it worked.
-            error: How that became known.
-            begun: It was doing the first of its calls, which may have killed it.
+            slot: Slot of the worker.
+            error: Error by which the loss became known.
+            begun: Whether the worker was doing the first of its calls, which may have killed it.
         """
         if slot.node and slot.node.id not in {node.id for node in nodes()}:
             self._leave(slot.node)
@@ -119,7 +119,7 @@ class Supervisor:
                 )
 
     def strike(self, slot: Slot, why: str, strikes: int = 1) -> None:
-        """Counts against a worker; the last time it is given up."""
+        """Counts strikes against a worker; one with too many in a row is given up."""
         slot.strikes += strikes
         if slot.strikes < self._options.strikes or slot.retired:
             return
@@ -161,7 +161,7 @@ class Supervisor:
                 self._tell(f"Node {node.address} joined, with {counted(missing, self.name)}.")
 
     def _leave(self, node: Node) -> None:
-        """A node is gone, and with it its actors."""
+        """Drops a node that is gone, and its actors."""
         gone = self._on(node)
         for slot in gone:
             self._slots.all.remove(slot)
@@ -181,7 +181,10 @@ class Supervisor:
         self._unsettled.append(slot)
 
     async def _settle(self, slot: Slot, actor: Any) -> None:
-        """A worker gets calls once it is set up and has had all broadcasts; none if it was lost."""
+        """Lets a worker have calls once it is set up and has had all broadcasts.
+
+        A worker that was lost meanwhile gets none.
+        """
         if slot.actor is not actor:
             return
         if (slot.ready or await self.alive(slot)) and await self._received(slot):

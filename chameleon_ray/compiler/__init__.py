@@ -1,1 +1,1 @@
-"""The TVM wing: models, tasks, design spaces, build, run, apply. The only importer of tvm."""
+"""Everything on TVM: imports of models, design spaces, builds, runs; the only importer of tvm."""

@@ -1,4 +1,4 @@
-"""Applying: a lowered model and its winners in, a library and a MetaSchedule database out."""
+"""Applies winners to a lowered model, and writes its library and a MetaSchedule database."""
 
 import json
 import shutil
@@ -20,13 +20,13 @@ from chameleon_ray.task import Task
 def schedule_layers(
     module: Any, tasks: Mapping[str, Task], winners: Mapping[str, Config], kind: TargetKind
 ) -> tuple[Any, set[str]]:
-    """The model with every winner's schedule in place of the layer it is for.
+    """Puts every winner's schedule into the model, in place of the layer that it is for.
 
     Args:
         module: Relax module as ``lower`` gives it.
-        tasks: By digest.
+        tasks: Tasks by digest.
         winners: Configurations by task digest; a task that is left out keeps its default.
-        kind: The target's.
+        kind: Kind of the target.
 
     Returns:
         The new module, and the digests of the winners that were applied.
@@ -68,10 +68,10 @@ def export_database(
     """Writes the winners as a MetaSchedule ``JSONDatabase`` that TVM alone can apply.
 
     Args:
-        folder: Replaced where it exists.
-        tasks: By digest.
+        folder: Folder of the database; replaced where it exists.
+        tasks: Tasks by digest.
         winners: Configuration and latency in seconds, by task digest.
-        kind: The target's.
+        kind: Kind of the target.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

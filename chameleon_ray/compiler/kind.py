@@ -1,7 +1,7 @@
-"""What a kind of target is: all that tuning for a CPU and tuning for a GPU do not have in common.
+"""Kinds of target: all in which tuning for a CPU and tuning for a GPU differ.
 
-The stages of the compiler are handed a kind; those that there are lie above the stages, in
-``kinds``.
+The stages of the compiler are handed a kind. The kinds themselves are in ``kinds``, above the
+stages.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from chameleon_ray.measure.measurer import Artifact, Runner
 from chameleon_ray.options import Measuring, Scheduling
 
 Environment = tuple[tuple[str, str], ...]
-"""Variables and their values."""
+"""Environment variables and their values."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class Device:
     """One device of a machine.
 
     Attributes:
-        target: What ``--target`` would be.
+        target: Value of ``--target`` for the device.
         name: Model of the device.
-        usable: TVM can compile for it and time on it here.
-        missing: What to do about it where it is not; a note where it is.
-        node: The machine it is in.
+        usable: Whether TVM can compile for the device and time on it here.
+        missing: Advice on a device that is not usable; a note on one that is.
+        node: Name of the machine that the device is in.
     """
 
     target: str
@@ -48,48 +48,51 @@ def _cores(cores: tuple[int, ...]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class TargetKind:
-    """One kind of target; its fields are in the order in which a run comes to need them.
+    """One kind of target; its fields are in the order in which a run needs them.
 
-    Functions are those of a module, so that a kind can be sent to other processes, and they import
-    the stages only when they are called. ``module``, ``target`` and ``device`` are TVM's.
+    Functions are shown with their arguments. They are functions of a module, so that a kind can be
+    sent to other processes, and they import the stages only when they are called. ``module`` and
+    ``target`` are TVM's objects, unless a target is said to be text or JSON.
 
     Attributes:
         name: TVM's name of the kind, which is also the shortest target.
         architectures: Whether ``NAME:ARCH`` is a target.
-        demand: ``(text)``: raises ``TargetError`` where it is certain without TVM that the text is
+        demand: ``(text)``. Raises ``TargetError`` where it is certain without TVM that the text is
             no target.
-        resolve: ``(text, threads)`` -> the complete target as JSON; kernels on a CPU may use so
-            many threads. Raises ``TargetError``.
-        demand_compiler: ``(target)``: raises ``TargetError`` where nothing can compile for a
-            complete target here.
-        preload: Loads what TVM's libraries are linked to, before TVM is imported for the first
-            time.
-        probe: In a child that has imported TVM -> what TVM says of this machine's devices.
-        devices: ``(probed, error)`` -> this machine's devices; where the child failed nothing was
-            probed, and the error says why.
-        device_name: ``(cores)`` -> what runners on so many cores time on, for people; empty where
-            a runner has to be asked, which offers ``survey() -> Surveyed`` then.
-        gpus: Counts the GPUs of this machine that could time. Of those every runner owns one, and
-            its cores only feed it; None where the cores themselves are timed.
-        place: ``(cores)`` -> which of a machine's devices a runner's process is on.
-        layout: Of 2-D convolutions, where the user leaves it open: ``NHWC`` or ``NCHW``.
-        rules: ``(layout, rewriting)`` -> how operators are legalised that are not left to TVM, by
-            Relax's names of them; memory is to be saved where ``rewriting`` is not None.
-        templates: The templates (``spaces.templates.template``), of which the first that fits a
-            layer makes its space.
-        generator: ``(module, target)`` -> MetaSchedule's generator of the sketches of a layer that
-            no template fits; its postprocessors check all schedules.
-        limits: ``(module, sketches, target)`` -> what configurations must keep.
-        warm: Gets a process that is going to compile layers ready for it.
-        default: ``(module, target)`` -> a layer, or a whole model, as it is without tuning.
-        compile_layer: ``(module, target, linked)`` -> a scheduled layer's code, or why there is
-            none; ``linked`` where building is to leave nothing to the runner.
-        compile_model: ``(module, target)`` -> a whole model as TVM's executable.
-        build_timeout: ``(options)`` -> seconds that a candidate may take to compile.
-        runner: ``(options, cores, device)`` -> what times on a device of this name.
+        resolve: ``(text, threads)``. Returns the complete target as JSON, which lets kernels on a
+            CPU use so many threads. Raises ``TargetError``.
+        demand_compiler: ``(target)``. Raises ``TargetError`` where nothing here can compile for a
+            complete target, given as JSON.
+        preload: ``()``. Loads the libraries that TVM's are linked to, before TVM is imported for
+            the first time.
+        probe: ``()``. Returns what TVM says of this machine's devices; called in a child, which may
+            import TVM.
+        devices: ``(probed, error)``. Returns this machine's devices. Where the child failed,
+            ``probed`` is empty and ``error`` says why.
+        device_name: ``(cores)``. Names the device that runners on so many cores time on, for
+            people. Empty where a runner has to be asked; it offers ``survey() -> Surveyed`` then.
+        gpus: ``()``. Counts the GPUs of this machine that could time. Every runner owns one of
+            them, and its cores only feed it. None where the cores themselves are timed.
+        place: ``(cores)``. Names the device, among its machine's, that a runner's process is on.
+        layout: Default layout of 2-D convolutions: ``NHWC`` or ``NCHW``.
+        rules: ``(layout, rewriting)``. Returns how operators are legalised that are not left to
+            TVM, by Relax's names of them. Memory is to be saved where ``rewriting`` is not None.
+        templates: ``()``. Returns the templates (``spaces.templates.template``). The first that
+            fits a layer makes its space.
+        generator: ``(module, target)``. Returns MetaSchedule's generator of the sketches of a layer
+            that no template fits. Its postprocessors check all schedules.
+        limits: ``(module, sketches, target)``. Returns the limits that configurations must keep.
+        warm: ``()``. Prepares a process that is going to compile layers.
+        default: ``(module, target)``. Returns a layer, or a whole model, as it is without tuning.
+        compile_layer: ``(module, target, linked)``. Returns a scheduled layer's code, or why there
+            is none. If ``linked``, building leaves nothing to the runner.
+        compile_model: ``(module, target)``. Returns a whole model as TVM's executable.
+        build_timeout: ``(options)``. Returns the seconds that a candidate may take to compile.
+        runner: ``(options, cores, device)``. Makes a runner that times on a device of this name.
         helps: Whether a runner is a ``Builder``, too.
-        environment: ``(threads)`` -> of a process that runs whole models on so many cores.
-        device: The device, of those that a process sees, that it runs whole models on.
+        environment: ``(threads)``. Returns the environment of a process that runs whole models on
+            so many cores.
+        device: ``()``. Returns the device that a process runs whole models on, as TVM's object.
     """
 
     name: str
@@ -129,5 +132,5 @@ class TargetKind:
         return self.gpus is not None
 
     def layout_of(self, asked: str) -> str:
-        """The layout that was asked for; for ``auto`` the one that suits the kind."""
+        """Returns the layout that was asked for; for ``auto``, the kind's own."""
         return self.layout if asked == "auto" else asked

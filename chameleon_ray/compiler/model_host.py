@@ -1,6 +1,6 @@
-"""The model's home: the one process that holds the model, from its import to the tuned library.
+"""The host of a model: the one process that holds it, from its import to the tuned library.
 
-Weights stay here; what leaves are tasks, and libraries on disk.
+The weights stay in this process. Only tasks, example arrays and files on disk leave it.
 """
 
 import json
@@ -24,17 +24,19 @@ from chameleon_ray.task import Task
 
 @dataclass(frozen=True)
 class Prepare:
-    """What to import and for which target.
+    """A job that imports a model for a target and extracts its layers.
 
     Attributes:
         spec: Zoo name, file, or ``module:factory``.
-        inputs: ``NAME:SHAPE[:DTYPE]`` texts.
-        seed: Of zoo weights and example inputs.
-        target: ``llvm``, ``cuda:ARCH`` or a target as JSON.
-        threads: Threads a kernel may use.
-        layout: Convolution layout, ``NHWC`` or ``NCHW``.
-        memory: How to look for the order that takes least memory; the model's own where None.
-        templates: Templates of other packages that are tried on each layer before the kind's own.
+        inputs: Inputs that the user gave, as ``NAME:SHAPE[:DTYPE]``.
+        seed: Seed of the zoo's weights, of a factory's, and of the example inputs.
+        target: Target as ``llvm``, ``cuda:ARCH`` or JSON.
+        threads: Number of threads that a kernel may use.
+        layout: Layout of convolutions, ``NHWC`` or ``NCHW``.
+        memory: Settings of finding the order that takes least memory; None for the model's own
+            order.
+        templates: Names of other packages' templates that are tried on each layer before the kind's
+            own.
     """
 
     spec: str
@@ -52,10 +54,10 @@ class Prepare:
 
 @dataclass(frozen=True)
 class Weigh:
-    """Find out what memory a model takes in several orders; ``prepare.memory`` says how.
+    """A job that finds out how much memory a model takes in several orders.
 
     Attributes:
-        prepare: The model.
+        prepare: Import of the model, with settings in ``memory``.
     """
 
     prepare: Prepare
@@ -66,18 +68,19 @@ class Weigh:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is known of the model once its layers are extracted.
+    """An imported model whose layers are extracted, without its weights.
 
     Attributes:
-        name: For people and file names.
-        digest: Of structure and weights.
-        target: Complete, as JSON.
-        tasks: Its distinct layers.
+        name: Name for people and for files.
+        digest: Digest of structure and weights.
+        target: Complete target, as JSON.
+        tasks: Distinct layers of the model.
         inputs: Example inputs, in order.
-        reference: The source model's outputs for them; None where it could not be run.
-        reference_name: What gave them: ``torch``, ``onnxruntime``, or None.
-        notes: What the user should know, in sentences.
-        seconds: By phase: ``import``, ``extract``.
+        reference: Outputs of the source model for the inputs; None where it could not be run.
+        reference_name: Name of what ran the source model, such as ``torch`` or ``onnxruntime``;
+            None where nothing did.
+        notes: Sentences that the user should know.
+        seconds: Seconds by phase: ``import``, ``extract``.
     """
 
     name: str
@@ -93,7 +96,11 @@ class Prepared:
 
 @dataclass(frozen=True)
 class CompileUntuned:
-    """Compile the model as TVM does without tuning."""
+    """A job that compiles the model as TVM does without tuning.
+
+    Attributes:
+        path: File of the shared library.
+    """
 
     path: Path
 
@@ -103,11 +110,11 @@ class CompileUntuned:
 
 @dataclass(frozen=True)
 class CompileTuned:
-    """Compile the model with the winners' schedules and export them as a database.
+    """A job that compiles the model with the winners' schedules and exports these as a database.
 
     Attributes:
         winners: Configuration and latency in seconds, by task digest; defaults are left out.
-        path: Of the shared library.
+        path: File of the shared library.
         database: Folder of the MetaSchedule database.
     """
 
@@ -120,7 +127,7 @@ class CompileTuned:
 
 
 class Notes(logging.Handler):
-    """Warnings that this package logs, kept for the user."""
+    """Keeps the warnings that this package logs, for the user."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -131,16 +138,16 @@ class Notes(logging.Handler):
         self._sentences.append(record.getMessage())
 
     def taken(self) -> list[str]:
-        """All so far; none are kept from now on."""
+        """Returns the warnings so far, and keeps no more from now on."""
         logging.getLogger("chameleon_ray").removeHandler(self)
         return self._sentences
 
 
 class ModelHost:
-    """What runs inside the model's process."""
+    """Does the jobs on a model, inside the model's process."""
 
     def __init__(self, kind: TargetKind) -> None:
-        """Takes the kind of all targets that it is to compile for."""
+        """Takes the kind of all targets that models are to be compiled for."""
         self._kind = self._tried = kind
         self._model: Any = None
         self._lowered: Any = None
@@ -169,7 +176,11 @@ class ModelHost:
         return tvm.target.Target(json.loads(self._target))
 
     def weigh(self, job: Prepare) -> Footprint:
-        """What memory the model takes in several orders."""
+        """Imports the model and finds out how much memory it takes in several orders.
+
+        Raises:
+            ModelError: The model's memory cannot be planned.
+        """
         target = self._load(job)
         from chameleon_ray.compiler.frontend.inputs import ModelError
         from chameleon_ray.compiler.passes.memory.lower_aware import compare
@@ -185,7 +196,7 @@ class ModelHost:
             ) from reason
 
     def prepare(self, job: Prepare) -> Prepared:
-        """Imports the model, which is kept, and extracts its layers."""
+        """Imports the model, keeps it, and extracts its layers."""
         began, notes = time.perf_counter(), Notes()
         target = self._load(job)
         from chameleon_ray.compiler.passes.lower import lower
@@ -217,7 +228,7 @@ class ModelHost:
         )
 
     def compile_untuned(self, job: CompileUntuned) -> None:
-        """Compiles the model that is kept, as imported."""
+        """Compiles the kept model as it was imported."""
         import tvm
 
         from chameleon_ray.compiler.apply import compile_model
@@ -230,7 +241,7 @@ class ModelHost:
             compile_model(untuned, self._target, self._kind, job.path)
 
     def compile_tuned(self, job: CompileTuned) -> set[str]:
-        """Compiles the model that is kept; gives the digests of the winners that were applied."""
+        """Compiles the kept model; returns the digests of the winners that were applied."""
         from chameleon_ray.compiler.apply import compile_model, export_database, schedule_layers
 
         configs = {digest: config for digest, (config, _) in job.winners.items()}
@@ -242,5 +253,5 @@ class ModelHost:
 
 
 def model_host(kind: TargetKind) -> ModelHost:
-    """Factory of the model's process."""
+    """Makes the handler of jobs in the model's process."""
     return ModelHost(kind)

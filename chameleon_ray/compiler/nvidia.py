@@ -33,7 +33,7 @@ class Multiprocessor:
         threads: Most resident threads.
         blocks: Most resident blocks.
         shared: Bytes of shared memory.
-        reserved: Bytes of it that the system takes per block.
+        reserved: Bytes of shared memory that the system takes per block.
         unit: Bytes in multiples of which a block gets shared memory.
     """
 
@@ -45,7 +45,7 @@ class Multiprocessor:
 
     @property
     def opt_in(self) -> int:
-        """The most bytes of shared memory of one block, where it asks for them at launch."""
+        """Most bytes of shared memory that one block may ask for at launch."""
         return self.shared - self.reserved
 
 
@@ -84,7 +84,7 @@ def attributes(arch: str) -> dict[str, Any] | None:
 
 
 def completed(fields: dict[str, Any]) -> dict[str, Any]:
-    """A GPU's target with its limits by its architecture, where they are not given.
+    """Adds the limits of its architecture to a GPU's target, where they are not given.
 
     Raises:
         TargetError: The architecture is missing, or not known.
@@ -113,7 +113,7 @@ def occupancy(arch: str, threads: int, registers: int, shared: int) -> float:
         shared: Bytes of a block's shared memory, static and dynamic.
 
     Returns:
-        From 0, where not even one block fits and the kernel cannot be launched, to 1.
+        The share, from 0 to 1. At 0 not even one block fits, and the kernel cannot be launched.
     """
     sm = MULTIPROCESSORS[capability(arch) or 0]
     if not 0 < threads <= MOST_THREADS or shared > sm.opt_in or registers > MOST_REGISTERS:

@@ -1,4 +1,4 @@
-"""Targets: what the user asked for, read and made TVM's; what is known of a CPU."""
+"""Targets as the user gives them, the targets that TVM makes of them, and figures of CPUs."""
 
 import json
 import platform
@@ -13,15 +13,15 @@ class TargetError(UserError):
 
 
 def arch_of(text: str) -> str:
-    """A GPU's architecture, where the target gives it."""
+    """Returns the architecture that a target names; empty where it names none."""
     return str(fields_of(text).get("arch", ""))
 
 
 def fields_of(text: str) -> dict[str, Any]:
-    """A target as the user gives it, as TVM's fields.
+    """Reads TVM's fields from a target as the user gives it.
 
     Raises:
-        TargetError: It is not JSON, and begins as if it were.
+        TargetError: The target begins like JSON, but is none.
     """
     if not text.lstrip().startswith("{"):
         kind, _, arch = text.partition(":")
@@ -36,10 +36,10 @@ def fields_of(text: str) -> dict[str, Any]:
 
 
 def made(text: str, fields: dict[str, Any]) -> Any:
-    """TVM's target of its fields.
+    """Makes TVM's target from its fields; ``text`` is the user's, for the error.
 
     Raises:
-        TargetError: TVM objects to them.
+        TargetError: TVM does not accept the fields.
     """
     import tvm
 
@@ -51,7 +51,7 @@ def made(text: str, fields: dict[str, Any]) -> Any:
 
 
 def vector_bits(target: Any) -> int:
-    """Width of a CPU's vectors. TVM's own answer is 512 for any x86."""
+    """Returns the width in bits of a CPU's vectors. TVM's own answer is 512 for any x86."""
     from tvm.target.codegen import target_has_features
 
     wide = {"avx512f": 512, "avx": 256}
@@ -61,13 +61,13 @@ def vector_bits(target: Any) -> int:
 
 
 def vector_registers(target: Any) -> int:
-    """How many vectors a CPU has at hand: 32 with AVX-512 and on 64-bit ARM, else 16."""
+    """Returns a CPU's number of vector registers: 32 with AVX-512 and on 64-bit ARM, else 16."""
     arm = str(target.attrs.get("mtriple", "")).startswith("aarch64")
     return 32 if arm or vector_bits(target) == 512 else 16
 
 
 def device_name(cores: int) -> str:
-    """The CPU's model name and the number of cores that time."""
+    """Returns the CPU's model name and the number of cores that time, for people."""
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():

@@ -24,7 +24,7 @@ CUDART = "libcudart.so.13"
 def block_torch() -> None:
     """Keeps ``import tvm`` from importing torch: 0.6 s and 197 MB instead of 2.0 s and 398 MB.
 
-    It is for processes that never need torch, before the first import of tvm.
+    Processes that never need torch call it before the first import of tvm.
     """
     sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
 
@@ -33,7 +33,7 @@ def load_cudart() -> str:
     """Loads the CUDA runtime that TVM's is linked to, before the first import of tvm.
 
     Returns:
-        Why it cannot be loaded, as ``load_nvidia`` does.
+        The reason why the runtime cannot be loaded; empty where it is.
     """
     return load_nvidia(CUDART)
 
@@ -51,10 +51,10 @@ def load_nvidia(library: str) -> str:
     The wheels are not on the loader's path and need not be in ``site-packages``.
 
     Args:
-        library: Its name, in which ``*`` stands for a part of the version.
+        library: Name of the library, in which ``*`` stands for a part of the version.
 
     Returns:
-        Why it cannot be loaded; empty where it can.
+        The reason why the library cannot be loaded; empty where it is.
     """
     wheels = [file for root in nvidia_wheels() for file in sorted(root.glob(f"lib/{library}"))]
     for name in (*map(str, wheels), library):

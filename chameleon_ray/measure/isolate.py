@@ -43,14 +43,14 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended.
+    """The outcome of a job: its value, or what went wrong.
 
     Attributes:
-        ending: Whether there is a value, and why not.
-        value: What the job returned, where ``ending`` is ``ok``.
-        error: What went wrong, in words.
-        seconds: The time it took.
-        for_user: The error is a sentence for the user: the job raised a ``UserError``.
+        ending: Way in which the job ended.
+        value: Value that the job returned, where ``ending`` is ``ok``.
+        error: Error in words; empty where there was none.
+        seconds: Seconds that the job took.
+        for_user: Whether the error is a sentence for the user, as the job raised a ``UserError``.
     """
 
     ending: Ending

@@ -1,4 +1,4 @@
-"""Kinds of targets: how one is found, and that a file and an entry make another one."""
+"""Tests of kinds of target: how one is found, and that a file and an entry make another one."""
 
 import json
 import pickle
@@ -20,7 +20,7 @@ from tests.tvm import toy_kind
 from tests.tvm.toy_kind import TOY
 
 PATIENT = Measuring(build_timeout=30.0, default_timeout=60.0, run_timeout=30.0, load_timeout=30.0)
-"""For machines that are busy with other things."""
+"""Time limits for machines that are busy with other things."""
 TRIALS = 6
 
 

@@ -56,7 +56,7 @@ def rules(layout: str, rewriting: Scheduling | None) -> dict[str, Any]:
 
 
 def tiled(module: Any, target: Any) -> Any:
-    """The template: tiles of a matrix product's columns, outermost or innermost."""
+    """Fits matrix products with a template that tiles their columns, outermost and innermost."""
     from tvm.s_tir import Schedule
 
     from chameleon_ray.compiler.spaces.sketch import SEED
@@ -92,7 +92,7 @@ def default(module: Any, target: Any) -> Any:
 
 
 def compile_layer(module: Any, target: Any, linked: bool) -> Artifact:
-    """C source, which the runner compiles."""
+    """Compiles a layer to C source, which the runner compiles further."""
     import tvm
 
     return Artifact(tvm.compile(module, target=target).mod.inspect_source().encode())
@@ -119,7 +119,7 @@ def device() -> Any:
 
 
 class ToyTimer:
-    """What runs inside the runner's child; see ``jobs.Timer``."""
+    """Times kernels inside the runner's child; see ``jobs.Timer``."""
 
     def __init__(self) -> None:
         import tvm
@@ -171,12 +171,12 @@ def load(code: bytes) -> Any:
 
 
 def timer(_: None) -> ToyTimer:
-    """Factory of the runner's child."""
+    """Makes the handler in the runner's child."""
     return ToyTimer()
 
 
 class ToyRunner:
-    """Times on cores of this machine; see ``measure.Runner``."""
+    """Times on cores of this machine; see ``measure.measurer.Runner``."""
 
     def __init__(self, options: Measuring, cores: tuple[int, ...], device: str) -> None:
         self._device = device

@@ -1,1 +1,1 @@
-"""A layer and a configuration in, compiled code out."""
+"""Compiles layers, scheduled by a configuration, to code that runners load."""

@@ -1,6 +1,6 @@
-"""Compiling: a task's program and a configuration in, code to load or the reason why not out.
+"""Builders, which compile configurations of a task's program in a warm child.
 
-What the code is, and what compiles it, is the target kind's; here is the warm child that does it.
+The kind of target decides what the code is and what compiles it.
 """
 
 from collections.abc import Callable
@@ -22,12 +22,12 @@ FAILURES = {
     Ending.ERROR: Status.BUILD_ERROR,
     Ending.CRASH: Status.CRASH,
 }
-"""What becomes of a configuration whose build ended so."""
+"""Status of a configuration's build, by the ending of the job."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One configuration of one program, to compile; see ``TargetKind`` for ``linked``."""
+    """A job that compiles one configuration of a program; see ``TargetKind`` for ``linked``."""
 
     program: bytes
     config: Config
@@ -38,16 +38,18 @@ class Job:
 
 
 class Compiles(Protocol):
-    """What runs inside a child that compiles: a builder's, or a runner's that helps."""
+    """Compiles inside a child: a builder's, or that of a runner that helps."""
 
     def compile(self, job: Job) -> Artifact:
-        """Compiles one configuration; whether it is the default, and how long it took, is for
-        whoever asked for it to say."""
+        """Compiles one configuration.
+
+        The caller adds to the artifact whether it is the default, and how long it took.
+        """
         ...
 
 
 class Compiler:
-    """What runs inside the builder's child; keeps the programs it has parsed."""
+    """Compiles inside the builder's child, and keeps the programs it has parsed."""
 
     def __init__(self, kind: TargetKind) -> None:
         block_torch()
@@ -73,7 +75,7 @@ class Compiler:
 
 
 def artifact_of(outcome: Outcome, config: Config) -> Artifact:
-    """What a child's job to compile a configuration came to."""
+    """Makes the artifact of a configuration from the outcome of the child's job."""
     default = config == DEFAULT
     if outcome.ending is Ending.OK:
         built: Artifact = outcome.value
@@ -82,12 +84,12 @@ def artifact_of(outcome: Outcome, config: Config) -> Artifact:
 
 
 def compiler(kind: TargetKind) -> Callable[[Job], Artifact]:
-    """Factory of the builder's child."""
+    """Makes the handler in the builder's child."""
     return Compiler(kind).compile
 
 
 class ChildBuilder:
-    """Compiles on this machine, in a warm child that a hang or crash cannot outlive."""
+    """Compiles on this machine, in a warm child that is replaced after a hang or a crash."""
 
     def __init__(
         self,
@@ -96,8 +98,14 @@ class ChildBuilder:
         cores: tuple[int, ...] | None = None,
         linked: bool = False,
     ) -> None:
-        """Takes what it compiles for, the cores to compile on, and whether that is to leave nothing
-        to the runner."""
+        """Starts the child.
+
+        Args:
+            kind: Kind of the targets.
+            options: Time limits, memory, and the number of jobs per child.
+            cores: Cores to compile on; all of this process's where None.
+            linked: Whether to leave nothing to the runner.
+        """
         self.kind, self.options, self.linked = kind, options, linked
         self._child = Isolate(
             Setting(
@@ -110,7 +118,7 @@ class ChildBuilder:
         )
 
     def warm(self) -> None:
-        """Waits until it can compile without delay."""
+        """Waits until the child can compile without delay."""
         self._child.warm()
 
     def build(self, task: Task, config: Config) -> Artifact:

@@ -1,8 +1,8 @@
-"""Layers for CPUs: a scheduled layer in, LLVM IR or a shared library out.
+"""Compiles scheduled layers for CPUs, to LLVM IR or to shared libraries.
 
-A builder optimises and hands over LLVM IR; the runner's core, idle at that moment, generates the
-machine code as it loads it. That needs no linker, and halves what one core compiles. Where a
-machine has many builders, they generate the machine code as well, and hand over a shared library.
+A builder optimises and hands over LLVM IR. The runner's core, idle at that moment, generates the
+machine code when it loads the layer. That needs no linker, and halves what one core compiles. Where
+a machine has many builders, they generate the machine code as well, and hand over a shared library.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from chameleon_ray.measure.measurer import Artifact
 
 
 def compile_layer(module: Any, target: Any, linked: bool) -> Artifact:
-    """Compiles a scheduled layer; to a shared library if ``linked``."""
+    """Compiles a scheduled layer: to a shared library if ``linked``, else to LLVM IR."""
     import tvm
 
     with tvm.transform.PassContext(opt_level=3, config=UNCHECKED):

@@ -26,14 +26,17 @@ from chameleon_ray.measure.measurer import Artifact
 from chameleon_ray.record import Status
 
 CREATE = "ffi.Module.create.cuda"
-"""Function by which TVM makes a module of device code: ours here, its own in the runner."""
+"""Name of the function by which TVM makes a module of device code.
+
+It is this module's function where layers are compiled, and TVM's own in the runner.
+"""
 CALLBACK = "tvm_callback_cuda_compile"
-"""Function by which TVM compiles CUDA source."""
+"""Name of the function by which TVM compiles CUDA source."""
 DYNAMIC = "tirx.use_dyn_shared_memory"
 TOO_MUCH = re.compile(r"uses too much|too many resources", re.IGNORECASE)
-"""How ptxas turns down what the GPU has too little of."""
+"""Pattern of ptxas's errors about resources that the GPU has too little of."""
 LONGEST = 300
-"""Characters of an error in a record."""
+"""Most characters of an error in a record."""
 LAUNCH = re.compile(r'call_ffi_kernel\("(\w+)".*?T\.int64\((\d+)\), launch_params=')
 
 
@@ -47,8 +50,8 @@ class Library:
 
     Attributes:
         host: LLVM IR of the code that launches the kernels.
-        binary: The kernels, as an ELF file for one architecture.
-        functions: How they are launched, as TVM's JSON.
+        binary: ELF file of the kernels, for one architecture.
+        functions: Description of how the kernels are launched, as TVM's JSON.
     """
 
     host: bytes
@@ -60,7 +63,7 @@ class Library:
 
     @staticmethod
     def loads(body: bytes) -> "Library":
-        """Reads what ``dumps`` has written."""
+        """Reads a library that ``dumps`` has written."""
         return Library(*pickle.loads(body))
 
 
@@ -72,11 +75,11 @@ def compile_kernels(
     Args:
         module: IRModule with one PrimFunc ``main``, scheduled.
         target: ``tvm.target.Target`` of a GPU.
-        compiler: Compiler for its architecture; the machine's where None.
+        compiler: Compiler for the target's architecture; the machine's where None.
 
     Raises:
-        CompileError: The compiler turned it down.
-        CannotLaunch: There is nothing to launch, or no block of it fits on the GPU.
+        CompileError: The compiler turned the kernels down.
+        CannotLaunch: The layer has no kernel, or no block of one fits on the GPU.
     """
     arch = str(target.attrs["arch"])
     collector = _collector()
@@ -98,7 +101,7 @@ def compile_kernels(
 
 
 def compile_layer(module: Any, target: Any) -> Artifact:
-    """Compiles a scheduled layer; what the GPU has too little of is invalid."""
+    """Compiles a scheduled layer; one that takes more than the GPU has is invalid."""
     try:
         library, taken = compile_kernels(module, target)
     except CannotLaunch as reason:
@@ -110,7 +113,7 @@ def compile_layer(module: Any, target: Any) -> Artifact:
 
 
 def _first_error(report: str) -> str:
-    """The first line of a compiler's report that says what is wrong."""
+    """Returns the first line of a compiler's report that says what is wrong."""
     lines = [line.strip() for line in report.splitlines() if line.strip()]
     return next((line for line in lines if "error" in line.lower()), lines[0])[:LONGEST]
 
@@ -118,7 +121,7 @@ def _first_error(report: str) -> str:
 def compile_with(arch: str) -> None:
     """Makes TVM compile for a GPU as this project does.
 
-    Where its CUDA runtime is loaded, TVM would otherwise compile with its own options.
+    Otherwise TVM would use its own options where its CUDA runtime is loaded.
     """
     compiler = _compiler(arch)
     tvm_ffi.register_global_func(
@@ -152,8 +155,8 @@ class Collector:
 
     Attributes:
         binary: Binary of the layer compiled last.
-        functions: How its kernels are launched, as TVM's JSON.
-        watch: A pass instrument that has to be in force meanwhile.
+        functions: Description of how that layer's kernels are launched, as TVM's JSON.
+        watch: Pass instrument that has to be in force while a layer is compiled.
     """
 
     def __init__(self) -> None:
@@ -174,7 +177,7 @@ class Collector:
 
     @property
     def dynamic(self) -> int:
-        """The most bytes of shared memory that a kernel asks for at launch."""
+        """Most bytes of shared memory that a kernel asks for at launch."""
         if DYNAMIC not in self.functions or self._lowered is None:
             return 0
         return max((int(size) for _, size in LAUNCH.findall(self._lowered.script())), default=0)

@@ -1,13 +1,13 @@
-"""Default schedules on GPUs: a layer, or a whole model, in; the same with its loops bound out."""
+"""Default schedules on GPUs, which bind the loops of layers and models to threads."""
 
 from typing import Any
 
 
 def default(module: Any, target: Any) -> Any:
-    """What DLight makes of it: on a GPU loops must be bound to threads.
+    """Schedules a layer or a whole model by DLight.
 
     Args:
-        module: Its PrimFuncs that are marked as scheduled stay as they are.
+        module: Module of PrimFuncs; those that are marked as scheduled stay as they are.
         target: ``tvm.target.Target``.
     """
     import tvm
@@ -26,8 +26,11 @@ def default(module: Any, target: Any) -> Any:
 
 
 def _trying(rule: Any) -> Any:
-    """A rule of DLight's; where it fails, as that of matrix products does on those within
-    Winograd's convolutions, the one that never does."""
+    """Makes a rule that tries one of DLight's, and applies DLight's fallback where that one fails.
+
+    The rule of matrix products fails on those within Winograd's convolutions. The fallback never
+    fails.
+    """
     from tvm.s_tir import dlight
     from tvm.s_tir.schedule import ScheduleError
 

@@ -17,7 +17,7 @@ __all__ = ["InputSpec", "Model", "ModelError", "load"]
 FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 """Pattern of ``package.module:factory``."""
 Importer = Callable[[Path, Sequence[InputSpec], int], Model]
-"""Path of a file, inputs that the user gave, seed of the example inputs -> the model."""
+"""Imports a model, given a file's path, the user's inputs, and the seed of example inputs."""
 
 
 def _onnx(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
@@ -47,7 +47,7 @@ def load(spec: str, inputs: Sequence[InputSpec] = (), seed: int = 0) -> Model:
         seed: Seed of the zoo's weights, of a factory's, and of the example inputs.
 
     Raises:
-        ModelError: It cannot be found, read or translated, or the inputs do not fit it.
+        ModelError: The model cannot be found, read or translated, or the inputs do not fit it.
         UserError: A plug-in for such files cannot be used.
     """
     suffix = Path(spec).suffix.lower().removeprefix(".")
@@ -72,7 +72,7 @@ def load(spec: str, inputs: Sequence[InputSpec] = (), seed: int = 0) -> Model:
 
 
 def plugged(importer: Importer, path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
-    """A model that a plug-in imports.
+    """Imports a model with a plug-in.
 
     Raises:
         UserError: The plug-in refuses the file, or fails on it.

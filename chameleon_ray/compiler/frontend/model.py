@@ -22,10 +22,11 @@ class Model:
         module: Relax module whose ``main`` takes ``inputs`` in order; weights are constants.
         inputs: The inputs, all with a static shape and a type.
         digest: Hash of structure and weights (16 hex digits).
-        examples: One array per input, the same for the same seed.
-        reference: The source framework's outputs for the examples, one array each; None where it
+        examples: Example inputs, one array per input, the same for the same seed.
+        reference: Outputs of the source framework for the examples, one array each; None where it
             could not be run.
-        reference_name: ``torch``, ``onnxruntime``, or None.
+        reference_name: Name of the source framework, such as ``torch`` or ``onnxruntime``; None
+            where it could not be run.
     """
 
     name: str

@@ -13,10 +13,10 @@ KINDS: dict[str, TargetKind] = {"llvm": LLVM, "cuda": CUDA}
 
 
 def kind_of(text: str) -> TargetKind:
-    """The kind of a target, as the user gives it or as TVM does.
+    """Finds the kind of a target, which may be the user's text or TVM's JSON.
 
     Raises:
-        TargetError: It is of none of these kinds.
+        TargetError: The target is of none of these kinds.
     """
     base, _, architecture = text.partition(":")
     if architecture and base in KINDS and KINDS[base].architectures:
@@ -29,14 +29,15 @@ def kind_of(text: str) -> TargetKind:
 
 
 def resolve(text: str, threads: int) -> str:
-    """A complete target as JSON.
+    """Completes a target, and returns it as JSON.
 
     Args:
         text: ``llvm`` for this machine's CPU, ``cuda:sm_90`` for a GPU of that architecture, or a
-            target as JSON. A plain ``cuda`` is for the runner to complete, which has the GPU.
-        threads: Threads a kernel may use on a CPU; a JSON target's own ``num-cores`` goes before.
+            target as JSON. A plain ``cuda`` is refused: the runner completes it, as it has the GPU.
+        threads: Number of threads that a kernel may use on a CPU. A JSON target's own ``num-cores``
+            takes precedence.
 
     Raises:
-        TargetError: It is unknown to TVM, or this machine can do nothing with it.
+        TargetError: TVM does not know the target, or this machine can do nothing with it.
     """
     return kind_of(text).resolve(text, threads)

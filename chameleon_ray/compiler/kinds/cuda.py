@@ -17,29 +17,41 @@ from chameleon_ray.measure.measurer import Artifact, Runner
 from chameleon_ray.options import Measuring, Scheduling
 
 NAME = "cuda"
-"""As a target it stands for whatever GPU the runner has."""
+"""Name of the kind; as a target it stands for whatever GPU the runner has."""
 DRIVER = "libcuda.so.1"
-"""What TVM's CUDA runtime is linked to besides."""
+"""Library of NVIDIA's driver, which TVM's CUDA runtime is linked to besides ``CUDART``."""
 WHEELS = "pip install 'chameleon_ray[cuda]'"
 SIGNS = (Path("/proc/driver/nvidia/gpus"), Path("/dev/nvidia0"))
-"""What is there where a GPU is, whether or not its driver works."""
+"""Files that exist where there is a GPU, whether or not its driver works."""
 BUS_ORDER = ("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-"""Has CUDA number the GPUs as for the runners."""
+"""Environment variable that makes CUDA number the GPUs as it does for the runners."""
 
 
 def demand(text: str) -> None:
-    """Sees to it that the architecture, where one is given, is one of them."""
+    """Demands that a target is plain ``cuda`` or has a known architecture.
+
+    Raises:
+        TargetError: The architecture is missing from a longer target, or not known.
+    """
     if text != NAME:
         completed(fields_of(text))
 
 
 def resolve(text: str, threads: int) -> str:
-    """A GPU by its architecture, with what is not said of it; no device is looked at."""
+    """Completes a GPU's target by its architecture; no device is looked at.
+
+    Raises:
+        TargetError: The architecture is missing or not known, or TVM does not accept the target.
+    """
     return str(made(text, completed(fields_of(text))))
 
 
 def demand_compiler(target: str) -> None:
-    """Says what to install where nothing can compile for the architecture."""
+    """Demands that something can compile for a target's architecture.
+
+    Raises:
+        TargetError: Nothing can; the text says what to install.
+    """
     from chameleon_ray.compiler.codegen.cuda_compiler import compiler_for
 
     compiler_for(json.loads(target)["arch"])
@@ -51,7 +63,7 @@ def preload() -> None:
 
 
 def probe() -> dict[str, Any]:
-    """The GPUs that TVM sees, what it would need to see more, and what compiles for them."""
+    """Returns the GPUs that TVM sees, the libraries that it lacks, and what compiles for GPUs."""
     lacking = {CUDART: load_cudart(), DRIVER: _trouble(DRIVER)}
     import tvm
 
@@ -69,7 +81,7 @@ def probe() -> dict[str, Any]:
 
 
 def devices(probed: Mapping[str, Any], error: str) -> list[Device]:
-    """Every GPU of the driver, or one line on why there is none and what can be done without."""
+    """Returns every GPU of the driver; without one, an entry that says why and what can be done."""
     builds = probed.get("compiler", "TVM cannot be used")
     try:
         found = nvml.gpus()
@@ -99,7 +111,7 @@ def _device(gpu: nvml.Gpu, number: int, probed: Mapping[str, Any]) -> Device:
 
 
 def _trouble(library: str) -> str:
-    """Why a library cannot be loaded; empty where it can."""
+    """Returns the reason why a library cannot be loaded; empty where it can."""
     try:
         ctypes.CDLL(library)
     except OSError as error:
@@ -108,7 +120,7 @@ def _trouble(library: str) -> str:
 
 
 def _runtime_version() -> str:
-    """The version of the CUDA runtime that is loaded; empty where none is."""
+    """Returns the version of the CUDA runtime; empty where it cannot be loaded."""
     version = ctypes.c_int()
     try:
         ctypes.CDLL(CUDART).cudaRuntimeGetVersion(ctypes.byref(version))
@@ -118,7 +130,7 @@ def _runtime_version() -> str:
 
 
 def device_name(cores: int) -> str:
-    """Nothing: which GPU it is, only a runner knows."""
+    """Returns an empty name, as only a runner knows its GPU."""
     return ""
 
 
@@ -127,12 +139,15 @@ def gpus() -> int:
 
 
 def place(cores: tuple[int, ...]) -> str:
-    """The GPU that this process sees."""
+    """Names the GPU that this process sees."""
     return f"GPU {os.environ.get('CUDA_VISIBLE_DEVICES', '')}"
 
 
 def rules(layout: str, rewriting: Scheduling | None) -> dict[str, Any]:
-    """Winograd's convolutions, which take workspaces, where memory is not to be saved."""
+    """Returns the rule of Winograd's convolutions, for ``NCHW``.
+
+    There is none where memory is to be saved, as these convolutions take workspaces.
+    """
     from chameleon_ray.compiler.passes import winograd_cuda
 
     if layout != "NCHW" or rewriting is not None:
@@ -141,28 +156,28 @@ def rules(layout: str, rewriting: Scheduling | None) -> dict[str, Any]:
 
 
 def templates() -> Sequence[Any]:
-    """Those of the table; see ``spaces.templates``."""
+    """Returns the templates for CUDA; see ``spaces.templates``."""
     from chameleon_ray.compiler.spaces.templates import TEMPLATES
 
     return TEMPLATES[NAME]
 
 
 def generator(module: Any, target: Any) -> Any:
-    """MetaSchedule's rules for CUDA, with tensor cores where they are of use."""
+    """Returns the generator of MetaSchedule's sketches, with tensor cores where they are of use."""
     from chameleon_ray.compiler.spaces.rules import cuda_generator
 
     return cuda_generator(module, target)
 
 
 def limits(module: Any, sketches: Sequence[Any], target: Any) -> tuple[Limit, ...]:
-    """Threads, shared memory and sums that a GPU has room for."""
+    """Returns the limits of threads, shared memory and sums that a GPU has room for."""
     from chameleon_ray.compiler.spaces.gpu_limits import limits_of
 
     return limits_of(module, tuple(sketches), target)
 
 
 def warm() -> None:
-    """Registers what TVM's rules name, and sees to it that there is a compiler."""
+    """Registers the intrinsics that TVM's rules name, and demands that there is a compiler."""
     register_intrinsics("cuda")
     from tvm.s_tir import dlight  # noqa: F401
 
@@ -175,21 +190,21 @@ def warm() -> None:
 
 
 def default(module: Any, target: Any) -> Any:
-    """DLight's schedules, as loops must be bound to threads."""
+    """Schedules a layer or model by DLight, as loops must be bound to threads."""
     from chameleon_ray.compiler.codegen import default_schedule
 
     return default_schedule.default(module, target)
 
 
 def compile_layer(module: Any, target: Any, linked: bool) -> Artifact:
-    """A library that holds the binary, and what that takes of the GPU."""
+    """Compiles a layer to a library that holds its binary; notes the resources that this takes."""
     from chameleon_ray.compiler.codegen import cuda_library
 
     return cuda_library.compile_layer(module, target)
 
 
 def compile_model(module: Any, target: Any) -> Any:
-    """Compiled by what builders compile with, and scheduled by DLight where it is not tuned."""
+    """Compiles a model with the builders' compiler; DLight schedules what is not tuned."""
     import tvm
 
     from chameleon_ray.compiler.codegen.cuda_library import compile_with
@@ -203,14 +218,14 @@ def build_timeout(options: Measuring) -> float:
 
 
 def runner(options: Measuring, cores: tuple[int, ...], device: str) -> Runner:
-    """A runner of the GPU that its process sees first."""
+    """Makes a runner of the GPU that its process sees first."""
     from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
 
     return CudaRunner(options, cores)
 
 
 def environment(threads: int) -> Environment:
-    """As on a CPU, where parts of a model may run."""
+    """Returns the environment for a CPU, where parts of a model may run, and the GPUs' order."""
     from chameleon_ray.compiler.runtime.cpu_runner import timing_environment
 
     return (*timing_environment(threads), BUS_ORDER)

@@ -1,4 +1,4 @@
-"""What a machine can tune on: nothing in, its devices and what they lack out."""
+"""Lists the devices that a machine can tune on, and what they lack."""
 
 import platform
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from chameleon_ray.measure.isolate import Ending, Isolate, Setting
 
 
 def probe(kinds: Sequence[TargetKind]) -> "Probe":
-    """Factory of the probing child."""
+    """Makes the handler in the child that probes."""
     return Probe(kinds)
 
 
 class Probe:
-    """What runs in a child, as TVM may crash where a driver is broken."""
+    """Asks TVM for devices, inside a child, as TVM may crash where a driver is broken."""
 
     def __init__(self, kinds: Sequence[TargetKind]) -> None:
         self._kinds = kinds
@@ -30,7 +30,7 @@ class Probe:
 
 
 def devices() -> list[Device]:
-    """The CPU of this machine and any GPU, and what they lack."""
+    """Returns the CPU of this machine and any GPU, and what they lack."""
     kinds = tuple(KINDS.values())
     child = Isolate(Setting("chameleon_ray.compiler.kinds.devices:probe", kinds))
     try:

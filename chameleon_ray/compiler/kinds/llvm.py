@@ -15,7 +15,11 @@ NAME = "llvm"
 
 
 def resolve(text: str, threads: int) -> str:
-    """This machine's CPU, so far as the text does not say otherwise."""
+    """Completes a CPU's target with this machine's CPU where the text says nothing else.
+
+    Raises:
+        TargetError: The target cannot be timed on this machine, or LLVM does not know its CPU.
+    """
     import tvm
 
     llvm, fields = tvm.target.codegen, fields_of(text)
@@ -34,7 +38,7 @@ def resolve(text: str, threads: int) -> str:
 
 
 def probe() -> dict[str, Any]:
-    """Whether TVM has LLVM, and what LLVM calls the CPU."""
+    """Returns whether TVM has LLVM, and LLVM's name of the CPU."""
     import tvm
 
     return {
@@ -44,7 +48,7 @@ def probe() -> dict[str, Any]:
 
 
 def devices(probed: Mapping[str, Any], error: str) -> list[Device]:
-    """The CPU."""
+    """Returns the CPU as the only device."""
     cores = len(os.sched_getaffinity(0))
     trouble = "TVM was built without LLVM" if probed else f"TVM cannot be used: {error}"
     works = bool(probed.get("enabled"))
@@ -53,10 +57,10 @@ def devices(probed: Mapping[str, Any], error: str) -> list[Device]:
 
 
 def rules(layout: str, rewriting: Scheduling | None) -> dict[str, Any]:
-    """Packed weights for the vectors of CPUs, and Winograd's convolutions.
+    """Returns rules that pack weights for a CPU's vectors, and Winograd's convolutions.
 
-    Where memory is to be saved no convolution is by Winograd's algorithm and nothing is rounded, as
-    both take workspaces.
+    They are for ``NHWC``. Where memory is to be saved, no convolution is by Winograd's algorithm
+    and no number of columns is rounded up, as both take workspaces.
     """
     from chameleon_ray.compiler.passes import pack_weights, winograd_cpu
 
@@ -71,21 +75,21 @@ def rules(layout: str, rewriting: Scheduling | None) -> dict[str, Any]:
 
 
 def templates() -> Sequence[Any]:
-    """Those of the table; see ``spaces.templates``."""
+    """Returns the templates for CPUs; see ``spaces.templates``."""
     from chameleon_ray.compiler.spaces.templates import TEMPLATES
 
     return TEMPLATES[NAME]
 
 
 def generator(module: Any, target: Any) -> Any:
-    """MetaSchedule's own rules for CPUs."""
+    """Returns the generator of MetaSchedule's own sketches for CPUs."""
     from chameleon_ray.compiler.spaces.rules import cpu_generator
 
     return cpu_generator(module, target)
 
 
 def warm() -> None:
-    """Registers what TVM's rules name, and what elementary functions become."""
+    """Registers the intrinsics that TVM's rules name, and this project's elementary functions."""
     register_intrinsics("x86")
     from chameleon_ray.compiler.passes.elementary import register_elementary
 
@@ -93,19 +97,19 @@ def warm() -> None:
 
 
 def default(module: Any, target: Any) -> Any:
-    """The loops as they are."""
+    """Returns the layer or model with its loops as they are."""
     return module
 
 
 def compile_layer(module: Any, target: Any, linked: bool) -> Artifact:
-    """LLVM IR, of which the runner makes machine code, or a shared library."""
+    """Compiles a layer to LLVM IR, of which the runner makes machine code, or a shared library."""
     from chameleon_ray.compiler.codegen import cpu_library
 
     return cpu_library.compile_layer(module, target, linked)
 
 
 def compile_model(module: Any, target: Any) -> Any:
-    """What is tuned and what is not, both with this project's elementary functions."""
+    """Compiles a model; all of it, tuned or not, has this project's elementary functions."""
     import tvm
 
     from chameleon_ray.compiler.passes.elementary import register_elementary
@@ -119,14 +123,14 @@ def build_timeout(options: Measuring) -> float:
 
 
 def runner(options: Measuring, cores: tuple[int, ...], device: str) -> Runner:
-    """A runner bound to these cores, which builds where it has nothing else to do."""
+    """Makes a runner bound to these cores, which builds where it has nothing else to do."""
     from chameleon_ray.compiler.runtime.cpu_runner import CpuRunner
 
     return CpuRunner(LLVM, options, cores, device)
 
 
 def environment(threads: int) -> Environment:
-    """Has TVM use these many threads, wherever they are bound to."""
+    """Returns variables that give TVM so many threads, on the cores of their process."""
     from chameleon_ray.compiler.runtime.cpu_runner import timing_environment
 
     return timing_environment(threads)

@@ -1,1 +1,1 @@
-"""Compiled code in, latencies and outputs on a device out."""
+"""Runs compiled code on a device, to time it and to look at its outputs."""

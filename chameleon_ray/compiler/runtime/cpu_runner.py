@@ -1,4 +1,4 @@
-"""Timing on a CPU: compiled candidates in, latencies out, on the cores that are the runner's."""
+"""Times compiled candidates on a CPU, on the cores that are the runner's."""
 
 import math
 import time
@@ -23,11 +23,11 @@ from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 
 ELF = b"\x7fELF"
-"""How shared libraries begin."""
+"""First bytes of a shared library."""
 
 
 class CpuTimer:
-    """What runs inside the runner's child; keeps each layer's inputs. See ``jobs.Timer``."""
+    """Times kernels inside the runner's child, and keeps each layer's inputs; see ``Timer``."""
 
     def __init__(self, kind: TargetKind) -> None:
         block_torch()
@@ -42,12 +42,12 @@ class CpuTimer:
         return job.run(self)
 
     def compile(self, job: Job) -> Artifact:
-        """Compiles where nothing is timed meanwhile; see ``Compiler``."""
+        """Compiles a configuration where nothing is timed meanwhile; see ``Compiler``."""
         self._compiler = self._compiler or Compiler(self._kind)
         return self._compiler.compile(job)
 
     def arguments(self, program: bytes) -> list[Any]:
-        """The layer's buffers, filled at random."""
+        """Returns the layer's buffers, filled at random."""
         if program not in self._buffers:
             self._buffers[program] = self._inputs.tensors(program, self._device)
         return self._buffers[program]
@@ -83,7 +83,10 @@ class CpuTimer:
     def _compared(
         self, job: Contest, libraries: list[Any]
     ) -> Iterator[tuple[float, tuple[float, float, bool]]]:
-        """Each library's seconds, and its output against the first's on the same fresh inputs."""
+        """Yields each library's seconds of one execution, and its errors against the first.
+
+        Every library gets fresh copies of the same inputs. A kept reference stands for the first.
+        """
         reference: list[np.ndarray] = []
         if job.reference is not None:
             changed = job.reference.changed
@@ -109,13 +112,13 @@ class CpuTimer:
 def _clock(
     library: Any, buffers: list[Any], seconds: float, options: Measuring
 ) -> Callable[[], float]:
-    """Each call gives the seconds of one execution, averaged over ``repeat_seconds``.
+    """Makes a clock, which gives the seconds of one execution, averaged over ``repeat_seconds``.
 
     Args:
         library: Compiled code.
-        buffers: Its arguments.
-        seconds: What one execution took, to begin with about as many as are needed.
-        options: How long a timing is at least.
+        buffers: Arguments of the kernel.
+        seconds: Seconds of an earlier execution, from which the first number of executions follows.
+        options: Settings of the timing, with its least duration.
     """
     import tvm
 
@@ -130,7 +133,7 @@ def _clock(
 
 
 def _load(code: bytes) -> Any:
-    """A candidate from a shared library, or from LLVM IR, which takes as long as to compile it."""
+    """Loads a candidate from a shared library, or from LLVM IR, which has to be compiled then."""
     import tvm
 
     with NamedTemporaryFile(suffix=".so" if code.startswith(ELF) else ".ll") as file:
@@ -140,32 +143,32 @@ def _load(code: bytes) -> Any:
 
 
 def timer(kind: TargetKind) -> CpuTimer:
-    """Factory of the runner's child."""
+    """Makes the handler in the runner's child."""
     return CpuTimer(kind)
 
 
 def timing_environment(threads: int) -> tuple[tuple[str, str], ...]:
-    """What makes TVM's threads stay on the cores that their process is bound to.
+    """Returns variables that keep TVM's threads on the cores that their process is bound to.
 
-    Left alone TVM binds them to the machine's first cores, which belong to the builders.
+    By itself, TVM binds them to the machine's first cores, which belong to the builders.
     """
     count = str(threads)
     return (("OMP_NUM_THREADS", count), ("TVM_NUM_THREADS", count), ("TVM_BIND_THREADS", "0"))
 
 
 def patience(options: Measuring, default: bool, best: float) -> float:
-    """Seconds after which a run is stopped: a hopeless candidate need not end."""
+    """Returns the seconds after which a run is stopped; a hopeless candidate need not end."""
     if default:
         return options.default_timeout
     return min(options.run_timeout, options.load_timeout + 2 * options.hopeless * best)
 
 
 class CpuRunner:
-    """Times on this machine, in a warm child bound to ``cores``; see ``measure.Runner``.
+    """Times on this machine, in a warm child bound to ``cores``; see ``Runner``.
 
     Attributes:
-        child: What does it.
-        device: The name that timings give the device.
+        child: Child that times.
+        device: Name of the device in timings.
     """
 
     def __init__(
@@ -182,15 +185,15 @@ class CpuRunner:
         self.child = ChildRunner(setting, options, patience)
 
     def warm(self) -> None:
-        """Waits until it can time without delay."""
+        """Waits until the child can time without delay."""
         self.child.warm()
 
     def run(self, task: Task, artifact: Artifact, best: float) -> Timing:
-        """Times one artifact; see ``measure.Runner``."""
+        """Times one artifact; see ``Runner``."""
         return replace(self.child.run(task, artifact, best), device=self.device)
 
     def build(self, task: Task, config: Config) -> Artifact:
-        """Compiles where nothing is timed meanwhile; see ``measure.Builder``."""
+        """Compiles a configuration where nothing is timed meanwhile; see ``Builder``."""
         self.child.renew()
         job, timeout = Job(task.program, config), self._kind.build_timeout(self.child.options)
         return artifact_of(self.child.call(job, timeout), config)
@@ -198,7 +201,7 @@ class CpuRunner:
     def contest(
         self, task: Task, artifacts: tuple[Artifact, ...], options: Confirming
     ) -> tuple[Finalist, ...] | Timing:
-        """Compares and times artifacts in turns; see ``measure.Runner``."""
+        """Compares and times artifacts in turns; see ``Runner``."""
         found = self.child.contest(task, artifacts, options)
         return replace(found, device=self.device) if isinstance(found, Timing) else found
 

@@ -1,7 +1,7 @@
-"""Timing on a GPU: compiled candidates in, latencies by CUDA's events out, one kernel at a time.
+"""Times compiled candidates on a GPU by CUDA's events, one kernel at a time.
 
-The process that times has forked from one that never touched the GPU, loads binaries only, and is
-replaced after anything that goes wrong: an error of CUDA makes all that follow in it fail.
+The process that times has forked from one that never touched the GPU, and only loads binaries. It
+is replaced after anything that goes wrong, as an error of CUDA makes all that follows in it fail.
 """
 
 import json
@@ -28,16 +28,16 @@ from chameleon_ray.options import Confirming, Measuring
 from chameleon_ray.task import Task
 
 FLUSH = "chameleon.flush_l2"
-"""The function that TVM's evaluator calls before each execution."""
+"""Name of the function that TVM's evaluator calls before each execution."""
 ENVIRONMENT = (("CUDA_DEVICE_ORDER", "PCI_BUS_ID"), ("TVM_NUM_THREADS", "1"))
-"""CUDA numbers the GPUs as NVML does."""
+"""Environment of the child: CUDA numbers the GPUs as NVML does, and TVM has one thread."""
 LONGEST = 500
-"""Characters of an error in a record."""
+"""Most characters of an error in a record."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """Asks for the GPU itself."""
+    """A job that asks which GPU the child has."""
 
     def run(self, timer: "CudaTimer") -> Surveyed:
         return timer.survey()
@@ -45,7 +45,7 @@ class Survey:
 
 @dataclass(frozen=True)
 class Once:
-    """A candidate to be run once, for its outputs."""
+    """A job that runs a candidate once, for its outputs."""
 
     program: bytes
     code: bytes
@@ -55,9 +55,9 @@ class Once:
 
 
 class CudaTimer:
-    """What runs inside the runner's child; keeps each layer's inputs on the GPU.
+    """Times kernels inside the runner's child, and keeps each layer's inputs on the GPU.
 
-    See ``jobs.Timer``.
+    See ``Timer``.
     """
 
     def __init__(self) -> None:
@@ -78,7 +78,11 @@ class CudaTimer:
         return job.run(self)
 
     def _demand(self) -> None:
-        """Raises where there is no GPU that TVM sees; the first look at it of this process."""
+        """Demands that TVM sees a GPU; the first call is the process's first look at it.
+
+        Raises:
+            TargetError: TVM sees none.
+        """
         if self._flushes is None:
             if not self._device.exist:
                 raise TargetError(
@@ -87,7 +91,7 @@ class CudaTimer:
             self._flushes = _flushing(self._device)
 
     def survey(self) -> Surveyed:
-        """What GPU this process sees first."""
+        """Returns the GPU that this process sees first."""
         device = self._device
         fields = {
             "kind": "cuda",
@@ -101,7 +105,7 @@ class CudaTimer:
         return Surveyed(str(target), str(device.device_name))
 
     def outputs(self, job: Once) -> list[np.ndarray]:
-        """All buffers of a candidate after one execution."""
+        """Returns all buffers of a candidate after one execution."""
         buffers = self._inputs.tensors(job.program, self._device)
         self._once(_load(job.code), buffers)
         return [buffer.numpy() for buffer in buffers]
@@ -137,7 +141,7 @@ class CudaTimer:
         return [Finalist(tuple(t), *error) for t, error in zip(latencies, errors, strict=True)]
 
     def _once(self, library: Any, buffers: list[Any]) -> float:
-        """Seconds of one execution, launch and wait included."""
+        """Executes a kernel once; returns the seconds, launch and wait included."""
         self._device.sync()
         began = time.perf_counter()
         library["main"](*buffers)
@@ -147,8 +151,11 @@ class CudaTimer:
     def _clock(
         self, library: Any, buffers: list[Any], seconds: float, options: Measuring
     ) -> Callable[[], float]:
-        """Each call gives the median seconds of some executions by CUDA's events, none of which
-        finds its inputs in the L2 cache; so many that they suffice where one takes ``seconds``."""
+        """Makes a clock, which gives the median seconds of some executions by CUDA's events.
+
+        None of them finds its inputs in the L2 cache. Their number suits a kernel that takes
+        ``seconds``.
+        """
         evaluate = library.time_evaluator(
             "main",
             self._device,
@@ -159,19 +166,19 @@ class CudaTimer:
         return lambda: float(median(evaluate(*buffers).results))
 
     def arguments(self, program: bytes) -> list[Any]:
-        """The layer's buffers on the GPU, filled at random."""
+        """Returns the layer's buffers on the GPU, filled at random."""
         if program not in self._buffers:
             self._buffers[program] = self._inputs.tensors(program, self._device)
         return self._buffers[program]
 
 
 def shots_of(seconds: float, options: Measuring) -> int:
-    """Executions that make one timing of a kernel of so many seconds."""
+    """Returns the number of executions that make one timing of a kernel of so many seconds."""
     return max(1, min(options.shots, round(options.repeat_seconds / max(seconds, 1e-9))))
 
 
 def condition() -> str:
-    """Clocks and temperature of this process's GPU, as JSON; empty where they cannot be read."""
+    """Reads clocks and temperature of this process's GPU, as JSON; empty where that fails."""
     try:
         return json.dumps(asdict(nvml.condition(nvml.visible().uuid)))
     except nvml.NvmlError:
@@ -179,7 +186,10 @@ def condition() -> str:
 
 
 def _flushing(device: Any) -> Callable[..., None]:
-    """Registers what empties the L2 cache: a copy of twice its size, in the kernel's stream."""
+    """Registers the function that empties the L2 cache.
+
+    It copies twice the cache's size in the kernel's stream.
+    """
     import tvm
     import tvm_ffi
 
@@ -201,22 +211,22 @@ def _load(code: bytes) -> Any:
 
 
 def timer(_: None) -> CudaTimer:
-    """Factory of the runner's child."""
+    """Makes the handler in the runner's child."""
     return CudaTimer()
 
 
 def patience(options: Measuring, default: bool, best: float) -> float:
-    """Seconds after which a run is stopped; any kernel but the default's gets as many."""
+    """Returns the seconds after which a run is stopped; default schedules have their own limit."""
     return options.default_timeout if default else options.run_timeout
 
 
 class CudaRunner:
     """Times on the GPU that this process sees first, in a child of its own.
 
-    See ``measure.Runner``. CUDA's errors are for good, so the child is replaced after any.
+    See ``Runner``. An error of CUDA is final for a process, so the child is replaced after any.
 
     Attributes:
-        child: What does it.
+        child: Child that times.
     """
 
     def __init__(self, options: Measuring, cores: tuple[int, ...] | None = None) -> None:
@@ -226,11 +236,11 @@ class CudaRunner:
         self.child = ChildRunner(setting, options, patience, fragile=True)
 
     def warm(self) -> None:
-        """Waits until it can time without delay."""
+        """Waits until the child can time without delay."""
         self.child.warm()
 
     def survey(self) -> Surveyed:
-        """What GPU it is."""
+        """Returns the runner's GPU, or why there is none; see ``Surveyor``."""
         outcome = self.child.call(Survey(), self.child.options.default_timeout)
         if outcome.ending is not Ending.OK:
             return Surveyed(error=outcome.error)
@@ -238,19 +248,19 @@ class CudaRunner:
         return surveyed
 
     def run(self, task: Task, artifact: Artifact, best: float) -> Timing:
-        """Times one artifact; see ``measure.Runner``."""
+        """Times one artifact; see ``Runner``."""
         timing = self.child.run(task, artifact, best)
         return replace(timing, device=self.device) if timing.latencies else self._failed(timing)
 
     def contest(
         self, task: Task, artifacts: tuple[Artifact, ...], options: Confirming
     ) -> tuple[Finalist, ...] | Timing:
-        """Compares and times artifacts in turns; see ``measure.Runner``."""
+        """Compares and times artifacts in turns; see ``Runner``."""
         found = self.child.contest(task, artifacts, options)
         return self._failed(found) if isinstance(found, Timing) else found
 
     def outputs(self, task: Task, artifact: Artifact) -> list[np.ndarray] | Timing:
-        """All buffers after one execution on the inputs that all candidates get, or its failure."""
+        """Runs an artifact once on the inputs of all candidates; returns all buffers or failure."""
         job = Once(task.program, artifact.code)
         outcome = self.child.call(job, self.child.options.default_timeout)
         if outcome.ending is not Ending.OK:
@@ -260,7 +270,7 @@ class CudaRunner:
 
     @property
     def device(self) -> str:
-        """The GPU's name; empty where there is none."""
+        """Name of the GPU; empty where there is none."""
         if not self._device:
             self._device = self.survey().device
         return self._device
@@ -269,5 +279,5 @@ class CudaRunner:
         self.child.close()
 
     def _failed(self, timing: Timing) -> Timing:
-        """A failure without the kernel's source, with which TVM's errors of a launch end."""
+        """Cuts a failure's error short, as TVM ends errors of launches with the kernel's source."""
         return replace(timing, device=self._device, error=timing.error[:LONGEST])

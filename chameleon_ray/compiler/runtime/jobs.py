@@ -1,8 +1,8 @@
-"""What a runner has its child do, and how it asks: the part that all runners have in common.
+"""The jobs that runners have their children do, and the part that all runners have in common.
 
-A job is a frozen dataclass that crosses to the child and runs there on a ``Timer``. How a kernel is
-loaded, run and timed on a device is the timer's; how long to wait and what becomes of a child that
-fails is ``ChildRunner``'s, which a runner owns.
+A job is a frozen dataclass that is sent to the child and runs there on a ``Timer``. The timer
+loads, runs and times kernels on a device. A runner owns a ``ChildRunner``, which decides how long
+to wait and what becomes of a child that fails.
 """
 
 from collections.abc import Callable
@@ -22,18 +22,21 @@ FAILURES = {
     Ending.ERROR: Status.RUN_ERROR,
     Ending.CRASH: Status.CRASH,
 }
-"""What becomes of a candidate whose run ended so."""
+"""Status of a candidate's run, by the ending of the job."""
 Patience = Callable[[Measuring, bool, float], float]
-"""Seconds that a candidate may run: of the options, whether it is the default, the best latency."""
+"""Gives the seconds that a candidate may run.
+
+It is given the options, whether the candidate is the default, and the best latency in seconds.
+"""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What a slow default schedule came to, so that it need not run again for a contest.
+    """The outcome of a slow default schedule, kept so that it need not run again for a contest.
 
     Attributes:
-        seconds: Of its one execution.
-        changed: The buffers that it wrote, by their position.
+        seconds: Seconds of its one execution.
+        changed: Buffers that it wrote, by their positions.
     """
 
     seconds: float
@@ -42,13 +45,13 @@ class Reference:
 
 @dataclass(frozen=True)
 class Raced:
-    """What timing one candidate came to.
+    """The result of timing one candidate.
 
     Attributes:
         latencies: Seconds of one execution, one entry per repeat.
-        timing_seconds: Time in which the device executed the kernel.
-        conditions: See ``Timing``.
-        reference: What the candidate came to, where it is a default that is too slow to run twice.
+        timing_seconds: Seconds in which the device executed the kernel.
+        conditions: Conditions of the GPU, as in ``Timing``.
+        reference: Outcome to keep of a default that is too slow to run twice; None for others.
     """
 
     latencies: tuple[float, ...]
@@ -58,14 +61,14 @@ class Raced:
 
 
 class Timer(Protocol):
-    """What runs inside a runner's child: runs and times kernels on its device."""
+    """Runs and times kernels on a device, inside a runner's child."""
 
     def arguments(self, program: bytes) -> list[Any]:
-        """The layer's buffers on the device; made by the first call."""
+        """Returns the layer's buffers on the device, which the first call makes."""
         ...
 
     def race(self, job: "Race") -> Raced:
-        """Times one candidate, as often as it is worth."""
+        """Times one candidate, as often as it deserves."""
         ...
 
     def contest(self, job: "Contest") -> list[Finalist]:
@@ -75,7 +78,7 @@ class Timer(Protocol):
 
 @dataclass(frozen=True)
 class Inputs:
-    """A layer whose inputs are to be made, which takes seconds where they are large."""
+    """A job that makes a layer's inputs, which takes seconds where they are large."""
 
     program: bytes
 
@@ -85,7 +88,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Race:
-    """One candidate to time against the ``best`` latency so far, in seconds."""
+    """A job that times one candidate against the ``best`` latency so far, in seconds."""
 
     program: bytes
     code: bytes
@@ -99,7 +102,7 @@ class Race:
 
 @dataclass(frozen=True)
 class Contest:
-    """Candidates to compare with the first, the reference, and to time in turns."""
+    """A job that compares candidates with the first, the reference, and times them in turns."""
 
     program: bytes
     codes: tuple[bytes, ...]
@@ -112,10 +115,10 @@ class Contest:
 
 
 class ChildRunner:
-    """Has a warm child time, and makes values of what goes wrong; a device's runner owns one.
+    """Has a warm child time candidates, and turns failures into values.
 
     Attributes:
-        options: How candidates are timed.
+        options: Settings of the timing.
     """
 
     def __init__(
@@ -124,10 +127,10 @@ class ChildRunner:
         """Starts the child.
 
         Args:
-            setting: Its handler makes a ``Timer`` that is called with jobs.
-            options: How candidates are timed.
-            patience: How long a candidate may run.
-            fragile: The child cannot be used any more once a job has raised.
+            setting: Setting of the child, whose handler is a ``Timer`` that is called with jobs.
+            options: Settings of the timing.
+            patience: Gives the seconds that a candidate may run.
+            fragile: Whether the child cannot be used any more once a job has raised.
         """
         self.options = options
         self._patience, self._fragile = patience, fragile
@@ -135,14 +138,14 @@ class ChildRunner:
         self._child = Isolate(setting)
 
     def warm(self) -> None:
-        """Waits until it can time without delay."""
+        """Waits until the child can time without delay."""
         self._child.warm()
 
     def close(self) -> None:
         self._child.close()
 
     def run(self, task: Task, artifact: Artifact, best: float) -> Timing:
-        """Times one artifact; see ``measure.Runner``. The timing names no device."""
+        """Times one artifact; see ``Runner``. The timing names no device."""
         job = Race(task.program, artifact.code, best, self.options, artifact.default)
         outcome = self._timed(task, job, self._patience(self.options, artifact.default, best))
         if outcome.ending is not Ending.OK:
@@ -161,7 +164,7 @@ class ChildRunner:
     def contest(
         self, task: Task, artifacts: tuple[Artifact, ...], options: Confirming
     ) -> tuple[Finalist, ...] | Timing:
-        """Compares and times artifacts in turns; see ``measure.Runner``."""
+        """Compares and times artifacts in turns; see ``Runner``."""
         codes = tuple(artifact.code for artifact in artifacts)
         kept = self._references.get(task.digest)
         job = Contest(task.program, codes, options.repeats, self.options, kept)
@@ -174,19 +177,19 @@ class ChildRunner:
         self._child.renew(self.options.jobs_per_child)
 
     def call(self, job: Any, timeout: float) -> Outcome:
-        """Has the child do any job that its timer can."""
+        """Has the child do any job that its timer can do."""
         outcome = self._child.call(job, timeout)
         if self._fragile and outcome.ending is Ending.ERROR:
             self._child.renew(0)
         return outcome
 
     def _timed(self, task: Task, job: Race | Contest, timeout: float) -> Outcome:
-        """A job's outcome; making a layer's inputs, at first, is not on its clock."""
+        """Does a job; the time to make the layer's inputs, at first, does not count."""
         self.renew()
         made = self.call(Inputs(task.program), self.options.default_timeout)
         return self.call(job, timeout) if made.ending is Ending.OK else made
 
 
 def failure(outcome: Outcome) -> Timing:
-    """The timing of a candidate whose job failed."""
+    """Returns the timing of a candidate whose job failed."""
     return Timing(status=FAILURES[outcome.ending], seconds=outcome.seconds, error=outcome.error)

@@ -7,13 +7,13 @@ import numpy as np
 
 
 class LayerInputs:
-    """The buffers of layers as arrays, outputs included; those of one layer are filled once."""
+    """The buffers of layers as arrays, outputs included; each layer's are filled once."""
 
     def __init__(self) -> None:
         self._arrays: dict[bytes, list[np.ndarray]] = {}
 
     def arrays(self, program: bytes) -> list[np.ndarray]:
-        """A layer's buffers, in the order in which it takes them."""
+        """Returns a layer's buffers, in the order in which it takes them."""
         if program not in self._arrays:
             from chameleon_ray.compiler.spaces.sketch import Program
 
@@ -23,14 +23,17 @@ class LayerInputs:
         return self._arrays[program]
 
     def tensors(self, program: bytes, device: Any) -> list[Any]:
-        """The buffers as new tensors on one of TVM's devices."""
+        """Copies a layer's buffers to new tensors on one of TVM's devices."""
         import tvm
 
         return [tvm.runtime.tensor(array, device) for array in self.arrays(program)]
 
 
 def random_array(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    """Floats uniform in [-1, 1), integers and booleans in {0, 1} (valid as indices, too)."""
+    """Draws an array: floats uniform in [-1, 1), integers and booleans in {0, 1}.
+
+    Zeros and ones are valid as indices, too.
+    """
     if dtype.startswith(("float", "bfloat")):
         return (2 * rng.random(shape, dtype="float32") - 1).astype(dtype)
     return rng.integers(0, 2, shape).astype(dtype)

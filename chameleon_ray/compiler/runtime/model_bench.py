@@ -1,4 +1,4 @@
-"""Whole models: compiled libraries and inputs in, outputs compared and latencies out."""
+"""Runs whole compiled models, to compare their outputs and to time them."""
 
 import time
 from dataclasses import replace
@@ -16,24 +16,24 @@ from chameleon_ray.measure.isolate import Ending, Isolate, Outcome, Setting
 from chameleon_ray.options import Confirming
 
 ACCUMULATION = 10
-"""A whole model's outputs may be this many times further off than one layer's."""
+"""Factor by which errors of a whole model's outputs may exceed the tolerance of one layer's."""
 
 
 class ModelBench:
-    """Answers on this machine, in a child on ``cores`` that is started with the first question.
+    """Answers questions on this machine, in a child on ``cores`` that the first question starts.
 
-    See ``measure.Bench``. A GPU is the first one that this process sees.
+    Models for GPUs run on the first one that this process sees. See ``Bench``.
     """
 
     def __init__(
         self, kind: TargetKind, cores: tuple[int, ...], seconds: float = Confirming.model_timeout
     ) -> None:
-        """Takes what it runs, where, and after how many seconds a question is given up."""
+        """Takes the models' kind of target, the cores, and the most seconds of a question."""
         self._kind, self._cores, self._seconds = kind, cores, seconds
         self._child: Isolate | None = None
 
     def ask(self, question: Question, contents: tuple[bytes, ...] = ()) -> Outcome:
-        """The answer to a question; what the models took is free again afterwards."""
+        """Answers a question; the memory that its models took is free again afterwards."""
         try:
             with TemporaryDirectory(prefix="chameleon-") as folder:
                 if contents:
@@ -58,7 +58,7 @@ class ModelBench:
 
 
 def _written(contents: tuple[bytes, ...], folder: Path) -> tuple[str, ...]:
-    """The files of libraries that came without one."""
+    """Writes the contents of libraries to a folder, and returns the paths of the files."""
     files = [folder / f"model-{number}.so" for number in range(len(contents))]
     for file, content in zip(files, contents, strict=True):
         file.write_bytes(content)
@@ -66,9 +66,9 @@ def _written(contents: tuple[bytes, ...], folder: Path) -> tuple[str, ...]:
 
 
 class ModelTimer:
-    """What runs inside the bench's child; loads models afresh for every question.
+    """Runs models inside the bench's child, and loads them afresh for every question.
 
-    See ``measure.bench.Models``.
+    See ``Models``.
     """
 
     def __init__(self, kind: TargetKind) -> None:
@@ -83,16 +83,19 @@ class ModelTimer:
         return question.run(self)
 
     def outputs(self, question: Outputs | Check) -> tuple[np.ndarray, ...]:
-        """What the one model gives."""
+        """Returns the outputs of a question's only model."""
         (library,) = question.libraries
         return self._run(self._load(library), self._tensors(question.inputs))
 
     def check(self, question: Check) -> Verdict:
-        """How far what it gives is from its reference."""
+        """Compares the outputs of a question's only model with the reference."""
         return verdict(self.outputs(question), question.reference)
 
     def duel(self, duel: Duel) -> list[tuple[float, ...]]:
-        """Latencies in seconds of each library; slow ones get fewer turns."""
+        """Times the libraries in turns; returns each one's latencies in seconds.
+
+        Slow libraries get fewer turns.
+        """
         models, device = [self._load(library) for library in duel.libraries], self._device
         inputs = self._tensors(duel.inputs)
         times: list[list[float]] = [[] for _ in models]
@@ -122,7 +125,7 @@ class ModelTimer:
 
 
 def verdict(outputs: tuple[np.ndarray, ...], reference: tuple[np.ndarray, ...]) -> Verdict:
-    """Compares all outputs; different numbers or shapes of outputs are wrong."""
+    """Compares all outputs with the reference; different numbers or shapes of them are wrong."""
     same = [o.shape for o in outputs] == [r.shape for r in reference]
     if not same or not outputs:
         return Verdict(False, float("inf"), float("inf"))
@@ -133,12 +136,12 @@ def verdict(outputs: tuple[np.ndarray, ...], reference: tuple[np.ndarray, ...]) 
 
 
 def bench(kind: TargetKind) -> ModelTimer:
-    """Factory of the bench's child."""
+    """Makes the handler in the bench's child."""
     return ModelTimer(kind)
 
 
 def _flat(value: Any) -> list[Any]:
-    """A model's outputs in order: one tensor, or a (nested) tuple of them."""
+    """Lists a model's outputs in order, given as one tensor or a (nested) tuple of them."""
     if hasattr(value, "numpy"):
         return [value]
     return [tensor for part in value for tensor in _flat(part)]

@@ -1,4 +1,4 @@
-"""How far an output is from a reference's, and whether that is near enough."""
+"""The errors of outputs against a reference, and the tolerance of them."""
 
 from collections.abc import Sequence
 
@@ -6,13 +6,20 @@ import ml_dtypes  # noqa: F401  teaches numpy bfloat16
 import numpy as np
 
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
-"""Largest error over the largest magnitude of the reference; other dtypes must be equal."""
+"""Largest error over the largest magnitude of the reference, by dtype.
+
+Outputs of other dtypes must be equal to the reference.
+"""
 
 
 def difference(output: np.ndarray, reference: np.ndarray) -> tuple[float, float, bool]:
-    """Largest absolute error, the same over the reference's largest magnitude, and if it is right.
+    """Compares an output with its reference.
 
-    What is not a number, or infinite, must be so in both.
+    Values that are infinite or not a number must be so in both.
+
+    Returns:
+        The largest absolute error, this error over the reference's largest magnitude, and whether
+        the output is right.
     """
     if np.array_equal(output, reference):
         return 0.0, 0.0, True
@@ -35,6 +42,9 @@ def difference(output: np.ndarray, reference: np.ndarray) -> tuple[float, float,
 def differences(
     outputs: Sequence[np.ndarray], reference: Sequence[np.ndarray]
 ) -> tuple[float, float, bool]:
-    """The largest ``difference`` of several outputs, and if all are right."""
+    """Returns the largest errors of several outputs, and whether all are right.
+
+    See ``difference``.
+    """
     absolute, relative, right = zip(*map(difference, outputs, reference), strict=True)
     return max(absolute), max(relative), all(right)

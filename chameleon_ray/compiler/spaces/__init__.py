@@ -1,1 +1,1 @@
-"""A lowered model in, its layers with their design spaces out."""
+"""Extracts the layers of a lowered model, and makes their design spaces."""

@@ -1,8 +1,9 @@
-"""Design spaces: a layer's TIR in, knobs and the program that realises their configurations out.
+"""Design spaces: the knobs of a layer, and the program that realises their configurations.
 
-A layer that a template fits has that template's space, any other one that of MetaSchedule's
-sketches. Either is traces, whose sampling instructions are the knobs. Sketches share the knobs that
-they have in common, and which sketch it is, is knob 0 where there are several.
+A layer that a template fits has the template's space. Any other layer has the space of
+MetaSchedule's sketches. Both kinds of space are made of traces, whose sampling instructions are the
+knobs. Sketches share the knobs that they have in common. Where there are several sketches, knob 0
+chooses one.
 """
 
 import logging
@@ -28,25 +29,26 @@ from chameleon_ray.space import DesignSpace
 logger = logging.getLogger(__name__)
 
 LISTED = 20_000
-"""Most combinations of which the valid ones are listed where there are limits."""
+"""Most combinations of a space with limits for which the valid ones are listed."""
 DRAWN = 20_000
-"""Combinations drawn to see whether the limits leave any."""
+"""Number of combinations drawn to see whether the limits leave any."""
 ROOT = -1
-"""``sample_compute_location``: compute at the root."""
+"""Decision of ``sample_compute_location`` to compute at the root."""
 INLINE = -2
-"""``sample_compute_location``: inline."""
+"""Decision of ``sample_compute_location`` to inline."""
 
 
 def design(module: Any, target: Any, kind: TargetKind) -> tuple[DesignSpace, Program]:
-    """The design space of one layer and the program that realises its configurations.
+    """Makes the design space of one layer, and the program that realises its configurations.
 
     Args:
         module: IRModule with one PrimFunc ``main``.
-        target: ``tvm.target.Target``.
-        kind: The target's; has templates, rules and limits.
+        target: ``tvm.target.Target`` that the layer is for.
+        kind: Kind of the target, which has templates, a generator and limits.
 
     Returns:
-        A space without knobs where there is neither a template nor a sketch for the layer.
+        The space and the program. The space has no knobs where there is neither a template nor a
+        sketch for the layer.
     """
     fitted = _fitted(module, target, kind)
     traces = _generated(module, target, kind) if fitted is None else [fitted.trace]
@@ -65,7 +67,11 @@ def design(module: Any, target: Any, kind: TargetKind) -> tuple[DesignSpace, Pro
 
 
 def _limited(space: DesignSpace, limits: tuple[Limit, ...]) -> DesignSpace:
-    """What limits leave of a space, listed if that is small; all of it if they leave nothing."""
+    """Restricts a space by limits.
+
+    A small space gets a list of what they leave. A large space of which they seem to leave nothing
+    stays whole.
+    """
     limited = replace(space, limits=limits)
     if space.size <= LISTED:
         members = limited.enumerate()
@@ -77,7 +83,7 @@ def _limited(space: DesignSpace, limits: tuple[Limit, ...]) -> DesignSpace:
 
 
 def _fitted(module: Any, target: Any, kind: TargetKind) -> Fitted | None:
-    """The first template that fits; one whose schedule TVM refuses does not."""
+    """Fits the first template that suits a layer; one whose schedule TVM refuses does not."""
     for template in kind.templates():
         try:
             fitted: Fitted | None = template(module, target)
@@ -90,7 +96,7 @@ def _fitted(module: Any, target: Any, kind: TargetKind) -> Fitted | None:
 
 
 def _generated(module: Any, target: Any, kind: TargetKind) -> list[Any]:
-    """The traces of MetaSchedule's sketches."""
+    """Returns the traces of MetaSchedule's sketches of a layer."""
     generator = kind.generator(module, target)
     context = tune_context(module, target, generator, SEED)
     with quiet():  # it warns of rules of other projects
@@ -100,7 +106,10 @@ def _generated(module: Any, target: Any, kind: TargetKind) -> list[Any]:
 
 
 def _active(knobs: list[Knob], sketches: tuple[Sketch, ...]) -> np.ndarray | None:
-    """Which knobs count in which sketch, where there are several."""
+    """Tells which knobs count in which sketch, as ``(sketches, knobs)`` bool.
+
+    None where there are fewer than two sketches.
+    """
     if len(sketches) < 2:
         return None
     active = np.zeros((len(sketches), len(knobs)), dtype=bool)
@@ -111,7 +120,7 @@ def _active(knobs: list[Knob], sketches: tuple[Sketch, ...]) -> np.ndarray | Non
 
 
 def _members(knobs: list[Knob], sketch: Sketch, fitted: Fitted) -> np.ndarray | None:
-    """The configurations whose sums fill the registers and fit into them."""
+    """Lists the configurations whose sums fill the registers and fit into them."""
     count = np.ones([len(knob) for knob in knobs], dtype=np.int64)
     for slot in sketch.slots:
         outputs = fitted.trace.insts[slot.instruction].outputs
@@ -127,10 +136,10 @@ def _members(knobs: list[Knob], sketch: Sketch, fitted: Fitted) -> np.ndarray | 
 def _sketch(
     module: Any, trace: Any, number: int, knobs: list[Knob], numbered: dict[tuple, int]
 ) -> Sketch:
-    """One sketch; knobs that no earlier sketch has are added to ``knobs`` and ``numbered``.
+    """Makes one sketch, and adds knobs that no earlier one has to ``knobs`` and ``numbered``.
 
-    A knob is named after its place in the first sketch that has it, not after its extent, so that
-    layers of the same operators have knobs of the same names.
+    A knob is named after its place in the first sketch that has it, not after its extent. So layers
+    of the same operators have knobs of the same names.
     """
     instructions, _ = _plain(trace.as_json(remove_postproc=True))
     occurrences: Counter[tuple] = Counter()
@@ -155,7 +164,7 @@ def _sketch(
 
 
 def _knob(module: Any, trace: Any, index: int, instruction: Any) -> tuple[Knob, tuple[Any, ...]]:
-    """The knob of one sampling instruction and the decision that stands for each choice."""
+    """Makes the knob of a sampling instruction, and the decision that stands for each choice."""
     attributes = _plain(instruction.attrs)
     if instruction.kind.name == "SamplePerfectTile":
         extent = math.prod(_plain(trace.get_decision(instruction)))
@@ -171,7 +180,7 @@ def _knob(module: Any, trace: Any, index: int, instruction: Any) -> tuple[Knob, 
 
 
 def _depth(module: Any, trace: Any, index: int, instruction: Any) -> int:
-    """Loops around the consumers of the block whose location is sampled."""
+    """Counts the loops around the deepest consumer of the block whose location is sampled."""
     schedule = Schedule(module, seed=SEED, debug_mask=0)
     body, decisions = _plain(trace.as_json(remove_postproc=True))
     before = [decision for decision in decisions if decision[0] < index]
@@ -184,7 +193,7 @@ def _depth(module: Any, trace: Any, index: int, instruction: Any) -> int:
 
 
 def _replayed(trace: Any, replay: Any, variable: Any) -> Any:
-    """The random variable of a replay that stands where ``variable`` stands in its trace."""
+    """Finds the random variable of a replay that stands where ``variable`` does in its trace."""
     for original, copy in zip(trace.insts, replay.insts, strict=False):
         for output, twin in zip(original.outputs, copy.outputs, strict=True):
             if output.same_as(variable):
@@ -193,7 +202,7 @@ def _replayed(trace: Any, replay: Any, variable: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """TVM's arrays, strings and numbers as Python's."""
+    """Converts TVM's arrays, strings and numbers to Python's."""
     if isinstance(value, str):
         return str(value)
     if isinstance(value, bool | int | float) or value is None:

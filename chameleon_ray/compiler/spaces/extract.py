@@ -22,7 +22,7 @@ def extract(module: Any, target: str, kind: TargetKind) -> list[Task]:
     Args:
         module: Relax module as ``lower`` gives it.
         target: TVM target, as JSON.
-        kind: The target's.
+        kind: Kind of the target.
     """
     calls = _calls(module)
     names: dict[str, Any] = {}

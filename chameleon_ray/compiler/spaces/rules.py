@@ -1,4 +1,4 @@
-"""MetaSchedule's rules: a layer and its target in, the generator of its sketches out."""
+"""MetaSchedule's rules, in generators of the sketches of a layer."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ TENSOR_CORES = 75
 
 
 def cpu_generator(module: Any, target: Any) -> PostOrderApply:
-    """What generates a layer's sketches and holds the postprocessors of their schedules.
+    """Makes the generator of a layer's sketches, which has the postprocessors of their schedules.
 
     The intrinsics that its rules name are registered.
 
@@ -28,10 +28,10 @@ def cpu_generator(module: Any, target: Any) -> PostOrderApply:
 
 
 def cuda_generator(module: Any, target: Any) -> PostOrderApply:
-    """What generates a layer's sketches and holds the postprocessors of their schedules.
+    """Makes the generator of a layer's sketches, which has the postprocessors of their schedules.
 
-    The intrinsics of tensor cores, which take seconds to register, are registered only for what has
-    a use for them.
+    The intrinsics of tensor cores take seconds to register, so they are registered only for layers
+    that have a use for them.
 
     Args:
         module: IRModule with one PrimFunc ``main``.
@@ -48,7 +48,7 @@ def cuda_generator(module: Any, target: Any) -> PostOrderApply:
 
 
 def _suits_tensor_cores(module: Any, target: Any) -> bool:
-    """Whether a layer multiplies what TVM has tensor core intrinsics for: not float32."""
+    """Whether a layer multiplies types that TVM has tensor core intrinsics for; not float32."""
     if (capability(str(target.attrs.get("arch", ""))) or 0) < TENSOR_CORES:
         return False
     inputs = [param.ty for param in module["main"].params]

@@ -18,7 +18,7 @@ from chameleon_ray.compiler.tvm_process import tune_context
 from chameleon_ray.space import Config
 
 Generator = Callable[[Any, Any], Any]
-"""A layer and its target -> MetaSchedule's generator of its sketches."""
+"""Makes MetaSchedule's generator of a layer's sketches, given the layer and its target."""
 SEED = 1
 """Seed of schedules; it decides nothing, as a configuration decides all sampling."""
 
@@ -28,10 +28,11 @@ class Slot:
     """One sampling instruction of a sketch.
 
     Attributes:
-        instruction: Its number in the trace.
-        kind: ``SamplePerfectTile``, ``SampleCategorical`` or ``SampleComputeLocation``.
-        decisions: The decision for each choice of its knob.
-        knob: Number of its knob in the space; -1 where it has one choice only.
+        instruction: Number of the instruction in the trace.
+        kind: Kind of the instruction: ``SamplePerfectTile``, ``SampleCategorical`` or
+            ``SampleComputeLocation``.
+        decisions: Decision for each choice of the knob.
+        knob: Number of the knob in the space; -1 where there is one choice only.
     """
 
     instruction: int
@@ -57,7 +58,7 @@ class Sketch:
 
 
 class InvalidConfig(Exception):
-    """TVM's static checks turned a configuration down."""
+    """A configuration that TVM's static checks turned down, or whose trace does not apply."""
 
 
 class Program:
@@ -70,7 +71,7 @@ class Program:
 
     @staticmethod
     def loads(body: bytes) -> "Program":
-        """Reads what ``dumps`` has written; reads data only, runs nothing."""
+        """Reads a program that ``dumps`` has written; reads data only, and runs nothing."""
         fields = json.loads(body)
         sketches = tuple(
             Sketch(instructions, tuple(Slot(*slot) for slot in slots))
@@ -135,10 +136,11 @@ class Program:
 
         Args:
             config: One choice for each knob.
-            generator: Its postprocessors check the schedule; the same one in every call.
+            generator: Maker of the generator whose postprocessors check the schedule; the same one
+                in every call.
 
         Raises:
-            InvalidConfig: A postprocessor turned it down, or the trace does not apply.
+            InvalidConfig: A postprocessor turned the schedule down, or the trace does not apply.
         """
         schedule = Schedule(self.module, seed=SEED, debug_mask=0, error_render_level="fast")
         try:

@@ -1,4 +1,4 @@
-"""Hill climbing with random restarts: a design space and a score in, the best places found out."""
+"""An explorer: hill climbing with random restarts."""
 
 import numpy as np
 
@@ -7,19 +7,23 @@ from chameleon_ray.search.explorer import Agent, Score, Trail, best
 from chameleon_ray.space import DesignSpace
 
 CLIMBERS = 32
+"""Number of climbers."""
 STEPS = 100
-"""Moves that each climber tries in one plan."""
+"""Number of moves that each climber tries in one plan."""
 PATIENCE = 25
-"""Moves in a row that lead nowhere, after which a climber starts again somewhere else."""
+"""Number of moves in a row that lead nowhere, after which a climber starts again elsewhere."""
 
 
 def climbing(search: Search) -> "Climbing":
-    """What the entry point names."""
+    """Makes the explorer; the entry point names this function."""
     return Climbing(search.sampling.candidates)
 
 
 class Climbing:
-    """Climbers that take any move upwards; the next plan's start where this one's have got to."""
+    """An explorer whose climbers take any move upwards.
+
+    The next plan's climbers start where those of this plan have got to.
+    """
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -32,7 +36,7 @@ class Climbing:
         agent: Agent,
         rng: np.random.Generator,
     ) -> Trail:
-        """One plan's exploration; see ``Explorer``. The agent holds the climbers' ``places``."""
+        """Explores for one plan; see ``Explorer``. The agent holds the climbers' ``places``."""
         # Places, not choices: they mean the same in a space with other extents.
         configs = space.nearest(agent["places"]) if agent else space.random(rng, CLIMBERS)
         heights, idle = score(configs), np.zeros(len(configs), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Ridge regression on squares: tried configurations in, a picklable score out."""
+"""A cost model: ridge regression on the places of configurations and their squares."""
 
 from dataclasses import dataclass
 
@@ -13,24 +13,27 @@ SHRINKAGE = 0.1
 
 
 def quadratic(search: Search) -> "Quadratic":
-    """What the entry point names; it needs none of the options."""
+    """Makes the cost model, which needs no options; the entry point names this function."""
     return Quadratic()
 
 
 @dataclass(frozen=True, eq=False)
 class QuadraticScore:
-    """Predicts fitness; goes by pickle to the explorers, so it is a class and no closure."""
+    """Predicts fitness.
+
+    It is a class and no closure, as it is pickled on its way to the explorers.
+    """
 
     space: DesignSpace
     coefficients: np.ndarray
 
     def __call__(self, configs: np.ndarray) -> np.ndarray:
-        """``(n, knobs)`` configurations -> ``(n,)`` float32 predicted fitness."""
+        """Predicts ``(n,)`` float32 fitness of ``(n, knobs)`` configurations."""
         return (terms(self.space, configs) @ self.coefficients).astype(np.float32)
 
 
 class Quadratic:
-    """Fitness as a sum of parabolas, one along each axis; learns nothing from other tasks."""
+    """Models fitness as a sum of parabolas, one along each axis; ignores other tasks."""
 
     def fit(
         self, space: DesignSpace, known: Experience, rng: np.random.Generator
@@ -43,6 +46,6 @@ class Quadratic:
 
 
 def terms(space: DesignSpace, configs: np.ndarray) -> np.ndarray:
-    """``(n, 1 + 2 * axes)``: a constant, the places on the axes, and their squares."""
+    """Returns ``(n, 1 + 2 * axes)``: a constant, the places on the axes, and their squares."""
     places = space.coordinates(configs)
     return np.hstack([np.ones((len(places), 1)), places, places**2])

@@ -1,8 +1,8 @@
-"""The format ``.toy``: JSON of a multilayer perceptron in, an imported model out.
+"""A model format: ``.toy`` files, which hold a multilayer perceptron in JSON.
 
-``{"rows": 48, "weights": [[[0.5, ...], ...], ...]}``: the rows of its input, and for every layer
-its weights, as many lists as it has inputs, each with a number for every output. Between layers
-there is a ReLU.
+A file is ``{"rows": 48, "weights": [[[0.5, ...], ...], ...]}``. It gives the number of rows of the
+input, and the weights of every layer: a list for each input of the layer, with a number for every
+output. Between layers there is a ReLU.
 """
 
 import json
@@ -18,7 +18,7 @@ from chameleon_ray.compiler.frontend.model import Model, digest
 
 
 def load_toy(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
-    """What the entry point names.
+    """Imports a file; the entry point names this function.
 
     Raises:
         ModelError: The file has no layers.
@@ -35,7 +35,7 @@ def load_toy(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
 
 
 def translated(spec: InputSpec, weights: Sequence[np.ndarray]) -> IRModule:
-    """The perceptron in Relax."""
+    """Translates the perceptron to Relax."""
     builder = relax.BlockBuilder()
     x = relax.Var(spec.name, relax.TensorType(spec.shape, spec.dtype))
     with builder.function("main", [x]):
@@ -50,7 +50,7 @@ def translated(spec: InputSpec, weights: Sequence[np.ndarray]) -> IRModule:
 
 
 def expected(example: np.ndarray, weights: Sequence[np.ndarray]) -> np.ndarray:
-    """The perceptron's output, which the tuned model's is compared with."""
+    """Computes the perceptron's output, which the tuned model's is compared with."""
     value = example @ weights[0]
     for layer in weights[1:]:
         value = np.maximum(value, 0) @ layer

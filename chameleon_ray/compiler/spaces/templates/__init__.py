@@ -10,4 +10,4 @@ TEMPLATES: dict[str, tuple[Template, ...]] = {
     "llvm": (cpu_direct, cpu_winograd),
     "cuda": (cuda_direct, cuda_winograd),
 }
-"""By kind of target: the first that fits a layer makes its space."""
+"""Templates by kind of target; the first that fits a layer makes its space."""
