@@ -191,8 +191,8 @@ def hands(cores: int, devices: int) -> dict[str, int]:
 def doubtful(result: Any, failures: int) -> bool:
     """Whether the device may be at fault for a result.
 
-    It may be for any error, and for a time-out right after another doubtful result. A time-out of a
-    whole model never counts, as it comes after very long.
+    It may be for any error, and for a time-out right after another failure. A time-out of a whole
+    model never counts, as it comes after very long.
     """
     status = result.ending if isinstance(result, Outcome) else getattr(result, "status", Status.OK)
     return status in FAILED or (status is Status.RUN_TIMEOUT and failures > 0)

@@ -174,9 +174,9 @@ class ActorPool:
 
     def _doubted(self, slot: Slot, result: Any) -> bool:
         """Whether another worker is to repeat the call that came to this result."""
-        doubted = self._doubt(result, slot.failures)
-        slot.failures = slot.failures + 1 if doubted else 0
-        slot.strikes = slot.strikes if doubted else 0
+        failed, doubted = self._doubt(result, 1), self._doubt(result, slot.failures)
+        slot.failures = slot.failures + 1 if failed else 0
+        slot.strikes = slot.strikes if failed else 0
         return doubted and bool(self._slots.others(slot))
 
     async def _usable(self, slot: Slot, call: Call) -> bool:

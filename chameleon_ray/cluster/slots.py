@@ -46,7 +46,7 @@ class Slot:
         receiving: Whether the actor is busy with a broadcast; it gets no calls until that is done.
         noted: Whether a text that a broadcast returned was reported.
         calls: Calls given to the actor, which is doing the first one.
-        failures: Number of doubtful results in a row.
+        failures: Number of failures in a row, first time-outs included.
         strikes: Number of losses, and of failures that others did not confirm, in a row.
         settled: Whether the first actor was set up, or the slot was given up.
         retired: Whether the slot is given up.

@@ -144,6 +144,34 @@ def test_a_worker_that_fails_alone_is_given_up_and_believed_in_nothing(tmp_path)
     assert (set(results), left) == ({"bad"}, 1)  # nobody could have done better
 
 
+class Hanging(Flaky):
+    """Answers ``slow``, as for a run that was stopped, in the process that made the file first."""
+
+    def run(self, hopeless: bool) -> str:
+        return {"bad": "slow", "good": "good"}[super().run(hopeless)]
+
+
+def slow_again(result, before):
+    return result == "slow" and before > 0
+
+
+def test_a_worker_that_is_always_too_slow_is_given_up_though_one_time_out_is_believed(tmp_path):
+    said = []
+
+    async def body():
+        factory = partial(Hanging, str(tmp_path / "mine"))
+        pool = start_pool("runner", factory, 2, doubt=slow_again, tell=said.append)
+        await pool.ready()
+        results = await asyncio.gather(*(pool.call(Hanging.run, False) for _ in range(30)))
+        pool.close()
+        return results
+
+    results = asyncio.run(body())
+    assert results.count("slow") == 1  # the first; nobody would repeat it
+    (sentence,) = said
+    assert "is given up, which leaves 1 runner" in sentence
+
+
 class Broken:
     def __init__(self) -> None:
         raise RuntimeError("no such device")

@@ -67,15 +67,18 @@ def design(module: Any, target: Any, kind: TargetKind) -> tuple[DesignSpace, Pro
 
 
 def _limited(space: DesignSpace, limits: tuple[Limit, ...]) -> DesignSpace:
-    """Restricts a space by limits.
+    """Restricts a space by limits; a space of which they leave nothing stays whole.
 
-    A small space gets a list of what they leave. A large space of which they seem to leave nothing
-    stays whole.
+    A small space gets a list of what the limits leave.
     """
     limited = replace(space, limits=limits)
     if space.size <= LISTED:
         members = limited.enumerate()
-        return replace(space, members=members) if len(members) < space.size else space
+        if 0 < len(members) < space.size:
+            return replace(space, members=members)
+        if not len(members):
+            logger.warning("None of %d configurations keeps a layer's limits.", space.size)
+        return space
     if not limited.valid(space.random(np.random.default_rng(SEED), DRAWN)).any():
         logger.warning("None of %d configurations keeps a layer's limits.", DRAWN)
         return space
