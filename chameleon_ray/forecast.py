@@ -77,14 +77,14 @@ class Forecast:
         runs = sum(self._runs.values()) / self.runners
         return builds + runs + sum(map(self._model, self.works))
 
-    def _model(self, ending: ModelWork) -> float:
+    def _model(self, work: ModelWork) -> float:
         """Returns the seconds for a model: import where needed, compiling, and timing.
 
         Slow models are timed less often.
         """
-        untuned = sum(w * self._defaults.get(task, 0.0) for task, w in ending.weights.items())
+        untuned = sum(w * self._defaults.get(task, 0.0) for task, w in work.weights.items())
         timing = min(self.options.model_seconds, 2 * self.options.model_repeats * untuned)
-        return ending.imports * (1 + ending.again) + timing + untuned
+        return work.imports * (1 + work.again) + timing + untuned
 
 
 def _mean(field: str, records: Sequence[Record]) -> float:

@@ -1,7 +1,8 @@
 """Plug-ins: parts that other installed packages offer by name, found through their entry points.
 
-Finding and listing names imports nothing of a plug-in. It is imported where its name is asked for,
-in the process that uses it, so nothing of it has to be pickled on the way there.
+Finding and listing names imports nothing of a plug-in. The command imports explorers, samplers and
+cost models at its start, to see that it can. Every part is imported again by name in the process
+that uses it, so nothing of it has to be pickled on the way there.
 """
 
 from collections.abc import Callable, Collection
@@ -57,6 +58,18 @@ def demand(what: str, name: str) -> None:
         known = choices(what, ()) or "none is installed"
         raise UserError(f"There is no {what} {name!r} of another package; there are: {known}.")
     _demand_one(what, name, claims)
+
+
+def demanded(what: str, name: str) -> Callable[..., Any]:
+    """Imports the plug-in that has a name, where there has to be one.
+
+    Raises:
+        UserError: No package claims the name, several do, or the plug-in cannot be used.
+    """
+    demand(what, name)
+    found = find(what, name, ())
+    assert found is not None
+    return found
 
 
 def choices(what: str, own: Collection[str]) -> str:

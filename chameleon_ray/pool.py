@@ -113,9 +113,10 @@ class Worker:
         self._phases, self._fetch = phases, fetch
         self._ledger = Ledger()
 
-    def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
+    def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Calls a method of the object by the name that was sent."""
         args = tuple(map(self._fetch, args))
+        kwargs = {key: self._fetch(value) for key, value in kwargs.items()}
         with self._ledger.phase(self._phases.get(name, name)):
             return getattr(self._object, name)(*args, **kwargs)
 

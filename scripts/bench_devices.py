@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.api.algorithms import Factory
-from chameleon_ray.api.pools import AHEAD, LEARNT, hands, searching
+from chameleon_ray.api.pools import AHEAD, LEARNT, actor_counts, searching
 from chameleon_ray.api.replay import TARGET, record_of
 from chameleon_ray.budget import Budget
 from chameleon_ray.database import Database
@@ -202,7 +202,7 @@ async def _tune(
 
     The engine goes on until whatever was begun in time must have ended.
     """
-    system, measurer = hired(setup, devices)
+    system, measurer = started(setup, devices)
     engineers = (*system.pools(), measurer.builders)
     pools = (*engineers, measurer.runners)
     try:
@@ -236,12 +236,12 @@ def tuners_of(setup: Setup, system: SearchSystem, seed: int) -> list[Tuner]:
     return tuners
 
 
-def hired(setup: Setup, devices: int) -> tuple[SearchSystem, Measurer]:
+def started(setup: Setup, devices: int) -> tuple[SearchSystem, Measurer]:
     """The pools of a tuning run on this machine, with a builder and devices that are recorded."""
     from chameleon_ray.cluster.actor_pool import ActorPool  # Ray: not for --help
 
     device = partial(ReplayRunner, pace=setup.pace)
-    began, counts = time.perf_counter(), hands(setup.cores, devices) | {"builder": 1}
+    began, counts = time.perf_counter(), actor_counts(setup.cores, devices) | {"builder": 1}
 
     def start_pool(name: str, factory: Factory) -> Pool:
         count, ahead = counts.get(name, 1), AHEAD.get(name, 0)

@@ -103,10 +103,7 @@ def settled(arguments: argparse.Namespace) -> dict[str, Any]:
     """What the results depend on; they are taken over where it is the same."""
     block_torch()
     cores = available()
-    try:
-        timing = split(cores, arguments.threads)[1]
-    except ValueError as error:
-        raise UserError(str(error)) from error
+    timing = split(cores, arguments.threads)[1]
     return {
         "model": arguments.model,
         "target": resolve("llvm", len(timing)),

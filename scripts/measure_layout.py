@@ -20,7 +20,10 @@ OPENING = re.compile(
     r"(What|Of|Its|So|The same|As|How|Those|These|They|Them|That|Same|All so far|More)\b"
 )
 """Words that a docstring opens with which needs the line above it."""
-PRIVATE = ("seat", "roster", "parcel", "porter", "ground", "fleet", "home", "beside")
+PRIVATE = (
+    *("seat", "roster", "parcel", "porter", "ground", "fleet", "home", "beside"),
+    *("crew", "hire", "hired", "brief", "briefing", "offered", "helping"),
+)
 """Words of the project's own for which the field has others."""
 CALLS = ("call", "broadcast", "do", "brief")
 """Methods of pools, whose first argument is the method to call."""

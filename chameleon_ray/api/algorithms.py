@@ -153,9 +153,10 @@ def _made(part: str, name: str, search: Search) -> Any:
     """
     if name in PARTS[part]:
         return PARTS[part][name](search)
-    make = maker(part, name)
     try:
-        made = make(search)
+        made = maker(part, name)(search)
+    except UserError as error:
+        raise Unfit(str(error)) from error
     except Exception as error:  # somebody else's code may raise anything
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise Unfit(f"The plug-in {name!r} cannot make its {part}: {said}.") from error

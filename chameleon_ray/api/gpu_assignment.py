@@ -13,11 +13,11 @@ from chameleon_ray.measure.calibrated import Calibrated, Surveyed
 from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.measure.nvml import Gpu, NvmlError, visible
 
-Known = Mapping[str, Sequence[str]]
+Preferred = Mapping[str, Sequence[str]]
 """Targets, and for each the models of GPU that are preferred, best first."""
 
 
-def shared_out(found: Sequence[Gpu], wanted: Known) -> dict[str, tuple[str, ...]]:
+def shared_out(found: Sequence[Gpu], wanted: Preferred) -> dict[str, tuple[str, ...]]:
     """Chooses the models of GPU that a session times on.
 
     Args:
@@ -85,7 +85,7 @@ def missing(target: str) -> str:
     )
 
 
-def own() -> str:
+def own_gpu_model() -> str:
     """Returns the model of the first GPU that CUDA sees here; empty where there is none."""
     try:
         return visible().name

@@ -12,7 +12,7 @@ from chameleon_ray.api.algorithms import (
     sampler_factory,
     searcher_factory,
 )
-from chameleon_ray.api.gpu_assignment import Known, left_out, own, shared_out
+from chameleon_ray.api.gpu_assignment import Preferred, left_out, own_gpu_model, shared_out
 from chameleon_ray.api.workers import LINKING, builder, runner
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.measure.build_balance import BuildBalance
@@ -61,7 +61,7 @@ def start_pools(
     search: Search,
     search_cores: tuple[int, ...],
     timing_cores: tuple[int, ...],
-    wanted: Known,
+    wanted: Preferred,
     began: float,
     stack: ExitStack,
     tell: Callable[[str], None],
@@ -112,7 +112,7 @@ def _runners(
     request: Request,
     kind: TargetKind,
     cores: tuple[int, ...],
-    wanted: Known,
+    wanted: Preferred,
     start_pool: StartPool,
     tell: Callable[[str], None],
 ) -> Iterator[tuple[tuple[str, ...], Pool]]:
@@ -130,7 +130,7 @@ def _runners(
 def _gpu_runners(
     request: Request,
     timer: Factory,
-    wanted: Known,
+    wanted: Preferred,
     start_pool: StartPool,
     tell: Callable[[str], None],
 ) -> Iterator[tuple[tuple[str, ...], Pool]]:
@@ -140,7 +140,7 @@ def _gpu_runners(
     inventory = gpus.GpuInventory()
     found = inventory.gpus()
     if not request.on_cluster:  # whole models run on the GPU that CUDA counts first here
-        wanted = {target: (*known, own()) for target, known in wanted.items()}
+        wanted = {target: (*known, own_gpu_model()) for target, known in wanted.items()}
     shared = shared_out(found, wanted)
     if said := left_out(found, shared):
         tell(said)
@@ -176,7 +176,7 @@ def layers_in_flight(request: Request, search_cores: int) -> int:
     return max(2 + search_cores, request.placing.layers if request.address else 0)
 
 
-def hands(cores: int, devices: int) -> dict[str, int]:
+def actor_counts(cores: int, devices: int) -> dict[str, int]:
     """Returns the number of actors by pool; a pool that is left out has one.
 
     Args:
@@ -249,9 +249,9 @@ def _placed(
     from chameleon_ray.cluster import placement, ray_session
 
     if not request.address:
-        return hands(cores, ray_session.gpus() if owned else 1), {}
+        return actor_counts(cores, ray_session.gpus() if owned else 1), {}
     runners = placement.one_per_gpu if owned else placement.one_per_node
-    counts = hands(cores, sum(map(runners, placement.nodes())))
+    counts = actor_counts(cores, sum(map(runners, placement.nodes())))
 
     def busy(node: placement.Node) -> int:
         own = node.here or not owned

@@ -13,9 +13,14 @@ from dataclasses import asdict, dataclass, field
 from itertools import count
 from typing import Any
 
+from chameleon_ray.api.compiled_model import (
+    CompiledModel,
+    SessionEnd,
+    compile_and_verify,
+    result_of,
+)
 from chameleon_ray.api.concurrency import in_thread, interruptible, together, wall_limit
 from chameleon_ray.api.device_group import DeviceGroup, device_groups, portions, wanted
-from chameleon_ray.api.finish import Finish, SessionEnd, finish, result_of
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.pools import layers_in_flight, start_pools
 from chameleon_ray.api.setup import Setup
@@ -27,10 +32,11 @@ from chameleon_ray.budget import Budget
 from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.engine import Engine, Watcher
 from chameleon_ray.errors import UserError
-from chameleon_ray.folder import ZooFolder
+from chameleon_ray.folder import RunFolder, ZooFolder
 from chameleon_ray.forecast import Forecast
 from chameleon_ray.ledger import Account
 from chameleon_ray.merging import Merged, merged
+from chameleon_ray.options import Request
 from chameleon_ray.pool import Pool
 from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
@@ -94,9 +100,22 @@ class TuningSession:
     began: float = field(init=False)
 
     def __post_init__(self) -> None:
-        site = self.site
-        self.request, self.folder, self.models = site.request, site.folder, site.models
         self.began = time.perf_counter() - self.progress.elapsed
+
+    @property
+    def request(self) -> Request:
+        """The options that all models have in common."""
+        return self.site.request
+
+    @property
+    def folder(self) -> RunFolder:
+        """The directory of records and agents."""
+        return self.site.folder
+
+    @property
+    def models(self) -> list[TunedModel]:
+        """The models, those that failed included."""
+        return self.site.models
 
     async def run(self) -> SessionResult:
         """Runs all stages; a model that cannot be finished keeps the reason as its failure.
@@ -121,9 +140,9 @@ class TuningSession:
                 await self.explore(system, groups, imported, process, stack)
                 winners = await self.choose(groups, imported)
             await asyncio.gather(*ready)
-            finishes = await asyncio.to_thread(self.finish, groups, imported, process, winners)
+            compiled = await asyncio.to_thread(self.compile_all, groups, imported, process, winners)
             accounts = await self.accounts(pools, process)
-            return self.conclude(imported, winners, finishes, accounts)
+            return self.conclude(imported, winners, compiled, accounts)
 
     def start(self, stack: ExitStack) -> tuple[SearchSystem, list[DeviceGroup], list[Pool]]:
         """Starts all pools, which ``stack`` closes, and gives every model its device group."""
@@ -183,19 +202,19 @@ class TuningSession:
         tuners = self.tuners(system, imported)
         forecast = await self.forecast(groups, imported, process, tuners)
         limit = wall_limit(request, len(self.models))
-        keeper = Timekeeper(forecast, limit, self.elapsed(), self.progress)
         watcher = watchers_of(request, self.setup.search, self.folder, self.progress, tuners, stack)
-        tasks, deadline = [tuner.task for tuner in tuners], keeper.deadline
-        self.progress.began(tasks, deadline, request.trials, records, forecast.runners)
-        self.progress.phase("searching")
         own = [[t for t in tuners if t.task.digest in g.digests(imported.prepared)] for g in groups]
-        watchers = Watchers(watcher, keeper)
-        engines = self.engines(groups, own, watchers, deadline, records)
-        keeper.budgets = [engine.budget for engine in engines]
-        for engine in engines:
-            for digest, layer in engine.budget.layers.items():
+        budgets = self.budgets(own, records)
+        keeper = Timekeeper(forecast, limit, self.elapsed(), self.progress, budgets)
+        tasks, trials = [tuner.task for tuner in tuners], request.trials
+        self.progress.began(tasks, keeper.deadline, trials, records, forecast.runners)
+        self.progress.phase("searching")
+        keeper.keep()
+        for budget in budgets:
+            for digest, layer in budget.layers.items():
                 if layer.finished:
                     self.progress.finished(digest, layer.finished)
+        engines = self.engines(groups, budgets, Watchers(watcher, keeper), records)
         pairs = zip(groups, engines, strict=True)
         await together(group.explore(engine, self.progress) for group, engine in pairs)
 
@@ -222,40 +241,47 @@ class TuningSession:
         left = {model: imported.prepared[model] for model in self.left()}
         return forecast_of(left, process, tuners, max(builders, 1), max(sum(runners), 1))
 
-    def engines(
-        self,
-        groups: Sequence[DeviceGroup],
-        tuners: Sequence[list[Tuner]],
-        watcher: Watcher,
-        deadline: float | None,
-        records: Sequence[Record],
-    ) -> list[Engine]:
-        """Makes an engine for each device group, and shares the trials left out by layers.
+    def budgets(self, tuners: Sequence[list[Tuner]], records: Sequence[Record]) -> list[Budget]:
+        """Makes a budget for each device group, and shares the trials that are left by layers.
 
         Args:
-            groups: Device groups of the session.
             tuners: Tuners of each group's layers.
-            watcher: Watcher that is told what the engines do.
-            deadline: Seconds since the command began after which the engines stop. The timekeeper
-                may move it.
             records: Records of earlier sessions.
         """
         request = self.request
-        numbers = count(max((record.sequence + 1 for record in records), default=0))
-        earlier = max((record.finished for record in records), default=0.0)
         tunable = [sum(bool(tuner.task.space.knobs) for tuner in own) for own in tuners]
         trials = None if request.trials is None else max(request.trials - len(records), 0)
+        pairs = zip(tuners, portions(trials, tunable), strict=True)
+        return [Budget(own, request.budgeting, share, None, self.elapsed) for own, share in pairs]
+
+    def engines(
+        self,
+        groups: Sequence[DeviceGroup],
+        budgets: Sequence[Budget],
+        watcher: Watcher,
+        records: Sequence[Record],
+    ) -> list[Engine]:
+        """Makes an engine for each device group.
+
+        Args:
+            groups: Device groups of the session.
+            budgets: Budget of each group.
+            watcher: Watcher that is told what the engines do.
+            records: Records of earlier sessions.
+        """
+        numbers = count(max((record.sequence + 1 for record in records), default=0))
+        earlier = max((record.finished for record in records), default=0.0)
         return [
             Engine(
-                budget=Budget(own, request.budgeting, portion, deadline, self.elapsed),
+                budget=budget,
                 measurer=group.measurer,
                 device=group.device,
                 watcher=watcher,
                 clock=lambda: earlier + self.elapsed(),
-                layers_in_flight=layers_in_flight(request, len(self.setup.search_cores)),
+                layers_in_flight=layers_in_flight(self.request, len(self.setup.search_cores)),
                 sequence=numbers,
             )
-            for group, own, portion in zip(groups, tuners, portions(trials, tunable), strict=True)
+            for group, budget in zip(groups, budgets, strict=True)
         ]
 
     async def choose(self, groups: Sequence[DeviceGroup], imported: Imported) -> dict[str, Winner]:
@@ -288,15 +314,15 @@ class TuningSession:
         self.folder.database.append(corrected(records, winners))
         return {winner.task: winner for winner in winners}
 
-    def finish(
+    def compile_all(
         self,
         groups: Sequence[DeviceGroup],
         imported: Imported,
         process: ModelProcess,
         winners: Mapping[str, Winner],
-    ) -> dict[TunedModel, Finish]:
+    ) -> dict[TunedModel, CompiledModel]:
         """Compiles and verifies every model; the one that the process still holds comes first."""
-        records, finishes = self.folder.database.read(), dict[TunedModel, Finish]()
+        records, compiled = self.folder.database.read(), dict[TunedModel, CompiledModel]()
         pairs = [(model, group) for group in groups for model in group.left]
         for model, group in sorted(pairs, key=lambda pair: not process.holds(pair[0].request)):
             with model.trying(self.progress):
@@ -304,14 +330,16 @@ class TuningSession:
                     digests = {task.digest for task in imported.prepared[model].tasks}
                     model.folder.database.append([r for r in records if r.task in digests])
                 known = process.prepare(model.request)
-                finishes[model] = finish(model, known, process, group.bench, winners, self.progress)
-        return finishes
+                compiled[model] = compile_and_verify(
+                    model, known, process, group.bench, winners, self.progress
+                )
+        return compiled
 
     def conclude(
         self,
         imported: Imported,
         winners: Mapping[str, Winner],
-        finishes: Mapping[TunedModel, Finish],
+        compiled: Mapping[TunedModel, CompiledModel],
         accounts: Sequence[Account],
     ) -> SessionResult:
         """Returns the result of the session, with all models that were finished.
@@ -324,10 +352,7 @@ class TuningSession:
         busy = self.progress.device_seconds / elapsed / runners
         records = self.folder.database.read()
         end = SessionEnd(self.setup.search, winners, records, tuple(accounts), busy, elapsed)
-        results = {
-            model: result_of(model, imported.prepared[model], finishes[model], end)
-            for model in left
-        }
+        results = {model: result_of(model, compiled[model], end) for model in left}
         return SessionResult(
             results, imported.prepared, imported.layers, self.device, elapsed, busy
         )

@@ -44,6 +44,10 @@ class Timekeeper:
 
     def planned(self, tuner: Tuner) -> None:
         self.forecast.learn(tuner)
+        self.keep()
+
+    def keep(self) -> None:
+        """Sets the deadline of the progress and of all budgets."""
         deadline = self.deadline
         self.progress.wall_limit = deadline
         for budget in self.budgets:

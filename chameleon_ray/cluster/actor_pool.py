@@ -134,9 +134,10 @@ class ActorPool:
         self._supervisor.start()
         try:
             kept = await asyncio.to_thread(lambda: tuple(map(fetched, args)))
+            named = {key: await asyncio.to_thread(fetched, one) for key, one in kwargs.items()}
         except RayError as error:
             raise Lost(str(error)) from error
-        self._supervisor.broadcast(method.__name__, kept, kwargs)
+        self._supervisor.broadcast(method.__name__, kept, named)
 
     async def ready(self) -> None:
         """Waits until every actor has been set up; where they are spread, until one has."""
@@ -174,9 +175,10 @@ class ActorPool:
 
     def _doubted(self, slot: Slot, result: Any) -> bool:
         """Whether another worker is to repeat the call that came to this result."""
-        failed, doubted = self._doubt(result, 1), self._doubt(result, slot.failures)
-        slot.failures = slot.failures + 1 if failed else 0
-        slot.strikes = slot.strikes if failed else 0
+        failed, doubted = self._doubt(result, 1), self._doubt(result, slot.failing)
+        slot.failing = slot.failing + 1 if failed else 0
+        slot.failures = slot.failures + 1 if doubted else 0
+        slot.strikes = slot.strikes if doubted else 0
         return doubted and bool(self._slots.others(slot))
 
     async def _usable(self, slot: Slot, call: Call) -> bool:
@@ -192,9 +194,9 @@ class ActorPool:
         if first is None or slot is first:
             return result
         if self._doubt(result, 1):
-            first.failures = 0
+            first.failures = first.failing = 0
             return call.failure
-        slot.failures = 0
+        slot.failures = slot.failing = 0
         self._supervisor.strike(first, "what failed there worked elsewhere")
         return result
 

@@ -62,11 +62,11 @@ class GpuInventory:
         new = [node for node in found if node.id not in self._known]
         self._known.update({node.id: [] for node in new if not node.gpus})
         for node, answer in asked(gpus, [node for node in new if node.gpus]).items():
-            self._known[node.id] = _offered(node, answer)
+            self._known[node.id] = _gpus_of(node, answer)
         return found
 
 
-def _offered(node: Node, answer: list[nvml.Gpu] | Silent) -> list[nvml.Gpu]:
+def _gpus_of(node: Node, answer: list[nvml.Gpu] | Silent) -> list[nvml.Gpu]:
     """Returns the GPUs that a node named; none where the node gave no answer."""
     if isinstance(answer, Silent):
         logger.warning("The GPUs of node %s are not used: %s.", node.address, answer.reason)

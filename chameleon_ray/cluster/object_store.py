@@ -17,7 +17,7 @@ from chameleon_ray.pool import Worker
 class StoringWorker(Worker):
     """A worker that can leave its results in the object store."""
 
-    def store(self, name: str, *args: Any, **kwargs: Any) -> tuple[Artifact | None, Any]:
+    def store(self, name: str, /, *args: Any, **kwargs: Any) -> tuple[Artifact | None, Any]:
         """Calls a method; returns its result's label and what stays in the object store."""
         result = self.call(name, *args, **kwargs)
         if isinstance(result, Artifact):

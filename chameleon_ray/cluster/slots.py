@@ -46,7 +46,8 @@ class Slot:
         receiving: Whether the actor is busy with a broadcast; it gets no calls until that is done.
         noted: Whether a text that a broadcast returned was reported.
         calls: Calls given to the actor, which is doing the first one.
-        failures: Number of failures in a row, first time-outs included.
+        failing: Number of failures in a row, first time-outs included.
+        failures: Number of doubtful results in a row.
         strikes: Number of losses, and of failures that others did not confirm, in a row.
         settled: Whether the first actor was set up, or the slot was given up.
         retired: Whether the slot is given up.
@@ -60,6 +61,7 @@ class Slot:
     receiving: bool = False
     noted: bool = False
     calls: list[Call] = field(default_factory=list)
+    failing: int = 0
     failures: int = 0
     strikes: int = 0
     settled: bool = False

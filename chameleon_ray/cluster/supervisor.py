@@ -13,7 +13,7 @@ from chameleon_ray.options import Placing
 from chameleon_ray.pool import Unfit
 
 logger = logging.getLogger(__name__)
-StartPool = Callable[[Node | None], Any]
+StartActor = Callable[[Node | None], Any]
 """Makes an actor, on a node where one is given; returns at once."""
 
 
@@ -24,7 +24,7 @@ class Supervisor:
         self,
         name: str,
         slots: Slots,
-        start_actor: StartPool,
+        start_actor: StartActor,
         spread: Spread | None,
         look: Look,
         patient: bool,

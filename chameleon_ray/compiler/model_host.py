@@ -17,7 +17,7 @@ from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.options import Scheduling
-from chameleon_ray.plugins import find
+from chameleon_ray.plugins import demanded
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 
@@ -148,7 +148,7 @@ class ModelHost:
 
     def __init__(self, kind: TargetKind) -> None:
         """Takes the kind of all targets that models are to be compiled for."""
-        self._kind = self._tried = kind
+        self._kind = self._extended = kind
         self._model: Any = None
         self._lowered: Any = None
         self._tasks: dict[str, Task] = {}
@@ -166,9 +166,9 @@ class ModelHost:
 
         from chameleon_ray.compiler.frontend.load import InputSpec, load
 
-        templates = [found for name in job.templates if (found := find("template", name, ()))]
+        others = [demanded("template", name) for name in job.templates]
         own = self._kind.templates
-        self._tried = replace(self._kind, templates=lambda: (*templates, *own()))
+        self._extended = replace(self._kind, templates=lambda: (*others, *own()))
         self._target = self._kind.resolve(job.target, job.threads)
         self._kind.demand_compiler(self._target)
         inputs = [InputSpec.parse(text) for text in job.inputs]
@@ -209,7 +209,7 @@ class ModelHost:
             self._lowered = lower(module, target, self._kind, job.layout)
         else:
             self._lowered = lower_aware(name, module, target, self._kind, job.layout, job.memory)
-        tasks = extract(self._lowered, self._target, self._tried)
+        tasks = extract(self._lowered, self._target, self._extended)
         self._tasks = {task.digest: task for task in tasks}
         extracted = time.perf_counter()
         return Prepared(

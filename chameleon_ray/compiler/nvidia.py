@@ -22,6 +22,8 @@ MOST_REGISTERS = 255
 """Most registers per thread."""
 REGISTER_UNIT = 256
 """Number of registers in multiples of which a warp gets them."""
+BUS_ORDER = ("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+"""Environment variable that makes CUDA number GPUs as NVML does."""
 ARCH = re.compile(r"sm_(\d+)[af]?")
 
 

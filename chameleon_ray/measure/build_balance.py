@@ -1,4 +1,4 @@
-"""Helping: idle runners do builds that would wait for the builders.
+"""Balances builds: idle runners do builds that would otherwise wait for the builders.
 
 On a small machine all wait for the builders, and the cores that time kernels would be idle between
 two runs. A build on these cores disturbs no timing, as a runner does one thing at a time.

@@ -67,7 +67,7 @@ class ZooEntry:
         return self.result.speedup if self.result else None
 
 
-NUMBERS: tuple[Column[ZooEntry], ...] = (
+SHARED_COLUMNS: tuple[Column[ZooEntry], ...] = (
     Column("layers", "number", lambda entry: str(entry.layers) if entry.layers else UNKNOWN),
     Column("shared", "number", lambda entry: str(entry.shared) if entry.layers else UNKNOWN),
     Column("untuned ms", "number", lambda entry: _milliseconds(entry.latencies[0])),
@@ -201,7 +201,7 @@ def final_message(result: ZooResult) -> RenderableType:
 def table(entries: Sequence[ZooEntry]) -> Table:
     """Makes a table with a row per model."""
     name = Column[ZooEntry]("model", "text", lambda entry: entry.name)
-    return text_table((name, *NUMBERS, Column("outputs", "text", outputs)), entries)
+    return text_table((name, *SHARED_COLUMNS, Column("outputs", "text", outputs)), entries)
 
 
 def merging(layers: Merged) -> str:

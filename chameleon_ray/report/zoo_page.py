@@ -7,15 +7,15 @@ from chameleon_ray.report.charts import convergence
 from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.css import CSS
 from chameleon_ray.report.format import milliseconds, times
-from chameleon_ray.report.zoo import NUMBERS, ZooEntry, ZooResult, outputs, sentences
+from chameleon_ray.report.zoo import SHARED_COLUMNS, ZooEntry, ZooResult, outputs, sentences
 from chameleon_ray.task import Task
 
 MOST_LAYERS = 50
 """Most shared layers that are listed, those in most models first."""
-MODELS: tuple[Column[ZooEntry], ...] = (
+PAGE_COLUMNS: tuple[Column[ZooEntry], ...] = (
     Column("model", "text", lambda entry: _name(entry)),
     Column("weight", "number", lambda entry: f"{entry.weight:g}"),
-    *NUMBERS,
+    *SHARED_COLUMNS,
     Column("outputs", "text", lambda entry: _outcome(entry)),
 )
 """Columns of the table of models."""
@@ -28,7 +28,7 @@ def render(result: ZooResult) -> str:
     sections = [
         f'<header><h1>{title}</h1><p class="hero"><span class="good">{times(result.speedup)}'
         f"</span> <small>geometric mean</small></p>{words}</header>",
-        _section("Models", html_table(MODELS, result.entries)),
+        _section("Models", html_table(PAGE_COLUMNS, result.entries)),
         _section("Convergence", _convergence(result)),
         _section("Layers of several models", _shared(result)),
     ]

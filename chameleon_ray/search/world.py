@@ -81,7 +81,7 @@ class KnobWorld(VectorEnv):
         self.reward = REWARDS[reward]
         self.space, self.score, self.horizon, self.rng = space, score, horizon, rng
         # A knob that does not count in one sketch is kept until the walker is back in another.
-        self.group = DesignSpace(space.knobs) if space.whole else space
+        self.walked = DesignSpace(space.knobs) if space.whole else space
         self.num_envs, self.clock = walkers, 0
         self.single_observation_space = gymnasium.spaces.Box(0.0, 1.0, (space.axes,), np.float32)
         self.single_action_space = gymnasium.spaces.MultiDiscrete([3] * space.axes)
@@ -94,7 +94,7 @@ class KnobWorld(VectorEnv):
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Puts every walker at a new uniform configuration; ``seed`` is not used."""
-        self.places = self.group.random(self.rng, self.num_envs)
+        self.places = self.walked.random(self.rng, self.num_envs)
         self.clock = 0
         return self.observe(), {}
 
@@ -105,7 +105,7 @@ class KnobWorld(VectorEnv):
         no = np.zeros(self.num_envs, dtype=bool)
         if self.over:
             return self.reset()[0], np.zeros(self.num_envs), no, no, {}
-        self.places = self.group.move(self.places, actions)
+        self.places = self.walked.move(self.places, actions)
         self.clock += 1
         return self.observe(), self.reward(self.rate(self.places)), no, no | self.over, {}
 
@@ -118,7 +118,7 @@ class KnobWorld(VectorEnv):
         observations[0] = self.observe()
         for t in range(moves):
             actions[t] = act(observations[t])
-            path[t] = self.places = self.group.move(self.places, actions[t])
+            path[t] = self.places = self.walked.move(self.places, actions[t])
             observations[t + 1] = self.observe()
         self.clock += moves
         rewards = self.reward(self.rate(path.reshape(-1, path.shape[-1]))).reshape(shape)

@@ -80,7 +80,7 @@ def test_devices_that_are_lost_are_the_failure_of_their_models_alone() -> None:
     assert there.failure == ""
 
 
-def test_a_search_that_nobody_can_go_on_with_leaves_its_grounds_winners_empty() -> None:
+def test_a_search_that_nobody_can_go_on_with_leaves_its_groups_winners_empty() -> None:
     async def run() -> None:
         raise NoWorkers("nobody is left")
 

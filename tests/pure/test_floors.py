@@ -107,25 +107,25 @@ def imports(source: str) -> Iterator[str]:
                 yield handler[1]
 
 
-def offences(source: str, home: str) -> list[str]:
-    """What a file of the part ``home`` imports and may not."""
-    return [name for name in imports(source) if not _allowed(name, home)]
+def offences(source: str, part_of: str) -> list[str]:
+    """What a file of the part ``part_of`` imports and may not."""
+    return [name for name in imports(source) if not _allowed(name, part_of)]
 
 
-def _allowed(name: str, home: str) -> bool:
+def _allowed(name: str, part_of: str) -> bool:
     top, _, rest = name.partition(".")
     if top != PACKAGE:
-        return top in sys.stdlib_module_names or top in THIRD_PARTY.get(home, set())
+        return top in sys.stdlib_module_names or top in THIRD_PARTY.get(part_of, set())
     there = rest.partition(".")[0]
-    if there in ("", "__version__", home):
+    if there in ("", "__version__", part_of):
         return True
-    if home == "" or there not in FLOOR_OF:
+    if part_of == "" or there not in FLOOR_OF:
         return False
     chained = any(
-        home in chain and there in chain and chain.index(home) < chain.index(there)
+        part_of in chain and there in chain and chain.index(part_of) < chain.index(there)
         for chain in CHAINS
     )
-    return FLOOR_OF[there] < FLOOR_OF[home] or chained
+    return FLOOR_OF[there] < FLOOR_OF[part_of] or chained
 
 
 def oversized(source: str, most: int = LONGEST_FILE) -> list[str]:
@@ -163,7 +163,7 @@ def test_files_and_functions_are_short(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("home", "line"),
+    ("part_of", "line"),
     [
         ("search", "import tvm"),
         ("search", "import ray.util"),
@@ -188,12 +188,12 @@ def test_files_and_functions_are_short(path: Path) -> None:
         ("", "from chameleon_ray.api import tune"),
     ],
 )
-def test_a_forbidden_import_is_found(home: str, line: str) -> None:
-    assert len(offences(line, home)) == 1
+def test_a_forbidden_import_is_found(part_of: str, line: str) -> None:
+    assert len(offences(line, part_of)) == 1
 
 
 @pytest.mark.parametrize(
-    ("home", "line"),
+    ("part_of", "line"),
     [
         ("engine", "from chameleon_ray.tuner import Tuner"),
         ("cluster", "import ray, torch, asyncio.queues"),
@@ -202,8 +202,8 @@ def test_a_forbidden_import_is_found(home: str, line: str) -> None:
         ("__main__", "from chameleon_ray import __version__, api"),
     ],
 )
-def test_an_import_downwards_is_none(home: str, line: str) -> None:
-    assert offences(line, home) == []
+def test_an_import_downwards_is_none(part_of: str, line: str) -> None:
+    assert offences(line, part_of) == []
 
 
 def test_sizes_are_measured() -> None:

@@ -78,5 +78,6 @@ def test_one_line_makes_an_option() -> None:
 
 def test_the_command_line_has_the_least_values() -> None:
     for name, least in least_values(Request).items():
-        assert misfit(["tune", "net", f"--{name}", str(least)]) == ""
-        assert misfit(["tune", "net", f"--{name}", str(least - 1)]).startswith("BadParameter")
+        option = f"--{name.replace('_', '-')}"
+        assert misfit(["tune", "net", option, str(least)]) == ""
+        assert misfit(["tune", "net", option, str(least - 1)]).startswith("BadParameter")

@@ -23,16 +23,16 @@ def stage(name: str) -> str | None:
     return parts[2] if parts[:2] == [PACKAGE, "compiler"] and len(parts) > 2 else None
 
 
-def backwards(source: str, home: str) -> list[str]:
-    """What a file of the part ``home`` of ``compiler`` imports of a later stage."""
-    return [name for name in imports(source) if not _forwards(stage(name), home)]
+def backwards(source: str, part_of: str) -> list[str]:
+    """What a file of the part ``part_of`` of ``compiler`` imports of a later stage."""
+    return [name for name in imports(source) if not _forwards(stage(name), part_of)]
 
 
-def _forwards(there: str | None, home: str) -> bool:
-    if there is None or there == home or home in DRIVERS:
+def _forwards(there: str | None, part_of: str) -> bool:
+    if there is None or there == part_of or part_of in DRIVERS:
         return True
     if there in STAGES:
-        return home in STAGES and STAGES.index(there) < STAGES.index(home)
+        return part_of in STAGES and STAGES.index(there) < STAGES.index(part_of)
     return there not in DRIVERS
 
 
@@ -46,21 +46,27 @@ def circles(arrows: dict[str, set[str]]) -> list[str]:
     return sorted(name for name, there in reached.items() if name in there)
 
 
+def module(path: Path) -> str:
+    """The dotted name of a file's module, or of its package."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
 def arrows(paths: list[Path]) -> dict[str, set[str]]:
     """The modules of the package that each module imports."""
-    dotted = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in paths}
+    dotted = {module(path): path for path in paths}
     found = {}
     for name, path in dotted.items():
         named_there = {there for there in imports(path.read_text()) if there.startswith(PACKAGE)}
-        modules = {there if there in dotted else there.rpartition(".")[0] for there in named_there}
+        modules = {one if one in dotted else one.rpartition(".")[0] for one in named_there}
         found[name] = modules & dotted.keys() - {name}
     return found
 
 
 @pytest.mark.parametrize("path", COMPILER, ids=named)
 def test_no_stage_imports_a_later_one(path: Path) -> None:
-    home = path.relative_to(ROOT / PACKAGE / "compiler").with_suffix("").parts[0]
-    assert backwards(path.read_text(), home) == []
+    part_of = path.relative_to(ROOT / PACKAGE / "compiler").with_suffix("").parts[0]
+    assert backwards(path.read_text(), part_of) == []
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
@@ -73,6 +79,11 @@ def test_a_backward_import_is_found() -> None:
     assert backwards("from chameleon_ray.compiler import apply", "runtime") != []
     assert backwards(later, "model_host") == backwards(later, "runtime") == []
     assert backwards("from chameleon_ray.compiler.spaces.sketch import Program", "runtime") == []
+
+
+def test_a_package_is_a_module_too() -> None:
+    kinds = [path for path in MODULES if "kinds" in path.parts]
+    assert f"{PACKAGE}.compiler.kinds" in arrows(kinds)[f"{PACKAGE}.compiler.kinds.devices"]
 
 
 def test_a_circle_is_found() -> None:

@@ -1,4 +1,4 @@
-"""A program that hires runners on pretended GPUs of two models, and says last what it saw."""
+"""A program that starts runners on pretended GPUs of two models, and says last what it saw."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ class Device:
         return gpu.name, gpu.uuid, ray.get_runtime_context().get_node_id()
 
 
-def hired(model: str, inventory: GpuInventory, said: list[str]) -> ActorPool:
+def started(model: str, inventory: GpuInventory, said: list[str]) -> ActorPool:
     return ActorPool(
         f"{model} runner",
         owning(model, Device),
@@ -54,7 +54,7 @@ def hired(model: str, inventory: GpuInventory, said: list[str]) -> ActorPool:
 
 async def seen(nodes: Nodes, inventory: GpuInventory, said: list[str]) -> dict[str, Any]:
     """Which GPUs each pool works on, those of a node that joins included."""
-    pools = {model: hired(model, inventory, said) for model in MODELS}
+    pools = {model: started(model, inventory, said) for model in MODELS}
     await asyncio.gather(*(pool.ready() for pool in pools.values()))
     nodes.add()
     async with asyncio.timeout(180):

@@ -66,7 +66,7 @@ class Mourned:
         return ""
 
 
-def test_a_call_that_kills_a_worker_that_is_to_be_briefed_is_blamed(tmp_path):
+def test_a_call_that_kills_a_worker_that_has_a_broadcast_to_come_is_blamed(tmp_path):
     deaths = tmp_path / "deaths"
 
     async def body():

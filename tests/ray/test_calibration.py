@@ -55,7 +55,7 @@ def worn(slowness: tuple[float, ...], folder: str) -> Calibrated:
     return Calibrated(runner, str(number))
 
 
-def hired(slowness: Sequence[float], folder: Path, said: list[str], **more: object) -> ActorPool:
+def started(slowness: Sequence[float], folder: Path, said: list[str], **more: object) -> ActorPool:
     factory = partial(worn, tuple(slowness), str(folder))
     began = time.perf_counter()
     return ActorPool("runner", factory, {}, began, tell=said.append, **more)  # type: ignore[arg-type]
@@ -105,7 +105,7 @@ def test_a_runner_that_is_a_tenth_slower_agrees_with_the_other(tmp_path: Path) -
     said: list[str] = []
 
     async def body() -> tuple[Work, dict[str, set[float]]]:
-        pool = hired((1.0, 1.1), tmp_path, said, count=2)
+        pool = started((1.0, 1.1), tmp_path, said, count=2)
         await pool.ready()
         work = Work(pool)
         found = factors(await work.do(10))
@@ -129,7 +129,7 @@ def test_a_runner_that_joins_is_compared_before_it_counts(tmp_path: Path) -> Non
 
     async def body() -> tuple[Work, dict[str, set[float]], dict[str, set[float]]]:
         options = Placing(look_seconds=0.2)
-        pool = hired((1.0, 1.1), tmp_path, said, spread=lambda node: wanted[0], options=options)
+        pool = started((1.0, 1.1), tmp_path, said, spread=lambda node: wanted[0], options=options)
         await pool.ready()
         work = Work(pool)
         alone = factors(await work.do(2))
@@ -156,7 +156,7 @@ def test_a_runner_that_is_replaced_is_compared_again(tmp_path: Path) -> None:
     fatal.touch()
 
     async def body() -> tuple[Work, dict[str, set[float]]]:
-        pool = hired((1.0, 1.1, 0.9), tmp_path, said, count=2)
+        pool = started((1.0, 1.1, 0.9), tmp_path, said, count=2)
         await pool.ready()
         work = Work(pool)
         await work.do(4)
@@ -221,9 +221,7 @@ def taught(body: object, said: list[str], dull: str = "", **options: int) -> lis
     return asyncio.run(whole())
 
 
-def test_all_are_briefed_before_they_are_called_in_order_and_those_too_that_replace_others() -> (
-    None
-):
+def test_broadcasts_come_before_calls_and_in_order_to_replacements_too() -> None:
     said: list[str] = []
 
     async def body(pool: ActorPool) -> None:
@@ -237,7 +235,7 @@ def test_all_are_briefed_before_they_are_called_in_order_and_those_too_that_repl
     assert sum("learns slowly" in sentence for sentence in said) == 2
 
 
-def test_who_cannot_be_briefed_is_replaced(tmp_path: Path) -> None:
+def test_who_fails_in_a_broadcast_is_replaced(tmp_path: Path) -> None:
     said: list[str] = []
 
     async def body(pool: ActorPool) -> None:

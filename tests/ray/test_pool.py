@@ -279,7 +279,7 @@ def test_who_no_longer_waits_leaves_no_gap():
     assert (first, fifth, last) == (1, 3, 4)
 
 
-def test_a_result_in_the_store_is_what_other_crews_are_given():
+def test_a_result_in_the_store_is_what_other_pools_are_given():
     async def body():
         maker = start_pool("counter", Counter, stored=(Counter.count,))
         other = start_pool("counter", Counter)
@@ -289,6 +289,7 @@ def test_a_result_in_the_store_is_what_other_crews_are_given():
         (account,) = await maker.accounts()
         maker.close()  # whoever made it may be gone
         counted = await other.call(Counter.count, kept)
+        assert await other.call(Counter.count, pause=kept) == 2
         other.close()
         return kept, counted, account
 

@@ -87,9 +87,15 @@ def test_where_nothing_is_timed_all_cores_build() -> None:
 
 
 def test_more_devices_have_more_explorers_as_far_as_there_are_cores() -> None:
-    assert [pools.hands(1, devices)["explorer"] for devices in (0, 1, 16)] == [1, 1, 1]
-    assert [pools.hands(4, devices)["searcher"] for devices in (1, 7, 8, 16, 64)] == [1, 1, 2, 4, 4]
-    assert [pools.hands(32, devices)["explorer"] for devices in (1, 16, 64)] == [8, 8, 16]
+    assert [pools.actor_counts(1, devices)["explorer"] for devices in (0, 1, 16)] == [1, 1, 1]
+    assert [pools.actor_counts(4, devices)["searcher"] for devices in (1, 7, 8, 16, 64)] == [
+        1,
+        1,
+        2,
+        4,
+        4,
+    ]
+    assert [pools.actor_counts(32, devices)["explorer"] for devices in (1, 16, 64)] == [8, 8, 16]
 
 
 def test_layers_in_flight() -> None:

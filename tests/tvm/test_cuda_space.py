@@ -19,9 +19,12 @@ from chameleon_ray.compiler.passes import winograd_cuda
 from chameleon_ray.compiler.passes.lower import lower, lower_plainly
 from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.compiler.runtime.tolerance import difference
+from chameleon_ray.compiler.spaces import design
 from chameleon_ray.compiler.spaces.extract import extract
 from chameleon_ray.compiler.spaces.sketch import InvalidConfig, Program
-from chameleon_ray.space import as_configs
+from chameleon_ray.knob import Knob
+from chameleon_ray.limit import Box, Limit, Product
+from chameleon_ray.space import DesignSpace, as_configs
 from chameleon_ray.task import Task
 from tests.tvm.emulator import NotEmulated, emulate
 from tests.tvm.layers import tvm_target
@@ -241,3 +244,12 @@ def test_tensor_cores_are_for_half_precision_of_what_has_them() -> None:
     assert names("sm_90", "half convolution")
     assert not names("sm_70", "half product")
     assert not names("sm_80", "dense rows")
+
+
+def test_limits_that_nothing_keeps_leave_a_small_space_whole() -> None:
+    rows = Knob.tiling("rows", 8, 2, 8)
+    tiles = Product(1, ((0, tuple(choice[1] for choice in rows.choices)),))  # type: ignore[index]
+    space = DesignSpace((rows,))
+    assert design._limited(space, (Limit("threads", (Box.of(tiles),), 100, 200),)) is space
+    members = design._limited(space, (Limit("threads", (Box.of(tiles),), 4, 200),)).enumerate()
+    assert [rows.choices[choice][1] for (choice,) in members] == [4, 8]  # type: ignore[index]

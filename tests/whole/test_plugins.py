@@ -70,11 +70,10 @@ def test_replay_searches_with_plug_ins(site: Path, tmp_path: Path) -> None:
     assert json.loads(figures.read_text())["explorer"] == "climbing"
 
 
-@pytest.mark.parametrize("engine", ["serial", "ray"])
-def test_tune_uses_plug_ins(site: Path, net: Path, tmp_path: Path, engine: str) -> None:
-    run = tmp_path / engine
-    words = ("--engine", engine, "--trials", "24", "--out", str(run))
-    code, out, err = ran("tune", str(net), *WALKING, *PARTS, *words, site=site)
+def searched(site: Path, net: Path, run: Path, *options: str) -> None:
+    """Tunes with all of the example's parts, and checks that they were used."""
+    words = (*PARTS, "--trials", "24", "--out", str(run), *options)
+    code, out, err = ran("tune", str(net), *WALKING, *words, site=site)
     assert (code, err) == (0, "")
     assert "Verified: same outputs as NumPy" in out
     identity = json.loads((run / "run.json").read_text())
@@ -82,27 +81,28 @@ def test_tune_uses_plug_ins(site: Path, net: Path, tmp_path: Path, engine: str) 
     assert {part: identity["options"]["search"][part] for part in NAMES} == NAMES
     assert len(records(run)) == 24  # more than are drawn at random, so that it was searched
     assert list((run / "agents" / "climbing").glob("*.npz"))
-    if engine == "serial":
-        code, out, err = ran("apply", str(run), str(net), site=site)
-        assert code == 0, err
-        assert "verified" in out
 
 
-def test_a_template_of_a_plug_in_is_tried_first(site: Path, net: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    words = ("--engine", "serial", "--explorer", "random", "--trials", "6", "--out", str(run))
-    code, out, err = ran("tune", str(net), "--template", "columns", *words, site=site)
-    assert (code, err) == (0, "")
-    assert "Verified: same outputs as NumPy" in out
+def test_plug_ins_search_on_ray(site: Path, net: Path, tmp_path: Path) -> None:
+    searched(site, net, tmp_path / "run", "--engine", "ray")
+
+
+def test_plug_ins_search_without_ray_and_make_the_space(
+    site: Path, net: Path, tmp_path: Path
+) -> None:
+    run, serial = tmp_path / "run", ("--engine", "serial")
+    searched(site, net, run, *serial, "--template", "tiles")
     tilings = [json.loads(record.values) for record in records(run)[1:]]
-    assert len(tilings) == 5
-    assert all(outer * inner == 192 for (outer, inner), *more in map(dict.values, tilings))
-    assert all(len(knobs) == 1 for knobs in tilings)
+    assert all(
+        (outer * inner, far * near) == (48, 192)
+        for (outer, inner), (far, near) in map(dict.values, tilings)
+    )
     code, out, err = ran("apply", str(run), str(net), site=site)
-    assert "1 of 1 layers tuned, verified" in out, err
-    code, _, err = ran("tune", str(net), *words, "--resume", site=site)
-    assert code == 1
-    assert "other layers, or of others' design spaces" in err  # --template was left out
+    assert code == 0, err
+    assert "1 of 1 layers tuned, verified" in out
+    words = (*WALKING, *PARTS, *serial, "--out", str(run), "--resume")
+    said = refusal("tune", str(net), *words, site=site)  # --template was left out
+    assert "other layers, or of others' design spaces" in said
 
 
 @pytest.fixture(scope="module")
@@ -136,8 +136,8 @@ IMPORT = "ModuleNotFoundError: No module named 'no_such_module'"
         (("tune", "net.toy", "--cost-model", "psychic"), ("cost model 'psychic'", "quadratic")),
         (("replay", TABLE, "--cost-model", "quadratic"), ("cost model 'quadratic'", TWICE)),
         (("replay", TABLE, *WALKING, "--explorer", "mute"), ("'mute'", "no method explore")),
-        (("tune", "net.toy", "--template", "columns"), ("template 'columns'", TWICE)),
-        (("tune", "net.toy", "--template", "rows"), ("no template 'rows'", "columns (claimed by")),
+        (("tune", "net.toy", "--template", "tiles"), ("template 'tiles'", TWICE)),
+        (("tune", "net.toy", "--template", "rows"), ("no template 'rows'", "tiles (claimed by")),
         (("zoo", "zoo.yaml"), ("sampler 'roulette'", TWICE)),
         (("zoo", "zoo.yaml", "--layers"), ("sampler 'roulette'", TWICE)),
         (("memory", "net.toy"), ("format 'toy'", TWICE)),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chameleon_ray.compiler.kind import Device, Environment, TargetKind
-from chameleon_ray.compiler.nvidia import completed
+from chameleon_ray.compiler.nvidia import BUS_ORDER, completed
 from chameleon_ray.compiler.target import fields_of, made
 from chameleon_ray.compiler.tvm_process import CUDART, load_cudart, register_intrinsics
 from chameleon_ray.limit import Limit
@@ -23,8 +23,6 @@ DRIVER = "libcuda.so.1"
 WHEELS = "pip install 'chameleon_ray[cuda]'"
 SIGNS = (Path("/proc/driver/nvidia/gpus"), Path("/dev/nvidia0"))
 """Files that exist where there is a GPU, whether or not its driver works."""
-BUS_ORDER = ("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-"""Environment variable that makes CUDA number the GPUs as it does for the runners."""
 
 
 def demand(text: str) -> None:

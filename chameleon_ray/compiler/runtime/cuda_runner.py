@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chameleon_ray.compiler.nvidia import completed
+from chameleon_ray.compiler.nvidia import BUS_ORDER, completed
 from chameleon_ray.compiler.runtime.jobs import ChildRunner, Contest, Race, Raced, failure
 from chameleon_ray.compiler.runtime.layer_inputs import LayerInputs
 from chameleon_ray.compiler.runtime.tolerance import differences
@@ -29,7 +29,7 @@ from chameleon_ray.task import Task
 
 FLUSH = "chameleon.flush_l2"
 """Name of the function that TVM's evaluator calls before each execution."""
-ENVIRONMENT = (("CUDA_DEVICE_ORDER", "PCI_BUS_ID"), ("TVM_NUM_THREADS", "1"))
+ENVIRONMENT = (BUS_ORDER, ("TVM_NUM_THREADS", "1"))
 """Environment of the child: CUDA numbers the GPUs as NVML does, and TVM has one thread."""
 LONGEST = 500
 """Most characters of an error in a record."""

@@ -17,9 +17,18 @@ from chameleon_ray.winners import Winner
 
 
 @dataclass(frozen=True)
-class Finish:
-    """The compiled model: latencies, verification, and the number of winners not applied."""
+class CompiledModel:
+    """A model that was compiled with its winners.
 
+    Attributes:
+        prepared: What is known of the model since the import that it was compiled from.
+        tuned: Latency of the tuned library.
+        untuned: Latency of the untuned library.
+        verified: Comparison of the tuned library's outputs with the source model's.
+        lost: Number of winners that could not be applied.
+    """
+
+    prepared: Prepared
     tuned: Latency
     untuned: Latency
     verified: Verified
@@ -57,14 +66,14 @@ class SessionEnd:
         return seconds
 
 
-def finish(
+def compile_and_verify(
     model: TunedModel,
     prepared: Prepared,
     process: ModelProcess,
     bench: Bench | None,
     winners: Mapping[str, Winner],
     progress: Progress,
-) -> Finish:
+) -> CompiledModel:
     """Compiles the tuned and the untuned model, compares them and times them in turns.
 
     Args:
@@ -92,15 +101,16 @@ def finish(
     verified = process.check(folder.library, prepared, untuned_library, bench)
     libraries, options = (folder.library, untuned_library), model.request.confirming
     tuned, untuned = process.duel(libraries, prepared.inputs, options, bench)
-    return Finish(Latency.of(tuned), Latency.of(untuned), verified, lost)
+    return CompiledModel(prepared, Latency.of(tuned), Latency.of(untuned), verified, lost)
 
 
-def result_of(model: TunedModel, prepared: Prepared, finish: Finish, end: SessionEnd) -> RunResult:
+def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> RunResult:
     """Returns the result that a finished model's summary and report are made of."""
+    prepared = compiled.prepared
     request, digests = model.request, {task.digest for task in prepared.tasks}
     own = [end.winners[task.digest] for task in prepared.tasks]
     inputs = enumerate(prepared.inputs)
-    lost = f"{finish.lost} winners could not be applied to the model." if finish.lost else ""
+    lost = f"{compiled.lost} winners could not be applied to the model." if compiled.lost else ""
     return RunResult(
         model=prepared.name,
         target=prepared.target,
@@ -118,9 +128,9 @@ def result_of(model: TunedModel, prepared: Prepared, finish: Finish, end: Sessio
             LayerOutcome(w.task, w.config, w.default_latency, w.latency, w.reason) for w in own
         ),
         processes=end.accounts,
-        untuned=finish.untuned,
-        tuned=finish.tuned,
-        verified=finish.verified,
+        untuned=compiled.untuned,
+        tuned=compiled.tuned,
+        verified=compiled.verified,
         inputs=tuple((f"input{n}", array.shape, str(array.dtype)) for n, array in inputs),
         explanation=lost,
         folder=model.folder.path,
