@@ -91,31 +91,24 @@ class TuningSession:
         setup: Search system, and cores to work on.
         progress: Progress of the command, which is told what happens. Its clock began with the
             command.
+        request: The site's options, which all models have in common.
+        folder: The site's directory of records and agents.
+        models: The site's models, those that failed included.
         began: ``time.perf_counter()`` when the command began.
     """
 
     site: Site
     setup: Setup
     progress: Progress
+    request: Request = field(init=False)
+    folder: RunFolder = field(init=False)
+    models: list[TunedModel] = field(init=False)
     began: float = field(init=False)
 
     def __post_init__(self) -> None:
+        site = self.site
+        self.request, self.folder, self.models = site.request, site.folder, site.models
         self.began = time.perf_counter() - self.progress.elapsed
-
-    @property
-    def request(self) -> Request:
-        """The options that all models have in common."""
-        return self.site.request
-
-    @property
-    def folder(self) -> RunFolder:
-        """The directory of records and agents."""
-        return self.site.folder
-
-    @property
-    def models(self) -> list[TunedModel]:
-        """The models, those that failed included."""
-        return self.site.models
 
     async def run(self) -> SessionResult:
         """Runs all stages; a model that cannot be finished keeps the reason as its failure.

@@ -28,9 +28,9 @@ SERIAL: dict[str, Any] = {
 def test_every_layer_is_compiled_and_nothing_is_timed(tmp_path: Path) -> None:
     usable_compiler("sm_80")
     said: list[str] = []
-    request = Request(NET, target="cuda:sm_80", trials=56, out=str(tmp_path), **SERIAL)
+    request = Request(NET, target="cuda:sm_80", trials=40, out=str(tmp_path), **SERIAL)
     done = api.build(request, said.append)
-    assert len(done.records) == 56
+    assert len(done.records) == 40
     assert {record.task for record in done.records} == {task.digest for task in done.tasks}
     defaults = [record for record in done.records if record.config == DEFAULT]
     assert [record.status for record in defaults] == [Status.OK] * len(done.tasks)
@@ -38,7 +38,7 @@ def test_every_layer_is_compiled_and_nothing_is_timed(tmp_path: Path) -> None:
     assert any("compiled" in line for line in said)
     written = json.loads((tmp_path / "build.json").read_text())
     assert written["target"]["arch"] == "sm_80"
-    assert sum(written["status"].values()) == 56
+    assert sum(written["status"].values()) == 40
     assert all(layer["resources"][0]["threads"] > 0 for layer in written["layers"])
 
 
