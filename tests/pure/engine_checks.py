@@ -53,6 +53,18 @@ def local(name: str, factory: Callable) -> Pool:
     return InProcessPool(name, factory, {}, time.perf_counter())
 
 
+def searching(start_pool: StartPool, separate: bool) -> SearchSystem:
+    """The pools of the search: one for all of it, as on small machines, or three."""
+    if not separate:
+        pool = start_pool("searcher", partial(toys.searcher, QUICK))
+        return SearchSystem(pool, pool, pool)
+    return SearchSystem(
+        cost_model=start_pool("cost model", partial(toys.cost_model, QUICK)),
+        explorers=start_pool("explorer", partial(toys.explorer, QUICK)),
+        sampler=start_pool("sampler", partial(toys.sampler, QUICK)),
+    )
+
+
 def run(
     start_pool: StartPool,
     names: tuple[str, ...],
@@ -63,16 +75,13 @@ def run(
     builder: Callable = toys.ToyBuilder,
     runner: Callable = toys.ToyRunner,
     seed: int = 0,
+    separate: bool = False,
 ) -> tuple[Notes, list[Tuner]]:
-    """Runs an engine on toy tasks."""
+    """Runs an engine on toy tasks; cost model, explorer and sampler may be pools of their own."""
     notes = Notes()
 
     async def body() -> list[Tuner]:
-        system = SearchSystem(
-            cost_model=start_pool("cost model", partial(toys.cost_model, QUICK)),
-            explorers=start_pool("explorer", partial(toys.explorer, QUICK)),
-            sampler=start_pool("sampler", partial(toys.sampler, QUICK)),
-        )
+        system = searching(start_pool, separate)
         measurer = Measurer(start_pool("builder", builder), start_pool("runner", runner))
         pools = (*system.pools(), *measurer.pools())
         await asyncio.gather(*(pool.ready() for pool in pools))

@@ -48,7 +48,7 @@ def with_explorers_that(*errors, **more):
     def start_pool(name, factory):
         return Raising(factory, left) if name == "explorer" else local(name, factory)
 
-    return run(start_pool, ("sketched-a", "sketched-b"), trials=60, **more)[0]
+    return run(start_pool, ("sketched-a", "sketched-b"), trials=60, separate=True, **more)[0]
 
 
 def test_a_run_without_explorers_ends():

@@ -102,3 +102,9 @@ def sampler(search: Search):
     from chameleon_ray.search.adaptive import AdaptiveSampler
 
     return AdaptiveSampler(search.sampling)
+
+
+def searcher(search: Search):
+    from chameleon_ray.search.searcher import Searcher
+
+    return Searcher(cost_model(search), explorer(search), sampler(search))

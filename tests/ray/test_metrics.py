@@ -95,7 +95,7 @@ def test_an_engine_is_watched() -> None:
 
         return ActorPool(name, factory, {}, time.perf_counter(), on_load=on_load)
 
-    notes, tuners = engine_checks.run(kept, ("tiny-a",))
+    notes, tuners = engine_checks.run(kept, ("tiny-a",), separate=True)
     watcher = Metrics()
     for one in notes.records:
         watcher.measured(one, 0.001)
