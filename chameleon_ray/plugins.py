@@ -36,7 +36,7 @@ def find(what: str, name: str, own: Collection[str]) -> Callable[..., Any] | Non
         UserError: Several packages claim the name, it is one of ``own``, or the plug-in cannot be
             imported or called.
     """
-    claims = [entry for entry in offered(what) if entry.name == name]
+    claims = [entry for entry in entries_of(what) if entry.name == name]
     packages = joined(map(package_of, claims))
     if claims and name in own:
         raise UserError(
@@ -53,7 +53,7 @@ def demand(what: str, name: str) -> None:
     Raises:
         UserError: No package claims the name, or several do.
     """
-    claims = [entry for entry in offered(what) if entry.name == name]
+    claims = [entry for entry in entries_of(what) if entry.name == name]
     if not claims:
         known = choices(what, ()) or "none is installed"
         raise UserError(f"There is no {what} {name!r} of another package; there are: {known}.")
@@ -78,7 +78,7 @@ def choices(what: str, own: Collection[str]) -> str:
     Names that more than one package claims say so.
     """
     claims: dict[str, list[str]] = {name: ["chameleon_ray"] for name in own}
-    for entry in sorted(offered(what), key=lambda entry: entry.name):
+    for entry in sorted(entries_of(what), key=lambda entry: entry.name):
         claims.setdefault(entry.name, []).append(package_of(entry))
     return ", ".join(
         f"{name} (claimed by {joined(packages)})" if len(packages) > 1 else name
@@ -86,7 +86,7 @@ def choices(what: str, own: Collection[str]) -> str:
     )
 
 
-def offered(what: str) -> EntryPoints:
+def entries_of(what: str) -> EntryPoints:
     """Reads the entry points that all installed packages offer of one kind; takes milliseconds."""
     return entry_points(group=f"chameleon_ray.{GROUPS[what]}")
 
