@@ -36,7 +36,7 @@ def find(what: str, name: str, own: Collection[str]) -> Callable[..., Any] | Non
         UserError: Several packages claim the name, it is one of ``own``, or the plug-in cannot be
             imported or called.
     """
-    claims = [entry for entry in entries_of(what) if entry.name == name]
+    claims = list(entries_of(what).select(name=name))
     packages = joined(map(package_of, claims))
     if claims and name in own:
         raise UserError(
@@ -47,29 +47,18 @@ def find(what: str, name: str, own: Collection[str]) -> Callable[..., Any] | Non
     return loaded(what, claims[0]) if claims else None
 
 
-def demand(what: str, name: str) -> None:
-    """Demands that exactly one plug-in has a name; imports nothing.
+def demand(what: str, name: str) -> EntryPoint:
+    """Demands that exactly one plug-in has a name, and returns it; imports nothing.
 
     Raises:
         UserError: No package claims the name, or several do.
     """
-    claims = [entry for entry in entries_of(what) if entry.name == name]
+    claims = list(entries_of(what).select(name=name))
     if not claims:
         known = choices(what, ()) or "none is installed"
         raise UserError(f"There is no {what} {name!r} of another package; there are: {known}.")
     _demand_one(what, name, claims)
-
-
-def demanded(what: str, name: str) -> Callable[..., Any]:
-    """Imports the plug-in that has a name, where there has to be one.
-
-    Raises:
-        UserError: No package claims the name, several do, or the plug-in cannot be used.
-    """
-    demand(what, name)
-    found = find(what, name, ())
-    assert found is not None
-    return found
+    return claims[0]
 
 
 def choices(what: str, own: Collection[str]) -> str:

@@ -196,7 +196,8 @@ class TuningSession:
         forecast = await self.forecast(groups, imported, process, tuners)
         limit = wall_limit(request, len(self.models))
         watcher = watchers_of(request, self.setup.search, self.folder, self.progress, tuners, stack)
-        own = [[t for t in tuners if t.task.digest in g.digests(imported.prepared)] for g in groups]
+        layers = [group.digests(imported.prepared) for group in groups]
+        own = [[tuner for tuner in tuners if tuner.task.digest in known] for known in layers]
         budgets = self.budgets(own, records)
         keeper = Timekeeper(forecast, limit, self.elapsed(), self.progress, budgets)
         tasks, trials = [tuner.task for tuner in tuners], request.trials
@@ -294,16 +295,12 @@ class TuningSession:
                 demand_success([r for task in layers for r in by_task[task.digest]])
         self.left()
         options = self.request.confirming
-        choosing = [
-            group.choose(
-                [task for task in tasks if task.digest in group.digests(imported.prepared)],
-                by_task,
-                options,
-                self.progress,
-            )
-            for group in groups
-        ]
-        winners = [winner for own in await together(choosing) for winner in own]
+        choosing = []
+        for group in groups:
+            known = group.digests(imported.prepared)
+            own = [task for task in tasks if task.digest in known]
+            choosing.append(group.choose(own, by_task, options, self.progress))
+        winners = [winner for chosen in await together(choosing) for winner in chosen]
         self.folder.database.append(corrected(records, winners))
         return {winner.task: winner for winner in winners}
 

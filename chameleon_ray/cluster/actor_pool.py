@@ -133,7 +133,7 @@ class ActorPool:
         """See ``Pool.broadcast``; this process keeps the arguments for actors that join later."""
         self._supervisor.start()
         try:
-            kept = await asyncio.to_thread(lambda: tuple(map(fetched, args)))
+            kept = await asyncio.to_thread(fetched, args)
             named = {key: await asyncio.to_thread(fetched, one) for key, one in kwargs.items()}
         except RayError as error:
             raise Lost(str(error)) from error

@@ -17,7 +17,7 @@ from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.options import Scheduling
-from chameleon_ray.plugins import demanded
+from chameleon_ray.plugins import demand, loaded
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 
@@ -166,7 +166,7 @@ class ModelHost:
 
         from chameleon_ray.compiler.frontend.load import InputSpec, load
 
-        others = [demanded("template", name) for name in job.templates]
+        others = [loaded("template", demand("template", name)) for name in job.templates]
         own = self._kind.templates
         self._extended = replace(self._kind, templates=lambda: (*others, *own()))
         self._target = self._kind.resolve(job.target, job.threads)

@@ -35,7 +35,6 @@ class CpuTimer:
 
         self._kind, self._device = kind, tvm.cpu()
         self._inputs = LayerInputs()
-        self._buffers: dict[bytes, list[Any]] = {}
         self._compiler: Compiler | None = None
 
     def __call__(self, job: Any) -> Any:
@@ -48,9 +47,7 @@ class CpuTimer:
 
     def arguments(self, program: bytes) -> list[Any]:
         """Returns the layer's buffers, filled at random."""
-        if program not in self._buffers:
-            self._buffers[program] = self._inputs.tensors(program, self._device)
-        return self._buffers[program]
+        return self._inputs.shared(program, self._device)
 
     def race(self, job: Race) -> Raced:
         """Times a candidate; one that is hopeless or long is executed twice at most."""
@@ -104,7 +101,7 @@ class CpuTimer:
             yield seconds, differences(outputs, reference)
 
     def _reference(self, job: Race, seconds: float) -> Reference:
-        outputs = [buffer.numpy() for buffer in self._buffers[job.program]]
+        outputs = [buffer.numpy() for buffer in self.arguments(job.program)]
         pairs = enumerate(zip(outputs, self._inputs.arrays(job.program), strict=True))
         return Reference(seconds, {n: o for n, (o, i) in pairs if not np.array_equal(o, i)})
 

@@ -70,7 +70,6 @@ class CudaTimer:
         forbid_compiling()
         self._device = tvm.cuda(0)
         self._inputs = LayerInputs()
-        self._buffers: dict[bytes, list[Any]] = {}
         self._flushes: Callable[..., None] | None = None
 
     def __call__(self, job: Any) -> Any:
@@ -167,9 +166,7 @@ class CudaTimer:
 
     def arguments(self, program: bytes) -> list[Any]:
         """Returns the layer's buffers on the GPU, filled at random."""
-        if program not in self._buffers:
-            self._buffers[program] = self._inputs.tensors(program, self._device)
-        return self._buffers[program]
+        return self._inputs.shared(program, self._device)
 
 
 def shots_of(seconds: float, options: Measuring) -> int:

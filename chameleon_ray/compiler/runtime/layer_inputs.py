@@ -11,6 +11,7 @@ class LayerInputs:
 
     def __init__(self) -> None:
         self._arrays: dict[bytes, list[np.ndarray]] = {}
+        self._shared: dict[bytes, list[Any]] = {}
 
     def arrays(self, program: bytes) -> list[np.ndarray]:
         """Returns a layer's buffers, in the order in which it takes them."""
@@ -27,6 +28,15 @@ class LayerInputs:
         import tvm
 
         return [tvm.runtime.tensor(array, device) for array in self.arrays(program)]
+
+    def shared(self, program: bytes, device: Any) -> list[Any]:
+        """Returns tensors of a layer's buffers on the process's one device, made by the first call.
+
+        Candidates that are timed write into the same ones.
+        """
+        if program not in self._shared:
+            self._shared[program] = self.tensors(program, device)
+        return self._shared[program]
 
 
 def random_array(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
