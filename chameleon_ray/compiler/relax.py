@@ -27,8 +27,8 @@ def is_static(*types: Any) -> bool:
 
 
 def constant(value: np.ndarray, dtype: str) -> GenericConst:
-    """Makes a Relax constant; unlike ``relax.const`` it keeps 64 bits and copies only once."""
-    return relax.const(tvm.runtime.tensor(np.ascontiguousarray(value, dtype)))
+    """Makes a Relax constant; unlike ``relax.const`` it keeps 64 bits, and copies only once."""
+    return relax.const(tvm.runtime.tensor(np.asarray(value, dtype, order="C")))
 
 
 def bindings_of(mod: IRModule) -> list[relax.Binding]:

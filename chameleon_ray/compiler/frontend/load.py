@@ -21,13 +21,13 @@ Importer = Callable[[Path, Sequence[InputSpec], int], Model]
 
 
 def _onnx(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
-    from chameleon_ray.compiler.frontend.onnx_model import load_onnx  # no torch
+    from chameleon_ray.compiler.frontend.onnx.onnx_file import load_onnx  # no torch
 
     return load_onnx(path, inputs, seed)
 
 
 def _program(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
-    from chameleon_ray.compiler.frontend.torch_model import load_program
+    from chameleon_ray.compiler.frontend.torch.torch_module import load_program
 
     return load_program(path, inputs, seed)
 
@@ -53,11 +53,11 @@ def load(spec: str, inputs: Sequence[InputSpec] = (), seed: int = 0) -> Model:
     suffix = Path(spec).suffix.lower().removeprefix(".")
     if suffix not in FORMATS:
         if zoo.inputs(spec) is not None:
-            from chameleon_ray.compiler.frontend.torch_model import load_zoo
+            from chameleon_ray.compiler.frontend.torch.torch_module import load_zoo
 
             return load_zoo(spec, inputs, seed)
         if FACTORY.fullmatch(spec):
-            from chameleon_ray.compiler.frontend.torch_model import load_factory
+            from chameleon_ray.compiler.frontend.torch.torch_module import load_factory
 
             return load_factory(spec, inputs, seed)
     plugin = find("format", suffix, FORMATS)

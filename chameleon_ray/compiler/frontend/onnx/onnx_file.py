@@ -1,27 +1,21 @@
 """Imports ONNX files, without torch."""
 
-import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 from onnx import helper
-from tvm import relax
 from tvm.ir import IRModule
-from tvm.relax.frontend.onnx import from_onnx, onnx_frontend
 
 from chameleon_ray.compiler.frontend.inputs import Declared, InputSpec, ModelError, close_all
 from chameleon_ray.compiler.frontend.model import Model, digest, reason
-from chameleon_ray.compiler.frontend.onnx_shapes import fix_shapes
+from chameleon_ray.compiler.frontend.onnx.importer import find, named, nodes, translate
+from chameleon_ray.compiler.frontend.onnx.shapes import fix_shapes
 from chameleon_ray.compiler.quiet import quiet
 
 logger = logging.getLogger(__name__)
-
-BUILT_IN = {"Constant", "If"}
-"""Operators that TVM's importer handles outside its table of converters."""
 
 
 def load_onnx(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
@@ -44,12 +38,11 @@ def _read(path: Path) -> onnx.ModelProto:
         raise _invalid(path, reason(error)) from error
     if not (proto.graph.node and proto.graph.output and proto.opset_import):
         raise _invalid(path, "its graph or operator set is missing")
-    known = BUILT_IN | set(onnx_frontend._get_convert_map())
-    unknown = sorted({node.op_type for node in _nodes(proto.graph)} - known)
+    unknown = sorted({named(node) for node in nodes(proto.graph) if find(node) is None})
     if unknown:
         raise ModelError(
-            f"{path} uses ONNX operators that TVM cannot convert: {', '.join(unknown)}; export the "
-            "model without them."
+            f"{path} uses ONNX operators that cannot be converted: {', '.join(unknown)}; export "
+            "the model without them."
         )
     return proto
 
@@ -59,15 +52,6 @@ def _invalid(path: Path, why: str) -> ModelError:
         f"{path} is not a valid ONNX model ({why}); it may be cut short or miss its data files: "
         "export or download it again."
     )
-
-
-def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """Yields the nodes of a graph and of the graphs in their attributes."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                yield from _nodes(inner)
 
 
 def _declared(graph: onnx.GraphProto) -> list[Declared]:
@@ -91,53 +75,19 @@ def _declared(graph: onnx.GraphProto) -> list[Declared]:
     return declared
 
 
-class Clip(onnx_frontend.OnnxOpConverter):
-    """Converts ONNX's Clip to Relax operators; TVM makes loops of it, which stop layout passes."""
-
-    @classmethod
-    def _impl_v1(cls, bb: Any, inputs: Any, attr: dict[str, Any], params: Any) -> relax.Expr:
-        dtype = str(inputs[0].ty.dtype)
-        low, high = (
-            relax.const(attr[name], dtype) if name in attr else None for name in ("min", "max")
-        )
-        return cls._between(inputs[0], low, high)
-
-    @classmethod
-    def _impl_v11(cls, bb: Any, inputs: Any, attr: dict[str, Any], params: Any) -> relax.Expr:
-        return cls._between(inputs[0], inputs[1], inputs[2])
-
-    @staticmethod
-    def _between(data: relax.Expr, low: Any, high: Any) -> relax.Expr:
-        bounded = data if low is None else relax.op.maximum(data, low)
-        return bounded if high is None else relax.op.minimum(bounded, high)
-
-
-@contextlib.contextmanager
-def _own_converters() -> Iterator[None]:
-    """Replaces TVM's converters by those of this file while a model is imported.
-
-    TVM looks its converters up by name, in their module, at each import.
-    """
-    before = onnx_frontend.Clip
-    onnx_frontend.Clip = Clip
-    try:
-        yield
-    finally:
-        onnx_frontend.Clip = before
-
-
 def _translate(proto: onnx.ModelProto, specs: Sequence[InputSpec], path: Path) -> IRModule:
-    shapes = {spec.name: list(spec.shape) for spec in specs}
     try:
-        with quiet(), _own_converters():
-            return from_onnx(fix_shapes(proto, specs), shape_dict=shapes)
+        with quiet():
+            return translate(fix_shapes(proto, specs), specs, str(path))
     except Exception as error:
         try:
             onnx.checker.check_model(str(path))  # too strict to be asked where all goes well
         except Exception as finding:
             raise _invalid(path, reason(finding)) from error
+        if isinstance(error, ModelError):
+            raise
         raise ModelError(
-            f"TVM cannot translate {path} ({reason(error)}); simplify the model, or export it from "
+            f"{path} cannot be translated ({reason(error)}); simplify the model, or export it from "
             "torch as a .pt2 file instead."
         ) from error
 
