@@ -83,6 +83,7 @@ class ModelProcess:
         return model_host.Prepare(
             spec=request.model,
             inputs=request.inputs,
+            examples=request.examples,
             seed=request.seed,
             target=request.target,
             threads=len(self.cores),

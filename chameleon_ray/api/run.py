@@ -44,4 +44,5 @@ def _site(request: Request) -> Site:
     folder = RunFolder(directory(request), existing=request.resume)
     words = ["tune", request.model, *(["--memory-aware"] if request.memory_aware else [])]
     words += [word for text in request.inputs for word in ("--input", text)]
+    words += [word for text in request.examples for word in ("--example", text)]
     return Site(request, folder, [TunedModel(request, folder)], words)

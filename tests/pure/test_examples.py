@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chameleon_ray.compiler.frontend.examples import read, shapes, typed
+from chameleon_ray.compiler.frontend.examples import given, read
 from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError
 
 
@@ -18,8 +18,9 @@ def test_arrays_by_name_from_both_kinds_of_files(tmp_path: Path) -> None:
         "b": (4,),
         "c": (),
     }
-    specs = shapes(arrays, [InputSpec("a", (2, 3))])
-    assert [str(spec) for spec in specs] == ["a:2,3", "b:4", "c:"]
+    specs = given(["d:5", "a:2,3"], [str(tmp_path / "all.npz")])
+    assert [str(spec) for spec in specs] == ["d:5", "a:2,3", "b:4"]
+    assert [spec.values is None for spec in specs] == [True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -50,21 +51,45 @@ def test_an_input_is_given_once(tmp_path: Path) -> None:
         read([text, text])
 
 
-def test_shapes_that_contradict_each_other_or_are_empty() -> None:
-    with pytest.raises(ModelError, match="has the shape 3, and --input says 4"):
-        shapes({"x": np.zeros(3)}, [InputSpec("x", (4,))])
+def test_shapes_that_contradict_each_other_or_are_empty(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=np.zeros(3))
+    np.savez(tmp_path / "empty.npz", x=np.zeros((3, 0)))
+    with pytest.raises(ModelError, match="has the shape 3, and --input says x:4"):
+        given(["x:4"], [str(tmp_path / "x.npz")])
+    with pytest.raises(ModelError, match="has the shape 3, and --input says x=2"):
+        given(["x=2"], [str(tmp_path / "x.npz")])
     with pytest.raises(ModelError, match="'x' is empty"):
-        shapes({"x": np.zeros((3, 0))}, [])
+        given([], [str(tmp_path / "empty.npz")])
+    with pytest.raises(ModelError, match="given twice"):
+        given(["x:3", "x:4"], [])
 
 
 def test_values_keep_their_meaning_when_cast() -> None:
-    specs = [InputSpec("x", (2,), "float32"), InputSpec("i", (2,), "int64")]
-    cast = typed({"x": np.array([0.1, 2.0]), "i": np.array([1, 2], "int8")}, specs)
-    assert {name: str(array.dtype) for name, array in cast.items()} == {
-        "x": "float32",
-        "i": "int64",
-    }
-    with pytest.raises(ModelError, match="is of type float64, and the model wants int64"):
-        typed({"i": np.array([1.5, 2.0])}, specs)
-    with pytest.raises(ModelError, match="is of type int64, and the model wants int8"):
-        typed({"i": np.array([300, 2])}, [InputSpec("i", (2,), "int8")])
+    def cast(values: np.ndarray, dtype: str) -> np.ndarray | None:
+        return InputSpec("x", values.shape, "", values).typed(dtype).values
+
+    assert cast(np.array([0.1]), "float32") == np.float32(0.1)
+    assert cast(np.array([1, 2], "int8"), "int64").dtype == np.int64
+    with pytest.raises(ModelError, match="of type float64, and the model wants int64"):
+        cast(np.array([1.5, 2.0]), "int64")
+    with pytest.raises(ModelError, match="of type int64, and the model wants int8"):
+        cast(np.array([300, 2]), "int8")
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "shape"),
+    [("sr=16000", 16000, ()), ("on=true", True, ()), ("a:b=[[1.5,2]]", [[1.5, 2]], (1, 2))],
+)
+def test_a_fixed_input(text: str, values: object, shape: tuple[int, ...]) -> None:
+    spec = InputSpec.parse(text)
+    assert spec.fixed
+    assert spec.values is not None
+    assert spec.values.tolist() == values
+    assert spec.shape == shape
+    assert InputSpec.parse(str(spec)) == spec
+
+
+@pytest.mark.parametrize("text", ["sr=", "=5", "sr=fast", 'sr="a"', "sr=[1,[2]]", "sr=null"])
+def test_what_is_no_value(text: str) -> None:
+    with pytest.raises(ModelError, match="not NAME=VALUE"):
+        InputSpec.parse(text)

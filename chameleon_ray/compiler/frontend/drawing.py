@@ -4,7 +4,7 @@ What an input is for is read from the operators that it reaches in the imported 
 operators that only move or cast its values.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
@@ -179,12 +179,14 @@ def _extent(call: Any) -> int | None:
 
 
 def draw_all(
-    specs: tuple[InputSpec, ...],
-    module: IRModule,
-    given: Mapping[str, np.ndarray],
-    rng: np.random.Generator,
+    specs: Sequence[InputSpec], module: IRModule, rng: np.random.Generator
 ) -> tuple[np.ndarray, ...]:
-    """Draws values for all inputs of a module but those that are given, in order."""
-    pairs = zip(specs, uses_of(module), strict=True)
-    drawn = {spec.name: draw(spec, use, rng) for spec, use in pairs}
-    return tuple(given.get(spec.name, drawn[spec.name]) for spec in specs)
+    """Returns values for all inputs of a module, in order: those that the user gave, or drawn ones.
+
+    What is drawn of one input does not depend on what is given of others.
+    """
+    uses, sources = uses_of(module), rng.spawn(len(specs))
+    return tuple(
+        draw(spec, use, source) if spec.values is None else spec.values
+        for spec, use, source in zip(specs, uses, sources, strict=True)
+    )

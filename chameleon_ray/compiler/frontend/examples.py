@@ -53,48 +53,31 @@ def _read(text: str) -> Arrays:
         ) from error
 
 
-def shapes(arrays: Arrays, inputs: Sequence[InputSpec]) -> tuple[InputSpec, ...]:
-    """Returns the inputs that the user gave, and those that follow from the examples' shapes.
+def given(inputs: Sequence[str], examples: Sequence[str]) -> tuple[InputSpec, ...]:
+    """Returns the inputs that the user gave, with the values of the examples.
+
+    Args:
+        inputs: Inputs as ``NAME:SHAPE[:DTYPE]`` or ``NAME=VALUE``.
+        examples: Example inputs as ``FILE.npz`` or ``NAME=FILE.npy``; their shapes need not be
+            given.
 
     Raises:
-        ModelError: Two shapes of an input differ, or an example is empty.
+        ModelError: Something is not of that form, cannot be read, or contradicts the rest.
     """
-    given = {spec.name: spec for spec in inputs}
-    for name, array in arrays.items():
-        spec = given.get(name)
-        if spec is not None and spec.shape != array.shape:
+    specs = {spec.name: spec for spec in map(InputSpec.parse, inputs)}
+    if len(specs) < len(inputs):
+        raise ModelError("An input is given twice with --input; give it once.")
+    for name, array in read(examples).items():
+        spec = specs.get(name)
+        if spec is not None and (spec.fixed or spec.shape != array.shape):
             raise ModelError(
                 f"The example of the input {name!r} has the shape {_text(array.shape)}, and "
-                f"--input says {_text(spec.shape)}; leave one of them out."
+                f"--input says {spec}; leave one of them out."
             )
-        if 0 in array.shape:
-            raise ModelError(
-                f"The example of the input {name!r} is empty; give at least one value."
-            )
-    return (*inputs, *(InputSpec(n, a.shape) for n, a in arrays.items() if n not in given))
-
-
-def typed(arrays: Arrays, specs: Sequence[InputSpec]) -> Arrays:
-    """Returns the examples in the types of the model's inputs.
-
-    Floats may be rounded to a narrower type; any other change of a value is refused.
-
-    Raises:
-        ModelError: An example is of another type than its input.
-    """
-    cast = {}
-    for spec in specs:
-        array = arrays.get(spec.name)
-        if array is None:
-            continue
-        cast[spec.name] = array.astype(spec.dtype)
-        floats = array.dtype.kind == "f" and spec.dtype.startswith(("float", "bfloat"))
-        if not floats and not np.array_equal(cast[spec.name], array):
-            raise ModelError(
-                f"The example of the input {spec.name!r} is of type {array.dtype}, and the model "
-                f"wants {spec.dtype}; save it as {spec.dtype}."
-            )
-    return cast
+        if array.size == 0:
+            raise ModelError(f"The example of the input {name!r} is empty; give it some values.")
+        specs[name] = InputSpec(name, array.shape, spec.dtype if spec else "", array)
+    return tuple(specs.values())
 
 
 def _text(shape: Sequence[int]) -> str:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import helper
 from tvm.ir import IRModule
 
-from chameleon_ray.compiler.frontend.inputs import Declared, InputSpec, ModelError, close_all
+from chameleon_ray.compiler.frontend.drawing import draw_all
+from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError, close_all
 from chameleon_ray.compiler.frontend.model import Model, digest, reason
+from chameleon_ray.compiler.frontend.onnx.declared import declared, fix
 from chameleon_ray.compiler.frontend.onnx.importer import find, named, nodes, translate
 from chameleon_ray.compiler.frontend.onnx.shapes import fix_shapes
 from chameleon_ray.compiler.quiet import quiet
@@ -21,10 +22,10 @@ logger = logging.getLogger(__name__)
 def load_onnx(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
     """Imports an ONNX model, with ONNX Runtime's outputs as a reference where it is installed."""
     proto = _read(path)
-    specs = close_all(_declared(proto.graph), inputs, str(path))
-    rng = np.random.default_rng(seed)
-    examples = tuple(spec.example(rng) for spec in specs)
+    left = fix(proto.graph, inputs, str(path))
+    specs = close_all(declared(proto.graph), left, str(path))
     module = _translate(proto, specs, path)
+    examples = draw_all(specs, module, np.random.default_rng(seed))
     reference = _reference(path, specs, examples)
     by = None if reference is None else "onnxruntime"
     return Model(path.stem, module, specs, digest(module), examples, reference, by)
@@ -52,27 +53,6 @@ def _invalid(path: Path, why: str) -> ModelError:
         f"{path} is not a valid ONNX model ({why}); it may be cut short or miss its data files: "
         "export or download it again."
     )
-
-
-def _declared(graph: onnx.GraphProto) -> list[Declared]:
-    """Returns the inputs that are not weights."""
-    weights = {weight.name for weight in graph.initializer}
-    declared = []
-    for value in graph.input:
-        if value.name in weights:
-            continue
-        tensor = value.type.tensor_type
-        if not value.type.HasField("tensor_type"):
-            raise ModelError(f"The input {value.name!r} is no tensor; export the model without it.")
-        if not tensor.HasField("shape"):
-            raise ModelError(f"The input {value.name!r} has no known rank; export it with a shape.")
-        shape = tuple(
-            size.dim_value if size.dim_value > 0 else size.dim_param or "?"
-            for size in tensor.shape.dim
-        )
-        dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
-        declared.append(Declared(value.name, shape, dtype))
-    return declared
 
 
 def _translate(proto: onnx.ModelProto, specs: Sequence[InputSpec], path: Path) -> IRModule:
