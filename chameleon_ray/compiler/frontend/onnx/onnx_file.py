@@ -1,7 +1,7 @@
 """Imports ONNX files, without torch."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,12 @@ logger = logging.getLogger(__name__)
 def load_onnx(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
     """Imports an ONNX model, with ONNX Runtime's outputs as a reference where it is installed."""
     proto = _read(path)
-    left = fix(proto.graph, inputs, str(path))
+    left, fixed = fix(proto.graph, inputs, str(path))
     specs = close_all(declared(proto.graph), left, str(path))
     module = _translate(proto, specs, path)
     examples = draw_all(specs, module, np.random.default_rng(seed))
-    reference = _reference(path, specs, examples)
+    fed = {spec.name: array for spec, array in zip(specs, examples, strict=True)}
+    reference = _reference(path, fed | fixed)
     by = None if reference is None else "onnxruntime"
     return Model(path.stem, module, specs, digest(module), examples, reference, by)
 
@@ -72,9 +73,7 @@ def _translate(proto: onnx.ModelProto, specs: Sequence[InputSpec], path: Path) -
         ) from error
 
 
-def _reference(
-    path: Path, specs: Sequence[InputSpec], examples: Sequence[np.ndarray]
-) -> tuple[np.ndarray, ...] | None:
+def _reference(path: Path, feeds: Mapping[str, np.ndarray]) -> tuple[np.ndarray, ...] | None:
     try:
         import onnxruntime
     except ImportError:
@@ -85,8 +84,7 @@ def _reference(
         session = onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
         )
-        feeds = {spec.name: array for spec, array in zip(specs, examples, strict=True)}
-        return tuple(np.asarray(output) for output in session.run(None, feeds))
+        return tuple(np.asarray(output) for output in session.run(None, dict(feeds)))
     except Exception as error:
         logger.warning("ONNX Runtime cannot run %s (%s).", path, reason(error))
         return None
