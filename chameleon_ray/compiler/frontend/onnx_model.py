@@ -1,7 +1,6 @@
 """Imports ONNX files, without torch."""
 
 import contextlib
-import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,27 +12,26 @@ from tvm import relax
 from tvm.ir import IRModule
 from tvm.relax.frontend.onnx import from_onnx, onnx_frontend
 
+from chameleon_ray.compiler.frontend.draws import drawn
 from chameleon_ray.compiler.frontend.inputs import Declared, InputSpec, ModelError, close_all
 from chameleon_ray.compiler.frontend.model import Model, digest, reason
+from chameleon_ray.compiler.frontend.onnx.reference import onnx_examples
 from chameleon_ray.compiler.frontend.onnx_shapes import fix_shapes
 from chameleon_ray.compiler.quiet import quiet
-
-logger = logging.getLogger(__name__)
 
 BUILT_IN = {"Constant", "If"}
 """Operators that TVM's importer handles outside its table of converters."""
 
 
 def load_onnx(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
-    """Imports an ONNX model, with ONNX Runtime's outputs as a reference where it is installed."""
+    """Imports an ONNX model, with outputs of ONNX Runtime or of ``onnx.reference`` to expect."""
     proto = _read(path)
     specs = close_all(_declared(proto.graph), inputs, str(path))
-    rng = np.random.default_rng(seed)
-    examples = tuple(spec.example(rng) for spec in specs)
     module = _translate(proto, specs, path)
-    reference = _reference(path, specs, examples)
-    by = None if reference is None else "onnxruntime"
-    return Model(path.stem, module, specs, digest(module), examples, reference, by)
+    draws = drawn(specs, np.random.default_rng(seed))
+    examples, reference = onnx_examples(path, [spec.name for spec in specs], draws)
+    outputs = tuple(value.name for value in proto.graph.output)
+    return Model(path.stem, module, specs, digest(module), examples, reference, outputs)
 
 
 def _read(path: Path) -> onnx.ModelProto:
@@ -140,23 +138,3 @@ def _translate(proto: onnx.ModelProto, specs: Sequence[InputSpec], path: Path) -
             f"TVM cannot translate {path} ({reason(error)}); simplify the model, or export it from "
             "torch as a .pt2 file instead."
         ) from error
-
-
-def _reference(
-    path: Path, specs: Sequence[InputSpec], examples: Sequence[np.ndarray]
-) -> tuple[np.ndarray, ...] | None:
-    try:
-        import onnxruntime
-    except ImportError:
-        return None
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    try:
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
-        feeds = {spec.name: array for spec, array in zip(specs, examples, strict=True)}
-        return tuple(np.asarray(output) for output in session.run(None, feeds))
-    except Exception as error:
-        logger.warning("ONNX Runtime cannot run %s (%s).", path, reason(error))
-        return None

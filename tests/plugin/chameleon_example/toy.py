@@ -15,6 +15,7 @@ from tvm.ir import IRModule
 
 from chameleon_ray.compiler.frontend.inputs import Declared, InputSpec, ModelError, close_all
 from chameleon_ray.compiler.frontend.model import Model, digest
+from chameleon_ray.measure.example import Example
 
 
 def load_toy(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
@@ -31,7 +32,8 @@ def load_toy(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
     specs = close_all([declared], inputs, str(path))
     example = specs[0].example(np.random.default_rng(seed))
     module, outputs = translated(specs[0], weights), (expected(example, weights),)
-    return Model(path.stem, module, specs, digest(module), (example,), outputs, "NumPy")
+    examples = (Example((example,), outputs),)
+    return Model(path.stem, module, specs, digest(module), examples, "NumPy")
 
 
 def translated(spec: InputSpec, weights: Sequence[np.ndarray]) -> IRModule:
