@@ -56,7 +56,7 @@ def computed(model: onnx.ModelProto, feeds: Mapping[str, np.ndarray], folder: Pa
     lowered = lower(imported.module, TARGET, LLVM)
     extract(lowered, str(TARGET), LLVM)
     machine = tvm.relax.VirtualMachine(LLVM.compile_model(lowered, TARGET), tvm.cpu())
-    given = [tvm.runtime.tensor(np.ascontiguousarray(feeds[x.name])) for x in imported.inputs]
+    given = [tvm.runtime.tensor(np.asarray(feeds[x.name], order="C")) for x in imported.inputs]
     result = machine["main"](*given)
     return [one.numpy() for one in ([result] if hasattr(result, "numpy") else result)]
 

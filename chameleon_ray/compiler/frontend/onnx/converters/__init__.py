@@ -3,12 +3,34 @@
 Each file has those of one kind of operator, and a table of them.
 """
 
-from chameleon_ray.compiler.frontend.onnx.converters import clip, conditional, recurrent
+from chameleon_ray.compiler.frontend.onnx.converters import (
+    bit_cast,
+    clip,
+    conditional,
+    cumulative,
+    data_dependent,
+    determinant,
+    filled,
+    nms,
+    one_hot,
+    recurrent,
+    reordered,
+    top_k,
+)
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key
 
 CONVERTERS: dict[Key, Converter] = {
+    **bit_cast.CONVERTERS,
     **clip.CONVERTERS,
     **conditional.CONVERTERS,
+    **cumulative.CONVERTERS,
+    **data_dependent.CONVERTERS,
+    **determinant.CONVERTERS,
+    **filled.CONVERTERS,
+    **nms.CONVERTERS,
+    **one_hot.CONVERTERS,
     **recurrent.CONVERTERS,
+    **reordered.CONVERTERS,
+    **top_k.CONVERTERS,
 }
 """Own converters, which are preferred to TVM's."""
