@@ -258,7 +258,7 @@ def _declared(program: ExportedProgram, name: str) -> list[Declared]:
 
 
 def _tensor(spec: InputSpec, rng: np.random.Generator, dtype: str = "float32") -> Tensor:
-    return torch.from_numpy(InputSpec(spec.name, spec.shape, spec.dtype or dtype).example(rng))
+    return torch.from_numpy(spec.typed(spec.dtype or dtype).example(rng))
 
 
 def _dtype(dtype: torch.dtype) -> str:
