@@ -39,12 +39,12 @@ def graph(
     imports = [helper.make_opsetid("", opset)]
     imports += [helper.make_opsetid(name.replace("_", "."), v) for name, v in others.items()]
     model = helper.make_model(made, opset_imports=imports, ir_version=10)
-    try:
-        inferred = onnx.shape_inference.infer_shapes(model)
-    except Exception:
-        return model
+    inferred = onnx.shape_inference.infer_shapes(model)
     for value, known in zip(model.graph.output, inferred.graph.output, strict=True):
-        value.CopyFrom(known)
+        if known.type.tensor_type.HasField("shape"):
+            value.CopyFrom(known)
+        else:  # an operator, or a shape, that onnx does not know
+            value.CopyFrom(helper.make_tensor_value_info(value.name, onnx.TensorProto.FLOAT, ["?"]))
     return model
 
 

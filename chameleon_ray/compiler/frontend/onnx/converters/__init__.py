@@ -11,10 +11,13 @@ from chameleon_ray.compiler.frontend.onnx.converters import (
     data_dependent,
     determinant,
     filled,
+    loops,
     nms,
     one_hot,
     recurrent,
     reordered,
+    sequences,
+    split,
     top_k,
 )
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key
@@ -27,10 +30,13 @@ CONVERTERS: dict[Key, Converter] = {
     **data_dependent.CONVERTERS,
     **determinant.CONVERTERS,
     **filled.CONVERTERS,
+    **loops.CONVERTERS,
     **nms.CONVERTERS,
     **one_hot.CONVERTERS,
     **recurrent.CONVERTERS,
     **reordered.CONVERTERS,
+    **sequences.CONVERTERS,
+    **split.CONVERTERS,
     **top_k.CONVERTERS,
 }
 """Own converters, which are preferred to TVM's."""
