@@ -1,7 +1,7 @@
 """Translates an ONNX graph to a Relax module, node by node."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 
 import numpy as np
@@ -17,11 +17,13 @@ from chameleon_ray.compiler.frontend.onnx.converters import CONVERTERS
 from chameleon_ray.compiler.frontend.onnx.node import (
     Converter,
     Declared,
+    Key,
     Node,
     Untranslatable,
     attributes_of,
     key_of,
 )
+from chameleon_ray.compiler.frontend.onnx.normalize import nodes
 from chameleon_ray.compiler.relax import constant
 
 
@@ -31,25 +33,39 @@ def find(proto: onnx.NodeProto) -> Converter | None:
     return CONVERTERS.get(key) or (None if domain else tvm_converters.converter(kind))
 
 
-def translate(proto: onnx.ModelProto, specs: Sequence[InputSpec], called: str) -> IRModule:
+def expands(key: Key) -> bool:
+    """Whether an operator has no converter, so that its function, if it has one, has to do."""
+    domain, kind = key
+    return key not in CONVERTERS and (bool(domain) or tvm_converters.converter(kind) is None)
+
+
+def translate(
+    proto: onnx.ModelProto,
+    weights: Mapping[str, np.ndarray],
+    specs: Sequence[InputSpec],
+    called: str,
+) -> IRModule:
     """Makes a Relax module whose ``main`` takes the inputs in order.
 
     Args:
-        proto: The model, whose operators all have converters.
+        proto: The model, in normal form.
+        weights: Weights that are not in the model, by name.
         specs: The inputs, with static shapes.
         called: Name of the model in messages.
 
     Raises:
         ModelError: A node cannot be translated; the sentence names it.
     """
-    return _Importer(proto, called).module(specs)
+    return _Importer(proto, weights, called).module(specs)
 
 
 class _Importer:
     """The values of a graph that are known so far, and the function that is being built."""
 
-    def __init__(self, proto: onnx.ModelProto, called: str) -> None:
-        self._proto, self._called = proto, called
+    def __init__(
+        self, proto: onnx.ModelProto, weights: Mapping[str, np.ndarray], called: str
+    ) -> None:
+        self._proto, self._weights, self._called = proto, weights, called
         self._versions = {
             "" if one.domain == "ai.onnx" else one.domain: one.version for one in proto.opset_import
         }
@@ -83,7 +99,14 @@ class _Importer:
             self._values[weight.name] = constant(array, array.dtype)
         for proto in graph.node:
             self._node(proto)
-        return [self._values[output.name] for output in graph.output]
+        return [self._value(output.name) for output in graph.output]
+
+    def _value(self, name: str) -> relax.Expr:
+        """Returns the value of a name; a weight is copied when it is first read."""
+        if name not in self._values and name in self._weights:
+            array = self._weights[name]
+            self._values[name] = constant(array, str(array.dtype))
+        return self._values[name]
 
     def _inner(
         self, graph: onnx.GraphProto, inputs: Sequence[relax.Expr | None]
@@ -107,7 +130,7 @@ class _Importer:
         node = Node(
             proto=proto,
             version=self._versions.get(key_of(proto)[0], 1),
-            inputs=tuple(self._values[name] if name else None for name in proto.input),
+            inputs=tuple(self._value(name) if name else None for name in proto.input),
             attributes=attributes_of(proto),
             outputs=tuple(self._declared.get(name, Declared()) for name in proto.output),
             builder=self._builder,
@@ -147,15 +170,6 @@ class _Importer:
             places = range(len(value.ty.fields))
             return [self._builder.emit(relax.TupleGetItem(whole, place)) for place in places]
         return [value]
-
-
-def nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """Yields the nodes of a graph and of the graphs in their attributes."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                yield from nodes(inner)
 
 
 def named(proto: onnx.NodeProto) -> str:

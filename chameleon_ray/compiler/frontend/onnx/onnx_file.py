@@ -1,7 +1,7 @@
 """Imports ONNX files, without torch."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,10 @@ from tvm.ir import IRModule
 
 from chameleon_ray.compiler.frontend.inputs import Declared, InputSpec, ModelError, close_all
 from chameleon_ray.compiler.frontend.model import Model, digest, reason
-from chameleon_ray.compiler.frontend.onnx.importer import find, named, nodes, translate
-from chameleon_ray.compiler.frontend.onnx.shapes import fix_shapes
+from chameleon_ray.compiler.frontend.onnx.importer import expands, find, named, translate
+from chameleon_ray.compiler.frontend.onnx.node import key_of
+from chameleon_ray.compiler.frontend.onnx.normalize import has_function, nodes, normalize
+from chameleon_ray.compiler.frontend.onnx.weights import set_aside
 from chameleon_ray.compiler.quiet import quiet
 
 logger = logging.getLogger(__name__)
@@ -20,31 +22,84 @@ logger = logging.getLogger(__name__)
 
 def load_onnx(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
     """Imports an ONNX model, with ONNX Runtime's outputs as a reference where it is installed."""
-    proto = _read(path)
-    specs = close_all(_declared(proto.graph), inputs, str(path))
+    specs, module = import_file(path, inputs)
     rng = np.random.default_rng(seed)
     examples = tuple(spec.example(rng) for spec in specs)
-    module = _translate(proto, specs, path)
     reference = _reference(path, specs, examples)
     by = None if reference is None else "onnxruntime"
     return Model(path.stem, module, specs, digest(module), examples, reference, by)
 
 
-def _read(path: Path) -> onnx.ModelProto:
-    """Reads the model, if it is whole and made of operators that TVM can convert."""
+def import_file(path: Path, inputs: Sequence[InputSpec]) -> tuple[tuple[InputSpec, ...], IRModule]:
+    """Imports an ONNX file; returns its inputs, and a Relax module whose ``main`` takes them.
+
+    Args:
+        path: The file.
+        inputs: Shapes that the user gave.
+
+    Raises:
+        ModelError: The file cannot be read or translated, or the inputs do not fit it.
+    """
+    proto, weights = _read(path)
+    specs = close_all(_declared(proto.graph, weights), inputs, str(path))
+    functions = {(one.domain, one.name) for one in proto.functions}
+    _demand_converters(proto, path, lambda node: key_of(node) in functions or has_function(node))
     try:
-        proto = onnx.load(path)
+        with quiet():
+            proto = normalize(proto, specs, expands)
+            _demand_converters(proto, path)
+            return specs, translate(proto, weights, specs, str(path))
+    except ModelError:
+        raise
+    except Exception as error:
+        finding = _finding(path)
+        if finding:
+            raise _invalid(path, finding) from error
+        raise ModelError(
+            f"{path} cannot be translated ({reason(error)}); simplify the model, or export it from "
+            "torch as a .pt2 file instead."
+        ) from error
+
+
+def _read(path: Path) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
+    """Reads the model without its large weights, and these."""
+    try:
+        proto = onnx.load(path, load_external_data=False)
+        weights = set_aside(proto, path.parent)
     except Exception as error:
         raise _invalid(path, reason(error)) from error
     if not (proto.graph.node and proto.graph.output and proto.opset_import):
         raise _invalid(path, "its graph or operator set is missing")
-    unknown = sorted({named(node) for node in nodes(proto.graph) if find(node) is None})
+    return proto, weights
+
+
+def _demand_converters(
+    proto: onnx.ModelProto, path: Path, spared: Callable[[onnx.NodeProto], bool] = lambda _: False
+) -> None:
+    """Raises a ModelError where there are operators without a converter, unless they are spared."""
+    missing = [node for node in nodes(proto.graph) if find(node) is None and not spared(node)]
+    unknown = sorted({named(node) for node in missing})
     if unknown:
         raise ModelError(
             f"{path} uses ONNX operators that cannot be converted: {', '.join(unknown)}; export "
             "the model without them."
         )
-    return proto
+
+
+def _finding(path: Path) -> str:
+    """Returns what ONNX's checker finds wrong; empty where the file is valid.
+
+    It is too strict to be asked where all goes well, as runtimes take outputs without a shape.
+    """
+    try:
+        proto = onnx.load(path, load_external_data=False)
+        set_aside(proto, path.parent)
+        for output in proto.graph.output:
+            output.type.tensor_type.shape.SetInParent()
+        onnx.checker.check_model(proto)
+    except Exception as finding:
+        return reason(finding)
+    return ""
 
 
 def _invalid(path: Path, why: str) -> ModelError:
@@ -54,12 +109,12 @@ def _invalid(path: Path, why: str) -> ModelError:
     )
 
 
-def _declared(graph: onnx.GraphProto) -> list[Declared]:
+def _declared(graph: onnx.GraphProto, weights: Iterable[str]) -> list[Declared]:
     """Returns the inputs that are not weights."""
-    weights = {weight.name for weight in graph.initializer}
+    given = {*weights, *(weight.name for weight in graph.initializer)}
     declared = []
     for value in graph.input:
-        if value.name in weights:
+        if value.name in given:
             continue
         tensor = value.type.tensor_type
         if not value.type.HasField("tensor_type"):
@@ -73,23 +128,6 @@ def _declared(graph: onnx.GraphProto) -> list[Declared]:
         dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
         declared.append(Declared(value.name, shape, dtype))
     return declared
-
-
-def _translate(proto: onnx.ModelProto, specs: Sequence[InputSpec], path: Path) -> IRModule:
-    try:
-        with quiet():
-            return translate(fix_shapes(proto, specs), specs, str(path))
-    except Exception as error:
-        try:
-            onnx.checker.check_model(str(path))  # too strict to be asked where all goes well
-        except Exception as finding:
-            raise _invalid(path, reason(finding)) from error
-        if isinstance(error, ModelError):
-            raise
-        raise ModelError(
-            f"{path} cannot be translated ({reason(error)}); simplify the model, or export it from "
-            "torch as a .pt2 file instead."
-        ) from error
 
 
 def _reference(

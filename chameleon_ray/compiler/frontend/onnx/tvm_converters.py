@@ -13,13 +13,15 @@ TAKE_SHAPES = {
     *("Equal", "Where", "Cast", "CastLike", "Squeeze"),
 }
 """Operators whose converters take a shape as Relax has it; others take a tensor of its extents."""
+OTHER_DOMAINS = {"Attention"}
+"""Operators of other domains that have the name of one of ONNX's own."""
 CONVERTER_CLASSES = onnx_frontend._get_convert_map()
 """TVM's converters, by operator."""
 
 
 def converter(kind: str) -> Converter | None:
     """Returns TVM's converter of an operator of ONNX's own domain; None where it has none."""
-    return _convert if kind in CONVERTER_CLASSES else None
+    return _convert if kind in CONVERTER_CLASSES and kind not in OTHER_DOMAINS else None
 
 
 def _convert(node: Node) -> relax.Expr | Sequence[relax.Expr]:
