@@ -58,6 +58,42 @@ def imply(graph: onnx.GraphProto, shapes: Mapping[str, Shape | None]) -> bool:
     return found
 
 
+def spread(graph: onnx.GraphProto, shapes: Mapping[str, Shape | None]) -> bool:
+    """Declares the inputs of operators that keep the shape like the outputs; returns whether any.
+
+    Args:
+        graph: The graph, which is changed; its types are inferred.
+        shapes: Known shapes by name.
+    """
+    values = {value.name: value.type.tensor_type for value in graph.value_info}
+    found = False
+    for node in reversed(graph.node):
+        if key_of(node) not in KEEPING or not node.input or node.input[0] not in values:
+            continue
+        tensor = values[node.input[0]]
+        own = values.get(node.output[0])
+        shape = shapes.get(node.output[0]) or (own and static_shape(own))
+        if shape is not None and static_shape(tensor) is None:
+            set_shape(tensor, shape)
+            found = True
+    return found
+
+
+def static_shape(tensor: onnx.TypeProto.Tensor) -> Shape | None:
+    """Returns a declared shape; None where it has open extents, or there is none."""
+    dims = tensor.shape.dim
+    static = tensor.HasField("shape") and all(dim.HasField("dim_value") for dim in dims)
+    return tuple(dim.dim_value for dim in dims) if static else None
+
+
+def set_shape(tensor: onnx.TypeProto.Tensor, shape: Sequence[int]) -> None:
+    """Declares a shape, in place of what was declared."""
+    tensor.shape.SetInParent()
+    del tensor.shape.dim[:]
+    for size in shape:
+        tensor.shape.dim.add().dim_value = size
+
+
 def _output(node: onnx.NodeProto, seen: Shapes) -> Sequence[int] | None:
     """Returns the shape of the output, as Reshape, Expand and ConstantOfShape take it."""
     return seen.outputs[0]
@@ -173,3 +209,12 @@ RULES: dict[tuple[str, str], tuple[int, Rule | None]] = {
     **{("", f"Reduce{name}"): (1, _reduced) for name in REDUCTIONS},
 }
 """Place of the input that decides the shape, and the rule for it, by operator."""
+KEEPING = {
+    ("", kind)
+    for kind in (
+        *("Abs", "Cast", "CastLike", "Ceil", "Cos", "Erf", "Exp", "Floor", "Identity", "Log"),
+        *("LogSoftmax", "Neg", "Not", "Reciprocal", "Relu", "Round", "Sigmoid", "Sign", "Sin"),
+        *("Softmax", "Softplus", "Sqrt", "Tanh"),
+    )
+}
+"""Operators whose output has the shape of their first input."""

@@ -137,7 +137,7 @@ class _Importer:
             convert_graph=self._inner,
         )
         try:
-            self._bind(proto, convert(node))
+            self._bind(proto, _empty(node) or convert(node))
         except ModelError:
             raise
         except Untranslatable as why:
@@ -170,6 +170,14 @@ class _Importer:
             places = range(len(value.ty.fields))
             return [self._builder.emit(relax.TupleGetItem(whole, place)) for place in places]
         return [value]
+
+
+def _empty(node: Node) -> list[relax.Expr]:
+    """Returns the outputs of a node that makes no elements; none where it makes any."""
+    pairs = [(output.shape, output.dtype) for output in node.outputs]
+    if not all(shape is not None and dtype and 0 in shape for shape, dtype in pairs):
+        return []
+    return [relax.op.zeros(shape, dtype) for shape, dtype in pairs]  # empty constants do not load
 
 
 def named(proto: onnx.NodeProto) -> str:

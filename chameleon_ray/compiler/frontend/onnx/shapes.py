@@ -9,7 +9,13 @@ from onnx.reference import ReferenceEvaluator
 
 from chameleon_ray.compiler.frontend.inputs import InputSpec
 from chameleon_ray.compiler.frontend.onnx.constants import constant_of
-from chameleon_ray.compiler.frontend.onnx.implied import Shape, imply
+from chameleon_ray.compiler.frontend.onnx.implied import (
+    Shape,
+    imply,
+    set_shape,
+    spread,
+    static_shape,
+)
 from chameleon_ray.compiler.frontend.onnx.weights import SMALL
 
 KEPT = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Bernoulli", "Multinomial"}
@@ -21,9 +27,7 @@ def fix_inputs(proto: onnx.ModelProto, specs: Sequence[InputSpec]) -> None:
     shapes = {spec.name: spec.shape for spec in specs}
     for value in proto.graph.input:
         if value.name in shapes:
-            del value.type.tensor_type.shape.dim[:]
-            for size in shapes[value.name]:
-                value.type.tensor_type.shape.dim.add().dim_value = size
+            set_shape(value.type.tensor_type, shapes[value.name])
 
 
 def fix_shapes(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -40,9 +44,9 @@ def fix_shapes(proto: onnx.ModelProto) -> onnx.ModelProto:
         proto = onnx.shape_inference.infer_shapes(proto, data_prop=True)
         graph = proto.graph
         declared = (*graph.input, *graph.value_info, *graph.output)
-        shapes = {value.name: _shape(value) for value in declared}
+        shapes = {value.name: static_shape(value.type.tensor_type) for value in declared}
         shapes |= {weight.name: tuple(weight.dims) for weight in graph.initializer}
-        if not _fold(proto, shapes) and not imply(graph, shapes):
+        if not any((_fold(proto, shapes), imply(graph, shapes), spread(graph, shapes))):
             return proto
 
 
@@ -113,10 +117,3 @@ def _computed(
     arrays = [value for value in values if isinstance(value, np.ndarray | np.generic)]
     small = all(array.size <= SMALL and array.dtype != object for array in arrays)
     return [np.asarray(array) for array in arrays] if small and len(arrays) == len(values) else None
-
-
-def _shape(value: onnx.ValueInfoProto) -> Shape | None:
-    if not value.type.tensor_type.HasField("shape"):
-        return None
-    dims = value.type.tensor_type.shape.dim
-    return tuple(d.dim_value for d in dims) if all(d.HasField("dim_value") for d in dims) else None

@@ -1,7 +1,5 @@
 """TVM's own converters of ONNX operators, called one at a time."""
 
-from collections.abc import Sequence
-
 import onnx
 from tvm import relax
 from tvm.relax.frontend.onnx import onnx_frontend
@@ -21,10 +19,15 @@ CONVERTER_CLASSES = onnx_frontend._get_convert_map()
 
 def converter(kind: str) -> Converter | None:
     """Returns TVM's converter of an operator of ONNX's own domain; None where it has none."""
-    return _convert if kind in CONVERTER_CLASSES and kind not in OTHER_DOMAINS else None
+    return convert if kind in CONVERTER_CLASSES and kind not in OTHER_DOMAINS else None
 
 
-def _convert(node: Node) -> relax.Expr | Sequence[relax.Expr]:
+def convert(node: Node) -> relax.Expr:
+    """Converts a node by TVM's converter of its operator.
+
+    Raises:
+        Untranslatable: TVM makes no tensor of it.
+    """
     kind = node.proto.op_type
     inputs = onnx_frontend.onnx_input(
         value if kind in TAKE_SHAPES else _tensor(value, node) for value in node.inputs
