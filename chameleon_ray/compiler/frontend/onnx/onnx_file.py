@@ -1,54 +1,90 @@
 """Imports ONNX files, without torch."""
 
-import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import helper
 from tvm.ir import IRModule
 
-from chameleon_ray.compiler.frontend.inputs import Declared, InputSpec, ModelError, close_all
+from chameleon_ray.compiler.frontend.drawing import drawn, uses_of
+from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError, close_all
 from chameleon_ray.compiler.frontend.model import Model, digest, reason
+from chameleon_ray.compiler.frontend.onnx.declared import declared, fix
 from chameleon_ray.compiler.frontend.onnx.importer import expands, find, named, translate
 from chameleon_ray.compiler.frontend.onnx.node import key_of
 from chameleon_ray.compiler.frontend.onnx.normalize import has_function, nodes, normalize
-from chameleon_ray.compiler.frontend.onnx.weights import set_aside
+from chameleon_ray.compiler.frontend.onnx.reference import onnx_examples
+from chameleon_ray.compiler.frontend.onnx.weights import declare, set_aside
 from chameleon_ray.compiler.quiet import quiet
-
-logger = logging.getLogger(__name__)
 
 
 def load_onnx(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
-    """Imports an ONNX model, with ONNX Runtime's outputs as a reference where it is installed."""
-    specs, module = import_file(path, inputs)
-    rng = np.random.default_rng(seed)
-    examples = tuple(spec.example(rng) for spec in specs)
-    reference = _reference(path, specs, examples)
-    by = None if reference is None else "onnxruntime"
-    return Model(path.stem, module, specs, digest(module), examples, reference, by)
+    """Imports an ONNX model, with outputs of ONNX Runtime or of ``onnx.reference`` to expect."""
+    graph = import_file(path, inputs)
+    draws = drawn(graph.inputs, uses_of(graph.module), np.random.default_rng(seed))
+    names = [spec.name for spec in graph.inputs]
+    examples, reference = onnx_examples(path, names, draws, graph.fixed)
+    return Model(
+        path.stem,
+        graph.module,
+        graph.inputs,
+        digest(graph.module),
+        examples,
+        reference,
+        graph.outputs,
+    )
 
 
-def import_file(path: Path, inputs: Sequence[InputSpec]) -> tuple[tuple[InputSpec, ...], IRModule]:
-    """Imports an ONNX file; returns its inputs, and a Relax module whose ``main`` takes them.
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """The graph of an ONNX file, translated.
+
+    Attributes:
+        module: Relax module whose ``main`` takes the inputs in order; weights are constants.
+        inputs: The inputs that are left, with static shapes.
+        fixed: Values of the inputs that the user fixed, by name.
+        outputs: Names of the outputs.
+    """
+
+    module: IRModule
+    inputs: tuple[InputSpec, ...]
+    fixed: Mapping[str, np.ndarray]
+    outputs: tuple[str, ...]
+
+
+def import_file(path: Path, inputs: Sequence[InputSpec]) -> Graph:
+    """Imports the graph of an ONNX file.
 
     Args:
         path: The file.
-        inputs: Shapes that the user gave.
+        inputs: Inputs that the user gave.
 
     Raises:
         ModelError: The file cannot be read or translated, or the inputs do not fit it.
     """
     proto, weights = _read(path)
-    specs = close_all(_declared(proto.graph, weights), inputs, str(path))
+    left, fixed = fix(proto.graph, inputs, str(path))
+    specs = close_all(declared(proto.graph), left, str(path))
+    outputs = tuple(value.name for value in proto.graph.output)
+    return Graph(_translated(proto, weights, specs, path), specs, fixed, outputs)
+
+
+def _translated(
+    proto: onnx.ModelProto,
+    weights: Mapping[str, np.ndarray],
+    specs: Sequence[InputSpec],
+    path: Path,
+) -> IRModule:
     functions = {(one.domain, one.name) for one in proto.functions}
     _demand_converters(proto, path, lambda node: key_of(node) in functions or has_function(node))
     try:
         with quiet():
+            declare(proto.graph, weights)
             proto = normalize(proto, specs, expands)
             _demand_converters(proto, path)
-            return specs, translate(proto, weights, specs, str(path))
+            return translate(proto, weights, specs, str(path))
     except ModelError:
         raise
     except Exception as error:
@@ -93,7 +129,7 @@ def _finding(path: Path) -> str:
     """
     try:
         proto = onnx.load(path, load_external_data=False)
-        set_aside(proto, path.parent)
+        declare(proto.graph, set_aside(proto, path.parent))
         for output in proto.graph.output:
             output.type.tensor_type.shape.SetInParent()
         onnx.checker.check_model(proto)
@@ -107,44 +143,3 @@ def _invalid(path: Path, why: str) -> ModelError:
         f"{path} is not a valid ONNX model ({why}); it may be cut short or miss its data files: "
         "export or download it again."
     )
-
-
-def _declared(graph: onnx.GraphProto, weights: Iterable[str]) -> list[Declared]:
-    """Returns the inputs that are not weights."""
-    given = {*weights, *(weight.name for weight in graph.initializer)}
-    declared = []
-    for value in graph.input:
-        if value.name in given:
-            continue
-        tensor = value.type.tensor_type
-        if not value.type.HasField("tensor_type"):
-            raise ModelError(f"The input {value.name!r} is no tensor; export the model without it.")
-        if not tensor.HasField("shape"):
-            raise ModelError(f"The input {value.name!r} has no known rank; export it with a shape.")
-        shape = tuple(
-            size.dim_value if size.dim_value > 0 else size.dim_param or "?"
-            for size in tensor.shape.dim
-        )
-        dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
-        declared.append(Declared(value.name, shape, dtype))
-    return declared
-
-
-def _reference(
-    path: Path, specs: Sequence[InputSpec], examples: Sequence[np.ndarray]
-) -> tuple[np.ndarray, ...] | None:
-    try:
-        import onnxruntime
-    except ImportError:
-        return None
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    try:
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
-        feeds = {spec.name: array for spec, array in zip(specs, examples, strict=True)}
-        return tuple(np.asarray(output) for output in session.run(None, feeds))
-    except Exception as error:
-        logger.warning("ONNX Runtime cannot run %s (%s).", path, reason(error))
-        return None

@@ -6,7 +6,7 @@ memory, and are read where they are copied into the module, once.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ PACKED = {TensorProto.STRING} | {
 
 
 def set_aside(proto: onnx.ModelProto, folder: Path) -> dict[str, np.ndarray]:
-    """Takes the large weights out of a graph, which declares them as inputs from then on.
+    """Takes the large weights out of a graph.
 
     Small ones that are in data files, and those of inner graphs, are read into the model.
 
@@ -42,22 +42,28 @@ def set_aside(proto: onnx.ModelProto, folder: Path) -> dict[str, np.ndarray]:
     """
     graph, aside, kept = proto.graph, {}, []
     densify(graph)
-    declared = {value.name for value in graph.input}
     for weight in graph.initializer:
         if math.prod(weight.dims) <= SMALL or weight.data_type == TensorProto.STRING:
             kept.append(weight)
             continue
         aside[weight.name] = _array(weight, folder)
-        if weight.name not in declared:
-            value = helper.make_tensor_value_info(weight.name, weight.data_type, weight.dims)
-            graph.input.append(value)
     for weight in (*kept, *_inner_tensors(graph)):
         if weight.data_location == TensorProto.EXTERNAL:
             load_external_data_for_tensor(weight, str(folder))
     copies = [TensorProto.FromString(weight.SerializeToString()) for weight in kept]
     del graph.initializer[:]
     graph.initializer.extend(copies)
+    inputs = [value for value in graph.input if value.name not in aside]
+    del graph.input[:]
+    graph.input.extend(inputs)
     return aside
+
+
+def declare(graph: onnx.GraphProto, weights: Mapping[str, np.ndarray]) -> None:
+    """Declares weights that were set aside as inputs of a graph, so that their types are known."""
+    for name, array in weights.items():
+        dtype = helper.np_dtype_to_tensor_dtype(array.dtype)
+        graph.input.append(helper.make_tensor_value_info(name, dtype, array.shape))
 
 
 def densify(graph: onnx.GraphProto) -> None:
