@@ -23,14 +23,23 @@ from chameleon_ray.compiler.frontend.onnx.node import (
     attributes_of,
     key_of,
 )
-from chameleon_ray.compiler.frontend.onnx.normalize import nodes
+from chameleon_ray.compiler.frontend.onnx.normalize import INSIDE, nodes
 from chameleon_ray.compiler.relax import constant
+
+BARE = (TypeError, AttributeError, LookupError, AssertionError, NameError, ArithmeticError)
+"""Errors whose message says nothing about the model."""
 
 
 def find(proto: onnx.NodeProto) -> Converter | None:
     """Returns the converter of a node's operator; None where there is none."""
     domain, kind = key = key_of(proto)
     return CONVERTERS.get(key) or (None if domain else tvm_converters.converter(kind))
+
+
+def draws_numbers(proto: onnx.NodeProto) -> bool:
+    """Whether a node's outputs change from run to run."""
+    domain, kind = key_of(proto)
+    return not domain and (kind.startswith("Random") or kind in ("Bernoulli", "Multinomial"))
 
 
 def expands(key: Key) -> bool:
@@ -71,6 +80,7 @@ class _Importer:
         }
         self._builder = relax.BlockBuilder()
         self._values: dict[str, relax.Expr] = {}
+        self._texts: set[str] = set()
         graph = proto.graph
         self._declared = _declarations((*graph.input, *graph.value_info, *graph.output))
 
@@ -95,14 +105,19 @@ class _Importer:
     def _graph(self, graph: onnx.GraphProto) -> list[relax.Expr]:
         """Translates the nodes of a graph; returns its outputs."""
         for weight in graph.initializer:
+            if weight.data_type == onnx.TensorProto.STRING:
+                self._texts.add(weight.name)
+                continue
             array = onnx.numpy_helper.to_array(weight)
-            self._values[weight.name] = constant(array, array.dtype)
+            self._values[weight.name] = constant(array, str(array.dtype))
         for proto in graph.node:
             self._node(proto)
         return [self._value(output.name) for output in graph.output]
 
     def _value(self, name: str) -> relax.Expr:
         """Returns the value of a name; a weight is copied when it is first read."""
+        if name in self._texts:
+            raise Untranslatable("it reads text, which cannot be computed with; export it without")
         if name not in self._values and name in self._weights:
             array = self._weights[name]
             self._values[name] = constant(array, str(array.dtype))
@@ -127,6 +142,24 @@ class _Importer:
                 f"{self._called} uses the ONNX operator {named(proto)}, for which there is no "
                 "converter; export the model without it."
             )
+        try:
+            self._bind(proto, self._converted(proto, convert))
+        except ModelError:
+            raise
+        except Untranslatable as why:
+            raise ModelError(
+                f"{self._called}: {_place(proto)} cannot be translated: {why}."
+            ) from why
+        except Exception as error:
+            words = "its converter fails" if isinstance(error, BARE) else reason(error)
+            raise ModelError(
+                f"{self._called}: {_place(proto)} cannot be translated ({words}); simplify the "
+                "model, or export it with another operator set."
+            ) from error
+
+    def _converted(
+        self, proto: onnx.NodeProto, convert: Converter
+    ) -> relax.Expr | Sequence[relax.Expr]:
         node = Node(
             proto=proto,
             version=self._versions.get(key_of(proto)[0], 1),
@@ -136,19 +169,7 @@ class _Importer:
             builder=self._builder,
             convert_graph=self._inner,
         )
-        try:
-            self._bind(proto, _empty(node) or convert(node))
-        except ModelError:
-            raise
-        except Untranslatable as why:
-            raise ModelError(
-                f"{self._called}: {_place(proto)} cannot be translated: {why}."
-            ) from why
-        except Exception as error:
-            raise ModelError(
-                f"{self._called}: {_place(proto)} cannot be translated ({reason(error)}); simplify "
-                "the model, or export it with another operator set."
-            ) from error
+        return _empty(node) or convert(node)
 
     def _bind(self, proto: onnx.NodeProto, value: relax.Expr | Sequence[relax.Expr]) -> None:
         """Keeps a node's outputs under their names."""
@@ -181,9 +202,13 @@ def _empty(node: Node) -> list[relax.Expr]:
 
 
 def named(proto: onnx.NodeProto) -> str:
-    """Returns an operator's name for people, with its domain where that is not ONNX's own."""
+    """Returns an operator's name for people, with its domain where that is not ONNX's own.
+
+    Where it is part of an operator's expansion, this one is named, too.
+    """
     domain, kind = key_of(proto)
-    return f"{domain}.{kind}" if domain else kind
+    outer = f" (of {proto.name.partition(INSIDE)[0]})" if INSIDE in proto.name else ""
+    return f"{domain}.{kind}{outer}" if domain else f"{kind}{outer}"
 
 
 def _place(proto: onnx.NodeProto) -> str:

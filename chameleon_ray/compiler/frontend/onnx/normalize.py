@@ -11,6 +11,8 @@ from chameleon_ray.compiler.frontend.onnx.shapes import fix_inputs, fix_shapes
 
 EXPANDED = "chameleon.expanded"
 """Domain of the functions that operators are replaced by, until they are inlined."""
+INSIDE = "::"
+"""What is between an operator's type and the rest, in names of nodes that it is expanded to."""
 DEEPEST = 10
 """Most times that an operator's function may be made of operators that are expanded themselves."""
 
@@ -107,7 +109,12 @@ def _function(
         found = make(version, text, inputs)
     else:
         found = schema.get_function_with_opset_version(version) if schema.has_function else b""
-    return onnx.FunctionProto.FromString(found) if found else None
+    if not found:
+        return None
+    function = onnx.FunctionProto.FromString(found)
+    for inner in function.node:
+        inner.name = f"{kind}{INSIDE}{inner.output[0]}"
+    return function
 
 
 def _values(graph: onnx.GraphProto) -> Iterator[onnx.ValueInfoProto]:

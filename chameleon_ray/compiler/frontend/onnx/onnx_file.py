@@ -12,8 +12,14 @@ from chameleon_ray.compiler.frontend.drawing import drawn, uses_of
 from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError, close_all
 from chameleon_ray.compiler.frontend.model import Model, digest, reason
 from chameleon_ray.compiler.frontend.onnx.declared import declared, fix
-from chameleon_ray.compiler.frontend.onnx.importer import expands, find, named, translate
-from chameleon_ray.compiler.frontend.onnx.node import key_of
+from chameleon_ray.compiler.frontend.onnx.importer import (
+    draws_numbers,
+    expands,
+    find,
+    named,
+    translate,
+)
+from chameleon_ray.compiler.frontend.onnx.node import Untranslatable, key_of
 from chameleon_ray.compiler.frontend.onnx.normalize import has_function, nodes, normalize
 from chameleon_ray.compiler.frontend.onnx.reference import onnx_examples
 from chameleon_ray.compiler.frontend.onnx.weights import declare, set_aside
@@ -85,12 +91,15 @@ def _translated(
             proto = normalize(proto, specs, expands)
             _demand_converters(proto, path)
             return translate(proto, weights, specs, str(path))
-    except ModelError:
-        raise
     except Exception as error:
+        refused = isinstance(error, ModelError)
+        if refused and isinstance(error.__cause__, Untranslatable | None):
+            raise
         finding = _finding(path)
         if finding:
             raise _invalid(path, finding) from error
+        if refused:
+            raise
         raise ModelError(
             f"{path} cannot be translated ({reason(error)}); simplify the model, or export it from "
             "torch as a .pt2 file instead."
@@ -113,6 +122,12 @@ def _demand_converters(
     proto: onnx.ModelProto, path: Path, spared: Callable[[onnx.NodeProto], bool] = lambda _: False
 ) -> None:
     """Raises a ModelError where there are operators without a converter, unless they are spared."""
+    drawing = sorted({named(node) for node in nodes(proto.graph) if draws_numbers(node)})
+    if drawing:
+        raise ModelError(
+            f"{path} draws random numbers ({', '.join(drawing)}), so that its outputs change from "
+            "run to run; export the model without, or take them as inputs."
+        )
     missing = [node for node in nodes(proto.graph) if find(node) is None and not spared(node)]
     unknown = sorted({named(node) for node in missing})
     if unknown:

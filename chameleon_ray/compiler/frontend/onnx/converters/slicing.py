@@ -81,8 +81,10 @@ def pad(node: Node) -> relax.Expr:
 
 
 def range_(node: Node) -> relax.Expr:
-    """Converts Range; only its start and step matter where the number of values is known."""
-    shape = node.declared_shape("start, limit or delta")
+    """Converts Range; only its start and step matter where the number of values is declared."""
+    shape = node.outputs[0].shape
+    if shape is None:
+        return tvm_converters.convert(node)
     start, step = (node.emit(relax.op.reshape(node.input(place), ())) for place in (0, 2))
     dtype = str(start.ty.dtype)
 
