@@ -4,8 +4,8 @@ import numpy as np
 import tvm
 from tvm import relax
 
+from chameleon_ray.compiler.frontend.onnx import tvm_converters
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node
-from chameleon_ray.compiler.frontend.onnx.tvm_converters import converter
 from chameleon_ray.compiler.relax import constant
 
 
@@ -49,11 +49,7 @@ def bit_shift(node: Node) -> relax.Expr:
     """Converts BitShift: nothing is left of what is shifted by its width, or by less than none."""
     left, right = node.input(0), node.input(1)
     if node.attributes["direction"] != "LEFT":
-        convert = converter("BitShift")
-        assert convert is not None
-        value = convert(node)
-        assert isinstance(value, relax.Expr)
-        return value
+        return tvm_converters.convert(node)
     dtype = str(left.ty.dtype)
     width = constant(np.asarray(tvm.DataType(dtype).bits), dtype)
     zero = constant(np.asarray(0), dtype)

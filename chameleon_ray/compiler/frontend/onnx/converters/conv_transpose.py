@@ -7,8 +7,8 @@ import onnx
 from onnx import helper
 from tvm import relax
 
+from chameleon_ray.compiler.frontend.onnx import tvm_converters
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node
-from chameleon_ray.compiler.frontend.onnx.tvm_converters import converter
 
 FOLLOWING = ("auto_pad", "output_shape", "pads", "output_padding")
 """Attributes that one padding stands for."""
@@ -16,13 +16,11 @@ FOLLOWING = ("auto_pad", "output_shape", "pads", "output_padding")
 
 def conv_transpose(node: Node) -> relax.Expr | Sequence[relax.Expr]:
     """Converts ConvTranspose by TVM's converter, with its padding written out."""
-    convert = converter("ConvTranspose")
-    assert convert is not None
     given = node.attributes
     auto = given.get("auto_pad", "NOTSET")
     if "output_shape" in given or auto.startswith("SAME"):
         node = replace(node, proto=_padded(node, auto))
-    return convert(node)
+    return tvm_converters.convert(node)
 
 
 def _padded(node: Node, auto: str) -> onnx.NodeProto:

@@ -10,8 +10,8 @@ import numpy as np
 import tvm
 from tvm import relax
 
+from chameleon_ray.compiler.frontend.onnx import tvm_converters
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node, Untranslatable
-from chameleon_ray.compiler.frontend.onnx.tvm_converters import converter
 from chameleon_ray.compiler.relax import constant
 
 
@@ -42,9 +42,7 @@ class Window:
 def max_pool(node: Node) -> relax.Expr | Sequence[relax.Expr]:
     """Converts MaxPool; TVM's converter does it where only the values are wanted."""
     if len([name for name in node.proto.output if name]) < 2:
-        convert = converter("MaxPool")
-        assert convert is not None
-        return convert(node)
+        return tvm_converters.convert(node)
     data = node.input(0)
     shape = [int(size) for size in data.ty.shape]
     return _pooled(node, data, shape, _windows(node, shape[2:]))
