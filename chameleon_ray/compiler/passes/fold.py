@@ -117,8 +117,9 @@ def fold_batch_norm(mod: IRModule) -> IRModule:
     """Turns each batch norm with constant statistics into a scale and a shift of its channels.
 
     Where its input is a convolution (with or without a bias) that nothing else uses, the scale goes
-    into the convolution's weights, unless these are kept in a shorter type, which would round them. TVM's ``FoldBatchnormToConv2D`` leaves biased convolutions
-    alone, and would also fold a batch norm in training mode.
+    into the convolution's weights, unless these are kept in a shorter type, which would round them.
+    TVM's ``FoldBatchnormToConv2D`` leaves biased convolutions alone, and would also fold a batch
+    norm in training mode.
 
     Args:
         mod: Its constants must have been folded.
