@@ -125,8 +125,8 @@ def matmul(builder: relax.BlockBuilder, call: Call, rounding: bool = True) -> re
     if block >= NARROWEST:
         rows, columns = (int(size) for size in weights.ty.shape)
         packed = weights.value.numpy().reshape(rows, columns // block, block).transpose(1, 0, 2)
-        loops = partial(packed_matmul, rounding=rounding)
-        return called(builder, call, loops, packed, "matmul", str(weights.ty.dtype))
+        product = partial(packed_matmul, rounding=rounding)
+        return called(builder, call, product, packed, "matmul", str(weights.ty.dtype))
     if rounding and is_awkward(call):
         tensors = [te.placeholder(tuple(arg.ty.shape), dtype) for arg in call.args]
         loops = [*tensors, rounded_matmul(*tensors)]
