@@ -286,6 +286,21 @@ def test_choices_are_widened_inside() -> None:
         np.testing.assert_allclose(output, wanted, rtol=2e-3)
 
 
+def test_sizes_that_are_known_at_run_time_only() -> None:
+    builder, rows = relax.BlockBuilder(), tvm.tirx.Var("rows", "int64")
+    x = relax.Var("x", relax.TensorType((rows, 4), "float16"))
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            matched = builder.match_cast(x, relax.TensorType((rows, 4), "float16"))
+            square = builder.emit(op.multiply(matched, matched))
+            out = builder.emit_output(builder.emit(op.multiply(square, matched)))
+        builder.emit_func_output(out)
+    lowered, array = lower(builder.get(), TARGET, LLVM), drawn("float16", 3, 4)
+    output = run(lowered, array)
+    assert output.dtype == "float16"
+    np.testing.assert_array_equal(output, (wide(array) ** 3).astype("float16"))
+
+
 @pytest.mark.parametrize(
     ("dtype", "wanted"), [("float16", ("vcvtph2ps",)), ("bfloat16", ("vpmovzxwd", "vpslld"))]
 )

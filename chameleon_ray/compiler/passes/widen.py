@@ -124,6 +124,17 @@ class _Widening(PyExprMutator):  # type: ignore[misc]
             attrs = _with_out_dtype(attrs)
         return self._wide(Call(op.op, args, attrs, op.ty_args))
 
+    def visit_match_cast_(self, binding: relax.MatchCast) -> None:
+        if not _dtypes(binding.ty) & self.types:
+            super().visit_match_cast_(binding)
+            return
+        shape, rank = binding.ty.shape, binding.ty.ndim
+        ty = relax.TensorType(shape, WIDE) if shape else relax.TensorType(dtype=WIDE, ndim=rank)
+        var = type(binding.var)(binding.var.name, ty)
+        matched = relax.MatchCast(var, self.visit_expr(binding.value), ty)
+        self.builder_.emit_normalized(matched)
+        self.set_var_remap(binding.var, var)
+
     def _converted(self, value: relax.Expr, call: Call) -> relax.Expr:
         """Converts a value as a call of the model does; what was of that type is left alone."""
         dtype = str(call.attrs.dtype)
