@@ -10,7 +10,7 @@ import ml_dtypes  # noqa: F401  teaches numpy bfloat16
 import numpy as np
 import pytest
 import tvm
-from tvm import relax, te
+from tvm import relax, te, topi
 from tvm.ir import GenericConst
 from tvm.relax import Expr
 
@@ -341,6 +341,19 @@ def test_the_user_is_told(caplog: pytest.LogCaptureFixture) -> None:
         f"{begin}this CPU has no float16 arithmetic.",
         f"{begin}there are no kernels yet that use this CPU's float16 arithmetic.",
     ]
+
+
+def test_the_user_is_told_of_functions_that_are_left(caplog: pytest.LogCaptureFixture) -> None:
+    def build(x: Expr) -> Expr:
+        builder = relax.BlockBuilder.current()
+        moved = builder.emit_te(topi.flip, x, primfunc_name_hint="flip")
+        return builder.emit_te(topi.einsum, "i,i->", moved, moved, primfunc_name_hint="einsum")
+
+    with caplog.at_level(logging.WARNING):
+        lower(layers.graph((8,), build, "float16"), TARGET, LLVM)
+    assert caplog.records[-1].getMessage() == (
+        "The importer's einsum of float16 stays slow; give the model in float32 to have it faster."
+    )
 
 
 def test_gpus_compute_what_the_model_computes(caplog: pytest.LogCaptureFixture) -> None:

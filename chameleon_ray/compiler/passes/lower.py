@@ -12,7 +12,7 @@ from chameleon_ray.compiler.passes.booleans import without_boolean_equality
 from chameleon_ray.compiler.passes.fold import fold_batch_norm, fold_constants
 from chameleon_ray.compiler.passes.layout import to_nhwc
 from chameleon_ray.compiler.passes.memory.partition import group_sums, partition
-from chameleon_ray.compiler.passes.widen import keep_narrow, narrow_types, widen
+from chameleon_ray.compiler.passes.widen import functions_left, keep_narrow, narrow_types, widen
 from chameleon_ray.compiler.quiet import quiet
 from chameleon_ray.compiler.relax import bindings_of
 from chameleon_ray.options import Scheduling
@@ -80,6 +80,11 @@ def _widened(module: IRModule, target: tvm.target.Target, kind: TargetKind) -> f
         logger.warning(
             "What the model computes in %s is computed in float32 with %s weights, as %s.",
             *(dtype, dtype, reasons[dtype]),
+        )
+    if left := functions_left(module, types):
+        logger.warning(
+            "The importer's %s of %s stays slow; give the model in float32 to have it faster.",
+            *(", ".join(left), " and ".join(sorted(types))),
         )
     return types
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import tvm
+import tvm_ffi
 from tvm import relax
 from tvm.ir import Call, GenericConst, IRModule
 from tvm.relax.expr_functor import PyExprMutator, mutator
@@ -29,6 +30,9 @@ ROUNDED = ("relax.nn.softmax", "relax.nn.log_softmax")
 """Operators whose operand is rounded to the 16 bits that it has in the model."""
 FIXED = ("relax.call_tir", "relax.call_tir_inplace", "relax.call_dps_packed")
 """Operators that call functions, whose arguments are of given types."""
+
+ARITHMETIC = (tvm.tirx.Add, tvm.tirx.Sub, tvm.tirx.Mul, tvm.tirx.Div, tvm.tirx.Max, tvm.tirx.Min)
+"""Expressions of loop nests that CPUs without arithmetic of a type compute slowly."""
 
 
 def narrow_types(mod: IRModule, types: Collection[str]) -> frozenset[str]:
@@ -71,6 +75,27 @@ def widen(mod: IRModule, types: Collection[str]) -> IRModule:
     changed = IRModule(mod.functions, attrs=mod.attrs, global_infos=mod.global_infos)
     changed["main"] = relax.Function(main.params, body, main.ret_ty, main.is_pure, main.attrs)
     return relax.transform.Normalize()(changed)
+
+
+def functions_left(mod: IRModule, types: Collection[str]) -> list[str]:
+    """Returns the names of the module's loop nests that compute in the given types."""
+    return sorted(
+        variable.name_hint
+        for variable, function in mod.functions.items()
+        if isinstance(function, tvm.tirx.PrimFunc) and _computes(function, types)
+    )
+
+
+def _computes(function: Any, types: Collection[str]) -> bool:
+    """Whether there is arithmetic of one of the types in a loop nest."""
+    found: list[Any] = []
+
+    def visit(node: Any) -> None:
+        if str(node.ty) in types:
+            found.append(node)
+
+    tvm_ffi.structural_walk(function.body, (ARITHMETIC, visit))
+    return bool(found)
 
 
 def keep_narrow(mod: IRModule, types: Collection[str]) -> IRModule:
