@@ -12,6 +12,7 @@ from chameleon_ray.compiler.passes.booleans import without_boolean_equality
 from chameleon_ray.compiler.passes.fold import fold_batch_norm, fold_constants
 from chameleon_ray.compiler.passes.layout import to_nhwc
 from chameleon_ray.compiler.passes.memory.partition import group_sums, partition
+from chameleon_ray.compiler.passes.run_time_shapes import end_blocks_at_casts
 from chameleon_ray.compiler.passes.widen import functions_left, keep_narrow, narrow_types, widen
 from chameleon_ray.compiler.quiet import quiet
 from chameleon_ray.compiler.relax import bindings_of
@@ -93,7 +94,7 @@ def _folded(module: IRModule, kept: Collection[str] = ()) -> IRModule:
     """Folds constants and batch norms; weights that are of a type in ``kept`` are stored in it."""
     mod = relax.transform.ConvertToDataflow()(module)
     mod = without_boolean_equality(relax.transform.CanonicalizeBindings()(mod))
-    return fold_batch_norm(keep_narrow(fold_constants(mod), kept))
+    return end_blocks_at_casts(fold_batch_norm(keep_narrow(fold_constants(mod), kept)))
 
 
 def _fused(mod: IRModule) -> IRModule:
