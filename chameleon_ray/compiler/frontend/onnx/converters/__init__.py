@@ -5,6 +5,7 @@ Each file has those of one kind of operator, and a table of them.
 
 from chameleon_ray.compiler.frontend.onnx.converters import (
     bit_cast,
+    classical,
     clip,
     conditional,
     cumulative,
@@ -21,11 +22,13 @@ from chameleon_ray.compiler.frontend.onnx.converters import (
     sequences,
     split,
     top_k,
+    trees,
 )
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key
 
 CONVERTERS: dict[Key, Converter] = {
     **bit_cast.CONVERTERS,
+    **classical.CONVERTERS,
     **clip.CONVERTERS,
     **conditional.CONVERTERS,
     **cumulative.CONVERTERS,
@@ -42,5 +45,6 @@ CONVERTERS: dict[Key, Converter] = {
     **sequences.CONVERTERS,
     **split.CONVERTERS,
     **top_k.CONVERTERS,
+    **trees.CONVERTERS,
 }
 """Own converters, which are preferred to TVM's."""
