@@ -39,6 +39,18 @@ def test_half_a_spectrum_of_another_length(length: int, tmp_path: Path) -> None:
     assert_same(computed(model, feeds, tmp_path), [expected], atol=1e-4)
 
 
+@pytest.mark.parametrize("length", [None, 7, 12])
+def test_signal_of_half_a_spectrum(length: int | None, tmp_path: Path) -> None:
+    feeds = {"x": drawn(2, 5, 2)}
+    feeds["x"][:, [0, -1], 1] = 0
+    weights = {"axis": np.array(1)} | ({} if length is None else {"length": np.array(length)})
+    names = ["x", "" if length is None else "length", "axis"]
+    model = graph([node("DFT", names, ["y"], inverse=1, onesided=1)], feeds, ["y"], weights, 20)
+    x = feeds["x"][..., 0] + 1j * feeds["x"][..., 1]
+    expected = np.fft.irfft(x, length, axis=1)[..., None].astype("float32")
+    assert_same(computed(model, feeds, tmp_path), [expected], atol=1e-4)
+
+
 @pytest.mark.parametrize("window", [False, True])
 @pytest.mark.parametrize("onesided", [0, 1])
 def test_short_transforms(window: bool, onesided: int, tmp_path: Path) -> None:

@@ -43,18 +43,20 @@ def dft(node: Node) -> relax.Expr:
     axis = axis_of(axis, count)
     inverse = bool(node.attributes.get("inverse", 0))
     half = bool(node.attributes.get("onesided", 0))
-    if half and inverse:
-        raise Untranslatable("it inverts half of a spectrum; export the model with all of it")
     if axis == count - 1:
         raise Untranslatable("it transforms the axis of complex parts; correct the model")
     others = [place for place in range(count - 1) if place != axis]
     parts = [
-        _resized(node, relax.op.permute_dims(part, [*others, axis]))
-        for part in _complex(node, data)
+        node.emit(relax.op.permute_dims(part, [*others, axis])) for part in _complex(node, data)
     ]
-    size = extents(parts[0])[-1]
-    signal = (parts[0], parts[1] if len(parts) > 1 else None)
-    result = _transformed(node, signal, size // 2 + 1 if half else size, inverse)
+    known = None if node.optional(1) is None else int(node.constant(1, "lengths").item())
+    if half and inverse:
+        result = _from_half(node, parts, known)
+    else:
+        parts = parts if known is None else [_resized(node, part, known) for part in parts]
+        size = extents(parts[0])[-1]
+        signal = (parts[0], parts[1] if len(parts) > 1 else None)
+        result = _transformed(node, signal, size // 2 + 1 if half else size, inverse)
     back = [*others, axis]
     return relax.op.permute_dims(result, [*(back.index(k) for k in range(count - 1)), count - 1])
 
@@ -69,17 +71,31 @@ def _complex(node: Node, data: relax.Expr) -> list[relax.Var]:
     return parts
 
 
-def _resized(node: Node, signal: relax.Expr) -> relax.Var:
-    """Cuts the last axis of a signal off, or adds zeros, where a length is given."""
-    signal = node.emit(signal)
-    if node.optional(1) is None:
-        return signal
-    wanted = int(node.constant(1, "lengths").item())
+def _resized(node: Node, signal: relax.Expr, wanted: int) -> relax.Var:
+    """Cuts the last axis of a signal off, or adds zeros."""
     *outer, size = extents(signal)
     if wanted <= size:
         return node.emit(relax.op.strided_slice(signal, [len(outer)], [0], [wanted]))
     zeros = constant(np.zeros((*outer, wanted - size)), str(signal.ty.dtype))
     return node.emit(relax.op.concat([signal, zeros], -1))
+
+
+def _from_half(node: Node, parts: Sequence[relax.Expr], length: int | None) -> relax.Var:
+    """Returns the real signal of half a spectrum, whose other half is its mirror image."""
+    size = 2 * (extents(parts[0])[-1] - 1) if length is None else length
+    bins = size // 2 + 1
+    angles = 2 * math.pi / size * (np.outer(np.arange(bins), np.arange(size)) % size)
+    twice = np.full((bins, 1), 2 / size)
+    twice[0] = 1 / size
+    if size % 2 == 0:
+        twice[-1] = 1 / size
+    matrices = [twice * np.cos(angles), -twice * np.sin(angles)]
+    products = [
+        relax.op.matmul(_resized(node, part, bins), constant(matrix, str(part.ty.dtype)))
+        for part, matrix in zip(parts, matrices, strict=False)
+    ]
+    total = products[0] if len(products) == 1 else relax.op.add(*products)
+    return node.emit(relax.op.expand_dims(total, -1))
 
 
 def stft(node: Node) -> relax.Expr:
