@@ -20,6 +20,7 @@ from chameleon_ray.compiler.frontend.onnx.converters import (
     one_hot,
     recurrent,
     reordered,
+    resize,
     sequences,
     split,
     top_k,
@@ -27,26 +28,31 @@ from chameleon_ray.compiler.frontend.onnx.converters import (
 )
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key
 
+KINDS = (
+    bit_cast,
+    classical,
+    clip,
+    conditional,
+    cumulative,
+    data_dependent,
+    determinant,
+    filled,
+    fourier,
+    loops,
+    microsoft,
+    microsoft_attention,
+    nms,
+    one_hot,
+    recurrent,
+    reordered,
+    resize,
+    sequences,
+    split,
+    top_k,
+    trees,
+)
+"""Files of converters."""
 CONVERTERS: dict[Key, Converter] = {
-    **bit_cast.CONVERTERS,
-    **classical.CONVERTERS,
-    **clip.CONVERTERS,
-    **conditional.CONVERTERS,
-    **cumulative.CONVERTERS,
-    **data_dependent.CONVERTERS,
-    **determinant.CONVERTERS,
-    **filled.CONVERTERS,
-    **fourier.CONVERTERS,
-    **loops.CONVERTERS,
-    **microsoft.CONVERTERS,
-    **microsoft_attention.CONVERTERS,
-    **nms.CONVERTERS,
-    **one_hot.CONVERTERS,
-    **recurrent.CONVERTERS,
-    **reordered.CONVERTERS,
-    **sequences.CONVERTERS,
-    **split.CONVERTERS,
-    **top_k.CONVERTERS,
-    **trees.CONVERTERS,
+    key: converter for kind in KINDS for key, converter in kind.CONVERTERS.items()
 }
 """Own converters, which are preferred to TVM's."""
