@@ -81,7 +81,6 @@ def test_trees_that_regress(mode: str, aggregate: str, tmp_path: Path) -> None:
     check("TreeEnsembleRegressor", {"x": samples()}, tmp_path, **tables, **given)
 
 
-@pytest.mark.parametrize("least", [-9.0, 0.0])
 @pytest.mark.parametrize("transform", ["NONE", "LOGISTIC", "SOFTMAX"])
 def test_trees_that_classify(transform: str, tmp_path: Path) -> None:
     tables = forest("class", 3)
