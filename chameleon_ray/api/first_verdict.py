@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter
 
 from chameleon_ray.api.device_group import DeviceGroup
-from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.api.model_process import ModelProcess, StepError
 from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.errors import UserError
@@ -49,14 +49,20 @@ def judge(
         ImportedWronglyError: The outputs differ.
         UserError: The library cannot be run.
     """
-    if prepared.reference_name is None:
-        return _taken(prepared, process, library, bench, patience), None
-    verified = process.check(library, prepared, bench, patience)
+    try:
+        if prepared.reference_name is None:
+            return _taken(prepared, process, library, bench, patience), None
+        verified = process.check(library, prepared, bench, patience)
+    except StepError as error:
+        raise UserError(
+            f"{prepared.name} cannot be run as TVM compiles it without tuning ({error.why}); give "
+            "other inputs with --input, or export the model with another opset."
+        ) from error
     if not verified.ok:
         raise ImportedWronglyError(
-            f"TVM imported {prepared.name} wrongly: compiled without tuning, its "
-            f"{verified.fault}, compared with {verified.against}; export the model in another way "
-            "(another opset, ONNX instead of .pt2 or the reverse), as tuning it would be in vain."
+            f"{prepared.name} is imported wrongly: without tuning, and compared with "
+            f"{verified.against}, {verified.fault}; export the model with another opset, or to "
+            "another format (ONNX, .pt2)."
         )
     return prepared, verified
 

@@ -26,6 +26,18 @@ from chameleon_ray.report.result import UNTUNED, Verified
 from chameleon_ray.space import Config
 
 
+class StepError(UserError):
+    """A job on a model that failed without a sentence for the user.
+
+    Attributes:
+        why: Reason in the words of what failed.
+    """
+
+    def __init__(self, step: str, why: str) -> None:
+        super().__init__(f"The step {step} failed: {why}")
+        self.why = why
+
+
 class ModelProcess:
     """Imports, compiles, compares and times one model at a time, in children bound to ``cores``."""
 
@@ -182,7 +194,7 @@ class ModelProcess:
             return outcome.value
         if outcome.for_user:
             raise UserError(outcome.error)
-        raise UserError(f"The step {type(job).__name__} failed: {outcome.error}")
+        raise StepError(type(job).__name__, outcome.error)
 
     def _demand_open(self) -> None:
         if self._closed:

@@ -238,17 +238,15 @@ class ModelHost:
         )
 
     def compile_untuned(self, job: CompileUntuned) -> None:
-        """Compiles the kept model as it was imported."""
-        import tvm
+        """Compiles the kept model as it was imported.
 
-        from chameleon_ray.compiler.apply import compile_model
-        from chameleon_ray.compiler.passes.elementary import left_to_tvm
-        from chameleon_ray.compiler.passes.lower import lower_plainly
+        Raises:
+            UncompilableError: TVM cannot compile it.
+        """
+        from chameleon_ray.compiler.apply import compile_as_imported
 
-        target = tvm.target.Target(json.loads(self._target))
-        untuned = lower_plainly(self._model.module, target)
-        with left_to_tvm():
-            compile_model(untuned, self._target, self._kind, job.path)
+        name, module = self._model.name, self._model.module
+        compile_as_imported(name, module, self._target, self._kind, job.path)
 
     def compile_tuned(self, job: CompileTuned) -> set[str]:
         """Compiles the kept model; returns the digests of the winners that were applied."""

@@ -27,3 +27,13 @@ def dense_layers(path: Path, *widths: int) -> str:
     opsets = [helper.make_opsetid("", 17)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
     return str(path)
+
+
+def unknown(path: Path) -> str:
+    """A file of an operator that nothing but TVM knows, which looks at no domain."""
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, (ROWS, 64)) for name in "xy"]
+    nodes = [helper.make_node("Relu", ["x"], ["y"], domain="mine")]
+    graph = helper.make_graph(nodes, "unknown", ends[:1], ends[1:])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("mine", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
+    return str(path)

@@ -79,7 +79,7 @@ def _evaluator(path: Path, names: Sequence[str]) -> Run:
     proto = onnx.load(path)
     try:
         evaluator = ReferenceEvaluator(proto)
-    except NotImplementedError:
+    except RuntimeError:
         evaluator = ReferenceEvaluator(version_converter.convert_version(proto, NEWER))
     return lambda inputs: _arrays(evaluator.run(None, dict(zip(names, inputs, strict=True))))
 
