@@ -55,10 +55,10 @@ def test_a_zoo_goes_on_with_what_is_right(tmp_path: Path) -> None:
     (tmp_path / "zoo.yaml").write_text(
         f"models:\n  - {{model: {right}}}\n  - {{model: {unknown(tmp_path / 'unknown.onnx')}}}\n"
         "  - {model: 'tests.whole.net:two_faced', name: wrong}\n"
-        "preset: autotvm\n"
+        "explorer: annealing\n"
     )
     out = tmp_path / "out"
-    arguments = ("--out", str(out), "--engine", "serial", "--trials", "40")
+    arguments = ("--out", str(out), "--engine", "serial", "--trials", "24")
     code, said, err = chameleon("zoo", str(tmp_path / "zoo.yaml"), *arguments)
     assert code == 1
     assert err.startswith("Error: wrong: ")
