@@ -116,6 +116,16 @@ class ModelProcess:
         """Writes the library that TVM makes of the model without tuning."""
         self._value("apply", self._host.call, model_host.CompileUntuned(path))
 
+    def expose(self, request: Request, copy: Path) -> dict[str, str]:
+        """Writes a copy of an ONNX file that gives the values inside as outputs; see ``expose``.
+
+        Raises:
+            UserError: The file cannot be copied.
+        """
+        job = model_host.Expose(Path(request.model), copy)
+        nodes: dict[str, str] = self._value("verify", self._host.call, job)
+        return nodes
+
     def outputs(
         self, library: Path, inputs: tuple[np.ndarray, ...], bench: Bench | None = None
     ) -> tuple[np.ndarray, ...]:
@@ -148,6 +158,7 @@ class ModelProcess:
             prepared.reference_name or UNTUNED,
             independent=prepared.reference_name is not None,
             fault=verdict.fault,
+            output=verdict.output,
             examples=verdict.examples,
         )
 

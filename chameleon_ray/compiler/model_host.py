@@ -117,6 +117,24 @@ class CompileUntuned:
 
 
 @dataclass(frozen=True)
+class Expose:
+    """A job that copies an ONNX file, with the values inside as outputs.
+
+    Attributes:
+        path: The file.
+        copy: File of the copy.
+    """
+
+    path: Path
+    copy: Path
+
+    def run(self, host: "ModelHost") -> dict[str, str]:
+        from chameleon_ray.compiler.frontend.onnx.exposed import expose
+
+        return expose(self.path, self.copy)
+
+
+@dataclass(frozen=True)
 class CompileTuned:
     """A job that compiles the model with the winners' schedules and exports these as a database.
 
@@ -162,7 +180,7 @@ class ModelHost:
         self._tasks: dict[str, Task] = {}
         self._target = ""
 
-    def __call__(self, job: Prepare | Weigh | CompileUntuned | CompileTuned) -> Any:
+    def __call__(self, job: Prepare | Weigh | CompileUntuned | Expose | CompileTuned) -> Any:
         return job.run(self)
 
     def _load(self, job: Prepare) -> Any:
