@@ -4,20 +4,12 @@ import numpy as np
 import pytest
 
 from chameleon_ray.compiler.frontend import draws
+from chameleon_ray.compiler.frontend.drawing import Use, drawn
 from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError
 from chameleon_ray.measure.example import Arrays
 
 SPECS = [InputSpec("x", (3, 4), "float32"), InputSpec("ids", (5,), "int64")]
-
-
-def test_draws_differ_and_follow_the_seed() -> None:
-    drawn = draws.drawn(SPECS, np.random.default_rng(0))
-    again = draws.drawn(SPECS, np.random.default_rng(0))
-    assert len(drawn) == draws.DRAWS
-    for one, same in zip(drawn, again, strict=True):
-        assert [array.dtype.name for array in one] == ["float32", "int64"]
-        np.testing.assert_array_equal(one[0], same[0])
-    assert len({one[0].tobytes() for one in drawn}) == draws.DRAWS
+USES = [Use(), Use()]
 
 
 def test_given_examples_are_redrawn_from_their_own_values() -> None:
@@ -40,9 +32,9 @@ def test_ones_become_numbers_about_one() -> None:
 
 
 def test_outputs_are_those_of_each_draw() -> None:
-    drawn = draws.drawn(SPECS, np.random.default_rng(0))
-    examples = draws.worked_out("net", lambda inputs: (2 * inputs[0],), drawn)
-    assert [example.inputs for example in examples] == drawn
+    drawings = drawn(SPECS, USES, np.random.default_rng(0))
+    examples = draws.worked_out("net", lambda inputs: (2 * inputs[0],), drawings)
+    assert [example.inputs for example in examples] == drawings
     for example in examples:
         assert example.outputs is not None
         np.testing.assert_array_equal(example.outputs[0], 2 * example.inputs[0])
@@ -54,10 +46,10 @@ def test_outputs_that_change_from_run_to_run_are_refused() -> None:
     def random(inputs: Arrays) -> Arrays:
         return (inputs[0] + rng.standard_normal(inputs[0].shape),)
 
-    drawn = draws.drawn(SPECS, np.random.default_rng(0))
+    drawings = drawn(SPECS, USES, np.random.default_rng(0))
     said = r"The outputs of net change from run to run on the same inputs \(it has Dice\); export"
     with pytest.raises(ModelError, match=said):
-        draws.worked_out("net", random, drawn, lambda: " (it has Dice)")
+        draws.worked_out("net", random, drawings, lambda: " (it has Dice)")
 
 
 def test_sums_in_another_order_are_not_random() -> None:
@@ -66,10 +58,10 @@ def test_sums_in_another_order_are_not_random() -> None:
     def rounded(inputs: Arrays) -> Arrays:
         return (inputs[0] * np.float32(1 + 1e-6 * rng.standard_normal()), inputs[1])
 
-    assert len(draws.worked_out("net", rounded, draws.drawn(SPECS, rng))) == draws.DRAWS
+    assert len(draws.worked_out("net", rounded, drawn(SPECS, USES, rng))) == draws.DRAWS
 
 
 def test_slow_draws_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(draws, "PATIENCE", -1.0)
-    drawn = draws.drawn(SPECS, np.random.default_rng(0))
-    assert len(draws.worked_out("net", lambda inputs: inputs, drawn)) == 1
+    drawings = drawn(SPECS, USES, np.random.default_rng(0))
+    assert len(draws.worked_out("net", lambda inputs: inputs, drawings)) == 1

@@ -30,7 +30,7 @@ def saved(path: Path, nodes: list[onnx.NodeProto], opset: int = 17, **weights: n
 
 def test_onnx_runtime_comes_first(tmp_path: Path) -> None:
     path = saved(tmp_path / "relu.onnx", [node("Relu", ["x"], ["y"])])
-    examples, name = onnx_examples(path, ["x"], [(X,), (-X,)])
+    examples, name = onnx_examples(path, ["x"], [(X,), (-X,)], {})
     assert name == "ONNX Runtime"
     for example, x in zip(examples, (X, -X), strict=True):
         assert example.outputs is not None
@@ -51,7 +51,7 @@ def bfloat16(path: Path) -> Path:
 
 
 def test_onnx_itself_is_asked_where_onnx_runtime_refuses(tmp_path: Path) -> None:
-    (example,), name = onnx_examples(bfloat16(tmp_path / "half.onnx"), ["x"], [(X,)])
+    (example,), name = onnx_examples(bfloat16(tmp_path / "half.onnx"), ["x"], [(X,)], {})
     assert name == "onnx.reference"
     assert example.outputs is not None
     np.testing.assert_allclose(example.outputs[0], X, rtol=2**-8)
@@ -62,7 +62,7 @@ def test_where_nothing_can_run_it_a_sentence_says_so(
 ) -> None:
     path = saved(tmp_path / "mine.onnx", [node("Mine", ["x"], ["y"], domain="mine")])
     with caplog.at_level(logging.WARNING):
-        (example,), name = onnx_examples(path, ["x"], [(X,)])
+        (example,), name = onnx_examples(path, ["x"], [(X,)], {})
     assert name is None
     assert example.outputs is None
     (said,) = caplog.messages
@@ -76,7 +76,7 @@ def test_random_numbers_are_refused(tmp_path: Path) -> None:
     nodes = [node("RandomNormalLike", ["x"], ["r"]), node("Add", ["x", "r"], ["y"])]
     path = saved(tmp_path / "random.onnx", nodes)
     with pytest.raises(ModelError, match=r"change from run to run .*\(it has RandomNormalLike\)"):
-        onnx_examples(path, ["x"], [(X,)])
+        onnx_examples(path, ["x"], [(X,)], {})
 
 
 def saturating(path: Path) -> Path:
@@ -96,7 +96,7 @@ def saturating(path: Path) -> Path:
 
 def test_quantised_graphs_are_what_they_mean(tmp_path: Path) -> None:
     x = np.full((3, 4), 250, "float32")
-    (example,), name = onnx_examples(saturating(tmp_path / "quantised.onnx"), ["x"], [(x,)])
+    (example,), name = onnx_examples(saturating(tmp_path / "quantised.onnx"), ["x"], [(x,)], {})
     assert name == "ONNX Runtime"
     assert example.outputs is not None
     np.testing.assert_array_equal(example.outputs[0], np.full((3, 5), 127_000, "float32"))
@@ -117,7 +117,7 @@ def test_without_onnx_runtime(tmp_path: Path, opset: int) -> None:
         "from pathlib import Path\n"
         "from chameleon_ray.compiler.frontend.onnx.reference import onnx_examples\n"
         "x = np.full((3, 4), 250, 'float32')\n"
-        f"(example,), name = onnx_examples(Path({str(path)!r}), ['x'], [(x,)])\n"
+        f"(example,), name = onnx_examples(Path({str(path)!r}), ['x'], [(x,)], {{}})\n"
         "print(name, example.outputs[0].min(), example.outputs[0].max(), sep=', ')\n"
     )
     command = [sys.executable, "-c", program]

@@ -1,4 +1,4 @@
-"""Dense layers as ONNX files: imported without torch, in a second."""
+"""Small networks as ONNX files: imported without torch, in a second."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -30,10 +30,28 @@ def dense_layers(path: Path, *widths: int) -> str:
 
 
 def unknown(path: Path) -> str:
-    """A file of an operator that nothing but TVM knows, which looks at no domain."""
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, (ROWS, 64)) for name in "xy"]
-    nodes = [helper.make_node("Relu", ["x"], ["y"], domain="mine")]
-    graph = helper.make_graph(nodes, "unknown", ends[:1], ends[1:])
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("mine", 1)]
+    """A file that only TVM can run: ONNX Runtime has its operator, but not for this type."""
+    ends = [helper.make_tensor_value_info(name, TensorProto.DOUBLE, (ROWS, 64)) for name in "xy"]
+    nodes = [helper.make_node("BiasGelu", ["x", "bias"], ["y"], domain="com.microsoft")]
+    bias = numpy_helper.from_array(np.linspace(-1, 1, 64), "bias")
+    graph = helper.make_graph(nodes, "unknown", ends[:1], ends[1:], [bias])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
+    return str(path)
+
+
+def nothing_to_tune(path: Path) -> str:
+    """A file that finds the largest of some numbers, which no layer does that has a schedule."""
+    value = helper.make_tensor_value_info
+    inputs, outputs = [value("x", TensorProto.FLOAT, (4, 9))], ["values", "places"]
+    node = helper.make_node("TopK", ["x", "k"], outputs)
+    graph = helper.make_graph(
+        [node],
+        "largest",
+        inputs,
+        [value("values", TensorProto.FLOAT, (4, 3)), value("places", TensorProto.INT64, (4, 3))],
+        [numpy_helper.from_array(np.array([3]), "k")],
+    )
+    opsets = [helper.make_opsetid("", 17)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
     return str(path)

@@ -1,24 +1,18 @@
 """Draws: the example inputs that a model is verified on, of which the first is timed."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from time import perf_counter
 
 import numpy as np
 
-from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError
+from chameleon_ray.compiler.frontend.drawing import DRAWS
+from chameleon_ray.compiler.frontend.inputs import ModelError
 from chameleon_ray.measure.example import Arrays, Example
 
-DRAWS = 3
-"""Number of draws where the values of inputs are drawn."""
 PATIENCE = 10.0
 """Seconds of the source framework after which no further draw is computed."""
 Run = Callable[[Arrays], Arrays]
 """Computes a model's outputs from its inputs in the source framework."""
-
-
-def drawn(specs: Sequence[InputSpec], rng: np.random.Generator, count: int = DRAWS) -> list[Arrays]:
-    """Draws the inputs of a model several times."""
-    return [tuple(spec.example(rng) for spec in specs) for _ in range(count)]
 
 
 def redrawn(first: Arrays, rng: np.random.Generator, count: int = DRAWS) -> list[Arrays]:

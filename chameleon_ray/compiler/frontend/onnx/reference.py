@@ -1,7 +1,7 @@
 """What an ONNX file computes, by ONNX Runtime or else by ONNX's own reference evaluator."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ NEWER = 21
 
 
 def onnx_examples(
-    path: Path, names: Sequence[str], draws: Sequence[Arrays]
+    path: Path, names: Sequence[str], draws: Sequence[Arrays], fixed: Mapping[str, np.ndarray]
 ) -> tuple[tuple[Example, ...], str | None]:
     """Computes the outputs to expect of an ONNX file.
 
@@ -31,6 +31,7 @@ def onnx_examples(
         path: The file.
         names: Names of its inputs, in the order of the draws' arrays.
         draws: Inputs.
+        fixed: Values of inputs that are part of the model from now on, by name.
 
     Returns:
         The examples, and the name of what computed their outputs. Where nothing could, the examples
@@ -42,7 +43,9 @@ def onnx_examples(
     failures = []
     for name, start in RUNNERS.items():
         try:
-            return worked_out(str(path), start(path, names), draws, lambda: _hint(path)), name
+            return worked_out(
+                str(path), start(path, names, fixed), draws, lambda: _hint(path)
+            ), name
         except ModelError:
             raise
         except Exception as error:
@@ -55,7 +58,7 @@ def onnx_examples(
     return tuple(Example(inputs) for inputs in draws), None
 
 
-def _runtime(path: Path, names: Sequence[str]) -> Run:
+def _runtime(path: Path, names: Sequence[str], fixed: Mapping[str, np.ndarray]) -> Run:
     """Starts ONNX Runtime such that it computes node by node what the file says.
 
     Its optimisations would compute quantised graphs with other roundings and saturations than the
@@ -69,10 +72,10 @@ def _runtime(path: Path, names: Sequence[str]) -> Run:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.add_session_config_entry("session.disable_quant_qdq", "1")
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return lambda inputs: _arrays(session.run(None, dict(zip(names, inputs, strict=True))))
+    return lambda inputs: _arrays(session.run(None, _fed(names, inputs, fixed)))
 
 
-def _evaluator(path: Path, names: Sequence[str]) -> Run:
+def _evaluator(path: Path, names: Sequence[str], fixed: Mapping[str, np.ndarray]) -> Run:
     """Starts ONNX's reference evaluator, which is slow; old operator sets become newer ones."""
     from onnx.reference import ReferenceEvaluator
 
@@ -81,14 +84,20 @@ def _evaluator(path: Path, names: Sequence[str]) -> Run:
         evaluator = ReferenceEvaluator(proto)
     except RuntimeError:
         evaluator = ReferenceEvaluator(version_converter.convert_version(proto, NEWER))
-    return lambda inputs: _arrays(evaluator.run(None, dict(zip(names, inputs, strict=True))))
+    return lambda inputs: _arrays(evaluator.run(None, _fed(names, inputs, fixed)))
 
 
-RUNNERS: dict[str, Callable[[Path, Sequence[str]], Run]] = {
+RUNNERS: dict[str, Callable[[Path, Sequence[str], Mapping[str, np.ndarray]], Run]] = {
     "ONNX Runtime": _runtime,
     "onnx.reference": _evaluator,
 }
 """Starters of what can run a file, by name, in the order in which they are tried."""
+
+
+def _fed(
+    names: Sequence[str], inputs: Arrays, fixed: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    return {**dict(zip(names, inputs, strict=True)), **fixed}
 
 
 def _arrays(outputs: Sequence[Any]) -> Arrays:

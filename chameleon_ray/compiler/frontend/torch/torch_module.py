@@ -21,7 +21,8 @@ from tvm.ir import IRModule
 from tvm.relax.frontend.torch import from_exported_program
 
 from chameleon_ray.compiler.frontend import zoo
-from chameleon_ray.compiler.frontend.draws import drawn, redrawn, worked_out
+from chameleon_ray.compiler.frontend.drawing import Use, draw, drawn
+from chameleon_ray.compiler.frontend.draws import redrawn, worked_out
 from chameleon_ray.compiler.frontend.inputs import (
     Declared,
     InputSpec,
@@ -63,7 +64,7 @@ def load_zoo(name: str, inputs: Sequence[InputSpec], seed: int) -> Model:
     for place, shape in shapes.items():
         declared = Declared(place, ("batch", shape[1], "height", "width"), "float32")
         specs.append(declared.fix(given.get(place, InputSpec(place, shape)), name))
-    draws = drawn(specs, np.random.default_rng(seed))
+    draws = drawn(specs, [Use()] * len(specs), np.random.default_rng(seed))
     arguments = Arguments(tuple(map(torch.from_numpy, draws[0])))
     return _from_module(name, zoo.build(name, seed), arguments, draws)
 
@@ -119,7 +120,8 @@ def load_program(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
             "with torch.export.save and this version of torch."
         ) from error
     declared = _declared(program, str(path))
-    draws = drawn(close_all(declared, inputs, str(path)), np.random.default_rng(seed))
+    specs = close_all(declared, inputs, str(path))
+    draws = drawn(specs, [Use(counted=False)] * len(specs), np.random.default_rng(seed))
     tensors = [*map(torch.from_numpy, draws[0])]
     args, kwargs = pytree.tree_unflatten(tensors, program.call_spec.in_spec)
     arguments = Arguments(tuple(args), dict(kwargs))
@@ -275,7 +277,9 @@ def _declared(program: ExportedProgram, name: str) -> list[Declared]:
 
 
 def _tensor(spec: InputSpec, rng: np.random.Generator, dtype: str = "float32") -> Tensor:
-    return torch.from_numpy(InputSpec(spec.name, spec.shape, spec.dtype or dtype).example(rng))
+    typed = spec.typed(spec.dtype or dtype)
+    unknown = Use(counted=False)
+    return torch.from_numpy(draw(typed, unknown, rng) if typed.values is None else typed.values)
 
 
 def _dtype(dtype: torch.dtype) -> str:
