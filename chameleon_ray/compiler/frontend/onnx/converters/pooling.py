@@ -57,6 +57,7 @@ def lp_pool(node: Node) -> relax.Expr:
         exponent = constant(np.asarray(order), dtype)
         raised = node.emit(relax.op.power(node.emit(relax.op.abs(data)), exponent))
     padded = with_padding(replace(node, inputs=(raised,)), found)
+    padded.proto.op_type = "AveragePool"
     padded.proto.attribute.append(helper.make_attribute("count_include_pad", 1))
     mean = node.emit(_by_tvm("AveragePool", padded))
     count = constant(np.asarray(prod(window.kernel for window in found)), dtype)
