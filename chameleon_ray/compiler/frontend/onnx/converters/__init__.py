@@ -6,6 +6,7 @@ Each file has those of one kind of operator, and a table of them.
 from chameleon_ray.compiler.frontend.onnx.converters import (
     arithmetic,
     bit_cast,
+    classical,
     clip,
     conditional,
     constant,
@@ -17,6 +18,7 @@ from chameleon_ray.compiler.frontend.onnx.converters import (
     dropout,
     extremes,
     filled,
+    fourier,
     loops,
     lp_normalization,
     mean_variance,
@@ -35,12 +37,14 @@ from chameleon_ray.compiler.frontend.onnx.converters import (
     slicing,
     split,
     top_k,
+    trees,
 )
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key
 
 KINDS = (
     arithmetic,
     bit_cast,
+    classical,
     clip,
     conditional,
     constant,
@@ -52,6 +56,7 @@ KINDS = (
     dropout,
     extremes,
     filled,
+    fourier,
     loops,
     lp_normalization,
     mean_variance,
@@ -70,6 +75,7 @@ KINDS = (
     slicing,
     split,
     top_k,
+    trees,
 )
 """Files of converters."""
 CONVERTERS: dict[Key, Converter] = {
