@@ -29,7 +29,11 @@ Model = Annotated[
     str, typer.Argument(help="Zoo name, .onnx or .pt2 file, or package.module:factory.")
 ]
 Inputs = Annotated[
-    list[str], typer.Option("--input", help="NAME:SHAPE[:DTYPE], as data:1x3x224x224:float32.")
+    list[str],
+    typer.Option("--input", help="NAME:SHAPE[:DTYPE], as x:1x3x224x224:float32; or NAME=VALUE."),
+]
+Examples = Annotated[
+    list[str], typer.Option("--example", help="Values of inputs: FILE.npz, or NAME=FILE.npy.")
 ]
 Run = Annotated[Path, typer.Argument(help="The directory of a finished run.")]
 Layout = Annotated[
@@ -64,6 +68,7 @@ Threads = Annotated[
 def tune(
     model: Model,
     inputs: Inputs = [],  # noqa: B006
+    examples: Examples = [],  # noqa: B006
     target: Target = "llvm",
     trials: Annotated[
         int | None, typer.Option(min=LEAST["trials"], help="Most measurements.")
@@ -166,13 +171,14 @@ def apply(
     run: Run,
     model: Model,
     inputs: Inputs = [],  # noqa: B006
+    examples: Examples = [],  # noqa: B006
     debug: Debug = False,
 ) -> None:
     """Compiles a model with the winners of a finished run, and verifies it."""
     with answering(debug):
         from chameleon_ray import api
 
-        done = api.apply(run, model, tuple(inputs))
+        done = api.apply(run, model, tuple(inputs), tuple(examples))
         _demand_equal(done.verified, done.library)
         screen.print(
             f"{done.library}: {done.applied} of {done.layers} layers tuned, verified "

@@ -11,6 +11,8 @@ import numpy as np
 
 from chameleon_ray.compiler import model_host
 from chameleon_ray.compiler.codegen.builder import SINGLE_THREADED
+from chameleon_ray.compiler.frontend.examples import given
+from chameleon_ray.compiler.frontend.load import demand
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.runtime.model_bench import ModelBench
 from chameleon_ray.errors import Stopped, UserError
@@ -80,9 +82,16 @@ class ModelProcess:
         return footprint
 
     def _job(self, request: Request, memory: Scheduling | None) -> model_host.Prepare:
+        """Makes the job that imports a model.
+
+        Raises:
+            UserError: There is no such model, or no such input, as far as that is known before.
+        """
+        demand(request.model, given(request.inputs, request.examples))
         return model_host.Prepare(
             spec=request.model,
             inputs=request.inputs,
+            examples=request.examples,
             seed=request.seed,
             target=request.target,
             threads=len(self.cores),

@@ -292,7 +292,7 @@ class TuningSession:
         for model in self.left():
             with model.trying(self.progress):
                 layers = imported.prepared[model].tasks
-                demand_success([r for task in layers for r in by_task[task.digest]])
+                demand_success(layers, [r for task in layers for r in by_task[task.digest]])
         self.left()
         options = self.request.confirming
         choosing = []

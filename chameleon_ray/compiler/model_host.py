@@ -28,7 +28,8 @@ class Prepare:
 
     Attributes:
         spec: Zoo name, file, or ``module:factory``.
-        inputs: Inputs that the user gave, as ``NAME:SHAPE[:DTYPE]``.
+        inputs: Inputs that the user gave, as ``NAME:SHAPE[:DTYPE]`` or ``NAME=VALUE``.
+        examples: Example inputs that the user gave, as ``FILE.npz`` or ``NAME=FILE.npy``.
         seed: Seed of the zoo's weights, of a factory's, and of the example inputs.
         target: Target as ``llvm``, ``cuda:ARCH`` or JSON.
         threads: Number of threads that a kernel may use.
@@ -41,6 +42,7 @@ class Prepare:
 
     spec: str
     inputs: tuple[str, ...]
+    examples: tuple[str, ...]
     seed: int
     target: str
     threads: int
@@ -164,15 +166,15 @@ class ModelHost:
         self._kind.preload()
         import tvm
 
-        from chameleon_ray.compiler.frontend.load import InputSpec, load
+        from chameleon_ray.compiler.frontend.examples import given
+        from chameleon_ray.compiler.frontend.load import load
 
         others = [loaded("template", demand("template", name)) for name in job.templates]
         own = self._kind.templates
         self._extended = replace(self._kind, templates=lambda: (*others, *own()))
         self._target = self._kind.resolve(job.target, job.threads)
         self._kind.demand_compiler(self._target)
-        inputs = [InputSpec.parse(text) for text in job.inputs]
-        self._model = load(job.spec, inputs, job.seed)
+        self._model = load(job.spec, given(job.inputs, job.examples), job.seed)
         return tvm.target.Target(json.loads(self._target))
 
     def weigh(self, job: Prepare) -> Footprint:

@@ -151,13 +151,16 @@ class Request:
     """A request to tune a model.
 
     The ``option`` of a field tells what the commands and a zoo's file do with it. The command that
-    goes on with a run repeats ``inputs``, ``memory_aware`` and ``warm_start`` in any case.
+    goes on with a run repeats ``inputs``, ``examples``, ``memory_aware`` and ``warm_start`` in any
+    case.
     """
 
     model: str
     """Zoo name, ``.onnx`` or ``.pt2`` file, or ``package.module:factory``."""
     inputs: tuple[str, ...] = ()
-    """Inputs of the model, each as ``NAME:SHAPE[:DTYPE]``."""
+    """Inputs of the model, each as ``NAME:SHAPE[:DTYPE]``, or ``NAME=VALUE`` for a fixed one."""
+    examples: tuple[str, ...] = ()
+    """Example inputs, as ``FILE.npz`` or ``NAME=FILE.npy``."""
     target: str = option("llvm", resume=TUNE)
     """``llvm``, ``cuda``, a GPU's architecture as ``cuda:sm_90``, or a TVM target as JSON."""
     trials: int | None = option(None, resume=BOTH, zoo_file=True, least=1, budget=True)

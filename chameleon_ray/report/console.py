@@ -41,6 +41,8 @@ def _headline(result: RunResult) -> list[str | tuple[str, str]]:
 
 def _work(result: RunResult) -> str:
     rows = result.layers
+    if not any(task.space.knobs for task in result.tasks):
+        return "Nothing to tune: no layer of the model has a choice of schedules."
     faster = sum((row.speedup or 0) > 1 for row in rows)
     kept = sum(row.kept_default for row in rows)
     failed = sum(row.failed for row in rows)

@@ -1,16 +1,17 @@
 """Imports ONNX files, without torch."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import helper
 from tvm.ir import IRModule
 
-from chameleon_ray.compiler.frontend.inputs import Declared, InputSpec, ModelError, close_all
+from chameleon_ray.compiler.frontend.drawing import draw_all
+from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError, close_all
 from chameleon_ray.compiler.frontend.model import Model, digest, reason
+from chameleon_ray.compiler.frontend.onnx.declared import declared, fix
 from chameleon_ray.compiler.frontend.onnx.importer import find, named, nodes, translate
 from chameleon_ray.compiler.frontend.onnx.shapes import fix_shapes
 from chameleon_ray.compiler.quiet import quiet
@@ -21,11 +22,12 @@ logger = logging.getLogger(__name__)
 def load_onnx(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
     """Imports an ONNX model, with ONNX Runtime's outputs as a reference where it is installed."""
     proto = _read(path)
-    specs = close_all(_declared(proto.graph), inputs, str(path))
-    rng = np.random.default_rng(seed)
-    examples = tuple(spec.example(rng) for spec in specs)
+    left, fixed = fix(proto.graph, inputs, str(path))
+    specs = close_all(declared(proto.graph), left, str(path))
     module = _translate(proto, specs, path)
-    reference = _reference(path, specs, examples)
+    examples = draw_all(specs, module, np.random.default_rng(seed))
+    fed = {spec.name: array for spec, array in zip(specs, examples, strict=True)}
+    reference = _reference(path, fed | fixed)
     by = None if reference is None else "onnxruntime"
     return Model(path.stem, module, specs, digest(module), examples, reference, by)
 
@@ -54,27 +56,6 @@ def _invalid(path: Path, why: str) -> ModelError:
     )
 
 
-def _declared(graph: onnx.GraphProto) -> list[Declared]:
-    """Returns the inputs that are not weights."""
-    weights = {weight.name for weight in graph.initializer}
-    declared = []
-    for value in graph.input:
-        if value.name in weights:
-            continue
-        tensor = value.type.tensor_type
-        if not value.type.HasField("tensor_type"):
-            raise ModelError(f"The input {value.name!r} is no tensor; export the model without it.")
-        if not tensor.HasField("shape"):
-            raise ModelError(f"The input {value.name!r} has no known rank; export it with a shape.")
-        shape = tuple(
-            size.dim_value if size.dim_value > 0 else size.dim_param or "?"
-            for size in tensor.shape.dim
-        )
-        dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
-        declared.append(Declared(value.name, shape, dtype))
-    return declared
-
-
 def _translate(proto: onnx.ModelProto, specs: Sequence[InputSpec], path: Path) -> IRModule:
     try:
         with quiet():
@@ -92,9 +73,7 @@ def _translate(proto: onnx.ModelProto, specs: Sequence[InputSpec], path: Path) -
         ) from error
 
 
-def _reference(
-    path: Path, specs: Sequence[InputSpec], examples: Sequence[np.ndarray]
-) -> tuple[np.ndarray, ...] | None:
+def _reference(path: Path, feeds: Mapping[str, np.ndarray]) -> tuple[np.ndarray, ...] | None:
     try:
         import onnxruntime
     except ImportError:
@@ -105,8 +84,7 @@ def _reference(
         session = onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
         )
-        feeds = {spec.name: array for spec, array in zip(specs, examples, strict=True)}
-        return tuple(np.asarray(output) for output in session.run(None, feeds))
+        return tuple(np.asarray(output) for output in session.run(None, dict(feeds)))
     except Exception as error:
         logger.warning("ONNX Runtime cannot run %s (%s).", path, reason(error))
         return None

@@ -18,8 +18,16 @@ def array_of(tensor: Tensor) -> np.ndarray:
 
 
 def tensor_of(spec: InputSpec, rng: np.random.Generator, dtype: str = "float32") -> Tensor:
-    """Draws an example of an input; ``dtype`` is its type where it has none of its own."""
+    """Returns the values of an input that the user gave, or draws some.
+
+    Args:
+        spec: The input.
+        rng: Source of all that is drawn.
+        dtype: Its type where it has none of its own.
+    """
     kind = spec.dtype or dtype
-    drawn = "float32" if kind == "bfloat16" else kind
-    array = InputSpec(spec.name, spec.shape, drawn).example(rng)
-    return torch.from_numpy(np.asarray(array)).to(torch_dtype(kind))
+    drawn = "float32" if kind == "bfloat16" and spec.values is None else kind
+    array = spec.typed(drawn).example(rng)
+    if array.dtype == ml_dtypes.bfloat16:
+        return torch.from_numpy(np.ascontiguousarray(array).view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array).to(torch_dtype(kind))

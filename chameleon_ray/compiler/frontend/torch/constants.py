@@ -57,7 +57,7 @@ def evaluated(node: fx.Node, arguments: Mapping[str, Any]) -> Any:
         meta = node.args[0].meta["val"] if isinstance(node.args[0], fx.Node) else given[first]
         if not _is_static(meta):
             return None
-        given[first] = torch.empty(1, dtype=meta.dtype).expand(meta.shape)
+        given[first] = torch.empty((), dtype=meta.dtype).expand(meta.shape)
     if not _is_known(given) or not _is_small(value, given):
         return None
     return _run(node.target, given)

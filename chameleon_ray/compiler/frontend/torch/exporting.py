@@ -49,7 +49,8 @@ def _of_script(name: str, module: torch.jit.ScriptModule, arguments: Arguments) 
     given = arguments.copied()
     try:
         with quiet():
-            return TS2EPConverter(module, given.args, given.kwargs or None).convert()
+            program = TS2EPConverter(module, given.args, given.kwargs or None).convert()
+            return torch.export.export(program.module(), given.args, given.kwargs)
     except Exception as error:
         raise ModelError(
             f"{name} is a TorchScript module that torch cannot export ({reason(error)}); {SCRIPTED}."
@@ -97,11 +98,7 @@ def _line(error: BaseException) -> str:
     outside = [
         frame
         for frame in frames
-        if not frame.filename.startswith(package)
-        and not frame.filename.startswith("<")
-        and f"/{own}/compiler/" not in frame.filename
-        and "/lib/python3" not in frame.filename.partition("site-packages")[0] + "/"
-        or (frame.filename.startswith(package) and "/nn/modules/" in frame.filename and False)
+        if not frame.filename.startswith((package, "<")) and f"/{own}/compiler/" not in frame.filename
     ]
     if not outside:
         return ""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from tvm import relax, tirx
+from tvm import relax, te, tirx
 
 from chameleon_ray.compiler.frontend.torch.node import Converter, Node, Untranslatable, static_shape
 
@@ -63,15 +63,25 @@ def _masked(node: Node, x: relax.Expr, indices: Sequence[Any], masks: Sequence[i
     flat, rest = _flattened(node, x, axes)
     true = node.cast(mask, "bool")
     places = true_places(node, node.emit(relax.op.reshape(true, (-1,))))
-    taken = relax.op.take(flat, relax.op.squeeze(places, [0]), 0)
+    taken = relax.op.take(flat, places, 0)
     return _in_place(node.emit(taken), axes, 1) if rest else taken
 
 
-def true_places(node: Node, x: relax.Expr) -> relax.Expr:
-    """Returns where a tensor is not zero, of shape (axes, count); the count is open."""
-    found = node.emit(relax.op.nonzero(x))
-    count = tirx.Var("count", "int64")
-    return node.builder.match_cast(found, relax.TensorType((x.ty.ndim, count), "int64"))
+def true_places(node: Node, truth: relax.Expr) -> relax.Expr:
+    """Returns the places where a vector of truth values is true; how many, is known at run time.
+
+    A stable sort puts them first, and what follows them is cut off.
+    """
+    order = node.emit(relax.op.argsort(node.cast(truth, "int32"), 0, True, "int64"))
+    count = relax.op.sum(relax.op.astype(truth, "int64"), [0], True)
+    extent = tirx.Var("count", "int64")
+    known = node.emit(relax.op.tensor_to_shape(count))
+    node.builder.match_cast(known, relax.ShapeType([extent]))
+
+    def cut(order: Any) -> Any:
+        return te.compute((extent,), lambda place: order(place), "cut")
+
+    return node.builder.emit_te(cut, order)
 
 
 def _flattened(node: Node, x: relax.Expr, axes: Sequence[int]) -> tuple[relax.Expr, list[int]]:
@@ -187,9 +197,27 @@ def masked_scatter(node: Node) -> relax.Expr:
 
 def nonzero(node: Node) -> relax.Expr:
     """Converts the places where a tensor is not zero, of shape (count, axes)."""
-    x = node.tensor("self")
-    truth = relax.op.not_equal(x, node.as_tensor(0, str(x.ty.dtype))) if str(x.ty.dtype) != "bool" else x
-    return relax.op.permute_dims(true_places(node, node.emit(truth)), [1, 0])
+    x, shape = node.tensor("self"), node.shape("self")
+    dtype = str(x.ty.dtype)
+    truth = x if dtype == "bool" else relax.op.not_equal(x, node.as_tensor(0, dtype))
+    places = true_places(node, node.emit(relax.op.reshape(node.emit(truth), (-1,))))
+
+    def along(places: Any) -> Any:
+        return te.compute(
+            (places.shape[0], len(shape)), lambda place, axis: _digit(places(place), axis, shape), "along"
+        )
+
+    return node.builder.emit_te(along, places)
+
+
+def _digit(place: Any, axis: Any, shape: Sequence[int]) -> Any:
+    """Returns the place along an axis of a place in all axes laid out as one."""
+    found: Any = tirx.const(0, "int64")
+    for number, size in enumerate(shape):
+        inner = math.prod(shape[number + 1 :])
+        own = tirx.floormod(tirx.floordiv(place, tirx.const(inner, "int64")), tirx.const(size, "int64"))
+        found = own if number == 0 else tirx.Select(axis == number, own, found)
+    return found
 
 
 def masked_select(node: Node) -> relax.Expr:
@@ -198,7 +226,7 @@ def masked_select(node: Node) -> relax.Expr:
     shape = torch.broadcast_shapes(node.shape_of(x), node.shape_of(mask))
     flat = relax.op.reshape(relax.op.broadcast_to(x, shape), (-1,))
     true = node.emit(relax.op.reshape(relax.op.broadcast_to(mask, shape), (-1,)))
-    return relax.op.take(flat, relax.op.squeeze(true_places(node, true), [0]), 0)
+    return relax.op.take(flat, true_places(node, true), 0)
 
 
 def gather(node: Node) -> relax.Expr:
