@@ -163,7 +163,9 @@ def inputs(identity: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
         from chameleon_ray.compiler.frontend.torch.factory import made
 
         try:
-            own = [tensor.numpy() for tensor in made(options["model"], options["seed"])[1].tensors()]
+            own = [
+                tensor.numpy() for tensor in made(options["model"], options["seed"])[1].tensors()
+            ]
         except ModelError as error:
             raise UserError(str(error)) from error
         if [[list(array.shape), array.dtype.name] for array in own] == identity["inputs"]:

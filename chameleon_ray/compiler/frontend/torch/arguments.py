@@ -121,7 +121,9 @@ def _parameters(module: torch.nn.Module) -> list[inspect.Parameter]:
         schema = module.forward.schema.arguments[1:]  # the first is the module itself
         kind, empty = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty
         return [
-            inspect.Parameter(one.name, kind, default=one.default_value if one.has_default_value() else empty)
+            inspect.Parameter(
+                one.name, kind, default=one.default_value if one.has_default_value() else empty
+            )
             for one in schema
         ]
     return list(inspect.signature(module.forward).parameters.values())

@@ -98,7 +98,9 @@ def _is_known(value: Any) -> bool:
         return all(map(_is_known, value.values()))
     if is_several(value):
         return all(map(_is_known, value))
-    return not isinstance(value, relax.Expr | Complex | torch.SymInt | torch.SymFloat | torch.SymBool)
+    return not isinstance(
+        value, relax.Expr | Complex | torch.SymInt | torch.SymFloat | torch.SymBool
+    )
 
 
 def _is_small(value: Any, given: Mapping[str, Any]) -> bool:

@@ -15,8 +15,6 @@ from chameleon_ray.compiler.quiet import quiet
 
 BY_VALUE = ("data-dependent", "GuardOnDataDependent", "Data dependent", "dynamic control flow")
 """What torch says where Python code depends on a tensor's elements."""
-SCRIPTED = "give the module that it was made of instead"
-"""What to do about a scripted module that cannot be exported."""
 
 
 def export(name: str, module: Any, arguments: Arguments) -> ExportedProgram:
@@ -53,7 +51,8 @@ def _of_script(name: str, module: torch.jit.ScriptModule, arguments: Arguments) 
             return torch.export.export(program.module(), given.args, given.kwargs)
     except Exception as error:
         raise ModelError(
-            f"{name} is a TorchScript module that torch cannot export ({reason(error)}); {SCRIPTED}."
+            f"{name} is a TorchScript module that torch cannot export ({reason(error)}); give the "
+            "module that it was made of instead."
         ) from error
 
 
@@ -98,7 +97,8 @@ def _line(error: BaseException) -> str:
     outside = [
         frame
         for frame in frames
-        if not frame.filename.startswith((package, "<")) and f"/{own}/compiler/" not in frame.filename
+        if not frame.filename.startswith((package, "<"))
+        and f"/{own}/compiler/" not in frame.filename
     ]
     if not outside:
         return ""
@@ -118,8 +118,8 @@ def dropped_state(name: str, program: ExportedProgram) -> str | None:
     read = [target for target in buffers if target in _read_by_outputs(program)]
     if read:
         raise ModelError(
-            f"{name} keeps a state between calls, which a library cannot: its buffer {read[0]!r} is "
-            "changed by each call, and read for the outputs; make it an input and an output."
+            f"{name} keeps a state between calls, which a library cannot: each call changes its "
+            f"buffer {read[0]!r}, and reads it for the outputs; make it an input and an output."
         )
     changed = [f"buffer {one!r}" for one in buffers] + [f"input {one!r}" for one in inputs]
     if not changed:

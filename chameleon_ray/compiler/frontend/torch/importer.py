@@ -1,5 +1,6 @@
 """Translates an exported torch program to a Relax module, operation by operation."""
 
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,7 +24,6 @@ from chameleon_ray.compiler.frontend.torch.node import (
     Output,
     Untranslatable,
     is_several,
-    numpy_dtype,
     output_of,
 )
 from chameleon_ray.compiler.frontend.torch.place import operator_name, place_of
@@ -41,7 +41,12 @@ def translate(program: ExportedProgram, called: str) -> IRModule:
     Raises:
         ModelError: An operation cannot be translated; the sentence names it and its module.
     """
-    return _Importer(program, called).module()
+    try:
+        return _Importer(program, called).module()
+    except ModelError as error:
+        for one in (error, error.__cause__):  # what is half built warns when it is destroyed
+            traceback.clear_frames(one.__traceback__ if one else None)
+        raise
 
 
 class _Importer:
@@ -134,7 +139,9 @@ class _Importer:
         except ModelError:
             raise
         except Untranslatable as why:
-            raise ModelError(f"{self._called}: {place_of(node)} cannot be translated: {why}.") from why
+            raise ModelError(
+                f"{self._called}: {place_of(node)} cannot be translated: {why}."
+            ) from why
         except Exception as error:
             raise ModelError(
                 f"{self._called}: {place_of(node)} cannot be translated "
@@ -155,12 +162,12 @@ class _Importer:
         name = operator_name(node)
         if any(isinstance(value, Complex) for value in arguments.values()) and name in ON_COMPLEX:
             return ON_COMPLEX[name]
-        if getattr(node.target, "tags", None) and name not in CONVERTERS:
-            if torch.Tag.nondeterministic_seeded in node.target.tags:
-                raise Untranslatable(
-                    "it draws random numbers, so that the outputs change with each call; take it "
-                    "out, or give what it draws as an input"
-                )
+        random = torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
+        if random and name not in CONVERTERS:
+            raise Untranslatable(
+                "it draws random numbers, so that the outputs change with each call; take it out, "
+                "or give what it draws as an input"
+            )
         found = CONVERTERS.get(name) or tvm_converters.converter(node)
         if found is None:
             raise Untranslatable("there is no converter for it; compute it another way")
@@ -190,8 +197,8 @@ class _Importer:
             sizes = None if shape is None else tuple(getattr(one, "value", None) for one in shape)
             if sizes != output.shape:
                 raise Untranslatable(
-                    f"its converter gives the shape {sizes} where torch has {output.shape}; compute "
-                    "it another way"
+                    f"its converter gives the shape {sizes} where torch has {output.shape}; "
+                    "compute it another way"
                 )
         if str(value.ty.dtype) != output.dtype:
             value = self._builder.emit(relax.op.astype(value, output.dtype))

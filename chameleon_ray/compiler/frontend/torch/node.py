@@ -106,6 +106,10 @@ class Node:
         """Binds a value to a variable, whose type is known from then on."""
         return value if isinstance(value, relax.Var | GenericConst) else self.builder.emit(value)
 
+    def reshape(self, value: relax.Expr, shape: Sequence[int]) -> relax.Expr:
+        """Returns a value in another shape; -1 stands for what is left over."""
+        return relax.op.reshape(self.emit(value), list(shape))
+
     def shape(self, name: str) -> tuple[int, ...]:
         """Returns the shape of a tensor argument.
 
@@ -174,9 +178,11 @@ def static_shape(value: relax.Expr) -> tuple[int, ...]:
         Untranslatable: It is known at run time only.
     """
     shape = value.ty.shape
-    sizes = None if shape is None else [getattr(size, "value", None) for size in shape]
-    if sizes is None or None in sizes:
-        raise Untranslatable("it reads a tensor whose shape depends on values; pad it to a fixed one")
+    sizes: list[Any] = [getattr(size, "value", None) for size in shape or ()]
+    if shape is None or None in sizes:
+        raise Untranslatable(
+            "it reads a tensor whose shape depends on values; pad it to a fixed one"
+        )
     return tuple(int(size) for size in sizes)
 
 

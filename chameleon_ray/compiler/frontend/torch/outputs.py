@@ -61,10 +61,14 @@ def expected(outputs: Any) -> tuple[np.ndarray, ...]:
 
 
 def leaves(outputs: Any) -> list[Any]:
-    """Lists what containers, named tuples and dataclasses hold, in the order in which torch does."""
+    """Lists what containers, named tuples and dataclasses hold, in torch's order."""
     if dataclasses.is_dataclass(outputs) and not isinstance(outputs, type | Mapping):
-        outputs = {field.name: getattr(outputs, field.name) for field in dataclasses.fields(outputs)}
-    found = pytree.tree_leaves(outputs, is_leaf=lambda value: value is not outputs and _is_plain(value))
+        outputs = {
+            field.name: getattr(outputs, field.name) for field in dataclasses.fields(outputs)
+        }
+    found = pytree.tree_leaves(
+        outputs, is_leaf=lambda value: value is not outputs and _is_plain(value)
+    )
     return [one for leaf in found for one in (leaves(leaf) if _is_plain(leaf) else [leaf])]
 
 
@@ -77,7 +81,8 @@ def _is_plain(value: Any) -> bool:
 def is_foreign(outputs: Any) -> bool:
     """Whether the outputs hold something that ``torch.export`` cannot return."""
     return not all(
-        isinstance(leaf, Tensor | bool | int | float | str | None) for leaf in pytree.tree_leaves(outputs)
+        isinstance(leaf, Tensor | bool | int | float | str | None)
+        for leaf in pytree.tree_leaves(outputs)
     )
 
 

@@ -31,4 +31,6 @@ def module_of(node: fx.Node) -> str:
     path, kind = stack[-1]
     kind = kind if isinstance(kind, str) else kind.__name__
     path = path.removeprefix("L['self'].").removeprefix("L__self__.")
-    return f"{path} ({kind.rpartition('.')[2]})" if path else f"the module {kind.rpartition('.')[2]}"
+    return (
+        f"{path} ({kind.rpartition('.')[2]})" if path else f"the module {kind.rpartition('.')[2]}"
+    )

@@ -93,7 +93,9 @@ def load_program(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
     with quiet():
         module = program.module()
     outputs = run(str(path), module, arguments)
-    if any(isinstance(size, str) for one in declared if isinstance(one, Declared) for size in one.shape):
+    if any(
+        isinstance(size, str) for one in declared if isinstance(one, Declared) for size in one.shape
+    ):
         program = export(str(path), module, arguments)
     return _finish(path.stem, program, arguments, outputs)
 
@@ -129,6 +131,6 @@ def _declared(program: ExportedProgram, name: str) -> list[Any]:
             declared.append(Declared(spec.arg.name, shape, numpy_dtype(value.dtype)))
         else:
             raise ModelError(
-                f"The input {spec.arg.name!r} of {name} is no tensor; export it with a fixed number."
+                f"The input {spec.arg.name!r} of {name} is no tensor; export it with a fixed value."
             )
     return declared

@@ -1,5 +1,6 @@
 """TVM's own converters of torch's operators, called one at a time."""
 
+import functools
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ def converter(node: fx.Node) -> Converter | None:
     """Returns TVM's converter of an operator of torch's own; None where it has none."""
     target: Any = node.target
     own = isinstance(target, torch._ops.OpOverload) and target.namespace == "aten"
-    return _convert if own and target.__name__ in _Converters.names() else None
+    return _convert if own and target.__name__ in _names() else None
 
 
 def _convert(node: Node) -> Any:
@@ -38,11 +39,7 @@ def _pairs(node: Node, given: Any, value: Any) -> dict[fx.Node, Any]:
     return {}
 
 
-class _Converters:
-    _names: set[str] = set()
-
-    @classmethod
-    def names(cls) -> set[str]:
-        """Returns the names of the operators that TVM has converters for."""
-        cls._names = cls._names or set(ExportedProgramImporter().convert_map)
-        return cls._names
+@functools.cache
+def _names() -> frozenset[str]:
+    """Returns the names of the operators that TVM has converters for."""
+    return frozenset(ExportedProgramImporter().convert_map)

@@ -75,7 +75,7 @@ def prelu(node: Node) -> relax.Expr:
         shape: tuple[int, ...] = (1,) * ndim
     else:
         shape = (1, -1) + (1,) * (ndim - 2)
-    slope = relax.op.reshape(slope, shape)
+    slope = node.reshape(slope, shape)
     positive = relax.op.greater(x, node.as_tensor(0, node.output.dtype))
     return relax.op.where(positive, x, relax.op.multiply(x, slope))
 

@@ -26,7 +26,9 @@ def parts(node: Node, value: Any) -> Complex:
 
 
 def _real_type(node: Node) -> str:
-    return {"complex64": "float32", "complex128": "float64"}.get(node.output.dtype, node.output.dtype)
+    return {"complex64": "float32", "complex128": "float64"}.get(
+        node.output.dtype, node.output.dtype
+    )
 
 
 def view_as_real(node: Node) -> relax.Expr:
@@ -46,7 +48,11 @@ def view_as_complex(node: Node) -> Complex:
 def polar(node: Node) -> Complex:
     """Converts magnitudes and angles to complex numbers."""
     size, angle = node.tensor("abs"), node.tensor("angle")
-    return _emitted(node, relax.op.multiply(size, relax.op.cos(angle)), relax.op.multiply(size, relax.op.sin(angle)))
+    return _emitted(
+        node,
+        relax.op.multiply(size, relax.op.cos(angle)),
+        relax.op.multiply(size, relax.op.sin(angle)),
+    )
 
 
 def joined(node: Node) -> Complex:
@@ -76,10 +82,14 @@ def _product(node: Node, x: Complex, y: Complex) -> Complex:
 def divide(node: Node) -> Complex:
     """Converts a quotient."""
     x, y = parts(node, node["self"]), parts(node, node["other"])
-    square = relax.op.add(relax.op.multiply(y.real, y.real), relax.op.multiply(y.imaginary, y.imaginary))
+    square = relax.op.add(
+        relax.op.multiply(y.real, y.real), relax.op.multiply(y.imaginary, y.imaginary)
+    )
     square = node.emit(square)
     whole = _product(node, x, Complex(y.real, node.emit(relax.op.negative(y.imaginary))))
-    return _emitted(node, relax.op.divide(whole.real, square), relax.op.divide(whole.imaginary, square))
+    return _emitted(
+        node, relax.op.divide(whole.real, square), relax.op.divide(whole.imaginary, square)
+    )
 
 
 def added(op: Any) -> Converter:
@@ -182,16 +192,18 @@ def _into(node: Node, x: relax.Expr, matrix: relax.Expr, dim: int) -> relax.Expr
     order = [*(axis for axis in range(x.ty.ndim) if axis != dim), dim]
     moved = relax.op.permute_dims(x, order)
     if x.ty.ndim == 1:
-        moved = relax.op.reshape(moved, (1, -1))
+        moved = node.reshape(moved, (1, -1))
     product = node.emit(relax.op.matmul(moved, matrix))
     if x.ty.ndim == 1:
-        return node.emit(relax.op.reshape(product, (-1,)))
+        return node.emit(node.reshape(product, (-1,)))
     back: Sequence[int] = [order.index(axis) for axis in range(x.ty.ndim)]
     return node.emit(relax.op.permute_dims(product, list(back)))
 
 
 def _cut(node: Node, x: Complex, dim: int, kept: int) -> Complex:
-    halves = (relax.op.strided_slice(part, [dim], [0], [kept], [1]) for part in (x.real, x.imaginary))
+    halves = (
+        relax.op.strided_slice(part, [dim], [0], [kept], [1]) for part in (x.real, x.imaginary)
+    )
     return Complex(*(node.emit(part) for part in halves))
 
 
@@ -221,7 +233,17 @@ CONVERTERS: dict[str, Converter] = {
     "aten.real.default": half("real"),
     "aten.imag.default": half("imaginary"),
     "aten.angle.default": angle,
-    **{f"aten.{name}.default": conjugate for name in ("_conj", "conj", "_conj_physical", "conj_physical", "resolve_conj", "resolve_neg")},
+    **{
+        f"aten.{name}.default": conjugate
+        for name in (
+            "_conj",
+            "conj",
+            "_conj_physical",
+            "conj_physical",
+            "resolve_conj",
+            "resolve_neg",
+        )
+    },
 }
 ON_COMPLEX: dict[str, Converter] = {
     "aten.mul.Tensor": multiply,

@@ -37,7 +37,7 @@ def part(node: Node) -> Any:
 
 def number(node: Node) -> relax.Expr:
     """Converts a tensor's only element, which stays a tensor."""
-    return relax.op.reshape(node.tensor("self"), ())
+    return node.reshape(node.tensor("self"), ())
 
 
 CONVERTERS: dict[str, Converter] = {

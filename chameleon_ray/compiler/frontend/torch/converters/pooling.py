@@ -31,7 +31,9 @@ def max_pool(node: Node) -> Sequence[Any]:
     op, layout = ops[spatial]
     batched = x.ty.ndim == spatial + 2
     x = x if batched else node.emit(relax.op.expand_dims(x, 0))
-    pooled = node.emit(op(x, kernel, stride, padding, dilation, bool(node["ceil_mode"]), layout=layout))
+    pooled = node.emit(
+        op(x, kernel, stride, padding, dilation, bool(node["ceil_mode"]), layout=layout)
+    )
     pooled = pooled if batched else node.emit(relax.op.squeeze(pooled, [0]))
     if node.shape_of(pooled) != shape:
         return max_with_places(node, node.tensor("self"), windows)
@@ -47,7 +49,12 @@ def _settings(node: Node, spatial: int) -> list[list[int]]:
     """Returns kernel, stride, padding and dilation for each axis."""
     kernel = _each(node["kernel_size"], spatial)
     stride = _each(node.get("stride") or kernel, spatial)
-    return [kernel, stride, _each(node["padding"], spatial), _each(node.get("dilation", [1]), spatial)]
+    return [
+        kernel,
+        stride,
+        _each(node["padding"], spatial),
+        _each(node.get("dilation", [1]), spatial),
+    ]
 
 
 def _each(values: Any, spatial: int) -> list[int]:
@@ -66,7 +73,8 @@ def _windows(
 def adaptive_windows(count: int, size: int) -> list[Window]:
     """Returns windows that divide an axis into a number of parts."""
     return [
-        list(range(place * size // count, -(-(place + 1) * size // count))) for place in range(count)
+        list(range(place * size // count, -(-(place + 1) * size // count)))
+        for place in range(count)
     ]
 
 
@@ -84,17 +92,17 @@ def max_with_places(node: Node, x: relax.Expr, windows: Sequence[list[Window]]) 
     counts = [len(axis) for axis in windows]
     places = _joined(windows, shape[-spatial:])
     front = shape[:-spatial]
-    flat = relax.op.reshape(x, [*front, math.prod(shape[-spatial:])])
+    flat = node.reshape(x, [*front, math.prod(shape[-spatial:])])
     taken = node.emit(relax.op.take(flat, node.as_tensor(places.reshape(-1)), len(front)))
-    taken = node.emit(relax.op.reshape(taken, [*front, *places.shape]))
+    taken = node.emit(node.reshape(taken, [*front, *places.shape]))
     best = relax.op.max(taken, [-1])
     chosen = relax.op.argmax(taken, -1, False)
     of = torch.arange(len(places)) * places.shape[1]
     order = node.emit(relax.op.add(relax.op.astype(chosen, "int64"), node.as_tensor(of)))
-    order = node.emit(relax.op.reshape(order, (-1,)))
+    order = node.emit(node.reshape(order, (-1,)))
     found = node.emit(relax.op.take(node.as_tensor(places.reshape(-1)), order, 0))
     whole = [*front, *counts]
-    return [relax.op.reshape(node.emit(best), whole), relax.op.reshape(found, whole)]
+    return [node.reshape(node.emit(best), whole), node.reshape(found, whole)]
 
 
 def _joined(windows: Sequence[list[Window]], sizes: Sequence[int]) -> torch.Tensor:
@@ -160,7 +168,10 @@ def _divisors(
     starts = [place * stride[axis] - padding[axis] for place in range(count)]
     ends = [min(start + kernel[axis], size + padding[axis]) for start in starts]
     return torch.tensor(
-        [float(min(end, size + pad) - max(start, -pad)) for start, end in zip(starts, ends, strict=True)]
+        [
+            float(min(end, size + pad) - max(start, -pad))
+            for start, end in zip(starts, ends, strict=True)
+        ]
     )
 
 

@@ -48,7 +48,7 @@ def convolution(node: Node) -> relax.Expr:
     bias = node.optional("bias")
     if bias is not None:
         shape = (1, -1) + (1,) * spatial
-        found = node.emit(relax.op.add(found, relax.op.reshape(bias, shape)))
+        found = node.emit(relax.op.add(found, node.reshape(bias, shape)))
     return found if batched else relax.op.squeeze(found, [0])
 
 
@@ -126,12 +126,14 @@ def batch_norm_of_batch(node: Node) -> Sequence[Any]:
     mean = node.emit(relax.op.mean(x, axes, True))
     centred = node.emit(relax.op.subtract(x, mean))
     variance = relax.op.mean(relax.op.multiply(centred, centred), axes, True)
-    inverse = node.emit(relax.op.rsqrt(relax.op.add(variance, node.as_tensor(float(node["eps"]), dtype))))
+    inverse = node.emit(
+        relax.op.rsqrt(relax.op.add(variance, node.as_tensor(float(node["eps"]), dtype)))
+    )
     normed = relax.op.multiply(centred, inverse)
     for name, op in (("weight", relax.op.multiply), ("bias", relax.op.add)):
         given = node.optional(name, dtype)
-        normed = normed if given is None else op(normed, relax.op.reshape(given, shape))
-    return [normed, relax.op.reshape(mean, (-1,)), relax.op.reshape(inverse, (-1,))]
+        normed = normed if given is None else op(normed, node.reshape(given, shape))
+    return [normed, node.reshape(mean, (-1,)), node.reshape(inverse, (-1,))]
 
 
 def layer_norm(node: Node) -> Sequence[Any]:

@@ -5,7 +5,6 @@ from typing import Any
 
 from tvm import relax
 
-from chameleon_ray.compiler.frontend.torch.converters.elementwise import is_float
 from chameleon_ray.compiler.frontend.torch.node import Converter, Node, Untranslatable
 
 Op = Callable[..., relax.Expr]
@@ -53,7 +52,10 @@ def extreme(op: Op, place: Op) -> Converter:
         if not x.ty.ndim:
             return [x, node.as_tensor(0, "int64")]
         numbers = node.cast(x, "int32") if str(x.ty.dtype) == "bool" else x
-        return [op(numbers, [node.axis()], keep), relax.op.astype(place(numbers, node.axis(), keep), "int64")]
+        return [
+            op(numbers, [node.axis()], keep),
+            relax.op.astype(place(numbers, node.axis(), keep), "int64"),
+        ]
 
     return convert
 
@@ -66,10 +68,10 @@ def placed(op: Op) -> Converter:
         if not x.ty.ndim:
             return node.as_tensor(0, "int64")
         if node.get("dim") is None:
-            x = node.emit(relax.op.reshape(x, (-1,)))
+            x = node.emit(node.reshape(x, (-1,)))
             found = op(x, 0, False)
             shape = node.output.shape
-            return found if not shape else relax.op.reshape(found, shape)
+            return found if not shape else node.reshape(found, shape)
         return op(x, node.axis(), bool(node["keepdim"]))
 
     return convert
@@ -108,7 +110,9 @@ def norm(node: Node) -> relax.Expr:
     axes, keep = axes_of(node), bool(node.get("keepdim", False))
     size = relax.op.abs(node.tensor("self", dtype))
     if not axes:
-        return size if order else node.cast(relax.op.not_equal(size, node.as_tensor(0, dtype)), dtype)
+        return (
+            size if order else node.cast(relax.op.not_equal(size, node.as_tensor(0, dtype)), dtype)
+        )
     if order == float("inf"):
         return relax.op.max(size, axes, keep)
     if order == float("-inf"):

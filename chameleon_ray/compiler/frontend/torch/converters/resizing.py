@@ -11,12 +11,12 @@ from chameleon_ray.compiler.frontend.torch.converters.pooling import spread
 from chameleon_ray.compiler.frontend.torch.node import Converter, Node
 
 FEW = 8
-"""Most elements that one output depends on, along an axis, for which they are gathered one by one."""
+"""Most elements of an axis that one output depends on, for which they are gathered one by one."""
 
 
 def resize(node: Node) -> relax.Expr:
     """Converts a resizing."""
-    x, sizes = node.tensor("input"), [int(size) for size in node.output.shape[2:]]
+    x, sizes = node.tensor("input"), [int(size) for size in (node.output.shape or ())[2:]]
     spatial = len(sizes)
     for axis in range(spatial):
         if node.shape("input")[axis + 2] != sizes[axis] or not _is_plain(node):

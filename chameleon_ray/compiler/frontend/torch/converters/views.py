@@ -41,13 +41,15 @@ def reshape(node: Node) -> relax.Expr:
     shape = node.output.shape
     if shape is None:
         raise Untranslatable("its shape depends on values; pad what it reads to a fixed shape")
-    return relax.op.reshape(node.tensor("self"), shape)
+    return node.reshape(node.tensor("self"), shape)
 
 
 def permute(node: Node) -> relax.Expr:
     """Converts a permutation of axes."""
     x = node.tensor("self")
-    return relax.op.permute_dims(x, [int(dim) % x.ty.ndim for dim in node["dims"]]) if x.ty.ndim else x
+    return (
+        relax.op.permute_dims(x, [int(dim) % x.ty.ndim for dim in node["dims"]]) if x.ty.ndim else x
+    )
 
 
 def transpose(node: Node) -> relax.Expr:
@@ -87,7 +89,7 @@ def sliced(node: Node) -> relax.Expr:
     if not isinstance(start, int) or not isinstance(end, int):
         raise Untranslatable("its bounds depend on values; give it fixed ones")
     axis, x = node.axis(), node.tensor("self")
-    size = x.ty.shape[axis] if x.ty.shape is not None else None
+    size: Any = x.ty.shape[axis] if x.ty.shape is not None else None
     if hasattr(size, "value"):
         start, end, _ = slice(start, end, step).indices(int(size.value))
         if (start, end, step) == (0, int(size.value), 1):
@@ -113,7 +115,9 @@ def concat(node: Node) -> relax.Expr:
     dtype = node.output.dtype
     parts = [node.as_tensor(one, dtype) for one in node["tensors"]]
     parts = [part for part in parts if part.ty.ndim == node.output.ndim]
-    return relax.op.concat(parts, int(node["dim"]) % node.output.ndim) if len(parts) > 1 else parts[0]
+    return (
+        relax.op.concat(parts, int(node["dim"]) % node.output.ndim) if len(parts) > 1 else parts[0]
+    )
 
 
 def split(node: Node) -> Sequence[relax.Expr]:
@@ -175,46 +179,12 @@ def pad(node: Node) -> relax.Expr:
 
 def as_strided(node: Node) -> relax.Expr:
     """Converts a view by strides, as a gathering of the elements that it shows."""
-    x = relax.op.reshape(node.tensor("self"), (-1,))
+    x = node.reshape(node.tensor("self"), (-1,))
     sizes, strides = list(node["size"]), list(node["stride"])
     count = math.prod(node.shape("self"))
     offset = int(node.get("storage_offset", 0))
     places = torch.as_strided(torch.arange(count + offset + 1), sizes, strides, offset)
-    return relax.op.reshape(relax.op.take(x, node.as_tensor(places.reshape(-1)), 0), sizes)
-
-
-def slice_scatter(node: Node) -> relax.Expr:
-    """Converts a tensor in whose range of an axis another is put."""
-    axis, x = node.axis(), node.tensor("self")
-    size = node.shape("self")[axis]
-    start, end, step = node.get("start", 0), node.get("end", 2**62), int(node.get("step", 1))
-    places = torch.arange(size)[start:end:step]
-    return put(node, x, node.tensor("src", str(x.ty.dtype)), places, axis)
-
-
-def select_scatter(node: Node) -> relax.Expr:
-    """Converts a tensor in one place of whose axis another is put."""
-    axis, x = node.axis(), node.tensor("self")
-    place = int(node["index"]) % node.shape("self")[axis]
-    source = relax.op.expand_dims(node.tensor("src", str(x.ty.dtype)), axis)
-    return put(node, x, node.emit(source), torch.tensor([place]), axis)
-
-
-def put(
-    node: Node, x: relax.Expr, source: relax.Expr, places: torch.Tensor, axis: int
-) -> relax.Expr:
-    """Returns a tensor with others at known places of an axis: a choice between two gatherings."""
-    size = node.shape_of(x)[axis]
-    origin = torch.zeros(size, dtype=torch.int64)
-    origin[places] = torch.arange(len(places))
-    new = torch.zeros(size, dtype=torch.bool)
-    new[places] = True
-    if len(places) == 0:
-        return x
-    shape = [1] * x.ty.ndim
-    shape[axis] = size
-    spread = relax.op.take(source, node.as_tensor(origin), axis)
-    return relax.op.where(node.as_tensor(new.reshape(shape)), spread, x)
+    return node.reshape(relax.op.take(x, node.as_tensor(places.reshape(-1)), 0), sizes)
 
 
 def windows(node: Node) -> relax.Expr:
@@ -222,12 +192,12 @@ def windows(node: Node) -> relax.Expr:
     x, axis = node.tensor("self"), int(node["dimension"]) % max(node.tensor("self").ty.ndim, 1)
     size, step = int(node["size"]), int(node["step"])
     if not x.ty.ndim:
-        return relax.op.reshape(x, (size,))
+        return node.reshape(x, (size,))
     count = (node.shape("self")[axis] - size) // step + 1
     places = torch.arange(count)[:, None] * step + torch.arange(size)
     taken = node.emit(relax.op.take(x, node.as_tensor(places.reshape(-1)), axis))
     shape = list(node.shape_of(taken))
-    taken = node.emit(relax.op.reshape(taken, [*shape[:axis], count, size, *shape[axis + 1 :]]))
+    taken = node.emit(node.reshape(taken, [*shape[:axis], count, size, *shape[axis + 1 :]]))
     axes = [one for one in range(taken.ty.ndim) if one != axis + 1]
     return relax.op.permute_dims(taken, [*axes, axis + 1])
 
@@ -240,7 +210,7 @@ def diagonal(node: Node) -> relax.Expr:
     offset = int(node["offset"])
     rest = [axis for axis in range(ndim) if axis not in (one, other)]
     flat = relax.op.permute_dims(x, [*rest, one, other])
-    flat = relax.op.reshape(flat, [*(shape[axis] for axis in rest), shape[one] * shape[other]])
+    flat = node.reshape(flat, [*(shape[axis] for axis in rest), shape[one] * shape[other]])
     places = torch.arange(shape[one] * shape[other]).reshape(shape[one], shape[other])
     return relax.op.take(flat, node.as_tensor(places.diagonal(offset)), len(rest))
 
@@ -286,8 +256,6 @@ CONVERTERS: dict[str, Converter] = {
     "aten.flip.default": each(flip),
     "aten.constant_pad_nd.default": each(pad),
     "aten.as_strided.default": as_strided,
-    "aten.slice_scatter.default": slice_scatter,
-    "aten.select_scatter.default": select_scatter,
     "aten.unfold.default": each(windows),
     "aten.diagonal.default": each(diagonal),
     "aten.view.dtype": bits_as,
