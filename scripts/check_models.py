@@ -335,9 +335,12 @@ MODELS: dict[str, dict[str, Callable[[], Any]]] = {
 
 def check(package: str, name: str) -> str:
     """Returns a row's end: the outcome, the layers' count, and the seconds by phase."""
+    import numpy as np
     import torch
     import tvm
 
+    from chameleon_ray.compiler.frontend.draws import redrawn
+    from chameleon_ray.compiler.frontend.precision import precision_of
     from chameleon_ray.compiler.frontend.torch.arguments import of_examples
     from chameleon_ray.compiler.frontend.torch.torch_module import load_module
     from chameleon_ray.compiler.kinds import LLVM
@@ -347,16 +350,20 @@ def check(package: str, name: str) -> str:
     torch.manual_seed(0)
     module, inputs = MODELS[package][name]()
     began = time.perf_counter()
-    model = load_module(name, module.eval(), of_examples(name, inputs))
+    arguments = of_examples(name, inputs)
+    draws = redrawn(arguments.arrays(), np.random.default_rng(0), 2)
+    model = load_module(name, module.eval(), arguments, draws)
     imported = time.perf_counter()
     target = tvm.target.Target({"kind": "llvm", "num-cores": 1, "opt-level": 0})
     executable = tvm.compile(lower(model.module, target, LLVM), target)
     compiled = time.perf_counter()
     machine = tvm.relax.VirtualMachine(executable, tvm.cpu())
-    outputs = machine["main"](*[tvm.runtime.tensor(array) for array in model.examples])
+    example = model.examples[-1]
+    outputs = machine["main"](*[tvm.runtime.tensor(array) for array in example.inputs])
     outputs = [outputs] if hasattr(outputs, "numpy") else list(outputs)
-    assert model.reference is not None
-    _, error, right = differences([one.numpy() for one in outputs], model.reference)
+    found = [one.numpy() for one in outputs]
+    precision = precision_of(model.module)
+    _, error, right = differences(found, example.outputs or (), precision)
     seconds = f"{imported - began:.1f} | {compiled - imported:.1f}"
     return f"{'verified' if right else 'WRONG'} | {error:.0e} | {seconds} |"
 

@@ -8,6 +8,7 @@ import torch
 import tvm
 from torch import nn
 
+from chameleon_ray.compiler.frontend.draws import redrawn
 from chameleon_ray.compiler.frontend.model import Model
 from chameleon_ray.compiler.frontend.torch.arguments import Arguments
 from chameleon_ray.compiler.frontend.torch.torch_module import load_module
@@ -33,14 +34,16 @@ class Calling(nn.Module):
 
 def imported(module: nn.Module, *inputs: Any, **named: Any) -> Model:
     """Imports a module in inference mode."""
-    return load_module("model", module.eval(), Arguments(inputs, named))
+    arguments = Arguments(inputs, named)
+    draws = redrawn(arguments.arrays(), np.random.default_rng(0), 2)
+    return load_module("model", module.eval(), arguments, draws)
 
 
 def computed(model: Model) -> list[np.ndarray]:
-    """Compiles a model and runs it on its examples."""
+    """Compiles a model and runs it on its last example."""
     executable = tvm.compile(lower(model.module, TARGET, LLVM), TARGET)
     machine = tvm.relax.VirtualMachine(executable, tvm.cpu())
-    outputs = machine["main"](*[tvm.runtime.tensor(array) for array in model.examples])
+    outputs = machine["main"](*[tvm.runtime.tensor(array) for array in model.examples[-1].inputs])
     outputs = [outputs] if hasattr(outputs, "numpy") else list(outputs)
     return [output.numpy() for output in outputs]
 
@@ -48,9 +51,10 @@ def computed(model: Model) -> list[np.ndarray]:
 def assert_like_torch(model: Model, names: tuple[str, ...] = (), tolerance: float = 1e-5) -> None:
     """Compares a compiled model's outputs with torch's: shapes, types and values."""
     found = computed(model)
-    assert model.reference is not None
-    assert len(found) == len(model.reference)
-    for place, (output, expected) in enumerate(zip(found, model.reference, strict=True)):
+    reference = model.examples[-1].outputs
+    assert reference is not None
+    assert len(found) == len(reference)
+    for place, (output, expected) in enumerate(zip(found, reference, strict=True)):
         name = names[place] if names else f"output {place}"
         assert (output.shape, output.dtype) == (expected.shape, expected.dtype), name
         if expected.dtype.kind in "biu":

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError, name_all
-from chameleon_ray.compiler.frontend.torch.arrays import tensor_of
+from chameleon_ray.compiler.frontend.torch.arrays import array_of, tensor_from, tensor_of
 from chameleon_ray.compiler.frontend.torch.node import numpy_dtype
+from chameleon_ray.measure.example import Arrays
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,15 @@ class Arguments:
     def tensors(self) -> tuple[Tensor, ...]:
         """Returns the tensors among them, in the order in which torch exports them."""
         return tuple(leaf for leaf in self._leaves() if isinstance(leaf, Tensor))
+
+    def arrays(self) -> Arrays:
+        """Returns the tensors' elements."""
+        return tuple(map(array_of, self.tensors()))
+
+    def like(self, arrays: Arrays) -> "Arguments":
+        """Returns the same with other tensors, which are copies of arrays."""
+        others = iter(arrays)
+        return self._mapped(lambda _: tensor_from(next(others).copy()))
 
     def copied(self) -> "Arguments":
         """Returns the same with tensors of their own, which a module may change."""

@@ -5,8 +5,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from chameleon_ray.compiler.frontend.drawing import Use, draw
 from chameleon_ray.compiler.frontend.inputs import InputSpec
-from chameleon_ray.compiler.frontend.torch.node import torch_dtype
 
 
 def array_of(tensor: Tensor) -> np.ndarray:
@@ -17,6 +17,13 @@ def array_of(tensor: Tensor) -> np.ndarray:
     return plain.numpy()
 
 
+def tensor_from(array: np.ndarray) -> Tensor:
+    """Returns an array's elements as a tensor, in memory that the two share."""
+    if array.dtype == ml_dtypes.bfloat16:
+        return torch.from_numpy(np.ascontiguousarray(array).view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
 def tensor_of(spec: InputSpec, rng: np.random.Generator, dtype: str = "float32") -> Tensor:
     """Returns the values of an input that the user gave, or draws some.
 
@@ -25,9 +32,6 @@ def tensor_of(spec: InputSpec, rng: np.random.Generator, dtype: str = "float32")
         rng: Source of all that is drawn.
         dtype: Its type where it has none of its own.
     """
-    kind = spec.dtype or dtype
-    drawn = "float32" if kind == "bfloat16" and spec.values is None else kind
-    array = spec.typed(drawn).example(rng)
-    if array.dtype == ml_dtypes.bfloat16:
-        return torch.from_numpy(np.ascontiguousarray(array).view(np.int16)).view(torch.bfloat16)
-    return torch.from_numpy(array).to(torch_dtype(kind))
+    typed = spec.typed(spec.dtype or dtype)
+    unknown = Use(counted=False)
+    return tensor_from(draw(typed, unknown, rng) if typed.values is None else typed.values)

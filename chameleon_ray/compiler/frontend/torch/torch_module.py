@@ -1,7 +1,7 @@
 """Imports torch modules: from the zoo, from a factory, or from an exported program."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from torch.export.graph_signature import ConstantArgument, InputKind
 from torch.utils import _pytree as pytree
 
 from chameleon_ray.compiler.frontend import zoo
+from chameleon_ray.compiler.frontend.drawing import Use, drawn
+from chameleon_ray.compiler.frontend.draws import redrawn, worked_out
 from chameleon_ray.compiler.frontend.inputs import (
     Declared,
     InputSpec,
@@ -23,7 +25,7 @@ from chameleon_ray.compiler.frontend.inputs import (
 from chameleon_ray.compiler.frontend.model import Model, digest, reason
 from chameleon_ray.compiler.frontend.safe_load import plain_data
 from chameleon_ray.compiler.frontend.torch.arguments import Arguments, completed
-from chameleon_ray.compiler.frontend.torch.arrays import array_of, tensor_of
+from chameleon_ray.compiler.frontend.torch.arrays import tensor_from
 from chameleon_ray.compiler.frontend.torch.decompositions import decomposed
 from chameleon_ray.compiler.frontend.torch.exporting import dropped_state, export
 from chameleon_ray.compiler.frontend.torch.factory import made
@@ -31,6 +33,7 @@ from chameleon_ray.compiler.frontend.torch.importer import translate
 from chameleon_ray.compiler.frontend.torch.node import numpy_dtype
 from chameleon_ray.compiler.frontend.torch.outputs import Flat, expected, is_foreign, run
 from chameleon_ray.compiler.quiet import quiet
+from chameleon_ray.measure.example import Arrays, Example
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +42,13 @@ def load_zoo(name: str, inputs: Sequence[InputSpec], seed: int) -> Model:
     """Imports a network of the zoo, for one picture unless another shape is given."""
     shapes = zoo.inputs(name) or {}
     given = name_all(inputs, list(shapes), name)
-    rng, tensors = np.random.default_rng(seed), []
+    specs = []
     for place, shape in shapes.items():
         declared = Declared(place, ("batch", shape[1], "height", "width"), "float32")
-        spec = declared.fix(given.get(place, InputSpec(place, shape)), name)
-        tensors.append(tensor_of(spec, rng))
-    return load_module(name, zoo.build(name, seed), Arguments(tuple(tensors)))
+        specs.append(declared.fix(given.get(place, InputSpec(place, shape)), name))
+    draws = drawn(specs, [Use()] * len(specs), np.random.default_rng(seed))
+    arguments = Arguments(tuple(map(tensor_from, draws[0])))
+    return load_module(name, zoo.build(name, seed), arguments, draws)
 
 
 def load_factory(spec: str, inputs: Sequence[InputSpec], seed: int) -> Model:
@@ -54,23 +58,27 @@ def load_factory(spec: str, inputs: Sequence[InputSpec], seed: int) -> Model:
     """
     module, own = made(spec, seed)
     arguments = completed(spec, module, own, inputs, seed)
-    return load_module(spec.rpartition(":")[2], module, arguments)
+    draws = redrawn(arguments.arrays(), np.random.default_rng((seed, 1)))
+    return load_module(spec.rpartition(":")[2], module, arguments, draws)
 
 
-def load_module(name: str, module: torch.nn.Module, arguments: Arguments) -> Model:
+def load_module(
+    name: str, module: torch.nn.Module, arguments: Arguments, draws: Sequence[Arrays]
+) -> Model:
     """Imports a module in inference mode.
 
     Args:
         name: Its name for people and for files.
         module: The module.
         arguments: Example inputs of its call.
+        draws: Values of the tensors among them, and more like these.
 
     Raises:
         ModelError: It fails on these inputs, or cannot be exported or translated.
     """
-    outputs = run(name, module, arguments)
-    module = Flat(module) if is_foreign(outputs) else module
-    return _finish(name, export(name, module, arguments), arguments, outputs)
+    module = Flat(module) if is_foreign(run(name, module, arguments)) else module
+    examples = _examples(name, module, arguments, draws)
+    return _finish(name, export(name, module, arguments), examples)
 
 
 def load_program(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
@@ -84,23 +92,32 @@ def load_program(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
             "with torch.export.save and this version of torch."
         ) from error
     declared = _declared(program, str(path))
-    specs = close_all([one for one in declared if isinstance(one, Declared)], inputs, str(path))
-    rng = np.random.default_rng(seed)
-    tensors = iter([tensor_of(spec, rng) for spec in specs])
+    given_ones = [one for one in declared if isinstance(one, Declared)]
+    specs = close_all(given_ones, inputs, str(path))
+    draws = drawn(specs, [Use(counted=False)] * len(specs), np.random.default_rng(seed))
+    tensors = iter(map(tensor_from, draws[0]))
     leaves = [next(tensors) if isinstance(one, Declared) else one for one in declared]
     args, kwargs = pytree.tree_unflatten(leaves, program.call_spec.in_spec)
     arguments = Arguments(tuple(args), dict(kwargs))
     with quiet():
         module = program.module()
-    outputs = run(str(path), module, arguments)
+    examples = _examples(str(path), module, arguments, draws)
     if any(
         isinstance(size, str) for one in declared if isinstance(one, Declared) for size in one.shape
     ):
         program = export(str(path), module, arguments)
-    return _finish(path.stem, program, arguments, outputs)
+    return _finish(path.stem, program, examples)
 
 
-def _finish(name: str, program: ExportedProgram, arguments: Arguments, outputs: Any) -> Model:
+def _examples(
+    name: str, module: Callable[..., Any], arguments: Arguments, draws: Sequence[Arrays]
+) -> tuple[Example, ...]:
+    return worked_out(
+        name, lambda arrays: expected(run(name, module, arguments.like(arrays))), draws
+    )
+
+
+def _finish(name: str, program: ExportedProgram, examples: tuple[Example, ...]) -> Model:
     with quiet():
         program = decomposed(program)
     note = dropped_state(name, program)
@@ -108,12 +125,11 @@ def _finish(name: str, program: ExportedProgram, arguments: Arguments, outputs: 
         logger.warning("%s", note)
     with quiet():
         module = translate(program, name)
-    examples = tuple(array_of(tensor) for tensor in arguments.tensors())
     inputs = tuple(
         InputSpec(param.name, array.shape, array.dtype.name)
-        for param, array in zip(module["main"].params, examples, strict=True)
+        for param, array in zip(module["main"].params, examples[0].inputs, strict=True)
     )
-    return Model(name, module, inputs, digest(module), examples, expected(outputs), "torch")
+    return Model(name, module, inputs, digest(module), examples, "torch")
 
 
 def _declared(program: ExportedProgram, name: str) -> list[Any]:

@@ -3,8 +3,70 @@
 Each file has those of one kind of operator, and a table of them.
 """
 
-from chameleon_ray.compiler.frontend.onnx.converters import clip, conditional
+from chameleon_ray.compiler.frontend.onnx.converters import (
+    arithmetic,
+    bit_cast,
+    clip,
+    conditional,
+    constant,
+    conv_transpose,
+    cumulative,
+    data_dependent,
+    deformable,
+    determinant,
+    dropout,
+    filled,
+    loops,
+    microsoft,
+    microsoft_attention,
+    nms,
+    normalization,
+    one_hot,
+    pooling,
+    rearranging,
+    recurrent,
+    reduction,
+    reordered,
+    resize,
+    sequences,
+    slicing,
+    split,
+    top_k,
+)
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key
 
-CONVERTERS: dict[Key, Converter] = {**clip.CONVERTERS, **conditional.CONVERTERS}
+KINDS = (
+    arithmetic,
+    bit_cast,
+    clip,
+    conditional,
+    constant,
+    conv_transpose,
+    cumulative,
+    data_dependent,
+    deformable,
+    determinant,
+    dropout,
+    filled,
+    loops,
+    microsoft,
+    microsoft_attention,
+    nms,
+    normalization,
+    one_hot,
+    pooling,
+    rearranging,
+    recurrent,
+    reduction,
+    reordered,
+    resize,
+    sequences,
+    slicing,
+    split,
+    top_k,
+)
+"""Files of converters."""
+CONVERTERS: dict[Key, Converter] = {
+    key: converter for kind in KINDS for key, converter in kind.CONVERTERS.items()
+}
 """Own converters, which are preferred to TVM's."""
