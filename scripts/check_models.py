@@ -8,15 +8,29 @@ one in docs/models.md.
 """
 
 import argparse
+import math
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from architectures import MODELS
 
 SECONDS = 600
 """Most seconds for one architecture."""
+
+
+def enliven(module: Any) -> None:
+    """Draws weights anew, so that a signal neither dies out nor meets a head of zeros."""
+    import torch
+
+    with torch.no_grad():
+        for weight in module.parameters():
+            if weight.ndim > 1 and weight.is_floating_point():
+                weight.normal_(std=math.sqrt(2 / weight[0].numel()))
+            elif not weight.any():
+                weight.normal_(std=0.1)
 
 
 def check(package: str, name: str) -> str:
@@ -35,6 +49,7 @@ def check(package: str, name: str) -> str:
 
     torch.manual_seed(0)
     module, inputs = MODELS[package][name]()
+    enliven(module)
     began = time.perf_counter()
     arguments = of_examples(name, inputs)
     draws = redrawn(arguments.arrays(), np.random.default_rng(0), 2)
