@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.export import ExportedProgram
 from torch.export.graph_signature import ConstantArgument, InputKind
 from torch.utils import _pytree as pytree
+from tvm.ir import IRModule
 
 from chameleon_ray.compiler.frontend import zoo
-from chameleon_ray.compiler.frontend.drawing import Use, drawn
+from chameleon_ray.compiler.frontend.drawing import DRAWS, Use, drawn, uses_of
 from chameleon_ray.compiler.frontend.draws import redrawn, worked_out
 from chameleon_ray.compiler.frontend.inputs import (
     Declared,
@@ -58,7 +59,8 @@ def load_factory(spec: str, inputs: Sequence[InputSpec], seed: int) -> Model:
     """
     module, own = made(spec, seed)
     arguments = completed(spec, module, own, inputs, seed)
-    draws = redrawn(arguments.arrays(), np.random.default_rng((seed, 1)))
+    count = DRAWS if all(one.values is None for one in inputs) else 1
+    draws = redrawn(arguments.arrays(), np.random.default_rng((seed, 1)), count)
     return load_module(spec.rpartition(":")[2], module, arguments, draws)
 
 
@@ -78,7 +80,8 @@ def load_module(
     """
     module = Flat(module) if is_foreign(run(name, module, arguments)) else module
     examples = _examples(name, module, arguments, draws)
-    return _finish(name, export(name, module, arguments), examples)
+    translated = _translated(name, export(name, module, arguments))
+    return _model(name, translated, examples)
 
 
 def load_program(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
@@ -94,19 +97,18 @@ def load_program(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
     declared = _declared(program, str(path))
     given_ones = [one for one in declared if isinstance(one, Declared)]
     specs = close_all(given_ones, inputs, str(path))
-    draws = drawn(specs, [Use(counted=False)] * len(specs), np.random.default_rng(seed))
-    tensors = iter(map(tensor_from, draws[0]))
+    plain = drawn(specs, [Use(counted=False)] * len(specs), np.random.default_rng(seed), 1)[0]
+    tensors = iter(map(tensor_from, plain))
     leaves = [next(tensors) if isinstance(one, Declared) else one for one in declared]
     args, kwargs = pytree.tree_unflatten(leaves, program.call_spec.in_spec)
     arguments = Arguments(tuple(args), dict(kwargs))
     with quiet():
         module = program.module()
-    examples = _examples(str(path), module, arguments, draws)
-    if any(
-        isinstance(size, str) for one in declared if isinstance(one, Declared) for size in one.shape
-    ):
+    if any(isinstance(size, str) for one in given_ones for size in one.shape):
         program = export(str(path), module, arguments)
-    return _finish(path.stem, program, examples)
+    translated = _translated(path.stem, program)
+    draws = drawn(specs, uses_of(translated), np.random.default_rng(seed))
+    return _model(path.stem, translated, _examples(str(path), module, arguments, draws))
 
 
 def _examples(
@@ -117,14 +119,18 @@ def _examples(
     )
 
 
-def _finish(name: str, program: ExportedProgram, examples: tuple[Example, ...]) -> Model:
+def _translated(name: str, program: ExportedProgram) -> IRModule:
+    """Translates an exported program, and says which of its state is dropped."""
     with quiet():
         program = decomposed(program)
     note = dropped_state(name, program)
     if note is not None:
         logger.warning("%s", note)
     with quiet():
-        module = translate(program, name)
+        return translate(program, name)
+
+
+def _model(name: str, module: IRModule, examples: tuple[Example, ...]) -> Model:
     inputs = tuple(
         InputSpec(param.name, array.shape, array.dtype.name)
         for param, array in zip(module["main"].params, examples[0].inputs, strict=True)
