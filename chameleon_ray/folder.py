@@ -11,6 +11,7 @@ import os
 import re
 import zipfile
 from collections.abc import Mapping
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -172,8 +173,14 @@ class RunFolder:
             )
 
     def save_winners(self, winners: Mapping[str, tuple[Config, float]]) -> None:
-        """Keeps every layer's configuration (empty for the default) and latency in seconds."""
-        self.write("winners.json", json.dumps(winners, indent=2))
+        """Keeps every layer's configuration, empty for the default, and latency in seconds.
+
+        In the file, a latency that is not known is null.
+        """
+        kept = {
+            d: (c, latency if isfinite(latency) else None) for d, (c, latency) in winners.items()
+        }
+        self.write("winners.json", json.dumps(kept, indent=2, allow_nan=False))
 
     def load_winners(self) -> dict[str, tuple[Config, float]]:
         """Returns the winners that ``save_winners`` kept.
@@ -185,7 +192,10 @@ class RunFolder:
         if not file.exists():
             raise FolderError(f"{self.path} has no winners yet; finish the run with --resume.")
         winners = json.loads(file.read_text())
-        return {task: (tuple(config), latency) for task, (config, latency) in winners.items()}
+        return {
+            task: (tuple(config), inf if latency is None else latency)
+            for task, (config, latency) in winners.items()
+        }
 
     def write(self, name: str, text: str) -> None:
         """Writes a text file, whole or not at all."""
@@ -225,6 +235,7 @@ class RunFolder:
         """Releases the directory; one in which no run was begun is removed again."""
         if not self.begun:
             with contextlib.suppress(OSError):  # where it holds something else it stays
+                self.untuned_library.unlink(missing_ok=True)
                 (self.path / ".lock").unlink()
                 self.database.folder.rmdir()
                 self.path.rmdir()

@@ -125,12 +125,13 @@ def network(entry: Entry) -> tuple[Any, tuple[Any, ...]]:
     """The module as PyTorch has it, and its inputs."""
     import torch
 
-    from chameleon_ray.compiler.frontend import torch_model, zoo
+    from chameleon_ray.compiler.frontend import zoo
+    from chameleon_ray.compiler.frontend.torch import torch_module
 
     tensors = tuple(map(torch.from_numpy, entry.arrays))
     if entry.model in zoo.ZOO:
         return zoo.build(entry.model, entry.seed), tensors
-    return torch_model.made(entry.model, entry.seed)[0], tensors
+    return torch_module.made(entry.model, entry.seed)[0], tensors
 
 
 RUNTIMES: dict[str, Callable[[Entry], Call]] = {

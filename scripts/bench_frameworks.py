@@ -160,7 +160,7 @@ def inputs(identity: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
     """
     options, rng = identity["options"], np.random.default_rng(0)
     if options["model"] not in ZOO:
-        from chameleon_ray.compiler.frontend.torch_model import made
+        from chameleon_ray.compiler.frontend.torch.torch_module import made
 
         try:
             own = [tensor.numpy() for tensor in made(options["model"], options["seed"])[1]]

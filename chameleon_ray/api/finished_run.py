@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chameleon_ray.api.first_verdict import judge
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.compiler.runtime.layer_inputs import random_array
@@ -35,7 +36,9 @@ class Applied:
     verified: Verified
 
 
-def apply(path: Path, model: str, inputs: tuple[str, ...] = ()) -> Applied:
+def apply(
+    path: Path, model: str, inputs: tuple[str, ...] = (), examples: tuple[str, ...] = ()
+) -> Applied:
     """Compiles a model with the winners of a finished run.
 
     The run's own model goes into its directory, another one into ``applied/NAME`` below it.
@@ -43,7 +46,8 @@ def apply(path: Path, model: str, inputs: tuple[str, ...] = ()) -> Applied:
     Args:
         path: The run directory.
         model: The run's model, or one with layers in common with it.
-        inputs: Inputs as ``NAME:SHAPE[:DTYPE]``, as for ``tune``.
+        inputs: Inputs as ``NAME:SHAPE[:DTYPE]`` or ``NAME=VALUE``, as for ``tune``.
+        examples: Example inputs as ``FILE.npz`` or ``NAME=FILE.npy``, as for ``tune``.
 
     Raises:
         UserError: The model cannot be used, or shares no layer with the run.
@@ -51,7 +55,7 @@ def apply(path: Path, model: str, inputs: tuple[str, ...] = ()) -> Applied:
     """
     folder = RunFolder(path, existing=True)
     identity, winners = folder.identity() or {}, folder.load_winners()
-    request = _request(identity, model, inputs)
+    request = _request(identity, model, inputs, examples)
     with ExitStack() as stack:
         stack.callback(folder.close)
         process = ModelProcess(kind_of(identity["target"]), _timing_cores(identity), stack)
@@ -65,9 +69,10 @@ def apply(path: Path, model: str, inputs: tuple[str, ...] = ()) -> Applied:
         place = path if same else path / "applied" / file_name(prepared.name)
         place.mkdir(parents=True, exist_ok=True)
         library, untuned = place / folder.library.name, place / folder.untuned_library.name
-        applied = process.compile_tuned(chosen, library, place / folder.tvm_database.name)
         process.compile_untuned(untuned)
-        verified = process.check(library, prepared, untuned)
+        prepared, _ = judge(prepared, process, untuned, None, Confirming.first_seconds)
+        applied = process.compile_tuned(chosen, library, place / folder.tvm_database.name)
+        verified = process.check(library, prepared)
     return Applied(library, len(applied), len(prepared.tasks), verified)
 
 
@@ -93,11 +98,14 @@ def bench(path: Path, options: Confirming) -> tuple[Latency, Latency]:
     return Latency.of(untuned), Latency.of(tuned)
 
 
-def _request(identity: dict[str, Any], model: str, inputs: tuple[str, ...]) -> Request:
+def _request(
+    identity: dict[str, Any], model: str, inputs: tuple[str, ...], examples: tuple[str, ...]
+) -> Request:
     """Makes a request to lower a model as the run's own was."""
     return Request(
         model=model,
         inputs=inputs,
+        examples=examples,
         target=identity["target"],
         layout=identity["layout"],
         seed=identity["options"]["seed"],

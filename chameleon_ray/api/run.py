@@ -6,6 +6,8 @@ from chameleon_ray.api.session import TuningSession
 from chameleon_ray.api.setup import set_up
 from chameleon_ray.api.site import Site, directory, working
 from chameleon_ray.api.tuned_model import TunedModel
+from chameleon_ray.compiler.frontend.examples import given
+from chameleon_ray.compiler.frontend.load import demand
 from chameleon_ray.folder import RunFolder
 from chameleon_ray.options import Request
 from chameleon_ray.report.html import render
@@ -25,6 +27,7 @@ def tune(request: Request, progress: Progress) -> RunResult:
         UserError: The request cannot be met.
         Stopped: The user interrupted the session; the message says how to go on.
     """
+    demand(request.model, given(request.inputs, request.examples))
     setup = set_up(request)
     site = _site(request)
     with working(site, setup.search_cores):
@@ -44,4 +47,5 @@ def _site(request: Request) -> Site:
     folder = RunFolder(directory(request), existing=request.resume)
     words = ["tune", request.model, *(["--memory-aware"] if request.memory_aware else [])]
     words += [word for text in request.inputs for word in ("--input", text)]
+    words += [word for text in request.examples for word in ("--example", text)]
     return Site(request, folder, [TunedModel(request, folder)], words)

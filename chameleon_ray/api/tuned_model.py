@@ -13,6 +13,7 @@ from chameleon_ray.folder import RunFolder
 from chameleon_ray.options import Request, Search
 from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
+from chameleon_ray.task import Task
 
 PACKAGES = ("chameleon_ray", "apache-tvm", "apache-tvm-ffi", "ray", "xgboost", "torch", "numpy")
 
@@ -44,7 +45,11 @@ class TunedModel:
     @property
     def told(self) -> str:
         """Failure of the model, for people."""
-        return f"{self.name}: {self.failure}" if self.name else self.failure
+        return self.saying(self.failure)
+
+    def saying(self, sentence: str) -> str:
+        """Returns a sentence about the model, which names it where there are several."""
+        return f"{self.name}: {sentence}" if self.name else sentence
 
     @contextmanager
     def trying(self, progress: Progress) -> Iterator[None]:
@@ -82,15 +87,18 @@ class TunedModel:
         }
 
 
-def demand_success(own: Sequence[Record]) -> None:
-    """Sees to it that there is something to choose winners from.
+def demand_success(layers: Sequence[Task], own: Sequence[Record]) -> None:
+    """Sees to it that there is something to choose winners from, where there is a choice.
 
     Args:
-        own: Records of a model's layers.
+        layers: Layers of a model.
+        own: Records of these layers.
 
     Raises:
         UserError: Nothing was measured, or no measurement succeeded.
     """
+    if not any(task.space.knobs for task in layers):
+        return
     if not own:
         raise UserError("Nothing was measured in the time given; give more --minutes or --trials.")
     if not any(record.latencies for record in own):

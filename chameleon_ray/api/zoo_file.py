@@ -35,6 +35,7 @@ OWN: dict[str, tuple[type, ...]] = {
     "name": (str,),
     "weight": (int, float),
     "inputs": (list,),
+    "examples": (list,),
 }
 """Keys that the file may give one model, and the types of their values."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -133,17 +134,20 @@ def _member(entry: Any, whole: Request, targets: Mapping[str, str], place: str) 
     if "model" not in own:
         raise ValueError("a model lacks 'model', its name, file or package.module:factory")
     own = {key: _typed(key, value, OWN[key]) for key, value in own.items()}
-    weight, inputs = own.get("weight", 1), own.get("inputs", [])
+    weight = own.get("weight", 1)
+    inputs, examples = (tuple(own.get(key, ())) for key in ("inputs", "examples"))
     if not (math.isfinite(weight) and weight > 0):
         raise ValueError(f"the weight of {own['model']} must be more than 0, not {weight}")
     if not all(isinstance(text, str) for text in inputs):
         raise ValueError(f"the inputs of {own['model']} must be texts, NAME:SHAPE[:DTYPE]")
+    if not all(isinstance(text, str) for text in examples):
+        raise ValueError(f"the examples of {own['model']} must be texts, FILE.npz or NAME=FILE.npy")
     name = own.get("name") or directory_name(own["model"])
     name = name if len(targets) == 1 else f"{name}-{place}"
     if not NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no name of a directory; give the model another 'name'")
-    request = replace(whole, model=own["model"], inputs=tuple(inputs), target=targets[place])
-    return Member(name, request, weight)
+    request = replace(whole, model=own["model"], inputs=inputs, examples=examples)
+    return Member(name, replace(request, target=targets[place]), weight)
 
 
 def _mapping(body: Any, what: str, known: set[str]) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.graph.footprint import Footprint
+from chameleon_ray.measure.example import Arrays, Example
+from chameleon_ray.measure.precision import PLAIN, Precision
 from chameleon_ray.options import Scheduling
 from chameleon_ray.plugins import demand, loaded
 from chameleon_ray.space import Config
@@ -28,7 +28,8 @@ class Prepare:
 
     Attributes:
         spec: Zoo name, file, or ``module:factory``.
-        inputs: Inputs that the user gave, as ``NAME:SHAPE[:DTYPE]``.
+        inputs: Inputs that the user gave, as ``NAME:SHAPE[:DTYPE]`` or ``NAME=VALUE``.
+        examples: Example inputs that the user gave, as ``FILE.npz`` or ``NAME=FILE.npy``.
         seed: Seed of the zoo's weights, of a factory's, and of the example inputs.
         target: Target as ``llvm``, ``cuda:ARCH`` or JSON.
         threads: Number of threads that a kernel may use.
@@ -41,6 +42,7 @@ class Prepare:
 
     spec: str
     inputs: tuple[str, ...]
+    examples: tuple[str, ...]
     seed: int
     target: str
     threads: int
@@ -75,10 +77,12 @@ class Prepared:
         digest: Digest of structure and weights.
         target: Complete target, as JSON.
         tasks: Distinct layers of the model.
-        inputs: Example inputs, in order.
-        reference: Outputs of the source model for the inputs; None where it could not be run.
-        reference_name: Name of what ran the source model, such as ``torch`` or ``onnxruntime``;
-            None where nothing did.
+        examples: Inputs and the outputs to expect of them; the first one is timed. The outputs
+            are None where nothing but TVM could compute them.
+        reference_name: Name of what computed these outputs, such as ``torch`` or ``ONNX Runtime``;
+            None where nothing but TVM could.
+        precision: Precision that the model computes in.
+        outputs: Names of the outputs; may be empty where they have none.
         notes: Sentences that the user should know.
         seconds: Seconds by phase: ``import``, ``extract``.
     """
@@ -87,11 +91,17 @@ class Prepared:
     digest: str
     target: str
     tasks: tuple[Task, ...]
-    inputs: tuple[np.ndarray, ...]
-    reference: tuple[np.ndarray, ...] | None
+    examples: tuple[Example, ...]
     reference_name: str | None
+    precision: Precision = PLAIN
+    outputs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> Arrays:
+        """Inputs that the model is timed on."""
+        return self.examples[0].inputs
 
 
 @dataclass(frozen=True)
@@ -164,15 +174,15 @@ class ModelHost:
         self._kind.preload()
         import tvm
 
-        from chameleon_ray.compiler.frontend.load import InputSpec, load
+        from chameleon_ray.compiler.frontend.examples import given
+        from chameleon_ray.compiler.frontend.load import load
 
         others = [loaded("template", demand("template", name)) for name in job.templates]
         own = self._kind.templates
         self._extended = replace(self._kind, templates=lambda: (*others, *own()))
         self._target = self._kind.resolve(job.target, job.threads)
         self._kind.demand_compiler(self._target)
-        inputs = [InputSpec.parse(text) for text in job.inputs]
-        self._model = load(job.spec, inputs, job.seed)
+        self._model = load(job.spec, given(job.inputs, job.examples), job.seed)
         return tvm.target.Target(json.loads(self._target))
 
     def weigh(self, job: Prepare) -> Footprint:
@@ -199,6 +209,7 @@ class ModelHost:
         """Imports the model, keeps it, and extracts its layers."""
         began, notes = time.perf_counter(), Notes()
         target = self._load(job)
+        from chameleon_ray.compiler.frontend.precision import precision_of
         from chameleon_ray.compiler.passes.lower import lower
         from chameleon_ray.compiler.passes.memory.lower_aware import lower_aware
         from chameleon_ray.compiler.spaces.extract import extract
@@ -217,9 +228,10 @@ class ModelHost:
             digest=self._model.digest,
             target=self._target,
             tasks=tuple(tasks),
-            inputs=tuple(self._model.examples),
-            reference=self._model.reference,
+            examples=self._model.examples,
             reference_name=self._model.reference_name,
+            precision=precision_of(module),
+            outputs=self._model.outputs,
             notes=tuple(dict.fromkeys(notes.taken())),
             seconds={
                 "import": imported - began,

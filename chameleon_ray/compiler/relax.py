@@ -27,8 +27,8 @@ def is_static(*types: Any) -> bool:
 
 
 def constant(value: np.ndarray, dtype: str) -> GenericConst:
-    """Makes a Relax constant; unlike ``relax.const`` it keeps 64 bits and copies only once."""
-    return relax.const(tvm.runtime.tensor(np.ascontiguousarray(value, dtype)))
+    """Makes a Relax constant; unlike ``relax.const`` it keeps 64 bits, and copies only once."""
+    return relax.const(tvm.runtime.tensor(np.asarray(value, dtype, order="C")))
 
 
 def bindings_of(mod: IRModule) -> list[relax.Binding]:
@@ -54,7 +54,7 @@ def rewrite(mod: IRModule, replace: Callable[[relax.Binding], relax.Expr]) -> IR
         bindings = []
         for old in block.bindings:
             value = replace(old) if isinstance(old, relax.VarBinding) else old.value
-            kept = value is old.value
+            kept = value.same_as(old.value)
             bindings.append(old if kept else relax.VarBinding(old.var, value))
             same = same and kept
         blocks.append(type(block)(bindings))

@@ -271,7 +271,9 @@ def _child(channel: socket.socket, handler: Callable[[Any], Any], setting: Setti
         try:
             answer = (True, handler(job), False)
         except MemoryError:
-            answer = (False, f"more than {setting.memory_bytes} bytes of memory", False)
+            most = setting.memory_bytes
+            there = "there is" if most is None else f"{most >> 20} MiB"
+            answer = (False, f"it needs more memory than {there}", False)
         except UserError as error:
             answer = (False, str(error), True)
         except Exception as error:

@@ -93,6 +93,8 @@ class Confirming:
     """Seconds of timing that whole models share; each is timed once at least."""
     model_timeout: float = 1800.0
     """Most seconds for loading whole models, untuned ones too, and for all that is run of them."""
+    first_seconds: float = 5.0
+    """Seconds of running an untuned model after which no further example is compared at first."""
     reserve: float = 0.15
     """Least share of wall time kept for choosing winners, compiling and verifying models."""
 
@@ -151,13 +153,16 @@ class Request:
     """A request to tune a model.
 
     The ``option`` of a field tells what the commands and a zoo's file do with it. The command that
-    goes on with a run repeats ``inputs``, ``memory_aware`` and ``warm_start`` in any case.
+    goes on with a run repeats ``inputs``, ``examples``, ``memory_aware`` and ``warm_start`` in any
+    case.
     """
 
     model: str
     """Zoo name, ``.onnx`` or ``.pt2`` file, or ``package.module:factory``."""
     inputs: tuple[str, ...] = ()
-    """Inputs of the model, each as ``NAME:SHAPE[:DTYPE]``."""
+    """Inputs of the model, each as ``NAME:SHAPE[:DTYPE]``, or ``NAME=VALUE`` for a fixed one."""
+    examples: tuple[str, ...] = ()
+    """Example inputs, as ``FILE.npz`` or ``NAME=FILE.npy``."""
     target: str = option("llvm", resume=TUNE)
     """``llvm``, ``cuda``, a GPU's architecture as ``cuda:sm_90``, or a TVM target as JSON."""
     trials: int | None = option(None, resume=BOTH, zoo_file=True, least=1, budget=True)

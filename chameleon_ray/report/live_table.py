@@ -113,8 +113,11 @@ class LiveTable:
 def watching(
     progress: Progress, console: Console, options: Reporting | None = None
 ) -> AbstractContextManager[object]:
-    """Returns the live table where ``console`` is a terminal that can show one, else log lines."""
-    if console.is_interactive:
+    """Returns the live table where ``console`` is a terminal that can show one, else log lines.
+
+    A file is none, even where ``FORCE_COLOR`` has rich take it for one.
+    """
+    if console.is_interactive and console.file.isatty():
         return LiveTable(progress, console, options)
     return LogLines(progress, console.file, options)
 

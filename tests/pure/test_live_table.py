@@ -33,8 +33,15 @@ def busy(layers: int) -> Progress:
     return progress
 
 
+class Screen(io.StringIO):
+    """What is written to a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def terminal(width: int = 80, height: int = 24) -> Console:
-    return Console(file=io.StringIO(), force_terminal=True, width=width, height=height)
+    return Console(file=Screen(), force_terminal=True, width=width, height=height)
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
@@ -74,6 +81,11 @@ def test_a_terminal_gets_the_table_and_anything_else_the_log():
     assert file.getvalue().isascii()
     assert "\x1b" not in file.getvalue()
     assert "now" in file.getvalue()
+
+
+def test_a_file_gets_the_log_even_if_colours_are_forced(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert isinstance(watching(busy(2), Console(file=io.StringIO(), width=80)), LogLines)
 
 
 def test_the_last_table_stands_and_stdout_is_left_alone():
@@ -130,7 +142,7 @@ def test_the_last_words(width):
 def test_the_last_words_of_failures():
     result = fake_result(Path("run"))
     console = Console(file=io.StringIO(), width=200)
-    console.print(final_message(replace(result, verified=Verified(False, 2.0, 1.0))))
+    console.print(final_message(replace(result, verified=Verified(False, 2.0, 1.0, "torch"))))
     assert "NOT verified" in console.file.getvalue()
     console = Console(file=io.StringIO(), width=200)
     console.print(

@@ -10,7 +10,7 @@ from chameleon_ray.options import Request, least_values, options_of, repeated, z
 from chameleon_ray.options.option import option
 from tests.pure.test_docs import misfit
 
-BY_ITSELF = {"model", "inputs", "memory_aware", "out", "resume", "warm_start"}
+BY_ITSELF = {"model", "inputs", "examples", "memory_aware", "out", "resume", "warm_start"}
 """What the command that goes on with a run has of its own."""
 TIMES_NOTHING = {"build_only"}
 """What makes it a command that leaves no run to go on with."""

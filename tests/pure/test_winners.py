@@ -3,7 +3,10 @@
 import asyncio
 import pickle
 from functools import partial
+from math import inf
+from pathlib import Path
 
+from chameleon_ray.folder import RunFolder
 from chameleon_ray.measure.measurer import Artifact, Measurer, Timing
 from chameleon_ray.options import Confirming
 from chameleon_ray.pool import PoolError
@@ -122,3 +125,12 @@ def test_the_default_is_kept_where_workers_die_of_every_contest():
 
     winner = chosen(runner=Fatal)
     assert (winner.config, winner.reason) == (DEFAULT, "no candidate passed the final")
+
+
+def test_a_latency_that_is_not_known_is_kept_as_null(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run", existing=False)
+    winners = {"a": ((1, 2), 0.5), "b": (DEFAULT, inf)}
+    run.save_winners(winners)
+    assert "Infinity" not in (run.path / "winners.json").read_text()
+    assert run.load_winners() == winners
+    run.close()

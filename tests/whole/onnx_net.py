@@ -1,4 +1,4 @@
-"""Dense layers as ONNX files: imported without torch, in a second."""
+"""Small networks as ONNX files: imported without torch, in a second."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +24,23 @@ def dense_layers(path: Path, *widths: int) -> str:
     ]
     tensors = [numpy_helper.from_array(w.astype("float32"), name) for name, w in weights.items()]
     graph = helper.make_graph(nodes, "layers", ends[:1], ends[1:], tensors)
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
+    return str(path)
+
+
+def nothing_to_tune(path: Path) -> str:
+    """A file that finds the largest of some numbers, which no layer does that has a schedule."""
+    value = helper.make_tensor_value_info
+    inputs, outputs = [value("x", TensorProto.FLOAT, (4, 9))], ["values", "places"]
+    node = helper.make_node("TopK", ["x", "k"], outputs)
+    graph = helper.make_graph(
+        [node],
+        "largest",
+        inputs,
+        [value("values", TensorProto.FLOAT, (4, 3)), value("places", TensorProto.INT64, (4, 3))],
+        [numpy_helper.from_array(np.array([3]), "k")],
+    )
     opsets = [helper.make_opsetid("", 17)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
     return str(path)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.whole.command import NET, chameleon, records, tuned
+from tests.whole.command import NET, SERIAL, chameleon, records, tuned
+from tests.whole.onnx_net import nothing_to_tune
 
 FILES = ("run.json", "winners.json", "model.so", "untuned.so", "summary.json", "report.html")
 SYSTEMS = {"ray": ("--engine", "ray"), "random": ("--explorer", "random")}
@@ -105,3 +106,14 @@ def test_a_finished_run_can_be_applied_and_timed(serial: Path, dense: str) -> No
     assert code == 0, err
     assert "untuned" in out
     assert "times as fast" in out
+
+
+def test_a_model_with_nothing_to_tune_is_compiled_and_verified(tmp_path: Path) -> None:
+    code, out, _ = chameleon(
+        *("tune", nothing_to_tune(tmp_path / "largest.onnx"), *SERIAL),
+        *("--trials", "4", "--out", str(tmp_path / "run")),
+    )
+    assert code == 0
+    assert "Nothing to tune: no layer of the model has a choice of schedules." in out
+    assert "Verified" in out
+    assert (tmp_path / "run" / "report.html").stat().st_size > 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -29,21 +30,28 @@ class InputSpec:
         name: The model's name for it.
         shape: Its extents; ``()`` is a scalar.
         dtype: Its element type, one of ``DTYPES``; empty where the model is to say.
+        values: Values that the user gave for it; None where they are to be drawn.
+        fixed: Whether the values are part of the model from now on, and no input any more.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: str = ""
+    values: np.ndarray | None = field(default=None, compare=False)
+    fixed: bool = False
 
     @classmethod
     def parse(cls, text: str) -> InputSpec:
-        """Parses ``NAME:SHAPE[:DTYPE]``, such as ``x:1,3,224,224`` or ``ids:1x128:int64``.
+        """Parses ``NAME:SHAPE[:DTYPE]`` or ``NAME=VALUE``.
 
-        The name itself may have colons; an empty shape is a scalar.
+        Examples are ``x:1,3,224,224``, ``ids:1x128:int64`` and ``axes=[2,3]``. A name may have
+        colons; an empty shape is a scalar.
 
         Raises:
             ModelError: The text is not of that form.
         """
+        if "=" in text:
+            return cls._fixed(text)
         parts = text.strip().split(":")
         dtype = parts.pop() if len(parts) > 2 and parts[-1] in DTYPES else ""
         shape = parts.pop() if len(parts) > 1 else "none"
@@ -58,19 +66,44 @@ class InputSpec:
             raise ModelError(f"The input {text!r} has an extent of 0; give at least 1.")
         return cls(name, extents, dtype)
 
+    @classmethod
+    def _fixed(cls, text: str) -> InputSpec:
+        name, _, written = text.strip().partition("=")
+        try:
+            values = np.asarray(json.loads(written))
+        except ValueError:  # no JSON, or lists of unequal length
+            values = np.asarray(None)
+        if not name or values.dtype.kind not in "bif":
+            raise ModelError(
+                f"The input {text!r} is not NAME=VALUE; write a number, true, false or a list of "
+                "them, like rate=16000 or axes=[2,3]."
+            )
+        return cls(name, values.shape, "", values, True)
+
     def __str__(self) -> str:
+        if self.fixed and self.values is not None:
+            return f"{self.name}={json.dumps(self.values.tolist())}"
         suffix = f":{self.dtype}" if self.dtype else ""
         return f"{self.name}:{','.join(map(str, self.shape))}{suffix}"
 
-    def example(self, rng: np.random.Generator) -> np.ndarray:
-        """Draws an example of the input.
+    def typed(self, dtype: str) -> InputSpec:
+        """Returns the input with a type, and its values cast to it.
 
-        Floats are normal. Other types are zeros and ones, which are valid indices anywhere.
+        Floats may be rounded to a narrower type; any other change of a value is refused.
+
+        Raises:
+            ModelError: The values are none of that type.
         """
-        dtype = np.dtype(self.dtype)
-        if dtype.kind == "f":
-            return np.asarray(rng.standard_normal(self.shape), dtype)
-        return np.asarray(rng.integers(0, 2, self.shape), dtype)
+        if self.values is None:
+            return replace(self, dtype=dtype)
+        cast = self.values.astype(dtype)
+        floats = self.values.dtype.kind == "f" and dtype.startswith(("float", "bfloat"))
+        if not floats and not np.array_equal(cast, self.values):
+            raise ModelError(
+                f"The values of the input {self.name!r} are of type {self.values.dtype}, and the "
+                f"model wants {dtype}; give them as {dtype}."
+            )
+        return replace(self, dtype=dtype, values=cast)
 
 
 @dataclass(frozen=True)
@@ -97,7 +130,7 @@ class Declared:
                 f"The input {given} does not fit {model}, which declares "
                 f"{self.name}:{shape}:{self.dtype}; correct it or export the model again."
             )
-        return InputSpec(self.name, given.shape, self.dtype)
+        return given.typed(self.dtype)
 
     def close(self, model: str) -> InputSpec:
         """Returns the input as it is declared.
@@ -139,10 +172,16 @@ def name_all(given: Sequence[InputSpec], names: Sequence[str], model: str) -> di
     """Maps names to the inputs that the user gave.
 
     Raises:
-        ModelError: A name is given twice, or is not one of the model's.
+        ModelError: A name is given twice, is not one of the model's, or is one whose values cannot
+            be fixed.
     """
     by_name: dict[str, InputSpec] = {}
     for spec in given:
+        if spec.fixed:
+            raise ModelError(
+                f"The input {spec.name!r} of {model} cannot be fixed to a value, which only ONNX "
+                "files allow; fix it in the model itself."
+            )
         if spec.name in by_name:
             raise ModelError(f"The input {spec.name!r} of {model} is given twice; give it once.")
         if spec.name not in names:

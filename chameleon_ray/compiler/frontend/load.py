@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from chameleon_ray.compiler.frontend import zoo
-from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError
+from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError, name_all
 from chameleon_ray.compiler.frontend.model import Model, reason
 from chameleon_ray.errors import UserError
 from chameleon_ray.plugins import choices, find
 
 __all__ = ["InputSpec", "Model", "ModelError", "load"]
 
+ZOO, CALL = ":zoo", ":call"
+"""Sources of models that are no files; no suffix has a colon."""
 FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 """Pattern of ``package.module:factory``."""
 Importer = Callable[[Path, Sequence[InputSpec], int], Model]
@@ -21,13 +23,13 @@ Importer = Callable[[Path, Sequence[InputSpec], int], Model]
 
 
 def _onnx(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
-    from chameleon_ray.compiler.frontend.onnx_model import load_onnx  # no torch
+    from chameleon_ray.compiler.frontend.onnx.onnx_file import load_onnx  # no torch
 
     return load_onnx(path, inputs, seed)
 
 
 def _program(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
-    from chameleon_ray.compiler.frontend.torch_model import load_program
+    from chameleon_ray.compiler.frontend.torch.torch_module import load_program
 
     return load_program(path, inputs, seed)
 
@@ -50,21 +52,57 @@ def load(spec: str, inputs: Sequence[InputSpec] = (), seed: int = 0) -> Model:
         ModelError: The model cannot be found, read or translated, or the inputs do not fit it.
         UserError: A plug-in for such files cannot be used.
     """
+    source = _source(spec)
+    if source == ZOO:
+        from chameleon_ray.compiler.frontend.torch.torch_module import load_zoo
+
+        return load_zoo(spec, inputs, seed)
+    if source == CALL:
+        from chameleon_ray.compiler.frontend.torch.torch_module import load_factory
+
+        return load_factory(spec, inputs, seed)
+    plugin = find("format", source, FORMATS)
+    if plugin is not None:
+        return plugged(plugin, existing(spec), inputs, seed)
+    return FORMATS[source](existing(spec), inputs, seed)
+
+
+def demand(spec: str, inputs: Sequence[InputSpec] = ()) -> None:
+    """Checks that there is such a model, and its inputs, as far as that needs no import.
+
+    Args:
+        spec: The model, as for ``load``.
+        inputs: Inputs that the user gave. Their names are checked for models of the zoo and ONNX
+            files; what other models are called with is known only after their import.
+
+    Raises:
+        ModelError: There is no such model, or no such input.
+    """
+    source = _source(spec)
+    if source == ZOO:
+        name_all(inputs, list(zoo.inputs(spec) or ()), spec)
+    elif source != CALL:
+        path = existing(spec)
+        if inputs and source == "onnx" and find("format", source, FORMATS) is None:
+            from chameleon_ray.compiler.frontend.onnx.declared import demand_names
+
+            demand_names(path, inputs)
+
+
+def _source(spec: str) -> str:
+    """Returns where a model comes from: ``ZOO``, ``CALL``, or the suffix of its file.
+
+    Raises:
+        ModelError: There is no such model.
+    """
     suffix = Path(spec).suffix.lower().removeprefix(".")
     if suffix not in FORMATS:
         if zoo.inputs(spec) is not None:
-            from chameleon_ray.compiler.frontend.torch_model import load_zoo
-
-            return load_zoo(spec, inputs, seed)
+            return ZOO
         if FACTORY.fullmatch(spec):
-            from chameleon_ray.compiler.frontend.torch_model import load_factory
-
-            return load_factory(spec, inputs, seed)
-    plugin = find("format", suffix, FORMATS)
-    if plugin is not None:
-        return plugged(plugin, existing(spec), inputs, seed)
-    if suffix in FORMATS:
-        return FORMATS[suffix](existing(spec), inputs, seed)
+            return CALL
+    if suffix in FORMATS or find("format", suffix, FORMATS) is not None:
+        return suffix
     raise ModelError(
         f"There is no model {spec!r}; give a name of the zoo ({', '.join(zoo.NAMES)}), "
         f"a file of a known format ({choices('format', FORMATS)}), or package.module:factory."

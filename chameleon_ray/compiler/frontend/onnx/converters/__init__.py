@@ -1,0 +1,52 @@
+"""Converters of operators that TVM's importer lacks or gets wrong, by domain and type.
+
+Each file has those of one kind of operator, and a table of them.
+"""
+
+from chameleon_ray.compiler.frontend.onnx.converters import (
+    bit_cast,
+    clip,
+    conditional,
+    cumulative,
+    data_dependent,
+    determinant,
+    filled,
+    loops,
+    microsoft,
+    microsoft_attention,
+    nms,
+    one_hot,
+    recurrent,
+    reordered,
+    resize,
+    sequences,
+    split,
+    top_k,
+)
+from chameleon_ray.compiler.frontend.onnx.node import Converter, Key
+
+KINDS = (
+    bit_cast,
+    clip,
+    conditional,
+    cumulative,
+    data_dependent,
+    determinant,
+    filled,
+    loops,
+    microsoft,
+    microsoft_attention,
+    nms,
+    one_hot,
+    recurrent,
+    reordered,
+    resize,
+    sequences,
+    split,
+    top_k,
+)
+"""Files of converters."""
+CONVERTERS: dict[Key, Converter] = {
+    key: converter for kind in KINDS for key, converter in kind.CONVERTERS.items()
+}
+"""Own converters, which are preferred to TVM's."""
