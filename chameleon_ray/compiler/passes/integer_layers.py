@@ -8,7 +8,8 @@ in blocks of b output channels and groups of the g products that an instruction 
 Instructions that multiply bytes want unsigned data. The zero point is left in them then, and the
 edges are padded with it; what it adds to each channel's sum is constant, and subtracted from the
 sum. Signed bytes become unsigned ones by adding 128, which makes the zero point so much larger. For
-all other instructions the data become int16, less the zero point.
+all other instructions the data become int16, less the zero point. Where every channel is by itself,
+there is nothing for them to sum up, and float32 is exact and fast.
 """
 
 from collections.abc import Callable
@@ -35,6 +36,8 @@ from chameleon_ray.compiler.relax import bindings_of, constant, is_static, opera
 
 RANGES = {"uint8": (0, 255), "int8": (-128, 127), "int16": (0, 0)}
 """Types of data and weights, and the zero points that data of each may have."""
+EXACT = 2**24
+"""Integers smaller than this are exact in float32."""
 MOST = 900
 """Most input channels of a convolution by Winograd's algorithm.
 
@@ -165,18 +168,25 @@ def _conv2d(call: Call, source: Source, rounding: bool) -> Layer | None:
     top, left, bottom, right = (int(size) for size in attrs.padding)
     padding = [(0, 0), (top, bottom), (left, right), (0, 0)]
     groups, (_, _, inputs, filters) = int(attrs.groups), numbers.shape
-    single = inputs == 1 and groups == filters > 1
-    dot = _dot(source, numbers, filters if single else filters // groups, wide=single)
-    if dot is None or (groups > 1 and not single and inputs % dot.group):
-        return None
-    if single:
-        weights = numbers[:, :, 0].astype(dot.weights)
+    if inputs == 1 and groups == filters > 1:
+        weights = numbers[:, :, 0].astype("float32")
         loops = partial(depthwise, window=window, rounding=rounding)
-        return Layer("depthwise_conv2d", weights, _totals(numbers), padding, dot.data, loops)
+        made = Layer("depthwise_conv2d", weights, _totals(numbers), padding, "float32", loops)
+        return made if _suits_floats(source, weights) else None
+    dot = _dot(source, numbers, filters // groups)
+    if dot is None or (groups > 1 and inputs % dot.group):
+        return None
     if rounding and groups == 1 and dot.group == 2 and _suits_winograd(call, source, numbers):
         return _winograd(call, numbers, padding, dot)
     loops = partial(convolved, window=window, groups=groups, dot=dot, rounding=rounding)
     return _packed("conv2d", numbers, padding, dot, loops)
+
+
+def _suits_floats(source: Source, weights: np.ndarray) -> bool:
+    """Whether all sums of products are integers that float32 has; weights are ``(..., O)``."""
+    low, high = RANGES["uint8"]
+    largest = (high - low) * np.abs(weights).sum(tuple(range(weights.ndim - 1))).max()
+    return str(source.tensor.ty.dtype) != "int16" and bool(largest < EXACT)
 
 
 def _suits_winograd(call: Call, source: Source, numbers: np.ndarray) -> bool:
@@ -209,13 +219,10 @@ MAKERS = {"relax.nn.conv2d": _conv2d, "relax.matmul": _matmul}
 """Makes a layer of a call, given its data's source and whether extents may be rounded up."""
 
 
-def _dot(
-    source: Source, numbers: np.ndarray, channels: int, wide: bool = False
-) -> DotProduct | None:
+def _dot(source: Source, numbers: np.ndarray, channels: int) -> DotProduct | None:
     """Chooses the instruction for output channels of which so many have the same input channels."""
     low, high = RANGES["int8"]
-    wide = wide or str(source.tensor.ty.dtype) == "int16"
-    wide = wide or numbers.min() < low or numbers.max() > high
+    wide = str(source.tensor.ty.dtype) == "int16" or numbers.min() < low or numbers.max() > high
     return dot_product(tvm.target.Target.current(), channels, wide)
 
 

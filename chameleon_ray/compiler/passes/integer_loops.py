@@ -21,7 +21,7 @@ def prepared(x: Any, dtype: str, zero: int, padding: Sequence[tuple[int, int]]) 
     Args:
         x: The integers, of uint8, int8 or int16.
         dtype: ``uint8`` to leave the zero point in, and 128 more where ``x`` is signed; ``int16``
-            to subtract the zero point.
+            or ``float32`` to subtract the zero point.
         zero: The zero point, with which the edges are padded.
         padding: Elements before and after, for each axis.
     """
@@ -117,8 +117,8 @@ def depthwise(data: Any, weights: Any, window: list[list[int]], rounding: bool) 
     """Convolves every channel by itself: ``sum data[n, y s + i d, x s + j d, f] weights[i, j, f]``.
 
     Args:
-        data: ``(N, H, W, F)``, padded.
-        weights: ``(I, J, F)``.
+        data: ``(N, H, W, F)`` of float32, padded; all of them integers.
+        weights: ``(I, J, F)``, likewise.
         window: Strides and dilations, each down and across.
         rounding: Whether more columns may be computed than there are.
     """
@@ -127,11 +127,11 @@ def depthwise(data: Any, weights: Any, window: list[list[int]], rounding: bool) 
 
     def point(n: Any, y: Any, x: Any, f: Any) -> Any:
         row, column = _place(window, (y, ry), (x, rx))
-        one = data[n, row, column, f].astype("int32")
-        return te.sum(one * weights[ry, rx, f].astype("int32"), [ry, rx])
+        return te.sum(data[n, row, column, f] * weights[ry, rx, f], [ry, rx])
 
     shape = (data.shape[0], *_sizes(data, (height, width), window), channels)
-    return computed(shape, 2, point, "depthwise_conv2d_nhwc", rounding)
+    sums = computed(shape, 2, point, "depthwise_conv2d_nhwc", rounding)
+    return te.compute(shape, lambda *place: sums(*place).astype("int32"), name="integers")
 
 
 def multiplied(data: Any, weights: Any, dot: DotProduct, rounding: bool) -> Any:

@@ -38,7 +38,7 @@ DTYPES = ("float32", "float64")
 def cpu_direct(module: Any, target: Any) -> Fitted | None:
     """Fits the template; see ``Template``."""
     layer = find_reduction(module)
-    if layer is None or layer.shared is None or not _is_vectorised(layer):
+    if layer is None or layer.shared is None or layer.dtype not in DTYPES:
         return None
     if layer.operands < 2 or len(layer.outputs) < 2:
         return None
@@ -52,11 +52,6 @@ def cpu_direct(module: Any, target: Any) -> Fitted | None:
     most = vector_registers(target) - SPARE
     block = summed(schedule, layer, vector, most)
     return Fitted(schedule.trace, block, (most // 4, most))
-
-
-def _is_vectorised(layer: Reduction) -> bool:
-    """Whether vectors of a layer's numbers are multiplied quickly."""
-    return layer.dtype in DTYPES or (layer.dtype, layer.factors) == ("int32", {"int16"})
 
 
 def _pad(schedule: Schedule, layer: Reduction, vector: int, part: Any) -> None:

@@ -22,7 +22,6 @@ class Reduction:
     Attributes:
         block: The block that reduces.
         dtype: Type of its result.
-        factors: Types of its operands.
         dot: Name of the intrinsic that sums up its last axis in all channels of a vector; empty
             where there is none.
         outputs: Extents of its result; the last is the channels.
@@ -38,7 +37,6 @@ class Reduction:
 
     block: str
     dtype: str
-    factors: frozenset[str]
     dot: str
     outputs: tuple[int, ...]
     reduced: tuple[int, ...]
@@ -92,7 +90,6 @@ def _described(before: list[Any], block: Any, after: list[Any]) -> Reduction | N
     return Reduction(
         block=block.name_hint,
         dtype=str(block.writes[0].source.dtype),
-        factors=frozenset(str(read.source.dtype) for read in block.reads),
         dot=str(block.annotations.get(MARK, "")),
         outputs=tuple(_extent(i) for i in spatial),
         reduced=tuple(_extent(i) for i in _iterators(block, REDUCED)),
