@@ -56,7 +56,8 @@ def _half_pixel(axis: Axis, i: np.ndarray) -> np.ndarray:
 
 def _symmetric(axis: Axis, i: np.ndarray) -> np.ndarray:
     adjustment = axis.size / (axis.scale * axis.length)
-    return axis.length / 2 * (1 - adjustment) + _half_pixel(axis, i)
+    offset = axis.length / 2 * (1 - adjustment)
+    return offset + (i + 0.5) / axis.scale - 0.5  # summed so, most ties fall as in ONNX Runtime
 
 
 def _pytorch(axis: Axis, i: np.ndarray) -> np.ndarray:
@@ -96,12 +97,12 @@ ROUNDINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 def positions(axis: Axis, transformation: str) -> np.ndarray:
     """Returns the position of every output in the input, ``(size,)``."""
-    return POSITIONS[transformation](axis, np.arange(axis.size, dtype=np.float64))
+    return POSITIONS[transformation](axis, np.arange(axis.size, dtype=np.float32))
 
 
 def nearest(axis: Axis, transformation: str, rounding: str) -> np.ndarray:
     """Returns the index of the input that is nearest to every output, ``(size,)``."""
-    exact = positions(axis, transformation).astype(np.float32)
+    exact = positions(axis, transformation)
     return np.clip(ROUNDINGS[rounding](exact), 0, axis.length - 1).astype(np.int64)
 
 
