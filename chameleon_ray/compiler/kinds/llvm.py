@@ -74,6 +74,13 @@ def rules(layout: str, rewriting: Scheduling | None) -> dict[str, Any]:
     return {"relax.nn.conv2d": conv2d, "relax.matmul": matmul}
 
 
+def integers(module: Any, layout: str, rewriting: Scheduling | None) -> Any:
+    """Turns layers of small integers into loops over dot products, in ``NHWC`` only."""
+    from chameleon_ray.compiler.passes.integer_layers import integer_layers
+
+    return integer_layers(module, rewriting is None) if layout == "NHWC" else module
+
+
 def widened(target: Any) -> dict[str, str]:
     """Returns the 16-bit floats, which are all computed in float32."""
     from tvm.target.codegen import target_has_features
@@ -104,8 +111,10 @@ def generator(module: Any, target: Any) -> Any:
 def warm() -> None:
     """Registers the intrinsics that TVM's rules name, and this project's elementary functions."""
     register_intrinsics("x86")
+    from chameleon_ray.compiler.dot_products import register_dot_products
     from chameleon_ray.compiler.passes.elementary import register_elementary
 
+    register_dot_products()
     register_elementary()
 
 
@@ -163,6 +172,7 @@ LLVM = TargetKind(
     device_name=device_name,
     layout="NHWC",
     rules=rules,
+    integers=integers,
     widened=widened,
     templates=templates,
     generator=generator,

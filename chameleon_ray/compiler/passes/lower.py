@@ -59,8 +59,7 @@ def lower(
     with target, quiet():
         mod = to_nhwc(mod) if layout == "NHWC" else mod
         mod = mod if rewriting is None else group_sums(mod)
-        mod = relax.transform.LegalizeOps(dict(kind.rules(layout, rewriting)))(mod)
-        return _fused(mod)
+        return _fused(_legalised(mod, kind, layout, rewriting))
 
 
 def lower_plainly(module: IRModule, target: tvm.target.Target, kind: TargetKind) -> IRModule:
@@ -95,6 +94,13 @@ def _folded(module: IRModule, kept: Collection[str] = ()) -> IRModule:
     mod = relax.transform.ConvertToDataflow()(module)
     mod = without_boolean_equality(relax.transform.CanonicalizeBindings()(mod))
     return end_blocks_at_casts(fold_batch_norm(keep_narrow(fold_constants(mod), kept)))
+
+
+def _legalised(
+    mod: IRModule, kind: TargetKind, layout: str, rewriting: Scheduling | None
+) -> IRModule:
+    mod = kind.integers(mod, layout, rewriting)
+    return relax.transform.LegalizeOps(dict(kind.rules(layout, rewriting)))(mod)
 
 
 def _fused(mod: IRModule) -> IRModule:

@@ -50,7 +50,7 @@ def cpu_direct(module: Any, target: Any) -> Fitted | None:
     for name in (*layer.copies, *layer.between):
         schedule.compute_inline(schedule.get_sblock(name))
     most = vector_registers(target) - SPARE
-    block = _reduce(schedule, layer, vector, most)
+    block = summed(schedule, layer, vector, most)
     return Fitted(schedule.trace, block, (most // 4, most))
 
 
@@ -67,8 +67,11 @@ def _pad(schedule: Schedule, layer: Reduction, vector: int, part: Any) -> None:
         schedule.parallel(schedule.fuse(*outer[:2]))
 
 
-def _reduce(schedule: Schedule, layer: Reduction, vector: int, most: int) -> list[Any]:
-    """Schedules the reduction and the operators after it; returns the innermost tiles."""
+def summed(schedule: Schedule, layer: Reduction, vector: int, most: int) -> list[Any]:
+    """Schedules the reduction and the operators after it; returns the innermost tiles.
+
+    A layer that has dot products is described without the axis that these reduce.
+    """
     block, rank = schedule.get_sblock(layer.block), len(layer.outputs)
     last = (
         schedule.get_sblock(layer.last) if layer.last else schedule.cache_write(block, 0, "local")
@@ -81,23 +84,35 @@ def _reduce(schedule: Schedule, layer: Reduction, vector: int, most: int) -> lis
     f, first, *others = [
         schedule.split(loop, tiles) for (loop, _, _), tiles in zip(limits, sizes, strict=True)
     ]
-    kernel = _kernel(schedule, layer, loops[rank:])
+    end = rank + len(layer.reduced)
+    kernel, products = _kernel(schedule, layer, loops[rank:end]), loops[end:]
     middle = [f[1], first[1], *(row[0] for row in others)]
     inner = [first[2], *(row[1] for row in others), f[2]]
     outer = [*loops[: rank - 1 - len(rows)], f[0], first[0]]
-    schedule.reorder(*outer, *middle, *kernel, *inner, lane)
+    schedule.reorder(*outer, *middle, *kernel, *inner, lane, *products)
     part = schedule.fuse(*outer)
     schedule.parallel(part)
     if layer.padding:
         _pad(schedule, layer, vector, part)
-    vectorize(schedule, *inner, lane)
+    unroll(schedule, *inner)
+    if not layer.dot:
+        schedule.vectorize(lane)
     schedule.reverse_compute_at(last, middle[-1], preserve_unit_loops=True)
     *block_rows, channels = schedule.get_loops(last)[-rank:]
     vectorize(schedule, *block_rows, *schedule.split(channels, [None, vector]))
     if layer.last:
         schedule.set_scope(block, 0, "local")
-    schedule.decompose_reduction(block, kernel[0])
+    zeroed(schedule, block, kernel[0], layer.dot)
+    if layer.dot:
+        schedule.tensorize(lane, layer.dot)
     return [tiles[-1] for tiles in sizes]
+
+
+def zeroed(schedule: Schedule, block: Any, loop: Any, dot: str) -> None:
+    """Sets a block's sums to zero before a loop; in vectors, even if ``dot`` makes the sums."""
+    zeros = schedule.decompose_reduction(block, loop)
+    if dot:
+        schedule.vectorize(schedule.get_loops(zeros)[-1])
 
 
 def _kernel(schedule: Schedule, layer: Reduction, loops: list[Any]) -> list[Any]:
@@ -109,13 +124,17 @@ def _kernel(schedule: Schedule, layer: Reduction, loops: list[Any]) -> list[Any]
         )
         return [outer, *loops[:-1], inner]
     if not layer.shared and math.prod(layer.reduced) <= KERNEL:
-        for loop in loops:
-            schedule.unroll(loop)
+        unroll(schedule, *loops)
     return loops
 
 
 def vectorize(schedule: Schedule, *loops: Any) -> None:
     """Unrolls loops except for the last, which becomes a vector."""
-    for loop in loops[:-1]:
-        schedule.unroll(loop)
+    unroll(schedule, *loops[:-1])
     schedule.vectorize(loops[-1])
+
+
+def unroll(schedule: Schedule, *loops: Any) -> None:
+    """Unrolls loops."""
+    for loop in loops:
+        schedule.unroll(loop)
