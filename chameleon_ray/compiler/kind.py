@@ -77,6 +77,7 @@ class TargetKind:
         layout: Default layout of 2-D convolutions: ``NHWC`` or ``NCHW``.
         rules: ``(layout, rewriting)``. Returns how operators are legalised that are not left to
             TVM, by Relax's names of them. Memory is to be saved where ``rewriting`` is not None.
+        bytes: Whether layers of quantised data and weights are computed in integers.
         templates: ``()``. Returns the templates (``spaces.templates.template``). The first that
             fits a layer makes its space.
         generator: ``(module, target)``. Returns MetaSchedule's generator of the sketches of a layer
@@ -110,6 +111,7 @@ class TargetKind:
 
     layout: str
     rules: Callable[[str, Scheduling | None], Mapping[str, Callable[..., Any]]]
+    bytes: bool = False
 
     templates: Callable[[], Sequence[Callable[[Any, Any], Any]]]
     generator: Callable[[Any, Any], Any]

@@ -66,6 +66,43 @@ def rewrite(mod: IRModule, replace: Callable[[relax.Binding], relax.Expr]) -> IR
     return relax.transform.Normalize()(changed)
 
 
+Emit = Callable[[relax.Expr], relax.Var]
+"""Binds a value to a new variable, whose type is known from then on."""
+
+
+def rewrite_at_length(
+    mod: IRModule, replace: Callable[[relax.Binding, Emit], relax.Expr]
+) -> IRModule:
+    """Gives, in order, each variable bound in ``main`` a new value, which may need other bindings.
+
+    Args:
+        mod: The module.
+        replace: Returns the new value of a binding, given it and a function that binds what the
+            value is made of; no call in either is nested.
+    """
+    builder = relax.BlockBuilder(mod)
+    main = mod["main"]
+    blocks = []
+    for block in main.body.blocks:
+        bindings: list[relax.Binding] = []
+        kind = relax.DataflowVar if isinstance(block, relax.DataflowBlock) else relax.Var
+
+        def emit(value: relax.Expr, bindings: Any = bindings, kind: Any = kind) -> relax.Var:
+            var = kind("value", builder.normalize(value).ty)
+            bindings.append(relax.VarBinding(var, value))
+            return var
+
+        for old in block.bindings:
+            if isinstance(old, relax.VarBinding):
+                old = relax.VarBinding(old.var, replace(old, emit))
+            bindings.append(old)
+        blocks.append(type(block)(bindings))
+    body = relax.SeqExpr(blocks, main.body.body)
+    changed = IRModule(mod.functions, attrs=mod.attrs, global_infos=mod.global_infos)
+    changed["main"] = relax.Function(main.params, body, main.ret_ty, main.is_pure, main.attrs)
+    return relax.transform.Normalize()(changed)
+
+
 def clean(mod: IRModule) -> IRModule:
     """Carries constants to where they are used, and drops what nothing uses."""
     mod = relax.transform.CanonicalizeBindings()(mod)

@@ -150,6 +150,7 @@ LLVM = TargetKind(
     device_name=device_name,
     layout="NHWC",
     rules=rules,
+    bytes=True,
     templates=templates,
     generator=generator,
     warm=warm,

@@ -9,6 +9,7 @@ from tvm.ir import IRModule
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.passes.booleans import without_boolean_equality
 from chameleon_ray.compiler.passes.fold import fold_batch_norm, fold_constants
+from chameleon_ray.compiler.passes.integers import in_integers
 from chameleon_ray.compiler.passes.layout import to_nhwc
 from chameleon_ray.compiler.passes.memory.partition import group_sums, partition
 from chameleon_ray.compiler.quiet import quiet
@@ -48,6 +49,7 @@ def lower(
         raise ValueError(f"The layout must be auto, NHWC or NCHW, not {layout!r}.")
     with target, quiet():
         mod = _folded(module)
+        mod = fold_constants(in_integers(mod)) if kind.bytes else mod
         mod = mod if rewriting is None else partition(mod, rewriting)
     if layout == "NHWC" and not _has_shapes(mod):
         logger.warning("Convolutions stay NCHW: the model computes some shapes at run time.")
