@@ -38,6 +38,10 @@ class Device:
 def _nothing(*_: Any) -> None: ...
 
 
+def _unchanged(module: Any, layout: str, rewriting: Scheduling | None) -> Any:
+    return module
+
+
 def _no_limits(module: Any, sketches: Sequence[Any], target: Any) -> tuple[Limit, ...]:
     return ()
 
@@ -78,6 +82,9 @@ class TargetKind:
         rules: ``(layout, rewriting)``. Returns how operators are legalised that are not left to
             TVM, by Relax's names of them. Memory is to be saved where ``rewriting`` is not None.
         bytes: Whether layers of quantised data and weights are computed in integers.
+        integers: ``(module, layout, rewriting)``. Turns layers of small integers into the loops
+            that suit the kind's instructions for them. Called before the rules, with the target in
+            force.
         templates: ``()``. Returns the templates (``spaces.templates.template``). The first that
             fits a layer makes its space.
         generator: ``(module, target)``. Returns MetaSchedule's generator of the sketches of a layer
@@ -112,6 +119,7 @@ class TargetKind:
     layout: str
     rules: Callable[[str, Scheduling | None], Mapping[str, Callable[..., Any]]]
     bytes: bool = False
+    integers: Callable[[Any, str, Scheduling | None], Any] = _unchanged
 
     templates: Callable[[], Sequence[Callable[[Any, Any], Any]]]
     generator: Callable[[Any, Any], Any]

@@ -70,6 +70,7 @@ BETWEEN: dict[str, Callable[[Expr], Expr]] = {
     "leakyrelu": lambda x: op.nn.leakyrelu(x, 0.1),
     "steep leakyrelu": lambda x: op.nn.leakyrelu(x, 1.5),
     "prelu": lambda x: op.nn.prelu(x, weights(8), 1),
+    "round": lambda x: op.round(x * constant(np.array(4.0), "float32")),
     "layer_norm": lambda x: op.nn.layer_norm(x, weights(10, 12), weights(10, 12), [-2, -1]),
     "conv2d_transpose": lambda x: op.nn.conv2d_transpose(x, weights(8, 8, 3, 3), padding=1),
     "squeeze": lambda x: op.reshape(

@@ -74,6 +74,13 @@ def rules(layout: str, rewriting: Scheduling | None) -> dict[str, Any]:
     return {"relax.nn.conv2d": conv2d, "relax.matmul": matmul}
 
 
+def integers(module: Any, layout: str, rewriting: Scheduling | None) -> Any:
+    """Turns layers of small integers into loops over dot products, in ``NHWC`` only."""
+    from chameleon_ray.compiler.passes.integer_layers import integer_layers
+
+    return integer_layers(module, rewriting is None) if layout == "NHWC" else module
+
+
 def templates() -> Sequence[Any]:
     """Returns the templates for CPUs; see ``spaces.templates``."""
     from chameleon_ray.compiler.spaces.templates import TEMPLATES
@@ -91,8 +98,10 @@ def generator(module: Any, target: Any) -> Any:
 def warm() -> None:
     """Registers the intrinsics that TVM's rules name, and this project's elementary functions."""
     register_intrinsics("x86")
+    from chameleon_ray.compiler.dot_products import register_dot_products
     from chameleon_ray.compiler.passes.elementary import register_elementary
 
+    register_dot_products()
     register_elementary()
 
 
@@ -151,6 +160,7 @@ LLVM = TargetKind(
     layout="NHWC",
     rules=rules,
     bytes=True,
+    integers=integers,
     templates=templates,
     generator=generator,
     warm=warm,

@@ -20,6 +20,7 @@ MOVABLE = {
     *("relax.nn.adaptive_avg_pool2d", "relax.image.resize2d"),
     *("relax.nn.relu", "relax.nn.silu", "relax.nn.gelu", "relax.sigmoid", "relax.tanh"),
     *("relax.exp", "relax.log", "relax.sqrt", "relax.rsqrt", "relax.negative", "relax.abs"),
+    "relax.round",
     *("relax.mean", "relax.sum", "relax.nn.softmax", "relax.concat", "relax.split"),
     *("relax.strided_slice", "relax.permute_dims"),
 }

@@ -57,6 +57,7 @@ def lower(
     with target, quiet():
         mod = to_nhwc(mod) if layout == "NHWC" else mod
         mod = mod if rewriting is None else group_sums(mod)
+        mod = kind.integers(mod, layout, rewriting)
         mod = relax.transform.LegalizeOps(dict(kind.rules(layout, rewriting)))(mod)
         return _fused(mod)
 

@@ -123,7 +123,7 @@ def matmul(builder: relax.BlockBuilder, call: Call, rounding: bool = True) -> re
     if rounding and is_awkward(call):
         tensors = [te.placeholder(tuple(arg.ty.shape), dtype) for arg in call.args]
         loops = [*tensors, rounded_matmul(*tensors)]
-        return _tir_call(builder, call, loops, tuple(call.args), "matmul")
+        return tir_call(builder, call, loops, tuple(call.args), "matmul")
     return call.op.get_attr("FLegalize")(builder, call)
 
 
@@ -162,10 +162,10 @@ def called(
         return builder.call_te(loops, data, weights, primfunc_name_hint=name)
     x = te.placeholder(tuple(data.ty.shape), dtype, "data")
     w = te.placeholder(packed.shape, dtype, "weights")
-    return _tir_call(builder, call, [x, w, loops(x, w)], (data, weights), name)
+    return tir_call(builder, call, [x, w, loops(x, w)], (data, weights), name)
 
 
-def _tir_call(
+def tir_call(
     builder: relax.BlockBuilder,
     call: Call,
     tensors: list[Any],

@@ -38,23 +38,29 @@ def rounded_matmul(left: Any, right: Any) -> Any:
 
 
 def computed(
-    shape: tuple[Any, ...], axis: int, point: Callable[..., Any], name: str, rounding: bool
+    shape: tuple[Any, ...],
+    axis: int,
+    point: Callable[..., Any],
+    name: str,
+    rounding: bool,
+    attrs: dict[str, str] | None = None,
 ) -> Any:
     """Computes a tensor, cut from a longer one where an axis has no useful divisors.
 
-    Without ``rounding``, or with an axis of unknown length, nothing is cut.
+    Without ``rounding``, or with an axis of unknown length, nothing is cut. ``attrs`` are the
+    attributes of the operation that ``point`` is of.
     """
     size = shape[axis]
     if not rounding or not isinstance(size, int | tvm.tirx.IntImm):
-        return te.compute(shape, point, name=name)
+        return te.compute(shape, point, name=name, attrs=attrs)
     longer = rounded(int(size))
     if longer == int(size):
-        return te.compute(shape, point, name=name)
+        return te.compute(shape, point, name=name, attrs=attrs)
 
     def within(*place: Any) -> Any:
         return point(*place[:axis], tvm.tirx.min(place[axis], size - 1), *place[axis + 1 :])
 
-    whole = te.compute((*shape[:axis], longer, *shape[axis + 1 :]), within, name=name)
+    whole = te.compute((*shape[:axis], longer, *shape[axis + 1 :]), within, name=name, attrs=attrs)
     return te.compute(shape, lambda *place: whole(*place), name="cut")
 
 

@@ -7,6 +7,7 @@ from tvm.s_tir.meta_schedule.postproc import Postproc
 from tvm.s_tir.meta_schedule.schedule_rule import ScheduleRule
 from tvm.s_tir.meta_schedule.space_generator import PostOrderApply
 
+from chameleon_ray.compiler.dot_products import register_dot_products
 from chameleon_ray.compiler.nvidia import capability
 from chameleon_ray.compiler.tvm_process import register_intrinsics
 
@@ -24,6 +25,7 @@ def cpu_generator(module: Any, target: Any) -> PostOrderApply:
         target: ``tvm.target.Target`` of a CPU.
     """
     register_intrinsics("x86")
+    register_dot_products()
     return PostOrderApply()
 
 

@@ -142,13 +142,14 @@ class Program:
         Raises:
             InvalidConfig: A postprocessor turned the schedule down, or the trace does not apply.
         """
+        checks = self._checks(generator)  # made first, as the generator registers intrinsics
         schedule = Schedule(self.module, seed=SEED, debug_mask=0, error_render_level="fast")
         try:
             Trace.apply_json_to_schedule(self.trace(config), schedule)
         except Exception as error:
             raise InvalidConfig(f"the trace does not apply: {_last_line(error)}") from error
         schedule.enter_postproc()
-        for postprocessor in self._checks(generator):
+        for postprocessor in checks:
             if not postprocessor.apply(schedule):
                 raise InvalidConfig(f"turned down by {type(postprocessor).__name__}")
         return schedule

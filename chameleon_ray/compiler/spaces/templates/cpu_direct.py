@@ -38,7 +38,7 @@ DTYPES = ("float32", "float64")
 def cpu_direct(module: Any, target: Any) -> Fitted | None:
     """Fits the template; see ``Template``."""
     layer = find_reduction(module)
-    if layer is None or layer.shared is None or layer.dtype not in DTYPES:
+    if layer is None or layer.shared is None or not _is_vectorised(layer):
         return None
     if layer.operands < 2 or len(layer.outputs) < 2:
         return None
@@ -50,8 +50,13 @@ def cpu_direct(module: Any, target: Any) -> Fitted | None:
     for name in (*layer.copies, *layer.between):
         schedule.compute_inline(schedule.get_sblock(name))
     most = vector_registers(target) - SPARE
-    block = _reduce(schedule, layer, vector, most)
+    block = summed(schedule, layer, vector, most)
     return Fitted(schedule.trace, block, (most // 4, most))
+
+
+def _is_vectorised(layer: Reduction) -> bool:
+    """Whether vectors of a layer's numbers are multiplied quickly."""
+    return layer.dtype in DTYPES or (layer.dtype, layer.factors) == ("int32", {"int16"})
 
 
 def _pad(schedule: Schedule, layer: Reduction, vector: int, part: Any) -> None:
@@ -67,8 +72,11 @@ def _pad(schedule: Schedule, layer: Reduction, vector: int, part: Any) -> None:
         schedule.parallel(schedule.fuse(*outer[:2]))
 
 
-def _reduce(schedule: Schedule, layer: Reduction, vector: int, most: int) -> list[Any]:
-    """Schedules the reduction and the operators after it; returns the innermost tiles."""
+def summed(schedule: Schedule, layer: Reduction, vector: int, most: int) -> list[Any]:
+    """Schedules the reduction and the operators after it; returns the innermost tiles.
+
+    A layer that has dot products is described without the axis that these reduce.
+    """
     block, rank = schedule.get_sblock(layer.block), len(layer.outputs)
     last = (
         schedule.get_sblock(layer.last) if layer.last else schedule.cache_write(block, 0, "local")
@@ -81,22 +89,28 @@ def _reduce(schedule: Schedule, layer: Reduction, vector: int, most: int) -> lis
     f, first, *others = [
         schedule.split(loop, tiles) for (loop, _, _), tiles in zip(limits, sizes, strict=True)
     ]
-    kernel = _kernel(schedule, layer, loops[rank:])
+    end = rank + len(layer.reduced)
+    kernel, products = _kernel(schedule, layer, loops[rank:end]), loops[end:]
     middle = [f[1], first[1], *(row[0] for row in others)]
     inner = [first[2], *(row[1] for row in others), f[2]]
     outer = [*loops[: rank - 1 - len(rows)], f[0], first[0]]
-    schedule.reorder(*outer, *middle, *kernel, *inner, lane)
+    schedule.reorder(*outer, *middle, *kernel, *inner, lane, *products)
     part = schedule.fuse(*outer)
     schedule.parallel(part)
     if layer.padding:
         _pad(schedule, layer, vector, part)
-    vectorize(schedule, *inner, lane)
+    _unroll(schedule, *inner)
+    if not layer.dot:
+        schedule.vectorize(lane)
     schedule.reverse_compute_at(last, middle[-1], preserve_unit_loops=True)
     *block_rows, channels = schedule.get_loops(last)[-rank:]
     vectorize(schedule, *block_rows, *schedule.split(channels, [None, vector]))
     if layer.last:
         schedule.set_scope(block, 0, "local")
-    schedule.decompose_reduction(block, kernel[0])
+    first_sums = schedule.decompose_reduction(block, kernel[0])
+    if layer.dot:
+        schedule.vectorize(schedule.get_loops(first_sums)[-1])
+        schedule.tensorize(lane, layer.dot)
     return [tiles[-1] for tiles in sizes]
 
 
@@ -109,13 +123,16 @@ def _kernel(schedule: Schedule, layer: Reduction, loops: list[Any]) -> list[Any]
         )
         return [outer, *loops[:-1], inner]
     if not layer.shared and math.prod(layer.reduced) <= KERNEL:
-        for loop in loops:
-            schedule.unroll(loop)
+        _unroll(schedule, *loops)
     return loops
 
 
 def vectorize(schedule: Schedule, *loops: Any) -> None:
     """Unrolls loops except for the last, which becomes a vector."""
-    for loop in loops[:-1]:
-        schedule.unroll(loop)
+    _unroll(schedule, *loops[:-1])
     schedule.vectorize(loops[-1])
+
+
+def _unroll(schedule: Schedule, *loops: Any) -> None:
+    for loop in loops:
+        schedule.unroll(loop)

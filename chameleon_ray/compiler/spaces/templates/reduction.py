@@ -9,6 +9,8 @@ import tvm
 from tvm.s_tir import Schedule
 from tvm.sym import Analyzer
 
+from chameleon_ray.compiler.dot_products import MARK
+
 PARALLEL, REDUCED = 0, 2
 """Kinds of a block's iterators."""
 
@@ -20,6 +22,9 @@ class Reduction:
     Attributes:
         block: The block that reduces.
         dtype: Type of its result.
+        factors: Types of its operands.
+        dot: Name of the intrinsic that sums up its last axis in all channels of a vector; empty
+            where there is none.
         outputs: Extents of its result; the last is the channels.
         reduced: Extents of the axes it reduces over.
         operands: Number of buffers it reads.
@@ -33,6 +38,8 @@ class Reduction:
 
     block: str
     dtype: str
+    factors: frozenset[str]
+    dot: str
     outputs: tuple[int, ...]
     reduced: tuple[int, ...]
     operands: int
@@ -82,6 +89,8 @@ def _described(before: list[Any], block: Any, after: list[Any]) -> Reduction | N
     return Reduction(
         block=block.name_hint,
         dtype=str(block.writes[0].source.dtype),
+        factors=frozenset(str(read.source.dtype) for read in block.reads),
+        dot=str(block.annotations.get(MARK, "")),
         outputs=tuple(_extent(i) for i in spatial),
         reduced=tuple(_extent(i) for i in _iterators(block, REDUCED)),
         operands=len(block.reads),

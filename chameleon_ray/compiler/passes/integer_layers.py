@@ -1,0 +1,221 @@
+"""Turns convolutions and matrix products of small integers into loops over dot products.
+
+The data are bytes less a zero point, ``subtract(astype(x, "int16"), zero)``, or integers of 8 or 16
+bits as they are. The weights are constant, of 8 or 16 bits, and the sums of 32. Weights are packed
+in blocks of b output channels and groups of the g products that an instruction adds to each sum,
+``[O/b, H, W, I/g, b, g]``.
+
+Instructions that multiply bytes want unsigned data. The zero point is left in them then, and the
+edges are padded with it; what it adds to each channel's sum is constant, and subtracted from the
+sum. Signed bytes become unsigned ones by adding 128, which makes the zero point so much larger. For
+all other instructions the data become int16, less the zero point.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import tvm
+from tvm import relax, te
+from tvm.ir import Call, GenericConst, IRModule
+
+from chameleon_ray.compiler.dot_products import SIGN, DotProduct, dot_product
+from chameleon_ray.compiler.passes.integer_loops import convolved, depthwise, multiplied, prepared
+from chameleon_ray.compiler.passes.pack_weights import tir_call
+from chameleon_ray.compiler.relax import bindings_of, constant, is_static, operator, rewrite
+
+RANGES = {"uint8": (0, 255), "int8": (-128, 127), "int16": (0, 0)}
+"""Types of data and weights, and the zero points that data of each may have."""
+
+Values = Callable[[Any], Any]
+"""Gives a variable's value; None for what is no variable, or an input."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a layer's data are made from.
+
+    Attributes:
+        tensor: The small integers.
+        zero: Their zero point.
+        axes: Permutation of their axes that makes them the layer's data; None where there is none.
+    """
+
+    tensor: relax.Expr
+    zero: int = 0
+    axes: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution or product as loops.
+
+    Attributes:
+        name: Name of the loops.
+        weights: Constant weights, as the loops take them.
+        totals: Sum of all weights of each output channel.
+        padding: Elements before and after each axis of the data.
+        dtype: Type in which the data are multiplied.
+        loops: Makes the sums from the data and the weights.
+    """
+
+    name: str
+    weights: np.ndarray
+    totals: np.ndarray
+    padding: list[tuple[int, int]]
+    dtype: str
+    loops: Callable[[Any, Any], Any]
+
+
+def integer_layers(mod: IRModule, rounding: bool = True) -> IRModule:
+    """Legalises what the current target's dot products can sum up.
+
+    Layers of unknown sizes, in groups of several channels, or of weights that are not constant are
+    left alone.
+
+    Args:
+        mod: In NHWC; not legalised.
+        rounding: Whether more rows or columns may be computed than there are.
+    """
+    value_of: Values = {binding.var: binding.value for binding in bindings_of(mod)}.get
+    builder = relax.BlockBuilder(mod)
+
+    def loops(binding: relax.Binding) -> relax.Expr:
+        make, call = MAKERS.get(operator(binding.value)), binding.value
+        if make is None or not _is_integer(call):
+            return call
+        source = _source(call.args[0], value_of)
+        layer = source and make(call, source, rounding)
+        return _called(builder, call, source, layer) if source and layer else call
+
+    changed = rewrite(mod, loops)
+    for variable, function in builder.get().functions.items():
+        if variable not in changed.functions:
+            changed[variable] = function
+    return changed
+
+
+def _is_integer(call: Call) -> bool:
+    """Whether a call sums up products of data and constant weights that are small integers."""
+    data, weights = call.args
+    return (
+        str(call.ty.dtype) == "int32"
+        and str(weights.ty.dtype) in RANGES
+        and isinstance(weights, GenericConst)
+        and is_static(data.ty)
+    )
+
+
+def _source(data: Any, value_of: Values) -> Source | None:
+    """Looks from a layer's data back to the small integers; None where there are none."""
+    axes, zero, value = None, 0, value_of(data)
+    if operator(value) == "relax.permute_dims" and value.attrs.axes is not None:
+        data, axes = value.args[0], tuple(int(axis) for axis in value.attrs.axes)
+        value = value_of(data)
+    if operator(value) == "relax.subtract":
+        data, zero = _less(data, value.args[0], value.args[1], value_of)
+    return Source(data, zero, axes) if str(data.ty.dtype) in RANGES else None
+
+
+def _less(data: Any, left: Any, right: Any, value_of: Values) -> tuple[Any, int]:
+    """Looks for the bytes, and their zero point, that ``data``, which is ``left - right``, is of.
+
+    Where there are none, ``data`` are as they are.
+    """
+    made = value_of(left)
+    if operator(made) == "relax.astype" and isinstance(right, GenericConst) and right.ty.ndim == 0:
+        tensor, zero = made.args[0], int(right.value.numpy())
+        low, high = RANGES.get(str(tensor.ty.dtype), (1, 0))
+        if low <= zero <= high:
+            return tensor, zero
+    return data, 0
+
+
+def _matmul(call: Call, source: Source, rounding: bool) -> Layer | None:
+    numbers, rank = call.args[1].value.numpy(), call.args[0].ty.ndim
+    if numbers.ndim != 2 or rank < 2:
+        return None
+    dot = _dot(source, numbers)
+    if dot is None:
+        return None
+    loops = partial(multiplied, dot=dot, rounding=rounding)
+    return _packed("matmul", numbers, [(0, 0)] * rank, dot, loops)
+
+
+def _conv2d(call: Call, source: Source, rounding: bool) -> Layer | None:
+    attrs, numbers = call.attrs, call.args[1].value.numpy()
+    if (attrs.data_layout, attrs.kernel_layout, attrs.out_layout) != ("NHWC", "HWIO", "NHWC"):
+        return None
+    window = [[int(size) for size in sizes] for sizes in (attrs.strides, attrs.dilation)]
+    top, left, bottom, right = (int(size) for size in attrs.padding)
+    padding = [(0, 0), (top, bottom), (left, right), (0, 0)]
+    groups, (_, _, inputs, filters) = int(attrs.groups), numbers.shape
+    dot = _dot(source, numbers, wide=groups > 1)
+    if dot is None or groups not in (1, filters) or (groups > 1 and inputs > 1):
+        return None
+    if groups > 1:
+        weights = numbers[:, :, 0].astype(dot.weights)
+        loops = partial(depthwise, window=window, rounding=rounding)
+        return Layer("depthwise_conv2d", weights, _totals(numbers), padding, dot.data, loops)
+    loops = partial(convolved, window=window, dot=dot, rounding=rounding)
+    return _packed("conv2d", numbers, padding, dot, loops)
+
+
+MAKERS = {"relax.nn.conv2d": _conv2d, "relax.matmul": _matmul}
+"""Makes a layer of a call, given its data's source and whether extents may be rounded up."""
+
+
+def _dot(source: Source, numbers: np.ndarray, wide: bool = False) -> DotProduct | None:
+    low, high = RANGES["int8"]
+    wide = wide or str(source.tensor.ty.dtype) == "int16"
+    wide = wide or numbers.min() < low or numbers.max() > high
+    return dot_product(tvm.target.Target.current(), numbers.shape[-1], wide)
+
+
+def _packed(
+    name: str,
+    numbers: np.ndarray,
+    padding: list[tuple[int, int]],
+    dot: DotProduct,
+    loops: Callable[[Any, Any], Any],
+) -> Layer:
+    """Packs weights, ``(..., I, O)``; the missing inputs of the last group are zeros."""
+    *window, inputs, filters = numbers.shape
+    rank, missing = len(window), -inputs % dot.group
+    longer = np.pad(numbers, [*[(0, 0)] * rank, (0, missing), (0, 0)])
+    split = longer.reshape(*window, -1, dot.group, filters // dot.lanes, dot.lanes)
+    weights = split.transpose(rank + 2, *range(rank), rank, rank + 3, rank + 1)
+    padded = [*padding[:-1], (0, missing)]
+    return Layer(name, weights.astype(dot.weights), _totals(numbers), padded, dot.data, loops)
+
+
+def _totals(numbers: np.ndarray) -> np.ndarray:
+    """Returns the sum of all weights of each output channel, which are on the last axis."""
+    return numbers.astype("int64").sum(tuple(range(numbers.ndim - 1)))
+
+
+def _called(builder: relax.BlockBuilder, call: Call, source: Source, layer: Layer) -> relax.Expr:
+    """Calls a layer's loops in place of its operator."""
+    shape, dtype = [int(size) for size in call.args[0].ty.shape], str(source.tensor.ty.dtype)
+    zero = source.zero + (SIGN if dtype == "int8" else 0)
+    x = te.placeholder(shape, dtype, "data")
+    w = te.placeholder(layer.weights.shape, str(layer.weights.dtype), "weights")
+    data = prepared(x, layer.dtype, source.zero, layer.padding)
+    tensors, args = [x, w], [_permuted(source), constant(layer.weights, str(layer.weights.dtype))]
+    sums = layer.loops(data, w)
+    if layer.dtype == "uint8" and zero:
+        offsets = -zero * layer.totals
+        b = te.placeholder(offsets.shape, "int32", "offsets")
+        tensors, args = [*tensors, b], [*args, constant(offsets, "int32")]
+        result = te.compute(sums.shape, lambda *i: sums(*i) + b[i[-1]], name="less_zero")
+    else:
+        result = sums
+    return tir_call(builder, call, [*tensors, result], tuple(args), layer.name)
+
+
+def _permuted(source: Source) -> relax.Expr:
+    if source.axes is None:
+        return source.tensor
+    return relax.op.permute_dims(source.tensor, list(source.axes))
