@@ -4,10 +4,14 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import ml_dtypes  # noqa: F401  teaches numpy bfloat16 and short integers
 import numpy as np
 import tvm
 from tvm import relax
 from tvm.ir import Call, GenericConst, IRModule
+
+WIDENED = {"int4": "int8", "uint4": "uint8", "int2": "int8", "uint2": "uint8"}
+"""Types of integers that no constant has, and those that it has instead."""
 
 
 def operator(value: Any) -> str:
@@ -27,8 +31,12 @@ def is_static(*types: Any) -> bool:
 
 
 def constant(value: np.ndarray, dtype: str) -> GenericConst:
-    """Makes a Relax constant; unlike ``relax.const`` it keeps 64 bits, and copies only once."""
-    return relax.const(tvm.runtime.tensor(np.asarray(value, dtype, order="C")))
+    """Makes a Relax constant; unlike ``relax.const`` it keeps 64 bits, and copies only once.
+
+    Integers of less than 8 bits have 8, as TVM packs those, and has no operators for them.
+    """
+    kept = WIDENED.get(np.dtype(dtype).name, dtype)
+    return relax.const(tvm.runtime.tensor(np.asarray(value, kept, order="C")))
 
 
 def bindings_of(mod: IRModule) -> list[relax.Binding]:

@@ -56,7 +56,7 @@ Read = Callable[[relax.Expr], Sum]
 
 def of_tensor(tensor: relax.Expr) -> Sum:
     """Returns a tensor as a sum of itself."""
-    return Sum((Term(tensor, np.float64(1)),), np.float64(0))
+    return Sum((Term(tensor, np.ones(())),), np.zeros(()))
 
 
 def of_quantized(value: Quantized) -> Sum:
@@ -76,7 +76,7 @@ def _added(call: Call, read: Read) -> Sum | None:
     if left.is_bounded or right.is_bounded:
         return None
     if operator(call) == "relax.subtract":
-        right = _scaled(right, np.float64(-1))
+        right = _scaled(right, -np.ones(()))
     return Sum(left.terms + right.terms, left.shift + right.shift)
 
 

@@ -125,8 +125,10 @@ class _Rewriter:
         if found is None:
             return call
         sums, factor = found
-        self._sums[var] = Sum((Term(sums, factor),), np.float64(0))
-        return relax.op.multiply(emit(relax.op.astype(sums, "float32")), constant(factor, "float32"))
+        self._sums[var] = Sum((Term(sums, factor),), np.zeros(()))
+        return relax.op.multiply(
+            emit(relax.op.astype(sums, "float32")), constant(factor, "float32")
+        )
 
     def _elementwise(self, var: relax.Var, call: Call, emit: Emit) -> relax.Expr:
         parts = [self._bytes(part) for part in operands(call, self._bound)]
@@ -147,7 +149,7 @@ class _Rewriter:
         return found if found and found.how.is_per_tensor and found.how.is_bytes else None
 
     def _sum(self, value: relax.Expr) -> Sum:
-        """Returns a tensor of floats as a sum, of integers if no other operator needs the floats."""
+        """Returns a tensor of floats as a sum, of integers if nothing else reads the floats."""
         numbers = self._constant(value)
         if numbers is not None:
             return Sum((), numbers.astype("float64"))

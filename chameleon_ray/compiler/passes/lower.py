@@ -48,8 +48,7 @@ def lower(
     if layout not in ("NHWC", "NCHW"):
         raise ValueError(f"The layout must be auto, NHWC or NCHW, not {layout!r}.")
     with target, quiet():
-        mod = _folded(module)
-        mod = fold_constants(in_integers(mod)) if kind.bytes else mod
+        mod = _folded(module, kind.bytes)
         mod = mod if rewriting is None else partition(mod, rewriting)
     if layout == "NHWC" and not _has_shapes(mod):
         logger.warning("Convolutions stay NCHW: the model computes some shapes at run time.")
@@ -68,10 +67,12 @@ def lower_plainly(module: IRModule, target: tvm.target.Target) -> IRModule:
         return _fused(relax.transform.LegalizeOps()(_folded(module)))
 
 
-def _folded(module: IRModule) -> IRModule:
+def _folded(module: IRModule, integers: bool = False) -> IRModule:
+    """Folds constants and batch norms, and computes quantised layers in integers if asked to."""
     mod = relax.transform.ConvertToDataflow()(module)
     mod = without_boolean_equality(relax.transform.CanonicalizeBindings()(mod))
-    return fold_batch_norm(fold_constants(mod))
+    mod = fold_batch_norm(fold_constants(mod))
+    return fold_constants(in_integers(mod)) if integers else mod
 
 
 def _fused(mod: IRModule) -> IRModule:

@@ -17,6 +17,10 @@ SHAPELY = {"Shape", "Size", "ConstantOfShape", "Range"}
 """Operators without which there is no shape arithmetic."""
 
 
+QUANTIZED = {"QuantizeLinear", "DequantizeLinear"}
+"""Operators of constants that are left alone, so that layers can be computed in integers."""
+
+
 def fix_shapes(proto: onnx.ModelProto, specs: Sequence[InputSpec]) -> onnx.ModelProto:
     """Computes what follows from the shapes of tensors, and the shapes that follow from that.
 
@@ -79,7 +83,8 @@ def _values(
         feeds = {name: known[name] for name in node.input if name in known}
         feeds = feeds if len(feeds) == len(set(filter(None, node.input))) else None
     has_graph = any(attribute.HasField("g") for attribute in node.attribute)
-    if feeds is None or has_graph or node.domain or node.op_type.startswith("Random"):
+    kept = node.op_type.startswith("Random") or node.op_type in QUANTIZED
+    if feeds is None or has_graph or node.domain or kept:
         return None
     inputs = [
         helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
