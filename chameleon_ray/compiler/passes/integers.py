@@ -7,6 +7,8 @@ move or compare elements are done to the integers themselves. What is left betwe
 next ``quantize`` is elementwise, and is fused into the layer.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from tvm import relax
 from tvm.ir import Call, GenericConst, IRModule
@@ -138,10 +140,20 @@ class _Rewriter:
             if made is not None:
                 self._quantized[var] = Quantized(emit(made), first.how)
                 return dequantized(self._quantized[var], emit)
+        if operator(call) == "relax.multiply":
+            self._rescale(var, call)
         total = affine.operated(call, self._sum)
         if total is not None and total.has_integers:
             self._sums[var] = total
         return call
+
+    def _rescale(self, var: relax.Var, call: Call) -> None:
+        """Remembers integers times a positive number as the same integers of another scale."""
+        for one, other in (call.args, reversed(call.args)):
+            data, factor = self._bytes(one), self._constant(other)
+            if data and factor is not None and factor.ndim == 0 and factor > 0:
+                how = replace(data.how, scale=data.how.scale * factor.astype("float32"))
+                self._quantized[var] = Quantized(data.tensor, how)
 
     def _bytes(self, value: relax.Expr) -> Quantized | None:
         """Returns a tensor of floats as bytes, if it is kept as such, with one scale."""
