@@ -1,6 +1,7 @@
 """The command line: a function per command; every error is one sentence on stderr."""
 
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,11 +10,12 @@ import typer
 from rich.console import Console
 
 from chameleon_ray import __version__
-from chameleon_ray.answering import answering, errors
+from chameleon_ray.answering import UNVERIFIED, answering, errors
 from chameleon_ray.options import Replaying, Request, Scheduling, least_values
 
 if TYPE_CHECKING:
     from chameleon_ray.report.result import Verified
+    from chameleon_ray.report.zoo import ZooEntry
 
 app = typer.Typer(
     help="Tunes whole deep-learning models for TVM: Chameleon's search, in parallel on Ray.",
@@ -93,7 +95,11 @@ def tune(
     engine: Engine = "ray",
     debug: Debug = False,
 ) -> None:
-    """Tunes a model and writes the compiled, verified result to the run directory."""
+    """Tunes a model and writes the compiled, verified result to the run directory.
+
+    Exit status: 0 if the outputs are those of the source framework, 1 if they differ or anything
+    else went wrong, 3 if they could be compared with untuned TVM's only, 130 after Ctrl-C.
+    """
     asked = {n: tuple(v) if isinstance(v, list) else v for n, v in locals().items()}
     request = Request(**{n: v for n, v in asked.items() if n != "debug"})  # type: ignore[arg-type]
     (_build if build_only else _tune)(request, debug)
@@ -111,7 +117,7 @@ def _tune(request: Request, debug: bool) -> None:
         with watching(progress, errors):
             result = api.tune(request, progress)
         screen.print(final_message(result))
-        _demand_equal(result.verified, result.folder / "model.so")
+        _settle(result.verified, result.folder / "model.so")
 
 
 def _build(request: Request, debug: bool) -> None:
@@ -141,7 +147,10 @@ def zoo(
     layers: Annotated[bool, typer.Option("--layers", help="Count layers; tune nothing.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Tunes several models together: equal layers once, one budget, a run directory for each."""
+    """Tunes several models together: equal layers once, one budget, a run directory for each.
+
+    Exit status: as that of tune; 1 or else 3 if any model would have it.
+    """
     given = {"trials": trials, "minutes": minutes, "out": out, "resume": resume}
     from chameleon_ray.report.progress import Progress
 
@@ -161,9 +170,7 @@ def zoo(
                 result = api.tune_zoo(asked, progress)
             screen.print(words.final_message(result))
             entries = list(result.entries)
-        problems = [f"{entry.name}: {entry.problem}" for entry in entries if entry.problem]
-        if problems:
-            raise api.UserError("\nError: ".join(problems))
+        _settle_all(entries)
 
 
 @app.command()
@@ -174,16 +181,23 @@ def apply(
     examples: Examples = [],  # noqa: B006
     debug: Debug = False,
 ) -> None:
-    """Compiles a model with the winners of a finished run, and verifies it."""
+    """Compiles a model with the winners of a finished run, and verifies it.
+
+    Exit status: as that of tune.
+    """
     with answering(debug):
         from chameleon_ray import api
 
         done = api.apply(run, model, tuple(inputs), tuple(examples))
-        _demand_equal(done.verified, done.library)
-        screen.print(
-            f"{done.library}: {done.applied} of {done.layers} layers tuned, verified "
-            f"(largest relative error {done.verified.max_rel_err:.1e})."
-        )
+        against = f"verified against {done.verified.against}"
+        if not done.verified.independent:
+            against = f"not verified, compared with {done.verified.against} only"
+        if done.verified.ok:
+            screen.print(
+                f"{done.library}: {done.applied} of {done.layers} layers tuned, {against} "
+                f"(largest relative error {done.verified.max_rel_err:.1e})."
+            )
+        _settle(done.verified, done.library)
 
 
 @app.command()
@@ -287,13 +301,28 @@ def devices(
             raise api.UserError("No device can be tuned on; see above.")
 
 
-def _demand_equal(verified: "Verified | None", library: Path) -> None:
+def _settle(verified: "Verified | None", library: Path) -> None:
+    """Ends the command with a status of its own unless the outputs are known to be right."""
     from chameleon_ray.api import UserError
 
     if verified is None or not verified.ok:
+        fault = verified.fault if verified else "they were not compared"
         raise UserError(
-            f"The tuned model's outputs differ from the original's; do not use {library}."
+            f"The tuned model's outputs differ from the original's ({fault}); do not use {library}."
         )
+    if verified.outcome == "unverified":
+        raise typer.Exit(UNVERIFIED)
+
+
+def _settle_all(entries: "Sequence[ZooEntry]") -> None:
+    """Does the same for all models of a zoo."""
+    from chameleon_ray.api import UserError
+
+    problems = [f"{entry.name}: {entry.problem}" for entry in entries if entry.problem]
+    if problems:
+        raise UserError("\nError: ".join(problems))
+    if any(entry.unverified for entry in entries):
+        raise typer.Exit(UNVERIFIED)
 
 
 @app.command(name="version")

@@ -10,6 +10,8 @@ from chameleon_ray.errors import Stopped, UserError
 errors = Console(stderr=True)
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
+UNVERIFIED = 3
+"""Exit status where outputs could be compared with untuned TVM's only."""
 
 
 class answering:  # noqa: N801  reads as a phrase

@@ -235,6 +235,7 @@ class RunFolder:
         """Releases the directory; one in which no run was begun is removed again."""
         if not self.begun:
             with contextlib.suppress(OSError):  # where it holds something else it stays
+                self.untuned_library.unlink(missing_ok=True)
                 (self.path / ".lock").unlink()
                 self.database.folder.rmdir()
                 self.path.rmdir()

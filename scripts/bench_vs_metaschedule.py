@@ -32,6 +32,7 @@ from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.bench import Check, Duel, Outputs
 from chameleon_ray.measure.cores import available, split
+from chameleon_ray.measure.example import Example
 from chameleon_ray.measure.isolate import Ending, Isolate, Setting
 from chameleon_ray.options import Confirming
 from chameleon_ray.report.result import Latency
@@ -184,7 +185,8 @@ def duel(
 
     try:
         first, second = map(str, libraries)
-        verdict = value(Check((first,), inputs, value(Outputs((second,), inputs))))
+        example = Example(inputs, value(Outputs((second,), inputs)))
+        verdict = value(Check((first,), (example,)))
         times = value(Duel((first, second), inputs, Confirming()))
     finally:
         child.close()

@@ -106,8 +106,8 @@ class Bench:
         contest = self.runner.contest(task, (default, *found), Confirming(repeats=3))
         failed = isinstance(contest, Timing)
         return {
-            "right": all(right for *_, right in errors),
-            "max_rel_err": max(relative for _, relative, _ in errors),
+            "right": all(one.right for one in errors),
+            "max_rel_err": max(one.relative for one in errors),
             "tried": tried,
             "timings": timings,
             "contest": contest.error if failed else [asdict(one) for one in contest],

@@ -74,12 +74,12 @@ def compile_and_verify(
     winners: Mapping[str, Winner],
     progress: Progress,
 ) -> CompiledModel:
-    """Compiles the tuned and the untuned model, compares them and times them in turns.
+    """Compiles the tuned model, compares its outputs, and times it in turns with the untuned one.
 
     Args:
         model: The model.
-        prepared: The imported model: its layers, inputs and reference outputs.
-        process: Process that holds the model.
+        prepared: The imported model: its layers, and examples that all have outputs.
+        process: Process that holds the model. The untuned one is compiled already.
         bench: Runs whole models on the device tuned for; None where the process does.
         winners: Winners by task digest, those of other models included.
         progress: Progress of the command, which is told what happens.
@@ -87,19 +87,18 @@ def compile_and_verify(
     Raises:
         UserError: The model cannot be compiled or run.
     """
-    folder, untuned_library = model.folder, model.folder.untuned_library
+    folder = model.folder
     own = {task.digest: winners[task.digest] for task in prepared.tasks}
     folder.save_winners({d: (w.config, w.latency) for d, w in own.items()})
     progress.phase(f"compiling {model.called}")
     chosen = {d: (w.config, w.latency) for d, w in own.items() if w.config != DEFAULT}
     applied = process.compile_tuned(chosen, folder.library, folder.tvm_database)
-    process.compile_untuned(untuned_library)
     progress.phase(f"verifying {model.called}")
     lost = len(chosen) - len(applied)
     if lost:
         progress.note(f"{lost} winners could not be applied to {model.called}.")
-    verified = process.check(folder.library, prepared, untuned_library, bench)
-    libraries, options = (folder.library, untuned_library), model.request.confirming
+    verified = process.check(folder.library, prepared, bench)
+    libraries, options = (folder.library, folder.untuned_library), model.request.confirming
     tuned, untuned = process.duel(libraries, prepared.inputs, options, bench)
     return CompiledModel(prepared, Latency.of(tuned), Latency.of(untuned), verified, lost)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chameleon_ray.api.first_verdict import judge
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.compiler.runtime.layer_inputs import random_array
@@ -68,9 +69,10 @@ def apply(
         place = path if same else path / "applied" / file_name(prepared.name)
         place.mkdir(parents=True, exist_ok=True)
         library, untuned = place / folder.library.name, place / folder.untuned_library.name
-        applied = process.compile_tuned(chosen, library, place / folder.tvm_database.name)
         process.compile_untuned(untuned)
-        verified = process.check(library, prepared, untuned)
+        prepared, _ = judge(prepared, process, untuned, None, Confirming.first_seconds)
+        applied = process.compile_tuned(chosen, library, place / folder.tvm_database.name)
+        verified = process.check(library, prepared)
     return Applied(library, len(applied), len(prepared.tasks), verified)
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, nullcontext
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,12 @@ from chameleon_ray.compiler.runtime.model_bench import ModelBench
 from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.ledger import Account, Ledger, epoch
-from chameleon_ray.measure.bench import Bench, Check, Duel, Outputs, Question
+from chameleon_ray.measure.bench import Bench, Check, Duel, Outputs, Question, Verdict
 from chameleon_ray.measure.calibrated import Calibrated
 from chameleon_ray.measure.isolate import Ending, Isolate, IsolateError, Outcome, Setting
 from chameleon_ray.options import Confirming, Request, Scheduling
 from chameleon_ray.pool import Lost, NoWorkers, Pool, PoolError
-from chameleon_ray.report.result import Verified
+from chameleon_ray.report.result import UNTUNED, Verified
 from chameleon_ray.space import Config
 
 
@@ -123,22 +124,29 @@ class ModelProcess:
         self,
         library: Path,
         prepared: model_host.Prepared,
-        untuned: Path,
         bench: Bench | None = None,
+        patience: float = inf,
     ) -> Verified:
-        """Compares a compiled model's outputs with the source model's.
+        """Compares a compiled model's outputs with those to expect.
 
         Args:
             library: Library of the compiled model.
-            prepared: Import of the source model: inputs and, where it could be run, outputs.
-            untuned: Library whose outputs are the reference if the source model could not be run.
-            bench: Bench that runs the libraries; None where this process does.
+            prepared: Import of the source model, whose examples all have outputs.
+            bench: Bench that runs the library; None where this process does.
+            patience: Seconds of running after which no further example is begun.
         """
-        inputs, reference, against = prepared.inputs, prepared.reference, prepared.reference_name
-        if reference is None:
-            reference, against = self.outputs(untuned, inputs, bench), "untuned TVM"
-        verdict = self._answer(Check((str(library),), inputs, reference), bench)
-        return Verified(verdict.ok, verdict.max_abs_err, verdict.max_rel_err, str(against))
+        names, precision = prepared.outputs, prepared.precision
+        check = Check((str(library),), prepared.examples, precision, names, patience)
+        verdict: Verdict = self._answer(check, bench)
+        return Verified(
+            verdict.ok,
+            verdict.max_abs_err,
+            verdict.max_rel_err,
+            prepared.reference_name or UNTUNED,
+            independent=prepared.reference_name is not None,
+            fault=verdict.fault,
+            examples=verdict.examples,
+        )
 
     def duel(
         self,

@@ -21,6 +21,8 @@ from chameleon_ray.api.compiled_model import (
 )
 from chameleon_ray.api.concurrency import in_thread, interruptible, together, wall_limit
 from chameleon_ray.api.device_group import DeviceGroup, device_groups, portions, wanted
+from chameleon_ray.api.first_verdict import judged
+from chameleon_ray.api.imported import Imported
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.pools import layers_in_flight, start_pools
 from chameleon_ray.api.setup import Setup
@@ -44,21 +46,6 @@ from chameleon_ray.report.result import RunResult
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.tuner import Tuner
 from chameleon_ray.winners import Winner, corrected
-
-
-@dataclass(frozen=True)
-class Imported:
-    """The imported models of a session, their layers, and earlier measurements.
-
-    Attributes:
-        prepared: ``Prepared`` of each model that could be imported.
-        layers: Distinct layers of the models.
-        records: Measurements of earlier sessions.
-    """
-
-    prepared: Mapping[TunedModel, Prepared]
-    layers: Merged
-    records: list[Record]
 
 
 @dataclass(frozen=True)
@@ -128,8 +115,9 @@ class TuningSession:
             ready = [asyncio.create_task(pool.ready()) for pool in pools]
             if not device:  # only a runner knows the device
                 await asyncio.gather(*(group.survey(kind, self.progress) for group in groups))
-            imported = await (importing or in_thread(self.prepare, process, len(groups) > 1))
+            imported = await (importing or in_thread(self.prepare, process))
             with interruptible():
+                imported = await in_thread(self.judge, groups, imported, process)
                 await self.explore(system, groups, imported, process, stack)
                 winners = await self.choose(groups, imported)
             await asyncio.gather(*ready)
@@ -155,32 +143,50 @@ class TuningSession:
         measuring = [pool for group in groups for pool in group.measurer.pools()]
         return system, groups, list(dict.fromkeys((*system.pools(), *measuring)))
 
-    def prepare(self, process: ModelProcess, several_devices: bool = False) -> Imported:
-        """Imports the models, one after the other, and merges their layers.
+    def prepare(self, process: ModelProcess) -> dict[TunedModel, Prepared]:
+        """Imports the models and compiles them without tuning, one after the other.
 
         Args:
             process: Process that holds one model at a time, as weights of several may not fit.
-            several_devices: Whether the models are timed on devices of several types.
 
         Raises:
-            UserError: No model can be imported.
+            UserError: No model can be imported and compiled.
         """
         prepared: dict[TunedModel, Prepared] = {}
-        zoo = isinstance(self.folder, ZooFolder)
-        if self.folder.begun and zoo:
-            self.folder.identify(self.identity(several_devices))
         for model in self.left():
             with model.trying(self.progress):
                 self.progress.phase(f"importing {model.called}")
                 known = process.prepare(model.request)
                 for note in known.notes:
-                    self.progress.note(f"{model.name}: {note}" if model.name else note)
-                if zoo:
-                    self.folder.identify(self.identity(several_devices))
-                model.folder.identify(model.identity(known, self.setup.search, self.layout))
+                    self.progress.note(model.saying(note))
+                if model.folder.begun:  # another model's directory is left as it is
+                    model.folder.identify(model.identity(known, self.setup.search, self.layout))
+                self.progress.phase(f"compiling {model.called} untuned")
+                process.compile_untuned(model.folder.untuned_library)
                 prepared[model] = known
-        layers = merged([(model.weight, prepared[model].tasks) for model in self.left()])
-        return Imported(prepared, layers, self.folder.database.read())
+        self.left()
+        return prepared
+
+    def judge(
+        self,
+        groups: Sequence[DeviceGroup],
+        prepared: Mapping[TunedModel, Prepared],
+        process: ModelProcess,
+    ) -> Imported:
+        """Runs the untuned models, keeps those that compute the right outputs, merges their layers.
+
+        Raises:
+            UserError: No model is left.
+        """
+        right = dict(prepared)
+        for model, known in judged(groups, prepared, process, self.progress):
+            with model.trying(self.progress):
+                if isinstance(self.folder, ZooFolder):
+                    self.folder.identify(self.identity(len(groups) > 1))
+                model.folder.identify(model.identity(known, self.setup.search, self.layout))
+            right[model] = known
+        layers = merged([(model.weight, right[model].tasks) for model in self.left()])
+        return Imported(right, layers, self.folder.database.read())
 
     async def explore(
         self,
@@ -319,9 +325,9 @@ class TuningSession:
                 if model.folder is not self.folder:
                     digests = {task.digest for task in imported.prepared[model].tasks}
                     model.folder.database.append([r for r in records if r.task in digests])
-                known = process.prepare(model.request)
+                process.prepare(model.request)
                 compiled[model] = compile_and_verify(
-                    model, known, process, group.bench, winners, self.progress
+                    model, imported.prepared[model], process, group.bench, winners, self.progress
                 )
         return compiled
 

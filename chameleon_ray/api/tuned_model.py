@@ -45,7 +45,11 @@ class TunedModel:
     @property
     def told(self) -> str:
         """Failure of the model, for people."""
-        return f"{self.name}: {self.failure}" if self.name else self.failure
+        return self.saying(self.failure)
+
+    def saying(self, sentence: str) -> str:
+        """Returns a sentence about the model, which names it where there are several."""
+        return f"{self.name}: {sentence}" if self.name else sentence
 
     @contextmanager
     def trying(self, progress: Progress) -> Iterator[None]:

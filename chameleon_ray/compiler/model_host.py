@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.graph.footprint import Footprint
+from chameleon_ray.measure.example import Arrays, Example
+from chameleon_ray.measure.precision import PLAIN, Precision
 from chameleon_ray.options import Scheduling
 from chameleon_ray.plugins import demand, loaded
 from chameleon_ray.space import Config
@@ -77,10 +77,12 @@ class Prepared:
         digest: Digest of structure and weights.
         target: Complete target, as JSON.
         tasks: Distinct layers of the model.
-        inputs: Example inputs, in order.
-        reference: Outputs of the source model for the inputs; None where it could not be run.
-        reference_name: Name of what ran the source model, such as ``torch`` or ``onnxruntime``;
-            None where nothing did.
+        examples: Inputs and the outputs to expect of them; the first one is timed. The outputs
+            are None where nothing but TVM could compute them.
+        reference_name: Name of what computed these outputs, such as ``torch`` or ``ONNX Runtime``;
+            None where nothing but TVM could.
+        precision: Precision that the model computes in.
+        outputs: Names of the outputs; may be empty where they have none.
         notes: Sentences that the user should know.
         seconds: Seconds by phase: ``import``, ``extract``.
     """
@@ -89,11 +91,17 @@ class Prepared:
     digest: str
     target: str
     tasks: tuple[Task, ...]
-    inputs: tuple[np.ndarray, ...]
-    reference: tuple[np.ndarray, ...] | None
+    examples: tuple[Example, ...]
     reference_name: str | None
+    precision: Precision = PLAIN
+    outputs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> Arrays:
+        """Inputs that the model is timed on."""
+        return self.examples[0].inputs
 
 
 @dataclass(frozen=True)
@@ -201,6 +209,7 @@ class ModelHost:
         """Imports the model, keeps it, and extracts its layers."""
         began, notes = time.perf_counter(), Notes()
         target = self._load(job)
+        from chameleon_ray.compiler.frontend.precision import precision_of
         from chameleon_ray.compiler.passes.lower import lower
         from chameleon_ray.compiler.passes.memory.lower_aware import lower_aware
         from chameleon_ray.compiler.spaces.extract import extract
@@ -219,9 +228,10 @@ class ModelHost:
             digest=self._model.digest,
             target=self._target,
             tasks=tuple(tasks),
-            inputs=tuple(self._model.examples),
-            reference=self._model.reference,
+            examples=self._model.examples,
             reference_name=self._model.reference_name,
+            precision=precision_of(module),
+            outputs=self._model.outputs,
             notes=tuple(dict.fromkeys(notes.taken())),
             seconds={
                 "import": imported - began,

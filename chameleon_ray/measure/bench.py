@@ -1,11 +1,13 @@
 """The protocol of running whole models: questions about compiled libraries, and their answers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Protocol
 
-import numpy as np
-
+from chameleon_ray.measure.example import Arrays, Example
 from chameleon_ray.measure.isolate import Outcome
+from chameleon_ray.measure.precision import PLAIN, Precision
 from chameleon_ray.options import Confirming
 
 
@@ -15,11 +17,9 @@ class Question:
 
     Attributes:
         libraries: Files of the compiled models.
-        inputs: Inputs of each model, in order.
     """
 
     libraries: tuple[str, ...]
-    inputs: tuple[np.ndarray, ...]
 
     def run(self, models: "Models") -> Any:
         """Returns the answer, which is found where the models can be run."""
@@ -28,21 +28,33 @@ class Question:
 
 @dataclass(frozen=True)
 class Outputs(Question):
-    """Asks for the outputs of one model; the answer is a tuple of arrays."""
+    """Asks for the outputs of one model; the answer is a tuple of arrays.
 
-    def run(self, models: "Models") -> tuple[np.ndarray, ...]:
+    Attributes:
+        inputs: Inputs of the model, in order.
+    """
+
+    inputs: Arrays
+
+    def run(self, models: "Models") -> Arrays:
         return models.outputs(self)
 
 
 @dataclass(frozen=True)
 class Check(Question):
-    """Asks whether one model gives the outputs that another one gave; the answer is a ``Verdict``.
+    """Asks whether one model gives the outputs to expect; the answer is a ``Verdict``.
 
     Attributes:
-        reference: Outputs of the other model.
+        examples: Inputs and the outputs to expect of them; at least one.
+        precision: Precision that the model computes in.
+        names: Names of the outputs; may be empty.
+        patience: Seconds of running after which no further example is begun.
     """
 
-    reference: tuple[np.ndarray, ...]
+    examples: tuple[Example, ...]
+    precision: Precision = PLAIN
+    names: tuple[str, ...] = ()
+    patience: float = inf
 
     def run(self, models: "Models") -> "Verdict":
         return models.check(self)
@@ -55,9 +67,11 @@ class Duel(Question):
     The answer is a tuple of latencies in seconds for each model.
 
     Attributes:
+        inputs: Inputs of each model, in order.
         options: Settings of the timing.
     """
 
+    inputs: Arrays
     options: Confirming
 
     def run(self, models: "Models") -> list[tuple[float, ...]]:
@@ -66,17 +80,38 @@ class Duel(Question):
 
 @dataclass(frozen=True)
 class Verdict:
-    """The largest errors of a model's outputs, and whether they are small enough."""
+    """The largest errors of a model's outputs, and whether they are small enough.
+
+    Attributes:
+        ok: Whether all outputs are right.
+        max_abs_err: Largest absolute error; infinite where outputs cannot be compared by numbers.
+        max_rel_err: Largest error over the largest magnitude of the output that it is in.
+        fault: What is wrong, in words that begin with an output's name; empty where nothing is.
+        examples: Number of examples that were compared.
+    """
 
     ok: bool
     max_abs_err: float
     max_rel_err: float
+    fault: str = ""
+    examples: int = 1
+
+    @staticmethod
+    def of_all(verdicts: "Sequence[Verdict]") -> "Verdict":
+        """Joins the verdicts on several examples, of which there is at least one."""
+        return Verdict(
+            all(one.ok for one in verdicts),
+            max(one.max_abs_err for one in verdicts),
+            max(one.max_rel_err for one in verdicts),
+            next((one.fault for one in verdicts if one.fault), ""),
+            sum(one.examples for one in verdicts),
+        )
 
 
 class Models(Protocol):
     """A loader and runner of compiled models, in the process that answers questions."""
 
-    def outputs(self, question: Outputs) -> tuple[np.ndarray, ...]: ...
+    def outputs(self, question: Outputs) -> Arrays: ...
 
     def check(self, question: Check) -> Verdict: ...
 

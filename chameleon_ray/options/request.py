@@ -93,6 +93,8 @@ class Confirming:
     """Seconds of timing that whole models share; each is timed once at least."""
     model_timeout: float = 1800.0
     """Most seconds for loading whole models, untuned ones too, and for all that is run of them."""
+    first_seconds: float = 5.0
+    """Seconds of running an untuned model after which no further example is compared at first."""
     reserve: float = 0.15
     """Least share of wall time kept for choosing winners, compiling and verifying models."""
 

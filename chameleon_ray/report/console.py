@@ -59,10 +59,14 @@ def _verdict(verified: Verified) -> Text:
     errors = (
         f"largest error {verified.max_abs_err:.2g} absolute, {verified.max_rel_err:.2g} relative"
     )
-    if verified.ok:
+    if verified.outcome == "verified":
         return Text(f"Verified: same outputs as {verified.against} ({errors}).", "green")
+    if verified.outcome == "unverified":
+        return Text(f"Not verified: compared with {verified.against} only ({errors}).", "yellow")
     return Text(
-        f"NOT verified: outputs differ from those of {verified.against} ({errors}).", "bold red"
+        f"NOT verified: outputs differ from those of {verified.against} ({errors}); "
+        f"{verified.fault}.",
+        "bold red",
     )
 
 

@@ -110,9 +110,17 @@ def _verdict(result: RunResult) -> str:
         f"largest error {verified.max_abs_err:.2g} absolute, {verified.max_rel_err:.2g} relative"
     )
     against = escape(verified.against)
-    if verified.ok:
+    if verified.outcome == "verified":
         return f'<p><b class="good">Verified</b>: same outputs as {against}, {errors}.</p>'
-    return f'<p><b class="bad">Not verified</b>: outputs differ from {against}, {errors}.</p>'
+    if verified.outcome == "unverified":
+        return (
+            f'<p><b class="bad">Not verified</b>: compared with {against} only, which imported the '
+            f"model, {errors}.</p>"
+        )
+    return (
+        f'<p><b class="bad">Not verified</b>: outputs differ from those of {against}, {errors}; '
+        f"{escape(verified.fault)}.</p>"
+    )
 
 
 def _layers(rows: Sequence[LayerResult]) -> str:

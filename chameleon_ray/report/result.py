@@ -13,6 +13,8 @@ from chameleon_ray.report.layer_history import LayerHistory, Point, ratio
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 
+UNTUNED = "untuned TVM"
+"""Name of the reference where nothing independent could run a model."""
 PHASES = ("import", "extract", "explore", "sample", "fit", "build", "run", "apply", "verify")
 
 
@@ -33,12 +35,35 @@ class Latency:
 
 @dataclass(frozen=True)
 class Verified:
-    """The tuned model's outputs compared with those of ``against``, with the largest errors."""
+    """A compiled model's outputs compared with those to expect.
+
+    Attributes:
+        ok: Whether they are equal, within the tolerance of their types.
+        max_abs_err: Largest absolute error; infinite where types, shapes or integers differ.
+        max_rel_err: Largest error over the largest magnitude of the output that it is in.
+        against: Name of what computed the outputs to expect.
+        independent: Whether that is something else than TVM.
+        fault: What differs, in words that begin with an output's name; empty where nothing does.
+        examples: Number of examples that were compared.
+    """
 
     ok: bool
     max_abs_err: float
     max_rel_err: float
-    against: str = "untuned TVM"
+    against: str
+    independent: bool = True
+    fault: str = ""
+    examples: int = 1
+
+    @property
+    def outcome(self) -> str:
+        """Outcome of the comparison: ``verified``, ``differs`` or ``unverified``.
+
+        A model that TVM imported wrongly has TVM's own outputs, so these verify nothing.
+        """
+        if not self.ok:
+            return "differs"
+        return "verified" if self.independent else "unverified"
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ __all__ = [
     "explain",
     "strict",
     "summary",
+    "verification",
     "write",
     "write_text",
 ]
@@ -41,7 +42,6 @@ SCHEMA = 1
 def summary(result: RunResult, options: Reporting | None = None) -> dict:
     """Returns ``summary.json`` as plain, strict JSON data; unknown values are None."""
     counts = Counter(record.status for record in result.records)
-    verified = result.verified
     body = {
         "schema": SCHEMA,
         "model": result.model,
@@ -64,13 +64,26 @@ def summary(result: RunResult, options: Reporting | None = None) -> dict:
         },
         "layers_ms": 1e3 * total(result.layers, [layer.best for layer in result.layers]),
         "explanation": explain(result, options),
-        "verified": {
-            "ok": verified.ok if verified else None,
-            "max_abs_err": verified.max_abs_err if verified else None,
-            "max_rel_err": verified.max_rel_err if verified else None,
-        },
+        "verified": verification(result.verified),
     }
     return {key: strict(value) for key, value in body.items()}
+
+
+def verification(verified: Verified | None) -> dict:
+    """Returns what came of comparing outputs as plain data; unknown values are None.
+
+    Outputs that equal untuned TVM's are neither known to be right nor known to be wrong.
+    """
+    known = verified.outcome if verified else None
+    return {
+        "outcome": known,
+        "against": verified.against if verified else None,
+        "examples": verified.examples if verified else 0,
+        "ok": {"verified": True, "differs": False}.get(known or ""),
+        "max_abs_err": strict(verified.max_abs_err) if verified else None,
+        "max_rel_err": strict(verified.max_rel_err) if verified else None,
+        "fault": verified.fault or None if verified else None,
+    }
 
 
 def write(path: Path, result: RunResult) -> None:

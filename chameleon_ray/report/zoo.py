@@ -19,7 +19,7 @@ from chameleon_ray.report.columns import Column, text_table
 from chameleon_ray.report.format import UNKNOWN, clock, counted, milliseconds, percent, times
 from chameleon_ray.report.layer_history import Point
 from chameleon_ray.report.result import Latency, RunResult
-from chameleon_ray.report.summary import strict, write_text
+from chameleon_ray.report.summary import strict, verification, write_text
 
 SCHEMA = 1
 
@@ -50,12 +50,18 @@ class ZooEntry:
 
     @property
     def problem(self) -> str:
-        """The problem with the model, in a sentence; empty where it is tuned and verified."""
+        """The problem with the model, in a sentence; empty where there is none."""
         if self.result is None:
             return self.failure
         if self.result.verified is None or not self.result.verified.ok:
             return f"The tuned model's outputs differ; do not use {self.folder / 'model.so'}."
         return ""
+
+    @property
+    def unverified(self) -> bool:
+        """Whether the outputs could be compared with untuned TVM's only."""
+        verified = self.result.verified if self.result else None
+        return verified is not None and verified.outcome == "unverified"
 
     @property
     def latencies(self) -> tuple[Latency | None, Latency | None]:
@@ -215,7 +221,9 @@ def outputs(entry: ZooEntry) -> str:
         return "failed"
     if entry.result is None or entry.result.verified is None:
         return UNKNOWN
-    return f"{'as' if entry.result.verified.ok else 'NOT as'} {entry.result.verified.against}'s"
+    verified = entry.result.verified
+    words = {"verified": "as", "differs": "NOT as", "unverified": "not verified, as"}
+    return f"{words[verified.outcome]} {verified.against}'s"
 
 
 def sentences(result: ZooResult) -> list[str]:
@@ -240,7 +248,6 @@ def _milliseconds(latency: Latency | None) -> str:
 
 def _model(entry: ZooEntry) -> dict:
     untuned, tuned = entry.latencies
-    verified = entry.result.verified if entry.result else None
     return {
         "name": entry.name,
         "model": entry.request.model,
@@ -253,10 +260,6 @@ def _model(entry: ZooEntry) -> dict:
             "untuned": 1e3 * untuned.seconds if untuned else None,
             "tuned": 1e3 * tuned.seconds if tuned else None,
         },
-        "verified": {
-            "ok": verified.ok if verified else None,
-            "max_abs_err": verified.max_abs_err if verified else None,
-            "max_rel_err": verified.max_rel_err if verified else None,
-        },
+        "verified": verification(entry.result.verified if entry.result else None),
         "error": entry.problem or None,
     }

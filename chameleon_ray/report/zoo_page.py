@@ -54,7 +54,8 @@ def _name(entry: ZooEntry) -> str:
 def _outcome(entry: ZooEntry) -> str:
     if entry.problem:
         return f'<span class="bad">{escape(outputs(entry))}</span>: {escape(entry.problem)}'
-    return f'<span class="good">{escape(outputs(entry))}</span>'
+    tone = "bad" if entry.unverified else "good"
+    return f'<span class="{tone}">{escape(outputs(entry))}</span>'
 
 
 def _convergence(result: ZooResult) -> str:

@@ -142,7 +142,7 @@ def test_the_last_words(width):
 def test_the_last_words_of_failures():
     result = fake_result(Path("run"))
     console = Console(file=io.StringIO(), width=200)
-    console.print(final_message(replace(result, verified=Verified(False, 2.0, 1.0))))
+    console.print(final_message(replace(result, verified=Verified(False, 2.0, 1.0, "torch"))))
     assert "NOT verified" in console.file.getvalue()
     console = Console(file=io.StringIO(), width=200)
     console.print(

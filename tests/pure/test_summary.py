@@ -171,7 +171,8 @@ def test_no_success_at_all_is_strict_json_full_of_nulls(tmp_path):
     assert read["latency_ms"] == {"untuned": None, "tuned": None}
     assert read["layers_ms"] is None
     assert read["device_busy_fraction"] is None
-    assert read["verified"] == {"ok": None, "max_abs_err": None, "max_rel_err": None}
+    assert read["verified"].pop("examples") == 0
+    assert set(read["verified"].values()) == {None}
     assert read["measurements"]["crash"] == 2
     assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
 

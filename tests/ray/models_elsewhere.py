@@ -85,7 +85,7 @@ async def seen(process: ModelProcess, models: Models, said: list[str]) -> dict[s
     right, wrong, prepared = models.right, models.wrong, models.prepared
     found: dict[str, Any] = {"driver": ray.get_runtime_context().get_node_id()}
     for name, library in (("right", right), ("wrong", wrong)):
-        verdict = await asyncio.to_thread(process.check, library, prepared, wrong, bench)
+        verdict = await asyncio.to_thread(process.check, library, prepared, bench)
         found[name] = [verdict.ok, verdict.max_abs_err, verdict.against]
     try:
         await asyncio.to_thread(process.outputs, models.none, prepared.inputs, bench)

@@ -9,6 +9,7 @@ import torch
 import tvm
 from torch import nn
 
+from chameleon_ray.compiler.frontend.draws import DRAWS
 from chameleon_ray.compiler.frontend.load import InputSpec, Model, ModelError, load
 from chameleon_ray.compiler.kinds import LLVM
 from chameleon_ray.compiler.passes.lower import lower
@@ -23,11 +24,12 @@ cached = functools.cache(load)
 def assert_computes_reference(model: Model, layout: str) -> None:
     executable = tvm.compile(lower(model.module, TARGET, LLVM, layout), TARGET)
     machine = tvm.relax.VirtualMachine(executable, tvm.cpu())
-    outputs = machine["main"](*[tvm.runtime.tensor(array) for array in model.examples])
+    example = model.examples[-1]
+    outputs = machine["main"](*[tvm.runtime.tensor(array) for array in example.inputs])
     outputs = [outputs] if hasattr(outputs, "numpy") else list(outputs)
-    assert model.reference is not None
-    assert len(outputs) == len(model.reference)
-    for output, expected in zip(outputs, model.reference, strict=True):
+    assert example.outputs is not None
+    assert len(outputs) == len(example.outputs)
+    for output, expected in zip(outputs, example.outputs, strict=True):
         found = output.numpy()
         assert found.shape == expected.shape
         assert found.dtype == expected.dtype
@@ -139,11 +141,12 @@ def test_weights_examples_and_digest_follow_the_seed() -> None:
     inputs = [InputSpec("ids", (2,), "int64"), InputSpec("x", (2, 8))]
     first, again, other = (load(f"{__name__}:plain", inputs, seed) for seed in (1, 1, 2))
     assert first.digest == again.digest != other.digest
-    assert first.reference is not None
-    assert again.reference is not None
-    np.testing.assert_array_equal(first.examples[0], again.examples[0])
-    np.testing.assert_array_equal(first.reference[0], again.reference[0])
-    assert not np.array_equal(first.examples[0], other.examples[0])
+    assert len(first.examples) == DRAWS
+    for one, same, another in zip(first.examples, again.examples, other.examples, strict=True):
+        np.testing.assert_array_equal(one.inputs[0], same.inputs[0])
+        np.testing.assert_array_equal(one.outputs[0], same.outputs[0])
+        assert not np.array_equal(one.inputs[0], another.inputs[0])
+    assert not np.array_equal(first.examples[0].inputs[0], first.examples[1].inputs[0])
 
 
 def test_factory_with_given_inputs() -> None:
@@ -156,16 +159,19 @@ def test_factory_with_given_inputs() -> None:
 
 def test_factory_with_its_own_inputs() -> None:
     model = load(f"{__name__}:with_examples", [], 0)
-    np.testing.assert_array_equal(model.examples[1], [3, 1])
+    assert len(model.examples) == DRAWS
+    for example in model.examples:
+        np.testing.assert_array_equal(example.inputs[1], [3, 1])
     assert_computes_reference(model, "NHWC")
 
 
 def test_examples_of_zeros_become_random() -> None:
     first, again, other = (load(f"{__name__}:comparing", [], seed) for seed in (1, 1, 2))
-    assert [array.shape for array in first.examples] == [(3, 8), (8,)]
-    assert all(len(np.unique(array)) == array.size for array in first.examples)
-    np.testing.assert_array_equal(first.examples[0], again.examples[0])
-    assert not np.array_equal(first.examples[0], other.examples[0])
+    mine, same, another = (model.examples[0].inputs for model in (first, again, other))
+    assert [array.shape for array in mine] == [(3, 8), (8,)]
+    assert all(len(np.unique(array)) == array.size for array in mine)
+    np.testing.assert_array_equal(mine[0], same[0])
+    assert not np.array_equal(mine[0], another[0])
 
 
 def test_booleans_are_compared() -> None:

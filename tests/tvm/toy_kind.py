@@ -18,6 +18,7 @@ from chameleon_ray.compiler.kind import Device, TargetKind
 from chameleon_ray.compiler.runtime.cpu_runner import patience, timing_environment
 from chameleon_ray.compiler.runtime.jobs import ChildRunner, Contest, Race, Raced
 from chameleon_ray.compiler.runtime.layer_inputs import LayerInputs
+from chameleon_ray.compiler.runtime.layer_precision import layer_precision
 from chameleon_ray.compiler.runtime.tolerance import differences
 from chameleon_ray.compiler.target import fields_of, made
 from chameleon_ray.measure.isolate import Setting
@@ -145,7 +146,8 @@ class ToyTimer:
             latencies = tuple(seconds(kernel, buffers) for _ in range(job.repeats))
             outputs = [buffer.numpy() for buffer in buffers]
             reference = reference or outputs
-            found.append(Finalist(latencies, *differences(outputs, reference)))
+            errors = differences(outputs, reference, layer_precision(job.program))
+            found.append(Finalist(latencies, *errors))
         return found
 
 

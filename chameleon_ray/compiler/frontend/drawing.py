@@ -15,6 +15,7 @@ from tvm.ir import GenericConst, IRModule
 
 from chameleon_ray.compiler.frontend.inputs import InputSpec
 from chameleon_ray.compiler.relax import bindings_of, operator
+from chameleon_ray.measure.example import Arrays
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Use:
     counted: bool = True
 
 
+DRAWS = 3
+"""Number of draws where the values of inputs are drawn."""
 MOVING = {
     f"relax.{name}"
     for name in (
@@ -178,15 +181,20 @@ def _extent(call: Any) -> int | None:
     return min(known) if len(known) == len(extents) and known else None
 
 
-def draw_all(
-    specs: Sequence[InputSpec], module: IRModule, rng: np.random.Generator
-) -> tuple[np.ndarray, ...]:
-    """Returns values for all inputs of a module, in order: those that the user gave, or drawn ones.
+def drawn(
+    specs: Sequence[InputSpec], uses: Sequence[Use], rng: np.random.Generator, count: int = DRAWS
+) -> list[Arrays]:
+    """Draws the inputs of a model several times, but for the values that the user gave.
 
-    What is drawn of one input does not depend on what is given of others.
+    What is drawn of one input does not depend on what is given of others. Where all are given there
+    is one draw.
     """
-    uses, sources = uses_of(module), rng.spawn(len(specs))
+    free = any(spec.values is None for spec in specs)
+    return [_draw_all(specs, uses, source) for source in rng.spawn(count if free else 1)]
+
+
+def _draw_all(specs: Sequence[InputSpec], uses: Sequence[Use], rng: np.random.Generator) -> Arrays:
     return tuple(
         draw(spec, use, source) if spec.values is None else spec.values
-        for spec, use, source in zip(specs, uses, sources, strict=True)
+        for spec, use, source in zip(specs, uses, rng.spawn(len(specs)), strict=True)
     )

@@ -105,18 +105,6 @@ class InputSpec:
             )
         return replace(self, dtype=dtype, values=cast)
 
-    def example(self, rng: np.random.Generator) -> np.ndarray:
-        """Returns the values that the user gave, or draws some.
-
-        Floats are normal. Other types are zeros and ones, which are valid indices anywhere.
-        """
-        if self.values is not None:
-            return self.values
-        dtype = np.dtype(self.dtype)
-        if dtype.kind == "f":
-            return np.asarray(rng.standard_normal(self.shape), dtype)
-        return np.asarray(rng.integers(0, 2, self.shape), dtype)
-
 
 @dataclass(frozen=True)
 class Declared:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from chameleon_ray.compiler.frontend.inputs import InputSpec
+from chameleon_ray.measure.example import Example
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule
@@ -22,20 +21,20 @@ class Model:
         module: Relax module whose ``main`` takes ``inputs`` in order; weights are constants.
         inputs: The inputs, all with a static shape and a type.
         digest: Hash of structure and weights (16 hex digits).
-        examples: Example inputs, one array per input, the same for the same seed.
-        reference: Outputs of the source framework for the examples, one array each; None where it
-            could not be run.
-        reference_name: Name of the source framework, such as ``torch`` or ``onnxruntime``; None
-            where it could not be run.
+        examples: Inputs and the outputs to expect of them, the same for the same seed. The first
+            one is timed, all are verified.
+        reference_name: Name of what computed these outputs, such as ``torch`` or ``ONNX Runtime``,
+            and is independent of TVM; None where nothing could, and the examples have no outputs.
+        outputs: Names of the outputs, in order; may be empty where they have none.
     """
 
     name: str
     module: IRModule
     inputs: tuple[InputSpec, ...]
     digest: str
-    examples: tuple[np.ndarray, ...]
-    reference: tuple[np.ndarray, ...] | None
+    examples: tuple[Example, ...]
     reference_name: str | None
+    outputs: tuple[str, ...] = ()
 
 
 def digest(module: IRModule) -> str:

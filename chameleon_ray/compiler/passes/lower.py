@@ -12,6 +12,7 @@ from chameleon_ray.compiler.passes.fold import fold_batch_norm, fold_constants
 from chameleon_ray.compiler.passes.integers import in_integers
 from chameleon_ray.compiler.passes.layout import to_nhwc
 from chameleon_ray.compiler.passes.memory.partition import group_sums, partition
+from chameleon_ray.compiler.passes.run_time_shapes import end_blocks_at_casts
 from chameleon_ray.compiler.quiet import quiet
 from chameleon_ray.compiler.relax import bindings_of
 from chameleon_ray.options import Scheduling
@@ -72,7 +73,7 @@ def _folded(module: IRModule, integers: bool = False) -> IRModule:
     mod = relax.transform.ConvertToDataflow()(module)
     mod = without_boolean_equality(relax.transform.CanonicalizeBindings()(mod))
     mod = fold_batch_norm(fold_constants(mod))
-    return fold_constants(in_integers(mod)) if integers else mod
+    return end_blocks_at_casts(fold_constants(in_integers(mod)) if integers else mod)
 
 
 def _fused(mod: IRModule) -> IRModule:

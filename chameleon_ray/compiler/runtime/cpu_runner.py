@@ -13,6 +13,7 @@ from chameleon_ray.compiler.codegen.builder import Compiler, Job, artifact_of
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.runtime.jobs import ChildRunner, Contest, Race, Raced, Reference
 from chameleon_ray.compiler.runtime.layer_inputs import LayerInputs
+from chameleon_ray.compiler.runtime.layer_precision import layer_precision
 from chameleon_ray.compiler.runtime.tolerance import differences
 from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.measure.isolate import Setting
@@ -84,7 +85,7 @@ class CpuTimer:
 
         Every library gets fresh copies of the same inputs. A kept reference stands for the first.
         """
-        reference: list[np.ndarray] = []
+        reference, precision = list[np.ndarray](), layer_precision(job.program)
         if job.reference is not None:
             changed = job.reference.changed
             before = enumerate(self._inputs.arrays(job.program))
@@ -98,7 +99,7 @@ class CpuTimer:
             seconds = time.perf_counter() - began
             outputs = [buffer.numpy() for buffer in buffers]
             reference = reference or outputs
-            yield seconds, differences(outputs, reference)
+            yield seconds, differences(outputs, reference, precision)
 
     def _reference(self, job: Race, seconds: float) -> Reference:
         outputs = [buffer.numpy() for buffer in self.arguments(job.program)]

@@ -16,6 +16,7 @@ import numpy as np
 from chameleon_ray.compiler.nvidia import BUS_ORDER, completed
 from chameleon_ray.compiler.runtime.jobs import ChildRunner, Contest, Race, Raced, failure
 from chameleon_ray.compiler.runtime.layer_inputs import LayerInputs
+from chameleon_ray.compiler.runtime.layer_precision import layer_precision
 from chameleon_ray.compiler.runtime.tolerance import differences
 from chameleon_ray.compiler.target import TargetError, made
 from chameleon_ray.compiler.tvm_process import block_torch, load_cudart
@@ -127,12 +128,13 @@ class CudaTimer:
         """Compares all candidates' outputs with the first's, and times them in turns."""
         libraries, buffers = [_load(code) for code in job.codes], self.arguments(job.program)
         first, errors, reference = [], [], list[np.ndarray]()
+        precision = layer_precision(job.program)
         for library in libraries:
             fresh = self._inputs.tensors(job.program, self._device)
             self._once(library, fresh)
             outputs = [buffer.numpy() for buffer in fresh]
             reference = reference or outputs
-            errors.append(differences(outputs, reference))
+            errors.append(differences(outputs, reference, precision))
             first.append(self._once(library, buffers))
         pairs = zip(libraries, first, strict=True)
         clocks = [self._clock(library, buffers, seconds, job.options) for library, seconds in pairs]

@@ -1,7 +1,9 @@
 """Runs whole compiled models, to compare their outputs and to time them."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
@@ -9,14 +11,17 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.compiler.kind import TargetKind
-from chameleon_ray.compiler.runtime.tolerance import TOLERANCE, difference
+from chameleon_ray.compiler.runtime.tolerance import (
+    ACCUMULATION,
+    TOLERANCE,
+    difference,
+)
 from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.measure.bench import Check, Duel, Outputs, Question, Verdict
+from chameleon_ray.measure.example import Arrays
 from chameleon_ray.measure.isolate import Ending, Isolate, Outcome, Setting
+from chameleon_ray.measure.precision import PLAIN, Precision
 from chameleon_ray.options import Confirming
-
-ACCUMULATION = 10
-"""Factor by which errors of a whole model's outputs may exceed the tolerance of one layer's."""
 
 
 class ModelBench:
@@ -82,14 +87,23 @@ class ModelTimer:
     def __call__(self, question: Question) -> Any:
         return question.run(self)
 
-    def outputs(self, question: Outputs | Check) -> tuple[np.ndarray, ...]:
+    def outputs(self, question: Outputs) -> Arrays:
         """Returns the outputs of a question's only model."""
         (library,) = question.libraries
         return self._run(self._load(library), self._tensors(question.inputs))
 
     def check(self, question: Check) -> Verdict:
-        """Compares the outputs of a question's only model with the reference."""
-        return verdict(self.outputs(question), question.reference)
+        """Compares the outputs of a question's only model with those to expect."""
+        (library,) = question.libraries
+        model, verdicts, began = self._load(library), list[Verdict](), time.perf_counter()
+        for example in question.examples:
+            if verdicts and time.perf_counter() - began > question.patience:
+                break
+            outputs = self._run(model, self._tensors(example.inputs))
+            scale, reference = magnitude(example.inputs), example.outputs or ()
+            names, precision = question.names, question.precision
+            verdicts.append(verdict(outputs, reference, precision, names, scale))
+        return Verdict.of_all(verdicts)
 
     def duel(self, duel: Duel) -> list[tuple[float, ...]]:
         """Times the libraries in turns; returns each one's latencies in seconds.
@@ -117,22 +131,49 @@ class ModelTimer:
         module = self._tvm.runtime.load_module(library)
         return relax.VirtualMachine(module, self._device)["main"]
 
-    def _tensors(self, arrays: tuple[np.ndarray, ...]) -> list[Any]:
+    def _tensors(self, arrays: Arrays) -> list[Any]:
         return [self._tvm.runtime.tensor(array, self._device) for array in arrays]
 
-    def _run(self, model: Any, inputs: list[Any]) -> tuple[np.ndarray, ...]:
+    def _run(self, model: Any, inputs: list[Any]) -> Arrays:
         return tuple(tensor.numpy() for tensor in _flat(model(*inputs)))
 
 
-def verdict(outputs: tuple[np.ndarray, ...], reference: tuple[np.ndarray, ...]) -> Verdict:
-    """Compares all outputs with the reference; different numbers or shapes of them are wrong."""
-    same = [o.shape for o in outputs] == [r.shape for r in reference]
-    if not same or not outputs:
-        return Verdict(False, float("inf"), float("inf"))
-    errors = [difference(out, ref) for out, ref in zip(outputs, reference, strict=True)]
-    bounds = [ACCUMULATION * TOLERANCE.get(str(ref.dtype), 0.0) for ref in reference]
-    ok = all(relative <= bound for (_, relative, _), bound in zip(errors, bounds, strict=True))
-    return Verdict(ok, max(e[0] for e in errors), max(e[1] for e in errors))
+def verdict(
+    outputs: Arrays,
+    reference: Arrays,
+    precision: Precision = PLAIN,
+    names: Sequence[str] = (),
+    scale: float = 1.0,
+) -> Verdict:
+    """Compares all outputs of a whole model with the reference; see ``difference``.
+
+    Args:
+        outputs: Outputs of the model.
+        reference: Outputs to expect.
+        precision: Precision that both were computed in.
+        names: Names of the outputs; numbers are their names where there are others than outputs.
+        scale: Magnitude of the model's inputs.
+    """
+    if len(outputs) != len(reference) or not outputs:
+        fault = f"there are {len(outputs)} outputs, not {len(reference)}"
+        return Verdict(False, inf, inf, fault)
+    steps = precision.steps if len(precision.steps) == len(outputs) else (0.0,) * len(outputs)
+    found = [
+        difference(output, expected, precision, ACCUMULATION, scale, step)
+        for output, expected, step in zip(outputs, reference, steps, strict=True)
+    ]
+    known = len(names) == len(outputs)
+    called = [repr(name) for name in names] if known else [str(n + 1) for n in range(len(found))]
+    faults = [f"output {n} {one.fault}" for n, one in zip(called, found, strict=True) if one.fault]
+    absolute, relative = (max(column) for column in list(zip(*found, strict=True))[:2])
+    return Verdict(not faults, absolute, relative, next(iter(faults), ""))
+
+
+def magnitude(inputs: Arrays) -> float:
+    """Returns the largest magnitude of all floats among a model's inputs; 1 without floats."""
+    floats = [array.astype("f8") for array in inputs if str(array.dtype) in TOLERANCE]
+    finite = [array[np.isfinite(array)] for array in floats]
+    return max((float(np.abs(array).max()) for array in finite if array.size), default=1.0)
 
 
 def bench(kind: TargetKind) -> ModelTimer:

@@ -1,50 +1,153 @@
-"""The errors of outputs against a reference, and the tolerance of them."""
+"""The errors of outputs against a reference, and how large they may be, by what they come from.
+
+Types and shapes are the same, and infinities and NaN are in the same places. Integers and booleans
+are equal, but for those that a quantised model or layer rounds to.
+"""
 
 from collections.abc import Sequence
+from itertools import repeat
+from math import inf, sqrt
+from typing import NamedTuple
 
 import ml_dtypes  # noqa: F401  teaches numpy bfloat16
 import numpy as np
 
+from chameleon_ray.measure.precision import PLAIN, Precision
+
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
-"""Largest error over the largest magnitude of the reference, by dtype.
+"""Largest error of a layer over the largest magnitude of the reference, by type, finest first."""
+FLOOR = {"float64": 1e-15, "float32": 5e-7, "float16": 1e-4, "bfloat16": 1e-4}
+"""Error that is never too large, where values of about 1 go into an output, by type.
 
-Outputs of other dtypes must be equal to the reference.
+It is four roundings of such a value, as remain where two of them cancel out. 16-bit outputs may be
+as small as one such rounding and count, so theirs is a fraction of it.
 """
+ACCUMULATION = 10.0
+"""Factor by which errors of a whole model's outputs may exceed the tolerance of one layer's."""
+DRIFT = 0.2
+"""Root mean square of a quantised output's error in steps, over the root of its quantisations."""
+FARTHEST = 0.5
+"""Steps by which one value may be off, beside the first, over the same root."""
+RANGE = 127
+"""Steps that the largest value is taken to have where an output's own step is unknown."""
 
 
-def difference(output: np.ndarray, reference: np.ndarray) -> tuple[float, float, bool]:
+class Difference(NamedTuple):
+    """An output compared with its reference.
+
+    Attributes:
+        absolute: Largest absolute error; infinite where the two cannot be compared by numbers.
+        relative: The same over the largest magnitude of the reference.
+        right: Whether the output is right.
+        fault: What is wrong with it, in words that follow its name; empty where it is right.
+    """
+
+    absolute: float
+    relative: float
+    right: bool
+    fault: str = ""
+
+
+def difference(
+    output: np.ndarray,
+    reference: np.ndarray,
+    precision: Precision = PLAIN,
+    factor: float = 1.0,
+    scale: float = 1.0,
+    step: float = 0.0,
+) -> Difference:
     """Compares an output with its reference.
 
-    Values that are infinite or not a number must be so in both.
-
-    Returns:
-        The largest absolute error, this error over the reference's largest magnitude, and whether
-        the output is right.
+    Args:
+        output: The output.
+        reference: What it should be.
+        precision: Precision that both were computed in.
+        factor: Factor of the tolerance.
+        scale: Magnitude of what goes into the output; it counts where it is less than 1.
+        step: Step of quantisation of the output, in its own unit; 0 where it is unknown.
     """
+    if output.dtype != reference.dtype:
+        return _wrong(f"has the type {output.dtype}, not {reference.dtype}")
+    if output.shape != reference.shape:
+        return _wrong(f"has the shape {_shape(output)}, not {_shape(reference)}")
     if np.array_equal(output, reference):
-        return 0.0, 0.0, True
+        return Difference(0.0, 0.0, True)
     if str(reference.dtype) not in TOLERANCE:
-        equal = bool(np.array_equal(output, reference))
-        return (0.0, 0.0, True) if equal else (float("inf"), float("inf"), False)
+        return _integers(output, reference, precision)
     ours, theirs = output.astype("f8"), reference.astype("f8")
     finite = np.isfinite(theirs)
-    same = np.array_equal(ours[~finite], theirs[~finite], equal_nan=True)
-    if not same or not np.isfinite(ours[finite]).all():
-        return float("inf"), float("inf"), False
-    if not finite.any():
-        return 0.0, 0.0, True
-    absolute = float(np.max(np.abs(ours[finite] - theirs[finite])))
-    scale = float(np.max(np.abs(theirs[finite])))
-    relative = absolute / scale if scale > 0 else absolute
-    return absolute, relative, relative <= TOLERANCE[str(reference.dtype)]
+    if not np.array_equal(ours[~finite], theirs[~finite], equal_nan=True):
+        return _wrong("has infinities or NaN in other places")
+    if not np.isfinite(ours[finite]).all():
+        return _wrong("has infinities or NaN in other places")
+    errors = np.abs(ours[finite] - theirs[finite])
+    largest = float(np.abs(theirs[finite]).max(initial=0.0))
+    if precision.quantizers and largest > 0:
+        return _stepped(errors, largest, step or largest / RANGE, precision)
+    kind = max(str(reference.dtype), precision.dtype, key=[*TOLERANCE].index)
+    return _rounded(errors, largest, kind, factor, scale)
 
 
 def differences(
-    outputs: Sequence[np.ndarray], reference: Sequence[np.ndarray]
+    outputs: Sequence[np.ndarray],
+    reference: Sequence[np.ndarray],
+    precision: Precision = PLAIN,
 ) -> tuple[float, float, bool]:
-    """Returns the largest errors of several outputs, and whether all are right.
+    """Returns the largest errors of a layer's outputs, and whether all are right.
 
     See ``difference``.
     """
-    absolute, relative, right = zip(*map(difference, outputs, reference), strict=True)
+    found = list(map(difference, outputs, reference, repeat(precision)))
+    absolute, relative, right, _ = zip(*found, strict=True)
     return max(absolute), max(relative), all(right)
+
+
+def _rounded(
+    errors: np.ndarray, largest: float, kind: str, factor: float, scale: float
+) -> Difference:
+    """Judges errors of floats: the largest one, and the root mean square of all.
+
+    One value may be off by ``factor`` times the tolerance, all together by the tolerance alone.
+    """
+    worst = float(errors.max(initial=0.0))
+    relative = worst / largest if largest > 0 else worst
+    allowed, floor = TOLERANCE[kind] * largest, FLOOR[kind] * min(scale, 1.0)
+    together = float(np.linalg.norm(errors)) <= allowed * max(factor, sqrt(errors.size))
+    right = worst <= floor or (worst <= factor * allowed and together)
+    fault = (
+        f"differs by {worst:.2g} where its largest value is {largest:.2g}; in {kind} "
+        f"{max(factor * allowed, floor):.2g} would do"
+    )
+    return Difference(worst, relative, right, "" if right else fault)
+
+
+def _integers(output: np.ndarray, reference: np.ndarray, precision: Precision) -> Difference:
+    if precision.quantizers and reference.dtype.kind in "iu" and reference.dtype.itemsize <= 2:
+        errors = np.abs(output.astype("f8") - reference.astype("f8"))
+        return _stepped(errors, float(np.abs(reference.astype("f8")).max()), 1.0, precision)
+    wrong = int(np.count_nonzero(output != reference))
+    return _wrong(f"differs in {wrong} of {reference.size} values, which have to be equal")
+
+
+def _stepped(errors: np.ndarray, largest: float, step: float, precision: Precision) -> Difference:
+    """Judges errors of quantised values, which are off by whole steps where roundings differ."""
+    worst, depth = float(errors.max()), sqrt(precision.quantizers)
+    steps = errors / step
+    most = 1.0 + FARTHEST * depth
+    drift = float(np.linalg.norm(steps)) <= max(1.01, DRIFT * depth * sqrt(steps.size))
+    right = float(steps.max()) <= int(most) + 0.01 and drift
+    share = np.count_nonzero(steps > 0.5) / steps.size
+    fault = (
+        f"differs by up to {steps.max():.3g} steps of quantisation, and in {100 * share:.3g} % of "
+        f"its values, where {precision.quantizers} roundings explain {int(most)} in some"
+    )
+    relative = worst / largest if largest > 0 else worst
+    return Difference(worst, relative, right, "" if right else fault)
+
+
+def _wrong(fault: str) -> Difference:
+    return Difference(inf, inf, False, fault)
+
+
+def _shape(array: np.ndarray) -> str:
+    return "x".join(map(str, array.shape)) or "of a scalar"

@@ -13,8 +13,10 @@ import numpy as np
 from tvm import relax
 from tvm.ir import IRModule
 
+from chameleon_ray.compiler.frontend.drawing import drawn, uses_of
 from chameleon_ray.compiler.frontend.inputs import Declared, InputSpec, ModelError, close_all
 from chameleon_ray.compiler.frontend.model import Model, digest
+from chameleon_ray.measure.example import Example
 
 
 def load_toy(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
@@ -29,9 +31,10 @@ def load_toy(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
         raise ModelError(f"{path} has no layers; give it one at least.")
     declared = Declared("x", (body["rows"], len(weights[0])), "float32")
     specs = close_all([declared], inputs, str(path))
-    example = specs[0].example(np.random.default_rng(seed))
-    module, outputs = translated(specs[0], weights), (expected(example, weights),)
-    return Model(path.stem, module, specs, digest(module), (example,), outputs, "NumPy")
+    module = translated(specs[0], weights)
+    draws = drawn(specs, uses_of(module), np.random.default_rng(seed))
+    examples = tuple(Example((x,), (expected(x, weights),)) for (x,) in draws)
+    return Model(path.stem, module, specs, digest(module), examples, "NumPy")
 
 
 def translated(spec: InputSpec, weights: Sequence[np.ndarray]) -> IRModule:

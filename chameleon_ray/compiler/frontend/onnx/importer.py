@@ -14,6 +14,7 @@ from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError
 from chameleon_ray.compiler.frontend.model import reason
 from chameleon_ray.compiler.frontend.onnx import tvm_converters
 from chameleon_ray.compiler.frontend.onnx.converters import CONVERTERS
+from chameleon_ray.compiler.frontend.onnx.folding import folded
 from chameleon_ray.compiler.frontend.onnx.node import (
     Converter,
     Declared,
@@ -50,6 +51,7 @@ class _Importer:
 
     def __init__(self, proto: onnx.ModelProto, called: str) -> None:
         self._proto, self._called = proto, called
+        self._depth = 0
         self._versions = {
             "" if one.domain == "ai.onnx" else one.domain: one.version for one in proto.opset_import
         }
@@ -93,7 +95,9 @@ class _Importer:
         self._declared |= _declarations((*graph.value_info, *graph.output))
         pairs = zip(graph.input, inputs, strict=True)
         self._values |= {value.name: given for value, given in pairs if given is not None}
+        self._depth += 1
         outputs = self._graph(graph)
+        self._depth -= 1
         self._values, self._declared = outer, declared
         return outputs
 
@@ -114,7 +118,9 @@ class _Importer:
             convert_graph=self._inner,
         )
         try:
-            self._bind(proto, convert(node))
+            known = folded(node) if self._depth else None  # outside, it has been done before
+            arrays = None if known is None else [constant(x, str(x.dtype)) for x in known]
+            self._bind(proto, convert(node) if arrays is None else arrays)
         except ModelError:
             raise
         except Untranslatable as why:

@@ -1,35 +1,33 @@
 """Imports ONNX files, without torch."""
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 from tvm.ir import IRModule
 
-from chameleon_ray.compiler.frontend.drawing import draw_all
+from chameleon_ray.compiler.frontend.drawing import drawn, uses_of
 from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError, close_all
 from chameleon_ray.compiler.frontend.model import Model, digest, reason
 from chameleon_ray.compiler.frontend.onnx.declared import declared, fix
 from chameleon_ray.compiler.frontend.onnx.importer import find, named, nodes, translate
+from chameleon_ray.compiler.frontend.onnx.reference import onnx_examples
 from chameleon_ray.compiler.frontend.onnx.shapes import fix_shapes
 from chameleon_ray.compiler.quiet import quiet
 
-logger = logging.getLogger(__name__)
-
 
 def load_onnx(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
-    """Imports an ONNX model, with ONNX Runtime's outputs as a reference where it is installed."""
+    """Imports an ONNX model, with outputs of ONNX Runtime or of ``onnx.reference`` to expect."""
     proto = _read(path)
     left, fixed = fix(proto.graph, inputs, str(path))
     specs = close_all(declared(proto.graph), left, str(path))
     module = _translate(proto, specs, path)
-    examples = draw_all(specs, module, np.random.default_rng(seed))
-    fed = {spec.name: array for spec, array in zip(specs, examples, strict=True)}
-    reference = _reference(path, fed | fixed)
-    by = None if reference is None else "onnxruntime"
-    return Model(path.stem, module, specs, digest(module), examples, reference, by)
+    draws = drawn(specs, uses_of(module), np.random.default_rng(seed))
+    names = [spec.name for spec in specs]
+    examples, reference = onnx_examples(path, names, draws, fixed)
+    outputs = tuple(value.name for value in proto.graph.output)
+    return Model(path.stem, module, specs, digest(module), examples, reference, outputs)
 
 
 def _read(path: Path) -> onnx.ModelProto:
@@ -71,20 +69,3 @@ def _translate(proto: onnx.ModelProto, specs: Sequence[InputSpec], path: Path) -
             f"{path} cannot be translated ({reason(error)}); simplify the model, or export it from "
             "torch as a .pt2 file instead."
         ) from error
-
-
-def _reference(path: Path, feeds: Mapping[str, np.ndarray]) -> tuple[np.ndarray, ...] | None:
-    try:
-        import onnxruntime
-    except ImportError:
-        return None
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    try:
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
-        return tuple(np.asarray(output) for output in session.run(None, dict(feeds)))
-    except Exception as error:
-        logger.warning("ONNX Runtime cannot run %s (%s).", path, reason(error))
-        return None

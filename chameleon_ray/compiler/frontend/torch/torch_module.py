@@ -1,5 +1,7 @@
 """Imports torch modules: from the zoo, from a factory, or from an exported program."""
 
+from __future__ import annotations
+
 import importlib
 import inspect
 import os
@@ -19,6 +21,8 @@ from tvm.ir import IRModule
 from tvm.relax.frontend.torch import from_exported_program
 
 from chameleon_ray.compiler.frontend import zoo
+from chameleon_ray.compiler.frontend.drawing import Use, draw, drawn
+from chameleon_ray.compiler.frontend.draws import redrawn, worked_out
 from chameleon_ray.compiler.frontend.inputs import (
     Declared,
     InputSpec,
@@ -29,6 +33,7 @@ from chameleon_ray.compiler.frontend.inputs import (
 from chameleon_ray.compiler.frontend.model import Model, digest, reason
 from chameleon_ray.compiler.frontend.safe_load import plain_data
 from chameleon_ray.compiler.quiet import quiet
+from chameleon_ray.measure.example import Arrays, Example
 
 
 @dataclass(frozen=True)
@@ -41,17 +46,27 @@ class Arguments:
     def flat(self) -> tuple[Tensor, ...]:
         return (*self.args, *self.kwargs.values())
 
+    def arrays(self) -> Arrays:
+        return tuple(tensor.numpy() for tensor in self.flat())
+
+    def like(self, arrays: Arrays) -> Arguments:
+        """Returns arguments of the same form that are copies of other arrays."""
+        tensors = [torch.from_numpy(array.copy()) for array in arrays]
+        named = zip(self.kwargs, tensors[len(self.args) :], strict=True)
+        return Arguments(tuple(tensors[: len(self.args)]), dict(named))
+
 
 def load_zoo(name: str, inputs: Sequence[InputSpec], seed: int) -> Model:
     """Imports a network of the zoo, for one picture unless another shape is given."""
     shapes = zoo.inputs(name) or {}
     given = name_all(inputs, list(shapes), name)
-    rng, tensors = np.random.default_rng(seed), []
+    specs = []
     for place, shape in shapes.items():
         declared = Declared(place, ("batch", shape[1], "height", "width"), "float32")
-        spec = declared.fix(given.get(place, InputSpec(place, shape)), name)
-        tensors.append(_tensor(spec, rng))
-    return _from_module(name, zoo.build(name, seed), Arguments(tuple(tensors)))
+        specs.append(declared.fix(given.get(place, InputSpec(place, shape)), name))
+    draws = drawn(specs, [Use()] * len(specs), np.random.default_rng(seed))
+    arguments = Arguments(tuple(map(torch.from_numpy, draws[0])))
+    return _from_module(name, zoo.build(name, seed), arguments, draws)
 
 
 def load_factory(spec: str, inputs: Sequence[InputSpec], seed: int) -> Model:
@@ -61,7 +76,8 @@ def load_factory(spec: str, inputs: Sequence[InputSpec], seed: int) -> Model:
     """
     module, own = made(spec, seed)
     arguments = _arguments(spec, module, own, inputs, seed)
-    return _from_module(spec.rpartition(":")[2], module, arguments)
+    draws = redrawn(arguments.arrays(), np.random.default_rng((seed, 1)))
+    return _from_module(spec.rpartition(":")[2], module, arguments, draws)
 
 
 def made(spec: str, seed: int) -> tuple[torch.nn.Module, tuple[Tensor, ...]]:
@@ -104,16 +120,17 @@ def load_program(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
             "with torch.export.save and this version of torch."
         ) from error
     declared = _declared(program, str(path))
-    rng = np.random.default_rng(seed)
-    tensors = [_tensor(spec, rng) for spec in close_all(declared, inputs, str(path))]
+    specs = close_all(declared, inputs, str(path))
+    draws = drawn(specs, [Use(counted=False)] * len(specs), np.random.default_rng(seed))
+    tensors = [*map(torch.from_numpy, draws[0])]
     args, kwargs = pytree.tree_unflatten(tensors, program.call_spec.in_spec)
     arguments = Arguments(tuple(args), dict(kwargs))
     with quiet():
         module = program.module()
-    outputs = _run(str(path), module, arguments)
+    examples = _examples(str(path), module, arguments, draws)
     if any(isinstance(size, str) for one in declared for size in one.shape):
         program = _export(str(path), module, arguments)
-    return _finish(path.stem, program, arguments, outputs)
+    return _finish(path.stem, program, examples)
 
 
 def _make(spec: str, seed: int) -> Any:
@@ -174,12 +191,20 @@ def _arguments(
     return Arguments(tuple(args), kwargs)
 
 
-def _from_module(name: str, module: torch.nn.Module, arguments: Arguments) -> Model:
-    outputs = _run(name, module, arguments)
-    return _finish(name, _export(name, module, arguments), arguments, outputs)
+def _from_module(
+    name: str, module: torch.nn.Module, arguments: Arguments, draws: Sequence[Arrays]
+) -> Model:
+    examples = _examples(name, module, arguments, draws)
+    return _finish(name, _export(name, module, arguments), examples)
 
 
-def _run(name: str, module: Callable[..., Any], arguments: Arguments) -> tuple[np.ndarray, ...]:
+def _examples(
+    name: str, module: Callable[..., Any], arguments: Arguments, draws: Sequence[Arrays]
+) -> tuple[Example, ...]:
+    return worked_out(name, lambda arrays: _run(name, module, arguments.like(arrays)), draws)
+
+
+def _run(name: str, module: Callable[..., Any], arguments: Arguments) -> Arrays:
     try:
         with torch.no_grad():
             outputs = module(*arguments.args, **arguments.kwargs)
@@ -203,19 +228,13 @@ def _export(name: str, module: torch.nn.Module, arguments: Arguments) -> Exporte
         ) from error
 
 
-def _finish(
-    name: str,
-    program: ExportedProgram,
-    arguments: Arguments,
-    outputs: tuple[np.ndarray, ...],
-) -> Model:
+def _finish(name: str, program: ExportedProgram, examples: tuple[Example, ...]) -> Model:
     module = _translate(name, program)
-    examples = tuple(tensor.numpy() for tensor in arguments.flat())
     inputs = tuple(
         InputSpec(param.name, array.shape, array.dtype.name)
-        for param, array in zip(module["main"].params, examples, strict=True)
+        for param, array in zip(module["main"].params, examples[0].inputs, strict=True)
     )
-    return Model(name, module, inputs, digest(module), examples, outputs, "torch")
+    return Model(name, module, inputs, digest(module), examples, "torch")
 
 
 def _translate(name: str, program: ExportedProgram) -> IRModule:
@@ -258,7 +277,9 @@ def _declared(program: ExportedProgram, name: str) -> list[Declared]:
 
 
 def _tensor(spec: InputSpec, rng: np.random.Generator, dtype: str = "float32") -> Tensor:
-    return torch.from_numpy(spec.typed(spec.dtype or dtype).example(rng))
+    typed = spec.typed(spec.dtype or dtype)
+    unknown = Use(counted=False)
+    return torch.from_numpy(draw(typed, unknown, rng) if typed.values is None else typed.values)
 
 
 def _dtype(dtype: torch.dtype) -> str:

@@ -4,19 +4,55 @@ Each file has those of one kind of operator, and a table of them.
 """
 
 from chameleon_ray.compiler.frontend.onnx.converters import (
+    bit_cast,
     clip,
     conditional,
+    cumulative,
+    data_dependent,
+    determinant,
+    filled,
     integer_products,
+    loops,
+    microsoft,
+    microsoft_attention,
+    nms,
+    one_hot,
     qoperators,
     quantize,
+    recurrent,
+    reordered,
+    resize,
+    sequences,
+    split,
+    top_k,
 )
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key
 
+KINDS = (
+    bit_cast,
+    clip,
+    conditional,
+    cumulative,
+    data_dependent,
+    determinant,
+    filled,
+    integer_products,
+    loops,
+    microsoft,
+    microsoft_attention,
+    nms,
+    one_hot,
+    qoperators,
+    quantize,
+    recurrent,
+    reordered,
+    resize,
+    sequences,
+    split,
+    top_k,
+)
+"""Files of converters."""
 CONVERTERS: dict[Key, Converter] = {
-    **clip.CONVERTERS,
-    **conditional.CONVERTERS,
-    **integer_products.CONVERTERS,
-    **qoperators.CONVERTERS,
-    **quantize.CONVERTERS,
+    key: converter for kind in KINDS for key, converter in kind.CONVERTERS.items()
 }
 """Own converters, which are preferred to TVM's."""

@@ -1,0 +1,108 @@
+"""The first verdict on a model: whether it was imported rightly, before anything is tuned.
+
+The model is compiled without tuning. The library is run on the examples and compared with what the
+source framework computes. It is the one that the tuned model is timed beside at the end.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+
+from chameleon_ray.api.device_group import DeviceGroup
+from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.api.tuned_model import TunedModel
+from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.errors import UserError
+from chameleon_ray.measure.bench import Bench
+from chameleon_ray.measure.example import Example
+from chameleon_ray.report.format import counted
+from chameleon_ray.report.progress import Progress
+from chameleon_ray.report.result import Verified
+
+
+class ImportedWronglyError(UserError):
+    """A model that computes something else than its source, in one sentence."""
+
+
+def judge(
+    prepared: Prepared,
+    process: ModelProcess,
+    library: Path,
+    bench: Bench | None,
+    patience: float,
+) -> tuple[Prepared, Verified | None]:
+    """Runs an imported model's untuned library, and compares its outputs with those to expect.
+
+    Args:
+        prepared: The imported model.
+        process: Process that runs the library where there is no bench.
+        library: Library of the model as it was compiled without tuning.
+        bench: Bench that runs the library; None where the process does.
+        patience: Seconds of running after which no further example is begun.
+
+    Returns:
+        The model and the comparison. Where nothing independent could run the model, its examples
+        get the untuned library's outputs, and there is no comparison.
+
+    Raises:
+        ImportedWronglyError: The outputs differ.
+        UserError: The library cannot be run.
+    """
+    if prepared.reference_name is None:
+        return _taken(prepared, process, library, bench, patience), None
+    verified = process.check(library, prepared, bench, patience)
+    if not verified.ok:
+        raise ImportedWronglyError(
+            f"TVM imported {prepared.name} wrongly: compiled without tuning, its "
+            f"{verified.fault}, compared with {verified.against}; export the model in another way "
+            "(another opset, ONNX instead of .pt2 or the reverse), as tuning it would be in vain."
+        )
+    return prepared, verified
+
+
+def judged(
+    groups: Sequence[DeviceGroup],
+    prepared: Mapping[TunedModel, Prepared],
+    process: ModelProcess,
+    progress: Progress,
+) -> Iterator[tuple[TunedModel, Prepared]]:
+    """Yields every model of a session that was imported rightly; the others fail.
+
+    A model on another machine's devices waits until there is a runner.
+    """
+    for group in groups:
+        for model in group.left:
+            with model.trying(progress):
+                progress.phase(f"verifying {model.called} untuned")
+                library, patience = model.folder.untuned_library, _patience(model)
+                known, verified = judge(prepared[model], process, library, group.bench, patience)
+                progress.note(model.saying(_told(verified, progress.elapsed)))
+                yield model, known
+
+
+def _patience(model: TunedModel) -> float:
+    return model.request.confirming.first_seconds
+
+
+def _told(verified: Verified | None, seconds: float) -> str:
+    """Returns the sentence that tells people of a verdict, and how soon it came."""
+    after = f"in {seconds:.0f} s"
+    if verified is None:
+        return f"Imported and run untuned {after}; nothing but TVM can run it to compare with."
+    words = f"same outputs as {verified.against} for {counted(verified.examples, 'example')}"
+    return f"Imported and verified untuned {after}: {words}."
+
+
+def _taken(
+    prepared: Prepared, process: ModelProcess, library: Path, bench: Bench | None, patience: float
+) -> Prepared:
+    """Takes the untuned library's outputs for those to expect; slow ones for one example only."""
+    examples: list[Example] = []
+    began = perf_counter()
+    for example in prepared.examples:
+        if examples and perf_counter() - began > patience:
+            break
+        outputs = process.outputs(library, example.inputs, bench)
+        examples.append(replace(example, outputs=outputs))
+    return replace(prepared, examples=tuple(examples))

@@ -1,0 +1,29 @@
+"""The precision of outputs: what they were computed in, and so how equal right ones are."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Precision:
+    """The precision that a layer or a model computes in.
+
+    Attributes:
+        dtype: Coarsest floating-point type inside: ``float64``, ``float32``, ``float16`` or
+            ``bfloat16``.
+        quantizers: Number of operations that round floats to integers of 8 bits or fewer.
+        steps: Step of quantisation of each output that is a quantised float, in the output's own
+            unit; 0 for other outputs. May be empty where no step is known.
+    """
+
+    dtype: str = "float64"
+    quantizers: int = 0
+    steps: tuple[float, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of the precision for people."""
+        return "quantized" if self.quantizers else self.dtype
+
+
+PLAIN = Precision()
+"""Precision where the types of the outputs themselves say it all."""
