@@ -66,6 +66,7 @@ CASES = {
     "groups": Case((1, 16, 6, 6), (16, 4, 3, 3), (3, 3), {"padding": 1, "groups": 4}),
     "no vectors": Case((1, 8, 6, 6), (5, 8, 3, 3), (3, 3), {"padding": 1}),
     "wide weights": Case((1, 8, 6, 6), (16, 8, 3, 3), (3, 3), {"padding": 1}, 2),
+    "Winograd": Case((1, 64, 28, 27), (64, 64, 3, 3), (255, 127), {"padding": (1, 1, 0, 1)}),
     "product": Case((34, 24), (24, 48), (7, -7)),
     "batch of products": Case((2, 3, 5, 22), (22, 8), (255, 127)),
     "one row": Case((1, 64), (64, 24)),
@@ -196,9 +197,14 @@ def test_other_layers_are_exact_without_a_template(name: str) -> None:
 
 
 @pytest.mark.parametrize("mcpu", ["haswell", "x86-64"])
-@pytest.mark.parametrize("name", ["3x3", "odd channels", "depthwise", "product", "wide product"])
+@pytest.mark.parametrize(
+    "name", ["3x3", "odd channels", "depthwise", "Winograd", "product", "wide product"]
+)
 def test_older_instructions_are_exact(name: str, mcpu: str) -> None:
-    check(layer(name, "uint8", of(mcpu)), of(mcpu), 1)
+    found = layer(name, "uint8", of(mcpu))
+    assert ("winograd" in found.tasks[0].kind) == (name == "Winograd")
+    assert found.tasks[0].space.members is not None
+    check(found, of(mcpu), 1)
 
 
 @pytest.mark.parametrize("dtype", TYPES)

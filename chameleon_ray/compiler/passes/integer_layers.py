@@ -12,7 +12,7 @@ all other instructions the data become int16, less the zero point.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -22,12 +22,24 @@ from tvm import relax, te
 from tvm.ir import Call, GenericConst, IRModule
 
 from chameleon_ray.compiler.dot_products import SIGN, DotProduct, dot_product
-from chameleon_ray.compiler.passes.integer_loops import convolved, depthwise, multiplied, prepared
-from chameleon_ray.compiler.passes.pack_weights import tir_call
+from chameleon_ray.compiler.passes.integer_loops import (
+    convolved,
+    depthwise,
+    multiplied,
+    prepared,
+    winograd,
+)
+from chameleon_ray.compiler.passes.pack_weights import NARROWEST, tir_call
+from chameleon_ray.compiler.passes.winograd_cpu import WORTH, G, cost, steps_of
 from chameleon_ray.compiler.relax import bindings_of, constant, is_static, operator, rewrite
 
 RANGES = {"uint8": (0, 255), "int8": (-128, 127), "int16": (0, 0)}
 """Types of data and weights, and the zero points that data of each may have."""
+MOST = 900
+"""Most input channels of a convolution by Winograd's algorithm.
+
+Data become at most 4 x 255 and weights at most 9 x 128. Two sums of such products fit int32.
+"""
 
 Values = Callable[[Any], Any]
 """Gives a variable's value; None for what is no variable, or an input."""
@@ -159,8 +171,36 @@ def _conv2d(call: Call, source: Source, rounding: bool) -> Layer | None:
         weights = numbers[:, :, 0].astype(dot.weights)
         loops = partial(depthwise, window=window, rounding=rounding)
         return Layer("depthwise_conv2d", weights, _totals(numbers), padding, dot.data, loops)
+    if dot.group == 2 and _suits_winograd(call, source, numbers):
+        return _winograd(call, numbers, padding, dot)
     loops = partial(convolved, window=window, dot=dot, rounding=rounding)
     return _packed("conv2d", numbers, padding, dot, loops)
+
+
+def _suits_winograd(call: Call, source: Source, numbers: np.ndarray) -> bool:
+    """Whether Winograd's algorithm saves much, and its numbers fit int16 and its sums int32."""
+    height, width, inputs, outputs = numbers.shape
+    if (height, width) != (3, 3) or steps_of(call) != {1} or inputs % NARROWEST:
+        return False
+    images, rows, columns, _ = (int(size) for size in call.ty.shape)
+    if str(source.tensor.ty.dtype) == "int16" or np.abs(numbers).max() > SIGN:
+        return False
+    return inputs <= MOST and cost(2, (images, rows, columns), inputs, outputs) < WORTH
+
+
+def _winograd(
+    call: Call, numbers: np.ndarray, padding: list[tuple[int, int]], dot: DotProduct
+) -> Layer:
+    _, height, width, _ = (int(size) for size in call.ty.shape)
+    _, *own, _ = (int(size) for size in call.args[0].ty.shape)
+    wanted = [-(-size // 2) * 2 + 2 for size in (height, width)]
+    sides = zip(own, padding[1:3], wanted, strict=True)
+    padded = [(before, whole - before - size) for size, (before, _), whole in sides]
+    twice = 2 * np.array(G[2])
+    transformed = np.einsum("ai,ijcf,bj->abcf", twice, numbers, twice).astype("int64")
+    loops = partial(winograd, sizes=(height, width), dot=dot)
+    packed = _packed("winograd", transformed, [(0, 0), *padded, (0, 0)], dot, loops)
+    return replace(packed, weights=np.moveaxis(packed.weights, 0, 2))
 
 
 MAKERS = {"relax.nn.conv2d": _conv2d, "relax.matmul": _matmul}

@@ -12,6 +12,7 @@ from tvm import te
 
 from chameleon_ray.compiler.dot_products import MARK, SIGN, DotProduct
 from chameleon_ray.compiler.passes.pad_extents import computed
+from chameleon_ray.compiler.passes.winograd_cpu import transformed, transformed_back
 
 
 def prepared(x: Any, dtype: str, zero: int, padding: Sequence[tuple[int, int]]) -> Any:
@@ -79,6 +80,38 @@ def convolved(
 
     shape = (data.shape[0], *_sizes(data, (height, width), window), blocks * dot.lanes)
     return computed(shape, 2, point, "conv2d_nhwc", rounding, {MARK: dot.name})
+
+
+def winograd(data: Any, weights: Any, sizes: tuple[int, int], dot: DotProduct) -> Any:
+    """Convolves 3x3 by Winograd's algorithm, in tiles of 2x2 outputs; see ``winograd_cpu``.
+
+    Integers are enough for it. What is half of the weights, or a quarter, is left whole, so the
+    sums are divided by four, exactly.
+
+    Args:
+        data: ``(N, H, W, C)`` of int16, padded, also to whole tiles.
+        weights: ``(4, 4, F / b, C / g, b, g)``, transformed, times four.
+        sizes: Rows and columns of the output.
+        dot: The instruction.
+    """
+    n, height, width, _ = (int(size) for size in data.shape)
+    grid, filters = (n, height // 2 - 1, width // 2 - 1), int(weights.shape[2]) * dot.lanes
+    tiles = transformed(data, 2, grid)
+    rc, rk = te.reduce_axis((0, int(weights.shape[3])), "rc"), te.reduce_axis((0, dot.group), "rk")
+
+    def product(i: Any, j: Any, b: Any, y: Any, x: Any, f: Any) -> Any:
+        one = tiles[b, y, x, i, j, rc * dot.group + rk].astype("int32")
+        other = weights[i, j, f // dot.lanes, rc, f % dot.lanes, rk].astype("int32")
+        return te.sum(one * other, [rc, rk])
+
+    shape = (4, 4, *grid, filters)
+    products = te.compute(shape, product, name="winograd_products", attrs={MARK: dot.name})
+    outputs = transformed_back(products, 2, grid)
+    return te.compute(
+        (n, *sizes, filters),
+        lambda b, y, x, f: outputs[b, y // 2, x // 2, y % 2, x % 2, f] >> 2,
+        name="winograd",
+    )
 
 
 def depthwise(data: Any, weights: Any, window: list[list[int]], rounding: bool) -> Any:

@@ -98,15 +98,25 @@ def _tile(call: Call) -> int:
     ):
         return 0
     images, rows, columns, _ = (int(size) for size in call.ty.shape)
+    costs = {m: cost(m, (images, rows, columns), inputs, outputs) for m in A}
+    best = min(A, key=lambda m: costs[m])
+    return best if costs[best] < WORTH else 0
+
+
+def cost(m: int, pixels: tuple[int, int, int], inputs: int, outputs: int) -> float:
+    """Returns the cost of a convolution by Winograd's algorithm, over that of the plain one.
+
+    Args:
+        m: Outputs of a tile in each direction.
+        pixels: Images of the output, their rows and their columns.
+        inputs: Number of input channels.
+        outputs: Number of output channels.
+    """
+    images, rows, columns = pixels
     plain = 9 * (images * rows * columns + FETCH)
-
-    def cost(m: int) -> float:
-        tiles = images * math.ceil(rows / m) * math.ceil(columns / m)
-        transforms = TRANSFORM * (1 / inputs + 1 / outputs)
-        return (m + 2) ** 2 * (tiles * (1 + transforms) + FETCH)
-
-    best = min(A, key=cost)
-    return best if cost(best) < WORTH * plain else 0
+    tiles = images * math.ceil(rows / m) * math.ceil(columns / m)
+    transforms = TRANSFORM * (1 / inputs + 1 / outputs)
+    return (m + 2) ** 2 * (tiles * (1 + transforms) + FETCH) / plain
 
 
 def loops(data: Any, weights: Any, m: int, padding: Sequence[int]) -> Any:
@@ -124,7 +134,7 @@ def loops(data: Any, weights: Any, m: int, padding: Sequence[int]) -> Any:
     rows, columns = height + top + bottom - 2, width + left + right - 2
     grid = (n, math.ceil(rows / m), math.ceil(columns / m))
     after = [0, grid[1] * m + 2 - height - top, grid[2] * m + 2 - width - left, 0]
-    tiles = _transformed(topi.nn.pad(data, [0, top, left, 0], after, name="pad_temp"), m, grid)
+    tiles = transformed(topi.nn.pad(data, [0, top, left, 0], after, name="pad_temp"), m, grid)
     rc = te.reduce_axis((0, channels), "rc")
     products = te.compute(
         (side, side, *grid, filters),
@@ -133,7 +143,7 @@ def loops(data: Any, weights: Any, m: int, padding: Sequence[int]) -> Any:
         ),
         name="winograd_products",
     )
-    outputs = _transformed_back(products, m, grid)
+    outputs = transformed_back(products, m, grid)
     return te.compute(
         (n, rows, columns, filters),
         lambda b, y, x, f: outputs[b, y // m, x // m, y % m, x % m, f],
@@ -141,32 +151,32 @@ def loops(data: Any, weights: Any, m: int, padding: Sequence[int]) -> Any:
     )
 
 
-def _transformed(padded: Any, m: int, grid: tuple[int, ...]) -> Any:
+def transformed(padded: Any, m: int, grid: tuple[int, ...]) -> Any:
     """Computes ``B^T d B`` of the tiles of an input: ``(*grid, m + 2, m + 2, C)``."""
     shape = (*grid, m + 2, m + 2, padded.shape[3])
     half = te.compute(
         shape,
-        lambda b, y, x, i, j, c: row(B[m], i, lambda k: padded[b, y * m + k, x * m + j, c]),
+        lambda b, y, x, i, j, c: row(B[m], i, lambda k: padded(b, y * m + k, x * m + j, c)),
         name="winograd_rows",
     )
     return te.compute(
         shape,
-        lambda b, y, x, i, j, c: row(B[m], j, lambda k: half[b, y, x, i, k, c]),
+        lambda b, y, x, i, j, c: row(B[m], j, lambda k: half(b, y, x, i, k, c)),
         name="winograd_tiles",
     )
 
 
-def _transformed_back(products: Any, m: int, grid: tuple[int, ...]) -> Any:
+def transformed_back(products: Any, m: int, grid: tuple[int, ...]) -> Any:
     """Computes ``A^T p A`` of the products of tiles: ``(*grid, m, m, F)``."""
     filters = products.shape[5]
     half = te.compute(
         (*grid, m, m + 2, filters),
-        lambda b, y, x, i, j, f: row(A[m], i, lambda k: products[k, j, b, y, x, f]),
+        lambda b, y, x, i, j, f: row(A[m], i, lambda k: products(k, j, b, y, x, f)),
         name="winograd_columns",
     )
     return te.compute(
         (*grid, m, m, filters),
-        lambda b, y, x, i, j, f: row(A[m], j, lambda k: half[b, y, x, i, k, f]),
+        lambda b, y, x, i, j, f: row(A[m], j, lambda k: half(b, y, x, i, k, f)),
         name="winograd_outputs",
     )
 
@@ -190,7 +200,7 @@ def _dot(row: Sequence[float], value: Callable[[int], Any]) -> Any:
             size = tvm.tirx.const(float(abs(factor)), DTYPE)
             term = value(place) if abs(factor) == 1 else value(place) * size
             if total is None:
-                total = term if factor > 0 else tvm.tirx.const(0.0, DTYPE) - term
+                total = term if factor > 0 else tvm.tirx.const(0, str(term.ty)) - term
             else:
                 total = total + term if factor > 0 else total - term
     return total

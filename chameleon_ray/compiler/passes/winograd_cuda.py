@@ -90,7 +90,7 @@ def _transformed(padded: Any, m: int, grid: tuple[int, int, int]) -> Any:
 
     def value(p: Any, c: Any, k: Any, j: Any) -> Any:
         y, x = p // across % down, p % across
-        return padded[p // (down * across), c, y * m + k, x * m + j]
+        return padded(p // (down * across), c, y * m + k, x * m + j)
 
     half = te.compute(
         shape,
@@ -99,7 +99,7 @@ def _transformed(padded: Any, m: int, grid: tuple[int, int, int]) -> Any:
     )
     return te.compute(
         shape,
-        lambda i, j, c, p: row(B[m], j, lambda k: half[i, k, c, p]),
+        lambda i, j, c, p: row(B[m], j, lambda k: half(i, k, c, p)),
         name="winograd_tiles",
     )
 
@@ -109,11 +109,11 @@ def _transformed_back(products: Any, m: int) -> Any:
     filters, count = products.shape[2:]
     half = te.compute(
         (m, m + 2, filters, count),
-        lambda i, j, f, p: row(A[m], i, lambda k: products[k, j, f, p]),
+        lambda i, j, f, p: row(A[m], i, lambda k: products(k, j, f, p)),
         name="winograd_columns",
     )
     return te.compute(
         (m, m, filters, count),
-        lambda i, j, f, p: row(A[m], j, lambda k: half[i, k, f, p]),
+        lambda i, j, f, p: row(A[m], j, lambda k: half(i, k, f, p)),
         name="winograd_outputs",
     )

@@ -99,7 +99,7 @@ def summed(schedule: Schedule, layer: Reduction, vector: int, most: int) -> list
     schedule.parallel(part)
     if layer.padding:
         _pad(schedule, layer, vector, part)
-    _unroll(schedule, *inner)
+    unroll(schedule, *inner)
     if not layer.dot:
         schedule.vectorize(lane)
     schedule.reverse_compute_at(last, middle[-1], preserve_unit_loops=True)
@@ -107,11 +107,17 @@ def summed(schedule: Schedule, layer: Reduction, vector: int, most: int) -> list
     vectorize(schedule, *block_rows, *schedule.split(channels, [None, vector]))
     if layer.last:
         schedule.set_scope(block, 0, "local")
-    first_sums = schedule.decompose_reduction(block, kernel[0])
+    zeroed(schedule, block, kernel[0], layer.dot)
     if layer.dot:
-        schedule.vectorize(schedule.get_loops(first_sums)[-1])
         schedule.tensorize(lane, layer.dot)
     return [tiles[-1] for tiles in sizes]
+
+
+def zeroed(schedule: Schedule, block: Any, loop: Any, dot: str) -> None:
+    """Sets a block's sums to zero before a loop; in vectors, even if ``dot`` makes the sums."""
+    zeros = schedule.decompose_reduction(block, loop)
+    if dot:
+        schedule.vectorize(schedule.get_loops(zeros)[-1])
 
 
 def _kernel(schedule: Schedule, layer: Reduction, loops: list[Any]) -> list[Any]:
@@ -123,16 +129,17 @@ def _kernel(schedule: Schedule, layer: Reduction, loops: list[Any]) -> list[Any]
         )
         return [outer, *loops[:-1], inner]
     if not layer.shared and math.prod(layer.reduced) <= KERNEL:
-        _unroll(schedule, *loops)
+        unroll(schedule, *loops)
     return loops
 
 
 def vectorize(schedule: Schedule, *loops: Any) -> None:
     """Unrolls loops except for the last, which becomes a vector."""
-    _unroll(schedule, *loops[:-1])
+    unroll(schedule, *loops[:-1])
     schedule.vectorize(loops[-1])
 
 
-def _unroll(schedule: Schedule, *loops: Any) -> None:
+def unroll(schedule: Schedule, *loops: Any) -> None:
+    """Unrolls loops."""
     for loop in loops:
         schedule.unroll(loop)

@@ -15,9 +15,16 @@ from typing import Any
 
 from tvm.s_tir import Schedule
 
+from chameleon_ray.compiler.dot_products import DOT_PRODUCTS, MARK, register_dot_products
 from chameleon_ray.compiler.passes.pack_weights import lanes
 from chameleon_ray.compiler.spaces.sketch import SEED
-from chameleon_ray.compiler.spaces.templates.cpu_direct import SPARE, VECTORS, vectorize
+from chameleon_ray.compiler.spaces.templates.cpu_direct import (
+    SPARE,
+    VECTORS,
+    unroll,
+    vectorize,
+    zeroed,
+)
 from chameleon_ray.compiler.spaces.templates.reduction import are_elementwise, outermost
 from chameleon_ray.compiler.spaces.templates.template import Fitted
 from chameleon_ray.compiler.target import vector_registers
@@ -35,13 +42,16 @@ def cpu_winograd(module: Any, target: Any) -> Fitted | None:
     last = schedule.get_sblock(name)
     outputs = schedule.get(schedule.get_sblock("winograd_outputs")).writes[0].source
     tile, channels = int(outputs.shape[3]), int(outputs.shape[5])
+    dot = _dot_product(schedule)
     with target:
-        vector = lanes(channels, str(outputs.dtype))
+        vector = DOT_PRODUCTS[dot].lanes if dot else lanes(channels, str(outputs.dtype))
     most = vector_registers(target) - SPARE
     part, rows, place = _outputs(schedule, last, tile, vector, most)
     _back(schedule, place, vector)
-    block = _products(schedule, part, rows, vector, most)
+    block, lane = _products(schedule, part, rows, vector, most, dot)
     _inputs(schedule, part, target)
+    if dot:  # at last, as TVM takes the block apart for it
+        schedule.tensorize(lane, dot)
     return Fitted(schedule.trace, block, (most // 4, most))
 
 
@@ -77,6 +87,13 @@ def _followers(module: Any) -> tuple[str, ...] | None:
     return tuple(names[place + 1 :]) if fits else None
 
 
+def _dot_product(schedule: Schedule) -> str:
+    """Returns the name of the intrinsic that sums up products; empty where there is none."""
+    register_dot_products()
+    block = schedule.get(schedule.get_sblock("winograd_products"))
+    return str(block.annotations.get(MARK, ""))
+
+
 def _outputs(
     schedule: Schedule, last: Any, tile: int, vector: int, most: int
 ) -> tuple[Any, list[Any], Any]:
@@ -107,25 +124,29 @@ def _back(schedule: Schedule, place: Any, vector: int) -> None:
         schedule.set_scope(block, 0, "local")
 
 
-def _products(schedule: Schedule, part: Any, rows: list[Any], vector: int, most: int) -> list[Any]:
-    """Schedules the matrix products of a part; returns the innermost tiles."""
+def _products(
+    schedule: Schedule, part: Any, rows: list[Any], vector: int, most: int, dot: str
+) -> tuple[list[Any], Any]:
+    """Schedules the matrix products of a part; returns the innermost tiles, and the vector."""
     block = schedule.get_sblock("winograd_products")
     schedule.compute_at(block, part, preserve_unit_loops=True)
-    i, j, n, y, x, f, c = schedule.get_loops(block)[-7:]
+    i, j, n, y, x, f, c, *group = schedule.get_loops(block)[-8 if dot else -7 :]
     vectors, lane = schedule.split(f, [None, vector])
     filters = schedule.sample_perfect_tile(vectors, 2, VECTORS)
     columns = schedule.sample_perfect_tile(x, 2, most)
     f0, f1 = schedule.split(vectors, filters)
     y1, y2 = schedule.split(y, rows[1:])
     x0, x1 = schedule.split(x, columns)
-    schedule.reorder(i, j, n, f0, y1, x0, c, y2, x1, f1, lane)
-    vectorize(schedule, y2, x1, f1, lane)
+    schedule.reorder(i, j, n, f0, y1, x0, c, y2, x1, f1, lane, *group)
+    unroll(schedule, y2, x1, f1)
+    if not dot:
+        schedule.vectorize(lane)
     sums = schedule.cache_write(block, 0, "local")
     schedule.reverse_compute_at(sums, x0, preserve_unit_loops=True)
     *loops, channels = schedule.get_loops(sums)[-6:]
     vectorize(schedule, *loops, *schedule.split(channels, [None, vector]))
-    schedule.decompose_reduction(block, c)
-    return [filters[-1], rows[-1], columns[-1]]
+    zeroed(schedule, block, c, dot)
+    return [filters[-1], rows[-1], columns[-1]], lane
 
 
 def _inputs(schedule: Schedule, part: Any, target: Any) -> None:
