@@ -79,6 +79,7 @@ CONVOLUTIONS: dict[str, dict[str, Any]] = {
         "strides": [2, 1],
         "dilations": [1, 2],
     },
+    "automatic padding": {"weights": whole(6, 5, 3, 3), "scale": 0.002, "auto_pad": "SAME_UPPER"},
     "depthwise": {"weights": whole(5, 1, 3, 3), "scale": 0.01, "group": 5, "pads": [1] * 4},
     "bias": {"weights": whole(6, 5, 1, 1), "scale": 0.01, "bias": draw(6, seed=2)},
 }

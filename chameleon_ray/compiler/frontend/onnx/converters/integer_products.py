@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from tvm import relax
 
+from chameleon_ray.compiler.frontend.onnx.converters.convolution import pads_of
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node, Untranslatable
 from chameleon_ray.compiler.relax import constant
 
@@ -36,14 +37,12 @@ def conv_integer(node: Node) -> relax.Expr:
     if rank not in CONVOLUTIONS:
         raise Untranslatable(f"its data have {rank} axes; export convolutions of 1 to 3 only")
     attributes, free = node.attributes, rank - 2
-    strides = attributes.get("strides", [1] * free)
-    dilations = attributes.get("dilations", [1] * free)
     return CONVOLUTIONS[rank](
         _less(node, 0, 2, None),
         weights,
-        strides=strides,
-        padding=_pads(node, strides, dilations),
-        dilation=dilations,
+        strides=attributes.get("strides", [1] * free),
+        padding=pads_of(node),
+        dilation=attributes.get("dilations", [1] * free),
         groups=int(attributes.get("group", 1)),
         out_dtype="int32",
     )
@@ -55,25 +54,6 @@ CONVOLUTIONS: dict[int, Any] = {
     5: relax.op.nn.conv3d,
 }
 """Convolutions by the rank of their data."""
-
-
-def _pads(node: Node, strides: list[int], dilations: list[int]) -> list[int]:
-    """Returns how many elements are before each axis, and then after each."""
-    free = len(strides)
-    automatic = node.attributes.get("auto_pad", "NOTSET")
-    if automatic in ("NOTSET", "VALID"):
-        given = node.attributes.get("pads") if automatic == "NOTSET" else None
-        return list(given or [0] * 2 * free)
-    extents = [int(size) for size in node.input(0).ty.shape][2:]
-    window = [int(size) for size in node.input(1).ty.shape][2:]
-    before, after = [], []
-    for extent, size, stride, dilation in zip(extents, window, strides, dilations, strict=True):
-        spread = (size - 1) * dilation + 1
-        missing = max((-(-extent // stride) - 1) * stride + spread - extent, 0)
-        less, more = missing // 2, missing - missing // 2
-        before.append(more if automatic == "SAME_LOWER" else less)
-        after.append(less if automatic == "SAME_LOWER" else more)
-    return before + after
 
 
 def _weights(node: Node, place: int, point: int, axis: int) -> relax.Expr:
