@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tvm
-from tvm import relax
+from tvm import relax, te
 from tvm.relax import Expr
 
 from chameleon_ray.compiler.apply import schedule_layers
@@ -17,7 +17,9 @@ from chameleon_ray.compiler.dot_products import DotProduct, dot_product
 from chameleon_ray.compiler.kinds import LLVM, resolve
 from chameleon_ray.compiler.passes.lower import lower
 from chameleon_ray.compiler.relax import constant
+from chameleon_ray.compiler.spaces.design import design
 from chameleon_ray.compiler.spaces.extract import extract
+from chameleon_ray.options import Scheduling
 from chameleon_ray.space import as_configs
 from chameleon_ray.task import Task
 from tests.tvm import layers
@@ -64,6 +66,8 @@ CASES = {
     "depthwise": Case((1, 16, 9, 9), (16, 1, 3, 3), (128, -1), {"padding": 1, "groups": 16}),
     "depthwise, no padding": Case((1, 8, 9, 9), (8, 1, 3, 3), (0, 5), {"groups": 8, "strides": 2}),
     "groups": Case((1, 16, 6, 6), (16, 4, 3, 3), (3, 3), {"padding": 1, "groups": 4}),
+    "wide groups": Case((1, 16, 6, 6), (64, 8, 3, 3), (3, 3), {"padding": 1, "groups": 2}),
+    "narrow groups": Case((1, 6, 6, 6), (12, 1, 3, 3), (3, 3), {"groups": 6}),
     "no vectors": Case((1, 8, 6, 6), (5, 8, 3, 3), (3, 3), {"padding": 1}),
     "wide weights": Case((1, 8, 6, 6), (16, 8, 3, 3), (3, 3), {"padding": 1}, 2),
     "Winograd": Case((1, 64, 28, 27), (64, 64, 3, 3), (255, 127), {"padding": (1, 1, 0, 1)}),
@@ -73,7 +77,7 @@ CASES = {
     "wide product": Case((6, 10), (10, 16), (9, 9), factor=-2),
 }
 TYPES = ("uint8", "int8")
-RIGHT_ONLY = ("groups", "no vectors")
+RIGHT_ONLY = ("narrow groups", "no vectors")
 """Layers that no template is made for."""
 
 
@@ -249,6 +253,28 @@ def assembly(library: Any) -> list[str]:
         modules += list(module.imports)
         lines += module.inspect_source("asm").splitlines() if module.kind == "llvm" else []
     return lines
+
+
+def test_where_memory_is_to_be_saved_there_is_no_workspace_of_winograds() -> None:
+    found, target = layer("Winograd", "uint8", of("haswell")), of("haswell")
+    machine = tvm.target.Target(json.loads(target))
+    lowered = lower(found.module, machine, LLVM, rewriting=Scheduling())
+    assert "winograd" not in str(lowered)
+    assert "chameleon_dot_8x2" in str(lowered)
+
+
+def test_products_of_two_inputs_have_no_instructions_of_tvms() -> None:
+    left, right = (te.placeholder((64, 64), dtype, dtype) for dtype in TYPES)
+    k = te.reduce_axis((0, 64), "k")
+    total = te.compute(
+        (64, 64),
+        lambda i, j: te.sum(left[i, k].astype("int32") * right[k, j].astype("int32"), axis=k),
+    )
+    for mcpu in ("cascadelake", "skylake-avx512"):
+        machine = tvm.target.Target(json.loads(of(mcpu)))
+        space, program = design(layers.module(left, right, total), machine, LLVM)
+        assert len(space.knobs) > 1
+        assert "dot_16x4" not in program.dumps().decode()
 
 
 def dots(mcpu: str, channels: int, wide: bool = False) -> Callable[..., Any] | DotProduct | None:

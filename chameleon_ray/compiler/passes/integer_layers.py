@@ -84,12 +84,13 @@ class Layer:
 def integer_layers(mod: IRModule, rounding: bool = True) -> IRModule:
     """Legalises what the current target's dot products can sum up.
 
-    Layers of unknown sizes, in groups of several channels, or of weights that are not constant are
-    left alone.
+    Layers of unknown sizes, of channels that fill no vector, or of weights that are not constant
+    are left alone.
 
     Args:
         mod: In NHWC; not legalised.
-        rounding: Whether more rows or columns may be computed than there are.
+        rounding: Whether more rows or columns may be computed than there are, and workspaces taken
+            for Winograd's algorithm.
     """
     value_of: Values = {binding.var: binding.value for binding in bindings_of(mod)}.get
     builder = relax.BlockBuilder(mod)
@@ -149,7 +150,7 @@ def _matmul(call: Call, source: Source, rounding: bool) -> Layer | None:
     numbers, rank = call.args[1].value.numpy(), call.args[0].ty.ndim
     if numbers.ndim != 2 or rank < 2:
         return None
-    dot = _dot(source, numbers)
+    dot = _dot(source, numbers, numbers.shape[1])
     if dot is None:
         return None
     loops = partial(multiplied, dot=dot, rounding=rounding)
@@ -164,16 +165,17 @@ def _conv2d(call: Call, source: Source, rounding: bool) -> Layer | None:
     top, left, bottom, right = (int(size) for size in attrs.padding)
     padding = [(0, 0), (top, bottom), (left, right), (0, 0)]
     groups, (_, _, inputs, filters) = int(attrs.groups), numbers.shape
-    dot = _dot(source, numbers, wide=groups > 1)
-    if dot is None or groups not in (1, filters) or (groups > 1 and inputs > 1):
+    single = inputs == 1 and groups == filters > 1
+    dot = _dot(source, numbers, filters if single else filters // groups, wide=single)
+    if dot is None or (groups > 1 and not single and inputs % dot.group):
         return None
-    if groups > 1:
+    if single:
         weights = numbers[:, :, 0].astype(dot.weights)
         loops = partial(depthwise, window=window, rounding=rounding)
         return Layer("depthwise_conv2d", weights, _totals(numbers), padding, dot.data, loops)
-    if dot.group == 2 and _suits_winograd(call, source, numbers):
+    if rounding and groups == 1 and dot.group == 2 and _suits_winograd(call, source, numbers):
         return _winograd(call, numbers, padding, dot)
-    loops = partial(convolved, window=window, dot=dot, rounding=rounding)
+    loops = partial(convolved, window=window, groups=groups, dot=dot, rounding=rounding)
     return _packed("conv2d", numbers, padding, dot, loops)
 
 
@@ -207,11 +209,14 @@ MAKERS = {"relax.nn.conv2d": _conv2d, "relax.matmul": _matmul}
 """Makes a layer of a call, given its data's source and whether extents may be rounded up."""
 
 
-def _dot(source: Source, numbers: np.ndarray, wide: bool = False) -> DotProduct | None:
+def _dot(
+    source: Source, numbers: np.ndarray, channels: int, wide: bool = False
+) -> DotProduct | None:
+    """Chooses the instruction for output channels of which so many have the same input channels."""
     low, high = RANGES["int8"]
     wide = wide or str(source.tensor.ty.dtype) == "int16"
     wide = wide or numbers.min() < low or numbers.max() > high
-    return dot_product(tvm.target.Target.current(), numbers.shape[-1], wide)
+    return dot_product(tvm.target.Target.current(), channels, wide)
 
 
 def _packed(

@@ -50,35 +50,34 @@ def prepared(x: Any, dtype: str, zero: int, padding: Sequence[tuple[int, int]]) 
 
 
 def convolved(
-    data: Any, weights: Any, window: list[list[int]], dot: DotProduct, rounding: bool
+    data: Any, weights: Any, window: list[list[int]], groups: int, dot: DotProduct, rounding: bool
 ) -> Any:
     """Convolves with packed weights, by the formula below.
 
     ``out[n, y, x, f] = sum data[n, y s + i d, x s + j d, p] weights[f // b, i, j, c, f % b, k]``,
-    with ``p = c g + k``.
+    with ``p = c g + k``, counted from the first input channel of the output channel's group.
 
     Args:
         data: ``(N, H, W, C)``, padded.
-        weights: ``(F / b, I, J, C / g, b, g)``.
+        weights: ``(F / b, I, J, C / g, b, g)``, with the C of one group.
         window: Strides and dilations, each down and across.
+        groups: Groups of channels, each convolved by itself; b divides the filters of one.
         dot: The instruction.
         rounding: Whether more columns may be computed than there are.
     """
-    blocks, height, width, groups = (int(size) for size in weights.shape[:4])
-    axes = [
-        te.reduce_axis((0, extent), name)
-        for name, extent in (("ry", height), ("rx", width), ("rc", groups), ("rk", dot.group))
-    ]
-    ry, rx, rc, rk = axes
+    blocks, height, width, inputs = (int(size) for size in weights.shape[:4])
+    extents = {"ry": height, "rx": width, "rc": inputs, "rk": dot.group}
+    axes = [te.reduce_axis((0, extent), name) for name, extent in extents.items()]
+    filters, (ry, rx, rc, rk) = blocks * dot.lanes, axes
 
     def point(n: Any, y: Any, x: Any, f: Any) -> Any:
         row, column = _place(window, (y, ry), (x, rx))
-        one = data[n, row, column, rc * dot.group + rk].astype("int32")
-        return te.sum(
-            one * weights[f // dot.lanes, ry, rx, rc, f % dot.lanes, rk].astype("int32"), axes
-        )
+        first = f // (filters // groups) * inputs * dot.group if groups > 1 else 0
+        one = data[n, row, column, first + rc * dot.group + rk].astype("int32")
+        other = weights[f // dot.lanes, ry, rx, rc, f % dot.lanes, rk].astype("int32")
+        return te.sum(one * other, axes)
 
-    shape = (data.shape[0], *_sizes(data, (height, width), window), blocks * dot.lanes)
+    shape = (data.shape[0], *_sizes(data, (height, width), window), filters)
     return computed(shape, 2, point, "conv2d_nhwc", rounding, {MARK: dot.name})
 
 

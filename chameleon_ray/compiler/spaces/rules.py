@@ -6,6 +6,7 @@ from tvm.s_tir.meta_schedule.mutator import Mutator
 from tvm.s_tir.meta_schedule.postproc import Postproc
 from tvm.s_tir.meta_schedule.schedule_rule import ScheduleRule
 from tvm.s_tir.meta_schedule.space_generator import PostOrderApply
+from tvm.target.codegen import target_has_features
 
 from chameleon_ray.compiler.dot_products import register_dot_products
 from chameleon_ray.compiler.nvidia import capability
@@ -18,7 +19,8 @@ TENSOR_CORES = 75
 def cpu_generator(module: Any, target: Any) -> PostOrderApply:
     """Makes the generator of a layer's sketches, which has the postprocessors of their schedules.
 
-    The intrinsics that its rules name are registered.
+    The intrinsics that its rules name are registered. On x86, layers of bytes are kept from TVM's
+    rules with dot products: LLVM 22 refuses the one of VNNI, and that of AVX-512 saturates.
 
     Args:
         module: IRModule with one PrimFunc ``main``.
@@ -26,6 +28,8 @@ def cpu_generator(module: Any, target: Any) -> PostOrderApply:
     """
     register_intrinsics("x86")
     register_dot_products()
+    if {"int8", "uint8"} & set(_inputs(module)) and target_has_features("sse2", target):
+        return _by_rules("llvm")
     return PostOrderApply()
 
 
@@ -42,6 +46,11 @@ def cuda_generator(module: Any, target: Any) -> PostOrderApply:
     rules = "cuda-tensorcore" if _suits_tensor_cores(module, target) else "cuda"
     if rules == "cuda-tensorcore":
         register_intrinsics("cuda")
+    return _by_rules(rules)
+
+
+def _by_rules(rules: str) -> PostOrderApply:
+    """Makes a generator by one of TVM's sets of rules."""
     return PostOrderApply(
         sch_rules=ScheduleRule.create(rules),
         postprocs=Postproc.create(rules),
@@ -49,10 +58,14 @@ def cuda_generator(module: Any, target: Any) -> PostOrderApply:
     )
 
 
+def _inputs(module: Any) -> list[str]:
+    """Returns the types of the numbers in a layer's buffers."""
+    return [str(getattr(param.ty, "dtype", "")) for param in module["main"].params]
+
+
 def _suits_tensor_cores(module: Any, target: Any) -> bool:
     """Whether a layer multiplies types that TVM has tensor core intrinsics for; not float32."""
     if (capability(str(target.attrs.get("arch", ""))) or 0) < TENSOR_CORES:
         return False
-    inputs = [param.ty for param in module["main"].params]
-    narrow = [p for p in inputs if str(getattr(p, "dtype", "")) in ("float16", "int8")]
+    narrow = [dtype for dtype in _inputs(module) if dtype in ("float16", "int8")]
     return len(narrow) > 1

@@ -42,7 +42,7 @@ def cpu_winograd(module: Any, target: Any) -> Fitted | None:
     last = schedule.get_sblock(name)
     outputs = schedule.get(schedule.get_sblock("winograd_outputs")).writes[0].source
     tile, channels = int(outputs.shape[3]), int(outputs.shape[5])
-    dot = _dot_product(schedule)
+    dot = _dot_product(module)
     with target:
         vector = DOT_PRODUCTS[dot].lanes if dot else lanes(channels, str(outputs.dtype))
     most = vector_registers(target) - SPARE
@@ -87,9 +87,10 @@ def _followers(module: Any) -> tuple[str, ...] | None:
     return tuple(names[place + 1 :]) if fits else None
 
 
-def _dot_product(schedule: Schedule) -> str:
+def _dot_product(module: Any) -> str:
     """Returns the name of the intrinsic that sums up products; empty where there is none."""
     register_dot_products()
+    schedule = Schedule(module, debug_mask=0)
     block = schedule.get(schedule.get_sblock("winograd_products"))
     return str(block.annotations.get(MARK, ""))
 
