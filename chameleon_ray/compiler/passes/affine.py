@@ -13,8 +13,13 @@ import tvm_ffi
 from tvm import relax
 from tvm.ir import Call
 
-from chameleon_ray.compiler.passes.quantization import Quantization, Quantized, quantized
-from chameleon_ray.compiler.relax import Emit, constant, operator
+from chameleon_ray.compiler.passes.quantization import (
+    Quantization,
+    Quantized,
+    parameter,
+    quantized,
+)
+from chameleon_ray.compiler.relax import Emit, operator
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,12 +158,11 @@ def requantized(
         tensor = term.tensor
         if term.is_integer:
             tensor = emit(op.astype(tensor, "float32"))
-        factor = constant(term.factor / how.scale, "float32")
-        scaled = emit(op.multiply(tensor, factor))
+        scaled = emit(op.multiply(tensor, parameter(term.factor / how.scale, tensor)))
         total = scaled if total is None else emit(op.add(total, scaled))
     shift = value.shift / how.scale
     if np.any(shift):
-        total = emit(op.add(total, constant(shift, "float32")))
+        total = emit(op.add(total, parameter(shift, total)))
     if total is None or not tvm_ffi.structural_equal(total.ty.shape, like.shape):
         return None
     low, high = how.bounds

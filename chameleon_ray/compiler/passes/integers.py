@@ -22,6 +22,7 @@ from chameleon_ray.compiler.passes.quantization import (
     Quantization,
     Quantized,
     dequantized,
+    parameter,
     quantization_of,
     quantized,
     value_of,
@@ -118,7 +119,7 @@ class _Rewriter:
         result = affine.requantized(total, how, value.ty, emit) if total.has_integers else None
         if result is not None:
             return result
-        steps = emit(relax.op.divide(value, constant(how.scale, "float32")))
+        steps = emit(relax.op.divide(value, parameter(how.scale, value)))
         return quantized(steps, how, how.bounds, emit)
 
     def _product(self, var: relax.Var, call: Call, emit: Emit) -> relax.Expr:
@@ -128,9 +129,8 @@ class _Rewriter:
             return call
         sums, factor = found
         self._sums[var] = Sum((Term(sums, factor),), np.zeros(()))
-        return relax.op.multiply(
-            emit(relax.op.astype(sums, "float32")), constant(factor, "float32")
-        )
+        floats = emit(relax.op.astype(sums, "float32"))
+        return relax.op.multiply(floats, parameter(factor, floats))
 
     def _elementwise(self, var: relax.Var, call: Call, emit: Emit) -> relax.Expr:
         parts = [self._bytes(part) for part in operands(call, self._bound)]

@@ -121,6 +121,16 @@ def _aligned(array: np.ndarray, rank: int, axis: int) -> np.ndarray:
     return array.reshape(shape)
 
 
+def parameter(numbers: np.ndarray, like: relax.Expr) -> GenericConst:
+    """Returns numbers as a float32 constant that has as many axes as a tensor.
+
+    Without axes, a number would be part of a layer's code. Layers that differ by such numbers only
+    would be tuned one by one.
+    """
+    missing = max(like.ty.ndim - numbers.ndim, 0)
+    return constant(numbers.reshape(*[1] * missing, *numbers.shape), "float32")
+
+
 def dequantized(value: Quantized, emit: Emit) -> relax.Expr:
     """Spells out the floats that integers stand for."""
     op, how = relax.op, value.how
@@ -130,8 +140,8 @@ def dequantized(value: Quantized, emit: Emit) -> relax.Expr:
     else:
         floats = emit(op.astype(value.tensor, "float32"))
         if how.zero.any():
-            floats = emit(op.subtract(floats, constant(how.zero, "float32")))
-    return op.multiply(floats, constant(how.scale, "float32"))
+            floats = emit(op.subtract(floats, parameter(how.zero, floats)))
+    return op.multiply(floats, parameter(how.scale, floats))
 
 
 def quantized(steps: relax.Expr, how: Quantization, bounds: Any, emit: Emit) -> relax.Expr:
@@ -146,7 +156,8 @@ def quantized(steps: relax.Expr, how: Quantization, bounds: Any, emit: Emit) -> 
     op = relax.op
     value = emit(op.round(steps))
     if how.zero.any():
-        value = emit(op.add(value, constant(how.zero, "float32")))
-    value = emit(op.maximum(value, constant(bounds[0], "float32")))
-    value = emit(op.minimum(value, constant(bounds[1], "float32")))
+        value = emit(op.add(value, parameter(how.zero, value)))
+    for clip, bound, own in zip((op.maximum, op.minimum), bounds, how.bounds, strict=True):
+        usual = np.all(bound == own)
+        value = emit(clip(value, constant(own, "float32") if usual else parameter(bound, value)))
     return op.astype(value, how.dtype)
