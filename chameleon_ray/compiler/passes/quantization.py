@@ -159,5 +159,7 @@ def quantized(steps: relax.Expr, how: Quantization, bounds: Any, emit: Emit) -> 
         value = emit(op.add(value, parameter(how.zero, value)))
     for clip, bound, own in zip((op.maximum, op.minimum), bounds, how.bounds, strict=True):
         usual = np.all(bound == own)
-        value = emit(clip(value, constant(own, "float32") if usual else parameter(bound, value)))
+        value = emit(
+            clip(value, constant(np.asarray(own), "float32") if usual else parameter(bound, value))
+        )
     return op.astype(value, how.dtype)
