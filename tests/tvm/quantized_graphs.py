@@ -13,7 +13,8 @@ from tvm import relax
 from tvm.ir import IRModule
 
 from chameleon_ray.compiler.frontend.inputs import InputSpec
-from chameleon_ray.compiler.frontend.onnx.importer import translate
+from chameleon_ray.compiler.frontend.onnx.importer import expands, translate
+from chameleon_ray.compiler.frontend.onnx.normalize import normalize
 from chameleon_ray.compiler.kinds import LLVM
 from chameleon_ray.compiler.passes.fold import fold_batch_norm, fold_constants
 from chameleon_ray.compiler.passes.integers import in_integers
@@ -74,7 +75,8 @@ class Graph:
 
 def imported(model: onnx.ModelProto, inputs: Arrays) -> IRModule:
     specs = [InputSpec(name, array.shape, array.dtype.name) for name, array in inputs.items()]
-    return translate(model, specs, "graph")
+    copy = onnx.ModelProto.FromString(model.SerializeToString())
+    return translate(normalize(copy, specs, expands), {}, specs, "graph")
 
 
 def expected(model: onnx.ModelProto, inputs: Arrays) -> list[np.ndarray]:

@@ -32,6 +32,11 @@ def _declared(value: onnx.ValueInfoProto) -> Declared:
         raise ModelError(f"The input {value.name!r} is no tensor; export the model without it.")
     if not tensor.HasField("shape"):
         raise ModelError(f"The input {value.name!r} has no known rank; export it with a shape.")
+    if tensor.elem_type == onnx.TensorProto.STRING:
+        raise ModelError(
+            f"The input {value.name!r} is text, which cannot be computed with; export the model "
+            "from where the text has become numbers."
+        )
     shape = tuple(
         size.dim_value if size.dim_value > 0 else size.dim_param or "?" for size in tensor.shape.dim
     )

@@ -1,7 +1,7 @@
 """Translates an ONNX graph to a Relax module, node by node."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 
 import numpy as np
@@ -18,12 +18,17 @@ from chameleon_ray.compiler.frontend.onnx.folding import folded
 from chameleon_ray.compiler.frontend.onnx.node import (
     Converter,
     Declared,
+    Key,
     Node,
     Untranslatable,
     attributes_of,
     key_of,
 )
+from chameleon_ray.compiler.frontend.onnx.normalize import INSIDE, nodes
 from chameleon_ray.compiler.relax import constant
+
+BARE = (TypeError, AttributeError, LookupError, AssertionError, NameError, ArithmeticError)
+"""Errors whose message says nothing about the model."""
 
 
 def find(proto: onnx.NodeProto) -> Converter | None:
@@ -32,31 +37,52 @@ def find(proto: onnx.NodeProto) -> Converter | None:
     return CONVERTERS.get(key) or (None if domain else tvm_converters.converter(kind))
 
 
-def translate(proto: onnx.ModelProto, specs: Sequence[InputSpec], called: str) -> IRModule:
+def draws_numbers(proto: onnx.NodeProto) -> bool:
+    """Whether a node's outputs change from run to run."""
+    domain, kind = key_of(proto)
+    return not domain and (kind.startswith("Random") or kind in ("Bernoulli", "Multinomial"))
+
+
+def expands(key: Key) -> bool:
+    """Whether an operator has no converter, so that its function, if it has one, has to do."""
+    domain, kind = key
+    return key not in CONVERTERS and (bool(domain) or tvm_converters.converter(kind) is None)
+
+
+def translate(
+    proto: onnx.ModelProto,
+    weights: Mapping[str, np.ndarray],
+    specs: Sequence[InputSpec],
+    called: str,
+) -> IRModule:
     """Makes a Relax module whose ``main`` takes the inputs in order.
 
     Args:
-        proto: The model, whose operators all have converters.
+        proto: The model, in normal form.
+        weights: Weights that are not in the model, by name.
         specs: The inputs, with static shapes.
         called: Name of the model in messages.
 
     Raises:
         ModelError: A node cannot be translated; the sentence names it.
     """
-    return _Importer(proto, called).module(specs)
+    return _Importer(proto, weights, called).module(specs)
 
 
 class _Importer:
     """The values of a graph that are known so far, and the function that is being built."""
 
-    def __init__(self, proto: onnx.ModelProto, called: str) -> None:
-        self._proto, self._called = proto, called
+    def __init__(
+        self, proto: onnx.ModelProto, weights: Mapping[str, np.ndarray], called: str
+    ) -> None:
+        self._proto, self._weights, self._called = proto, weights, called
         self._depth = 0
         self._versions = {
             "" if one.domain == "ai.onnx" else one.domain: one.version for one in proto.opset_import
         }
         self._builder = relax.BlockBuilder()
         self._values: dict[str, relax.Expr] = {}
+        self._texts: set[str] = set()
         graph = proto.graph
         self._declared = _declarations((*graph.input, *graph.value_info, *graph.output))
 
@@ -81,11 +107,23 @@ class _Importer:
     def _graph(self, graph: onnx.GraphProto) -> list[relax.Expr]:
         """Translates the nodes of a graph; returns its outputs."""
         for weight in graph.initializer:
+            if weight.data_type == onnx.TensorProto.STRING:
+                self._texts.add(weight.name)
+                continue
             array = onnx.numpy_helper.to_array(weight)
-            self._values[weight.name] = constant(array, array.dtype)
+            self._values[weight.name] = constant(array, str(array.dtype))
         for proto in graph.node:
             self._node(proto)
-        return [self._values[output.name] for output in graph.output]
+        return [self._value(output.name) for output in graph.output]
+
+    def _value(self, name: str) -> relax.Expr:
+        """Returns the value of a name; a weight is copied when it is first read."""
+        if name in self._texts:
+            raise Untranslatable("it reads text, which cannot be computed with; export it without")
+        if name not in self._values and name in self._weights:
+            array = self._weights[name]
+            self._values[name] = constant(array, str(array.dtype))
+        return self._values[name]
 
     def _inner(
         self, graph: onnx.GraphProto, inputs: Sequence[relax.Expr | None]
@@ -108,19 +146,8 @@ class _Importer:
                 f"{self._called} uses the ONNX operator {named(proto)}, for which there is no "
                 "converter; export the model without it."
             )
-        node = Node(
-            proto=proto,
-            version=self._versions.get(key_of(proto)[0], 1),
-            inputs=tuple(self._values[name] if name else None for name in proto.input),
-            attributes=attributes_of(proto),
-            outputs=tuple(self._declared.get(name, Declared()) for name in proto.output),
-            builder=self._builder,
-            convert_graph=self._inner,
-        )
         try:
-            known = folded(node) if self._depth else None  # outside, it has been done before
-            arrays = None if known is None else [constant(x, str(x.dtype)) for x in known]
-            self._bind(proto, convert(node) if arrays is None else arrays)
+            self._bind(proto, self._converted(proto, convert))
         except ModelError:
             raise
         except Untranslatable as why:
@@ -128,10 +155,28 @@ class _Importer:
                 f"{self._called}: {_place(proto)} cannot be translated: {why}."
             ) from why
         except Exception as error:
+            words = "its converter fails" if isinstance(error, BARE) else reason(error)
             raise ModelError(
-                f"{self._called}: {_place(proto)} cannot be translated ({reason(error)}); simplify "
-                "the model, or export it with another operator set."
+                f"{self._called}: {_place(proto)} cannot be translated ({words}); simplify the "
+                "model, or export it with another operator set."
             ) from error
+
+    def _converted(
+        self, proto: onnx.NodeProto, convert: Converter
+    ) -> relax.Expr | Sequence[relax.Expr]:
+        node = Node(
+            proto=proto,
+            version=self._versions.get(key_of(proto)[0], 1),
+            inputs=tuple(self._value(name) if name else None for name in proto.input),
+            attributes=attributes_of(proto),
+            outputs=tuple(self._declared.get(name, Declared()) for name in proto.output),
+            builder=self._builder,
+            convert_graph=self._inner,
+        )
+        known = folded(node) if self._depth else None  # outside, it has been done before
+        if known is not None:
+            return [constant(array, str(array.dtype)) for array in known]
+        return _empty(node) or convert(node)
 
     def _bind(self, proto: onnx.NodeProto, value: relax.Expr | Sequence[relax.Expr]) -> None:
         """Keeps a node's outputs under their names."""
@@ -155,19 +200,22 @@ class _Importer:
         return [value]
 
 
-def nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """Yields the nodes of a graph and of the graphs in their attributes."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                yield from nodes(inner)
+def _empty(node: Node) -> list[relax.Expr]:
+    """Returns the outputs of a node that makes no elements; none where it makes any."""
+    pairs = [(output.shape, output.dtype) for output in node.outputs]
+    if not all(shape is not None and dtype and 0 in shape for shape, dtype in pairs):
+        return []
+    return [relax.op.zeros(shape, dtype) for shape, dtype in pairs]  # empty constants do not load
 
 
 def named(proto: onnx.NodeProto) -> str:
-    """Returns an operator's name for people, with its domain where that is not ONNX's own."""
+    """Returns an operator's name for people, with its domain where that is not ONNX's own.
+
+    Where it is part of an operator's expansion, this one is named, too.
+    """
     domain, kind = key_of(proto)
-    return f"{domain}.{kind}" if domain else kind
+    outer = f" (of {proto.name.partition(INSIDE)[0]})" if INSIDE in proto.name else ""
+    return f"{domain}.{kind}{outer}" if domain else f"{kind}{outer}"
 
 
 def _place(proto: onnx.NodeProto) -> str:

@@ -91,6 +91,23 @@ class Node:
             )
         return value
 
+    def declared_shape(self, what: str) -> tuple[int, ...]:
+        """Returns the declared shape of the first output, which an input would decide otherwise.
+
+        Args:
+            what: What the input is, for people, such as ``axes``.
+
+        Raises:
+            Untranslatable: No shape is declared.
+        """
+        shape = self.outputs[0].shape
+        if shape is None:
+            raise Untranslatable(
+                f"its {what} are computed at run time, and no shape of its output is declared; "
+                f"export the model with constant {what}, or with static shapes"
+            )
+        return shape
+
     def emit(self, value: relax.Expr) -> relax.Var:
         """Binds a value to a variable, whose type is known from then on."""
         return self.builder.emit(value)

@@ -1,7 +1,5 @@
 """TVM's own converters of ONNX operators, called one at a time."""
 
-from collections.abc import Sequence
-
 import onnx
 from tvm import relax
 from tvm.relax.frontend.onnx import onnx_frontend
@@ -13,16 +11,23 @@ TAKE_SHAPES = {
     *("Equal", "Where", "Cast", "CastLike", "Squeeze"),
 }
 """Operators whose converters take a shape as Relax has it; others take a tensor of its extents."""
+OTHER_DOMAINS = {"Attention"}
+"""Operators of other domains that have the name of one of ONNX's own."""
 CONVERTER_CLASSES = onnx_frontend._get_convert_map()
 """TVM's converters, by operator."""
 
 
 def converter(kind: str) -> Converter | None:
     """Returns TVM's converter of an operator of ONNX's own domain; None where it has none."""
-    return _convert if kind in CONVERTER_CLASSES else None
+    return convert if kind in CONVERTER_CLASSES and kind not in OTHER_DOMAINS else None
 
 
-def _convert(node: Node) -> relax.Expr | Sequence[relax.Expr]:
+def convert(node: Node) -> relax.Expr:
+    """Converts a node by TVM's converter of its operator.
+
+    Raises:
+        Untranslatable: TVM makes no tensor of it.
+    """
     kind = node.proto.op_type
     inputs = onnx_frontend.onnx_input(
         value if kind in TAKE_SHAPES else _tensor(value, node) for value in node.inputs

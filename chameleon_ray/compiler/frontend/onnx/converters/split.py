@@ -1,6 +1,7 @@
-"""Split into parts whose sizes are computed at run time; TVM converts the others."""
+"""Split into parts of no extent, or of sizes that are computed at run time; TVM does the others."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 from tvm import relax, te, tirx
@@ -13,11 +14,12 @@ from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node, Untr
 
 def split(node: Node) -> relax.Expr | Sequence[relax.Expr]:
     """Converts Split."""
-    if node.optional(1) is None or node.known(1) is not None:
-        own = tvm_converters.converter("Split")
-        if own is None:
-            raise Untranslatable("TVM has no converter of it; export the model without it")
-        return own(node)
+    sizes = node.attributes.get("split")
+    known = node.known(1)
+    if known is not None:
+        sizes = known.tolist()
+    if node.optional(1) is None or known is not None:
+        return _known_parts(node, sizes) if sizes and 0 in sizes else tvm_converters.convert(node)
     data = node.input(0)
     axis = axis_of(node.attributes.get("axis", 0), rank(data))
     shapes = [output.shape for output in node.outputs]
@@ -31,6 +33,22 @@ def split(node: Node) -> relax.Expr | Sequence[relax.Expr]:
         parts.append(_part(node, data, axis, start, size))
         start = start + size
     return parts
+
+
+def _known_parts(node: Node, sizes: Sequence[int]) -> Sequence[relax.Expr]:
+    """Cuts parts of known sizes, some of them 0, at which TVM's operator stops."""
+    data = node.input(0)
+    shape = [int(size) for size in data.ty.shape]
+    axis = axis_of(node.attributes.get("axis", 0), len(shape))
+    ends = list(accumulate(sizes))
+    if ends[-1] != shape[axis]:
+        raise Untranslatable("its sizes do not sum to the extent; export the model again")
+    return [
+        relax.op.strided_slice(data, [axis], [end - size], [end])
+        if size
+        else relax.op.zeros([*shape[:axis], 0, *shape[axis + 1 :]], str(data.ty.dtype))
+        for size, end in zip(sizes, ends, strict=True)
+    ]
 
 
 def _part(node: Node, data: relax.Expr, axis: int, start: Any, size: Any) -> relax.Expr:

@@ -1,0 +1,90 @@
+"""Reductions of empty tensors, of Boolean ones, and over axes that come at run time."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from tvm import relax, te, tirx
+
+from chameleon_ray.compiler.frontend.onnx import tvm_converters
+from chameleon_ray.compiler.frontend.onnx.implied import REDUCTIONS, reductions
+from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node, Untranslatable
+from chameleon_ray.compiler.relax import constant, is_static
+
+
+def reduce(node: Node) -> relax.Expr:
+    """Converts a reduction."""
+    data = node.input(0)
+    before = tuple(int(size) for size in data.ty.shape) if is_static(data.ty) else None
+    if before is not None and 0 in before:
+        shape = node.declared_shape("axes")
+        return constant(np.broadcast_to(_of_nothing(node), shape), str(data.ty.dtype))
+    if str(data.ty.dtype) == "bool":
+        number = node.emit(relax.op.astype(data, "uint8"))
+        reduced = reduce(replace(node, inputs=(number, *node.inputs[1:])))
+        return relax.op.astype(node.emit(reduced), "bool")
+    axes = node.optional(1)
+    if axes is None or node.known(1) is not None:
+        return tvm_converters.convert(node)
+    if before is None:
+        raise Untranslatable(
+            "its axes and the shape of its input are computed at run time; export the model with "
+            "constant axes"
+        )
+    return _over_any(node, before, node.emit(relax.op.astype(axes, "int64")))
+
+
+def _over_any(node: Node, before: tuple[int, ...], axes: relax.Expr) -> relax.Expr:
+    """Reduces over each choice of axes that fits the declared shape, and takes the one asked for.
+
+    Choices are few, as the shape of the result leaves out most.
+    """
+    keeps = bool(node.attributes.get("keepdims", 1))
+    count = int(axes.ty.shape[0])
+    if count == 0:
+        return _over(node, ())
+    after = node.declared_shape("axes")
+    choices = reductions(before, count, after, keeps)
+    if not choices:
+        raise Untranslatable(
+            "its axes are computed at run time, and no axes lead to the declared shape; export "
+            "the model with constant axes"
+        )
+    result = node.emit(_over(node, choices[0]))
+    for choice in choices[1:]:
+        test = functools.partial(_asks, choice=choice, rank=len(before))
+        asked = node.builder.emit_te(test, axes, primfunc_name_hint="are_axes")
+        result = node.emit(relax.op.where(asked, node.emit(_over(node, choice)), result))
+    return result
+
+
+def _over(node: Node, axes: Sequence[int]) -> relax.Expr:
+    known = constant(np.array(axes, np.int64), "int64")
+    return tvm_converters.convert(replace(node, inputs=(node.input(0), known)))
+
+
+def _asks(axes: te.Tensor, choice: Sequence[int], rank: int) -> te.Tensor:
+    """Computes whether all axes at run time are among those chosen."""
+    each = [
+        tirx.any(*(axes[row] == one - back for one in choice for back in (0, rank)))
+        for row in range(int(axes.shape[0]))
+    ]
+    return te.compute((), lambda: tirx.all(*each), "are_axes")
+
+
+def _of_nothing(node: Node) -> np.ndarray:
+    """Returns the result of reducing no elements."""
+    dtype = np.dtype(str(node.input(0).ty.dtype))
+    kind = node.proto.op_type.removeprefix("Reduce")
+    if kind in ("Max", "Min"):
+        if dtype.kind == "b":
+            return np.asarray(kind == "Min")
+        ends = np.iinfo(dtype) if dtype.kind in "iu" else None
+        low, high = (-np.inf, np.inf) if ends is None else (ends.min, ends.max)
+        return np.asarray(low if kind == "Max" else high, dtype)
+    results = {"Prod": 1, "LogSum": -np.inf, "LogSumExp": -np.inf, "Mean": np.nan}
+    return np.asarray(results.get(kind, 0), dtype)
+
+
+CONVERTERS: dict[Key, Converter] = {("", f"Reduce{kind}"): reduce for kind in REDUCTIONS}
