@@ -42,6 +42,10 @@ def _unchanged(module: Any, layout: str, rewriting: Scheduling | None) -> Any:
     return module
 
 
+def _no_types(target: Any) -> Mapping[str, str]:
+    return {}
+
+
 def _no_limits(module: Any, sketches: Sequence[Any], target: Any) -> tuple[Limit, ...]:
     return ()
 
@@ -85,6 +89,8 @@ class TargetKind:
         integers: ``(module, layout, rewriting)``. Turns layers of small integers into the loops
             that suit the kind's instructions for them. Called before the rules, with the target in
             force.
+        widened: ``(target)``. Returns the types of float that are computed in float32, each with
+            the reason, as the end of a sentence.
         templates: ``()``. Returns the templates (``spaces.templates.template``). The first that
             fits a layer makes its space.
         generator: ``(module, target)``. Returns MetaSchedule's generator of the sketches of a layer
@@ -120,6 +126,7 @@ class TargetKind:
     rules: Callable[[str, Scheduling | None], Mapping[str, Callable[..., Any]]]
     bytes: bool = False
     integers: Callable[[Any, str, Scheduling | None], Any] = _unchanged
+    widened: Callable[[Any], Mapping[str, str]] = _no_types
 
     templates: Callable[[], Sequence[Callable[[Any, Any], Any]]]
     generator: Callable[[Any, Any], Any]

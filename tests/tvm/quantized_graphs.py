@@ -92,7 +92,7 @@ def expected(model: onnx.ModelProto, inputs: Arrays) -> list[np.ndarray]:
 
 def computed(module: IRModule, inputs: Arrays, plainly: bool = False) -> list[np.ndarray]:
     target = layers.unoptimised()
-    mod = lower_plainly(module, target) if plainly else lower(module, target, LLVM)
+    mod = lower_plainly(module, target, LLVM) if plainly else lower(module, target, LLVM)
     machine = relax.VirtualMachine(tvm.compile(mod, target), tvm.cpu())
     outputs = machine["main"](*[tvm.runtime.tensor(array) for array in inputs.values()])
     return [out.numpy() for out in ([outputs] if hasattr(outputs, "numpy") else outputs)]

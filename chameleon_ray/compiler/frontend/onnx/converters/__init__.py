@@ -6,6 +6,7 @@ Each file has those of one kind of operator, and a table of them.
 from chameleon_ray.compiler.frontend.onnx.converters import (
     arithmetic,
     bit_cast,
+    classical,
     clip,
     conditional,
     constant,
@@ -17,6 +18,7 @@ from chameleon_ray.compiler.frontend.onnx.converters import (
     determinant,
     dropout,
     filled,
+    fourier,
     integer_products,
     loops,
     microsoft,
@@ -36,12 +38,14 @@ from chameleon_ray.compiler.frontend.onnx.converters import (
     slicing,
     split,
     top_k,
+    trees,
 )
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key
 
 KINDS = (
     arithmetic,
     bit_cast,
+    classical,
     clip,
     conditional,
     constant,
@@ -53,6 +57,7 @@ KINDS = (
     determinant,
     dropout,
     filled,
+    fourier,
     integer_products,
     loops,
     microsoft,
@@ -72,6 +77,7 @@ KINDS = (
     slicing,
     split,
     top_k,
+    trees,
 )
 """Files of converters."""
 CONVERTERS: dict[Key, Converter] = {
