@@ -85,6 +85,7 @@ class TargetKind:
         layout: Default layout of 2-D convolutions: ``NHWC`` or ``NCHW``.
         rules: ``(layout, rewriting)``. Returns how operators are legalised that are not left to
             TVM, by Relax's names of them. Memory is to be saved where ``rewriting`` is not None.
+        bytes: Whether layers of quantised data and weights are computed in integers.
         integers: ``(module, layout, rewriting)``. Turns layers of small integers into the loops
             that suit the kind's instructions for them. Called before the rules, with the target in
             force.
@@ -123,6 +124,7 @@ class TargetKind:
 
     layout: str
     rules: Callable[[str, Scheduling | None], Mapping[str, Callable[..., Any]]]
+    bytes: bool = False
     integers: Callable[[Any, str, Scheduling | None], Any] = _unchanged
     widened: Callable[[Any], Mapping[str, str]] = _no_types
 

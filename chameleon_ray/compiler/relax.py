@@ -4,10 +4,14 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import ml_dtypes  # noqa: F401  teaches numpy bfloat16 and short integers
 import numpy as np
 import tvm
 from tvm import relax
 from tvm.ir import Call, GenericConst, IRModule
+
+WIDENED = {"int4": "int8", "uint4": "uint8", "int2": "int8", "uint2": "uint8"}
+"""Types of integers that no constant has, and those that it has instead."""
 
 
 def operator(value: Any) -> str:
@@ -27,8 +31,12 @@ def is_static(*types: Any) -> bool:
 
 
 def constant(value: np.ndarray, dtype: str) -> GenericConst:
-    """Makes a Relax constant; unlike ``relax.const`` it keeps 64 bits, and copies only once."""
-    return relax.const(tvm.runtime.tensor(np.asarray(value, dtype, order="C")))
+    """Makes a Relax constant; unlike ``relax.const`` it keeps 64 bits, and copies only once.
+
+    Integers of less than 8 bits have 8, as TVM packs those, and has no operators for them.
+    """
+    kept = WIDENED.get(np.dtype(dtype).name, dtype)
+    return relax.const(tvm.runtime.tensor(np.asarray(value, kept, order="C")))
 
 
 def bindings_of(mod: IRModule) -> list[relax.Binding]:
@@ -60,6 +68,43 @@ def rewrite(mod: IRModule, replace: Callable[[relax.Binding], relax.Expr]) -> IR
         blocks.append(type(block)(bindings))
     if same:
         return mod
+    body = relax.SeqExpr(blocks, main.body.body)
+    changed = IRModule(mod.functions, attrs=mod.attrs, global_infos=mod.global_infos)
+    changed["main"] = relax.Function(main.params, body, main.ret_ty, main.is_pure, main.attrs)
+    return relax.transform.Normalize()(changed)
+
+
+Emit = Callable[[relax.Expr], relax.Var]
+"""Binds a value to a new variable, whose type is known from then on."""
+
+
+def rewrite_at_length(
+    mod: IRModule, replace: Callable[[relax.Binding, Emit], relax.Expr]
+) -> IRModule:
+    """Gives, in order, each variable bound in ``main`` a new value, which may need other bindings.
+
+    Args:
+        mod: The module.
+        replace: Returns the new value of a binding, given it and a function that binds what the
+            value is made of; no call in either is nested.
+    """
+    builder = relax.BlockBuilder(mod)
+    main = mod["main"]
+    blocks = []
+    for block in main.body.blocks:
+        bindings: list[relax.Binding] = []
+        kind = relax.DataflowVar if isinstance(block, relax.DataflowBlock) else relax.Var
+
+        def emit(value: relax.Expr, bindings: Any = bindings, kind: Any = kind) -> relax.Var:
+            var = kind("value", builder.normalize(value).ty)
+            bindings.append(relax.VarBinding(var, value))
+            return var
+
+        for old in block.bindings:
+            if isinstance(old, relax.VarBinding):
+                old = relax.VarBinding(old.var, replace(old, emit))
+            bindings.append(old)
+        blocks.append(type(block)(bindings))
     body = relax.SeqExpr(blocks, main.body.body)
     changed = IRModule(mod.functions, attrs=mod.attrs, global_infos=mod.global_infos)
     changed["main"] = relax.Function(main.params, body, main.ret_ty, main.is_pure, main.attrs)

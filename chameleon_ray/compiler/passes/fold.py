@@ -113,6 +113,24 @@ def fold_constants(mod: IRModule) -> IRModule:
     return clean(clean(relax.transform.FoldConstant()(mod)) if unknown else mod)
 
 
+def evaluate(
+    call: Call, arrays: list[np.ndarray | None], ty: relax.TensorType
+) -> np.ndarray | None:
+    """Evaluates a call; None where an argument is None, no rule knows it or the result is large.
+
+    Args:
+        call: The call.
+        arrays: Values of its arguments; of those that are shapes, None.
+        ty: Type of its result.
+    """
+    pairs = zip(call.args, arrays, strict=True)
+    given = [array for arg, array in pairs if not isinstance(arg, relax.ShapeExpr)]
+    numbers = [array for array in given if array is not None]
+    if operator(call) not in RULES or len(numbers) < len(given) or not _is_worth(ty, numbers):
+        return None
+    return _evaluate(call, numbers, ty).value.numpy()
+
+
 def fold_batch_norm(mod: IRModule) -> IRModule:
     """Turns each batch norm with constant statistics into a scale and a shift of its channels.
 

@@ -10,6 +10,7 @@ from tvm.ir import IRModule
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.passes.booleans import without_boolean_equality
 from chameleon_ray.compiler.passes.fold import fold_batch_norm, fold_constants
+from chameleon_ray.compiler.passes.integers import in_integers
 from chameleon_ray.compiler.passes.layout import to_nhwc
 from chameleon_ray.compiler.passes.memory.partition import group_sums, partition
 from chameleon_ray.compiler.passes.run_time_shapes import end_blocks_at_casts
@@ -46,12 +47,10 @@ def lower(
     Raises:
         ValueError: There is no such layout.
     """
-    layout = kind.layout_of(layout)
-    if layout not in ("NHWC", "NCHW"):
-        raise ValueError(f"The layout must be auto, NHWC or NCHW, not {layout!r}.")
+    layout = _layout(kind.layout_of(layout))
     types = _widened(module, target, kind)
     with target, quiet():
-        mod = _folded(widen(module, types), types if layout == "NHWC" else ())
+        mod = _folded(widen(module, types), types if layout == "NHWC" else (), kind.bytes)
         mod = mod if rewriting is None else partition(mod, rewriting)
     if layout == "NHWC" and not _has_shapes(mod):
         logger.warning("Convolutions stay NCHW: the model computes some shapes at run time.")
@@ -72,6 +71,12 @@ def lower_plainly(module: IRModule, target: tvm.target.Target, kind: TargetKind)
         return _fused(relax.transform.LegalizeOps()(_folded(widen(module, types))))
 
 
+def _layout(layout: str) -> str:
+    if layout not in ("NHWC", "NCHW"):
+        raise ValueError(f"The layout must be auto, NHWC or NCHW, not {layout!r}.")
+    return layout
+
+
 def _widened(module: IRModule, target: tvm.target.Target, kind: TargetKind) -> frozenset[str]:
     """Returns a model's types that are computed in float32; says so to the user."""
     reasons = kind.widened(target)
@@ -89,11 +94,15 @@ def _widened(module: IRModule, target: tvm.target.Target, kind: TargetKind) -> f
     return types
 
 
-def _folded(module: IRModule, kept: Collection[str] = ()) -> IRModule:
-    """Folds constants and batch norms; weights that are of a type in ``kept`` are stored in it."""
+def _folded(module: IRModule, kept: Collection[str] = (), integers: bool = False) -> IRModule:
+    """Folds constants and batch norms; weights that are of a type in ``kept`` are stored in it.
+
+    Quantised layers are computed in integers if ``integers``.
+    """
     mod = relax.transform.ConvertToDataflow()(module)
     mod = without_boolean_equality(relax.transform.CanonicalizeBindings()(mod))
-    return end_blocks_at_casts(fold_batch_norm(keep_narrow(fold_constants(mod), kept)))
+    mod = fold_batch_norm(keep_narrow(fold_constants(mod), kept))
+    return end_blocks_at_casts(fold_constants(in_integers(mod)) if integers else mod)
 
 
 def _legalised(

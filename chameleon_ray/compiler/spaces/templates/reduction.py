@@ -181,6 +181,8 @@ def _is_whole(block: Any) -> bool:
 def are_elementwise(block: Any, after: Sequence[Any], cut: bool = False) -> bool:
     """Whether every later block goes over a block's elements one by one and reads them in place.
 
+    A later block may also read none of them, as where another tensor is scaled before it is added.
+
     Args:
         block: The block that computes the elements.
         after: The blocks that follow it.
@@ -192,11 +194,11 @@ def are_elementwise(block: Any, after: Sequence[Any], cut: bool = False) -> bool
         own_extents = [_extent(i) for i in follower.iter_vars]
         if len(own_extents) != len(extents) or any(map(gt, own_extents, extents)):
             return False
-        if own_extents != extents and (place or not cut):
+        own = [r for r in follower.reads if any(r.source.same_as(buffer) for buffer in made)]
+        if own_extents != extents and (place or not cut or not own):
             return False
         extents = own_extents
-        own = [r for r in follower.reads if any(r.source.same_as(buffer) for buffer in made)]
-        if not own or not all(_is_identity(read, follower.iter_vars) for read in own):
+        if not all(_is_identity(read, follower.iter_vars) for read in own):
             return False
         if not _writes(follower, follower.iter_vars):
             return False
