@@ -126,12 +126,12 @@ def network(entry: Entry) -> tuple[Any, tuple[Any, ...]]:
     import torch
 
     from chameleon_ray.compiler.frontend import zoo
-    from chameleon_ray.compiler.frontend.torch import torch_module
+    from chameleon_ray.compiler.frontend.torch.factory import made
 
     tensors = tuple(map(torch.from_numpy, entry.arrays))
     if entry.model in zoo.ZOO:
         return zoo.build(entry.model, entry.seed), tensors
-    return torch_module.made(entry.model, entry.seed)[0], tensors
+    return made(entry.model, entry.seed)[0], tensors
 
 
 RUNTIMES: dict[str, Callable[[Entry], Call]] = {

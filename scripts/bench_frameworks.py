@@ -160,10 +160,12 @@ def inputs(identity: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
     """
     options, rng = identity["options"], np.random.default_rng(0)
     if options["model"] not in ZOO:
-        from chameleon_ray.compiler.frontend.torch.torch_module import made
+        from chameleon_ray.compiler.frontend.torch.factory import made
 
         try:
-            own = [tensor.numpy() for tensor in made(options["model"], options["seed"])[1]]
+            own = [
+                tensor.numpy() for tensor in made(options["model"], options["seed"])[1].tensors()
+            ]
         except ModelError as error:
             raise UserError(str(error)) from error
         if [[list(array.shape), array.dtype.name] for array in own] == identity["inputs"]:

@@ -12,7 +12,7 @@ import numpy as np
 from chameleon_ray.errors import UserError
 
 DTYPES = (
-    *("float32", "float64", "float16", "bool"),
+    *("float32", "float64", "float16", "bfloat16", "bool"),
     *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
 )
 """Element types that an input may have."""

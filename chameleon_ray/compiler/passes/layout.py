@@ -45,13 +45,36 @@ def to_nhwc(mod: IRModule) -> IRModule:
         mod: Constants and batch norms folded, in dataflow form.
     """
     mod = _insulate(rewrite(mod, _spell_out))
-    mod = relax.transform.ConvertLayout(LAYOUTS)(mod)
+    mod = relax.transform.ConvertLayout(LAYOUTS)(_pinned(mod))
     return fold_constants(relax.transform.Normalize()(mod))
 
 
 def _insulate(mod: IRModule) -> IRModule:
     kept = [name for name in tvm.ir.Op.list_op_names() if name in MOVABLE | UNMOVED]
     return relax.transform.LegalizeOps(skip_ops=kept)(mod)
+
+
+def _pinned(mod: IRModule) -> IRModule:
+    """Gives all that is learnt about shapes at run time a variable outside of the dataflow.
+
+    ``ConvertLayout`` fails on other casts, as shapes have no layout.
+    """
+    main = mod["main"]
+    blocks = []
+    for block in main.body.blocks:
+        bindings: list[relax.Binding] = []
+        for old in block.bindings:
+            if isinstance(old, relax.MatchCast):
+                outside = relax.Var(old.var.name, old.ty)
+                bindings.append(relax.MatchCast(outside, old.value, old.ty))
+                bindings.append(relax.VarBinding(old.var, outside))
+            else:
+                bindings.append(old)
+        blocks.append(type(block)(bindings))
+    changed = IRModule(mod.functions, attrs=mod.attrs, global_infos=mod.global_infos)
+    body = relax.SeqExpr(blocks, main.body.body)
+    changed["main"] = relax.Function(main.params, body, main.ret_ty, main.is_pure, main.attrs)
+    return changed
 
 
 def _spell_out(binding: relax.Binding) -> relax.Expr:

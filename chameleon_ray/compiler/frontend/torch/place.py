@@ -1,0 +1,36 @@
+"""Where in a model an operation is: its operator's and its module's names for people."""
+
+from torch import fx
+
+
+def operator_name(node: fx.Node) -> str:
+    """Returns ``namespace.name.overload`` of an operator, or the plain name of another function."""
+    target = node.target
+    if hasattr(target, "_schema"):
+        return str(target)
+    return str(getattr(target, "__name__", target))
+
+
+def place_of(node: fx.Node) -> str:
+    """Names an operation for people: its operator, and the module that calls it.
+
+    An operator that is part of what torch decomposes another one into is named with that one.
+    """
+    name = operator_name(node)
+    original = str(node.meta.get("original_aten", name))
+    whole = "" if original.split(".")[:2] == name.split(".")[:2] else f", part of {original},"
+    module = module_of(node)
+    return f"the operator {name}{whole}" + (f" in {module}" if module else "")
+
+
+def module_of(node: fx.Node) -> str:
+    """Returns the path and class of the module that an operation is in; empty at the top."""
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    if not stack:
+        return ""
+    path, kind = stack[-1]
+    kind = kind if isinstance(kind, str) else kind.__name__
+    path = path.removeprefix("L['self'].").removeprefix("L__self__.")
+    return (
+        f"{path} ({kind.rpartition('.')[2]})" if path else f"the module {kind.rpartition('.')[2]}"
+    )
