@@ -180,10 +180,11 @@ class _Rewriter:
 
     def _is_constant(self, var: relax.Var, call: Call) -> bool:
         """Whether a value is made of quantised constants; remembers it if so."""
-        weights = self._weights.get(call.args[0]) if call.args else None
-        if weights is None:
+        first = call.args[0] if call.args else None
+        weights = self._weights.get(first)
+        if weights is None and first not in self._known:
             return False
-        if operator(call) == "relax.permute_dims":
+        if weights and operator(call) == "relax.permute_dims":
             self._weights[var] = weights.permuted(call)
             return True
         numbers = evaluate(call, [self._constant(arg) for arg in call.args], var.ty)

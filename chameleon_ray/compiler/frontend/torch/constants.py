@@ -40,6 +40,10 @@ def _constant(value: torch.Tensor) -> relax.Expr:
     return constant(plain.numpy(), plain.numpy().dtype)  # type: ignore[arg-type]
 
 
+QUANTIZED = "quantized_decomposed"
+"""Namespace of quantisers, which stay, so that layers can be computed in integers."""
+
+
 def evaluated(node: fx.Node, arguments: Mapping[str, Any]) -> Any:
     """Returns what an operation computes where that does not depend on the inputs; else None.
 
@@ -47,7 +51,7 @@ def evaluated(node: fx.Node, arguments: Mapping[str, Any]) -> Any:
     """
     if not isinstance(node.target, torch._ops.OpOverload):
         return _plain(node, arguments)
-    if torch.Tag.nondeterministic_seeded in node.target.tags:
+    if torch.Tag.nondeterministic_seeded in node.target.tags or node.target.namespace == QUANTIZED:
         return None
     name = node.target._schema.name.removeprefix("aten::")
     given = dict(arguments)

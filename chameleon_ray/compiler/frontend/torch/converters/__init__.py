@@ -12,6 +12,7 @@ from chameleon_ray.compiler.frontend.torch.converters import (
     indexing,
     pooling,
     products,
+    quantized,
     reductions,
     resizing,
     sampling,
@@ -44,6 +45,7 @@ CONVERTERS: dict[str, Converter] = {
     **sampling.CONVERTERS,
     **complex_numbers.CONVERTERS,
     **control.CONVERTERS,
+    **quantized.CONVERTERS,
 }
 """Converters by operator, as ``namespace.name.overload``."""
 ON_COMPLEX = complex_numbers.ON_COMPLEX
