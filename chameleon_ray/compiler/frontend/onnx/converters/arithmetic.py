@@ -4,7 +4,6 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from chameleon_ray.compiler.frontend.onnx import tvm_converters
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node
 from chameleon_ray.compiler.relax import constant
 
@@ -46,10 +45,11 @@ def power(node: Node) -> relax.Expr:
 
 
 def bit_shift(node: Node) -> relax.Expr:
-    """Converts BitShift: nothing is left of what is shifted by its width, or by less than none."""
+    """Converts BitShift: what is shifted by its width, or by less than none, is gone.
+
+    Of a negative number that is shifted right, its sign is left.
+    """
     left, right = node.input(0), node.input(1)
-    if node.attributes["direction"] != "LEFT":
-        return tvm_converters.convert(node)
     dtype = str(left.ty.dtype)
     width = constant(np.asarray(tvm.DataType(dtype).bits), dtype)
     zero = constant(np.asarray(0), dtype)
@@ -58,7 +58,14 @@ def bit_shift(node: Node) -> relax.Expr:
         at_least = node.emit(relax.op.greater_equal(right, zero))
         inside = node.emit(relax.op.logical_and(inside, at_least))
     count = node.emit(relax.op.where(inside, right, zero))
-    return relax.op.where(inside, node.emit(relax.op.left_shift(left, count)), zero)
+    if node.attributes["direction"] == "LEFT":
+        return relax.op.where(inside, node.emit(relax.op.left_shift(left, count)), zero)
+    gone = zero
+    if dtype.startswith("int"):
+        minus = constant(np.asarray(-1), dtype)
+        below = node.emit(relax.op.less(left, zero))
+        gone = node.emit(relax.op.where(below, minus, zero))
+    return relax.op.where(inside, node.emit(relax.op.right_shift(left, count)), gone)
 
 
 def is_inf(node: Node) -> relax.Expr:
