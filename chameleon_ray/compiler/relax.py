@@ -54,7 +54,7 @@ def rewrite(mod: IRModule, replace: Callable[[relax.Binding], relax.Expr]) -> IR
         bindings = []
         for old in block.bindings:
             value = replace(old) if isinstance(old, relax.VarBinding) else old.value
-            kept = value is old.value
+            kept = value.same_as(old.value)
             bindings.append(old if kept else relax.VarBinding(old.var, value))
             same = same and kept
         blocks.append(type(block)(bindings))

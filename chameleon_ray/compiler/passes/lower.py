@@ -11,6 +11,7 @@ from chameleon_ray.compiler.passes.booleans import without_boolean_equality
 from chameleon_ray.compiler.passes.fold import fold_batch_norm, fold_constants
 from chameleon_ray.compiler.passes.layout import to_nhwc
 from chameleon_ray.compiler.passes.memory.partition import group_sums, partition
+from chameleon_ray.compiler.passes.run_time_shapes import end_blocks_at_casts
 from chameleon_ray.compiler.quiet import quiet
 from chameleon_ray.compiler.relax import bindings_of
 from chameleon_ray.options import Scheduling
@@ -68,7 +69,7 @@ def lower_plainly(module: IRModule, target: tvm.target.Target) -> IRModule:
 def _folded(module: IRModule) -> IRModule:
     mod = relax.transform.ConvertToDataflow()(module)
     mod = without_boolean_equality(relax.transform.CanonicalizeBindings()(mod))
-    return fold_batch_norm(fold_constants(mod))
+    return end_blocks_at_casts(fold_batch_norm(fold_constants(mod)))
 
 
 def _fused(mod: IRModule) -> IRModule:

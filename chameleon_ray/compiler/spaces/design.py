@@ -99,13 +99,17 @@ def _fitted(module: Any, target: Any, kind: TargetKind) -> Fitted | None:
 
 
 def _generated(module: Any, target: Any, kind: TargetKind) -> list[Any]:
-    """Returns the traces of MetaSchedule's sketches of a layer."""
+    """Returns the traces of MetaSchedule's sketches of a layer; none where its rules fail."""
     generator = kind.generator(module, target)
     context = tune_context(module, target, generator, SEED)
-    with quiet():  # it warns of rules of other projects
-        traces = [sketch.trace for sketch in generator.generate_design_space(module)]
-    del context
-    return traces
+    try:
+        with quiet():  # it warns of rules of other projects
+            return [sketch.trace for sketch in generator.generate_design_space(module)]
+    except ScheduleError as error:
+        logger.info("MetaSchedule has no sketches of a layer: %s", error)
+        return []
+    finally:
+        del context
 
 
 def _active(knobs: list[Knob], sketches: tuple[Sketch, ...]) -> np.ndarray | None:

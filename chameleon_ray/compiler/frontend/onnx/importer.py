@@ -14,6 +14,7 @@ from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError
 from chameleon_ray.compiler.frontend.model import reason
 from chameleon_ray.compiler.frontend.onnx import tvm_converters
 from chameleon_ray.compiler.frontend.onnx.converters import CONVERTERS
+from chameleon_ray.compiler.frontend.onnx.folding import folded
 from chameleon_ray.compiler.frontend.onnx.node import (
     Converter,
     Declared,
@@ -75,6 +76,7 @@ class _Importer:
         self, proto: onnx.ModelProto, weights: Mapping[str, np.ndarray], called: str
     ) -> None:
         self._proto, self._weights, self._called = proto, weights, called
+        self._depth = 0
         self._versions = {
             "" if one.domain == "ai.onnx" else one.domain: one.version for one in proto.opset_import
         }
@@ -131,7 +133,9 @@ class _Importer:
         self._declared |= _declarations((*graph.value_info, *graph.output))
         pairs = zip(graph.input, inputs, strict=True)
         self._values |= {value.name: given for value, given in pairs if given is not None}
+        self._depth += 1
         outputs = self._graph(graph)
+        self._depth -= 1
         self._values, self._declared = outer, declared
         return outputs
 
@@ -169,6 +173,9 @@ class _Importer:
             builder=self._builder,
             convert_graph=self._inner,
         )
+        known = folded(node) if self._depth else None  # outside, it has been done before
+        if known is not None:
+            return [constant(array, str(array.dtype)) for array in known]
         return _empty(node) or convert(node)
 
     def _bind(self, proto: onnx.NodeProto, value: relax.Expr | Sequence[relax.Expr]) -> None:

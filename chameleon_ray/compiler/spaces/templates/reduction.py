@@ -75,7 +75,10 @@ def outermost(schedule: Schedule, module: Any) -> list[Any]:
 
 
 def _described(before: list[Any], block: Any, after: list[Any]) -> Reduction | None:
-    spatial, shared = _iterators(block, PARALLEL), _shared(block)
+    spatial = _iterators(block, PARALLEL)
+    if not spatial:  # a sum of everything
+        return None
+    shared = _shared(block)
     if not _writes(block, spatial) or not are_elementwise(block, after, cut=True):
         return None
     copies = tuple(b.name_hint for b in before if _is_whole(b))

@@ -4,21 +4,55 @@ Each file has those of one kind of operator, and a table of them.
 """
 
 from chameleon_ray.compiler.frontend.onnx.converters import (
+    bit_cast,
     clip,
     conditional,
     constant,
+    cumulative,
+    data_dependent,
+    determinant,
+    filled,
+    loops,
+    microsoft,
+    microsoft_attention,
+    nms,
+    one_hot,
+    recurrent,
     reduction,
+    reordered,
+    resize,
+    sequences,
     slicing,
-    splitting,
+    split,
+    top_k,
 )
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key
 
+KINDS = (
+    bit_cast,
+    clip,
+    conditional,
+    constant,
+    cumulative,
+    data_dependent,
+    determinant,
+    filled,
+    loops,
+    microsoft,
+    microsoft_attention,
+    nms,
+    one_hot,
+    recurrent,
+    reduction,
+    reordered,
+    resize,
+    sequences,
+    slicing,
+    split,
+    top_k,
+)
+"""Files of converters."""
 CONVERTERS: dict[Key, Converter] = {
-    **clip.CONVERTERS,
-    **conditional.CONVERTERS,
-    **constant.CONVERTERS,
-    **reduction.CONVERTERS,
-    **slicing.CONVERTERS,
-    **splitting.CONVERTERS,
+    key: converter for kind in KINDS for key, converter in kind.CONVERTERS.items()
 }
 """Own converters, which are preferred to TVM's."""
