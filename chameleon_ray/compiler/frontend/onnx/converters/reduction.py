@@ -11,14 +11,14 @@ from tvm.ir import Expr
 from chameleon_ray.compiler.frontend.onnx import tvm_converters
 from chameleon_ray.compiler.frontend.onnx.implied import REDUCTIONS, reductions
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node, Untranslatable
-from chameleon_ray.compiler.relax import constant
+from chameleon_ray.compiler.relax import constant, is_static
 
 
 def reduce(node: Node) -> relax.Expr:
     """Converts a reduction."""
     data = node.input(0)
-    before = tuple(int(size) for size in data.ty.shape)
-    if 0 in before:
+    before = tuple(int(size) for size in data.ty.shape) if is_static(data.ty) else None
+    if before is not None and 0 in before:
         shape = node.declared_shape("axes")
         return constant(np.broadcast_to(_of_nothing(node), shape), str(data.ty.dtype))
     if str(data.ty.dtype) == "bool":
@@ -28,6 +28,11 @@ def reduce(node: Node) -> relax.Expr:
     axes = node.optional(1)
     if axes is None or node.known(1) is not None:
         return _over_known(node)
+    if before is None:
+        raise Untranslatable(
+            "its axes and the shape of its input are computed at run time; export the model with "
+            "constant axes"
+        )
     return _over_any(node, before, node.emit(relax.op.astype(axes, "int64")))
 
 
@@ -67,6 +72,8 @@ def _over_known(node: Node) -> relax.Expr:
     axes = list(node.attributes.get("axes", ()) if given is None else given)
     noop = not axes and bool(node.attributes.get("noop_with_empty_axes", 0))
     if "float" not in dtype or node.proto.op_type not in ("ReduceMax", "ReduceMin") or noop:
+        return tvm_converters.convert(node)
+    if not is_static(data.ty):
         return tvm_converters.convert(node)
     extents = [int(size) for size in data.ty.shape]
     chosen = {int(axis) % len(extents) for axis in axes} or set(range(len(extents)))

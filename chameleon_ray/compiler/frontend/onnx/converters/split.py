@@ -1,7 +1,7 @@
-"""Split into parts whose sizes are computed at run time, or are 0; TVM converts the others."""
+"""Split into parts of no extent, or of sizes that are computed at run time; TVM does the others."""
 
-import itertools
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 from tvm import relax, te, tirx
@@ -14,13 +14,14 @@ from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node, Untr
 
 def split(node: Node) -> relax.Expr | Sequence[relax.Expr]:
     """Converts Split."""
+    sizes = node.attributes.get("split")
+    known = node.known(1)
+    if known is not None:
+        sizes = known.tolist()
+    if node.optional(1) is None or known is not None:
+        return _known_parts(node, sizes) if sizes and 0 in sizes else tvm_converters.convert(node)
     data = node.input(0)
     axis = axis_of(node.attributes.get("axis", 0), rank(data))
-    if node.optional(1) is None or node.known(1) is not None:
-        sizes = node.attributes.get("split") if node.optional(1) is None else node.known(1)
-        if sizes is None or all(sizes):
-            return tvm_converters.convert(node)
-        return _known_parts(data, axis, sizes)
     shapes = [output.shape for output in node.outputs]
     sizes = learnt(node, node.input(1))
     sizes = [
@@ -34,21 +35,20 @@ def split(node: Node) -> relax.Expr | Sequence[relax.Expr]:
     return parts
 
 
-def _known_parts(data: relax.Expr, axis: int, sizes: Any) -> list[relax.Expr]:
-    """Takes parts, some of which have no elements, at which TVM's operator stops."""
-    ends = [int(end) for end in itertools.accumulate(sizes)]
-    extents = list(data.ty.shape)
-    if ends[-1] != int(extents[axis]):
+def _known_parts(node: Node, sizes: Sequence[int]) -> Sequence[relax.Expr]:
+    """Cuts parts of known sizes, some of them 0, at which TVM's operator stops."""
+    data = node.input(0)
+    shape = [int(size) for size in data.ty.shape]
+    axis = axis_of(node.attributes.get("axis", 0), len(shape))
+    ends = list(accumulate(sizes))
+    if ends[-1] != shape[axis]:
         raise Untranslatable("its sizes do not sum to the extent; export the model again")
-    parts = []
-    for size, end in zip(sizes, ends, strict=True):
-        if size:
-            part = relax.op.strided_slice(data, [axis], [end - int(size)], [end])
-        else:
-            shape = [*extents[:axis], 0, *extents[axis + 1 :]]
-            part = relax.op.zeros(shape, str(data.ty.dtype))
-        parts.append(part)
-    return parts
+    return [
+        relax.op.strided_slice(data, [axis], [end - size], [end])
+        if size
+        else relax.op.zeros([*shape[:axis], 0, *shape[axis + 1 :]], str(data.ty.dtype))
+        for size, end in zip(sizes, ends, strict=True)
+    ]
 
 
 def _part(node: Node, data: relax.Expr, axis: int, start: Any, size: Any) -> relax.Expr:
