@@ -199,7 +199,7 @@ def test_data_files_are_beside_the_model_and_whole(tmp_path: Path) -> None:
                 [value("x", TensorProto.STRING, [2])],
                 [value("y", TensorProto.STRING, [2])],
             ),
-            "input 'x' is text",
+            r"input 'x' is text \(for StringNormalizer\)",
         ),
         (
             model(
