@@ -56,33 +56,39 @@ def _displaced(
     Returns:
         ``(N, C, kernel, rows, columns)``.
     """
-    batch, channels, height, width = data.shape
+    batch, channels, _, _ = data.shape
     count = kernel[0] * kernel[1]
-    dtype = data.dtype
-
-    def pixel(n: Any, c: Any, y: Any, x: Any) -> Any:
-        inside = tirx.all(y >= 0, y < height, x >= 0, x < width)
-        value = data[n, c, te.max(te.min(y, height - 1), 0), te.max(te.min(x, width - 1), 0)]
-        return tirx.if_then_else(inside, value, tirx.const(0, dtype))
 
     def point(n: Any, c: Any, k: Any, row: Any, column: Any) -> Any:
         part = c // (channels // parts)
         down, across = (
-            (place * step - pad + element * dilation).astype(dtype)
+            (place * step - pad + element * dilation).astype(data.dtype)
             + offset[n, (part * count + k) * 2 + axis, row, column]
             for axis, (place, element, step, pad, dilation) in enumerate(
                 zip((row, column), (k // kernel[1], k % kernel[1]), *window, strict=True)
             )
         )
-        top, left = te.floor(down), te.floor(across)
-        y, x = top.astype("int64"), left.astype("int64")
-        below, right = down - top, across - left
-        upper = pixel(n, c, y, x) * (1 - right) + pixel(n, c, y, x + 1) * right
-        lower = pixel(n, c, y + 1, x) * (1 - right) + pixel(n, c, y + 1, x + 1) * right
-        return (upper * (1 - below) + lower * below) * mask[n, part * count + k, row, column]
+        return _between(data, n, c, down, across) * mask[n, part * count + k, row, column]
 
     shape = (batch, channels, count, offset.shape[2], offset.shape[3])
     return te.compute(shape, point, "deformed")
+
+
+def _between(data: Any, n: Any, c: Any, down: Any, across: Any) -> Any:
+    """Reads a picture between pixels, linearly in both directions."""
+    _, _, height, width = data.shape
+    top, left = te.floor(down), te.floor(across)
+    below, right = down - top, across - left
+
+    def pixel(y: Any, x: Any) -> Any:
+        inside = tirx.all(y >= 0, y < height, x >= 0, x < width)
+        value = data[n, c, te.max(te.min(y, height - 1), 0), te.max(te.min(x, width - 1), 0)]
+        return tirx.if_then_else(inside, value, tirx.const(0, data.dtype))
+
+    y, x = top.astype("int64"), left.astype("int64")
+    upper = pixel(y, x) * (1 - right) + pixel(y, x + 1) * right
+    lower = pixel(y + 1, x) * (1 - right) + pixel(y + 1, x + 1) * right
+    return upper * (1 - below) + lower * below
 
 
 CONVERTERS: dict[Key, Converter] = {("", "DeformConv"): deform_conv}
