@@ -6,6 +6,7 @@ Each file has those of one kind of operator, and a table of them.
 from chameleon_ray.compiler.frontend.onnx.converters import (
     arithmetic,
     bit_cast,
+    classical,
     clip,
     conditional,
     constant,
@@ -16,6 +17,7 @@ from chameleon_ray.compiler.frontend.onnx.converters import (
     determinant,
     dropout,
     filled,
+    fourier,
     loops,
     microsoft,
     microsoft_attention,
@@ -32,12 +34,14 @@ from chameleon_ray.compiler.frontend.onnx.converters import (
     slicing,
     split,
     top_k,
+    trees,
 )
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key
 
 KINDS = (
     arithmetic,
     bit_cast,
+    classical,
     clip,
     conditional,
     constant,
@@ -48,6 +52,7 @@ KINDS = (
     determinant,
     dropout,
     filled,
+    fourier,
     loops,
     microsoft,
     microsoft_attention,
@@ -64,6 +69,7 @@ KINDS = (
     slicing,
     split,
     top_k,
+    trees,
 )
 """Files of converters."""
 CONVERTERS: dict[Key, Converter] = {
