@@ -38,6 +38,10 @@ class Device:
 def _nothing(*_: Any) -> None: ...
 
 
+def _no_types(target: Any) -> Mapping[str, str]:
+    return {}
+
+
 def _no_limits(module: Any, sketches: Sequence[Any], target: Any) -> tuple[Limit, ...]:
     return ()
 
@@ -77,6 +81,8 @@ class TargetKind:
         layout: Default layout of 2-D convolutions: ``NHWC`` or ``NCHW``.
         rules: ``(layout, rewriting)``. Returns how operators are legalised that are not left to
             TVM, by Relax's names of them. Memory is to be saved where ``rewriting`` is not None.
+        widened: ``(target)``. Returns the types of float that are computed in float32, each with
+            the reason, as the end of a sentence.
         templates: ``()``. Returns the templates (``spaces.templates.template``). The first that
             fits a layer makes its space.
         generator: ``(module, target)``. Returns MetaSchedule's generator of the sketches of a layer
@@ -110,6 +116,7 @@ class TargetKind:
 
     layout: str
     rules: Callable[[str, Scheduling | None], Mapping[str, Callable[..., Any]]]
+    widened: Callable[[Any], Mapping[str, str]] = _no_types
 
     templates: Callable[[], Sequence[Callable[[Any, Any], Any]]]
     generator: Callable[[Any, Any], Any]

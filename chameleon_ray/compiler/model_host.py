@@ -248,7 +248,7 @@ class ModelHost:
         from chameleon_ray.compiler.passes.lower import lower_plainly
 
         target = tvm.target.Target(json.loads(self._target))
-        untuned = lower_plainly(self._model.module, target)
+        untuned = lower_plainly(self._model.module, target, self._kind)
         with left_to_tvm():
             compile_model(untuned, self._target, self._kind, job.path)
 

@@ -134,6 +134,7 @@ def by_tvm(case: Case, form: str) -> list[np.ndarray]:
 
     from chameleon_ray.compiler.frontend.inputs import InputSpec
     from chameleon_ray.compiler.frontend.onnx.onnx_file import import_file
+    from chameleon_ray.compiler.kinds import LLVM
     from chameleon_ray.compiler.passes.lower import lower_plainly
 
     model, inputs = case.in_form(form)
@@ -146,7 +147,7 @@ def by_tvm(case: Case, form: str) -> list[np.ndarray]:
         onnx.save(model, path)
         module = import_file(path, given).module
     target = tvm.target.Target(dict(TARGET))
-    executable = tvm.compile(lower_plainly(module, target), target)
+    executable = tvm.compile(lower_plainly(module, target, LLVM), target)
     machine = tvm.relax.VirtualMachine(executable, tvm.cpu())
     feeds = [tvm.runtime.tensor(np.asarray(array, order="C")) for array in inputs]
     return _arrays(machine["main"](*feeds))

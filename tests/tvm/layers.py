@@ -37,10 +37,12 @@ def module(*tensors: Any) -> Any:
     return tvm.IRModule({"main": te.create_prim_func(list(tensors))})
 
 
-def graph(shape: tuple[Any, ...], build: Callable[[relax.Expr], relax.Expr]) -> Any:
-    """A Relax module: what ``build`` does to one float32 input."""
+def graph(
+    shape: tuple[Any, ...], build: Callable[[relax.Expr], relax.Expr], dtype: str = "float32"
+) -> Any:
+    """A Relax module: what ``build`` does to one input."""
     builder = relax.BlockBuilder()
-    x = relax.Var("x", relax.TensorType(shape, "float32"))
+    x = relax.Var("x", relax.TensorType(shape, dtype))
     with builder.function("main", [x]):
         with builder.dataflow():
             out = builder.emit_output(builder.emit(build(x)))

@@ -14,7 +14,7 @@ from tvm import relax
 from tvm.relax import Expr
 
 from chameleon_ray.compiler.codegen.default_schedule import default
-from chameleon_ray.compiler.kinds import CUDA, resolve
+from chameleon_ray.compiler.kinds import CUDA, LLVM, resolve
 from chameleon_ray.compiler.passes import winograd_cuda
 from chameleon_ray.compiler.passes.lower import lower, lower_plainly
 from chameleon_ray.compiler.runtime.layer_inputs import random_array
@@ -179,7 +179,7 @@ def test_winograd_computes_what_the_convolution_does(name: str) -> None:
     module = model(name)
     loops = lower(module, cuda(), CUDA)
     assert any("winograd" in str(variable) for variable in loops.functions)
-    plain = output(lower_plainly(module, tvm_target()))
+    plain = output(lower_plainly(module, tvm_target(), LLVM))
     np.testing.assert_allclose(output(loops), plain, rtol=1e-4, atol=1e-4)
 
 

@@ -96,12 +96,12 @@ ROUNDINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 def positions(axis: Axis, transformation: str) -> np.ndarray:
     """Returns the position of every output in the input, ``(size,)``."""
-    return POSITIONS[transformation](axis, np.arange(axis.size, dtype=np.float64))
+    return POSITIONS[transformation](axis, np.arange(axis.size, dtype=np.float32))
 
 
 def nearest(axis: Axis, transformation: str, rounding: str) -> np.ndarray:
     """Returns the index of the input that is nearest to every output, ``(size,)``."""
-    exact = positions(axis, transformation).astype(np.float32)
+    exact = positions(axis, transformation)
     return np.clip(ROUNDINGS[rounding](exact), 0, axis.length - 1).astype(np.int64)
 
 

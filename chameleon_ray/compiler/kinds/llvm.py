@@ -74,6 +74,19 @@ def rules(layout: str, rewriting: Scheduling | None) -> dict[str, Any]:
     return {"relax.nn.conv2d": conv2d, "relax.matmul": matmul}
 
 
+def widened(target: Any) -> dict[str, str]:
+    """Returns the 16-bit floats, which are all computed in float32."""
+    from tvm.target.codegen import target_has_features
+
+    native = {"float16": "avx512fp16", "bfloat16": "avx512bf16"}
+    return {
+        dtype: f"there are no kernels yet that use this CPU's {dtype} arithmetic"
+        if target_has_features(feature, target)
+        else f"this CPU has no {dtype} arithmetic"
+        for dtype, feature in native.items()
+    }
+
+
 def templates() -> Sequence[Any]:
     """Returns the templates for CPUs; see ``spaces.templates``."""
     from chameleon_ray.compiler.spaces.templates import TEMPLATES
@@ -150,6 +163,7 @@ LLVM = TargetKind(
     device_name=device_name,
     layout="NHWC",
     rules=rules,
+    widened=widened,
     templates=templates,
     generator=generator,
     warm=warm,

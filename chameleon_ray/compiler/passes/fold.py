@@ -117,8 +117,9 @@ def fold_batch_norm(mod: IRModule) -> IRModule:
     """Turns each batch norm with constant statistics into a scale and a shift of its channels.
 
     Where its input is a convolution (with or without a bias) that nothing else uses, the scale goes
-    into the convolution's weights. TVM's ``FoldBatchnormToConv2D`` leaves biased convolutions
-    alone, and would also fold a batch norm in training mode.
+    into the convolution's weights, unless these are kept in a shorter type, which would round them.
+    TVM's ``FoldBatchnormToConv2D`` leaves biased convolutions alone, and would also fold a batch
+    norm in training mode.
 
     Args:
         mod: Its constants must have been folded.
@@ -182,6 +183,8 @@ def _convolution(
         value, bias = private.get(other), added.value.numpy().reshape(-1)
     is_conv = operator(value) in ("relax.nn.conv1d", "relax.nn.conv2d", "relax.nn.conv3d")
     if is_conv and axis == 1 and isinstance(value.args[1], GenericConst):
+        if value.args[1].ty.dtype != value.ty.dtype:
+            return None, 0.0
         attrs = value.attrs
         if str(attrs.data_layout)[1] == "C" and str(attrs.kernel_layout)[0] == "O":
             return value, bias

@@ -1,6 +1,7 @@
 """Lowers an imported model to fused loop nests, ready to be tuned and compiled."""
 
 import logging
+from collections.abc import Collection
 
 import tvm
 from tvm import relax
@@ -12,6 +13,7 @@ from chameleon_ray.compiler.passes.fold import fold_batch_norm, fold_constants
 from chameleon_ray.compiler.passes.layout import to_nhwc
 from chameleon_ray.compiler.passes.memory.partition import group_sums, partition
 from chameleon_ray.compiler.passes.run_time_shapes import end_blocks_at_casts
+from chameleon_ray.compiler.passes.widen import functions_left, keep_narrow, narrow_types, widen
 from chameleon_ray.compiler.quiet import quiet
 from chameleon_ray.compiler.relax import bindings_of
 from chameleon_ray.options import Scheduling
@@ -47,8 +49,9 @@ def lower(
     layout = kind.layout_of(layout)
     if layout not in ("NHWC", "NCHW"):
         raise ValueError(f"The layout must be auto, NHWC or NCHW, not {layout!r}.")
+    types = _widened(module, target, kind)
     with target, quiet():
-        mod = _folded(module)
+        mod = _folded(widen(module, types), types if layout == "NHWC" else ())
         mod = mod if rewriting is None else partition(mod, rewriting)
     if layout == "NHWC" and not _has_shapes(mod):
         logger.warning("Convolutions stay NCHW: the model computes some shapes at run time.")
@@ -60,16 +63,38 @@ def lower(
         return _fused(mod)
 
 
-def lower_plainly(module: IRModule, target: tvm.target.Target) -> IRModule:
-    """Folds, legalises and fuses a model and leaves all else as imported."""
+def lower_plainly(module: IRModule, target: tvm.target.Target, kind: TargetKind) -> IRModule:
+    """Folds, legalises and fuses a model and leaves all else as imported.
+
+    Types that are computed in float32 are so here, too, with weights of float32.
+    """
+    types = narrow_types(module, kind.widened(target))
     with target, quiet():
-        return _fused(relax.transform.LegalizeOps()(_folded(module)))
+        return _fused(relax.transform.LegalizeOps()(_folded(widen(module, types))))
 
 
-def _folded(module: IRModule) -> IRModule:
+def _widened(module: IRModule, target: tvm.target.Target, kind: TargetKind) -> frozenset[str]:
+    """Returns a model's types that are computed in float32; says so to the user."""
+    reasons = kind.widened(target)
+    types = narrow_types(module, reasons)
+    for dtype in sorted(types):
+        logger.warning(
+            "What the model computes in %s is computed in float32 with %s weights, as %s.",
+            *(dtype, dtype, reasons[dtype]),
+        )
+    if left := functions_left(module, types):
+        logger.warning(
+            "The importer's %s of %s stays slow; give the model in float32 to have it faster.",
+            *(", ".join(left), " and ".join(sorted(types))),
+        )
+    return types
+
+
+def _folded(module: IRModule, kept: Collection[str] = ()) -> IRModule:
+    """Folds constants and batch norms; weights that are of a type in ``kept`` are stored in it."""
     mod = relax.transform.ConvertToDataflow()(module)
     mod = without_boolean_equality(relax.transform.CanonicalizeBindings()(mod))
-    return end_blocks_at_casts(fold_batch_norm(fold_constants(mod)))
+    return end_blocks_at_casts(fold_batch_norm(keep_narrow(fold_constants(mod), kept)))
 
 
 def _fused(mod: IRModule) -> IRModule:

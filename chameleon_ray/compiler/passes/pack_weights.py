@@ -49,16 +49,22 @@ def conv2d(builder: relax.BlockBuilder, call: Call, rounding: bool = True) -> re
     packed = split.transpose(3, 0, 1, 2, 4)
     window = [list(map(int, sizes)) for sizes in (attrs.strides, attrs.padding, attrs.dilation)]
     loops = partial(packed_conv2d, window=window, rounding=rounding)
-    return called(builder, call, loops, packed, "conv2d")
+    return called(builder, call, loops, packed, "conv2d", str(weights.ty.dtype))
 
 
 def _is_plain(call: Call) -> bool:
-    """Whether a call's weights are constant, and all its tensors are of one type of float."""
-    dtypes = {str(value.ty.dtype) for value in (call, *call.args)}
+    """Whether a call's weights are constant, and all its tensors are of one type of float.
+
+    With float32, the weights may also be shorter floats.
+    """
+    data, weights = call.args
+    dtypes = {str(value.ty.dtype) for value in (call, data)}
+    short = ("float16", "bfloat16") if dtypes == {"float32"} else ()
     return (
-        isinstance(call.args[1], GenericConst)
+        isinstance(weights, GenericConst)
         and len(dtypes) == 1
         and min(dtypes).startswith("float")
+        and str(weights.ty.dtype) in (*dtypes, *short)
     )
 
 
@@ -103,8 +109,8 @@ def packed_conv2d(data: Any, weights: Any, window: list[list[int]], rounding: bo
     def point(n: Any, y: Any, x: Any, f: Any) -> Any:
         row = y * strides[0] + ry * dilation[0]
         column = x * strides[1] + rx * dilation[1]
-        value = data[n, row, column, rc] * weights[f // block, ry, rx, rc, f % block]
-        return te.sum(value, axis=[ry, rx, rc])
+        weight = weights[f // block, ry, rx, rc, f % block].astype(data.dtype)
+        return te.sum(data[n, row, column, rc] * weight, axis=[ry, rx, rc])
 
     shape = (data.shape[0], rows, columns, blocks * block)
     return computed(shape, 2, point, "conv2d_nhwc", rounding)
@@ -119,7 +125,8 @@ def matmul(builder: relax.BlockBuilder, call: Call, rounding: bool = True) -> re
     if block >= NARROWEST:
         rows, columns = (int(size) for size in weights.ty.shape)
         packed = weights.value.numpy().reshape(rows, columns // block, block).transpose(1, 0, 2)
-        return called(builder, call, partial(packed_matmul, rounding=rounding), packed, "matmul")
+        product = partial(packed_matmul, rounding=rounding)
+        return called(builder, call, product, packed, "matmul", str(weights.ty.dtype))
     if rounding and is_awkward(call):
         tensors = [te.placeholder(tuple(arg.ty.shape), dtype) for arg in call.args]
         loops = [*tensors, rounded_matmul(*tensors)]
@@ -142,7 +149,8 @@ def packed_matmul(data: Any, weights: Any, rounding: bool) -> Any:
 
     def point(*place: Any) -> Any:
         *row, j = place
-        return te.sum(data[(*row, k)] * weights[j // block, k, j % block], axis=k)
+        weight = weights[j // block, k, j % block].astype(data.dtype)
+        return te.sum(data[(*row, k)] * weight, axis=k)
 
     shape = (*data.shape[:-1], blocks * block)
     return computed(shape, len(shape) - 2, point, "matmul", rounding)
@@ -154,14 +162,25 @@ def called(
     loops: Callable[[Any, Any], Any],
     packed: np.ndarray,
     name: str,
+    kept: str = "",
 ) -> relax.Expr:
-    """Calls loops over an operator's data and packed weights in place of the operator."""
+    """Calls loops over an operator's data and packed weights in place of the operator.
+
+    Args:
+        builder: Builder of the module.
+        call: The operator's call.
+        loops: Makes the operator's result from data and packed weights.
+        packed: The weights.
+        name: Name of the loops.
+        kept: Type that the weights are kept in; empty for the type of the operator's result.
+    """
     data, dtype = call.args[0], str(call.ty.dtype)
-    weights = constant(packed, dtype)
+    kept = kept or dtype
+    weights = constant(packed, kept)
     if not is_static(data.ty):
         return builder.call_te(loops, data, weights, primfunc_name_hint=name)
     x = te.placeholder(tuple(data.ty.shape), dtype, "data")
-    w = te.placeholder(packed.shape, dtype, "weights")
+    w = te.placeholder(packed.shape, kept, "weights")
     return _tir_call(builder, call, [x, w, loops(x, w)], (data, weights), name)
 
 
