@@ -4,7 +4,6 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from chameleon_ray.compiler.frontend.onnx import tvm_converters
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node
 from chameleon_ray.compiler.relax import constant
 
@@ -46,10 +45,8 @@ def power(node: Node) -> relax.Expr:
 
 
 def bit_shift(node: Node) -> relax.Expr:
-    """Converts BitShift: nothing is left of what is shifted by its width, or by less than none."""
+    """Converts BitShift: only the sign is left of what is shifted by its width or more, or back."""
     left, right = node.input(0), node.input(1)
-    if node.attributes["direction"] != "LEFT":
-        return tvm_converters.convert(node)
     dtype = str(left.ty.dtype)
     width = constant(np.asarray(tvm.DataType(dtype).bits), dtype)
     zero = constant(np.asarray(0), dtype)
@@ -57,8 +54,13 @@ def bit_shift(node: Node) -> relax.Expr:
     if dtype.startswith("int"):
         at_least = node.emit(relax.op.greater_equal(right, zero))
         inside = node.emit(relax.op.logical_and(inside, at_least))
+    to_left = node.attributes["direction"] == "LEFT"
+    if dtype.startswith("int") and not to_left:  # signs move in from the left
+        last = relax.op.subtract(width, constant(np.asarray(1), dtype))
+        return relax.op.right_shift(left, node.emit(relax.op.where(inside, right, last)))
+    shift = relax.op.left_shift if to_left else relax.op.right_shift
     count = node.emit(relax.op.where(inside, right, zero))
-    return relax.op.where(inside, node.emit(relax.op.left_shift(left, count)), zero)
+    return relax.op.where(inside, node.emit(shift(left, count)), zero)
 
 
 def is_inf(node: Node) -> relax.Expr:
