@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from chameleon_ray.api.algorithms import search_of
 from chameleon_ray.api.concurrency import in_thread
@@ -71,6 +72,8 @@ async def _build(
         (measurer,) = measurers.values()
         ready = [asyncio.create_task(c.ready()) for c in (*system.pools(), *measurer.pools())]
         prepared = await preparing
+        with TemporaryDirectory(prefix="chameleon-") as folder:  # what cannot be compiled ends here
+            await in_thread(process.compile_untuned, Path(folder, "untuned.so"))
         tally = Tally(prepared, say)
         await _explore(request, search, prepared, system, measurer, tally, began, len(cores))
         await asyncio.gather(*ready)

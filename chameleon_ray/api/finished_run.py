@@ -70,7 +70,7 @@ def apply(
         place.mkdir(parents=True, exist_ok=True)
         library, untuned = place / folder.library.name, place / folder.untuned_library.name
         process.compile_untuned(untuned)
-        prepared, _ = judge(prepared, process, untuned, None, Confirming.first_seconds)
+        prepared, _ = judge(request, prepared, process, untuned, None, Confirming.first_seconds)
         applied = process.compile_tuned(chosen, library, place / folder.tvm_database.name)
         verified = process.check(library, prepared)
     return Applied(library, len(applied), len(prepared.tasks), verified)

@@ -9,13 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
+from chameleon_ray.api.culprit import culprit
 from chameleon_ray.api.device_group import DeviceGroup
-from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.api.model_process import ModelProcess, StepError
 from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.bench import Bench
 from chameleon_ray.measure.example import Example
+from chameleon_ray.options import Request
 from chameleon_ray.report.format import counted
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.result import Verified
@@ -26,6 +28,7 @@ class ImportedWronglyError(UserError):
 
 
 def judge(
+    request: Request,
     prepared: Prepared,
     process: ModelProcess,
     library: Path,
@@ -35,8 +38,10 @@ def judge(
     """Runs an imported model's untuned library, and compares its outputs with those to expect.
 
     Args:
+        request: Request that names the model.
         prepared: The imported model.
-        process: Process that runs the library where there is no bench.
+        process: Process that runs the library where there is no bench. Where the outputs differ, it
+            does not hold the model any more.
         library: Library of the model as it was compiled without tuning.
         bench: Bench that runs the library; None where the process does.
         patience: Seconds of running after which no further example is begun.
@@ -49,16 +54,27 @@ def judge(
         ImportedWronglyError: The outputs differ.
         UserError: The library cannot be run.
     """
-    if prepared.reference_name is None:
-        return _taken(prepared, process, library, bench, patience), None
-    verified = process.check(library, prepared, bench, patience)
+    try:
+        if prepared.reference_name is None:
+            return _taken(prepared, process, library, bench, patience), None
+        verified = process.check(library, prepared, bench, patience)
+    except StepError as error:
+        raise UserError(
+            f"{prepared.name} cannot be run as TVM compiles it without tuning ({error.why}); give "
+            "other inputs with --input, or export the model with another opset."
+        ) from error
     if not verified.ok:
-        raise ImportedWronglyError(
-            f"TVM imported {prepared.name} wrongly: compiled without tuning, its "
-            f"{verified.fault}, compared with {verified.against}; export the model in another way "
-            "(another opset, ONNX instead of .pt2 or the reverse), as tuning it would be in vain."
-        )
+        raise _wrong(prepared.name, verified, culprit(request, process, bench))
     return prepared, verified
+
+
+def _wrong(name: str, verified: Verified, node: str) -> ImportedWronglyError:
+    where = f", and the first node to differ is {node}" if node else ""
+    return ImportedWronglyError(
+        f"{name} is imported wrongly: without tuning, and compared with {verified.against}, "
+        f"{verified.fault}{where}; export the model with another opset, or to another format "
+        "(ONNX, .pt2)."
+    )
 
 
 def judged(
@@ -75,14 +91,11 @@ def judged(
         for model in group.left:
             with model.trying(progress):
                 progress.phase(f"verifying {model.called} untuned")
-                library, patience = model.folder.untuned_library, _patience(model)
-                known, verified = judge(prepared[model], process, library, group.bench, patience)
+                library, request = model.folder.untuned_library, model.request
+                patience, known = request.confirming.first_seconds, prepared[model]
+                known, verified = judge(request, known, process, library, group.bench, patience)
                 progress.note(model.saying(_told(verified, progress.elapsed)))
                 yield model, known
-
-
-def _patience(model: TunedModel) -> float:
-    return model.request.confirming.first_seconds
 
 
 def _told(verified: Verified | None, seconds: float) -> str:

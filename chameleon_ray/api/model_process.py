@@ -28,6 +28,18 @@ from chameleon_ray.report.result import UNTUNED, Verified
 from chameleon_ray.space import Config
 
 
+class StepError(UserError):
+    """A job on a model that failed without a sentence for the user.
+
+    Attributes:
+        why: Reason in the words of what failed.
+    """
+
+    def __init__(self, step: str, why: str) -> None:
+        super().__init__(f"The step {step} failed: {why}")
+        self.why = why
+
+
 class ModelProcess:
     """Imports, compiles, compares and times one model at a time, in children bound to ``cores``."""
 
@@ -113,6 +125,16 @@ class ModelProcess:
         """Writes the library that TVM makes of the model without tuning."""
         self._value("apply", self._host.call, model_host.CompileUntuned(path))
 
+    def expose(self, request: Request, copy: Path) -> dict[str, str]:
+        """Writes a copy of an ONNX file that gives the values inside as outputs; see ``expose``.
+
+        Raises:
+            UserError: The file cannot be copied.
+        """
+        job = model_host.Expose(Path(request.model), copy)
+        nodes: dict[str, str] = self._value("verify", self._host.call, job)
+        return nodes
+
     def outputs(
         self, library: Path, inputs: tuple[np.ndarray, ...], bench: Bench | None = None
     ) -> tuple[np.ndarray, ...]:
@@ -145,6 +167,7 @@ class ModelProcess:
             prepared.reference_name or UNTUNED,
             independent=prepared.reference_name is not None,
             fault=verdict.fault,
+            output=verdict.output,
             examples=verdict.examples,
         )
 
@@ -191,7 +214,7 @@ class ModelProcess:
             return outcome.value
         if outcome.for_user:
             raise UserError(outcome.error)
-        raise UserError(f"The step {type(job).__name__} failed: {outcome.error}")
+        raise StepError(type(job).__name__, outcome.error)
 
     def _demand_open(self) -> None:
         if self._closed:

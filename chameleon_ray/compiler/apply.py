@@ -9,12 +9,20 @@ from typing import Any
 import tvm
 from tvm.s_tir import meta_schedule as ms
 
-from chameleon_ray.compiler.codegen.link import link
+from chameleon_ray.compiler.codegen.link import LinkError, link
+from chameleon_ray.compiler.frontend.model import reason
 from chameleon_ray.compiler.kind import TargetKind
+from chameleon_ray.compiler.passes.elementary import left_to_tvm
+from chameleon_ray.compiler.passes.lower import lower_plainly
 from chameleon_ray.compiler.spaces.extract import layer_digest, layer_module
 from chameleon_ray.compiler.spaces.sketch import Program
+from chameleon_ray.errors import UserError
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
+
+
+class UncompilableError(UserError):
+    """A model that TVM cannot compile, in one sentence."""
 
 
 def schedule_layers(
@@ -57,6 +65,26 @@ def compile_model(module: Any, target: str, kind: TargetKind, path: Path) -> Non
     temporary = path.with_name(f".{path.name}")
     executable.export_library(str(temporary), fcompile=link)
     temporary.rename(path)
+
+
+def compile_as_imported(name: str, module: Any, target: str, kind: TargetKind, path: Path) -> None:
+    """Compiles an imported model as TVM does without tuning.
+
+    Raises:
+        UncompilableError: TVM cannot compile the model.
+        LinkError: There is no linker, or it failed.
+    """
+    try:
+        untuned = lower_plainly(module, tvm.target.Target(json.loads(target)), kind)
+        with left_to_tvm():
+            compile_model(untuned, target, kind, path)
+    except LinkError:
+        raise
+    except Exception as error:
+        raise UncompilableError(
+            f"TVM cannot compile {name} ({reason(error)}); export the model without what this "
+            "names, or with another opset."
+        ) from error
 
 
 def export_database(

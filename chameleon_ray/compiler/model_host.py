@@ -119,6 +119,24 @@ class CompileUntuned:
 
 
 @dataclass(frozen=True)
+class Expose:
+    """A job that copies an ONNX file, with the values inside as outputs.
+
+    Attributes:
+        path: The file.
+        copy: File of the copy.
+    """
+
+    path: Path
+    copy: Path
+
+    def run(self, host: "ModelHost") -> dict[str, str]:
+        from chameleon_ray.compiler.frontend.onnx.exposed import expose
+
+        return expose(self.path, self.copy)
+
+
+@dataclass(frozen=True)
 class CompileTuned:
     """A job that compiles the model with the winners' schedules and exports these as a database.
 
@@ -164,7 +182,7 @@ class ModelHost:
         self._tasks: dict[str, Task] = {}
         self._target = ""
 
-    def __call__(self, job: Prepare | Weigh | CompileUntuned | CompileTuned) -> Any:
+    def __call__(self, job: Prepare | Weigh | CompileUntuned | Expose | CompileTuned) -> Any:
         return job.run(self)
 
     def _load(self, job: Prepare) -> Any:
@@ -240,17 +258,15 @@ class ModelHost:
         )
 
     def compile_untuned(self, job: CompileUntuned) -> None:
-        """Compiles the kept model as it was imported."""
-        import tvm
+        """Compiles the kept model as it was imported.
 
-        from chameleon_ray.compiler.apply import compile_model
-        from chameleon_ray.compiler.passes.elementary import left_to_tvm
-        from chameleon_ray.compiler.passes.lower import lower_plainly
+        Raises:
+            UncompilableError: TVM cannot compile it.
+        """
+        from chameleon_ray.compiler.apply import compile_as_imported
 
-        target = tvm.target.Target(json.loads(self._target))
-        untuned = lower_plainly(self._model.module, target, self._kind)
-        with left_to_tvm():
-            compile_model(untuned, self._target, self._kind, job.path)
+        name, module = self._model.name, self._model.module
+        compile_as_imported(name, module, self._target, self._kind, job.path)
 
     def compile_tuned(self, job: CompileTuned) -> set[str]:
         """Compiles the kept model; returns the digests of the winners that were applied."""

@@ -87,6 +87,7 @@ class Verdict:
         max_abs_err: Largest absolute error; infinite where outputs cannot be compared by numbers.
         max_rel_err: Largest error over the largest magnitude of the output that it is in.
         fault: What is wrong, in words that begin with an output's name; empty where nothing is.
+        output: Name of that output; empty where it has none.
         examples: Number of examples that were compared.
     """
 
@@ -94,16 +95,19 @@ class Verdict:
     max_abs_err: float
     max_rel_err: float
     fault: str = ""
+    output: str = ""
     examples: int = 1
 
     @staticmethod
     def of_all(verdicts: "Sequence[Verdict]") -> "Verdict":
         """Joins the verdicts on several examples, of which there is at least one."""
+        first = next((one for one in verdicts if not one.ok), verdicts[0])
         return Verdict(
-            all(one.ok for one in verdicts),
+            first.ok,
             max(one.max_abs_err for one in verdicts),
             max(one.max_rel_err for one in verdicts),
-            next((one.fault for one in verdicts if one.fault), ""),
+            first.fault,
+            first.output,
             sum(one.examples for one in verdicts),
         )
 

@@ -44,6 +44,7 @@ class Verified:
         against: Name of what computed the outputs to expect.
         independent: Whether that is something else than TVM.
         fault: What differs, in words that begin with an output's name; empty where nothing does.
+        output: Name of that output; empty where it has none.
         examples: Number of examples that were compared.
     """
 
@@ -53,6 +54,7 @@ class Verified:
     against: str
     independent: bool = True
     fault: str = ""
+    output: str = ""
     examples: int = 1
 
     @property

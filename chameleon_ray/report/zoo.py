@@ -222,8 +222,9 @@ def outputs(entry: ZooEntry) -> str:
     if entry.result is None or entry.result.verified is None:
         return UNKNOWN
     verified = entry.result.verified
-    words = {"verified": "as", "differs": "NOT as", "unverified": "not verified, as"}
-    return f"{words[verified.outcome]} {verified.against}'s"
+    if verified.outcome == "unverified":
+        return "not verified"
+    return f"{'as' if verified.ok else 'NOT as'} {verified.against}'s"
 
 
 def sentences(result: ZooResult) -> list[str]:

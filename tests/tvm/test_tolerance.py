@@ -122,12 +122,12 @@ def rounded(share: float, most: int = 1) -> Callable[[np.ndarray], np.ndarray]:
         (rounded(0.02), 1, True),
         (rounded(0.5), 1, False),  # truncated instead of rounded
         (rounded(1.0), 1, False),  # a zero point that is off by one
-        (rounded(0.001, 2), 1, False),
+        (rounded(0.001, 3), 1, False),
         (rounded(0.02), 0, False),  # nothing rounds to integers
         (rounded(0.4), 65, True),
         (rounded(0.05, 3), 65, True),
-        (rounded(0.05, 9), 65, False),
-        (rounded(1.0, 2), 65, False),
+        (rounded(0.05, 12), 65, False),
+        (rounded(1.0, 3), 65, False),
     ],
 )
 @pytest.mark.parametrize("scale", [0.0, 0.05])
@@ -170,5 +170,5 @@ def test_a_layer_has_less_to_accumulate() -> None:
 
 def test_faults_say_what_differs_and_how_far() -> None:
     wrong = verdict((NORMAL, NORMAL + np.float32(1)), (NORMAL, NORMAL), names=("a", "b"))
-    assert wrong.fault.startswith("output 'b' differs by 1 where its largest value is 3.")
+    assert wrong.fault.startswith("output 'b' differs by 1, where its largest value is 3.")
     assert "output 2 " in verdict((NORMAL, -NORMAL), (NORMAL, NORMAL)).fault

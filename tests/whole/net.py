@@ -28,3 +28,29 @@ def ones() -> tuple[nn.Module, torch.Tensor]:
     net, inputs = dense()
     nn.init.ones_(net.weight)
     return net, inputs
+
+
+class TwoFaced(nn.Module):
+    """A dense layer that is another one where it is exported, as if an importer were wrong."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(64, 192)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x) + (1 if torch.compiler.is_exporting() else 0)
+
+
+def two_faced() -> tuple[nn.Module, torch.Tensor]:
+    return TwoFaced(), torch.ones(48, 64)
+
+
+class Dice(nn.Module):
+    """Noise, which is never the same."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.randn(x.shape)
+
+
+def dice() -> tuple[nn.Module, torch.Tensor]:
+    return Dice(), torch.ones(48, 64)

@@ -29,6 +29,17 @@ def dense_layers(path: Path, *widths: int) -> str:
     return str(path)
 
 
+def unknown(path: Path) -> str:
+    """A file that only TVM can run: ONNX Runtime has its operator, but not for this type."""
+    ends = [helper.make_tensor_value_info(name, TensorProto.DOUBLE, (ROWS, 64)) for name in "xy"]
+    nodes = [helper.make_node("BiasGelu", ["x", "bias"], ["y"], domain="com.microsoft")]
+    bias = numpy_helper.from_array(np.linspace(-1, 1, 64), "bias")
+    graph = helper.make_graph(nodes, "unknown", ends[:1], ends[1:], [bias])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
+    return str(path)
+
+
 def nothing_to_tune(path: Path) -> str:
     """A file that finds the largest of some numbers, which no layer does that has a schedule."""
     value = helper.make_tensor_value_info

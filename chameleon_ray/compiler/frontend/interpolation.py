@@ -56,7 +56,8 @@ def _half_pixel(axis: Axis, i: np.ndarray) -> np.ndarray:
 
 def _symmetric(axis: Axis, i: np.ndarray) -> np.ndarray:
     adjustment = axis.size / (axis.scale * axis.length)
-    return axis.length / 2 * (1 - adjustment) + _half_pixel(axis, i)
+    offset = axis.length / 2 * (1 - adjustment)
+    return offset + (i + 0.5) / axis.scale - 0.5  # summed so, most ties fall as in ONNX Runtime
 
 
 def _pytorch(axis: Axis, i: np.ndarray) -> np.ndarray:

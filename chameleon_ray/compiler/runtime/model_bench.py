@@ -162,11 +162,13 @@ def verdict(
         difference(output, expected, precision, ACCUMULATION, scale, step)
         for output, expected, step in zip(outputs, reference, steps, strict=True)
     ]
-    known = len(names) == len(outputs)
-    called = [repr(name) for name in names] if known else [str(n + 1) for n in range(len(found))]
-    faults = [f"output {n} {one.fault}" for n, one in zip(called, found, strict=True) if one.fault]
     absolute, relative = (max(column) for column in list(zip(*found, strict=True))[:2])
-    return Verdict(not faults, absolute, relative, next(iter(faults), ""))
+    wrong = next((number for number, one in enumerate(found) if not one.right), None)
+    if wrong is None:
+        return Verdict(True, absolute, relative)
+    name = names[wrong] if len(names) == len(outputs) else ""
+    fault = f"output {repr(name) if name else wrong + 1} {found[wrong].fault}"
+    return Verdict(False, absolute, relative, fault, name)
 
 
 def magnitude(inputs: Arrays) -> float:

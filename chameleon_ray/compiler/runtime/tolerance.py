@@ -24,9 +24,9 @@ as small as one such rounding and count, so theirs is a fraction of it.
 """
 ACCUMULATION = 10.0
 """Factor by which errors of a whole model's outputs may exceed the tolerance of one layer's."""
-DRIFT = 0.2
+DRIFT = 0.25
 """Root mean square of a quantised output's error in steps, over the root of its quantisations."""
-FARTHEST = 0.5
+FARTHEST = 1.25
 """Steps by which one value may be off, beside the first, over the same root."""
 RANGE = 127
 """Steps that the largest value is taken to have where an output's own step is unknown."""
@@ -115,8 +115,8 @@ def _rounded(
     together = float(np.linalg.norm(errors)) <= allowed * max(factor, sqrt(errors.size))
     right = worst <= floor or (worst <= factor * allowed and together)
     fault = (
-        f"differs by {worst:.2g} where its largest value is {largest:.2g}; in {kind} "
-        f"{max(factor * allowed, floor):.2g} would do"
+        f"differs by {worst:.2g}, where its largest value is {largest:.2g} and {kind} allows "
+        f"{max(factor * allowed, floor):.2g}"
     )
     return Difference(worst, relative, right, "" if right else fault)
 
@@ -136,10 +136,10 @@ def _stepped(errors: np.ndarray, largest: float, step: float, precision: Precisi
     most = 1.0 + FARTHEST * depth
     drift = float(np.linalg.norm(steps)) <= max(1.01, DRIFT * depth * sqrt(steps.size))
     right = float(steps.max()) <= int(most) + 0.01 and drift
-    share = np.count_nonzero(steps > 0.5) / steps.size
+    share = 100 * np.count_nonzero(steps > 0.5) / steps.size
     fault = (
-        f"differs by up to {steps.max():.3g} steps of quantisation, and in {100 * share:.3g} % of "
-        f"its values, where {precision.quantizers} roundings explain {int(most)} in some"
+        f"differs by up to {steps.max():.3g} steps of quantisation, and in {share:.3g} % of its "
+        f"values, where {precision.quantizers} roundings explain {int(most)} in few"
     )
     relative = worst / largest if largest > 0 else worst
     return Difference(worst, relative, right, "" if right else fault)

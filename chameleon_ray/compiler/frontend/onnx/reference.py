@@ -82,7 +82,7 @@ def _evaluator(path: Path, names: Sequence[str], fixed: Mapping[str, np.ndarray]
     proto = onnx.load(path)
     try:
         evaluator = ReferenceEvaluator(proto)
-    except NotImplementedError:
+    except RuntimeError:
         evaluator = ReferenceEvaluator(version_converter.convert_version(proto, NEWER))
     return lambda inputs: _arrays(evaluator.run(None, _fed(names, inputs, fixed)))
 

@@ -45,7 +45,10 @@ def power(node: Node) -> relax.Expr:
 
 
 def bit_shift(node: Node) -> relax.Expr:
-    """Converts BitShift: only the sign is left of what is shifted by its width or more, or back."""
+    """Converts BitShift: what is shifted by its width, or by less than none, is gone.
+
+    Of a negative number that is shifted right, its sign is left.
+    """
     left, right = node.input(0), node.input(1)
     dtype = str(left.ty.dtype)
     width = constant(np.asarray(tvm.DataType(dtype).bits), dtype)
@@ -54,13 +57,15 @@ def bit_shift(node: Node) -> relax.Expr:
     if dtype.startswith("int"):
         at_least = node.emit(relax.op.greater_equal(right, zero))
         inside = node.emit(relax.op.logical_and(inside, at_least))
-    to_left = node.attributes["direction"] == "LEFT"
-    if dtype.startswith("int") and not to_left:  # signs move in from the left
-        last = relax.op.subtract(width, constant(np.asarray(1), dtype))
-        return relax.op.right_shift(left, node.emit(relax.op.where(inside, right, last)))
-    shift = relax.op.left_shift if to_left else relax.op.right_shift
     count = node.emit(relax.op.where(inside, right, zero))
-    return relax.op.where(inside, node.emit(shift(left, count)), zero)
+    if node.attributes["direction"] == "LEFT":
+        return relax.op.where(inside, node.emit(relax.op.left_shift(left, count)), zero)
+    gone = zero
+    if dtype.startswith("int"):
+        minus = constant(np.asarray(-1), dtype)
+        below = node.emit(relax.op.less(left, zero))
+        gone = node.emit(relax.op.where(below, minus, zero))
+    return relax.op.where(inside, node.emit(relax.op.right_shift(left, count)), gone)
 
 
 def is_inf(node: Node) -> relax.Expr:

@@ -8,7 +8,10 @@ from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node
 
 
 def clip(node: Node) -> relax.Expr:
-    """Converts Clip, whose bounds are attributes before version 11 and inputs since."""
+    """Converts Clip, whose bounds are attributes before version 11 and inputs since.
+
+    The data come second, which is what TVM chooses where they are no number.
+    """
     data = node.input(0)
     dtype = str(data.ty.dtype)
     bounds: list[Any] = [node.optional(1), node.optional(2)]
@@ -16,8 +19,8 @@ def clip(node: Node) -> relax.Expr:
         given = [node.attributes.get(name) for name in ("min", "max")]
         bounds = [None if bound is None else relax.const(bound, dtype) for bound in given]
     low, high = bounds
-    bounded = data if low is None else relax.op.maximum(data, low)
-    return bounded if high is None else relax.op.minimum(bounded, high)
+    bounded = data if low is None else relax.op.maximum(low, data)
+    return bounded if high is None else relax.op.minimum(high, bounded)
 
 
 CONVERTERS: dict[Key, Converter] = {("", "Clip"): clip}

@@ -39,7 +39,7 @@ def dft(node: Node) -> relax.Expr:
     if node.version < 20:
         axis = int(node.attributes.get("axis", 1))
     else:
-        axis = -2 if node.optional(2) is None else int(node.constant(2, "axis").item())
+        axis = -2 if node.optional(2) is None else int(node.constant(2, "axes").item())
     axis = axis_of(axis, count)
     inverse = bool(node.attributes.get("inverse", 0))
     half = bool(node.attributes.get("onesided", 0))

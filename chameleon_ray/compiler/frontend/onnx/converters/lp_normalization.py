@@ -1,4 +1,4 @@
-"""LpNormalization: what has no length stays zero."""
+"""LpNormalization: vectors along an axis, of length one by the sum of sizes or of squares."""
 
 import numpy as np
 from tvm import relax
@@ -8,19 +8,22 @@ from chameleon_ray.compiler.relax import constant
 
 
 def lp_normalization(node: Node) -> relax.Expr:
-    """Converts LpNormalization."""
-    data, axis = node.input(0), int(node.attributes.get("axis", -1))
-    order = int(node.attributes.get("p", 2))
+    """Converts LpNormalization; a vector of zeros stays one."""
+    data, order = node.input(0), node.attributes.get("p", 2)
+    axis = node.attributes.get("axis", -1)
     if order not in (1, 2):
-        raise Untranslatable(f"its p is {order}, which has to be 1 or 2; correct the model")
+        raise Untranslatable(f"its p is {order}; export it with 1 or 2")
     if order == 1:
-        length = relax.op.sum(relax.op.abs(data), [axis], keepdims=True)
+        sizes = node.emit(relax.op.abs(data))
+        norm = node.emit(relax.op.sum(sizes, axis, keepdims=True))
     else:
-        length = relax.op.sqrt(relax.op.sum(relax.op.multiply(data, data), [axis], keepdims=True))
-    length, dtype = node.emit(length), str(data.ty.dtype)
-    zero, one = (constant(np.asarray(number), dtype) for number in (0.0, 1.0))
-    divisor = relax.op.where(relax.op.equal(length, zero), one, length)
-    return relax.op.divide(data, divisor)
+        squares = node.emit(relax.op.multiply(data, data))
+        total = node.emit(relax.op.sum(squares, axis, keepdims=True))
+        norm = node.emit(relax.op.sqrt(total))
+    dtype = str(data.ty.dtype)
+    zero, one = (constant(np.asarray(value), dtype) for value in (0, 1))
+    none = node.emit(relax.op.equal(norm, zero))
+    return relax.op.divide(data, node.emit(relax.op.where(none, one, norm)))
 
 
 CONVERTERS: dict[Key, Converter] = {("", "LpNormalization"): lp_normalization}

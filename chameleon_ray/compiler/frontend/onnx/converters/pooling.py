@@ -1,93 +1,117 @@
-"""MaxPool with the places of the largest values, which TVM's own operator does not tell."""
+"""Pooling with any padding, MaxPool with the places of the largest values, and its reverse."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import product
 from math import prod
 from typing import Any
 
 import numpy as np
 import tvm
+from onnx import helper
 from tvm import relax
 
-from chameleon_ray.compiler.frontend.onnx import tvm_converters
+from chameleon_ray.compiler.frontend.onnx.converters.pooling_window import (
+    Window,
+    windows,
+    with_padding,
+)
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node, Untranslatable
+from chameleon_ray.compiler.frontend.onnx.tvm_converters import converter
 from chameleon_ray.compiler.relax import constant
-
-
-@dataclass(frozen=True)
-class Window:
-    """A pooling window along one axis.
-
-    Attributes:
-        kernel: Number of elements in it.
-        stride: Distance of neighbouring windows.
-        dilation: Distance of neighbouring elements in it.
-        before: Padding before the first element.
-        size: Number of windows.
-    """
-
-    kernel: int
-    stride: int
-    dilation: int
-    before: int
-    size: int
-
-    def after(self, length: int) -> int:
-        """Returns the padding that the last window needs behind an axis of a length."""
-        reach = (self.size - 1) * self.stride + (self.kernel - 1) * self.dilation + 1
-        return max(0, reach - self.before - length)
 
 
 def max_pool(node: Node) -> relax.Expr | Sequence[relax.Expr]:
     """Converts MaxPool; TVM's converter does it where only the values are wanted."""
+    found = windows(node)
     if len([name for name in node.proto.output if name]) < 2:
-        return tvm_converters.convert(node)
+        return _by_tvm("MaxPool", with_padding(node, found))
     data = node.input(0)
     shape = [int(size) for size in data.ty.shape]
-    return _pooled(node, data, shape, _windows(node, shape[2:]))
+    return _pooled(node, data, shape, found)
 
 
-def _windows(node: Node, lengths: list[int]) -> list[Window]:
-    given, count = node.attributes, len(lengths)
-    kernel = given["kernel_shape"]
-    strides, dilations = (given.get(name, [1] * count) for name in ("strides", "dilations"))
-    pads = given.get("pads", [0] * 2 * count)
-    auto, ceil = given.get("auto_pad", "NOTSET"), given.get("ceil_mode", 0)
-    windows = []
-    for place, length in enumerate(lengths):
-        span = (kernel[place] - 1) * dilations[place] + 1
-        step, before, after = strides[place], pads[place], pads[count + place]
-        if auto.startswith("SAME"):
-            size = -(-length // step)
-            total = max(0, (size - 1) * step + span - length)
-            before = total // 2 if auto == "SAME_UPPER" else total - total // 2
-        else:
-            before, after = (0, 0) if auto == "VALID" else (before, after)
-            room = length + before + after - span
-            size = (-(-room // step) if ceil else room // step) + 1
-            size -= ceil and (size - 1) * step >= length + before  # it would begin in the padding
-        windows.append(Window(kernel[place], step, dilations[place], before, int(size)))
-    return windows
+def average_pool(node: Node) -> relax.Expr:
+    """Converts AveragePool; windows that were rounded up count what the model pads, no more."""
+    found = windows(node)
+    value = _by_tvm("AveragePool", with_padding(node, found))
+    if not node.attributes.get("count_include_pad", 0):
+        return value
+    lengths = [int(size) for size in node.input(0).ty.shape][2:]
+    factors = np.ones([1, 1])
+    for window, length in zip(found, lengths, strict=True):
+        factors = factors[..., None] * (window.kernel / window.counted(length))
+    if (factors == 1).all():
+        return value
+    return relax.op.multiply(node.emit(value), constant(factors, str(node.input(0).ty.dtype)))
+
+
+def lp_pool(node: Node) -> relax.Expr:
+    """Converts LpPool: the root of the sum of powers in every window."""
+    data, order = node.input(0), node.attributes.get("p", 2)
+    dtype = str(data.ty.dtype)
+    found = windows(node)
+    if order == 2:
+        raised = node.emit(relax.op.multiply(data, data))
+    else:
+        exponent = constant(np.asarray(order), dtype)
+        raised = node.emit(relax.op.power(node.emit(relax.op.abs(data)), exponent))
+    padded = with_padding(replace(node, inputs=(raised,)), found)
+    padded.proto.op_type = "AveragePool"
+    padded.proto.attribute.append(helper.make_attribute("count_include_pad", 1))
+    mean = node.emit(_by_tvm("AveragePool", padded))
+    count = constant(np.asarray(prod(window.kernel for window in found)), dtype)
+    total = node.emit(relax.op.multiply(mean, count))
+    if order == 2:
+        return relax.op.sqrt(total)
+    return relax.op.power(total, constant(np.asarray(1 / order), dtype))
+
+
+def max_unpool(node: Node) -> relax.Expr:
+    """Converts MaxUnpool: values go to their places in a tensor of zeros."""
+    data, places = node.input(0), node.input(1)
+    shape = [int(size) for size in data.ty.shape]
+    given, count = node.attributes, len(shape) - 2
+    if node.optional(2) is not None:
+        size = [int(extent) for extent in node.constant(2, "output_shape")]
+    else:
+        kernel = given["kernel_shape"]
+        strides = given.get("strides", [1] * count)
+        pads = given.get("pads", [0] * 2 * count)
+        size = shape[:2]
+        for i, extent in enumerate(shape[2:]):
+            size.append((extent - 1) * strides[i] + kernel[i] - pads[i] - pads[count + i])
+    empty = node.emit(relax.op.zeros([prod(size)], str(data.ty.dtype)))
+    flat = [node.emit(relax.op.reshape(value, [-1])) for value in (places, data)]
+    filled = node.emit(relax.op.scatter_elements(empty, *flat, axis=0))
+    return relax.op.reshape(filled, size)
+
+
+def _by_tvm(kind: str, node: Node) -> relax.Expr:
+    convert = converter(kind)
+    assert convert is not None
+    value = convert(node)
+    assert isinstance(value, relax.Expr)
+    return value
 
 
 def _pooled(
-    node: Node, data: relax.Expr, shape: list[int], windows: list[Window]
+    node: Node, data: relax.Expr, shape: list[int], found: list[Window]
 ) -> Sequence[relax.Expr]:
     """Compares the elements of all windows, one after the other; the first of equal ones wins."""
     dtype = str(data.ty.dtype)
     pads = [(0, 0), (0, 0)]
-    pads += [(w.before, w.after(n)) for w, n in zip(windows, shape[2:], strict=True)]
+    pads += [(w.before, w.after(n)) for w, n in zip(found, shape[2:], strict=True)]
     lowest = tvm.tirx.min_value(dtype).value
     padded = node.emit(
         relax.op.nn.pad(data, [int(n) for pair in pads for n in pair], "constant", lowest)
     )
     numbers = np.pad(_numbers(shape, node.attributes.get("storage_order", 0)), pads)
     best: Any = None
-    for offsets in product(*(range(window.kernel) for window in windows)):
-        begins = [o * w.dilation for o, w in zip(offsets, windows, strict=True)]
-        ends = [b + (w.size - 1) * w.stride + 1 for b, w in zip(begins, windows, strict=True)]
-        steps = [w.stride for w in windows]
+    for offsets in product(*(range(window.kernel) for window in found)):
+        begins = [o * w.dilation for o, w in zip(offsets, found, strict=True)]
+        ends = [b + (w.size - 1) * w.stride + 1 for b, w in zip(begins, found, strict=True)]
+        steps = [w.stride for w in found]
         axes = list(range(2, len(shape)))
         value = node.emit(relax.op.strided_slice(padded, axes, begins, ends, steps))
         cut = tuple(map(slice, begins, ends, steps))
@@ -111,4 +135,9 @@ def _numbers(shape: list[int], by_column: int) -> np.ndarray:
     return turned.transpose(0, 1, 3, 2)
 
 
-CONVERTERS: dict[Key, Converter] = {("", "MaxPool"): max_pool}
+CONVERTERS: dict[Key, Converter] = {
+    ("", "MaxPool"): max_pool,
+    ("", "AveragePool"): average_pool,
+    ("", "LpPool"): lp_pool,
+    ("", "MaxUnpool"): max_unpool,
+}

@@ -1,0 +1,96 @@
+"""Normalisations of ONNX, and operators that move elements, compared with ONNX Runtime."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import helper
+
+from tests.tvm.onnx_graph import assert_like_onnxruntime, graph
+
+RNG = np.random.default_rng(0)
+DATA = RNG.normal(size=(2, 3, 4, 5)).astype("float32")
+
+
+def channels(*names: str) -> dict[str, np.ndarray]:
+    return {name: np.asarray([0.5, 1.5, 2.5], "float32") for name in names}
+
+
+def assert_right(
+    folder: Path,
+    kind: str,
+    weights: dict[str, np.ndarray] | None = None,
+    outputs: tuple[str, ...] = ("y",),
+    opset: int = 21,
+    data: np.ndarray = DATA,
+    **attributes: object,
+) -> None:
+    node = helper.make_node(kind, ["x", *(weights or {})], list(outputs), **attributes)
+    model = graph([node], {"x": data}, outputs, weights, opset=opset)
+    assert_like_onnxruntime(model, {"x": data}, folder)
+
+
+@pytest.mark.parametrize("axis", [1, -1, 3])
+def test_layer_normalization_has_three_outputs(axis: int, tmp_path: Path) -> None:
+    shape = DATA.shape[axis % 4 :]
+    weights = {name: RNG.normal(size=shape).astype("float32") for name in ("scale", "bias")}
+    assert_right(tmp_path, "LayerNormalization", weights, ("y", "m", "d"), axis=axis)
+
+
+def test_batch_normalization_in_training(tmp_path: Path) -> None:
+    weights = channels("scale", "bias", "mean", "variance")
+    outputs = ("y", "m", "v")
+    assert_right(
+        *(tmp_path, "BatchNormalization", weights, outputs, 15), training_mode=1, momentum=0.8
+    )
+
+
+def test_instance_normalization_of_distant_values(tmp_path: Path) -> None:
+    weights = channels("scale", "bias")
+    assert_right(tmp_path, "InstanceNormalization", weights, data=DATA + 20)
+
+
+@pytest.mark.parametrize("opset", [11, 13])
+@pytest.mark.parametrize("kind", ["Softmax", "LogSoftmax", "Hardmax"])
+def test_old_operator_sets_flatten(kind: str, opset: int, tmp_path: Path) -> None:
+    assert_right(tmp_path, kind, opset=opset, axis=2)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_lp_normalization_keeps_zeros(order: int, tmp_path: Path) -> None:
+    data = DATA.copy()
+    data[0, 1] = 0
+    assert_right(tmp_path, "LpNormalization", data=data, p=order, axis=-1)
+
+
+def test_mean_variance_normalization_of_distant_values(tmp_path: Path) -> None:
+    assert_right(tmp_path, "MeanVarianceNormalization", data=DATA + 20)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"output_shape": [9, 11], "strides": [2, 2]},
+        {"auto_pad": "SAME_LOWER", "strides": [2, 2]},
+        {"auto_pad": "SAME_UPPER", "strides": [2, 3]},
+        {"dilations": [2, 1], "pads": [1, 0, 1, 1]},
+        {"strides": [3, 2], "output_padding": [1, 1]},
+    ],
+)
+def test_transposed_convolution(attributes: dict, tmp_path: Path) -> None:
+    weights = {"w": RNG.normal(size=(3, 2, 3, 3)).astype("float32")}
+    assert_right(tmp_path, "ConvTranspose", weights, **attributes)
+
+
+def test_grouped_transposed_convolution_of_a_line(tmp_path: Path) -> None:
+    data = RNG.normal(size=(1, 4, 6)).astype("float32")
+    weights = {"w": RNG.normal(size=(4, 3, 3)).astype("float32")}
+    assert_right(tmp_path, "ConvTranspose", weights, data=data, group=2, strides=[2])
+
+
+@pytest.mark.parametrize("size", [(3, 4), (5, 2)])
+def test_columns_are_summed_to_a_picture(size: tuple[int, int], tmp_path: Path) -> None:
+    count = (size[0] - 1) * (size[1] - 1)
+    data = RNG.normal(size=(2, 8, count)).astype("float32")
+    weights = {"size": np.asarray(size), "block": np.asarray([2, 2])}
+    assert_right(tmp_path, "Col2Im", weights, data=data)
