@@ -1,6 +1,5 @@
 """Verdicts on ONNX's tests: each is imported, compiled and run in a child that may crash."""
 
-import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -72,12 +71,19 @@ def results(jobs: Sequence[Job]) -> Iterator[tuple[Job, Result]]:
     try:
         for job in jobs:
             child.renew(JOBS)
-            yield job, _result(job, child.call(job, SECONDS))
+            yield job, judged(job, child.call(job, SECONDS))
     finally:
         child.close()
 
 
-def _result(job: Job, outcome: Outcome) -> Result:
+def passed(names: Sequence[str]) -> list[str]:
+    """Returns the names of the cases that ONNX Runtime passes."""
+    found = results([Job(name, ORT) for name in names])
+    return [job.name for job, result in found if result.verdict is Verdict.RIGHT]
+
+
+def judged(job: Job, outcome: Outcome) -> Result:
+    """Makes a result of the outcome of a test in the child."""
     if outcome.ending is Ending.OK:
         wrong = outcome.value
         return Result(Verdict.WRONG if wrong else Verdict.RIGHT, wrong, outcome.seconds)
@@ -140,7 +146,7 @@ def by_tvm(case: Case, form: str) -> list[np.ndarray]:
         path = Path(folder) / "model.onnx"
         onnx.save(model, path)
         module = import_file(path, given).module
-    target = tvm.target.Target(json.loads(json.dumps(TARGET)))
+    target = tvm.target.Target(dict(TARGET))
     executable = tvm.compile(lower_plainly(module, target, LLVM), target)
     machine = tvm.relax.VirtualMachine(executable, tvm.cpu())
     feeds = [tvm.runtime.tensor(np.asarray(array, order="C")) for array in inputs]

@@ -23,19 +23,20 @@ def declared(graph: onnx.GraphProto) -> list[Declared]:
     Raises:
         ModelError: An input is no tensor of numbers, or has no known rank.
     """
-    return [_declared(value) for value in inputs_of(graph)]
+    return [_declared(value, graph) for value in inputs_of(graph)]
 
 
-def _declared(value: onnx.ValueInfoProto) -> Declared:
+def _declared(value: onnx.ValueInfoProto, graph: onnx.GraphProto) -> Declared:
     tensor = value.type.tensor_type
     if not value.type.HasField("tensor_type"):
         raise ModelError(f"The input {value.name!r} is no tensor; export the model without it.")
     if not tensor.HasField("shape"):
         raise ModelError(f"The input {value.name!r} has no known rank; export it with a shape.")
     if tensor.elem_type == onnx.TensorProto.STRING:
+        kinds = sorted({node.op_type for node in graph.node if value.name in node.input})
         raise ModelError(
-            f"The input {value.name!r} is text, which cannot be computed with; export the model "
-            "from where the text has become numbers."
+            f"The input {value.name!r} is text (for {', '.join(kinds) or 'nothing'}), which cannot "
+            "be computed with; export the model from where the text has become numbers."
         )
     shape = tuple(
         size.dim_value if size.dim_value > 0 else size.dim_param or "?" for size in tensor.shape.dim
@@ -79,7 +80,7 @@ def fix(
     asked = [replace(spec, fixed=False) for spec in given if spec.fixed]
     values = {}
     for name, spec in name_all(asked, list(known), model).items():
-        values[name] = np.asarray(_declared(known[name]).fix(spec, model).values)
+        values[name] = np.asarray(_declared(known[name], graph).fix(spec, model).values)
         graph.initializer.append(numpy_helper.from_array(values[name], name))
         graph.input.remove(known[name])
     return [spec for spec in given if not spec.fixed], values

@@ -104,11 +104,14 @@ def _function(
     node.attribute.extend(one for one in defaults if one.name)
     text = node.SerializeToString()
     inputs = [types.get(name, TypeProto()).SerializeToString() for name in node.input]
+    found = b""
     if schema.has_context_dependent_function:
         make = schema.get_context_dependent_function_with_opset_version
-        found = make(version, text, inputs)
-    else:
-        found = schema.get_function_with_opset_version(version) if schema.has_function else b""
+        for asked in (version, max(schema.context_dependent_function_opset_versions)):
+            found = found or make(asked, text, inputs)
+    elif schema.has_function:
+        for asked in (version, max(schema.function_opset_versions)):
+            found = found or schema.get_function_with_opset_version(asked)
     if not found:
         return None
     function = onnx.FunctionProto.FromString(found)

@@ -4,6 +4,7 @@ Each file has those of one kind of operator, and a table of them.
 """
 
 from chameleon_ray.compiler.frontend.onnx.converters import (
+    activation,
     arithmetic,
     bit_cast,
     classical,
@@ -46,6 +47,7 @@ from chameleon_ray.compiler.frontend.onnx.converters import (
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key
 
 KINDS = (
+    activation,
     arithmetic,
     bit_cast,
     classical,

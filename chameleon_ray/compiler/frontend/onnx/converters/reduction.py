@@ -1,4 +1,4 @@
-"""Reductions of empty tensors, of Boolean ones, and over axes that come at run time."""
+"""Reductions of empty tensors, of Booleans, of infinities, and over axes that come at run time."""
 
 import functools
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 from tvm import relax, te, tirx
+from tvm.ir import Expr
 
 from chameleon_ray.compiler.frontend.onnx import tvm_converters
 from chameleon_ray.compiler.frontend.onnx.implied import REDUCTIONS, reductions
@@ -26,7 +27,7 @@ def reduce(node: Node) -> relax.Expr:
         return relax.op.astype(node.emit(reduced), "bool")
     axes = node.optional(1)
     if axes is None or node.known(1) is not None:
-        return tvm_converters.convert(node)
+        return _over_known(node)
     if before is None:
         raise Untranslatable(
             "its axes and the shape of its input are computed at run time; export the model with "
@@ -61,7 +62,40 @@ def _over_any(node: Node, before: tuple[int, ...], axes: relax.Expr) -> relax.Ex
 
 def _over(node: Node, axes: Sequence[int]) -> relax.Expr:
     known = constant(np.array(axes, np.int64), "int64")
-    return tvm_converters.convert(replace(node, inputs=(node.input(0), known)))
+    return _over_known(replace(node, inputs=(node.input(0), known)))
+
+
+def _over_known(node: Node) -> relax.Expr:
+    """Reduces over axes that are known; TVM takes no float's largest value for infinity."""
+    data, least = node.input(0), node.proto.op_type == "ReduceMin"
+    dtype, given = str(data.ty.dtype), node.known(1)
+    axes = list(node.attributes.get("axes", ()) if given is None else given)
+    noop = not axes and bool(node.attributes.get("noop_with_empty_axes", 0))
+    if "float" not in dtype or node.proto.op_type not in ("ReduceMax", "ReduceMin") or noop:
+        return tvm_converters.convert(node)
+    if not is_static(data.ty):
+        return tvm_converters.convert(node)
+    extents = [int(size) for size in data.ty.shape]
+    chosen = {int(axis) % len(extents) for axis in axes} or set(range(len(extents)))
+    end = tirx.const(np.inf if least else -np.inf, dtype)
+    extreme = tirx.min if least else tirx.max
+    either = te.comm_reducer(lambda one, other: extreme(one, other), lambda _: end)
+    keeps = bool(node.attributes.get("keepdims", 1))
+    shape = [1 if axis in chosen else extent for axis, extent in enumerate(extents)]
+
+    def compute(data: te.Tensor) -> te.Tensor:
+        reduced = {axis: te.reduce_axis((0, extents[axis])) for axis in sorted(chosen)}
+
+        def value(*index: Expr) -> Expr:
+            places = iter(index)
+            at = [reduced[axis] if axis in chosen else next(places) for axis in range(len(extents))]
+            return either(data(*at), axis=list(reduced.values()))
+
+        kept = [extent for axis, extent in enumerate(extents) if axis not in chosen]
+        return te.compute(kept, value, "extreme")
+
+    result = node.builder.emit_te(compute, data, primfunc_name_hint="extreme")
+    return relax.op.reshape(result, shape) if keeps else result
 
 
 def _asks(axes: te.Tensor, choice: Sequence[int], rank: int) -> te.Tensor:

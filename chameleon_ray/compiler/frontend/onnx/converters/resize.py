@@ -104,13 +104,37 @@ def _axes(node: Node) -> dict[int, Axis]:
         extents = [int(np.floor(np.float32(length) * np.float32(scale))) for length, scale in pairs]
     else:
         extents = _declared(node, places)
-        ratios = [size / length for size, length in zip(extents, inside, strict=True)]
+        ratios = [_ratio(size, length) for size, length in zip(extents, inside, strict=True)]
+    _demand_region(node)
     count = len(places)
     ends = roi if roi is not None and roi.size == 2 * count else [0.0] * count + [1.0] * count
     return {
         place: Axis(lengths[place], extents[i], ratios[i], float(ends[i]), float(ends[count + i]))
         for i, place in enumerate(places)
     }
+
+
+def _ratio(size: int, length: int) -> float:
+    """Returns the scale that a declared size means, where it is a whole multiple.
+
+    Raises:
+        Untranslatable: Other scales round to the size, too, and have other positions.
+    """
+    if size % length:
+        raise Untranslatable(
+            "its scales are computed at run time; export the model with constant scales, or fix "
+            "an input with --input NAME=VALUE"
+        )
+    return size / length
+
+
+def _demand_region(node: Node) -> None:
+    """Refuses a region to crop that is computed at run time."""
+    crops = node.attributes.get("coordinate_transformation_mode") == "tf_crop_and_resize"
+    if crops and node.optional(1) is not None and node.known(1) is None:
+        raise Untranslatable(
+            "its region is computed at run time; export the model with a constant region"
+        )
 
 
 def _known(node: Node, place: int) -> np.ndarray | None:
