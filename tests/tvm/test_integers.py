@@ -119,7 +119,10 @@ def test_gemm_with_transposed_weights_and_quantised_bias() -> None:
     weights = graph.dequantized(graph.constant(whole(6, 12), "int8"), 0.01, 0, "int8")
     bias = graph.dequantized(graph.constant(whole(6) * 50, "int32"), 0.0002, 0, "int32", axis=0)
     y = graph.add("Gemm", graph.both("x", 0.02, 7), weights, bias, transB=1)
-    assert products(check(graph, inputs, graph.both(y, STEP, 100), step=STEP)) == {"int32": 1}
+    mod = check(graph, inputs, graph.both(y, STEP, 100), step=STEP)
+    assert products(mod) == {"int32": 1}
+    added = [binding.var for binding in bindings_of(mod) if operator(binding.value) == "relax.add"]
+    assert str(added[0].ty.dtype) == "int32", "the bias is a whole number of the sum's units"
 
 
 def test_a_residual_block_has_no_floats_between_layers() -> None:

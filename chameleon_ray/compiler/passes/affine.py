@@ -19,7 +19,12 @@ from chameleon_ray.compiler.passes.quantization import (
     parameter,
     quantized,
 )
-from chameleon_ray.compiler.relax import Emit, operator
+from chameleon_ray.compiler.relax import Emit, constant, operator
+
+EXACT = 1e-6
+"""Relative difference from a whole number up to which a float32 stands for it."""
+LARGEST_SHIFT = 2**29
+"""Largest number that is added to sums of products, which are below ``LARGEST``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +159,7 @@ def requantized(
         0 or 1 can have stretched.
     """
     op, total = relax.op, None
+    value = _with_whole_shift(value, emit)
     for term in value.terms:
         tensor = term.tensor
         if term.is_integer:
@@ -169,3 +175,23 @@ def requantized(
     low = np.maximum(how.rounded(value.low), low)
     high = np.minimum(how.rounded(value.high), high)
     return quantized(total, how, (low, high), emit)
+
+
+def _with_whole_shift(value: Sum, emit: Emit) -> Sum:
+    """Adds a shift to the integers that it is a multiple of, as a quantised bias is.
+
+    The sum of integers is exact, and its halves are rounded as frameworks round them.
+    """
+    if len(value.terms) != 1 or not value.shift.any():
+        return value
+    (term,) = value.terms
+    if str(term.tensor.ty.dtype) != "int32" or not term.factor.all():
+        return value
+    count = value.shift / term.factor
+    whole = np.round(count)
+    close = np.abs(count - whole) <= EXACT * np.maximum(np.abs(whole), 1)
+    if not close.all() or np.abs(whole).max() > LARGEST_SHIFT:
+        return value
+    shift = whole.reshape([1] * (term.tensor.ty.ndim - whole.ndim) + list(whole.shape))
+    shifted = emit(relax.op.add(term.tensor, constant(shift, "int32")))
+    return replace(value, terms=(replace(term, tensor=shifted),), shift=np.zeros(()))

@@ -10,8 +10,8 @@ from tvm.ir import Call, GenericConst
 from chameleon_ray.compiler.passes.quantization import Quantization, Quantized
 from chameleon_ray.compiler.relax import Emit, constant
 
-LARGEST = 2**31 - 1
-"""The largest sum that is kept."""
+LARGEST = 2**31 - 2**29 - 1
+"""The largest sum that is kept; it leaves room for a bias."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,7 @@ def _factor(data: Quantized, weights: Weights, axis: int) -> np.ndarray | None:
     scale = weights.how.scale
     if any(size > 1 for place, size in enumerate(scale.shape) if place != axis):
         return None
-    return data.how.scale.astype("float64") * scale
+    return (data.how.scale * scale).astype("float64")  # rounded to float32, as frameworks do it
 
 
 def _fits(data: Quantized, weights: Weights, axis: int) -> bool:

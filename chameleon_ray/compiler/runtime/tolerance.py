@@ -24,7 +24,7 @@ as small as one such rounding and count, so theirs is a fraction of it.
 """
 ACCUMULATION = 10.0
 """Factor by which errors of a whole model's outputs may exceed the tolerance of one layer's."""
-DRIFT = 0.25
+DRIFT = 0.35
 """Root mean square of a quantised output's error in steps, over the root of its quantisations."""
 FARTHEST = 1.25
 """Steps by which one value may be off, beside the first, over the same root."""
