@@ -16,7 +16,7 @@ TRANSFORMATIONS = (
     *("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric"),
 )
 ROUNDINGS = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
-SIZES = ((1, 2, 10, 7), (1, 2, 4, 9), (1, 2, 10, 14))
+SIZES = ((1, 2, 10, 7), (1, 2, 3, 9), (1, 2, 10, 14))
 """Of outputs, for an input of 5 x 7: larger, smaller, and twice as large."""
 
 

@@ -57,7 +57,9 @@ def _half_pixel(axis: Axis, i: np.ndarray) -> np.ndarray:
 def _symmetric(axis: Axis, i: np.ndarray) -> np.ndarray:
     adjustment = axis.size / (axis.scale * axis.length)
     offset = axis.length / 2 * (1 - adjustment)
-    return offset + (i + 0.5) / axis.scale - 0.5  # summed so, most ties fall as in ONNX Runtime
+    # ONNX Runtime divides in float64 by the scale as a float32, which decides where ties fall
+    exact = offset + (i.astype("float64") + 0.5) / np.float64(np.float32(axis.scale)) - 0.5
+    return exact.astype("float32")
 
 
 def _pytorch(axis: Axis, i: np.ndarray) -> np.ndarray:
