@@ -125,6 +125,11 @@ def test_activations_are_fused_without_transposes(name: str) -> None:
     assert len(layers) <= 5
 
 
+def test_clip_leaves_nan() -> None:
+    lowered = lower(module(BETWEEN["clip"]), TARGET, LLVM, "NHWC")
+    assert np.isnan(run(lowered, np.full(SHAPE, np.nan, "float32"))).all()
+
+
 def test_stays_as_it_is_where_shapes_are_computed(caplog: pytest.LogCaptureFixture) -> None:
     def window(x: Expr) -> Expr:
         begin, end, strides = (

@@ -137,6 +137,40 @@ def test_branches_may_give_different_shapes(sign: int, tmp_path: Path) -> None:
     assert_like_onnxruntime(model, feeds, tmp_path)
 
 
+def test_sizes_behind_a_branch_are_known(tmp_path: Path) -> None:
+    def choosing(name: str, condition: str, data: str, operator: str) -> onnx.NodeProto:
+        branches = {
+            f"{kind}_branch": helper.make_graph(
+                [node(one, inputs, [f"{name}_{kind}"])],
+                kind,
+                [],
+                [value(f"{name}_{kind}", FLOAT, None)],
+            )
+            for kind, one, inputs in [
+                ("then", operator, [data, "axes"]),
+                ("else", "Identity", [data]),
+            ]
+        }
+        return node("If", [condition], [name], **branches)
+
+    nodes = [
+        node("Shape", ["x"], ["shape"]),
+        node("Gather", ["shape", "last"], ["extent"]),
+        node("Equal", ["extent", "one"], ["is one"]),
+        choosing("squeezed", "is one", "x", "Squeeze"),
+        node("Shape", ["squeezed"], ["left"]),
+        node("Size", ["left"], ["rank"]),
+        node("Equal", ["rank", "two"], ["is matrix"]),
+        choosing("whole", "is matrix", "squeezed", "Unsqueeze"),
+        node("Relu", ["whole"], ["y"]),
+    ]
+    numbers = {"last": -1, "one": 1, "two": 2}
+    weights = {name: np.array(number, "int64") for name, number in numbers.items()}
+    feeds = {"x": drawn(2, 3, 1)}
+    model = graph(nodes, feeds, ["y"], weights | {"axes": np.array([-1], "int64")})
+    assert_like_onnxruntime(model, feeds, tmp_path)
+
+
 def test_sequences_are_taken_apart(tmp_path: Path) -> None:
     feeds = {"x": drawn(6, 4)}
     weights = {"sizes": np.array([1, 3, 2]), "last": np.array(-1), "one": np.array(1)}

@@ -94,3 +94,15 @@ def test_columns_are_summed_to_a_picture(size: tuple[int, int], tmp_path: Path) 
     data = RNG.normal(size=(2, 8, count)).astype("float32")
     weights = {"size": np.asarray(size), "block": np.asarray([2, 2])}
     assert_right(tmp_path, "Col2Im", weights, data=data)
+
+
+def test_numbers_of_one_axis_follow_a_batch_norm(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    weights = {name: rng.uniform(0.5, 1, 3).astype("float32") for name in "sbmv"}
+    nodes = [
+        helper.make_node("BatchNormalization", ["x", *"sbmv"], ["normal"]),
+        helper.make_node("Mul", ["normal", "one"], ["y"]),
+    ]
+    feeds = {"x": rng.standard_normal((2, 3, 4, 5)).astype("float32")}
+    weights["one"] = np.array([1.5], "float32")
+    assert_like_onnxruntime(graph(nodes, feeds, ["y"], weights), feeds, tmp_path)

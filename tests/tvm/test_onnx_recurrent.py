@@ -7,9 +7,14 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
+from tvm import relax
+from tvm.ir import GenericConst
 
 from chameleon_ray.compiler.frontend.load import ModelError, load
+from chameleon_ray.compiler.kinds import LLVM
+from chameleon_ray.compiler.passes.lower import lower
 from tests.tvm.onnx_graph import (
+    TARGET,
     Arrays,
     assert_like_onnxruntime,
     assert_same,
@@ -137,6 +142,21 @@ def in_other_order(model: onnx.ModelProto, feeds: dict[str, np.ndarray]) -> Arra
 def test_many_steps_have_the_layers_of_one(tmp_path: Path) -> None:
     model, feeds = layer("LSTM", "B", steps=40)
     assert_like_onnxruntime(model, feeds, tmp_path)
+
+
+def test_steps_share_their_packed_weights(tmp_path: Path) -> None:
+    model, _ = layer("LSTM", "B", steps=7)
+    onnx.save(model, tmp_path / "model.onnx")
+    lowered = lower(load(str(tmp_path / "model.onnx")).module, TARGET, LLVM)
+    found = []
+
+    def visit(value: Any) -> None:
+        if isinstance(value, GenericConst) and getattr(value.ty, "ndim", 0) == 3:
+            found.append(value)
+
+    relax.analysis.post_order_visit(lowered["main"], visit)
+    recurrent = [one for one in found if int(one.ty.shape[1]) == HIDDEN]
+    assert len({one.value.data_ptr() for one in recurrent}) == 1
 
 
 def test_unknown_activation_is_refused(tmp_path: Path) -> None:

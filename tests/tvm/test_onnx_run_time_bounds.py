@@ -55,6 +55,13 @@ def test_slice(
     assert_like_onnxruntime(declaring(model, *shape), feeds, tmp_path)
 
 
+@pytest.mark.parametrize("axes", [{}, {"axes": [1, -1]}])
+def test_slice_of_before_opset_10(axes: dict[str, list[int]], tmp_path: Path) -> None:
+    feeds = {"x": drawn(6, 7, 5)}
+    slicing = node("Slice", ["x"], ["y"], starts=[1, -3], ends=[100, -1], **axes)
+    assert_like_onnxruntime(graph([slicing], feeds, ["y"], opset=9), feeds, tmp_path)
+
+
 @pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "wrap"])
 def test_pad(mode: str, tmp_path: Path) -> None:
     feeds = {"x": drawn(2, 4), "pads": np.array([0, 3, 1, 2][:4])}

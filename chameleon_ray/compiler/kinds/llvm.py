@@ -66,11 +66,10 @@ def rules(layout: str, rewriting: Scheduling | None) -> dict[str, Any]:
 
     if layout != "NHWC":
         return {}
+    matmul = partial(pack_weights.matmul, rounding=rewriting is None, shared={})
     if rewriting is None:
-        return {"relax.nn.conv2d": winograd_cpu.conv2d, "relax.matmul": pack_weights.matmul}
-    conv2d, matmul = (
-        partial(rule, rounding=False) for rule in (pack_weights.conv2d, pack_weights.matmul)
-    )
+        return {"relax.nn.conv2d": winograd_cpu.conv2d, "relax.matmul": matmul}
+    conv2d = partial(pack_weights.conv2d, rounding=False)
     return {"relax.nn.conv2d": conv2d, "relax.matmul": matmul}
 
 

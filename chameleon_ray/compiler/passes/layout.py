@@ -84,11 +84,14 @@ def _spell_out(binding: relax.Binding) -> relax.Expr:
 
 
 def _clip(call: Call) -> relax.Expr:
-    """Rewrites a clip as ``min(max(x, low), high)``; either bound may be infinite."""
+    """Rewrites a clip as ``min(high, max(low, x))``; either bound may be infinite.
+
+    The data come last, since of two numbers that do not compare TVM takes the second: NaN stays.
+    """
     data, low, high = call.args
     dtype = str(call.ty.dtype)
-    bounded = relax.op.maximum(data, relax.const(low.value, dtype))
-    return relax.op.minimum(bounded, relax.const(high.value, dtype))
+    bounded = relax.op.maximum(relax.const(low.value, dtype), data)
+    return relax.op.minimum(relax.const(high.value, dtype), bounded)
 
 
 def _leaky_relu(call: Call) -> relax.Expr:

@@ -5,6 +5,7 @@ one input channel after the other. In HWIO these weights are a row of all output
 ``[O/b, H, W, I, b]``, with b channels to the vector, they follow each other.
 """
 
+import hashlib
 import math
 from collections.abc import Callable
 from functools import partial
@@ -23,6 +24,8 @@ NARROWEST = 4
 """Fewest channels in a block; weights that have no such block stay as they are."""
 OUTPUT_FUSABLE = 4
 """TVM's number of the pattern of operators that elementwise ones are fused to."""
+Packed = tuple[bytes, str, int, int]
+"""What tells packed matrices apart: a digest of the numbers, their type, the rows, and a block."""
 
 
 def lanes(channels: int, dtype: str) -> int:
@@ -116,15 +119,27 @@ def packed_conv2d(data: Any, weights: Any, window: list[list[int]], rounding: bo
     return computed(shape, 2, point, "conv2d_nhwc", rounding)
 
 
-def matmul(builder: relax.BlockBuilder, call: Call, rounding: bool = True) -> relax.Expr:
-    """Legalises a matrix product, with packed weights where the right matrix is constant."""
+def matmul(
+    builder: relax.BlockBuilder,
+    call: Call,
+    rounding: bool = True,
+    shared: dict[Packed, GenericConst] | None = None,
+) -> relax.Expr:
+    """Legalises a matrix product, with packed weights where the right matrix is constant.
+
+    Args:
+        builder: Builder of the module.
+        call: The operator's call.
+        rounding: Whether more rows may be computed than there are.
+        shared: Weights packed so far, which equal ones share: each step of a recurrent layer
+            multiplies by the same. New ones are added. None where nothing is to be shared.
+    """
     data, weights = call.args
     dtype = str(call.ty.dtype)
     plain = _is_plain(call) and weights.ty.ndim == 2 and data.ty.ndim > 1
     block = lanes(int(weights.ty.shape[1]), dtype) if plain else 0
     if block >= NARROWEST:
-        rows, columns = (int(size) for size in weights.ty.shape)
-        packed = weights.value.numpy().reshape(rows, columns // block, block).transpose(1, 0, 2)
+        packed = _blocks(weights, block, {} if shared is None else shared)
         product = partial(packed_matmul, rounding=rounding)
         return called(builder, call, product, packed, "matmul", str(weights.ty.dtype))
     if rounding and is_awkward(call):
@@ -132,6 +147,17 @@ def matmul(builder: relax.BlockBuilder, call: Call, rounding: bool = True) -> re
         loops = [*tensors, rounded_matmul(*tensors)]
         return tir_call(builder, call, loops, tuple(call.args), "matmul")
     return call.op.get_attr("FLegalize")(builder, call)
+
+
+def _blocks(weights: GenericConst, block: int, shared: dict[Packed, GenericConst]) -> GenericConst:
+    """Packs a matrix ``(K, N)`` to ``(N / block, K, block)``, or returns an equal one of before."""
+    array, dtype = weights.value.numpy(), str(weights.ty.dtype)
+    rows, columns = array.shape
+    key = (hashlib.sha256(array.tobytes()).digest(), dtype, rows, block)
+    if key not in shared:
+        split = array.reshape(rows, columns // block, block)
+        shared[key] = constant(split.transpose(1, 0, 2), dtype)
+    return shared[key]
 
 
 def packed_matmul(data: Any, weights: Any, rounding: bool) -> Any:
@@ -160,7 +186,7 @@ def called(
     builder: relax.BlockBuilder,
     call: Call,
     loops: Callable[[Any, Any], Any],
-    packed: np.ndarray,
+    packed: np.ndarray | GenericConst,
     name: str,
     kept: str = "",
 ) -> relax.Expr:
@@ -176,11 +202,11 @@ def called(
     """
     data, dtype = call.args[0], str(call.ty.dtype)
     kept = kept or dtype
-    weights = constant(packed, kept)
+    weights = packed if isinstance(packed, GenericConst) else constant(packed, kept)
     if not is_static(data.ty):
         return builder.call_te(loops, data, weights, primfunc_name_hint=name)
     x = te.placeholder(tuple(data.ty.shape), dtype, "data")
-    w = te.placeholder(packed.shape, kept, "weights")
+    w = te.placeholder(tuple(weights.ty.shape), kept, "weights")
     return tir_call(builder, call, [x, w, loops(x, w)], (data, weights), name)
 
 

@@ -1,4 +1,4 @@
-"""Computes nodes of small constants, such as a loop's counter, while importing."""
+"""Computes nodes of small constants, such as a loop's counter, and sizes, while importing."""
 
 import numpy as np
 import onnx
@@ -7,9 +7,31 @@ from onnx.reference import ReferenceEvaluator
 from tvm.ir import GenericConst
 
 from chameleon_ray.compiler.frontend.onnx.node import Node
+from chameleon_ray.compiler.relax import is_static
 
 SMALL = 1024
 """Most elements of a tensor that is computed ahead of time."""
+
+
+def sizes(node: Node) -> list[np.ndarray] | None:
+    """Returns the output of Shape or Size of a tensor of known extents, or of any node of sizes.
+
+    Shape inference leaves those open that follow an If whose branches give different shapes.
+
+    Returns:
+        None where the node is another, or what it computes is only known at run time.
+    """
+    kind, value = node.proto.op_type, node.optional(0)
+    if not node.proto.domain and kind in ("Shape", "Size") and value is not None:
+        if not is_static(value.ty):
+            return None
+        shape = np.array([int(size) for size in value.ty.shape], np.int64)
+        if kind == "Size":
+            return [np.asarray(np.prod(shape), np.int64)]
+        return [shape[node.attributes.get("start", 0) : node.attributes.get("end")]]
+    known = [node.known(place) for place, name in enumerate(node.proto.input) if name]
+    whole = all(one is not None and one.dtype in (np.int64, np.bool_) for one in known)
+    return folded(node) if whole else None
 
 
 def folded(node: Node) -> list[np.ndarray] | None:

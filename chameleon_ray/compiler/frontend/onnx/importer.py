@@ -14,7 +14,7 @@ from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError
 from chameleon_ray.compiler.frontend.model import reason
 from chameleon_ray.compiler.frontend.onnx import tvm_converters
 from chameleon_ray.compiler.frontend.onnx.converters import CONVERTERS
-from chameleon_ray.compiler.frontend.onnx.folding import folded
+from chameleon_ray.compiler.frontend.onnx.folding import folded, sizes
 from chameleon_ray.compiler.frontend.onnx.node import (
     Converter,
     Declared,
@@ -173,7 +173,9 @@ class _Importer:
             builder=self._builder,
             convert_graph=self._inner,
         )
-        known = folded(node) if self._depth else None  # outside, it has been done before
+        known = sizes(node)
+        if known is None and self._depth:  # outside, it has been done before
+            known = folded(node)
         if known is not None:
             return [constant(array, str(array.dtype)) for array in known]
         return _empty(node) or convert(node)
@@ -184,7 +186,9 @@ class _Importer:
             value = self._parts(self._builder.normalize(value))
         for name, part in zip(proto.output, value, strict=False):
             if name:
-                self._values[name] = self._builder.normalize(part)
+                part = self._builder.normalize(part)
+                unbound = isinstance(part, relax.TupleGetItem)  # TVM's converters take it wrongly
+                self._values[name] = self._builder.emit(part) if unbound else part
         missing = [name for name in proto.output[len(value) :] if name]
         if missing:
             raise Untranslatable(f"its output {missing[0]!r} is not supported; export without it")

@@ -19,6 +19,10 @@ Index = Callable[[int, Expr], Expr]
 
 def slice_(node: Node) -> relax.Expr:
     """Converts Slice; only its starts, axes and steps matter where the output's shape is known."""
+    if node.version < 10:
+        starts, ends = node.attributes["starts"], node.attributes["ends"]
+        axes = node.attributes.get("axes", list(range(len(starts))))
+        return relax.op.strided_slice(node.input(0), axes, starts, ends)
     if _are_known(node, range(1, 5)):
         return tvm_converters.convert(node)
     shape = node.declared_shape("starts, ends, axes or steps")
