@@ -144,6 +144,31 @@ def test_many_steps_have_the_layers_of_one(tmp_path: Path) -> None:
     assert_like_onnxruntime(model, feeds, tmp_path)
 
 
+@pytest.mark.parametrize("scales", ["tensor", "column"])
+def test_lstm_that_quantises_as_it_runs(scales: str, tmp_path: Path) -> None:
+    # of one sequence: ONNX Runtime quantises each thread's share of several by itself
+    model, feeds = layer("LSTM", "Bhc", direction="bidirectional")
+    feeds["x"] = feeds["x"][:, :1]
+    weights = {w.name: onnx.numpy_helper.to_array(w) for w in model.graph.initializer}
+    weights |= {name: weights[name][:, :1] for name in "hc"}
+    rng = np.random.default_rng(3)
+    shape = (2,) if scales == "tensor" else (2, GATES["LSTM"] * HIDDEN)
+    for name in "WR":
+        size = weights[name].transpose(0, 2, 1).shape
+        weights[name] = rng.integers(-100, 100, size, "int8")
+        weights[f"{name} scale"] = rng.uniform(0.005, 0.01, shape).astype("float32")
+        weights[f"{name} zero"] = np.zeros(shape, "int8")
+    scaling = ["W scale", "W zero", "R scale", "R zero"]
+    inputs = ["x", "W", "R", "B", "", "h", "c", "", *scaling]
+    attributes = {"hidden_size": HIDDEN, "direction": "bidirectional"}
+    outputs = ["y", "last", "cell"]
+    node = helper.make_node(
+        "DynamicQuantizeLSTM", inputs, outputs, domain="com.microsoft", **attributes
+    )
+    quantised = graph([node], feeds, outputs, weights, com_microsoft=1)
+    assert_like_onnxruntime(quantised, feeds, tmp_path)
+
+
 def test_steps_share_their_packed_weights(tmp_path: Path) -> None:
     model, _ = layer("LSTM", "B", steps=7)
     onnx.save(model, tmp_path / "model.onnx")

@@ -48,6 +48,10 @@ GRU = Cell(gru, 3, 1, ("Sigmoid", "Tanh"))
 RNN = Cell(rnn, 1, 1, ("Tanh",))
 
 
+Rounded = Callable[[Node, relax.Expr], relax.Expr]
+"""Rounds a tensor of floats."""
+
+
 class _Steps:
     """Calls loop nests that are made once for all steps of a direction."""
 
@@ -71,13 +75,20 @@ class _Steps:
 
 def _converter(cell: Cell) -> Converter:
     def convert(node: Node) -> list[relax.Expr]:
-        return _layer(node, cell)
+        return layer(node, cell)
 
     return convert
 
 
-def _layer(node: Node, cell: Cell) -> list[relax.Expr]:
-    """Converts a layer; its outputs are those of all steps, the last one, and the last cell."""
+def layer(node: Node, cell: Cell, rounded: Rounded | None = None) -> list[relax.Expr]:
+    """Converts a layer; its outputs are those of all steps, the last one, and the last cell.
+
+    Args:
+        node: The layer's node.
+        cell: Its kind.
+        rounded: Rounds the state that a step multiplies by its weights; an LSTM uses it for nothing
+            else.
+    """
     names = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}
     direction = node.attributes.get("direction", "forward")
     batch_first = bool(node.attributes.get("layout", 0))
@@ -85,7 +96,7 @@ def _layer(node: Node, cell: Cell) -> list[relax.Expr]:
     if batch_first:
         data = node.emit(relax.op.permute_dims(data, [1, 0, 2]))
     results = [
-        _direction(node, cell, data, number, backwards, batch_first)
+        _direction(node, cell, data, number, backwards, batch_first, rounded)
         for number, backwards in enumerate(names[direction])
     ]
     every = node.emit(relax.op.stack([outputs for outputs, _ in results], 1))
@@ -100,7 +111,13 @@ def _layer(node: Node, cell: Cell) -> list[relax.Expr]:
 
 
 def _direction(
-    node: Node, cell: Cell, data: relax.Expr, number: int, backwards: bool, batch_first: bool
+    node: Node,
+    cell: Cell,
+    data: relax.Expr,
+    number: int,
+    backwards: bool,
+    batch_first: bool,
+    rounded: Rounded | None,
 ) -> tuple[relax.Expr, States]:
     """Returns the outputs of all steps, ``(T, B, H)``, and the last states, of one direction."""
     one = _described(node, cell, data, number)
@@ -110,7 +127,8 @@ def _direction(
     outputs = [None] * steps
     for step in reversed(range(steps)) if backwards else range(steps):
         place = constant(np.array([step]), "int64")
-        new = cell.step(one, place, states, call)
+        seen = [rounded(node, states[0]), *states[1:]] if rounded else states
+        new = cell.step(one, place, seen, call)
         output = new[0]
         if lengths is not None:
             output, *new = call(_until_the_end, place, lengths, *new, *states)
