@@ -1,12 +1,13 @@
-"""Normalisations of ONNX, and operators that move elements, compared with ONNX Runtime."""
+"""Normalisations of ONNX, against ONNX Runtime or ONNX's reference."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 from onnx import helper
+from onnx.reference import ReferenceEvaluator
 
-from tests.tvm.onnx_graph import assert_like_onnxruntime, graph
+from tests.tvm.onnx_graph import assert_like_onnxruntime, assert_same, computed, graph
 
 RNG = np.random.default_rng(0)
 DATA = RNG.normal(size=(2, 3, 4, 5)).astype("float32")
@@ -31,10 +32,24 @@ def assert_right(
 
 
 @pytest.mark.parametrize("axis", [1, -1, 3])
-def test_layer_normalization_has_three_outputs(axis: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("outputs", [("y",), ("y", "mean", "inverse")])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_layer_normalization(
+    axis: int, outputs: tuple[str, ...], dtype: str, tmp_path: Path
+) -> None:
     shape = DATA.shape[axis % 4 :]
-    weights = {name: RNG.normal(size=shape).astype("float32") for name in ("scale", "bias")}
-    assert_right(tmp_path, "LayerNormalization", weights, ("y", "m", "d"), axis=axis)
+    weights = {name: RNG.normal(size=shape).astype(dtype) for name in ("scale", "bias")}
+    data = DATA.astype(dtype)
+    assert_right(tmp_path, "LayerNormalization", weights, outputs, 17, data, axis=axis)
+
+
+@pytest.mark.parametrize("axis", [-1, 2])
+def test_rms_normalization(axis: int, tmp_path: Path) -> None:
+    node = helper.make_node("RMSNormalization", ["x", "scale"], ["y"], axis=axis)
+    scale = RNG.normal(size=DATA.shape[axis % 4 :]).astype("float32")
+    model = graph([node], {"x": DATA}, ["y"], {"scale": scale}, opset=23)
+    expected = ReferenceEvaluator(model).run(None, {"x": DATA})
+    assert_same(computed(model, {"x": DATA}, tmp_path), [np.asarray(one) for one in expected])
 
 
 def test_batch_normalization_in_training(tmp_path: Path) -> None:
@@ -65,32 +80,3 @@ def test_lp_normalization_keeps_zeros(order: int, tmp_path: Path) -> None:
 
 def test_mean_variance_normalization_of_distant_values(tmp_path: Path) -> None:
     assert_right(tmp_path, "MeanVarianceNormalization", data=DATA + 20)
-
-
-@pytest.mark.parametrize(
-    "attributes",
-    [
-        {"output_shape": [9, 11], "strides": [2, 2]},
-        {"auto_pad": "SAME_LOWER", "strides": [2, 2]},
-        {"auto_pad": "SAME_UPPER", "strides": [2, 3]},
-        {"dilations": [2, 1], "pads": [1, 0, 1, 1]},
-        {"strides": [3, 2], "output_padding": [1, 1]},
-    ],
-)
-def test_transposed_convolution(attributes: dict, tmp_path: Path) -> None:
-    weights = {"w": RNG.normal(size=(3, 2, 3, 3)).astype("float32")}
-    assert_right(tmp_path, "ConvTranspose", weights, **attributes)
-
-
-def test_grouped_transposed_convolution_of_a_line(tmp_path: Path) -> None:
-    data = RNG.normal(size=(1, 4, 6)).astype("float32")
-    weights = {"w": RNG.normal(size=(4, 3, 3)).astype("float32")}
-    assert_right(tmp_path, "ConvTranspose", weights, data=data, group=2, strides=[2])
-
-
-@pytest.mark.parametrize("size", [(3, 4), (5, 2)])
-def test_columns_are_summed_to_a_picture(size: tuple[int, int], tmp_path: Path) -> None:
-    count = (size[0] - 1) * (size[1] - 1)
-    data = RNG.normal(size=(2, 8, count)).astype("float32")
-    weights = {"size": np.asarray(size), "block": np.asarray([2, 2])}
-    assert_right(tmp_path, "Col2Im", weights, data=data)
