@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
+from chameleon_ray.compiler.frontend.inputs import ModelError
 from tests.tvm.onnx_graph import assert_like_onnxruntime, assert_same, computed, graph
 
 NAN, INF = np.nan, np.inf
@@ -53,6 +54,11 @@ def test_shifts(dtype: str, direction: str, tmp_path: Path) -> None:
 
 
 def test_shifted_by_the_width_or_less_than_none(tmp_path: Path) -> None:
+    wide = np.asarray([1, 1, 3], "uint8"), np.asarray([7, 8, 200], "uint8")
+    feeds = dict(zip("xn", wide, strict=True))
+    node = helper.make_node("BitShift", ["x", "n"], ["y"], direction="LEFT")
+    found = computed(graph([node], feeds, ["y"]), feeds, tmp_path)
+    assert_same(found, [np.asarray([128, 0, 0], "uint8")])
     feeds = {"x": np.asarray([-8, 4, -1, 6], "int32"), "n": np.asarray([32, 40, -1, 1], "int32")}
     for direction, expected in (("LEFT", [0, 0, 0, 12]), ("RIGHT", [-1, 0, -1, 3])):
         node = helper.make_node("BitShift", ["x", "n"], ["y"], direction=direction)
@@ -70,22 +76,6 @@ def test_rounded_to_even_and_divided_to_zero(tmp_path: Path) -> None:
     halves = np.asarray([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5], "float32")
     assert_right(tmp_path, "Round", halves)
     assert_right(tmp_path, "Div", np.asarray([-7, 7, -7]), np.asarray([2, -2, -2]))
-
-
-@pytest.mark.parametrize("kind", ["ReduceMax", "ReduceMin", "ReduceLogSumExp", "ReduceProd"])
-def test_reduced_to_a_scalar(kind: str, tmp_path: Path) -> None:
-    data = np.random.default_rng(0).normal(size=(3, 5)).astype("float32") + 90
-    scale = 0.01 if kind == "ReduceProd" else 1
-    assert_right(tmp_path, kind, data * np.float32(scale), keepdims=0, opset=18)
-
-
-@pytest.mark.parametrize("kind", ["ReduceMax", "ReduceMin"])
-def test_extremes_of_truth_values(kind: str, tmp_path: Path) -> None:
-    data = np.asarray([[True, False], [True, True]])
-    axes = {"axes": np.asarray([1])}
-    node = helper.make_node(kind, ["x", "axes"], ["y"], keepdims=0)
-    model = graph([node], {"x": data}, ["y"], axes, opset=20)
-    assert_like_onnxruntime(model, {"x": data}, tmp_path)
 
 
 @pytest.mark.parametrize("dtype", ["int32", "uint8", "bool", "float16"])
@@ -115,3 +105,27 @@ def test_clip_keeps_what_is_no_number(bound: float, tmp_path: Path) -> None:
     weights = {"low": np.float32(bound), "high": np.float32(6)}
     model = graph([node], {"x": data}, ["y"], weights)
     assert_like_onnxruntime(model, {"x": data}, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["Elu", "Selu", "ThresholdedRelu"])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_activations(kind: str, dtype: str, tmp_path: Path) -> None:
+    feeds = {"x": np.linspace(-2, 2, 18).astype(dtype)}
+    model = graph([helper.make_node(kind, ["x"], ["y"], alpha=0.5)], feeds, ["y"], opset=22)
+    assert_like_onnxruntime(model, feeds, tmp_path, 1e-2, 2e-3)
+
+
+def test_a_dropout_that_drops_nothing_has_a_mask_of_all(tmp_path: Path) -> None:
+    feeds = {"x": np.ones((3, 4), "float32")}
+    model = graph([helper.make_node("Dropout", ["x"], ["y", "mask"])], feeds, ["y", "mask"])
+    assert_like_onnxruntime(model, feeds, tmp_path)
+
+
+def test_a_dropout_in_training_is_refused(tmp_path: Path) -> None:
+    feeds, weights = (
+        {"x": np.ones((3, 4), "float32")},
+        {"ratio": np.float32(0.5), "training": np.bool_(True)},
+    )
+    model = graph([helper.make_node("Dropout", ["x", *weights], ["y"])], feeds, ["y"], weights)
+    with pytest.raises(ModelError, match=r"Dropout.*drops at random"):
+        computed(model, feeds, tmp_path)

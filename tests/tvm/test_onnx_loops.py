@@ -65,6 +65,17 @@ def test_loop(condition: list[str], count: int, tmp_path: Path) -> None:
     assert_like_onnxruntime(*looped(nodes, count), tmp_path)
 
 
+def test_a_number_of_iterations_that_is_known_counts_more_than_a_declared_one(
+    tmp_path: Path,
+) -> None:
+    model, feeds = looped([node("Identity", ["on"], ["go"])], 4)
+    model.graph.value_info.append(value("all", FLOAT, (2, 3)))
+    del model.graph.output[1].type.tensor_type.shape.dim[0]
+    model.graph.output[1].CopyFrom(helper.make_tensor_value_info("y", FLOAT, ("n", 3)))
+    last = feeds["start"] + feeds["rows"][:4].sum(0)
+    assert_same(computed(model, feeds, tmp_path)[:1], [last])
+
+
 def test_loops_within_loops(tmp_path: Path) -> None:
     inner = body([node("Identity", ["on"], ["go"])])
     outer = helper.make_graph(
@@ -183,6 +194,18 @@ def test_sequences_are_taken_apart(tmp_path: Path) -> None:
     ]
     model = graph(nodes, feeds, ["whole", "y"], weights)
     assert_like_onnxruntime(model, feeds, tmp_path)
+
+
+@pytest.mark.parametrize("place", [-3, -1, 0, 2, None])
+def test_one_of_a_sequence_is_erased(place: int | None, tmp_path: Path) -> None:
+    feeds = {"x": drawn(3, 4)}
+    weights = {} if place is None else {"place": np.array(place)}
+    nodes = [
+        node("SplitToSequence", ["x"], ["parts"], axis=0),
+        node("SequenceErase", ["parts", *weights], ["less"]),
+        node("ConcatFromSequence", ["less"], ["y"], axis=0),
+    ]
+    assert_like_onnxruntime(graph(nodes, feeds, ["y"], weights), feeds, tmp_path)
 
 
 def test_parts_may_have_sizes_that_are_fed(tmp_path: Path) -> None:

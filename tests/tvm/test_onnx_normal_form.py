@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError
-from chameleon_ray.compiler.frontend.onnx.importer import expands
+from chameleon_ray.compiler.frontend.onnx.importer import expands, translate
 from chameleon_ray.compiler.frontend.onnx.normalize import normalize
 from chameleon_ray.compiler.frontend.onnx.onnx_file import import_file
 from chameleon_ray.compiler.frontend.onnx.weights import dense, set_aside
@@ -142,6 +142,32 @@ def test_inputs_follow_from_declared_shapes(
     graph = normal(proto).graph
     found = {w.name: numpy_helper.to_array(w).tolist() for w in graph.initializer}
     assert found[graph.node[0].input[place]] == implied
+
+
+def test_a_declared_shape_that_no_repeats_lead_to_says_nothing() -> None:
+    proto = model(
+        [node("Tile", ["x", "how"], ["y"])],
+        [value("x", FLOAT, [2, 3]), value("how", INT64, [2])],
+        [value("y", FLOAT, [2, 7])],
+    )
+    assert normal(proto).graph.node[0].input[1] == "how"
+
+
+@pytest.mark.parametrize("extent", [0, -1])
+def test_extents_that_are_written_as_no_number_are_open(extent: int) -> None:
+    proto = model(
+        [node("Relu", ["x"], ["y"]), node("Neg", ["y"], ["z"])],
+        [value("x", FLOAT, [extent, 3])],
+        [value("z", FLOAT, [extent, 3])],
+    )
+    proto.graph.value_info.append(value("y", FLOAT, [extent, 3]))
+    found = translate(
+        normalize(proto, [InputSpec("x", (2, 3))], expands),
+        {},
+        [InputSpec("x", (2, 3), "float32")],
+        "",
+    )
+    assert [int(size) for size in found["main"].ret_ty.shape] == [2, 3]
 
 
 def test_axes_that_shapes_do_not_tell_are_left() -> None:

@@ -1,12 +1,13 @@
-"""Normalisations of ONNX, and operators that move elements, compared with ONNX Runtime."""
+"""Normalisations of ONNX, against ONNX Runtime or ONNX's reference."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 from onnx import helper
+from onnx.reference import ReferenceEvaluator
 
-from tests.tvm.onnx_graph import assert_like_onnxruntime, graph
+from tests.tvm.onnx_graph import assert_like_onnxruntime, assert_same, computed, graph
 
 RNG = np.random.default_rng(0)
 DATA = RNG.normal(size=(2, 3, 4, 5)).astype("float32")
@@ -31,10 +32,24 @@ def assert_right(
 
 
 @pytest.mark.parametrize("axis", [1, -1, 3])
-def test_layer_normalization_has_three_outputs(axis: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("outputs", [("y",), ("y", "mean", "inverse")])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_layer_normalization(
+    axis: int, outputs: tuple[str, ...], dtype: str, tmp_path: Path
+) -> None:
     shape = DATA.shape[axis % 4 :]
-    weights = {name: RNG.normal(size=shape).astype("float32") for name in ("scale", "bias")}
-    assert_right(tmp_path, "LayerNormalization", weights, ("y", "m", "d"), axis=axis)
+    weights = {name: RNG.normal(size=shape).astype(dtype) for name in ("scale", "bias")}
+    data = DATA.astype(dtype)
+    assert_right(tmp_path, "LayerNormalization", weights, outputs, 17, data, axis=axis)
+
+
+@pytest.mark.parametrize("axis", [-1, 2])
+def test_rms_normalization(axis: int, tmp_path: Path) -> None:
+    node = helper.make_node("RMSNormalization", ["x", "scale"], ["y"], axis=axis)
+    scale = RNG.normal(size=DATA.shape[axis % 4 :]).astype("float32")
+    model = graph([node], {"x": DATA}, ["y"], {"scale": scale}, opset=23)
+    expected = ReferenceEvaluator(model).run(None, {"x": DATA})
+    assert_same(computed(model, {"x": DATA}, tmp_path), [np.asarray(one) for one in expected])
 
 
 def test_batch_normalization_in_training(tmp_path: Path) -> None:

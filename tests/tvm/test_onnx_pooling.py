@@ -58,7 +58,7 @@ def test_bytes_are_padded_by_less_than_any(dtype: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("order", [0, 1])
 def test_places_of_the_largest(window: dict, order: int, tmp_path: Path) -> None:
     node = helper.make_node("MaxPool", ["x"], ["y", "i"], **KERNEL, **window, storage_order=order)
-    data = drawn()
+    data = np.round(drawn() / 10)  # with equal values, of which the first counts
     assert_like_onnxruntime(graph([node], {"x": data}, ["y", "i"]), {"x": data}, tmp_path)
 
 
@@ -80,3 +80,10 @@ def test_places_by_column_of_a_volume_are_refused(tmp_path: Path) -> None:
     node = helper.make_node("MaxPool", ["x"], ["y", "i"], kernel_shape=[2] * 3, storage_order=1)
     with pytest.raises(ModelError, match="storage_order is by column; export it by row"):
         computed(graph([node], {"x": data}, ["y", "i"]), {"x": data}, tmp_path)
+
+
+def test_largest_samples_of_regions_are_refused(tmp_path: Path) -> None:
+    feeds, regions = {"x": drawn()}, {"r": np.array([[0, 0, 5, 6]], "float32"), "b": np.array([0])}
+    node = helper.make_node("RoiAlign", ["x", *regions], ["y"], mode="max")
+    with pytest.raises(ModelError, match=r"RoiAlign.*its mode is 'max'"):
+        computed(graph([node], feeds, ["y"], regions), feeds, tmp_path)

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
+from chameleon_ray.compiler.frontend.inputs import ModelError
 from chameleon_ray.compiler.frontend.interpolation import Axis, cubic, linear, nearest, taps
 from tests.tvm.onnx_graph import assert_like_onnxruntime, assert_same, computed, graph
 
@@ -89,6 +90,15 @@ def test_any_rank(shape: tuple[int, ...], tmp_path: Path) -> None:
     model = graph(nodes, feeds, ["y"], {"scales": scales})
     expected = ReferenceEvaluator(model).run(None, feeds)
     assert_same(computed(model, feeds, tmp_path), expected, atol=1e-4)
+
+
+def test_scales_at_run_time_are_refused_as_many_lead_to_the_same_shape(tmp_path: Path) -> None:
+    feeds = {"x": drawn(1, 1, 2, 2), "scales": np.array([1, 1, 2.3, 2.3], "float32")}
+    model = graph([helper.make_node("Resize", ["x", "", "scales"], ["y"])], feeds, ["y"])
+    declared = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 1, 4, 4])
+    model.graph.output[0].CopyFrom(declared)
+    with pytest.raises(ModelError, match=r"Resize.*scales or sizes are computed at run time"):
+        computed(model, feeds, tmp_path)
 
 
 @pytest.mark.parametrize(("opset", "mode"), [(7, "nearest"), (9, "linear")])

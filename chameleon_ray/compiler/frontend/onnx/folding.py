@@ -1,16 +1,25 @@
-"""Computes nodes of small constants, such as a loop's counter, and sizes, while importing."""
+"""Computes nodes of small constants, and sizes, while importing, by ONNX's reference evaluator."""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
-from tvm.ir import GenericConst
 
-from chameleon_ray.compiler.frontend.onnx.node import Node
+from chameleon_ray.compiler.frontend.onnx.node import Node, key_of
+from chameleon_ray.compiler.frontend.onnx.weights import SMALL
 from chameleon_ray.compiler.relax import is_static
 
-SMALL = 1024
-"""Most elements of a tensor that is computed ahead of time."""
+KEPT = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Bernoulli", "Multinomial"}
+"""Operators that are not computed before the model runs, as they mark quantised graphs or draw."""
+
+
+def may_fold(proto: onnx.NodeProto) -> bool:
+    """Whether a node of constants may be computed before the model runs."""
+    domain, kind = key_of(proto)
+    plain = not domain and kind not in KEPT and not kind.startswith("Random")
+    return plain and not any(attribute.HasField("g") for attribute in proto.attribute)
 
 
 def sizes(node: Node) -> list[np.ndarray] | None:
@@ -38,32 +47,43 @@ def folded(node: Node) -> list[np.ndarray] | None:
     """Returns the outputs of a node of small constants; None where it is another, or too hard."""
     proto = node.proto
     known = {name: node.known(place) for place, name in enumerate(proto.input) if name}
-    if proto.domain or not known or proto.op_type.startswith(("Random", "Sequence")):
-        return None
-    if any(attribute.HasField("g") for attribute in proto.attribute):
-        return None
     feeds = {name: array for name, array in known.items() if array is not None}
-    if len(feeds) < len(known) or any(array.size > SMALL for array in feeds.values()):
+    if not feeds or len(feeds) < len(known) or not may_fold(proto):
         return None
-    try:
-        values = ReferenceEvaluator(_model(node, feeds)).run(None, feeds)
-    except Exception:  # an operator that the reference lacks
+    if any(array.size > SMALL for array in feeds.values()):
         return None
-    arrays = [np.asarray(value) for value in values]
-    small = all(array.size <= SMALL and array.dtype.kind in "biuf" for array in arrays)
-    return arrays if small and not any(isinstance(value, list) for value in values) else None
+    return evaluated(proto, feeds, [helper.make_opsetid("", node.version)])
 
 
-def _model(node: Node, feeds: dict[str, np.ndarray]) -> onnx.ModelProto:
+def evaluated(
+    proto: onnx.NodeProto,
+    feeds: Mapping[str, np.ndarray],
+    opsets: Sequence[onnx.OperatorSetIdProto],
+) -> list[np.ndarray] | None:
+    """Computes a node.
+
+    Args:
+        proto: The node.
+        feeds: Its inputs, by name.
+        opsets: Operator sets of the model.
+
+    Returns:
+        Its outputs in order; None where they are not all small tensors of numbers, or where the
+        reference lacks the operator.
+    """
     inputs = [
         helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
         for name, x in feeds.items()
     ]
-    outputs = [onnx.ValueInfoProto(name=name) for name in node.proto.output]
-    graph = helper.make_graph([node.proto], "node", inputs, outputs)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", node.version)])
-
-
-def is_true(value: object) -> bool | None:
-    """Returns the truth of a condition that is a constant; None of one that is computed."""
-    return bool(value.value.numpy().item()) if isinstance(value, GenericConst) else None
+    outputs = [onnx.ValueInfoProto(name=name) for name in proto.output]
+    graph = helper.make_graph([proto], "node", inputs, outputs)
+    try:
+        model = helper.make_model(graph, opset_imports=opsets)
+        values = ReferenceEvaluator(model).run(None, dict(feeds))
+    except Exception:  # an operator that the reference lacks
+        return None
+    if not all(isinstance(value, np.ndarray | np.generic) for value in values):
+        return None
+    arrays = [np.asarray(value) for value in values]
+    small = all(array.size <= SMALL and array.dtype.kind not in "OUS" for array in arrays)
+    return arrays if small else None

@@ -51,7 +51,7 @@ def imply(graph: onnx.GraphProto, shapes: Mapping[str, Shape | None]) -> bool:
         value = rule(node, seen)
         if value is None:
             continue
-        name = f"{node.output[0]}.{place}.implied"
+        name = f"{next(filter(None, node.output))}.{place}.implied"
         graph.initializer.append(numpy_helper.from_array(np.array(value, np.int64), name))
         node.input[place] = name
         found = True
@@ -80,10 +80,10 @@ def spread(graph: onnx.GraphProto, shapes: Mapping[str, Shape | None]) -> bool:
 
 
 def static_shape(tensor: onnx.TypeProto.Tensor) -> Shape | None:
-    """Returns a declared shape; None where it has open extents, or there is none."""
+    """Returns a declared shape; None where it has open or negative extents, or there is none."""
     dims = tensor.shape.dim
-    static = tensor.HasField("shape") and all(dim.HasField("dim_value") for dim in dims)
-    return tuple(dim.dim_value for dim in dims) if static else None
+    known = all(dim.HasField("dim_value") and dim.dim_value >= 0 for dim in dims)
+    return tuple(dim.dim_value for dim in dims) if known and tensor.HasField("shape") else None
 
 
 def set_shape(tensor: onnx.TypeProto.Tensor, shape: Sequence[int]) -> None:
@@ -103,7 +103,8 @@ def _repeats(node: onnx.NodeProto, seen: Shapes) -> Sequence[int] | None:
     before, after = seen.inputs[0], seen.outputs[0]
     if before is None or after is None or 0 in before or len(before) != len(after):
         return None
-    return [new // old for old, new in zip(before, after, strict=True)]
+    pairs = list(zip(before, after, strict=True))
+    return None if any(new % old for old, new in pairs) else [new // old for old, new in pairs]
 
 
 def _removed(node: onnx.NodeProto, seen: Shapes) -> Sequence[int] | None:

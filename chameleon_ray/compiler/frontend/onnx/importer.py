@@ -15,6 +15,7 @@ from chameleon_ray.compiler.frontend.model import reason
 from chameleon_ray.compiler.frontend.onnx import tvm_converters
 from chameleon_ray.compiler.frontend.onnx.converters import CONVERTERS
 from chameleon_ray.compiler.frontend.onnx.folding import folded, sizes
+from chameleon_ray.compiler.frontend.onnx.implied import static_shape
 from chameleon_ray.compiler.frontend.onnx.node import (
     Converter,
     Declared,
@@ -239,10 +240,5 @@ def _declarations(values: Sequence[onnx.ValueInfoProto]) -> dict[str, Declared]:
 
 
 def _declared(tensor: onnx.TypeProto.Tensor) -> Declared:
-    dims = tensor.shape.dim
-    static = tensor.HasField("shape") and all(dim.HasField("dim_value") for dim in dims)
     dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type) if tensor.elem_type else None
-    return Declared(
-        tuple(dim.dim_value for dim in dims) if static else None,
-        None if dtype is None else np.dtype(dtype).name,
-    )
+    return Declared(static_shape(tensor), None if dtype is None else np.dtype(dtype).name)

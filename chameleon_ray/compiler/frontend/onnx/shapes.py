@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
-from onnx.reference import ReferenceEvaluator
+from onnx import numpy_helper
 
 from chameleon_ray.compiler.frontend.inputs import InputSpec
+from chameleon_ray.compiler.frontend.onnx.branches import choose
 from chameleon_ray.compiler.frontend.onnx.constants import constant_of
+from chameleon_ray.compiler.frontend.onnx.folding import evaluated, may_fold
 from chameleon_ray.compiler.frontend.onnx.implied import (
     Shape,
     imply,
@@ -18,16 +19,23 @@ from chameleon_ray.compiler.frontend.onnx.implied import (
 )
 from chameleon_ray.compiler.frontend.onnx.weights import SMALL
 
-KEPT = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Bernoulli", "Multinomial"}
-"""Operators that are not computed before the model runs, as they mark quantised graphs or draw."""
-
 
 def fix_inputs(proto: onnx.ModelProto, specs: Sequence[InputSpec]) -> None:
-    """Gives the inputs of a model the shapes that they are to have."""
-    shapes = {spec.name: spec.shape for spec in specs}
-    for value in proto.graph.input:
+    """Gives the inputs of a model the shapes that they are to have.
+
+    Where an input's open extents were written as 0, those of other values are open, too.
+    """
+    graph, shapes = proto.graph, {spec.name: spec.shape for spec in specs}
+    zero_is_open = False
+    for value in graph.input:
         if value.name in shapes:
-            set_shape(value.type.tensor_type, shapes[value.name])
+            dims, tensor = shapes[value.name], value.type.tensor_type
+            zero_is_open |= 0 in (static_shape(tensor) or ()) and 0 not in dims
+            set_shape(tensor, dims)
+    for value in (*graph.value_info, *graph.output) if zero_is_open else ():
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.HasField("dim_value") and dim.dim_value == 0:
+                dim.ClearField("dim_value")
 
 
 def fix_shapes(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -46,7 +54,9 @@ def fix_shapes(proto: onnx.ModelProto) -> onnx.ModelProto:
         declared = (*graph.input, *graph.value_info, *graph.output)
         shapes = {value.name: static_shape(value.type.tensor_type) for value in declared}
         shapes |= {weight.name: tuple(weight.dims) for weight in graph.initializer}
-        if not any((_fold(proto, shapes), imply(graph, shapes), spread(graph, shapes))):
+        if not any(
+            (_fold(proto, shapes), choose(graph), imply(graph, shapes), spread(graph, shapes))
+        ):
             return proto
 
 
@@ -65,8 +75,9 @@ def _fold(proto: onnx.ModelProto, shapes: Mapping[str, Shape | None]) -> bool:
             kept.append(node)
             continue
         for name, value in zip(node.output, values, strict=True):
-            known[name] = value
-            graph.initializer.append(numpy_helper.from_array(value, name))
+            if name:
+                known[name] = value
+                graph.initializer.append(numpy_helper.from_array(value, name))
     done = len(kept) < len(graph.node)
     del graph.node[:]
     graph.node.extend(kept)
@@ -80,7 +91,7 @@ def _values(
     proto: onnx.ModelProto,
 ) -> list[np.ndarray] | None:
     """Returns a node's outputs where they are small and follow from what is known, else None."""
-    if node.domain or node.op_type in KEPT or node.op_type.startswith("Random"):
+    if not may_fold(node):
         return None
     if node.op_type == "Constant":
         value = constant_of(node)
@@ -94,26 +105,4 @@ def _values(
     else:
         feeds = {name: known[name] for name in node.input if name in known}
         feeds = feeds if len(feeds) == len(set(filter(None, node.input))) else None
-    if feeds is None or any(attribute.HasField("g") for attribute in node.attribute):
-        return None
-    return _computed(node, feeds, proto)
-
-
-def _computed(
-    node: onnx.NodeProto, feeds: Mapping[str, np.ndarray], proto: onnx.ModelProto
-) -> list[np.ndarray] | None:
-    """Returns the outputs of a node by ONNX's reference; None where they are not all small."""
-    inputs = [
-        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
-        for name, x in feeds.items()
-    ]
-    outputs = [onnx.ValueInfoProto(name=name) for name in node.output]
-    graph = helper.make_graph([node], "node", inputs, outputs)
-    model = helper.make_model(graph, opset_imports=proto.opset_import)
-    try:
-        values = ReferenceEvaluator(model).run(None, dict(feeds))
-    except Exception:  # an operator that the reference lacks stays where it is
-        return None
-    arrays = [value for value in values if isinstance(value, np.ndarray | np.generic)]
-    small = all(array.size <= SMALL and array.dtype != object for array in arrays)
-    return [np.asarray(array) for array in arrays] if small and len(arrays) == len(values) else None
+    return None if feeds is None else evaluated(node, feeds, proto.opset_import)

@@ -12,11 +12,9 @@ from chameleon_ray.compiler.frontend.onnx.converters.run_time_extents import (
     places_of,
 )
 from chameleon_ray.compiler.frontend.onnx.converters.sequential import run
+from chameleon_ray.compiler.frontend.onnx.converters.sorting import sortable
 from chameleon_ray.compiler.frontend.onnx.extents import axis_of, rank
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node
-
-SORTABLE = {"float32", "float64", "int32", "int64"}
-"""Types that TVM's runtime sorts."""
 
 
 def non_zero(node: Node) -> relax.Expr:
@@ -25,7 +23,7 @@ def non_zero(node: Node) -> relax.Expr:
     if rank(data) == 0:
         data = node.emit(relax.op.reshape(data, (1,)))
     shape = list(data.ty.shape)
-    places = places_of(node, _numbers(node, flat(node, data)))
+    places = places_of(node, sortable(node, flat(node, data)))
 
     def indices(places: Any) -> Any:
         def index(axis: Any, place: Any) -> Any:
@@ -43,7 +41,7 @@ def non_zero(node: Node) -> relax.Expr:
 
 def compress(node: Node) -> relax.Expr:
     """Converts Compress, which takes the parts of an axis that a vector of booleans chooses."""
-    data, chosen = node.input(0), _numbers(node, node.input(1))
+    data, chosen = node.input(0), sortable(node, node.input(1))
     axis = node.attributes.get("axis")
     if axis is None:
         data, axis = flat(node, data), 0
@@ -59,21 +57,12 @@ def unique(node: Node) -> list[relax.Expr]:
     axis = axis_of(axis, count)
     order = [axis, *(other for other in range(count) if other != axis)]
     moved = node.emit(relax.op.permute_dims(data, order)) if axis else data
-    rows = node.emit(relax.op.reshape(_numbers(node, moved), (moved.ty.shape[0], -1)))
+    rows = node.emit(relax.op.reshape(sortable(node, moved), (moved.ty.shape[0], -1)))
     groups = _grouped(node, rows, _sorted(node, rows), bool(node.attributes.get("sorted", 1)))
     places, inverse, counts, number = groups
     places = first(node, places, number)
     outputs = relax.op.take(data, places, axis, mode="clip")
     return [outputs, places, inverse, first(node, counts, number)]
-
-
-def _numbers(node: Node, data: relax.Expr) -> relax.Expr:
-    """Returns a tensor of a type that can be sorted, of the same order."""
-    dtype = str(data.ty.dtype)
-    if dtype in SORTABLE:
-        return data
-    wide = "float32" if "float" in dtype else "int64" if dtype.startswith("uint") else "int32"
-    return node.emit(relax.op.astype(data, wide))
 
 
 def _sorted(node: Node, rows: relax.Expr) -> relax.Expr:

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 from tvm import relax
+from tvm.ir import GenericConst
 
 from chameleon_ray.compiler.frontend.onnx.converters.run_time_extents import first
 from chameleon_ray.compiler.frontend.onnx.converters.stacking import stacked
 from chameleon_ray.compiler.frontend.onnx.extents import axis_of, extents, rank
-from chameleon_ray.compiler.frontend.onnx.folding import is_true
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node, Untranslatable
 from chameleon_ray.compiler.relax import constant, is_static
 
@@ -30,9 +30,10 @@ def loop(node: Node) -> Values:
     body = node.attributes["body"]
     values: Values = [node.input(place) for place in range(2, len(node.inputs))]
     declared = _declared(node, len(values))
-    count = _count(node) if declared is None else declared
-    given = node.optional(1) if declared is None else None
+    count, given = _count(node, declared), node.optional(1)
     condition = constant(np.array(True), "bool") if given is None else given
+    if declared is not None and is_true(condition) is None:
+        count, condition = min(count, declared), constant(np.array(True), "bool")
     active = True if is_true(condition) is True else condition
     scanned: list[Values] = []
     flags: Values = []
@@ -42,7 +43,10 @@ def loop(node: Node) -> Values:
         _check(number, count, active)
         place = constant(np.array(number), "int64")
         after, *results = node.convert_graph(body, [place, condition, *values])
-        condition = after if declared is None else condition
+        if declared is None or is_true(after) is not None:
+            condition = after
+        elif number + 1 >= declared:
+            condition = constant(np.array(False), "bool")
         new, rows = results[: len(values)], results[len(values) :]
         scanned.append(rows)
         flags.append(constant(np.array(True), "bool") if active is True else active)
@@ -61,17 +65,24 @@ def loop(node: Node) -> Values:
     return [*values, *columns]
 
 
+def is_true(value: object) -> bool | None:
+    """Returns the truth of a condition that is a constant; None of one that is computed."""
+    return bool(value.value.numpy().item()) if isinstance(value, GenericConst) else None
+
+
 def _declared(node: Node, carried: int) -> int | None:
     """Returns the number of iterations that follows from a declared shape of what is stacked."""
     shapes = [output.shape for output in node.outputs[carried:]]
     return next((shape[0] for shape in shapes if shape), None)
 
 
-def _count(node: Node) -> int:
-    """Returns how many iterations a loop has at most."""
+def _count(node: Node, declared: int | None) -> int:
+    """Returns how many iterations a loop has at most; what is declared, where nothing is known."""
     if node.optional(0) is None:
         return MOST + 1
     known = node.known(0)
+    if known is None and declared is not None:
+        return declared
     if known is None:
         raise Untranslatable(
             "its number of iterations is computed at run time; export the model with a fixed number"

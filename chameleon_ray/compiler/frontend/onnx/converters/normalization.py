@@ -26,14 +26,17 @@ def layer_normalization(node: Node) -> Sequence[relax.Expr]:
     normal = _cast(node, node.emit(relax.op.multiply(centred, inverse)), dtype)
     scaled = node.emit(relax.op.multiply(normal, node.input(1)))
     bias = node.optional(2)
-    return [scaled if bias is None else relax.op.add(scaled, bias), mean, inverse]
+    told = [
+        _cast(node, value, STASH[node.attributes.get("stash_type", 1)]) for value in (mean, inverse)
+    ]
+    return [scaled if bias is None else relax.op.add(scaled, bias), *told]
 
 
 def _is_plain(node: Node, axes: list[int], dtype: str) -> bool:
-    """Whether Relax's own operator computes the same: the scale has the normalised shape."""
+    """Whether Relax's own operator does the same, which takes no doubles and no scale to repeat."""
     shape = [int(size) for size in node.input(0).ty.shape]
     scale = [int(size) for size in node.input(1).ty.shape]
-    return scale == [shape[axis] for axis in axes] and dtype == _stash(node)
+    return scale == [shape[axis] for axis in axes] and dtype == _stash(node) != "float64"
 
 
 def _operator(node: Node, axes: list[int]) -> relax.Expr:

@@ -1,10 +1,11 @@
-"""Reductions of empty tensors, of Booleans, of infinities, and over axes that come at run time."""
+"""Reductions of empty tensors, Booleans, integers and infinities, over axes that may be fed."""
 
 import functools
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from onnx import helper
 from tvm import relax, te, tirx
 from tvm.ir import Expr
 
@@ -12,6 +13,9 @@ from chameleon_ray.compiler.frontend.onnx import tvm_converters
 from chameleon_ray.compiler.frontend.onnx.implied import REDUCTIONS, reductions
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node, Untranslatable
 from chameleon_ray.compiler.relax import constant, is_static
+
+FRACTIONAL = {"ReduceMean", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp"}
+"""Reductions of integers that are computed with fractions, which the result is without."""
 
 
 def reduce(node: Node) -> relax.Expr:
@@ -21,10 +25,11 @@ def reduce(node: Node) -> relax.Expr:
     if before is not None and 0 in before:
         shape = node.declared_shape("axes")
         return constant(np.broadcast_to(_of_nothing(node), shape), str(data.ty.dtype))
-    if str(data.ty.dtype) == "bool":
-        number = node.emit(relax.op.astype(data, "uint8"))
+    wide = _wide(node, str(data.ty.dtype))
+    if wide:
+        number = node.emit(relax.op.astype(data, wide))
         reduced = reduce(replace(node, inputs=(number, *node.inputs[1:])))
-        return relax.op.astype(node.emit(reduced), "bool")
+        return relax.op.astype(node.emit(reduced), str(data.ty.dtype))
     axes = node.optional(1)
     if axes is None or node.known(1) is not None:
         return _over_known(node)
@@ -34,6 +39,13 @@ def reduce(node: Node) -> relax.Expr:
             "constant axes"
         )
     return _over_any(node, before, node.emit(relax.op.astype(axes, "int64")))
+
+
+def _wide(node: Node, dtype: str) -> str:
+    """Returns the type that a reduction is computed in; empty where it is the data's own."""
+    if dtype == "bool":
+        return "uint8"
+    return "float64" if "int" in dtype and node.proto.op_type in FRACTIONAL else ""
 
 
 def _over_any(node: Node, before: tuple[int, ...], axes: relax.Expr) -> relax.Expr:
@@ -70,8 +82,9 @@ def _over_known(node: Node) -> relax.Expr:
     data, least = node.input(0), node.proto.op_type == "ReduceMin"
     dtype, given = str(data.ty.dtype), node.known(1)
     axes = list(node.attributes.get("axes", ()) if given is None else given)
-    noop = not axes and bool(node.attributes.get("noop_with_empty_axes", 0))
-    if "float" not in dtype or node.proto.op_type not in ("ReduceMax", "ReduceMin") or noop:
+    if not axes and node.attributes.get("noop_with_empty_axes", 0):
+        return _of_each(node)
+    if "float" not in dtype or node.proto.op_type not in ("ReduceMax", "ReduceMin"):
         return tvm_converters.convert(node)
     if not is_static(data.ty):
         return tvm_converters.convert(node)
@@ -96,6 +109,16 @@ def _over_known(node: Node) -> relax.Expr:
 
     result = node.builder.emit_te(compute, data, primfunc_name_hint="extreme")
     return relax.op.reshape(result, shape) if keeps else result
+
+
+def _of_each(node: Node) -> relax.Expr:
+    """Reduces each element by itself, as an axis of one; TVM's converter leaves it as it is."""
+    proto = helper.make_node(
+        node.proto.op_type, list(node.proto.input), list(node.proto.output), keepdims=0
+    )
+    data = node.emit(relax.op.expand_dims(node.input(0), 0))
+    alone = replace(node, proto=proto, version=18, inputs=(data,), attributes={"keepdims": 0})
+    return _over(alone, (0,))
 
 
 def _asks(axes: te.Tensor, choice: Sequence[int], rank: int) -> te.Tensor:

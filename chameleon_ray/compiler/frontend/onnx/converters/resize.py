@@ -103,8 +103,10 @@ def _axes(node: Node) -> dict[int, Axis]:
         pairs = zip(inside, scales, strict=True)
         extents = [int(np.floor(np.float32(length) * np.float32(scale))) for length, scale in pairs]
     else:
-        extents = _declared(node, places)
-        ratios = [_ratio(size, length) for size, length in zip(extents, inside, strict=True)]
+        raise Untranslatable(
+            "its scales or sizes are computed at run time; export the model with constant ones, or "
+            "fix an input with --input NAME=VALUE"
+        )
     _demand_region(node)
     count = len(places)
     ends = roi if roi is not None and roi.size == 2 * count else [0.0] * count + [1.0] * count
@@ -112,20 +114,6 @@ def _axes(node: Node) -> dict[int, Axis]:
         place: Axis(lengths[place], extents[i], ratios[i], float(ends[i]), float(ends[count + i]))
         for i, place in enumerate(places)
     }
-
-
-def _ratio(size: int, length: int) -> float:
-    """Returns the scale that a declared size means, where it is a whole multiple.
-
-    Raises:
-        Untranslatable: Other scales round to the size, too, and have other positions.
-    """
-    if size % length:
-        raise Untranslatable(
-            "its scales are computed at run time; export the model with constant scales, or fix "
-            "an input with --input NAME=VALUE"
-        )
-    return size / length
 
 
 def _demand_region(node: Node) -> None:
@@ -141,21 +129,6 @@ def _known(node: Node, place: int) -> np.ndarray | None:
     """Returns a constant input; None where it is left out, or empty, or computed at run time."""
     value = node.known(place)
     return None if value is None or value.size == 0 else value
-
-
-def _declared(node: Node, places: Sequence[int]) -> list[int]:
-    """Returns the sizes that the graph declares of the output.
-
-    Raises:
-        Untranslatable: It declares none.
-    """
-    shape = node.outputs[0].shape
-    if shape is None:
-        raise Untranslatable(
-            "its sizes are computed at run time; export the model with constant sizes, or fix an "
-            "input with --input NAME=VALUE"
-        )
-    return [shape[place] for place in places]
 
 
 def _policy(

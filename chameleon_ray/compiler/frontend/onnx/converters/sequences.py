@@ -32,25 +32,33 @@ def _sequence(change: Callable[[Node], Items]) -> Converter:
     return convert
 
 
-def _place(node: Node, number: int, count: int) -> int:
-    """Returns the place in a sequence that an input says, ``count`` where it is left out."""
-    if node.optional(number) is None:
-        return count
-    place = int(node.constant(number, "places in sequences").item())
-    if not -count <= place <= count:
-        raise Untranslatable(f"its sequence of {count} has no place {place}; correct the model")
-    return place + count if place < 0 else place
+def _place(node: Node, number: int, count: int, last: int) -> int:
+    """Returns the place in a sequence that an input says.
+
+    Args:
+        node: The node.
+        number: Number of the input.
+        count: Length of the sequence, from which negative places count.
+        last: The last place allowed, which is meant where the input is left out.
+    """
+    place = last
+    if node.optional(number) is not None:
+        place = int(node.constant(number, "places in sequences").item())
+    place = place + count if place < 0 else place
+    if not 0 <= place <= last:
+        raise Untranslatable(f"its sequence of {count} has no such place; correct the model")
+    return place
 
 
 def _inserted(node: Node) -> Items:
     found = items(node.input(0))
-    found.insert(_place(node, 2, len(found)), node.input(1))
+    found.insert(_place(node, 2, len(found), len(found)), node.input(1))
     return found
 
 
 def _erased(node: Node) -> Items:
     found = items(node.input(0))
-    del found[min(_place(node, 1, len(found) - 1), len(found) - 1)]
+    del found[_place(node, 1, len(found), len(found) - 1)]
     return found
 
 
@@ -82,12 +90,7 @@ def _taken_apart(node: Node) -> Items:
 def sequence_at(node: Node) -> relax.Expr:
     """Converts SequenceAt, whose place must be known."""
     found = items(node.input(0))
-    place = _place(node, 1, len(found))
-    if place >= len(found):
-        raise Untranslatable(
-            f"its sequence of {len(found)} has no place {place}; correct the model"
-        )
-    return found[place]
+    return found[_place(node, 1, len(found), len(found) - 1)]
 
 
 def sequence_length(node: Node) -> relax.Expr:

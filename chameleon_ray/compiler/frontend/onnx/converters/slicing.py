@@ -4,8 +4,10 @@ The bounds are read inside the loop nest, and what they lead to stays within the
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
+from onnx import helper
 from tvm import relax, te, tirx
 from tvm.ir import Expr
 
@@ -20,9 +22,7 @@ Index = Callable[[int, Expr], Expr]
 def slice_(node: Node) -> relax.Expr:
     """Converts Slice; only its starts, axes and steps matter where the output's shape is known."""
     if node.version < 10:
-        starts, ends = node.attributes["starts"], node.attributes["ends"]
-        axes = node.attributes.get("axes", list(range(len(starts))))
-        return relax.op.strided_slice(node.input(0), axes, starts, ends)
+        node = _with_inputs(node)
     if _are_known(node, range(1, 5)):
         return tvm_converters.convert(node)
     shape = node.declared_shape("starts, ends, axes or steps")
@@ -49,6 +49,15 @@ def slice_(node: Node) -> relax.Expr:
         return te.compute(shape, lambda *index: data(*_places(place, index)), "slice")
 
     return node.builder.emit_te(compute, data, starts, axes, steps, primfunc_name_hint="slice")
+
+
+def _with_inputs(node: Node) -> Node:
+    """Returns a Slice whose bounds are attributes, as those before version 10, with inputs."""
+    given = node.attributes
+    axes = given.get("axes", range(len(given["starts"])))
+    bounds = [np.array(numbers, np.int64) for numbers in (given["starts"], given["ends"], axes)]
+    inputs = (node.input(0), *(constant(numbers, "int64") for numbers in bounds))
+    return replace(node, proto=helper.make_node("Slice", [], []), version=13, inputs=inputs)
 
 
 def pad(node: Node) -> relax.Expr:

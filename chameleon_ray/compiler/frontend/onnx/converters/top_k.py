@@ -5,11 +5,9 @@ from typing import Any
 from tvm import relax, te
 
 from chameleon_ray.compiler.frontend.onnx.converters.run_time_extents import extent_of
+from chameleon_ray.compiler.frontend.onnx.converters.sorting import SORTABLE, sortable
 from chameleon_ray.compiler.frontend.onnx.extents import axis_of, extents, rank
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node, Untranslatable
-
-SORTABLE = {"float32", "float64", "int32", "int64"}
-"""Types that TVM's runtime sorts."""
 
 
 def top_k(node: Node) -> list[relax.Expr]:
@@ -25,11 +23,8 @@ def top_k(node: Node) -> list[relax.Expr]:
     size = extents(data)[axis]
     if isinstance(count, int) and count > size:
         raise Untranslatable(f"it takes {count} of {size} elements; correct the model")
-    if dtype not in SORTABLE:
-        wide = "float32" if "float" in dtype else "int64" if dtype.startswith("uint") else "int32"
-        data = node.emit(relax.op.astype(data, wide))
     found = relax.op.topk(
-        data,
+        sortable(node, data),
         count if isinstance(count, int) else size,
         axis,
         largest=bool(node.attributes.get("largest", 1)),
