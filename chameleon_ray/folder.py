@@ -66,7 +66,7 @@ class RunFolder:
             other = f", but a {there[0]}" if there else ""
             raise FolderError(
                 f"{path} holds no {self.holds} to go on with{other}; check the path, or begin "
-                "one without --resume."
+                f"a new {self.holds}."
             )
         if not existing and there:
             raise FolderError(f"{path} holds a {there[0]}; add --resume, or choose another --out.")
