@@ -307,8 +307,10 @@ def _settle(verified: "Verified | None", library: Path) -> None:
 
     if verified is None or not verified.ok:
         fault = verified.fault if verified else "they were not compared"
+        other = verified.against if verified else "the original"
         raise UserError(
-            f"The tuned model's outputs differ from the original's ({fault}); do not use {library}."
+            f"The tuned model's outputs differ from those of {other} ({fault}); do not use "
+            f"{library}."
         )
     if verified.outcome == "unverified":
         raise typer.Exit(UNVERIFIED)

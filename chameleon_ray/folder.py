@@ -64,7 +64,10 @@ class RunFolder:
         there = [what for what, name in FILES.items() if (path / name).exists()]
         if existing and self.holds not in there:
             other = f", but a {there[0]}" if there else ""
-            raise FolderError(f"{path} holds no {self.holds} to go on with{other}.")
+            raise FolderError(
+                f"{path} holds no {self.holds} to go on with{other}; check the path, or begin "
+                f"a new {self.holds}."
+            )
         if not existing and there:
             raise FolderError(f"{path} holds a {there[0]}; add --resume, or choose another --out.")
         self.path = path

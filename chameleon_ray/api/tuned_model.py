@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from chameleon_ray.compiler.model_host import Prepared
@@ -15,7 +15,10 @@ from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.task import Task
 
-PACKAGES = ("chameleon_ray", "apache-tvm", "apache-tvm-ffi", "ray", "xgboost", "torch", "numpy")
+PACKAGES = (
+    *("chameleon_ray", "apache-tvm", "apache-tvm-ffi", "ray", "xgboost", "torch", "onnx"),
+    *("onnxruntime", "numpy"),
+)
 
 
 @dataclass(eq=False)
@@ -107,5 +110,12 @@ def demand_success(layers: Sequence[Task], own: Sequence[Record]) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of the packages that matter."""
-    return {package: version(package) for package in PACKAGES}
+    """Returns the versions of the packages that matter and are installed under these names.
+
+    ONNX Runtime for GPUs has another one.
+    """
+    found = {}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found

@@ -53,8 +53,12 @@ class ZooEntry:
         """The problem with the model, in a sentence; empty where there is none."""
         if self.result is None:
             return self.failure
-        if self.result.verified is None or not self.result.verified.ok:
-            return f"The tuned model's outputs differ; do not use {self.folder / 'model.so'}."
+        verified = self.result.verified
+        if verified is None or not verified.ok:
+            fault = f" from those of {verified.against} ({verified.fault})" if verified else ""
+            return (
+                f"The tuned model's outputs differ{fault}; do not use {self.folder / 'model.so'}."
+            )
         return ""
 
     @property

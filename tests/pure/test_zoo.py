@@ -165,7 +165,8 @@ def result_of(folder: Path, name: str = "zoo.yaml") -> ZooResult:
     layers = merged([(1, [shared, alone]), (3, [shared, similar])])
     whole = fake_result(folder)
     good = replace(whole, untuned=Latency(8e-3), tuned=Latency(2e-3))
-    wrong = replace(good, tuned=Latency(1e-3), verified=Verified(False, 1.0, 1.0, "torch"))
+    verified = Verified(False, 1.0, 1.0, "torch", fault="output 'y' differs by 1")
+    wrong = replace(good, tuned=Latency(1e-3), verified=verified)
     entries = (
         ZooEntry("a", Request("a"), 1, folder / "models" / "a", 2, 1, good),
         ZooEntry("b", Request("b"), 3, folder / "models" / "b", 2, 1, wrong),
@@ -197,7 +198,7 @@ def test_the_figures_are_right(tmp_path: Path) -> None:
     assert (good["tasks"], good["shared_tasks"], good["error"]) == (2, 1, None)
     assert good["verified"]["ok"] is True
     assert wrong["verified"]["ok"] is False
-    assert "do not use" in wrong["error"]
+    assert "differ from those of torch (output 'y' differs by 1); do not use" in wrong["error"]
     assert failed["error"] == "There is no zoo.yaml."
     assert failed["latency_ms"] == {"untuned": None, "tuned": None}
 

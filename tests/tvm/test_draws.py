@@ -52,6 +52,28 @@ def test_outputs_that_change_from_run_to_run_are_refused() -> None:
         draws.worked_out("net", random, drawings, lambda: " (it has Dice)")
 
 
+def test_outputs_without_a_finite_value_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    drawings = drawn(SPECS, USES, np.random.default_rng(0))
+    draws.worked_out("net", lambda inputs: (inputs[0], inputs[0] * np.nan, inputs[1]), drawings)
+    assert caplog.messages == [
+        "Output 2 of 3 of net has no finite value for any example, so that comparing it proves "
+        "nothing; give values that suit the model with --example."
+    ]
+
+
+def test_a_finite_value_in_one_example_is_enough(caplog: pytest.LogCaptureFixture) -> None:
+    drawings = [(np.array([np.nan, np.inf]),), (np.array([np.nan, 2.0]),)]
+    examples = draws.worked_out("net", lambda inputs: inputs, drawings)
+    assert len(examples) == 2
+    assert not caplog.messages
+
+
+def test_another_number_of_outputs_is_a_change() -> None:
+    answers = iter([(np.ones(2), np.ones(2)), (np.ones(2),)])
+    with pytest.raises(ModelError, match="change from run to run"):
+        draws.worked_out("net", lambda _: next(answers), [(np.ones(2),)])
+
+
 def test_sums_in_another_order_are_not_random() -> None:
     rng = np.random.default_rng(0)
 

@@ -57,6 +57,24 @@ def test_onnx_itself_is_asked_where_onnx_runtime_refuses(tmp_path: Path) -> None
     np.testing.assert_allclose(example.outputs[0], X, rtol=2**-8)
 
 
+def table(path: Path) -> Path:
+    """Rows of a table of four, whose numbers are ``x``."""
+    nodes = [node("Cast", ["x"], ["i"], to=TensorProto.INT64), node("Gather", ["t", "i"], ["y"])]
+    return saved(path, nodes, t=np.arange(4, dtype="float32"))
+
+
+def test_values_that_do_not_suit_the_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path, outside = table(tmp_path / "table.onnx"), np.full((3, 4), 9, "float32")
+    with pytest.raises(ModelError, match=r"do not suit .*Gather.* give other values"):
+        onnx_examples(path, ["x"], [(outside,)], {}, given=True)
+    examples, name = onnx_examples(path, ["x"], [(np.abs(X),)], {}, given=True)
+    assert name == "ONNX Runtime"
+    assert examples[0].outputs is not None
+    with caplog.at_level(logging.WARNING):
+        assert onnx_examples(path, ["x"], [(outside,)], {})[1] is None
+    assert "give values that suit it with --example" in caplog.text
+
+
 def test_where_nothing_can_run_it_a_sentence_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

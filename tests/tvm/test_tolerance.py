@@ -171,4 +171,4 @@ def test_a_layer_has_less_to_accumulate() -> None:
 def test_faults_say_what_differs_and_how_far() -> None:
     wrong = verdict((NORMAL, NORMAL + np.float32(1)), (NORMAL, NORMAL), names=("a", "b"))
     assert wrong.fault.startswith("output 'b' differs by 1, where its largest value is 3.")
-    assert "output 2 " in verdict((NORMAL, -NORMAL), (NORMAL, NORMAL)).fault
+    assert "output 2 of 2 " in verdict((NORMAL, -NORMAL), (NORMAL, NORMAL)).fault

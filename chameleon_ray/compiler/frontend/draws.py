@@ -1,6 +1,7 @@
 """Draws: the example inputs that a model is verified on, of which the first is timed."""
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 
 import numpy as np
@@ -8,6 +9,8 @@ import numpy as np
 from chameleon_ray.compiler.frontend.drawing import DRAWS
 from chameleon_ray.compiler.frontend.inputs import ModelError
 from chameleon_ray.measure.example import Arrays, Example
+
+logger = logging.getLogger(__name__)
 
 PATIENCE = 10.0
 """Seconds of the source framework after which no further draw is computed."""
@@ -38,6 +41,8 @@ def worked_out(
 ) -> tuple[Example, ...]:
     """Computes the outputs to expect of draws, those of the first draw twice.
 
+    A warning names outputs without a finite value, as those of a wrong library are the same.
+
     Args:
         model: Name of the model in messages.
         run: Computes outputs in the source framework; it must leave the inputs as they are.
@@ -54,12 +59,32 @@ def worked_out(
             break
         examples.append(Example(inputs, run(inputs)))
         first = examples[0].outputs or ()
-        if len(examples) == 1 and not all(map(_same, first, run(inputs))):
+        if len(examples) == 1 and not _all_same(first, run(inputs)):
             raise ModelError(
                 f"The outputs of {model} change from run to run on the same inputs{hint()}; export "
                 "it in inference mode, without random numbers and without state."
             )
+    _tell_of_nothing(model, examples)
     return tuple(examples)
+
+
+def _tell_of_nothing(model: str, examples: Sequence[Example]) -> None:
+    """Warns of outputs that have no finite value in any example."""
+    columns = list(zip(*(example.outputs or () for example in examples), strict=False))
+    for place, arrays in enumerate(columns, 1):
+        if any(not _is_float(one) or np.isfinite(one.astype("f8")).any() for one in arrays):
+            continue
+        which = f"Output {place} of {len(columns)}" if len(columns) > 1 else "The output"
+        logger.warning(
+            "%s of %s has no finite value for any example, so that comparing it proves nothing; "
+            "give values that suit the model with --example.",
+            which,
+            model,
+        )
+
+
+def _all_same(outputs: Arrays, again: Arrays) -> bool:
+    return len(outputs) == len(again) and all(map(_same, outputs, again))
 
 
 def _same(output: np.ndarray, again: np.ndarray) -> bool:

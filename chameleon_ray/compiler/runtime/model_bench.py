@@ -167,8 +167,20 @@ def verdict(
     if wrong is None:
         return Verdict(True, absolute, relative)
     name = names[wrong] if len(names) == len(outputs) else ""
-    fault = f"output {repr(name) if name else wrong + 1} {found[wrong].fault}"
-    return Verdict(False, absolute, relative, fault, name)
+    return Verdict(
+        False,
+        absolute,
+        relative,
+        f"{_called(name, wrong, len(outputs))} {found[wrong].fault}",
+        name,
+    )
+
+
+def _called(name: str, place: int, count: int) -> str:
+    """Returns words for an output; one without a name is told by its place, from 1 on."""
+    if name:
+        return f"output {name!r}"
+    return f"output {place + 1} of {count}" if count > 1 else "the output"
 
 
 def magnitude(inputs: Arrays) -> float:

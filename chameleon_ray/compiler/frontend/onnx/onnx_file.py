@@ -31,7 +31,8 @@ def load_onnx(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
     graph = import_file(path, inputs)
     draws = drawn(graph.inputs, uses_of(graph.module), np.random.default_rng(seed))
     names = [spec.name for spec in graph.inputs]
-    examples, reference = onnx_examples(path, names, draws, graph.fixed)
+    given = any(spec.values is not None for spec in graph.inputs)
+    examples, reference = onnx_examples(path, names, draws, graph.fixed, given)
     return Model(
         path.stem,
         graph.module,

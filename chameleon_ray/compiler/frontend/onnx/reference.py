@@ -18,12 +18,17 @@ logger = logging.getLogger(__name__)
 
 RANDOM = ("Bernoulli", "Multinomial", "Dropout")
 """Operators that may draw random numbers, beside those whose names begin with Random."""
+ONNX_RUNTIME = "ONNX Runtime"
 NEWER = 21
 """Operator set of which ``onnx.reference`` has every quantising operator; it lacks older ones."""
 
 
 def onnx_examples(
-    path: Path, names: Sequence[str], draws: Sequence[Arrays], fixed: Mapping[str, np.ndarray]
+    path: Path,
+    names: Sequence[str],
+    draws: Sequence[Arrays],
+    fixed: Mapping[str, np.ndarray],
+    given: bool = False,
 ) -> tuple[tuple[Example, ...], str | None]:
     """Computes the outputs to expect of an ONNX file.
 
@@ -32,30 +37,57 @@ def onnx_examples(
         names: Names of its inputs, in the order of the draws' arrays.
         draws: Inputs.
         fixed: Values of inputs that are part of the model from now on, by name.
+        given: Whether some of the draws' values are the user's.
 
     Returns:
         The examples, and the name of what computed their outputs. Where nothing could, the examples
         have no outputs, the name is None, and a warning says why.
 
     Raises:
-        ModelError: The outputs change from run to run.
+        ModelError: The outputs change from run to run, or ONNX Runtime takes the file and refuses
+            values that the user gave.
     """
-    failures = []
+    failures, refused = dict[str, str](), False
     for name, start in RUNNERS.items():
         try:
-            return worked_out(
-                str(path), start(path, names, fixed), draws, lambda: _hint(path)
-            ), name
+            run = start(path, names, fixed)
+        except Exception as error:
+            failures[name] = reason(error)
+            continue
+        try:
+            return worked_out(str(path), run, draws, lambda: _hint(path)), name
         except ModelError:
             raise
         except Exception as error:
-            failures.append(f"{name}: {reason(error)}")
-    logger.warning(
-        "Nothing but TVM can run %s (%s), so its outputs can only be compared with untuned TVM's.",
-        path,
-        "; ".join(failures),
-    )
+            failures[name] = reason(error)
+            refused = refused or name == ONNX_RUNTIME
+    _tell(path, failures, refused, given)
     return tuple(Example(inputs) for inputs in draws), None
+
+
+def _tell(path: Path, failures: Mapping[str, str], refused: bool, given: bool) -> None:
+    """Says why nothing could run a file.
+
+    Args:
+        path: The file.
+        failures: Reasons, by the name of what could not.
+        refused: Whether ONNX Runtime takes the file, but not the values of its inputs.
+        given: Whether some of these are the user's.
+
+    Raises:
+        ModelError: The user's values are refused.
+    """
+    if refused and given:
+        raise ModelError(
+            f"The examples do not suit {path}: ONNX Runtime fails on them "
+            f"({failures[ONNX_RUNTIME]}); give other values with --example."
+        )
+    logger.warning(
+        "Nothing but TVM can run %s (%s), so its outputs can only be compared with untuned TVM's%s",
+        path,
+        "; ".join(f"{name}: {why}" for name, why in failures.items()),
+        "; give values that suit it with --example." if refused else ".",
+    )
 
 
 def _runtime(path: Path, names: Sequence[str], fixed: Mapping[str, np.ndarray]) -> Run:
@@ -88,7 +120,7 @@ def _evaluator(path: Path, names: Sequence[str], fixed: Mapping[str, np.ndarray]
 
 
 RUNNERS: dict[str, Callable[[Path, Sequence[str], Mapping[str, np.ndarray]], Run]] = {
-    "ONNX Runtime": _runtime,
+    ONNX_RUNTIME: _runtime,
     "onnx.reference": _evaluator,
 }
 """Starters of what can run a file, by name, in the order in which they are tried."""

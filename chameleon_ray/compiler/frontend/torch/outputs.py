@@ -30,7 +30,7 @@ def run(name: str, module: Callable[..., Any], arguments: Arguments) -> Any:
         shapes = ", ".join("x".join(map(str, one.shape)) for one in given.tensors())
         raise ModelError(
             f"{name} fails on inputs of shape {shapes or 'none'} ({reason(error)}); give other "
-            "shapes with --input."
+            "shapes with --input, or values with --example."
         ) from error
     finally:
         for tensor, before in kept:
