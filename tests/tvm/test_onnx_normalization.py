@@ -80,3 +80,13 @@ def test_lp_normalization_keeps_zeros(order: int, tmp_path: Path) -> None:
 
 def test_mean_variance_normalization_of_distant_values(tmp_path: Path) -> None:
     assert_right(tmp_path, "MeanVarianceNormalization", data=DATA + 20)
+
+
+def test_layer_normalization_of_rows_chosen_at_run_time(tmp_path: Path) -> None:
+    feeds = {"x": DATA[0, 0], "chosen": np.array([True, False, True, True])}
+    weights = {"scale": DATA[0, 1, 0], "bias": DATA[0, 1, 1]}
+    nodes = [
+        helper.make_node("Compress", ["x", "chosen"], ["rows"], axis=0),
+        helper.make_node("LayerNormalization", ["rows", *weights], ["y"]),
+    ]
+    assert_like_onnxruntime(graph(nodes, feeds, ["y"], weights), feeds, tmp_path)
