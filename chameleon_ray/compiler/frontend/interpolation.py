@@ -55,10 +55,11 @@ def _half_pixel(axis: Axis, i: np.ndarray) -> np.ndarray:
 
 
 def _symmetric(axis: Axis, i: np.ndarray) -> np.ndarray:
-    adjustment = axis.size / (axis.scale * axis.length)
-    offset = axis.length / 2 * (1 - adjustment)
-    # ONNX Runtime divides in float64 by the scale as a float32, which decides where ties fall
-    exact = offset + (i.astype("float64") + 0.5) / np.float64(np.float32(axis.scale)) - 0.5
+    # ONNX Runtime adjusts in float32, and divides in float64: that decides where ties fall
+    scale = np.float32(axis.scale)
+    adjustment = np.float32(axis.size) / (scale * np.float32(axis.length))
+    offset = axis.length / 2 * (1 - float(adjustment))
+    exact = offset + (i.astype("float64") + 0.5) / float(scale) - 0.5
     return exact.astype("float32")
 
 
