@@ -27,8 +27,8 @@ def tune(request: Request, progress: Progress) -> RunResult:
         UserError: The request cannot be met.
         Stopped: The user interrupted the session; the message says how to go on.
     """
-    demand(request.model, given(request.inputs, request.examples))
     setup = set_up(request)
+    demand(request.model, given(request.inputs, request.examples))
     site = _site(request)
     with working(site, setup.search_cores):
         end = asyncio.run(TuningSession(site, setup, progress).run())

@@ -82,35 +82,6 @@ def test_mean_variance_normalization_of_distant_values(tmp_path: Path) -> None:
     assert_right(tmp_path, "MeanVarianceNormalization", data=DATA + 20)
 
 
-@pytest.mark.parametrize(
-    "attributes",
-    [
-        {"output_shape": [9, 11], "strides": [2, 2]},
-        {"auto_pad": "SAME_LOWER", "strides": [2, 2]},
-        {"auto_pad": "SAME_UPPER", "strides": [2, 3]},
-        {"dilations": [2, 1], "pads": [1, 0, 1, 1]},
-        {"strides": [3, 2], "output_padding": [1, 1]},
-    ],
-)
-def test_transposed_convolution(attributes: dict, tmp_path: Path) -> None:
-    weights = {"w": RNG.normal(size=(3, 2, 3, 3)).astype("float32")}
-    assert_right(tmp_path, "ConvTranspose", weights, **attributes)
-
-
-def test_grouped_transposed_convolution_of_a_line(tmp_path: Path) -> None:
-    data = RNG.normal(size=(1, 4, 6)).astype("float32")
-    weights = {"w": RNG.normal(size=(4, 3, 3)).astype("float32")}
-    assert_right(tmp_path, "ConvTranspose", weights, data=data, group=2, strides=[2])
-
-
-@pytest.mark.parametrize("size", [(3, 4), (5, 2)])
-def test_columns_are_summed_to_a_picture(size: tuple[int, int], tmp_path: Path) -> None:
-    count = (size[0] - 1) * (size[1] - 1)
-    data = RNG.normal(size=(2, 8, count)).astype("float32")
-    weights = {"size": np.asarray(size), "block": np.asarray([2, 2])}
-    assert_right(tmp_path, "Col2Im", weights, data=data)
-
-
 def test_numbers_of_one_axis_follow_a_batch_norm(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     weights = {name: rng.uniform(0.5, 1, 3).astype("float32") for name in "sbmv"}
@@ -120,4 +91,14 @@ def test_numbers_of_one_axis_follow_a_batch_norm(tmp_path: Path) -> None:
     ]
     feeds = {"x": rng.standard_normal((2, 3, 4, 5)).astype("float32")}
     weights["one"] = np.array([1.5], "float32")
+    assert_like_onnxruntime(graph(nodes, feeds, ["y"], weights), feeds, tmp_path)
+
+
+def test_layer_normalization_of_rows_chosen_at_run_time(tmp_path: Path) -> None:
+    feeds = {"x": DATA[0, 0], "chosen": np.array([True, False, True, True])}
+    weights = {"scale": DATA[0, 1, 0], "bias": DATA[0, 1, 1]}
+    nodes = [
+        helper.make_node("Compress", ["x", "chosen"], ["rows"], axis=0),
+        helper.make_node("LayerNormalization", ["rows", *weights], ["y"]),
+    ]
     assert_like_onnxruntime(graph(nodes, feeds, ["y"], weights), feeds, tmp_path)

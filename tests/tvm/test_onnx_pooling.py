@@ -87,3 +87,13 @@ def test_largest_samples_of_regions_are_refused(tmp_path: Path) -> None:
     node = helper.make_node("RoiAlign", ["x", *regions], ["y"], mode="max")
     with pytest.raises(ModelError, match=r"RoiAlign.*its mode is 'max'"):
         computed(graph([node], feeds, ["y"], regions), feeds, tmp_path)
+
+
+def test_pooling_of_open_extents_is_refused_by_name(tmp_path: Path) -> None:
+    feeds = {"x": drawn(), "chosen": np.array([True, False] * 3 + [True])}
+    nodes = [
+        helper.make_node("Compress", ["x", "chosen"], ["rows"], axis=2),
+        helper.make_node("MaxPool", ["rows"], ["y"], kernel_shape=[2, 2]),
+    ]
+    with pytest.raises(ModelError, match=r"\(MaxPool\).*only known at run time"):
+        computed(graph(nodes, feeds, ["y"]), feeds, tmp_path)

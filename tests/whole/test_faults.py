@@ -133,7 +133,7 @@ def test_a_full_disk_ends_the_run_and_keeps_its_records(dense: str, small_disk: 
     )
     assert said is not None, err
     assert said[1] == str(run)
-    assert int(said[2]) == len(records(run)) > 4
+    assert int(said[2]) == len(records(run)) > 0
     assert command.orphans() == {}
 
 

@@ -8,6 +8,7 @@ from onnx import helper
 from tvm import relax
 
 from chameleon_ray.compiler.frontend.onnx import tvm_converters
+from chameleon_ray.compiler.frontend.onnx.extents import extents
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node
 
 FOLLOWING = ("auto_pad", "output_shape", "pads", "output_padding")
@@ -26,8 +27,8 @@ def conv_transpose(node: Node) -> relax.Expr | Sequence[relax.Expr]:
 def _padded(node: Node, auto: str) -> onnx.NodeProto:
     """Returns the node with ``pads`` and ``output_padding`` in place of the output's shape."""
     given = node.attributes
-    lengths = [int(size) for size in node.input(0).ty.shape][2:]
-    kernel = [int(size) for size in node.input(1).ty.shape][2:]
+    lengths = extents(node.input(0))[2:]
+    kernel = extents(node.input(1))[2:]
     count = len(lengths)
     strides, dilations = (given.get(name, [1] * count) for name in ("strides", "dilations"))
     extra = list(given.get("output_padding", [0] * count))

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from tvm import relax, te, tirx
 
+from chameleon_ray.compiler.frontend.onnx.extents import extents
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node
 from chameleon_ray.compiler.relax import constant
 
@@ -15,8 +16,8 @@ def deform_conv(node: Node) -> relax.Expr:
     data, weights, offset = (node.input(place) for place in range(3))
     groups, parts = given.get("group", 1), given.get("offset_group", 1)
     batch = int(data.ty.shape[0])
-    filters, depth, height, width = (int(size) for size in weights.ty.shape)
-    rows, columns = (int(size) for size in list(offset.ty.shape)[2:])
+    filters, depth, height, width = extents(weights)
+    rows, columns = extents(offset)[2:]
     window = [given.get("strides", [1, 1]), given.get("pads", [0] * 4)[:2]]
     window.append(given.get("dilations", [1, 1]))
     mask = node.optional(4)

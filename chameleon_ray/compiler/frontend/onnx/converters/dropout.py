@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from tvm import relax
 
+from chameleon_ray.compiler.frontend.onnx.extents import extents
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node, Untranslatable
 from chameleon_ray.compiler.relax import constant
 
@@ -19,7 +20,7 @@ def dropout(node: Node) -> Sequence[relax.Expr]:
         raise Untranslatable("it drops at random; export the model in inference mode")
     if len(node.proto.output) == 1:
         return [data]
-    shape = [int(size) for size in data.ty.shape]
+    shape = list(extents(data))
     dtype = "bool" if node.version >= 10 else str(data.ty.dtype)
     return [data, constant(np.ones(shape), dtype)]
 

@@ -7,7 +7,7 @@ import numpy as np
 from onnx import helper
 from tvm import relax
 
-from chameleon_ray.compiler.frontend.onnx import tvm_converters
+from chameleon_ray.compiler.frontend.onnx.converters.convolution import conv
 from chameleon_ray.compiler.frontend.onnx.extents import rank
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node, Untranslatable
 from chameleon_ray.compiler.relax import constant
@@ -22,11 +22,8 @@ def fused_conv(node: Node) -> relax.Expr:
     }
     names = list(node.proto.input)[:3]
     proto = helper.make_node("Conv", names, list(node.proto.output), **attributes)
-    convert = tvm_converters.converter("Conv")
-    if convert is None:
-        raise Untranslatable("TVM converts no convolutions; export the model without it")
     plain = replace(node, proto=proto, version=11, inputs=node.inputs[:3], attributes=attributes)
-    result = convert(plain)
+    result = conv(plain)
     if not isinstance(result, relax.Expr):
         raise Untranslatable("its convolution is no tensor; export the model without it")
     other = node.optional(3)

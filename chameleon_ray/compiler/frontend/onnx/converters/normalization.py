@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from tvm import relax
 
+from chameleon_ray.compiler.frontend.onnx.extents import extents
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node, Untranslatable
-from chameleon_ray.compiler.relax import constant
+from chameleon_ray.compiler.relax import constant, is_static
 
 STASH = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
 """Types in which statistics are computed, by ONNX's number."""
@@ -34,9 +35,13 @@ def layer_normalization(node: Node) -> Sequence[relax.Expr]:
 
 def _is_plain(node: Node, axes: list[int], dtype: str) -> bool:
     """Whether Relax's own operator does the same, which takes no doubles and no scale to repeat."""
-    shape = [int(size) for size in node.input(0).ty.shape]
-    scale = [int(size) for size in node.input(1).ty.shape]
-    return scale == [shape[axis] for axis in axes] and dtype == _stash(node) != "float64"
+    data, scale = node.input(0), node.input(1)
+    if not is_static(data.ty, scale.ty):
+        return False
+    shape = extents(data)
+    return (
+        extents(scale) == tuple(shape[axis] for axis in axes) and dtype == _stash(node) != "float64"
+    )
 
 
 def _operator(node: Node, axes: list[int]) -> relax.Expr:

@@ -11,13 +11,14 @@ import tvm
 from onnx import helper
 from tvm import relax
 
+from chameleon_ray.compiler.frontend.onnx import tvm_converters
 from chameleon_ray.compiler.frontend.onnx.converters.pooling_window import (
     Window,
     windows,
     with_padding,
 )
+from chameleon_ray.compiler.frontend.onnx.extents import extents
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node, Untranslatable
-from chameleon_ray.compiler.frontend.onnx.tvm_converters import converter
 from chameleon_ray.compiler.relax import constant
 
 
@@ -25,19 +26,19 @@ def max_pool(node: Node) -> relax.Expr | Sequence[relax.Expr]:
     """Converts MaxPool; TVM's converter does it where only the values are wanted."""
     found = windows(node)
     if len([name for name in node.proto.output if name]) < 2:
-        return _by_tvm("MaxPool", with_padding(node, found))
+        return tvm_converters.convert(with_padding(node, found))
     data = node.input(0)
-    shape = [int(size) for size in data.ty.shape]
+    shape = list(extents(data))
     return _pooled(node, data, shape, found)
 
 
 def average_pool(node: Node) -> relax.Expr:
     """Converts AveragePool; windows that were rounded up count what the model pads, no more."""
     found = windows(node)
-    value = _by_tvm("AveragePool", with_padding(node, found))
+    value = tvm_converters.convert(with_padding(node, found))
     if not node.attributes.get("count_include_pad", 0):
         return value
-    lengths = [int(size) for size in node.input(0).ty.shape][2:]
+    lengths = extents(node.input(0))[2:]
     factors = np.ones([1, 1])
     for window, length in zip(found, lengths, strict=True):
         factors = factors[..., None] * (window.kernel / window.counted(length))
@@ -59,7 +60,7 @@ def lp_pool(node: Node) -> relax.Expr:
     padded = with_padding(replace(node, inputs=(raised,)), found)
     padded.proto.op_type = "AveragePool"
     padded.proto.attribute.append(helper.make_attribute("count_include_pad", 1))
-    mean = node.emit(_by_tvm("AveragePool", padded))
+    mean = node.emit(tvm_converters.convert(padded))
     count = constant(np.asarray(prod(window.kernel for window in found)), dtype)
     total = node.emit(relax.op.multiply(mean, count))
     if order == 2:
@@ -70,7 +71,7 @@ def lp_pool(node: Node) -> relax.Expr:
 def max_unpool(node: Node) -> relax.Expr:
     """Converts MaxUnpool: values go to their places in a tensor of zeros."""
     data, places = node.input(0), node.input(1)
-    shape = [int(size) for size in data.ty.shape]
+    shape = list(extents(data))
     given, count = node.attributes, len(shape) - 2
     if node.optional(2) is not None:
         size = [int(extent) for extent in node.constant(2, "output_shape")]
@@ -85,14 +86,6 @@ def max_unpool(node: Node) -> relax.Expr:
     flat = [node.emit(relax.op.reshape(value, [-1])) for value in (places, data)]
     filled = node.emit(relax.op.scatter_elements(empty, *flat, axis=0))
     return relax.op.reshape(filled, size)
-
-
-def _by_tvm(kind: str, node: Node) -> relax.Expr:
-    convert = converter(kind)
-    assert convert is not None
-    value = convert(node)
-    assert isinstance(value, relax.Expr)
-    return value
 
 
 def _pooled(

@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
+from chameleon_ray.compiler.frontend.onnx.extents import extents
 from chameleon_ray.compiler.frontend.onnx.node import Node
 
 RESOLVED = ("auto_pad", "ceil_mode", "pads")
@@ -48,7 +49,7 @@ class Window:
 
 def windows(node: Node) -> list[Window]:
     """Returns the windows of a pooling operator, axis by axis; automatic padding is worked out."""
-    lengths = [int(size) for size in node.input(0).ty.shape][2:]
+    lengths = extents(node.input(0))[2:]
     given, count = node.attributes, len(lengths)
     kernel = given["kernel_shape"]
     strides, dilations = (given.get(name, [1] * count) for name in ("strides", "dilations"))
@@ -75,7 +76,7 @@ def windows(node: Node) -> list[Window]:
 
 def with_padding(node: Node, found: Sequence[Window]) -> Node:
     """Returns the node with just the padding that its windows need, and nothing to round up."""
-    lengths = [int(size) for size in node.input(0).ty.shape][2:]
+    lengths = extents(node.input(0))[2:]
     before = [window.before for window in found]
     after = [window.after(length) for window, length in zip(found, lengths, strict=True)]
     proto = onnx.NodeProto()

@@ -6,6 +6,7 @@ from math import prod
 import numpy as np
 from tvm import relax
 
+from chameleon_ray.compiler.frontend.onnx.extents import extents
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node
 from chameleon_ray.compiler.relax import constant
 
@@ -13,7 +14,7 @@ from chameleon_ray.compiler.relax import constant
 def space_to_depth(node: Node) -> relax.Expr:
     """Converts SpaceToDepth; a channel's block is together with mode ``CRD``, else apart."""
     block = node.attributes["blocksize"]
-    batch, channels, height, width = (int(size) for size in node.input(0).ty.shape)
+    batch, channels, height, width = extents(node.input(0))
     split = [batch, channels, height // block, block, width // block, block]
     by_channel = node.attributes.get("mode", "DCR") == "CRD"
     order = [0, 1, 3, 5, 2, 4] if by_channel else [0, 3, 5, 1, 2, 4]
@@ -31,7 +32,7 @@ def col2im(node: Node) -> relax.Expr:
     given = node.attributes
     dilations, strides = (given.get(name, [1] * count) for name in ("dilations", "strides"))
     pads = given.get("pads", [0] * 2 * count)
-    batch, rows, columns = (int(size) for size in node.input(0).ty.shape)
+    batch, rows, columns = extents(node.input(0))
     channels = rows // prod(block)
     padded = [n + pads[i] + pads[count + i] for i, n in enumerate(image)]
     steps = [

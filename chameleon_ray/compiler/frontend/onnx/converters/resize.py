@@ -19,6 +19,7 @@ from chameleon_ray.compiler.frontend.interpolation import (
     summed,
     taps,
 )
+from chameleon_ray.compiler.frontend.onnx.extents import extents
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node, Untranslatable
 from chameleon_ray.compiler.relax import constant
 
@@ -71,7 +72,7 @@ def upsample(node: Node) -> relax.Expr:
     else:
         scales = node.constant(1, "scales")
     data = node.input(0)
-    lengths = _lengths(data)
+    lengths = extents(data)
     axes = {
         place: Axis(length, int(np.floor(length * np.float32(scale))), float(scale))
         for place, (length, scale) in enumerate(zip(lengths, scales, strict=True))
@@ -79,16 +80,9 @@ def upsample(node: Node) -> relax.Expr:
     return _resized(node, data, axes, Mode(kind, "asymmetric", "floor"))
 
 
-def _lengths(data: relax.Expr) -> list[int]:
-    shape = data.ty.shape
-    if not isinstance(shape, relax.ShapeExpr):
-        raise Untranslatable("the shape of its input is computed at run time; export a static one")
-    return [int(size) for size in shape]
-
-
 def _axes(node: Node) -> dict[int, Axis]:
     """Returns the axes that a Resize names, with their sizes, by place."""
-    lengths = _lengths(node.input(0))
+    lengths = extents(node.input(0))
     named = node.attributes.get("axes", range(len(lengths)))
     places = [place % len(lengths) for place in named]
     old = node.version < 11
@@ -97,11 +91,11 @@ def _axes(node: Node) -> dict[int, Axis]:
     inside = [lengths[place] for place in places]
     if sizes is not None:
         asked = [int(size) for size in sizes]
-        extents, ratios = _policy(node, asked, inside)
+        found, ratios = _policy(node, asked, inside)
     elif scales is not None:
         ratios = [float(scale) for scale in scales]
         pairs = zip(inside, scales, strict=True)
-        extents = [int(np.floor(np.float32(length) * np.float32(scale))) for length, scale in pairs]
+        found = [int(np.floor(np.float32(length) * np.float32(scale))) for length, scale in pairs]
     else:
         raise Untranslatable(
             "its scales or sizes are computed at run time; export the model with constant ones, or "
@@ -111,7 +105,7 @@ def _axes(node: Node) -> dict[int, Axis]:
     count = len(places)
     ends = roi if roi is not None and roi.size == 2 * count else [0.0] * count + [1.0] * count
     return {
-        place: Axis(lengths[place], extents[i], ratios[i], float(ends[i]), float(ends[count + i]))
+        place: Axis(lengths[place], found[i], ratios[i], float(ends[i]), float(ends[count + i]))
         for i, place in enumerate(places)
     }
 
@@ -206,7 +200,7 @@ def _is_picture(data: relax.Expr, axes: dict[int, Axis]) -> bool:
 def _resize2d(
     data: relax.Expr, axes: dict[int, Axis], method: str, transformation: str, rounding: str
 ) -> relax.Expr:
-    lengths = _lengths(data)
+    lengths = extents(data)
     sizes = [axes[place].size if place in axes else lengths[place] for place in (2, 3)]
     return relax.op.image.resize2d(
         data,

@@ -8,7 +8,7 @@ from tvm import relax, te, tirx
 
 from chameleon_ray.compiler.frontend.onnx import tvm_converters
 from chameleon_ray.compiler.frontend.onnx.converters.run_time_extents import learnt
-from chameleon_ray.compiler.frontend.onnx.extents import axis_of, rank
+from chameleon_ray.compiler.frontend.onnx.extents import axis_of, extents, rank
 from chameleon_ray.compiler.frontend.onnx.node import Converter, Key, Node, Untranslatable
 
 
@@ -38,7 +38,7 @@ def split(node: Node) -> relax.Expr | Sequence[relax.Expr]:
 def _known_parts(node: Node, sizes: Sequence[int]) -> Sequence[relax.Expr]:
     """Cuts parts of known sizes, some of them 0, at which TVM's operator stops."""
     data = node.input(0)
-    shape = [int(size) for size in data.ty.shape]
+    shape = list(extents(data))
     axis = axis_of(node.attributes.get("axis", 0), len(shape))
     ends = list(accumulate(sizes))
     if ends[-1] != shape[axis]:
