@@ -16,8 +16,6 @@ from tvm.ir import Call, GenericConst, IRModule
 from chameleon_ray.compiler.passes import affine
 from chameleon_ray.compiler.passes.affine import Sum, Term
 from chameleon_ray.compiler.passes.fold import evaluate
-from chameleon_ray.compiler.passes.integer_moves import MOVES, moved, operands
-from chameleon_ray.compiler.passes.integer_products import PRODUCTS, Weights
 from chameleon_ray.compiler.passes.quantization import (
     Quantization,
     Quantized,
@@ -27,6 +25,8 @@ from chameleon_ray.compiler.passes.quantization import (
     quantized,
     value_of,
 )
+from chameleon_ray.compiler.passes.quantized_moves import MOVES, moved, operands
+from chameleon_ray.compiler.passes.quantized_products import PRODUCTS, Weights
 from chameleon_ray.compiler.relax import (
     Emit,
     bindings_of,
