@@ -26,7 +26,7 @@ INTRINSICS = {
 MARK = "chameleon_dot_product"
 """Annotation of a block that an instruction does: the instruction's name."""
 SIGN = 128
-"""What is added to a signed byte to make it an unsigned one."""
+"""Number that is added to a signed byte to make it an unsigned one."""
 
 
 @dataclass(frozen=True)

@@ -38,10 +38,6 @@ class Device:
 def _nothing(*_: Any) -> None: ...
 
 
-def _unchanged(module: Any, layout: str, rewriting: Scheduling | None) -> Any:
-    return module
-
-
 def _no_types(target: Any) -> Mapping[str, str]:
     return {}
 
@@ -85,10 +81,9 @@ class TargetKind:
         layout: Default layout of 2-D convolutions: ``NHWC`` or ``NCHW``.
         rules: ``(layout, rewriting)``. Returns how operators are legalised that are not left to
             TVM, by Relax's names of them. Memory is to be saved where ``rewriting`` is not None.
-        bytes: Whether layers of quantised data and weights are computed in integers.
         integers: ``(module, layout, rewriting)``. Turns layers of small integers into the loops
             that suit the kind's instructions for them. Called before the rules, with the target in
-            force.
+            force. None where layers of quantised data and weights are computed in floats.
         widened: ``(target)``. Returns the types of float that are computed in float32, each with
             the reason, as the end of a sentence.
         templates: ``()``. Returns the templates (``spaces.templates.template``). The first that
@@ -124,8 +119,7 @@ class TargetKind:
 
     layout: str
     rules: Callable[[str, Scheduling | None], Mapping[str, Callable[..., Any]]]
-    bytes: bool = False
-    integers: Callable[[Any, str, Scheduling | None], Any] = _unchanged
+    integers: Callable[[Any, str, Scheduling | None], Any] | None = None
     widened: Callable[[Any], Mapping[str, str]] = _no_types
 
     templates: Callable[[], Sequence[Callable[[Any, Any], Any]]]

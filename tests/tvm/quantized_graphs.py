@@ -15,6 +15,7 @@ from tvm.ir import IRModule
 from chameleon_ray.compiler.frontend.inputs import InputSpec
 from chameleon_ray.compiler.frontend.onnx.importer import expands, translate
 from chameleon_ray.compiler.frontend.onnx.normalize import normalize
+from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.kinds import LLVM
 from chameleon_ray.compiler.passes.fold import fold_batch_norm, fold_constants
 from chameleon_ray.compiler.passes.integers import in_integers
@@ -90,9 +91,11 @@ def expected(model: onnx.ModelProto, inputs: Arrays) -> list[np.ndarray]:
     return [np.asarray(output) for output in session.run(None, dict(inputs))]
 
 
-def computed(module: IRModule, inputs: Arrays, plainly: bool = False) -> list[np.ndarray]:
+def computed(
+    module: IRModule, inputs: Arrays, plainly: bool = False, kind: TargetKind = LLVM
+) -> list[np.ndarray]:
     target = layers.unoptimised()
-    mod = lower_plainly(module, target, LLVM) if plainly else lower(module, target, LLVM)
+    mod = lower_plainly(module, target, kind) if plainly else lower(module, target, kind)
     machine = relax.VirtualMachine(tvm.compile(mod, target), tvm.cpu())
     outputs = machine["main"](*[tvm.runtime.tensor(array) for array in inputs.values()])
     return [out.numpy() for out in ([outputs] if hasattr(outputs, "numpy") else outputs)]

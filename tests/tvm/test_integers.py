@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chameleon_ray.compiler.kinds import CUDA
 from chameleon_ray.compiler.relax import bindings_of, operator
 from tests.tvm.quantized_graphs import (
     Arrays,
@@ -176,6 +177,18 @@ def test_layers_that_are_not_quantised_stay_in_floats() -> None:
     y = graph.add("Conv", "x", weights)
     z = graph.add("Conv", graph.both("x", 0.02, 128), graph.constant(draw(4, 4, 1, 1)))
     assert products(check(graph, inputs, y, z, step=1e-4)) == {"float32": 2}
+
+
+def test_loops_for_gpus_are_right_in_floats() -> None:
+    graph, inputs = Graph(), {"x": draw(1, 6, 9, 9)}
+    scale = np.linspace(0.002, 0.006, 8)
+    y = conv(graph, graph.both("x", 0.02, 117), whole(8, 6, 3, 3), scale, pads=[1, 1, 0, 2])
+    y = graph.both(graph.add("Relu", y), STEP, 20)
+    model = graph.model(inputs, [y])
+    (ours,) = computed(imported(model, inputs), inputs, kind=CUDA)  # the loops, on the CPU
+    error = np.abs(ours - expected(model, inputs)[0])
+    assert error.max() <= STEP * 1.001
+    assert np.mean(error > STEP / 2) < 0.02
 
 
 def test_sums_that_could_leave_32_bits_stay_in_floats() -> None:

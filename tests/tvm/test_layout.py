@@ -146,3 +146,11 @@ def test_stays_as_it_is_where_shapes_are_computed(caplog: pytest.LogCaptureFixtu
 def test_refuses_other_layouts() -> None:
     with pytest.raises(ValueError, match="NCHW16c"):
         lower(module(op.nn.relu), TARGET, LLVM, "NCHW16c")
+
+
+def test_a_parametric_relu_leaves_nan() -> None:
+    def layer(x: Expr) -> Expr:
+        return relax.op.nn.prelu(x, relax.const(np.full(SHAPE[1], 0.1, "float32")), 1)
+
+    lowered = lower(module(layer), TARGET, LLVM, "NHWC")
+    assert np.isnan(run(lowered, np.full(SHAPE, np.nan, "float32"))).all()

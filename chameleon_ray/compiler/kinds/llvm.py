@@ -171,7 +171,6 @@ LLVM = TargetKind(
     device_name=device_name,
     layout="NHWC",
     rules=rules,
-    bytes=True,
     integers=integers,
     widened=widened,
     templates=templates,

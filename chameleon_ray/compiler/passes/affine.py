@@ -41,7 +41,7 @@ class Term:
 
 
 @dataclass(frozen=True, eq=False)
-class Sum:
+class ScaledSum:
     """``min(max(sum of terms + shift, low), high)``; constants are float64."""
 
     terms: tuple[Term, ...]
@@ -60,37 +60,37 @@ class Sum:
         return any(term.is_integer for term in self.terms)
 
 
-Read = Callable[[relax.Expr], Sum]
+Read = Callable[[relax.Expr], ScaledSum]
 """Gives a tensor of floats as a sum."""
 
 
-def of_tensor(tensor: relax.Expr) -> Sum:
+def of_tensor(tensor: relax.Expr) -> ScaledSum:
     """Returns a tensor as a sum of itself."""
-    return Sum((Term(tensor, np.ones(())),), np.zeros(()))
+    return ScaledSum((Term(tensor, np.ones(())),), np.zeros(()))
 
 
-def of_quantized(value: Quantized) -> Sum:
+def of_quantized(value: Quantized) -> ScaledSum:
     """Returns the floats that integers stand for as a sum."""
     scale = value.how.scale.astype("float64")
-    return Sum((Term(value.tensor, scale),), -scale * value.how.zero)
+    return ScaledSum((Term(value.tensor, scale),), -scale * value.how.zero)
 
 
-def operated(call: Call, read: Read) -> Sum | None:
+def operated(call: Call, read: Read) -> ScaledSum | None:
     """Returns the result of an operator on sums; None where it is no sum."""
     rule = RULES.get(operator(call))
     return None if rule is None else rule(call, read)
 
 
-def _added(call: Call, read: Read) -> Sum | None:
+def _added(call: Call, read: Read) -> ScaledSum | None:
     left, right = (read(arg) for arg in call.args)
     if left.is_bounded or right.is_bounded:
         return None
     if operator(call) == "relax.subtract":
         right = _scaled(right, -np.ones(()))
-    return Sum(left.terms + right.terms, left.shift + right.shift)
+    return ScaledSum(left.terms + right.terms, left.shift + right.shift)
 
 
-def _multiplied(call: Call, read: Read) -> Sum | None:
+def _multiplied(call: Call, read: Read) -> ScaledSum | None:
     left, right = (read(arg) for arg in call.args)
     if left.terms and right.terms:
         return None
@@ -98,19 +98,19 @@ def _multiplied(call: Call, read: Read) -> Sum | None:
     return None if value.is_bounded else _scaled(value, factor)
 
 
-def _divided(call: Call, read: Read) -> Sum | None:
+def _divided(call: Call, read: Read) -> ScaledSum | None:
     value, divisor = (read(arg) for arg in call.args)
     if divisor.terms or value.is_bounded or not divisor.shift.all():
         return None
     return _scaled(value, 1 / divisor.shift)
 
 
-def _scaled(value: Sum, factor: np.ndarray) -> Sum:
+def _scaled(value: ScaledSum, factor: np.ndarray) -> ScaledSum:
     terms = tuple(replace(term, factor=term.factor * factor) for term in value.terms)
-    return Sum(terms, value.shift * factor)
+    return ScaledSum(terms, value.shift * factor)
 
 
-def _bounded(call: Call, read: Read) -> Sum | None:
+def _bounded(call: Call, read: Read) -> ScaledSum | None:
     left, right = (read(arg) for arg in call.args)
     value, bound = (left, right) if left.terms else (right, left)
     if bound.terms or bound.shift.size != 1:
@@ -118,19 +118,19 @@ def _bounded(call: Call, read: Read) -> Sum | None:
     return _clipped(value, operator(call), bound.shift.item())
 
 
-def _clipped(value: Sum, name: str, bound: float) -> Sum:
+def _clipped(value: ScaledSum, name: str, bound: float) -> ScaledSum:
     if name == "relax.maximum":
         return replace(value, low=max(value.low, bound), high=max(value.high, bound))
     return replace(value, low=min(value.low, bound), high=min(value.high, bound))
 
 
-def _clip(call: Call, read: Read) -> Sum | None:
+def _clip(call: Call, read: Read) -> ScaledSum | None:
     low, high = (float(bound.value) for bound in call.args[1:])
     value = _clipped(read(call.args[0]), "relax.maximum", low)
     return _clipped(value, "relax.minimum", high)
 
 
-RULES: dict[str, Callable[[Call, Read], Sum | None]] = {
+RULES: dict[str, Callable[[Call, Read], ScaledSum | None]] = {
     "relax.add": _added,
     "relax.subtract": _added,
     "relax.multiply": _multiplied,
@@ -140,11 +140,11 @@ RULES: dict[str, Callable[[Call, Read], Sum | None]] = {
     "relax.clip": _clip,
     "relax.nn.relu": lambda call, read: _clipped(read(call.args[0]), "relax.maximum", 0.0),
 }
-"""What operators do to sums."""
+"""Rules of the operators that keep a sum a sum, by name."""
 
 
 def requantized(
-    value: Sum, how: Quantization, like: relax.TensorType, emit: Emit
+    value: ScaledSum, how: Quantization, like: relax.TensorType, emit: Emit
 ) -> relax.Expr | None:
     """Quantises a sum of integers, with as little arithmetic as it takes.
 
@@ -177,7 +177,7 @@ def requantized(
     return quantized(total, how, (low, high), emit)
 
 
-def _with_whole_shift(value: Sum, emit: Emit) -> Sum:
+def _with_whole_shift(value: ScaledSum, emit: Emit) -> ScaledSum:
     """Adds a shift to the integers that it is a multiple of, as a quantised bias is.
 
     The sum of integers is exact, and its halves are rounded as frameworks round them.

@@ -50,7 +50,7 @@ Values = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Source:
-    """What a layer's data are made from.
+    """The small integers that a layer's data are made from.
 
     Attributes:
         tensor: The small integers.
@@ -64,7 +64,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Layer:
+class IntegerLayer:
     """A convolution or product as loops.
 
     Attributes:
@@ -149,7 +149,7 @@ def _less(data: Any, left: Any, right: Any, value_of: Values) -> tuple[Any, int]
     return data, 0
 
 
-def _matmul(call: Call, source: Source, rounding: bool) -> Layer | None:
+def _matmul(call: Call, source: Source, rounding: bool) -> IntegerLayer | None:
     numbers, rank = call.args[1].value.numpy(), call.args[0].ty.ndim
     if numbers.ndim != 2 or rank < 2:
         return None
@@ -160,7 +160,7 @@ def _matmul(call: Call, source: Source, rounding: bool) -> Layer | None:
     return _packed("matmul", numbers, [(0, 0)] * rank, dot, loops)
 
 
-def _conv2d(call: Call, source: Source, rounding: bool) -> Layer | None:
+def _conv2d(call: Call, source: Source, rounding: bool) -> IntegerLayer | None:
     attrs, numbers = call.attrs, call.args[1].value.numpy()
     if (attrs.data_layout, attrs.kernel_layout, attrs.out_layout) != ("NHWC", "HWIO", "NHWC"):
         return None
@@ -171,7 +171,9 @@ def _conv2d(call: Call, source: Source, rounding: bool) -> Layer | None:
     if inputs == 1 and groups == filters > 1:
         weights = numbers[:, :, 0].astype("float32")
         loops = partial(depthwise, window=window, rounding=rounding)
-        made = Layer("depthwise_conv2d", weights, _totals(numbers), padding, "float32", loops)
+        made = IntegerLayer(
+            "depthwise_conv2d", weights, _totals(numbers), padding, "float32", loops
+        )
         return made if _suits_floats(source, weights) else None
     dot = _dot(source, numbers, filters // groups)
     if dot is None or (groups > 1 and inputs % dot.group):
@@ -202,7 +204,7 @@ def _suits_winograd(call: Call, source: Source, numbers: np.ndarray) -> bool:
 
 def _winograd(
     call: Call, numbers: np.ndarray, padding: list[tuple[int, int]], dot: DotProduct
-) -> Layer:
+) -> IntegerLayer:
     _, height, width, _ = (int(size) for size in call.ty.shape)
     _, *own, _ = (int(size) for size in call.args[0].ty.shape)
     wanted = [-(-size // 2) * 2 + 2 for size in (height, width)]
@@ -232,7 +234,7 @@ def _packed(
     padding: list[tuple[int, int]],
     dot: DotProduct,
     loops: Callable[[Any, Any], Any],
-) -> Layer:
+) -> IntegerLayer:
     """Packs weights, ``(..., I, O)``; the missing inputs of the last group are zeros."""
     *window, inputs, filters = numbers.shape
     rank, missing = len(window), -inputs % dot.group
@@ -240,7 +242,9 @@ def _packed(
     split = longer.reshape(*window, -1, dot.group, filters // dot.lanes, dot.lanes)
     weights = split.transpose(rank + 2, *range(rank), rank, rank + 3, rank + 1)
     padded = [*padding[:-1], (0, missing)]
-    return Layer(name, weights.astype(dot.weights), _totals(numbers), padded, dot.data, loops)
+    return IntegerLayer(
+        name, weights.astype(dot.weights), _totals(numbers), padded, dot.data, loops
+    )
 
 
 def _totals(numbers: np.ndarray) -> np.ndarray:
@@ -248,7 +252,9 @@ def _totals(numbers: np.ndarray) -> np.ndarray:
     return numbers.astype("int64").sum(tuple(range(numbers.ndim - 1)))
 
 
-def _called(builder: relax.BlockBuilder, call: Call, source: Source, layer: Layer) -> relax.Expr:
+def _called(
+    builder: relax.BlockBuilder, call: Call, source: Source, layer: IntegerLayer
+) -> relax.Expr:
     """Calls a layer's loops in place of its operator."""
     shape, dtype = [int(size) for size in call.args[0].ty.shape], str(source.tensor.ty.dtype)
     zero = source.zero + (SIGN if dtype == "int8" else 0)

@@ -14,10 +14,8 @@ from tvm import relax
 from tvm.ir import Call, GenericConst, IRModule
 
 from chameleon_ray.compiler.passes import affine
-from chameleon_ray.compiler.passes.affine import Sum, Term
+from chameleon_ray.compiler.passes.affine import ScaledSum, Term
 from chameleon_ray.compiler.passes.fold import evaluate
-from chameleon_ray.compiler.passes.integer_moves import MOVES, moved, operands
-from chameleon_ray.compiler.passes.integer_products import PRODUCTS, Weights
 from chameleon_ray.compiler.passes.quantization import (
     Quantization,
     Quantized,
@@ -27,6 +25,8 @@ from chameleon_ray.compiler.passes.quantization import (
     quantized,
     value_of,
 )
+from chameleon_ray.compiler.passes.quantized_moves import MOVES, moved, operands
+from chameleon_ray.compiler.passes.quantized_products import PRODUCTS, Weights
 from chameleon_ray.compiler.relax import (
     Emit,
     bindings_of,
@@ -52,7 +52,7 @@ def in_integers(mod: IRModule) -> IRModule:
 
 
 class _Rewriter:
-    """What is known of the variables bound so far."""
+    """Rewrites one binding after the other; keeps what is known of the variables so far."""
 
     def __init__(self, mod: IRModule) -> None:
         self._uses = uses_of(mod)
@@ -60,7 +60,7 @@ class _Rewriter:
         self._known: dict[relax.Var, np.ndarray] = {}
         self._weights: dict[relax.Var, Weights] = {}
         self._quantized: dict[relax.Var, Quantized] = {}
-        self._sums: dict[relax.Var, Sum] = {}
+        self._sums: dict[relax.Var, ScaledSum] = {}
 
     def value(self, binding: relax.Binding, emit: Emit) -> relax.Expr:
         """Returns the new value of a variable."""
@@ -128,7 +128,7 @@ class _Rewriter:
         if found is None:
             return call
         sums, factor = found
-        self._sums[var] = Sum((Term(sums, factor),), np.zeros(()))
+        self._sums[var] = ScaledSum((Term(sums, factor),), np.zeros(()))
         floats = emit(relax.op.astype(sums, "float32"))
         return relax.op.multiply(floats, parameter(factor, floats))
 
@@ -160,11 +160,11 @@ class _Rewriter:
         found = self._quantized.get(value)
         return found if found and found.how.is_per_tensor and found.how.is_bytes else None
 
-    def _sum(self, value: relax.Expr) -> Sum:
+    def _sum(self, value: relax.Expr) -> ScaledSum:
         """Returns a tensor of floats as a sum, of integers if nothing else reads the floats."""
         numbers = self._constant(value)
         if numbers is not None:
-            return Sum((), numbers.astype("float64"))
+            return ScaledSum((), numbers.astype("float64"))
         kept = self._quantized.get(value)
         if kept and kept.how.is_short:
             return affine.of_quantized(kept)

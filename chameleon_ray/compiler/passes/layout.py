@@ -113,7 +113,7 @@ def _parametric_relu(call: Call) -> relax.Expr:
     shape[int(call.attrs.axis)] = -1
     slopes = constant(slope.value.numpy().reshape(shape), str(call.ty.dtype))
     zero = relax.const(0, str(call.ty.dtype))
-    negative = relax.op.multiply(relax.op.minimum(data, zero), slopes)
+    negative = relax.op.multiply(relax.op.minimum(zero, data), slopes)  # keeps NaN
     return relax.op.add(relax.op.maximum(data, zero), negative)
 
 

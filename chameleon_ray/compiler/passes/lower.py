@@ -50,7 +50,8 @@ def lower(
     layout = _layout(kind.layout_of(layout))
     types = _widened(module, target, kind)
     with target, quiet():
-        mod = _folded(widen(module, types), types if layout == "NHWC" else (), kind.bytes)
+        kept = types if layout == "NHWC" else ()
+        mod = _folded(widen(module, types), kept, kind.integers is not None)
         mod = mod if rewriting is None else partition(mod, rewriting)
     if layout == "NHWC" and not _has_shapes(mod):
         logger.warning("Convolutions stay NCHW: the model computes some shapes at run time.")
@@ -108,7 +109,7 @@ def _folded(module: IRModule, kept: Collection[str] = (), integers: bool = False
 def _legalised(
     mod: IRModule, kind: TargetKind, layout: str, rewriting: Scheduling | None
 ) -> IRModule:
-    mod = kind.integers(mod, layout, rewriting)
+    mod = kind.integers(mod, layout, rewriting) if kind.integers else mod
     return relax.transform.LegalizeOps(dict(kind.rules(layout, rewriting)))(mod)
 
 

@@ -17,7 +17,7 @@ Known = Mapping[relax.Var, np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Quantization:
-    """How integers stand for floats.
+    """The scale and zero point by which integers stand for floats.
 
     Attributes:
         scale: Distance of two neighbours, float32: one number without axes, or an array of as many

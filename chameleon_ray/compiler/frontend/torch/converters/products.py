@@ -30,7 +30,7 @@ def added_product(left: str, right: str) -> Converter:
         bias = node.tensor("self", dtype)
         if beta != 1:
             bias = relax.op.multiply(bias, node.as_tensor(beta, dtype))
-        return relax.op.add(found, bias)
+        return relax.op.add(bias, found)  # in torch's order: layers are known by their structure
 
     return convert
 

@@ -84,7 +84,7 @@ PRODUCTS: dict[str, Product] = {
     "relax.nn.conv3d": _conv,
     "relax.matmul": _matmul,
 }
-"""How integers are multiplied, by operator."""
+"""Makers of sums of integers, by operator."""
 
 
 def _factor(data: Quantized, weights: Weights, axis: int) -> np.ndarray | None:
