@@ -10,6 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from chameleon_ray.compiler.frontend.load import InputSpec, Model, ModelError, load
+from chameleon_ray.compiler.frontend.onnx.converters import KINDS
 from chameleon_ray.compiler.relax import bindings_of, operator
 from tests.tvm.test_models import assert_computes_reference
 
@@ -212,3 +213,9 @@ def test_a_fixed_input_must_fit(tmp_path: Path) -> None:
         load(path, [InputSpec.parse("x:4"), InputSpec.parse("rate=[8000]")], 0)
     with pytest.raises(ModelError, match="of type float64, and the model wants int64"):
         load(path, [InputSpec.parse("x:4"), InputSpec.parse("rate=0.5")], 0)
+
+
+def test_every_operator_has_one_converter() -> None:
+    keys = [key for kind in KINDS for key in kind.CONVERTERS]
+    assert len(keys) > 100
+    assert [key for key in keys if keys.count(key) > 1] == []
