@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+FLOATS = ("float64", "float32", "float16", "bfloat16")
+"""Types of floats, the finest first."""
+
 
 @dataclass(frozen=True)
 class Precision:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chameleon_ray.measure.precision import Precision
+from chameleon_ray.measure.precision import FLOATS, Precision
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule
 
-FLOATS = ("float64", "float32", "float16", "bfloat16")
-"""Types of floats, the finest first."""
 SMALL = ("int8", "uint8", "int4", "uint4", "int2", "uint2")
 """Types that floats are quantised to."""
 SAME_VALUES = {

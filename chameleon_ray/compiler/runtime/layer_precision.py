@@ -4,10 +4,8 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from chameleon_ray.measure.precision import Precision
+from chameleon_ray.measure.precision import FLOATS, Precision
 
-FLOATS = ("float64", "float32", "float16", "bfloat16")
-"""Types of floats, the finest first."""
 FLOAT = re.compile(rf"\b({'|'.join(FLOATS)})\b")
 CAST = re.compile(r'\bCast\("u?int8"')
 """Cast to the types that floats are quantised to, in TVM's script."""

@@ -7,18 +7,18 @@ import onnx
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
-from chameleon_ray.compiler.frontend.onnx.node import Node, key_of
+from chameleon_ray.compiler.frontend.onnx.node import Node, draws_numbers, key_of
 from chameleon_ray.compiler.frontend.onnx.weights import SMALL
 from chameleon_ray.compiler.relax import is_static
 
-KEPT = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Bernoulli", "Multinomial"}
-"""Operators that are not computed before the model runs, as they mark quantised graphs or draw."""
+KEPT = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"}
+"""Operators that are not computed before the model runs, as they mark quantised graphs."""
 
 
 def may_fold(proto: onnx.NodeProto) -> bool:
     """Whether a node of constants may be computed before the model runs."""
     domain, kind = key_of(proto)
-    plain = not domain and kind not in KEPT and not kind.startswith("Random")
+    plain = not domain and kind not in KEPT and not draws_numbers(proto)
     return plain and not any(attribute.HasField("g") for attribute in proto.attribute)
 
 

@@ -38,12 +38,6 @@ def find(proto: onnx.NodeProto) -> Converter | None:
     return CONVERTERS.get(key) or (None if domain else tvm_converters.converter(kind))
 
 
-def draws_numbers(proto: onnx.NodeProto) -> bool:
-    """Whether a node's outputs change from run to run."""
-    domain, kind = key_of(proto)
-    return not domain and (kind.startswith("Random") or kind in ("Bernoulli", "Multinomial"))
-
-
 def expands(key: Key) -> bool:
     """Whether an operator has no converter, so that its function, if it has one, has to do."""
     domain, kind = key

@@ -140,3 +140,9 @@ def _attribute(proto: onnx.AttributeProto) -> Any:
 def key_of(proto: onnx.NodeProto) -> Key:
     """Returns the key of a node's operator."""
     return ("" if proto.domain == "ai.onnx" else proto.domain, proto.op_type)
+
+
+def draws_numbers(proto: onnx.NodeProto) -> bool:
+    """Whether a node's outputs change from run to run."""
+    domain, kind = key_of(proto)
+    return not domain and (kind.startswith("Random") or kind in ("Bernoulli", "Multinomial"))

@@ -13,13 +13,12 @@ from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError, close_
 from chameleon_ray.compiler.frontend.model import Model, digest, reason
 from chameleon_ray.compiler.frontend.onnx.declared import declared, fix
 from chameleon_ray.compiler.frontend.onnx.importer import (
-    draws_numbers,
     expands,
     find,
     named,
     translate,
 )
-from chameleon_ray.compiler.frontend.onnx.node import Untranslatable, key_of
+from chameleon_ray.compiler.frontend.onnx.node import Untranslatable, draws_numbers, key_of
 from chameleon_ray.compiler.frontend.onnx.normalize import has_function, nodes, normalize
 from chameleon_ray.compiler.frontend.onnx.reference import onnx_examples
 from chameleon_ray.compiler.frontend.onnx.weights import declare, set_aside
