@@ -79,9 +79,9 @@ class TargetKind:
             them, and its cores only feed it. None where the cores themselves are timed.
         place: ``(cores)``. Names the device, among its machine's, that a runner's process is on.
         layout: Default layout of 2-D convolutions: ``NHWC`` or ``NCHW``.
-        mixed: Whether there are units that multiply 16-bit floats and add up in float32. Products of
-            these types are computed so then, in ``NHWC`` by default. Elsewhere only weights may be
-            of 16 bits.
+        mixed: Whether there are units that multiply 16-bit floats and add up in float32. If so,
+            products of these types are computed there, in ``NHWC`` by default. Elsewhere only
+            weights may be of 16 bits.
         demand_precision: ``(target, precision)``. Raises ``TargetError`` where a device of a
             complete target, given as JSON, has not the precision that was asked for.
         rules: ``(layout, rewriting)``. Returns how operators are legalised that are not left to

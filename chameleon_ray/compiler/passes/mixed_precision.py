@@ -138,7 +138,9 @@ class _Mixed:
             args = [self._narrowed(arg) for arg in value.args]
             self._finish(var, name, self._emit(Call(value.op, args, attrs)))
         elif name in MOVES and self._is_mixed(value):
-            moved = Call(value.op, [self._mapped(a, self._narrowed) for a in value.args], value.attrs)
+            moved = Call(
+                value.op, [self._mapped(a, self._narrowed) for a in value.args], value.attrs
+            )
             self._bind(var, narrow=self._emit(moved))
         elif name in ELEMENTWISE | REDUCTIONS and self._is_mixed(value) and self._ours(var):
             args = [self._mapped(arg, self._widened) for arg in value.args]

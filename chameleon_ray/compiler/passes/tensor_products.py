@@ -7,7 +7,7 @@ from typing import Any
 from tvm import relax, te
 from tvm.ir import Call, GenericConst, IRModule
 
-from chameleon_ray.compiler.relax import bindings_of, constant, operator
+from chameleon_ray.compiler.relax import constant, operator
 from chameleon_ray.measure.precision import PRECISION, SHORT, TF32
 
 Rule = Callable[[relax.BlockBuilder, Call], relax.Expr]
