@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from chameleon_ray.compiler.kind import Device, Environment, TargetKind
-from chameleon_ray.compiler.nvidia import BUS_ORDER, completed
-from chameleon_ray.compiler.target import fields_of, made
+from chameleon_ray.compiler.nvidia import BUS_ORDER, capability, completed
+from chameleon_ray.compiler.target import TargetError, fields_of, made
 from chameleon_ray.compiler.tvm_process import CUDART, load_cudart, register_intrinsics
 from chameleon_ray.limit import Limit
 from chameleon_ray.measure import nvml
 from chameleon_ray.measure.measurer import Artifact, Runner
+from chameleon_ray.measure.precision import TF32
 from chameleon_ray.options import Measuring, Scheduling
 
 NAME = "cuda"
@@ -21,6 +22,8 @@ NAME = "cuda"
 DRIVER = "libcuda.so.1"
 """Library of NVIDIA's driver, which TVM's CUDA runtime is linked to besides ``CUDART``."""
 WHEELS = "pip install 'chameleon_ray[cuda]'"
+AMPERE = 80
+"""First compute capability with bfloat16 and TF32."""
 SIGNS = (Path("/proc/driver/nvidia/gpus"), Path("/dev/nvidia0"))
 """Files that exist where there is a GPU, whether or not its driver works."""
 
@@ -53,6 +56,20 @@ def demand_compiler(target: str) -> None:
     from chameleon_ray.compiler.codegen.cuda_compiler import compiler_for
 
     compiler_for(json.loads(target)["arch"])
+
+
+def demand_precision(target: str, precision: str) -> None:
+    """Demands that the GPU of a target multiplies numbers of a precision.
+
+    Raises:
+        TargetError: It does not; the text says which precisions it has.
+    """
+    arch = str(json.loads(target)["arch"])
+    if precision in (TF32, "bfloat16") and (capability(arch) or 0) < AMPERE:
+        raise TargetError(
+            f"A GPU of the architecture {arch} has no {precision}, which came with sm_{AMPERE}; "
+            "give --precision float16, or float32."
+        )
 
 
 def preload() -> None:
@@ -241,6 +258,7 @@ CUDA = TargetKind(
     demand=demand,
     resolve=resolve,
     demand_compiler=demand_compiler,
+    demand_precision=demand_precision,
     preload=preload,
     probe=probe,
     devices=devices,
