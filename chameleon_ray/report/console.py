@@ -6,8 +6,8 @@ from math import isfinite
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from chameleon_ray.report.format import clock, counted, milliseconds, times
 from chameleon_ray.measure.cores import available
+from chameleon_ray.report.format import clock, counted, milliseconds, times
 from chameleon_ray.report.loading import MODEL, snippet, threads_of
 from chameleon_ray.report.result import RunResult, Verified
 from chameleon_ray.report.summary import explain
