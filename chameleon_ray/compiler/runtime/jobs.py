@@ -14,7 +14,7 @@ import numpy as np
 from chameleon_ray.measure.isolate import Ending, Isolate, Outcome, Setting
 from chameleon_ray.measure.measurer import Artifact, Finalist, Timing
 from chameleon_ray.options import Confirming, Measuring
-from chameleon_ray.record import Status
+from chameleon_ray.record import LONGEST_ERROR, Status
 from chameleon_ray.task import Task
 
 FAILURES = {
@@ -192,4 +192,5 @@ class ChildRunner:
 
 def failure(outcome: Outcome) -> Timing:
     """Returns the timing of a candidate whose job failed."""
-    return Timing(status=FAILURES[outcome.ending], seconds=outcome.seconds, error=outcome.error)
+    error = outcome.error[:LONGEST_ERROR]
+    return Timing(status=FAILURES[outcome.ending], seconds=outcome.seconds, error=error)
