@@ -26,7 +26,7 @@ LOST = 15
 """NVML's error for a GPU that has fallen off the bus."""
 MEANINGS = {
     4: "this user may not use the GPUs",
-    9: "the driver is not loaded into the kernel",
+    9: "its kernel module is not loaded, perhaps as there is no GPU",
     LOST: "the GPU is lost: it fell off the bus, or is to be reset",
     18: "its library and its kernel module have different versions, so restart the machine",
 }
@@ -109,10 +109,12 @@ def visible(library: str = LIBRARY) -> Gpu:
     ids = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")
     found = named(ids, library)
     if not found:
+        named_ids = os.environ.get("CUDA_VISIBLE_DEVICES")
+        if named_ids is None:
+            raise NvmlError("there is no GPU, or it is lost")
         raise NvmlError(
-            f"CUDA_VISIBLE_DEVICES is {','.join(ids)!r}, and there is no such GPU, or it is lost"
-            if "CUDA_VISIBLE_DEVICES" in os.environ
-            else "there is no GPU, or it is lost"
+            f"CUDA_VISIBLE_DEVICES is {named_ids!r}, and there is no such GPU, or it is lost; "
+            "nvidia-smi -L lists those that there are"
         )
     return found[0]
 

@@ -52,8 +52,8 @@ def reason(error: CudaError, files: Path = FILES) -> str:
         )
     if error.status == TOO_OLD:
         return (
-            f"NVIDIA's driver {driver()} is too old for CUDA 13, which TVM needs; "
-            f"install driver {NEEDED} or later"
+            f"NVIDIA's driver {driver()} is too old: TVM needs a driver for CUDA 13 "
+            f"({NEEDED} or later); install one"
         )
     meaning = MEANINGS.get(error.status)
     return f"{meaning} ({error})" if meaning else hidden() or f"{error}; see nvidia-smi"
@@ -64,7 +64,7 @@ def hidden() -> str:
     try:
         nvml.visible()
     except nvml.NvmlError as error:
-        return f"{error}; nvidia-smi -L lists the GPUs that there are"
+        return str(error)
     return ""
 
 
