@@ -93,8 +93,9 @@ class CudaTimer:
         except Exception as error:
             if not gpu_memory.is_full(error):
                 raise
-            needed = self._inputs.size(job.program) * (2 if isinstance(job, Contest) else 1)
-            raise gpu_memory.full("the layer's buffers", needed) from error
+        self._inputs.forget()
+        needed = self._inputs.size(job.program) * (2 if isinstance(job, Contest) else 1)
+        raise gpu_memory.full("The layer's buffers", needed)
 
     @property
     def clock(self) -> CudaClock:
@@ -117,7 +118,7 @@ class CudaTimer:
                 if not gpu_memory.is_full(error):
                     raise
                 needed = 2 * buffer_size(self._device)
-                raise gpu_memory.full("the buffers that empty its cache", needed) from error
+                raise gpu_memory.full("The buffers that empty the GPU's cache", needed) from error
         return self._opened
 
     def survey(self) -> Surveyed:
@@ -292,4 +293,4 @@ class CudaRunner:
         if lost is None:
             return replace(timing, device=self._device)
         why = "opening it hangs" if lost.ending is Ending.TIMEOUT else lost.error
-        raise DeviceLost(f"{self._device or 'the GPU'} cannot be used any more: {why}")
+        raise DeviceLost(f"{self._device or 'the GPU'} cannot be used: {why}")

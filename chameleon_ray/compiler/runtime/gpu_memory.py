@@ -1,6 +1,8 @@
 """Says how much memory something needs that the GPU has too little for."""
 
+import gc
 import re
+from contextlib import suppress
 
 from chameleon_ray.compiler.runtime.cudart import CudaError, Cudart
 from chameleon_ray.errors import UserError
@@ -20,15 +22,19 @@ def is_full(error: Exception) -> bool:
 
 
 def full(what: str, needed: int) -> GpuFullError:
-    """Makes the error for something, named in the plural, that needs at least so many bytes."""
+    """Makes the error for something, named in the plural, that needs at least so many bytes.
+
+    It is called when the error that said so is handled, so that what was allocated is free again.
+    """
+    gc.collect()
     there = ""
-    try:
+    with suppress(CudaError, OSError):
         cudart = Cudart()
         cudart.forget_error()
         memory = cudart.memory()
-        there = f", and {bytes_in_words(memory.free)} of {bytes_in_words(memory.total)} are free"
-    except (CudaError, OSError):
-        pass
+        there = (
+            f", of which {bytes_in_words(memory.free)} of {bytes_in_words(memory.total)} are free"
+        )
     return GpuFullError(
         f"{what} need at least {bytes_in_words(needed)} of the GPU's memory{there}; end what else "
         "uses the GPU, or give a smaller batch."

@@ -89,15 +89,15 @@ class ModelTimer:
         """Answers a question.
 
         Raises:
-            GpuFullError: The models' weights, and what else they take, do not fit on the GPU.
+            GpuFullError: A model does not fit on the GPU.
         """
         try:
             return question.run(self)
         except Exception as error:
             if not gpu_memory.is_full(error):
                 raise
-            weights = sum(Path(library).stat().st_size for library in question.libraries)
-            raise gpu_memory.full("the model's weights alone", weights) from error
+        needed = max(Path(library).stat().st_size for library in question.libraries)
+        raise gpu_memory.full("The model's weights", needed)
 
     def outputs(self, question: Outputs) -> Arrays:
         """Returns the outputs of a question's only model."""
