@@ -9,7 +9,7 @@ from typing import Any
 import tvm
 from tvm.s_tir import meta_schedule as ms
 
-from chameleon_ray.compiler.codegen.link import LinkError, link
+from chameleon_ray.compiler.codegen.link import link
 from chameleon_ray.compiler.frontend.model import reason
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.passes.elementary import left_to_tvm
@@ -78,7 +78,7 @@ def compile_as_imported(name: str, module: Any, target: str, kind: TargetKind, p
         untuned = lower_plainly(module, tvm.target.Target(json.loads(target)), kind)
         with left_to_tvm():
             compile_model(untuned, target, kind, path)
-    except LinkError:
+    except UserError:
         raise
     except Exception as error:
         raise UncompilableError(

@@ -206,7 +206,9 @@ def compile_model(module: Any, target: Any) -> Any:
     import tvm
 
     from chameleon_ray.compiler.codegen.cuda_library import compile_with
+    from chameleon_ray.compiler.codegen.cuda_runtime import demand_runtime
 
+    demand_runtime()
     compile_with(str(target.attrs["arch"]))
     return tvm.compile(default(module, target), target)
 
@@ -230,8 +232,12 @@ def environment(threads: int) -> Environment:
 
 
 def device() -> Any:
+    """Returns the first GPU; from now on a model that would have to be compiled is an error."""
     import tvm
 
+    from chameleon_ray.compiler.codegen.cuda_library import forbid_compiling
+
+    forbid_compiling()
     return tvm.cuda()
 
 
