@@ -61,7 +61,33 @@ def compile_model(module: Any, target: str, kind: TargetKind, path: Path) -> Non
     Raises:
         LinkError: There is no linker, or it failed.
     """
-    executable = kind.compile_model(module, tvm.target.Target(json.loads(target)))
+    _write(kind.compile_model(module, tvm.target.Target(json.loads(target))), path)
+
+
+def compile_graphs(module: Any, target: str, kind: TargetKind, path: Path) -> bool:
+    """Compiles a model into a library that launches its kernels as recorded graphs.
+
+    Args:
+        module: Relax module as for ``compile_model``.
+        target: Complete target, as JSON.
+        kind: Kind of the target; the library is made where its models can have graphs.
+        path: File of the library.
+
+    Returns:
+        Whether there is anything to record. Where there is not, there is no library.
+    """
+    if kind.graphs is None:
+        return False
+    with tvm.transform.PassContext(config=dict(kind.graphs.options)):
+        executable = kind.compile_model(module, tvm.target.Target(json.loads(target)))
+    recorded = kind.graphs.function in executable.as_text()
+    if recorded:
+        _write(executable, path)
+    return recorded
+
+
+def _write(executable: Any, path: Path) -> None:
+    """Links a model's executable to a shared library, which is there as a whole or not at all."""
     temporary = path.with_name(f".{path.name}")
     executable.export_library(str(temporary), fcompile=link)
     temporary.rename(path)

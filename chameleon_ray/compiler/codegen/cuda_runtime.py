@@ -1,6 +1,6 @@
 """TVM's CUDA runtime in a process that compiles models on a machine without a GPU.
 
-TVM's module of a GPU's binary is in its CUDA runtime, which is linked to NVIDIA's driver. Where that
+TVM's module of a GPU's binary is in its CUDA runtime, which is linked to NVIDIA's driver. Where it
 is missing, TVM writes CUDA source into a model, and whoever loads the model has to compile it. Here
 libraries that are missing get stand-ins, whose functions all return an error. TVM generates their
 code, and the linker that writes models makes libraries of it.
@@ -21,7 +21,7 @@ from chameleon_ray.errors import UserError
 
 RUNTIME = "libtvm_runtime_cuda.so"
 LIBRARIES = {"libcuda.so.1": rb"cu[A-Z]\w*", CUDART: rb"cuda[A-Z]\w*"}
-"""NVIDIA's libraries that TVM's CUDA runtime is linked to, with patterns of the functions' names."""
+"""NVIDIA's libraries that TVM's CUDA runtime is linked to, and patterns of the functions' names."""
 STAND_IN = 34
 """Error that the functions return, which CUDA has for this: ``CUDA_ERROR_STUB_LIBRARY``."""
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chameleon_ray.compiler.kind import Device, Environment, TargetKind
+from chameleon_ray.compiler.kind import Device, Environment, Graphs, TargetKind
 from chameleon_ray.compiler.nvidia import BUS_ORDER, completed
 from chameleon_ray.compiler.target import fields_of, made
 from chameleon_ray.compiler.tvm_process import CUDART, load_cudart, register_intrinsics
@@ -21,6 +21,11 @@ NAME = "cuda"
 DRIVER = "libcuda.so.1"
 """Library of NVIDIA's driver, which TVM's CUDA runtime is linked to besides ``CUDART``."""
 WHEELS = "pip install 'chameleon_ray[cuda]'"
+GRAPHS = Graphs({"relax.backend.use_cuda_graph": True}, "vm.builtin.cuda_graph.run_or_capture")
+"""CUDA graphs, which take in all kernels but those that read an input or write an output.
+
+Also left out are kernels whose shapes are known at run time only.
+"""
 SIGNS = (Path("/proc/driver/nvidia/gpus"), Path("/dev/nvidia0"))
 """Files that exist where there is a GPU, whether or not its driver works."""
 
@@ -262,6 +267,7 @@ CUDA = TargetKind(
     default=default,
     compile_layer=compile_layer,
     compile_model=compile_model,
+    graphs=GRAPHS,
     build_timeout=build_timeout,
     runner=runner,
     environment=environment,
