@@ -9,6 +9,7 @@ from pathlib import Path
 
 from chameleon_ray.api.model_process import ModelProcess, StepError
 from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.errors import UserError
 from chameleon_ray.measure.bench import Bench
 from chameleon_ray.options import Confirming
 from chameleon_ray.report.result import Latency, Launching, Verified
@@ -80,8 +81,9 @@ def settled(
                     return TunedLibrary(verified, tuned, untuned, Launching(False, graphs))
                 libraries.graphs.replace(libraries.tuned)
                 return TunedLibrary(tried, graphs, untuned, Launching(True, tuned))
-        except StepError as error:
-            fault = f"they failed ({error.why})"
+        except UserError as error:  # in some way that may be that of graphs alone
+            why = error.why if isinstance(error, StepError) else str(error)
+            fault = f"they failed ({why.rstrip('.')})"
         finally:
             libraries.graphs.unlink(missing_ok=True)
     tuned, untuned = map(Latency.of, process.duel(plain, prepared.inputs, options, bench))
@@ -98,7 +100,7 @@ def _tried(
         where there is nothing to record.
 
     Raises:
-        StepError: The library cannot be compiled or run.
+        UserError: The library cannot be compiled or run.
     """
     if not process.compile_graphs(library):
         return None, ""
