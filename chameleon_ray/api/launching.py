@@ -69,40 +69,49 @@ def settled(
     Raises:
         UserError: The tuned or the untuned library cannot be run.
     """
-    verified = process.check(libraries.tuned, prepared, bench)
-    plain, fault = (libraries.tuned, libraries.untuned), ""
+    verified, fault = process.check(libraries.tuned, prepared, bench), ""
     if verified.ok:
         try:
-            tried, fault = _tried(libraries.graphs, prepared, process, bench)
-            if tried is not None:
-                timed = process.duel((libraries.graphs, *plain), prepared.inputs, options, bench)
-                graphs, tuned, untuned = map(Latency.of, timed)
-                if graphs.seconds >= tuned.seconds:
-                    return TunedLibrary(verified, tuned, untuned, Launching(False, graphs))
-                libraries.graphs.replace(libraries.tuned)
-                return TunedLibrary(tried, graphs, untuned, Launching(True, tuned))
+            found = _faster(libraries, prepared, process, bench, options, verified)
+            if isinstance(found, TunedLibrary):
+                return found
+            fault = found
         except UserError as error:  # in some way that may be that of graphs alone
             why = error.why if isinstance(error, StepError) else str(error)
             fault = f"they failed ({why.rstrip('.')})"
         finally:
             libraries.graphs.unlink(missing_ok=True)
+    plain = (libraries.tuned, libraries.untuned)
     tuned, untuned = map(Latency.of, process.duel(plain, prepared.inputs, options, bench))
     return TunedLibrary(verified, tuned, untuned, Launching(False, None, fault) if fault else None)
 
 
-def _tried(
-    library: Path, prepared: Prepared, process: ModelProcess, bench: Bench | None
-) -> tuple[Verified | None, str]:
-    """Compiles the tuned model with graphs, and compares its outputs.
+def _faster(
+    libraries: Libraries,
+    prepared: Prepared,
+    process: ModelProcess,
+    bench: Bench | None,
+    options: Confirming,
+    verified: Verified,
+) -> TunedLibrary | str:
+    """Compiles the tuned model with graphs, and keeps the faster library.
 
     Returns:
-        The comparison, or None and the reason why the library is of no use. The reason is empty
-        where there is nothing to record.
+        That library, or why the one with graphs is of no use. The reason is empty where there is
+        nothing to record.
 
     Raises:
-        UserError: The library cannot be compiled or run.
+        UserError: The library with graphs cannot be compiled, run or timed.
     """
-    if not process.compile_graphs(library):
-        return None, ""
-    verified = process.check(library, prepared, bench, replayed=True)
-    return (verified, "") if verified.ok else (None, f"they are wrong ({verified.fault})")
+    if not process.compile_graphs(libraries.graphs):
+        return ""
+    tried = process.check(libraries.graphs, prepared, bench, replayed=True)
+    if not tried.ok:
+        return f"they are wrong ({tried.fault})"
+    files = (libraries.graphs, libraries.tuned, libraries.untuned)
+    timed = process.duel(files, prepared.inputs, options, bench)
+    graphs, tuned, untuned = map(Latency.of, timed)
+    if graphs.seconds >= tuned.seconds:
+        return TunedLibrary(verified, tuned, untuned, Launching(False, graphs))
+    libraries.graphs.replace(libraries.tuned)
+    return TunedLibrary(tried, graphs, untuned, Launching(True, tuned))
