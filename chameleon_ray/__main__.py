@@ -200,16 +200,21 @@ def apply(
     """
     with answering(debug):
         from chameleon_ray import api
+        from chameleon_ray.report.launching import sentence
 
         done = api.apply(run, model, tuple(inputs), tuple(examples))
+        tuned = f"{done.library}: {done.applied} of {done.layers} layers tuned"
+        if done.verified is None:
+            screen.print(f"{tuned}, not verified, as there is no device here to run it on.")
+            raise typer.Exit(UNVERIFIED)
         against = f"verified against {done.verified.against}"
         if not done.verified.independent:
             against = f"not verified, compared with {done.verified.against} only"
         if done.verified.ok:
-            screen.print(
-                f"{done.library}: {done.applied} of {done.layers} layers tuned, {against} "
-                f"(largest relative error {done.verified.max_rel_err:.1e})."
-            )
+            error = f"(largest relative error {done.verified.max_rel_err:.1e})"
+            screen.print(f"{tuned}, {against} {error}.")
+        if done.launching is not None:
+            screen.print(sentence(done.launching), markup=False)
         _settle(done.verified, done.library)
 
 

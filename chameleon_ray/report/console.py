@@ -8,6 +8,7 @@ from rich.text import Text
 
 from chameleon_ray.measure.cores import available
 from chameleon_ray.report.format import clock, counted, milliseconds, times
+from chameleon_ray.report.launching import sentence
 from chameleon_ray.report.loading import MODEL, snippet, threads_of
 from chameleon_ray.report.result import RunResult, Verified
 from chameleon_ray.report.summary import explain
@@ -18,6 +19,8 @@ def final_message(result: RunResult) -> RenderableType:
     parts: list[RenderableType] = [Text.assemble("\n", *_headline(result)), Text(_work(result))]
     if result.verified is not None:
         parts.append(_verdict(result.verified))
+    if result.launching is not None:
+        parts.append(Text(sentence(result.launching)))
     reason = explain(result)
     if reason:
         parts.append(Text(reason, "yellow"))
