@@ -236,6 +236,7 @@ CUDA = TargetKind(
     gpus=gpus,
     place=place,
     layout="NCHW",
+    mixed=True,
     rules=rules,
     templates=templates,
     generator=generator,
