@@ -35,6 +35,19 @@ class Device:
     node: str = ""
 
 
+@dataclass(frozen=True)
+class Graphs:
+    """How whole models of a kind can launch most of their kernels at once, as recorded graphs.
+
+    Attributes:
+        options: Options of TVM's compiler that make a model record its launches.
+        function: Function by which such a model launches a graph; a model without graphs has none.
+    """
+
+    options: Mapping[str, Any]
+    function: str
+
+
 def _nothing(*_: Any) -> None: ...
 
 
@@ -101,12 +114,14 @@ class TargetKind:
         compile_layer: ``(module, target, linked)``. Returns a scheduled layer's code, or why there
             is none. If ``linked``, building leaves nothing to the runner.
         compile_model: ``(module, target)``. Returns a whole model as TVM's executable.
+        graphs: How whole models can launch recorded graphs; None where they cannot.
         build_timeout: ``(options)``. Returns the seconds that a candidate may take to compile.
         runner: ``(options, cores, device)``. Makes a runner that times on a device of this name.
         helps: Whether a runner is a ``Builder``, too.
         environment: ``(threads)``. Returns the environment of a process that runs whole models on
             so many cores.
-        device: ``()``. Returns the device that a process runs whole models on, as TVM's object.
+        device: ``()``. Returns the device that a process runs whole models on, as TVM's object. The
+            process compiles nothing from then on.
     """
 
     name: str
@@ -137,6 +152,7 @@ class TargetKind:
     default: Callable[[Any, Any], Any]
     compile_layer: Callable[[Any, Any, bool], Artifact]
     compile_model: Callable[[Any, Any], Any]
+    graphs: Graphs | None = None
     build_timeout: Callable[[Measuring], float]
 
     runner: Callable[[Measuring, tuple[int, ...], str], Runner]
