@@ -79,6 +79,7 @@ class CudaTimer:
         self._device = tvm.cuda(0)
         self._inputs = LayerInputs()
         self._opened: CudaClock | None = None
+        self._failed: Exception | None = None
 
     def __call__(self, job: Any) -> Any:
         """Does a job; once more with only its own layer on the GPU, if the memory is full."""
@@ -86,12 +87,15 @@ class CudaTimer:
             return job.run(self)
         except Exception as error:
             if not (gpu_memory.is_full(error) and hasattr(job, "program")):
+                # TVM cannot unload kernels after an error of CUDA: their frames live on
+                self._failed = error
                 raise
         self._inputs.forget()
         try:
             return job.run(self)
         except Exception as error:
             if not gpu_memory.is_full(error):
+                self._failed = error
                 raise
         self._inputs.forget()
         needed = self._inputs.size(job.program) * (2 if isinstance(job, Contest) else 1)
