@@ -19,7 +19,7 @@ from chameleon_ray.compiler.runtime.model_bench import ModelBench
 from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.ledger import Account, Ledger, epoch
-from chameleon_ray.measure.bench import Bench, Check, Duel, Outputs, Question, Verdict
+from chameleon_ray.measure.bench import Bench, Check, Duel, Outputs, Presence, Question, Verdict
 from chameleon_ray.measure.calibrated import Calibrated
 from chameleon_ray.measure.isolate import Ending, Isolate, IsolateError, Outcome, Setting
 from chameleon_ray.options import Confirming, Request, Scheduling
@@ -121,6 +121,15 @@ class ModelProcess:
         applied: set[str] = self._value("apply", self._host.call, job)
         return applied
 
+    def compile_graphs(self, path: Path) -> bool:
+        """Writes a library of the model just tuned that launches its kernels as graphs.
+
+        Returns:
+            Whether there is anything to record; no library is written where there is not.
+        """
+        recorded: bool = self._value("apply", self._host.call, model_host.CompileGraphs(path))
+        return recorded
+
     def compile_untuned(self, path: Path) -> None:
         """Writes the library that TVM makes of the model without tuning."""
         self._value("apply", self._host.call, model_host.CompileUntuned(path))
@@ -135,6 +144,11 @@ class ModelProcess:
         nodes: dict[str, str] = self._value("verify", self._host.call, job)
         return nodes
 
+    def has_device(self) -> bool:
+        """Returns whether compiled models can be run on this machine."""
+        present: bool = self._answer(Presence(), None)
+        return present
+
     def outputs(
         self, library: Path, inputs: tuple[np.ndarray, ...], bench: Bench | None = None
     ) -> tuple[np.ndarray, ...]:
@@ -148,6 +162,7 @@ class ModelProcess:
         prepared: model_host.Prepared,
         bench: Bench | None = None,
         patience: float = inf,
+        replayed: bool = False,
     ) -> Verified:
         """Compares a compiled model's outputs with those to expect.
 
@@ -156,9 +171,10 @@ class ModelProcess:
             prepared: Import of the source model, whose examples all have outputs.
             bench: Bench that runs the library; None where this process does.
             patience: Seconds of running after which no further example is begun.
+            replayed: Whether the library records launches, and what it replays is compared, too.
         """
         names, precision = prepared.outputs, prepared.precision
-        check = Check((str(library),), prepared.examples, precision, names, patience)
+        check = Check((str(library),), prepared.examples, precision, names, patience, replayed)
         verdict: Verdict = self._answer(check, bench)
         return Verified(
             verdict.ok,

@@ -4,7 +4,6 @@ The weights stay in this process. Only tasks, example arrays and files on disk l
 """
 
 import json
-import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chameleon_ray.compiler.kind import TargetKind
+from chameleon_ray.compiler.notes import Notes
 from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.measure.example import Arrays, Example
@@ -154,21 +154,21 @@ class CompileTuned:
         return host.compile_tuned(self)
 
 
-class Notes(logging.Handler):
-    """Keeps the warnings that this package logs, for the user."""
+@dataclass(frozen=True)
+class CompileGraphs:
+    """A job that compiles the tuned model again, so that it launches its kernels as graphs.
 
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._sentences: list[str] = []
-        logging.getLogger("chameleon_ray").addHandler(self)
+    Attributes:
+        path: File of the shared library.
+    """
 
-    def emit(self, record: logging.LogRecord) -> None:
-        self._sentences.append(record.getMessage())
+    path: Path
 
-    def taken(self) -> list[str]:
-        """Returns the warnings so far, and keeps no more from now on."""
-        logging.getLogger("chameleon_ray").removeHandler(self)
-        return self._sentences
+    def run(self, host: "ModelHost") -> bool:
+        return host.compile_graphs(self)
+
+
+Job = Prepare | Weigh | CompileUntuned | Expose | CompileTuned | CompileGraphs
 
 
 class ModelHost:
@@ -179,10 +179,11 @@ class ModelHost:
         self._kind = self._extended = kind
         self._model: Any = None
         self._lowered: Any = None
+        self._tuned: Any = None
         self._tasks: dict[str, Task] = {}
         self._target = ""
 
-    def __call__(self, job: Prepare | Weigh | CompileUntuned | Expose | CompileTuned) -> Any:
+    def __call__(self, job: Job) -> Any:
         return job.run(self)
 
     def _load(self, job: Prepare) -> Any:
@@ -274,10 +275,19 @@ class ModelHost:
 
         configs = {digest: config for digest, (config, _) in job.winners.items()}
         kind = self._kind
-        tuned, applied = schedule_layers(self._lowered, self._tasks, configs, kind)
-        compile_model(tuned, self._target, kind, job.path)
+        self._tuned, applied = schedule_layers(self._lowered, self._tasks, configs, kind)
+        compile_model(self._tuned, self._target, kind, job.path)
         export_database(job.database, self._tasks, job.winners, kind)
         return applied
+
+    def compile_graphs(self, job: CompileGraphs) -> bool:
+        """Compiles the model that was tuned last; returns whether it has any graph.
+
+        There is no library where it has none.
+        """
+        from chameleon_ray.compiler.apply import compile_graphs
+
+        return compile_graphs(self._tuned, self._target, self._kind, job.path)
 
 
 def model_host(kind: TargetKind) -> ModelHost:

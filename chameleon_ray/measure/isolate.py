@@ -24,6 +24,8 @@ from enum import StrEnum
 from typing import Any
 
 from chameleon_ray.errors import UserError
+from chameleon_ray.measure.cpu_time import answers
+from chameleon_ray.measure.freezer import Freezer
 from chameleon_ray.measure.message import receive, send
 
 PID = struct.Struct("<i")
@@ -77,6 +79,8 @@ class Setting:
         cores: CPU cores the child is bound to; all of the parent's where None.
         memory_bytes: Most private memory; no limit where None.
         environment: Environment variables set before any import.
+        freezer: Freezer that zygote and child join. Time limits of jobs then count the CPU time of
+            the child.
     """
 
     handler: str
@@ -84,6 +88,7 @@ class Setting:
     cores: tuple[int, ...] | None = None
     memory_bytes: int | None = None
     environment: tuple[tuple[str, str], ...] = ()
+    freezer: Freezer | None = None
 
 
 class Isolate:
@@ -144,8 +149,11 @@ class Isolate:
         self._jobs += 1
         began = time.perf_counter()
         try:
-            self._child.settimeout(timeout)
+            frozen = self.setting.freezer is not None
+            self._child.settimeout(None if frozen else timeout)
             send(self._child, job)
+            if frozen and timeout and not answers(self._child, self._pid, timeout):
+                raise TimeoutError
             good, value, for_user = receive(self._child)
         except TimeoutError:
             self._replace()
@@ -237,6 +245,8 @@ def _zygote(control: socket.socket) -> None:
     setting: Setting = receive(control)
     if setting.cores is not None:
         os.sched_setaffinity(0, setting.cores)
+    if setting.freezer is not None:
+        setting.freezer.join(group=True)
     handler = _handler(setting)
     pid = 0
     while True:

@@ -69,6 +69,21 @@ class Verified:
 
 
 @dataclass(frozen=True)
+class Launching:
+    """How a tuned model's kernels are launched, where there are two ways.
+
+    Attributes:
+        graphs: Whether as recorded graphs, and not one by one.
+        other: Latency of the model launched the other way; None where it was not timed.
+        fault: Reason for leaving graphs out, in words about them; empty where they were timed.
+    """
+
+    graphs: bool
+    other: Latency | None = None
+    fault: str = ""
+
+
+@dataclass(frozen=True)
 class LayerOutcome:
     """The choice for one task at the end.
 
@@ -110,6 +125,7 @@ class RunResult:
         untuned: Latency of the whole model with default schedules; None where it was not timed.
         tuned: Latency of the whole model with the winners; None where it was not timed.
         verified: Verification of the outputs; None where they were not compared.
+        launching: How the tuned model's kernels are launched; None where there is only one way.
         inputs: Name, shape and dtype of each input of the model.
         explanation: Reason for a difference between model and layers; empty where none is known.
         folder: The run directory.
@@ -134,6 +150,7 @@ class RunResult:
     untuned: Latency | None = None
     tuned: Latency | None = None
     verified: Verified | None = None
+    launching: Launching | None = None
     inputs: tuple[tuple[str, tuple[int, ...], str], ...] = ()
     explanation: str = ""
     folder: Path = Path()

@@ -7,7 +7,7 @@ the library is loaded. Here TVM hands the source to this module, which compiles 
 import pickle
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache, partial
 from tempfile import NamedTemporaryFile
 from typing import Any
 
@@ -133,12 +133,11 @@ def _first_error(report: str) -> str:
 def compile_with(arch: str) -> None:
     """Makes TVM compile for a GPU as this project does.
 
-    Otherwise TVM would use its own options where its CUDA runtime is loaded.
+    Otherwise TVM would use its own options where its CUDA runtime is loaded. A model's kernels are
+    compiled once where the same source follows, as it does for the same model with graphs.
     """
-    compiler = _compiler(arch)
-    tvm_ffi.register_global_func(
-        CALLBACK, lambda source: compiler.compile(str(source)).code, override=True
-    )
+    compiled = partial(_compiled, arch)
+    tvm_ffi.register_global_func(CALLBACK, lambda source: compiled(str(source)), override=True)
 
 
 def forbid_compiling() -> None:
@@ -220,6 +219,11 @@ def _watch(collector: Collector) -> Any:
 @cache
 def _collector() -> Collector:
     return Collector()
+
+
+@lru_cache(maxsize=1)
+def _compiled(arch: str, source: str) -> bytes:
+    return _compiler(arch).compile(source).code
 
 
 @cache

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chameleon_ray.compiler.kind import Device, Environment, TargetKind
+from chameleon_ray.compiler.kind import Device, Environment, Graphs, TargetKind
 from chameleon_ray.compiler.nvidia import BUS_ORDER, completed
 from chameleon_ray.compiler.target import fields_of, made
 from chameleon_ray.compiler.tvm_process import CUDART, load_cudart, register_intrinsics
@@ -18,6 +18,11 @@ from chameleon_ray.options import Measuring, Scheduling
 
 NAME = "cuda"
 """Name of the kind; as a target it stands for whatever GPU the runner has."""
+GRAPHS = Graphs({"relax.backend.use_cuda_graph": True}, "vm.builtin.cuda_graph.run_or_capture")
+"""CUDA graphs, which take in all kernels but those that read an input or write an output.
+
+Also left out are kernels whose shapes are known at run time only.
+"""
 SIGNS = (Path("/proc/driver/nvidia/gpus"), Path("/dev/nvidia0"))
 """Files that exist where there is a GPU, whether or not its driver works."""
 
@@ -183,7 +188,9 @@ def compile_model(module: Any, target: Any) -> Any:
     import tvm
 
     from chameleon_ray.compiler.codegen.cuda_library import compile_with
+    from chameleon_ray.compiler.codegen.cuda_runtime import demand_runtime
 
+    demand_runtime()
     compile_with(str(target.attrs["arch"]))
     return tvm.compile(default(module, target), target)
 
@@ -207,8 +214,12 @@ def environment(threads: int) -> Environment:
 
 
 def device() -> Any:
+    """Returns the first GPU; from now on a model that would have to be compiled is an error."""
     import tvm
 
+    from chameleon_ray.compiler.codegen.cuda_library import forbid_compiling
+
+    forbid_compiling()
     return tvm.cuda()
 
 
@@ -225,6 +236,7 @@ CUDA = TargetKind(
     gpus=gpus,
     place=place,
     layout="NCHW",
+    mixed=True,
     rules=rules,
     templates=templates,
     generator=generator,
@@ -233,6 +245,7 @@ CUDA = TargetKind(
     default=default,
     compile_layer=compile_layer,
     compile_model=compile_model,
+    graphs=GRAPHS,
     build_timeout=build_timeout,
     runner=runner,
     environment=environment,
