@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.compiler.nvidia import BUS_ORDER, completed
-from chameleon_ray.compiler.runtime import cuda_driver, gpu_memory
-from chameleon_ray.compiler.runtime.cuda_clock import CudaClock, buffer_size
+from chameleon_ray.compiler.runtime import gpu_memory
+from chameleon_ray.compiler.runtime.cuda_clock import CudaClock, opened
 from chameleon_ray.compiler.runtime.jobs import (
     ChildRunner,
     Contest,
@@ -29,7 +29,7 @@ from chameleon_ray.compiler.runtime.jobs import (
 from chameleon_ray.compiler.runtime.layer_inputs import LayerInputs
 from chameleon_ray.compiler.runtime.layer_precision import layer_precision
 from chameleon_ray.compiler.runtime.tolerance import differences
-from chameleon_ray.compiler.target import TargetError, made
+from chameleon_ray.compiler.target import made
 from chameleon_ray.compiler.tvm_process import block_torch, load_cudart
 from chameleon_ray.measure import nvml
 from chameleon_ray.measure.calibrated import Surveyed
@@ -103,26 +103,9 @@ class CudaTimer:
 
     @property
     def clock(self) -> CudaClock:
-        """Clock of the GPU, whose first use is the process's first use of the GPU.
-
-        Raises:
-            TargetError: No GPU can be used.
-        """
+        """Clock of the GPU, whose first use opens the GPU; see ``opened``."""
         if self._opened is None:
-            trouble = cuda_driver.trouble()
-            if not (trouble or self._device.exist):
-                trouble = (
-                    "its CUDA runtime is missing or broken; install the wheel apache-tvm again"
-                )
-            if trouble:
-                raise TargetError(f"TVM sees no GPU on this machine: {trouble}.")
-            try:
-                self._opened = CudaClock(self._device)
-            except Exception as error:
-                if not gpu_memory.is_full(error):
-                    raise
-                needed = 2 * buffer_size(self._device)
-                raise gpu_memory.full("The buffers that empty the GPU's cache", needed) from error
+            self._opened = opened(self._device)
         return self._opened
 
     def survey(self) -> Surveyed:
