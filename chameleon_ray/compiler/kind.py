@@ -92,6 +92,11 @@ class TargetKind:
             them, and its cores only feed it. None where the cores themselves are timed.
         place: ``(cores)``. Names the device, among its machine's, that a runner's process is on.
         layout: Default layout of 2-D convolutions: ``NHWC`` or ``NCHW``.
+        mixed: Whether there are units that multiply 16-bit floats and add up in float32. If so,
+            products of these types are computed there, in ``NHWC`` by default. Elsewhere only
+            weights may be of 16 bits.
+        demand_precision: ``(target, precision)``. Raises ``TargetError`` where a device of a
+            complete target, given as JSON, has not the precision that was asked for.
         rules: ``(layout, rewriting)``. Returns how operators are legalised that are not left to
             TVM, by Relax's names of them. Memory is to be saved where ``rewriting`` is not None.
         integers: ``(module, layout, rewriting)``. Turns layers of small integers into the loops
@@ -133,6 +138,8 @@ class TargetKind:
     place: Callable[[tuple[int, ...]], str] = _cores
 
     layout: str
+    mixed: bool = False
+    demand_precision: Callable[[str, str], None] = _nothing
     rules: Callable[[str, Scheduling | None], Mapping[str, Callable[..., Any]]]
     integers: Callable[[Any, str, Scheduling | None], Any] | None = None
     widened: Callable[[Any], Mapping[str, str]] = _no_types
@@ -158,6 +165,12 @@ class TargetKind:
         """Whether every runner has a GPU to itself."""
         return self.gpus is not None
 
-    def layout_of(self, asked: str) -> str:
-        """Returns the layout that was asked for; for ``auto``, the kind's own."""
-        return self.layout if asked == "auto" else asked
+    def layout_of(self, asked: str, mixed: bool = False) -> str:
+        """Returns the layout that was asked for; for ``auto``, the kind's own.
+
+        Args:
+            asked: ``auto``, ``NHWC`` or ``NCHW``.
+            mixed: Whether products of 16-bit floats, or of TF32, are computed as such.
+        """
+        own = "NHWC" if mixed else self.layout
+        return own if asked == "auto" else asked

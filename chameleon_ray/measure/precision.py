@@ -2,8 +2,16 @@
 
 from dataclasses import dataclass
 
-FLOATS = ("float64", "float32", "float16", "bfloat16")
-"""Types of floats, the finest first."""
+FLOATS = ("float64", "float32", "tf32", "float16", "bfloat16")
+"""Types of floats, the finest first.
+
+TF32 is float32 with the 10 bits of float16's mantissa, to which tensor cores round operands.
+"""
+TF32 = "tf32"
+SHORT = ("float16", "bfloat16")
+"""Types of floats of 16 bits."""
+PRECISION = "chameleon.precision"
+"""Attribute of loops whose operands may be rounded to a coarser precision than their type's."""
 
 
 @dataclass(frozen=True)
@@ -11,8 +19,7 @@ class Precision:
     """The precision that a layer or a model computes in.
 
     Attributes:
-        dtype: Coarsest floating-point type inside: ``float64``, ``float32``, ``float16`` or
-            ``bfloat16``.
+        dtype: Coarsest floating-point type inside, one of ``FLOATS``.
         quantizers: Number of operations that round floats to integers of 8 bits or fewer.
         steps: Step of quantisation of each output that is a quantised float, in the output's own
             unit; 0 for other outputs. May be empty where no step is known.

@@ -34,6 +34,14 @@ class Measuring:
     """Least seconds of one timing; a shorter kernel is executed several times in it."""
     shots: int = 50
     """Most executions in one timing on a GPU; the latency is their median."""
+    warm_cache: bool = False
+    """Whether a kernel on a GPU finds in the L2 cache what its last execution left there."""
+    idle_seconds: float = 0.2
+    """Seconds without work after which a GPU's clocks may be low."""
+    wake_seconds: float = 0.005
+    """Seconds for which such a GPU copies before it is timed."""
+    context_timeout: float = 60.0
+    """Most seconds for a process to begin to use a GPU."""
     long_seconds: float = 0.1
     """Latency in seconds above which a kernel is timed once only."""
     hopeless: float = 4.0
@@ -189,9 +197,10 @@ class Request:
     address: str | None = option(None, resume=BOTH)
     """Ray cluster to join; a new one on this machine where None."""
     threads: int | None = option(None, resume=TUNE, zoo_file=True, least=1)
-    """Number of cores that a kernel may use and that are kept free of everything else.
+    """Number of cores that a kernel may use.
 
-    Where None, half of all cores, or one per GPU where GPUs time.
+    They are kept free of everything else. If they are all cores, everything else is frozen while a
+    kernel is timed. Where None, half of all cores, or one per GPU where GPUs time.
     """
     layout: str = option("auto", resume=TUNE, zoo_file=True)
     """Layout in which convolutions are tuned; ``auto`` for what suits the target."""

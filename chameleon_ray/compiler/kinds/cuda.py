@@ -18,9 +18,6 @@ from chameleon_ray.options import Measuring, Scheduling
 
 NAME = "cuda"
 """Name of the kind; as a target it stands for whatever GPU the runner has."""
-DRIVER = "libcuda.so.1"
-"""Library of NVIDIA's driver, which TVM's CUDA runtime is linked to besides ``CUDART``."""
-WHEELS = "pip install 'chameleon_ray[cuda]'"
 GRAPHS = Graphs({"relax.backend.use_cuda_graph": True}, "vm.builtin.cuda_graph.run_or_capture")
 """CUDA graphs, which take in all kernels but those that read an input or write an output.
 
@@ -66,21 +63,17 @@ def preload() -> None:
 
 
 def probe() -> dict[str, Any]:
-    """Returns the GPUs that TVM sees, the libraries that it lacks, and what compiles for GPUs."""
-    lacking = {CUDART: load_cudart(), DRIVER: _trouble(DRIVER)}
+    """Returns the GPUs that TVM sees, why it sees none, and what compiles for GPUs."""
+    load_cudart()
     import tvm
 
     from chameleon_ray.compiler.codegen.cuda_compiler import summary
+    from chameleon_ray.compiler.runtime.cuda_driver import trouble
 
-    gpus: list[str] = []
+    why, gpus = trouble(), list[str]()
     while tvm.cuda(len(gpus)).exist:
         gpus.append(f"sm_{tvm.cuda(len(gpus)).compute_version.replace('.', '')}")
-    return {
-        "gpus": gpus,
-        "lacking": {name: why for name, why in lacking.items() if why},
-        "runtime": _runtime_version(),
-        "compiler": summary(),
-    }
+    return {"gpus": gpus, "trouble": why, "runtime": _runtime_version(), "compiler": summary()}
 
 
 def devices(probed: Mapping[str, Any], error: str) -> list[Device]:
@@ -90,36 +83,20 @@ def devices(probed: Mapping[str, Any], error: str) -> list[Device]:
         found = nvml.gpus()
     except nvml.NvmlError as trouble:
         if any(sign.exists() for sign in SIGNS):
-            return [Device(NAME, "NVIDIA GPU", False, f"{trouble}; install NVIDIA's driver")]
+            why = probed.get("trouble") or f"{trouble}; install NVIDIA's driver"
+            return [Device(NAME, "NVIDIA GPU", False, why)]
         return [Device(NAME, "no NVIDIA GPU", False, builds)]
-    return [_device(gpu, number, probed) for number, gpu in enumerate(found)]
+    return [_device(gpu, number, probed, error) for number, gpu in enumerate(found)]
 
 
-def _device(gpu: nvml.Gpu, number: int, probed: Mapping[str, Any]) -> Device:
+def _device(gpu: nvml.Gpu, number: int, probed: Mapping[str, Any], error: str) -> Device:
     name = f"{gpu.name}, {gpu.memory_bytes / (1 << 30):.0f} GiB, driver {gpu.driver}"
-    target, lacking = f"{NAME}:{gpu.arch}", dict(probed.get("lacking", {}))
-    if number < len(probed.get("gpus", ())):
+    target, seen = f"{NAME}:{gpu.arch}", probed.get("gpus", ())
+    if number < len(seen):
         return Device(target, name, True, f"CUDA runtime {probed['runtime']}; {probed['compiler']}")
-    if CUDART in lacking:
-        return Device(target, name, False, f"TVM needs {CUDART}, which is missing; {WHEELS}")
-    if DRIVER in lacking:
-        return Device(target, name, False, f"{lacking[DRIVER]}; install NVIDIA's driver")
-    return Device(
-        target,
-        name,
-        False,
-        "TVM does not see it: its CUDA runtime needs a driver for CUDA 13 (580 or later), and "
-        "CUDA_VISIBLE_DEVICES may hide it",
-    )
-
-
-def _trouble(library: str) -> str:
-    """Returns the reason why a library cannot be loaded; empty where it can."""
-    try:
-        ctypes.CDLL(library)
-    except OSError as error:
-        return str(error)
-    return ""
+    if not seen and (probed.get("trouble") or error):
+        return Device(target, name, False, probed.get("trouble") or error)
+    return Device(target, name, False, "CUDA_VISIBLE_DEVICES hides it, or TVM does not see it")
 
 
 def _runtime_version() -> str:
@@ -259,6 +236,7 @@ CUDA = TargetKind(
     gpus=gpus,
     place=place,
     layout="NCHW",
+    mixed=True,
     rules=rules,
     templates=templates,
     generator=generator,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.compiler.kind import TargetKind
+from chameleon_ray.compiler.runtime import gpu_memory
 from chameleon_ray.compiler.runtime.tolerance import (
     ACCUMULATION,
     TOLERANCE,
@@ -85,7 +86,18 @@ class ModelTimer:
         self._tvm, self._device = tvm, kind.device()
 
     def __call__(self, question: Question) -> Any:
-        return question.run(self)
+        """Answers a question.
+
+        Raises:
+            GpuFullError: A model does not fit on the GPU.
+        """
+        try:
+            return question.run(self)
+        except Exception as error:
+            if not gpu_memory.is_full(error):
+                raise
+        needed = max(Path(library).stat().st_size for library in question.libraries)
+        raise gpu_memory.full("The model's weights", needed)
 
     def present(self) -> bool:
         """Returns whether there is a device to run models on."""
