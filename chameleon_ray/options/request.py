@@ -104,6 +104,8 @@ class Confirming:
     """Most timings of a whole model."""
     model_seconds: float = 8.0
     """Seconds of timing that whole models share; each is timed once at least."""
+    warm_seconds: float = 0.2
+    """Seconds of running whole models before they are timed, in which a GPU's clocks rise."""
     model_timeout: float = 1800.0
     """Most seconds for loading whole models, untuned ones too, and for all that is run of them."""
     first_seconds: float = 5.0
