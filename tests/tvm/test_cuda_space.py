@@ -186,7 +186,6 @@ def test_winograd_computes_what_the_convolution_does(name: str) -> None:
 @pytest.mark.parametrize("arch", ARCHS)
 @pytest.mark.parametrize("name", [*LAYERS, *HALF])
 def test_what_is_proposed_is_valid(name: str, arch: str) -> None:
-    """All of it without tensor cores; with them, vectors of copies may be too wide."""
     valid = []
     for task in tasks(name, arch):
         program = Program.loads(task.program)
@@ -196,7 +195,7 @@ def test_what_is_proposed_is_valid(name: str, arch: str) -> None:
                 valid.append(True)
             except InvalidConfig:
                 valid.append(False)
-    assert np.mean(valid) >= (0.4 if name in HALF else 1.0)
+    assert all(valid)
 
 
 @pytest.mark.parametrize("name", ["3x3", "depthwise", "Winograd", "dense rows"])
