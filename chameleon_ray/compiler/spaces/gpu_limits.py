@@ -15,6 +15,7 @@ from tvm.sym import detect_linear_equation
 
 from chameleon_ray.compiler.nvidia import DYNAMIC, MOST_REGISTERS, most_dynamic, most_static
 from chameleon_ray.compiler.spaces.sketch import SEED, Sketch
+from chameleon_ray.compiler.spaces.templates.cuda_slices import SLICES
 from chameleon_ray.compiler.spaces.templates.reduction import PARALLEL
 from chameleon_ray.compiler.spaces.trace_analysis import BlockLoops, Cache, SketchReading
 from chameleon_ray.compiler.spaces.vector_limits import vector_limits
@@ -82,6 +83,8 @@ def _grid(reading: SketchReading, kernel: BlockLoops, target: Any) -> list[Limit
         found += _limit(axis, length, AXES[axis]) if axis in AXES else []
     if kernel.pipeline:  # TVM cannot pipeline a single step
         found += _limit("pipeline steps", reading.length(kernel.pipeline), STEPS, 2)
+    fewest, highest = SLICES
+    found += _limit("slices", kernel.slices, highest, fewest)
     return found
 
 
