@@ -53,7 +53,6 @@ def test_a_product_does_not_depend_on_the_order_of_its_factors() -> None:
     assert product(factors) == product(factors[::-1]) == Product(6, ((0, (4, 5)), (1, (1, 2))))
 
 
-
 def test_a_product_is_of_the_choices_numbers() -> None:
     configs = config((2, 8, 4), (1, 6, 8))
     assert THREADS(configs).tolist() == [48]
