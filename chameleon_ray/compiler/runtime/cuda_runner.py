@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.compiler.nvidia import BUS_ORDER, completed
-from chameleon_ray.compiler.runtime import cuda_driver, gpu_memory
-from chameleon_ray.compiler.runtime.cuda_clock import CudaClock, buffer_size
+from chameleon_ray.compiler.runtime import gpu_memory
+from chameleon_ray.compiler.runtime.cuda_clock import CudaClock, opened
 from chameleon_ray.compiler.runtime.jobs import (
     ChildRunner,
     Contest,
@@ -28,8 +28,9 @@ from chameleon_ray.compiler.runtime.jobs import (
 )
 from chameleon_ray.compiler.runtime.layer_inputs import LayerInputs
 from chameleon_ray.compiler.runtime.layer_precision import layer_precision
+from chameleon_ray.compiler.runtime.layer_reference import LayerReference
 from chameleon_ray.compiler.runtime.tolerance import differences
-from chameleon_ray.compiler.target import TargetError, made
+from chameleon_ray.compiler.target import made
 from chameleon_ray.compiler.tvm_process import block_torch, load_cudart
 from chameleon_ray.measure import nvml
 from chameleon_ray.measure.calibrated import Surveyed
@@ -77,8 +78,9 @@ class CudaTimer:
 
         forbid_compiling()
         self._device = tvm.cuda(0)
-        self._inputs = LayerInputs()
+        self._inputs, self._reference = LayerInputs(), LayerReference()
         self._opened: CudaClock | None = None
+        self._failed: Exception | None = None
 
     def __call__(self, job: Any) -> Any:
         """Does a job; once more with only its own layer on the GPU, if the memory is full."""
@@ -86,12 +88,15 @@ class CudaTimer:
             return job.run(self)
         except Exception as error:
             if not (gpu_memory.is_full(error) and hasattr(job, "program")):
+                # TVM cannot unload kernels after an error of CUDA: their frames live on
+                self._failed = error
                 raise
         self._inputs.forget()
         try:
             return job.run(self)
         except Exception as error:
             if not gpu_memory.is_full(error):
+                self._failed = error
                 raise
         self._inputs.forget()
         needed = self._inputs.size(job.program) * (2 if isinstance(job, Contest) else 1)
@@ -99,26 +104,9 @@ class CudaTimer:
 
     @property
     def clock(self) -> CudaClock:
-        """Clock of the GPU, whose first use is the process's first use of the GPU.
-
-        Raises:
-            TargetError: No GPU can be used.
-        """
+        """Clock of the GPU, whose first use opens the GPU; see ``opened``."""
         if self._opened is None:
-            trouble = cuda_driver.trouble()
-            if not (trouble or self._device.exist):
-                trouble = (
-                    "its CUDA runtime is missing or broken; install the wheel apache-tvm again"
-                )
-            if trouble:
-                raise TargetError(f"TVM sees no GPU on this machine: {trouble}.")
-            try:
-                self._opened = CudaClock(self._device)
-            except Exception as error:
-                if not gpu_memory.is_full(error):
-                    raise
-                needed = 2 * buffer_size(self._device)
-                raise gpu_memory.full("The buffers that empty the GPU's cache", needed) from error
+            self._opened = opened(self._device)
         return self._opened
 
     def survey(self) -> Surveyed:
@@ -157,10 +145,14 @@ class CudaTimer:
         return Raced(latencies, time.perf_counter() - began, condition())
 
     def contest(self, job: Contest) -> list[Finalist]:
-        """Compares all candidates' outputs with the first's, and times them in turns."""
+        """Compares all candidates' outputs with the reference, and times them in turns.
+
+        The first candidate is the reference where ``LayerReference`` has none.
+        """
         libraries, buffers = [_load(code) for code in job.codes], self.arguments(job.program)
-        first, errors, reference = [], [], list[np.ndarray]()
-        precision = layer_precision(job.program)
+        first, errors, precision = [], [], layer_precision(job.program)
+        before, most = self._inputs.arrays(job.program), job.options.reference_flop
+        reference = self._reference.outputs(job.program, before, most)
         for library in libraries:
             fresh = self._inputs.tensors(job.program, self._device)
             self._once(library, fresh)

@@ -84,6 +84,7 @@ class ModelTimer:
         from tvm import relax  # noqa: F401  warms the zygote
 
         self._tvm, self._device = tvm, kind.device()
+        self._failed: Exception | None = None
 
     def __call__(self, question: Question) -> Any:
         """Answers a question.
@@ -95,6 +96,7 @@ class ModelTimer:
             return question.run(self)
         except Exception as error:
             if not gpu_memory.is_full(error):
+                self._failed = error  # TVM cannot unload kernels after an error of CUDA
                 raise
         needed = max(Path(library).stat().st_size for library in question.libraries)
         raise gpu_memory.full("The model's weights", needed)
