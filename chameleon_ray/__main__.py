@@ -43,6 +43,9 @@ Run = Annotated[Path, typer.Argument(help="The directory of a finished run.")]
 Layout = Annotated[
     str, typer.Option(help="Convolution layout: NHWC, NCHW, or auto, what suits the target.")
 ]
+Precision = Annotated[
+    str, typer.Option(help="Of what is float32 in the model: float32, float16, bfloat16, or tf32.")
+]
 Aware = Annotated[
     bool, typer.Option("--memory-aware", help="Reorder and rewrite for least memory first.")
 ]
@@ -103,6 +106,7 @@ def tune(
     address: Address = None,
     threads: Threads = None,
     layout: Layout = "auto",
+    precision: Precision = "float32",
     memory_aware: Aware = False,
     build_only: BuildOnly = False,
     engine: Engine = "ray",

@@ -136,6 +136,7 @@ def _request(
         examples=examples,
         target=identity["target"],
         layout=identity["layout"],
+        precision=identity["options"].get("precision", "float32"),
         seed=identity["options"]["seed"],
         memory_aware=identity["options"].get("memory_aware", False),
         template=tuple(identity["options"].get("template", ())),

@@ -16,6 +16,7 @@ from chameleon_ray.compiler.frontend.examples import given
 from chameleon_ray.compiler.frontend.load import demand
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.runtime.model_bench import ModelBench
+from chameleon_ray.compiler.runtime.tolerance import ACCUMULATION, TOLERANCE
 from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.ledger import Account, Ledger, epoch
@@ -108,7 +109,8 @@ class ModelProcess:
             seed=request.seed,
             target=request.target,
             threads=len(self.cores),
-            layout=self.kind.layout_of(request.layout),
+            layout=request.layout,
+            precision=request.precision,
             memory=memory,
             templates=request.template,
         )
@@ -185,6 +187,8 @@ class ModelProcess:
             fault=verdict.fault,
             output=verdict.output,
             examples=verdict.examples,
+            precision=precision.name,
+            tolerance=ACCUMULATION * TOLERANCE.get(precision.name, 0.0),
         )
 
     def duel(

@@ -93,15 +93,22 @@ def _write(executable: Any, path: Path) -> None:
     temporary.rename(path)
 
 
-def compile_as_imported(name: str, module: Any, target: str, kind: TargetKind, path: Path) -> None:
-    """Compiles an imported model as TVM does without tuning.
+def compile_as_imported(
+    name: str,
+    module: Any,
+    target: str,
+    kind: TargetKind,
+    path: Path,
+    precision: str = "float32",
+) -> None:
+    """Compiles an imported model as TVM does without tuning, in the precision asked for.
 
     Raises:
         UncompilableError: TVM cannot compile the model.
         LinkError: There is no linker, or it failed.
     """
     try:
-        untuned = lower_plainly(module, tvm.target.Target(json.loads(target)), kind)
+        untuned = lower_plainly(module, tvm.target.Target(json.loads(target)), kind, precision)
         with left_to_tvm():
             compile_model(untuned, target, kind, path)
     except UserError:

@@ -1,6 +1,6 @@
 """The precision of outputs: what they were computed in, and so how equal right ones are."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 FLOATS = ("float64", "float32", "tf32", "float16", "bfloat16")
 """Types of floats, the finest first.
@@ -28,6 +28,12 @@ class Precision:
     dtype: str = "float64"
     quantizers: int = 0
     steps: tuple[float, ...] = ()
+
+    def with_products(self, dtype: str) -> "Precision":
+        """Returns the precision where products of float32 are computed in another type."""
+        if dtype == "float32":
+            return self
+        return replace(self, dtype=max(self.dtype, dtype, key=FLOATS.index))
 
     @property
     def name(self) -> str:

@@ -46,6 +46,11 @@ class Measuring:
     """Latency in seconds above which a kernel is timed once only."""
     hopeless: float = 4.0
     """Ratio to the best latency so far above which a candidate is executed no more than twice."""
+    reference_flop: float = 4e9
+    """Most operations of a layer of 16-bit floats or TF32 whose outputs to expect a CPU computes.
+
+    Those of larger ones are the default schedule's, as computing them would take seconds.
+    """
     jobs_per_child: int = 200
     """Number of jobs after which a child process is replaced: TVM never frees compiled code."""
     memory_bytes: int = 8 << 30
@@ -99,6 +104,8 @@ class Confirming:
     """Most timings of a whole model."""
     model_seconds: float = 8.0
     """Seconds of timing that whole models share; each is timed once at least."""
+    warm_seconds: float = 0.2
+    """Seconds of running whole models before they are timed, in which a GPU's clocks rise."""
     model_timeout: float = 1800.0
     """Most seconds for loading whole models, untuned ones too, and for all that is run of them."""
     first_seconds: float = 5.0
@@ -204,6 +211,8 @@ class Request:
     """
     layout: str = option("auto", resume=TUNE, zoo_file=True)
     """Layout in which convolutions are tuned; ``auto`` for what suits the target."""
+    precision: str = option("float32", resume=TUNE, zoo_file=True)
+    """Precision in which products of float32 are computed, or their weights stored."""
     memory_aware: bool = option(False, zoo_file=True)
     """Whether operations are first reordered and rewritten, for least memory."""
     build_only: bool = False

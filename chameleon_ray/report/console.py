@@ -68,9 +68,7 @@ def _threads(result: RunResult) -> str:
 
 
 def _verdict(verified: Verified) -> Text:
-    errors = (
-        f"largest error {verified.max_abs_err:.2g} absolute, {verified.max_rel_err:.2g} relative"
-    )
+    errors = verified.errors
     if verified.outcome == "verified":
         return Text(f"Verified: same outputs as {verified.against} ({errors}).", "green")
     if verified.outcome == "unverified":

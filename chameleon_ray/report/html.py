@@ -107,9 +107,7 @@ def _verdict(result: RunResult) -> str:
     verified = result.verified
     if verified is None:
         return '<p class="soft">Outputs were not compared.</p>'
-    errors = (
-        f"largest error {verified.max_abs_err:.2g} absolute, {verified.max_rel_err:.2g} relative"
-    )
+    errors = verified.errors
     against = escape(verified.against)
     if verified.outcome == "verified":
         return f'<p><b class="good">Verified</b>: same outputs as {against}, {errors}.</p>'

@@ -46,6 +46,10 @@ class Verified:
         fault: What differs, in words that begin with an output's name; empty where nothing does.
         output: Name of that output; empty where it has none.
         examples: Number of examples that were compared.
+        precision: Coarsest type that the compiled model computes in; ``quantized`` where it rounds
+            floats to small integers; empty in what was kept by earlier versions.
+        tolerance: Largest error over the largest magnitude that one value may have; 0 where errors
+            are counted in steps of quantisation.
     """
 
     ok: bool
@@ -56,6 +60,16 @@ class Verified:
     fault: str = ""
     output: str = ""
     examples: int = 1
+    precision: str = ""
+    tolerance: float = 0.0
+
+    @property
+    def errors(self) -> str:
+        """The errors for people, and how large they may be, unless that is as for float32."""
+        found = f"largest error {self.max_abs_err:.2g} absolute, {self.max_rel_err:.2g} relative"
+        if self.precision in ("tf32", "float16", "bfloat16"):
+            return f"{found}; {self.precision} allows {self.tolerance:.2g}"
+        return found
 
     @property
     def outcome(self) -> str:

@@ -84,6 +84,8 @@ def verification(verified: Verified | None) -> dict:
         "ok": {"verified": True, "differs": False}.get(known or ""),
         "max_abs_err": strict(verified.max_abs_err) if verified else None,
         "max_rel_err": strict(verified.max_rel_err) if verified else None,
+        "precision": verified.precision or None if verified else None,
+        "tolerance": verified.tolerance or None if verified else None,
         "fault": verified.fault or None if verified else None,
     }
 

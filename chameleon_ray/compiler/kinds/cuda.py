@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from chameleon_ray.compiler.kind import Device, Environment, Graphs, TargetKind
-from chameleon_ray.compiler.nvidia import BUS_ORDER, completed
-from chameleon_ray.compiler.target import fields_of, made
+from chameleon_ray.compiler.nvidia import BUS_ORDER, capability, completed
+from chameleon_ray.compiler.target import TargetError, fields_of, made
 from chameleon_ray.compiler.tvm_process import CUDART, load_cudart, register_intrinsics
 from chameleon_ray.limit import Limit
 from chameleon_ray.measure import nvml
 from chameleon_ray.measure.measurer import Artifact, Runner
+from chameleon_ray.measure.precision import TF32
 from chameleon_ray.options import Measuring, Scheduling
 
 NAME = "cuda"
 """Name of the kind; as a target it stands for whatever GPU the runner has."""
+AMPERE = 80
+"""First compute capability with bfloat16 and TF32."""
 GRAPHS = Graphs({"relax.backend.use_cuda_graph": True}, "vm.builtin.cuda_graph.run_or_capture")
 """CUDA graphs, which take in all kernels but those that read an input or write an output.
 
@@ -55,6 +58,20 @@ def demand_compiler(target: str) -> None:
     from chameleon_ray.compiler.codegen.cuda_compiler import compiler_for
 
     compiler_for(json.loads(target)["arch"])
+
+
+def demand_precision(target: str, precision: str) -> None:
+    """Demands that the GPU of a target multiplies numbers of a precision.
+
+    Raises:
+        TargetError: It does not; the text says which precisions it has.
+    """
+    arch = str(json.loads(target)["arch"])
+    if precision in (TF32, "bfloat16") and (capability(arch) or 0) < AMPERE:
+        raise TargetError(
+            f"A GPU of the architecture {arch} has no {precision}, which came with sm_{AMPERE}; "
+            "give --precision float16, or float32."
+        )
 
 
 def preload() -> None:
@@ -229,6 +246,7 @@ CUDA = TargetKind(
     demand=demand,
     resolve=resolve,
     demand_compiler=demand_compiler,
+    demand_precision=demand_precision,
     preload=preload,
     probe=probe,
     devices=devices,

@@ -42,8 +42,7 @@ def lower(
         kind: Kind of the target; has the rules by which operators are legalised.
         layout: Layout of 2-D convolutions: ``NHWC``, or ``NCHW`` to leave them as imported, and on
             CPUs the order of all weights, too; ``auto`` for what suits the target.
-        rewriting: Options of the search for parts that convolutions of concatenations are better
-            split into; they are left whole where None.
+        rewriting: Options of the search for parts to split convolutions of concatenations into.
         precision: Precision of the products that are of float32 in the model.
 
     Returns:
@@ -54,18 +53,17 @@ def lower(
         ValueError: There is no such layout.
     """
     types, products = _widened(module, target, kind), _products(module, kind, precision)
-    layout = _layout(kind.layout_of(layout, bool(products)))
-    kept, rounded = (types, _rounded(kind, precision)) if layout == "NHWC" else ((), ())
+    layout = layout_of(module, kind, layout, precision)
+    kept = types if layout == "NHWC" else ()
     with target, quiet():
-        mod = _folded(widen(module, types), kept, rounded, kind.integers is not None)
+        mod = _folded(widen(module, types), kept, _rounded(kind, precision, layout), kind.integers)
         mod = mod if rewriting is None else partition(mod, rewriting)
         mod = _mixed(mod, products, precision)
     if layout == "NHWC" and not _has_shapes(mod):
         logger.warning("Convolutions stay NCHW: the model computes some shapes at run time.")
         layout = "NCHW"
     with target, quiet():
-        if layout == "NHWC":
-            mod = to_nhwc(mod, "OHWI" if products else "HWIO")
+        mod = to_nhwc(mod, "OHWI" if products else "HWIO") if layout == "NHWC" else mod
         mod = mod if rewriting is None else group_sums(mod)
         return _fused(_legalised(mod, kind, layout, rewriting, products))
 
@@ -97,9 +95,17 @@ def _products(module: IRModule, kind: TargetKind, precision: str) -> frozenset[s
     return narrow_types(module, SHORT) | asked
 
 
-def _rounded(kind: TargetKind, precision: str) -> Collection[str]:
-    """Returns the types of 16 bits that weights of float32 are rounded to, of which one at most."""
-    return (precision,) if precision in SHORT and not kind.mixed else ()
+def _rounded(kind: TargetKind, precision: str, layout: str) -> Collection[str]:
+    """Returns the type of 16 bits that weights of float32 are rounded to; none where they are not.
+
+    It says so to the user where that is because of the layout.
+    """
+    if kind.mixed or precision not in SHORT:
+        return ()
+    if layout != "NHWC":
+        logger.warning("Weights stay of float32: only the layout NHWC has shorter ones on CPUs.")
+        return ()
+    return (precision,)
 
 
 def _mixed(mod: IRModule, products: Collection[str], precision: str) -> IRModule:
@@ -111,7 +117,13 @@ def _mixed(mod: IRModule, products: Collection[str], precision: str) -> IRModule
     return join_norms(mod) if set(products) & set(SHORT) else mod
 
 
-def _layout(layout: str) -> str:
+def layout_of(module: IRModule, kind: TargetKind, asked: str, precision: str) -> str:
+    """Returns the layout that ``lower`` gives a model; see there.
+
+    Raises:
+        ValueError: There is no such layout.
+    """
+    layout = kind.layout_of(asked, bool(_products(module, kind, precision)))
     if layout not in ("NHWC", "NCHW"):
         raise ValueError(f"The layout must be auto, NHWC or NCHW, not {layout!r}.")
     return layout
@@ -138,12 +150,12 @@ def _folded(
     module: IRModule,
     kept: Collection[str] = (),
     rounded: Collection[str] = (),
-    integers: bool = False,
+    integers: object = None,
 ) -> IRModule:
     """Folds constants and batch norms; weights that are of a type in ``kept`` are stored in it.
 
     All weights are rounded to the type in ``rounded``, if there is one. Quantised layers are
-    computed in integers if ``integers``.
+    computed in integers unless ``integers`` is None.
     """
     mod = relax.transform.ConvertToDataflow()(module)
     mod = without_boolean_equality(relax.transform.CanonicalizeBindings()(mod))

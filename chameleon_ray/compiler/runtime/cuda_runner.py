@@ -28,6 +28,7 @@ from chameleon_ray.compiler.runtime.jobs import (
 )
 from chameleon_ray.compiler.runtime.layer_inputs import LayerInputs
 from chameleon_ray.compiler.runtime.layer_precision import layer_precision
+from chameleon_ray.compiler.runtime.layer_reference import LayerReference
 from chameleon_ray.compiler.runtime.tolerance import differences
 from chameleon_ray.compiler.target import made
 from chameleon_ray.compiler.tvm_process import block_torch, load_cudart
@@ -77,7 +78,7 @@ class CudaTimer:
 
         forbid_compiling()
         self._device = tvm.cuda(0)
-        self._inputs = LayerInputs()
+        self._inputs, self._reference = LayerInputs(), LayerReference()
         self._opened: CudaClock | None = None
         self._failed: Exception | None = None
 
@@ -144,10 +145,14 @@ class CudaTimer:
         return Raced(latencies, time.perf_counter() - began, condition())
 
     def contest(self, job: Contest) -> list[Finalist]:
-        """Compares all candidates' outputs with the first's, and times them in turns."""
+        """Compares all candidates' outputs with the reference, and times them in turns.
+
+        The first candidate is the reference where ``LayerReference`` has none.
+        """
         libraries, buffers = [_load(code) for code in job.codes], self.arguments(job.program)
-        first, errors, reference = [], [], list[np.ndarray]()
-        precision = layer_precision(job.program)
+        first, errors, precision = [], [], layer_precision(job.program)
+        before, most = self._inputs.arrays(job.program), job.options.reference_flop
+        reference = self._reference.outputs(job.program, before, most)
         for library in libraries:
             fresh = self._inputs.tensors(job.program, self._device)
             self._once(library, fresh)
