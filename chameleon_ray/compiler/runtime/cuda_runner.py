@@ -92,6 +92,8 @@ class CudaTimer:
 
     def survey(self) -> Surveyed:
         """Returns the GPU that this process sees first."""
+        from chameleon_ray.compiler.codegen import vendor_glue
+
         device = self._device
         fields = {
             "kind": "cuda",
@@ -102,7 +104,8 @@ class CudaTimer:
             "l2_cache_size_bytes": int(device.l2_cache_size_bytes or 0),
         }
         target = made(json.dumps(fields), completed(fields))
-        return Surveyed(str(target), str(device.device_name))
+        lacking = tuple(vendor_glue.troubles().items())
+        return Surveyed(str(target), str(device.device_name), lacking=lacking)
 
     def outputs(self, job: Once) -> list[np.ndarray]:
         """Returns all buffers of a candidate after one execution."""
@@ -113,9 +116,12 @@ class CudaTimer:
     def race(self, job: Race) -> Raced:
         """Times a candidate; one that is hopeless or long is executed twice."""
         buffers, options = self.arguments(job.program), job.options
-        library = _load(job.code)
         began = time.perf_counter()
-        self._once(library, buffers)  # loads the binary into the GPU
+        try:
+            library = _load(job.code)
+            self._once(library, buffers)  # loads the binary into the GPU
+        except RuntimeError as error:
+            return Raced((), 0.0, unavailable=_unavailable(error))
         first = self._once(library, buffers)
         # the host's clock has the launch in it, which short kernels take longer to than to execute
         hopeless = max(options.hopeless * job.best, options.repeat_seconds / options.shots)
@@ -201,6 +207,15 @@ def _flushing(device: Any) -> Callable[..., None]:
 
     tvm_ffi.register_global_func(FLUSH, flush, override=True)
     return flush
+
+
+def _unavailable(error: RuntimeError) -> str:
+    """Returns why a vendor's library cannot run a layer; raises any other error again."""
+    from chameleon_ray.compiler.codegen.vendor_glue import VendorUnavailable
+
+    if not isinstance(error, VendorUnavailable):
+        raise error
+    return str(error)
 
 
 def _load(code: bytes) -> Any:
