@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from chameleon_ray import __version__
 from chameleon_ray.answering import UNVERIFIED, answering, errors
+from chameleon_ray.measure.cores import threads as threads_of
 from chameleon_ray.options import Replaying, Request, Scheduling, least_values
 
 if TYPE_CHECKING:
@@ -60,11 +62,22 @@ Target = Annotated[
 Template = Annotated[
     list[str], typer.Option(help="A template of another package, tried before our own.")
 ]
+
+
+def cores_of(text: str) -> int:
+    """Reads the value of ``--threads``."""
+    with suppress(ValueError):
+        if (count := threads_of(text)) >= LEAST["threads"]:
+            return count
+    raise typer.BadParameter(f"{text!r} is no number of cores, nor all.")
+
+
 Threads = Annotated[
     int | None,
     typer.Option(
-        min=LEAST["threads"],
-        help="Cores kept for timing; half where left out, or one per GPU that times.",
+        parser=cores_of,
+        metavar="N|all",
+        help="Cores that a kernel may use, or all; half where left out, or one per GPU.",
     ),
 ]
 

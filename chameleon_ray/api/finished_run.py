@@ -118,5 +118,5 @@ def _timing_cores(identity: dict[str, Any]) -> tuple[int, ...]:
     """Returns as many cores as the run timed on, where this machine has them."""
     cores = available()
     threads = identity["options"]["threads"]
-    wanted = threads if threads is None or threads < len(cores) else None
+    wanted = threads if threads is None or threads <= len(cores) else None
     return split(cores, wanted)[1]

@@ -25,6 +25,8 @@ from enum import StrEnum
 from typing import Any
 
 from chameleon_ray.errors import UserError
+from chameleon_ray.measure.cpu_time import answers
+from chameleon_ray.measure.freezer import Freezer
 
 LENGTH = struct.Struct("<Q")
 PID = struct.Struct("<i")
@@ -74,6 +76,8 @@ class Setting:
         cores: CPU cores the child is bound to; all of the parent's where None.
         memory_bytes: Most private memory; no limit where None.
         environment: Environment variables set before any import.
+        freezer: Freezer that zygote and child join. Time limits of jobs then count the CPU time of
+            the child.
     """
 
     handler: str
@@ -81,6 +85,7 @@ class Setting:
     cores: tuple[int, ...] | None = None
     memory_bytes: int | None = None
     environment: tuple[tuple[str, str], ...] = ()
+    freezer: Freezer | None = None
 
 
 class Isolate:
@@ -137,8 +142,7 @@ class Isolate:
         began = time.perf_counter()
         try:
             _send(self._child, job)
-            ready, _, _ = select.select([self._child], [], [], timeout)
-            if not ready:
+            if not self._answers(timeout):
                 self._replace()
                 seconds = time.perf_counter() - began
                 return Outcome(Ending.TIMEOUT, None, f"stopped after {timeout:g} s", seconds)
@@ -159,6 +163,13 @@ class Isolate:
             self._child.close()
         self._control.close()
         self._log.close()
+
+    def _answers(self, timeout: float | None) -> bool:
+        """Waits for the child's answer; returns whether it came within the time limit."""
+        assert self._child is not None
+        if timeout is None or self.setting.freezer is None:
+            return bool(select.select([self._child], [], [], timeout)[0])
+        return answers(self._child, self._pid, timeout)
 
     def _fork(self) -> None:
         if self._zygote.poll() is not None:  # it was killed since the last job
@@ -236,6 +247,8 @@ def _zygote(control: socket.socket) -> None:
     setting: Setting = _receive(control)
     if setting.cores is not None:
         os.sched_setaffinity(0, setting.cores)
+    if setting.freezer is not None:
+        setting.freezer.join(group=True)
     handler = _handler(setting)
     pid = 0
     while True:

@@ -189,9 +189,10 @@ class Request:
     address: str | None = option(None, resume=BOTH)
     """Ray cluster to join; a new one on this machine where None."""
     threads: int | None = option(None, resume=TUNE, zoo_file=True, least=1)
-    """Number of cores that a kernel may use and that are kept free of everything else.
+    """Number of cores that a kernel may use.
 
-    Where None, half of all cores, or one per GPU where GPUs time.
+    They are kept free of everything else. If they are all cores, everything else is frozen while a
+    kernel is timed. Where None, half of all cores, or one per GPU where GPUs time.
     """
     layout: str = option("auto", resume=TUNE, zoo_file=True)
     """Layout in which convolutions are tuned; ``auto`` for what suits the target."""

@@ -6,8 +6,9 @@ from math import isfinite
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from chameleon_ray.measure.cores import available
 from chameleon_ray.report.format import clock, counted, milliseconds, times
-from chameleon_ray.report.loading import MODEL, needs, snippet
+from chameleon_ray.report.loading import MODEL, needs, snippet, threads_of
 from chameleon_ray.report.result import RunResult, Verified
 from chameleon_ray.report.summary import explain
 
@@ -55,7 +56,15 @@ def _work(result: RunResult) -> str:
     for library in result.libraries:
         sentence += f", {sum(row.library == library for row in rows)} won by {library}"
     unknown = sum(not isfinite(row.best) for row in rows)
-    return sentence + (f", {unknown} never ran" if unknown else "") + "."
+    return sentence + (f", {unknown} never ran" if unknown else "") + "." + _threads(result)
+
+
+def _threads(result: RunResult) -> str:
+    """Tells for how many threads the result is, where the machine has more cores."""
+    threads, cores = threads_of(result.target), len(available())
+    if threads is None or threads >= cores:
+        return ""
+    return f" Tuned for {threads} of {cores} cores; --threads all tunes for all of them."
 
 
 def _verdict(verified: Verified) -> Text:

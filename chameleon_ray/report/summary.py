@@ -127,14 +127,19 @@ def explain(result: RunResult, options: Reporting | None = None) -> str | None:
     found = [
         f"The tuned model takes {milliseconds(whole)} ms, its layers {milliseconds(parts)} ms."
     ]
-    missing = sum(not isfinite(row.best) for row in rows)
-    if missing:
-        found.append(f"The sum lacks {counted(missing, 'layer')} without a successful measurement.")
-    untuned, defaults = _seconds(result.untuned), total(rows, [row.default for row in rows])
+    missing = [row for row in rows if not isfinite(row.best)]
+    unreached = sum(not row.measurements for row in missing)
+    if unreached:
+        more = "give more --minutes or --trials"
+        found.append(f"The search never reached {counted(unreached, 'layer')}; {more}.")
+    if failed := len(missing) - unreached:
+        found.append(f"The sum lacks {counted(failed, 'layer')} without a successful measurement.")
+    untuned, defaults = _seconds(result.untuned), [row.default for row in rows]
     if result.explanation:
         found.append(result.explanation)
-    elif isfinite(untuned) and isfinite(defaults):
-        found.append(_compared(untuned - defaults, whole - parts, agreement * defaults))
+    elif isfinite(untuned) and all(map(isfinite, defaults)):
+        before = total(rows, defaults)
+        found.append(_compared(untuned - before, whole - parts, agreement * before))
     return " ".join(found)
 
 

@@ -207,9 +207,18 @@ def test_explanation_only_beyond_a_quarter():
     assert applied is not None
     assert "not applied" in applied
     assert "tea" in (explain(replace(far, explanation="It was tea.")) or "")
-    missing = explain(replace(far, tasks=(A, B)))
-    assert missing is not None
-    assert "1 layer without" in missing
+
+
+def test_layers_that_were_not_measured_explain_first():
+    timed = (record(A, 4.0, DEFAULT), record(A, 2.0, (1,)))
+    far = result(*timed, tuned=Latency(0.009), untuned=Latency(0.0131))
+    unreached = explain(far) or ""
+    assert "never reached 1 layer" in unreached
+    assert "before tuning" not in unreached
+    failing = record(B, None, DEFAULT)
+    failed = explain(replace(far, records=(*timed, failing))) or ""
+    assert "1 layer without" in failed
+    assert "never reached" not in failed
 
 
 def test_processes_wait_when_they_are_not_busy():

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.tvm_process import block_torch
+from chameleon_ray.measure.freezer import Freezer
 from chameleon_ray.measure.isolate import Ending, Isolate, Outcome, Setting
 from chameleon_ray.measure.measurer import Artifact
 from chameleon_ray.options import Measuring
@@ -100,6 +101,7 @@ class ChildBuilder:
         options: Measuring,
         cores: tuple[int, ...] | None = None,
         linked: bool = False,
+        freezer: Freezer | None = None,
     ) -> None:
         """Starts the child.
 
@@ -108,6 +110,7 @@ class ChildBuilder:
             options: Time limits, memory, and the number of jobs per child.
             cores: Cores to compile on; all of this process's where None.
             linked: Whether to leave nothing to the runner.
+            freezer: Freezer that the child joins, if any.
         """
         self.kind, self.options, self.linked = kind, options, linked
         self._child = Isolate(
@@ -117,6 +120,7 @@ class ChildBuilder:
                 cores=cores,
                 memory_bytes=options.memory_bytes,
                 environment=SINGLE_THREADED,
+                freezer=freezer,
             )
         )
 
