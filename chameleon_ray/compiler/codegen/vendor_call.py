@@ -1,5 +1,6 @@
 """Layers as calls of a vendor's functions: code for the host that launches the vendor's kernels."""
 
+from collections.abc import Sequence
 from tempfile import NamedTemporaryFile
 from typing import Any
 
@@ -18,6 +19,8 @@ from chameleon_ray.vendor import CALLS, library_of
 
 PREFIX = "chameleon.vendor.v1"
 """Beginning of the names under which ``vendor/register.c`` registers its functions."""
+TYPES = ("float32", "float16", "bfloat16")
+"""Types in the order of their numbers in ``glue.h``."""
 WORKSPACE = 32 << 20
 """Bytes of memory that an algorithm may use while it runs; TVM keeps them for the next one."""
 
@@ -63,19 +66,18 @@ def _function(module: Any, call: Call, algorithm: int) -> Any:
 
     def body(ins: Any, outs: Any) -> Any:
         result, workspace = outs
-        epilogue, (left, right) = call.epilogue, call.operands
+        bias, residual = call.epilogue.bias, call.epilogue.residual
+        used = [
+            *(ins[n] for n in call.operands),
+            *(result if n is None else ins[n] for n in (bias, residual)),
+        ]
+        used.append(result)
         first, second, third = call.shapes
-        bias, residual = epilogue.bias, epilogue.residual
-        tensors = (
-            _tensor(ins[left], first),
-            _tensor(ins[right], second),
-            result if bias is None else ins[bias],
-            _tensor(result if residual is None else ins[residual], third),
-            _tensor(result, third),
-            workspace,
-        )
-        numbers = (*_numbers(call, algorithm), *call.geometry)
-        return tvm.tirx.call_packed(f"{PREFIX}.{call.function}", *tensors, *numbers)
+        shapes = (first, second, [int(n) for n in used[2].shape], third, third)
+        tensors = [_tensor(buffer, shape) for buffer, shape in zip(used, shapes, strict=True)]
+        dtypes = [str(buffer.dtype) for buffer in used]
+        numbers = (*_numbers(call, algorithm, dtypes), *call.geometry)
+        return tvm.tirx.call_packed(f"{PREFIX}.{call.function}", *tensors, workspace, *numbers)
 
     results = te.extern(
         [output.shape, (WORKSPACE,)],
@@ -87,16 +89,26 @@ def _function(module: Any, call: Call, algorithm: int) -> Any:
     return te.create_prim_func([*inputs, results[0]]).with_attr("tirx.is_scheduled", True)
 
 
-def _numbers(call: Call, algorithm: int) -> tuple[int, ...]:
-    """Returns the numbers that all functions take first; see the ``enum``s of their files."""
+def _numbers(call: Call, algorithm: int, dtypes: Sequence[str]) -> tuple[int, ...]:
+    """Returns the numbers that all functions take first (``glue.h``).
+
+    Args:
+        call: The call.
+        algorithm: Rank of the algorithm.
+        dtypes: Types of its tensors, the workspace's left out.
+    """
     epilogue = call.epilogue
+    types = sum(TYPES.index(dtype) << 2 * place for place, dtype in enumerate(dtypes))
     operands = (epilogue.bias is not None) + 2 * (epilogue.residual is not None)
     activation = list(ACTIVATIONS).index(epilogue.activation)
-    return operands, activation, int(call.tf32), algorithm
+    return operands, activation, int(call.tf32), types, algorithm
 
 
-def _tensor(buffer: Any, shape: tuple[int, ...]) -> Any:
-    """Makes a tensor of a buffer's elements, in another shape."""
+def _tensor(buffer: Any, shape: Sequence[int]) -> Any:
+    """Makes a tensor of a buffer's elements, in another shape.
+
+    Its type has the right size only, as TVM makes bfloat16 another type.
+    """
     return tvm.tirx.call_intrin(
         "handle",
         "tirx.tvm_stack_make_array",
@@ -104,6 +116,6 @@ def _tensor(buffer: Any, shape: tuple[int, ...]) -> Any:
         tvm.tirx.call_intrin("handle", "tirx.tvm_stack_make_shape", *shape),
         0,
         len(shape),
-        tvm.tirx.const(0, buffer.dtype),
+        tvm.tirx.const(0, "float32" if str(buffer.dtype) == "float32" else "int16"),
         buffer.elem_offset,
     )

@@ -9,8 +9,8 @@
 
 #include "glue.h"
 
-/* Numbers of a call; strides are between the matrices of a batch, in elements. */
-enum { OPERANDS, ACTIVATION, TF32, ALGORITHM, BATCH, ROWS, COLUMNS, DEPTH, LEFT_TURNED, RIGHT_TURNED,
+/* Numbers of the function; strides are between the matrices of a batch, in elements. */
+enum { BATCH = OWN, ROWS, COLUMNS, DEPTH, LEFT_TURNED, RIGHT_TURNED,
        LEFT_STRIDE, RIGHT_STRIDE, NUMBERS };
 enum { MOST_ALGORITHMS = 64 };
 
@@ -47,15 +47,15 @@ static int ready(int device) {
   return status ? fail("RuntimeError", "cuBLASLt cannot be used: %s", lt.words(status)) : 0;
 }
 
-static int type_of(const DLTensor *tensor) {
-  if (tensor->dtype.bits == 32) return LT_R_32F;
-  return tensor->dtype.code == kDLBfloat ? LT_R_16BF : LT_R_16F;
+static int type_of(const Call *call, int which) {
+  static const int types[] = {LT_R_32F, LT_R_16F, LT_R_16BF};
+  return types[type_at(call, which)];
 }
 
-static int laid_out(void **layout, const DLTensor *tensor, int64_t rows, int64_t columns,
+static int laid_out(void **layout, int type, int64_t rows, int64_t columns,
                     int64_t batch, int64_t stride) {
   int32_t count = (int32_t)batch;
-  int status = lt.layout_create(layout, type_of(tensor), columns, rows, columns);
+  int status = lt.layout_create(layout, type, columns, rows, columns);
   if (status || batch == 1) return status;
   status = lt.layout_set(*layout, LT_LAYOUT_BATCH_COUNT, &count, sizeof count);
   return status ? status
@@ -64,7 +64,6 @@ static int laid_out(void **layout, const DLTensor *tensor, int64_t rows, int64_t
 
 static int described(const Call *call, Product *product) {
   const int64_t *n = call->numbers;
-  const DLTensor *const *tensors = call->tensors;
   int left = n[LEFT_TURNED] ? LT_OP_T : LT_OP_N, right = n[RIGHT_TURNED] ? LT_OP_T : LT_OP_N;
   int compute = n[TF32] ? LT_COMPUTE_32F_FAST_TF32 : LT_COMPUTE_32F, epilogue = 0, status;
   if (n[ACTIVATION] == RELU) epilogue |= LT_EPILOGUE_RELU;
@@ -76,19 +75,19 @@ static int described(const Call *call, Product *product) {
   if ((status = lt.desc_set(product->desc, LT_DESC_TRANSB, &left, sizeof left))) return status;
   status = lt.desc_set(product->desc, LT_DESC_EPILOGUE, &epilogue, sizeof epilogue);
   if (!status && n[OPERANDS] & HAS_BIAS) {
-    int type = type_of(tensors[BIAS]);
-    void *bias = data_of(tensors[BIAS]);
+    int type = type_of(call, BIAS);
+    void *bias = data_of(call->tensors[BIAS]);
     status = lt.desc_set(product->desc, LT_DESC_BIAS_DATA_TYPE, &type, sizeof type);
     if (!status) status = lt.desc_set(product->desc, LT_DESC_BIAS_POINTER, &bias, sizeof bias);
   }
   if (status) return status;
   int64_t m = n[ROWS], c = n[COLUMNS], k = n[DEPTH], batch = n[BATCH];
-  status = laid_out(&product->left, tensors[LEFT], n[LEFT_TURNED] ? k : m, n[LEFT_TURNED] ? m : k,
+  status = laid_out(&product->left, type_of(call, LEFT), n[LEFT_TURNED] ? k : m, n[LEFT_TURNED] ? m : k,
                     batch, n[LEFT_STRIDE]);
   if (!status)
-    status = laid_out(&product->right, tensors[RIGHT], n[RIGHT_TURNED] ? c : k,
+    status = laid_out(&product->right, type_of(call, RIGHT), n[RIGHT_TURNED] ? c : k,
                       n[RIGHT_TURNED] ? k : c, batch, n[RIGHT_STRIDE]);
-  return status ? status : laid_out(&product->output, tensors[OUTPUT], m, c, batch, m * c);
+  return status ? status : laid_out(&product->output, type_of(call, OUTPUT), m, c, batch, m * c);
 }
 
 /* Asks for the algorithm; the best ones by the library's own estimate come first. */

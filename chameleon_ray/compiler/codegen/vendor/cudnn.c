@@ -8,8 +8,8 @@
 
 #include "glue.h"
 
-/* Numbers of a call; paddings are at the top, left, bottom and right. */
-enum { OPERANDS, ACTIVATION, TF32, ALGORITHM, CHANNELS_LAST, STRIDE, PADDING = STRIDE + 2,
+/* Numbers of the function; paddings are at the top, left, bottom and right. */
+enum { CHANNELS_LAST = OWN, STRIDE, PADDING = STRIDE + 2,
        DILATION = PADDING + 4, NUMBERS = DILATION + 2 };
 enum { MOST_ALGORITHMS = 64, MOST_OPERATIONS = 4 };
 
@@ -60,9 +60,9 @@ static void *done(void *descriptor) {
   return descriptor;
 }
 
-static int type_of(const DLTensor *tensor) {
-  if (tensor->dtype.bits == 32) return DNN_FLOAT;
-  return tensor->dtype.code == kDLBfloat ? DNN_BFLOAT16 : DNN_HALF;
+static int type_of(const Call *call, int which) {
+  static const int types[] = {DNN_FLOAT, DNN_HALF, DNN_BFLOAT16};
+  return types[type_at(call, which)];
 }
 
 /* Describes a tensor by extents in the order of NCHW, wherever its channels are in memory. */
@@ -91,7 +91,7 @@ static void extents(const Call *call, int which, int64_t shape[4]) {
 static void *argument(const Call *call, int which) {
   int64_t shape[4];
   extents(call, which, shape);
-  return tensor_of(shape, call->numbers[CHANNELS_LAST], type_of(call->tensors[which]), which, false);
+  return tensor_of(shape, call->numbers[CHANNELS_LAST], type_of(call, which), which, false);
 }
 
 /* Describes the bias, whose tensor may have any axes of extent 1. */
@@ -99,7 +99,7 @@ static void *bias_of(const Call *call) {
   int64_t shape[4];
   extents(call, OUTPUT, shape);
   shape[0] = shape[2] = shape[3] = 1;
-  return tensor_of(shape, true, type_of(call->tensors[BIAS]), BIAS, false);
+  return tensor_of(shape, true, type_of(call, BIAS), BIAS, false);
 }
 
 /* Describes the result of operation number `place` of `count`: the last one's is the output. */
@@ -190,7 +190,7 @@ static bool is_exact(void *config) {
 
 /* Asks for engines, best ones by the library's own estimate first; returns how many there are. */
 static int engines_of(const Call *call, void *graph, int mode, void **configs) {
-  bool plain = type_of(call->tensors[LEFT]) == DNN_FLOAT && !call->numbers[TF32];
+  bool plain = type_of(call, LEFT) == DNN_FLOAT && !call->numbers[TF32];
   int64_t count = 0;
   int kept = 0;
   void *heuristics = made(DNN_ENGINEHEUR);

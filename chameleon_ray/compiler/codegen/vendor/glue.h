@@ -18,6 +18,11 @@ enum { NONE, RELU, GELU, GELU_TANH, TANH, SIGMOID, SILU };
 /* Tensors of a call, in order. Where there is no bias or residual, the output stands in its place. */
 enum { LEFT, RIGHT, BIAS, RESIDUAL, OUTPUT, WORKSPACE, TENSORS };
 enum { HAS_BIAS = 1, HAS_RESIDUAL = 2 };
+/* Types of tensors, two bits for each in the number TYPES. TVM does not pass on that of bfloat16. */
+enum { FLOAT32, FLOAT16, BFLOAT16 };
+/* The numbers that every function takes before its own: which operands there are beside two, the
+   activation, whether operands may be rounded to TF32, types, and the rank of the algorithm. */
+enum { OPERANDS, ACTIVATION, TF32, TYPES, ALGORITHM, OWN };
 /* Numbers that the key of a plan may have, and devices of a process. */
 enum { KEY = 48, DEVICES = 64 };
 
@@ -52,6 +57,8 @@ int fail(const char *kind, const char *format, ...) __attribute__((format(printf
 int opened(Library *library);
 /* Looks up a function of a library; notes the trouble where it is missing. */
 void *function_of(Library *library, const char *name);
+/* Returns the type of a tensor of a call. */
+int type_at(const Call *call, int which);
 /* Returns the address of a tensor's first element. */
 void *data_of(const DLTensor *tensor);
 /* Finds the plan with a key; makes one without a state where there is none. */

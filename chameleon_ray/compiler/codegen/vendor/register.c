@@ -67,6 +67,8 @@ void *function_of(Library *library, const char *name) {
   return function;
 }
 
+int type_at(const Call *call, int which) { return (int)(call->numbers[TYPES] >> 2 * which & 3); }
+
 void *data_of(const DLTensor *tensor) { return (char *)tensor->data + tensor->byte_offset; }
 
 Plan *plan_of(Plan **plans, const int64_t key[KEY]) {
@@ -85,7 +87,6 @@ void key_of(const Call *call, int numbers, int64_t key[KEY]) {
   key[place++] = call->device;
   for (int n = LEFT; n < WORKSPACE; ++n) {
     const DLTensor *tensor = call->tensors[n];
-    key[place++] = tensor->dtype.code << 8 | tensor->dtype.bits;
     for (int axis = 0; axis < 4; ++axis)
       key[place++] = axis < tensor->ndim ? tensor->shape[axis] : 0;
   }

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from chameleon_ray.compiler.spaces.templates.reduction import find_reduction
 from chameleon_ray.compiler.spaces.vendor.conv2d import convolutions
 from chameleon_ray.compiler.spaces.vendor.epilogue import Unknown
 from chameleon_ray.compiler.spaces.vendor.layer import Call, Layer
@@ -15,11 +14,8 @@ def calls(module: Any) -> dict[str, Call]:
     Args:
         module: IRModule with one PrimFunc ``main``.
     """
-    reduction = find_reduction(module)
-    if reduction is None or reduction.operands != 2:
-        return {}
-    layer = Layer(module, reduction)
     try:
+        layer = Layer(module)
         found = products(layer) if len(layer.reduced) == 1 else convolutions(layer)
     except Unknown:
         return {}

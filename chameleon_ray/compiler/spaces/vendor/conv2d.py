@@ -8,7 +8,7 @@ import tvm
 from tvm.ir.expr import TensorLoad
 from tvm.sym import detect_linear_equation
 
-from chameleon_ray.compiler.spaces.vendor.epilogue import Unknown, called
+from chameleon_ray.compiler.spaces.vendor.epilogue import Unknown, called, is_copy
 from chameleon_ray.compiler.spaces.vendor.layer import (
     CUBLASLT,
     CUDNN,
@@ -22,14 +22,22 @@ from chameleon_ray.compiler.spaces.vendor.matmul import PLAIN, by_cublaslt
 
 
 def convolutions(layer: Layer) -> list[Call]:
-    """Describes a convolution of one group, whose channels are first or last in both operands."""
-    if len(layer.spatial) != 4 or len(layer.reduced) != 3 or not layer.loads:
-        raise Unknown
+    """Describes a convolution of one group, whose channels are first or last in both operands.
+
+    Raises:
+        Unknown: It is something else.
+    """
+    demand(len(layer.spatial) == 4 and len(layer.reduced) == 3)
+    try:
+        return _convolution(layer, True)
+    except Unknown:
+        return _convolution(layer, False)
+
+
+def _convolution(layer: Layer, last: bool) -> list[Call]:
+    """Describes a convolution whose channels are last, or first."""
     data, weight = layer.loads
-    last = (
-        weight.indices[-1].same_as(layer.reduced[-1])
-        and layer.kernel[-1] == (shape_of(data.source)[-1])
-    )
+    demand(len(data.indices) == len(weight.indices) == 4)
     if last:
         image, high, wide, channel = layer.spatial
         down, across, depth = layer.reduced
@@ -97,8 +105,8 @@ def _padding(
     Raises:
         Unknown: It is padded otherwise.
     """
-    block = layer.padding
-    if block is None:
+    block = layer.writer(data.source)
+    if block is None or is_copy(block):
         return data.source, (0, 0), (0, 0)
     value, source = block.body.value, block.reads[0].source
     demand(isinstance(value, tvm.ir.Call) and called(value) == "if_then_else")

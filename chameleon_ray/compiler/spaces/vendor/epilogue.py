@@ -106,8 +106,7 @@ def epilogue_of(
     """Recognises the epilogue of a layer.
 
     Args:
-        blocks: The blocks after the reduction, in order, which are elementwise; see
-            ``are_elementwise``.
+        blocks: The blocks besides the reduction and what prepares its operands, in order.
         sums: Buffer that the reduction writes.
         parameters: Buffers of the layer's parameters.
         channels: Axis of the channels.
@@ -118,7 +117,7 @@ def epilogue_of(
     reading = _Reading([(sums, Epilogue())], parameters, [int(n) for n in sums.shape], channels)
     value: Value = Epilogue()
     for block in blocks:
-        value = reading.value(block.body.value, [i.var for i in block.iter_vars])
+        value = reading.block(block)
         reading.known.append((block.body.buffer, value))
     if isinstance(value, Epilogue):
         return value
@@ -148,6 +147,20 @@ class _Reading:
     extents: Sequence[int]
     channels: int
 
+    def block(self, block: Any) -> Value:
+        """Evaluates one block, whose elements are the sums' or a parameter's."""
+        axes, store = [i.var for i in block.iter_vars], block.body
+        if len(axes) != len(store.indices) or not all(
+            index.same_as(axis) for index, axis in zip(store.indices, axes, strict=True)
+        ):
+            raise Unknown
+        value = self.value(store.value, axes)
+        extents = [int(i.dom.extent) for i in block.iter_vars]
+        whole = is_copy(block) if isinstance(value, Operand) else extents == list(self.extents)
+        if not whole:
+            raise Unknown
+        return value
+
     def value(self, node: Any, axes: Sequence[Any]) -> Value:
         """Evaluates one expression of a block with these axes."""
         if isinstance(node, tvm.tirx.FloatImm | tvm.tirx.IntImm):
@@ -167,7 +180,11 @@ class _Reading:
 
     def _loaded(self, load: Any, axes: Sequence[Any]) -> Value:
         for buffer, value in self.known:
+            if buffer.same_as(load.source) and isinstance(value, Operand):
+                return Operand(value.parameter, *self._roles(load, axes))
             if buffer.same_as(load.source):
+                if not _in_place(load, axes):
+                    raise Unknown
                 return value
         for number, buffer in enumerate(self.parameters):
             if buffer.same_as(load.source):
@@ -180,13 +197,36 @@ class _Reading:
         wide = [n for n, extent in enumerate(self.extents) if extent > 1]
         read = [n for n, index in enumerate(own) if shape[n] > 1]
         places = [self._axis(own[n], axes) for n in read]
-        bias = places == [self.channels] and shape[read[0]] == self.extents[self.channels]
+        channel = [n for n in wide if n == self.channels]
+        bias = places == channel and [shape[n] for n in read] == [self.extents[n] for n in channel]
         whole = places == wide and [shape[n] for n in read] == [self.extents[n] for n in wide]
         return bias, whole
 
     @staticmethod
     def _axis(index: Any, axes: Sequence[Any]) -> int:
         return next((n for n, axis in enumerate(axes) if axis.same_as(index)), -1)
+
+
+def is_copy(block: Any) -> bool:
+    """Whether a block passes all of a buffer on, element by element, if in another type."""
+    load = uncast(block.body.value)
+    axes = [iterator.var for iterator in block.iter_vars]
+    if not isinstance(load, TensorLoad) or not _in_place(load, axes):
+        return False
+    return [int(n) for n in load.source.shape] == [int(n) for n in block.body.buffer.shape]
+
+
+def uncast(node: Any) -> Any:
+    """Returns what an expression converts to another type, or the expression itself."""
+    return node.value if isinstance(node, tvm.tirx.Cast) else node
+
+
+def _in_place(load: Any, axes: Sequence[Any]) -> bool:
+    """Whether a load is of the element at a block's own place."""
+    if len(load.indices) != len(axes):
+        return False
+    places = zip(load.indices, axes, load.source.shape, strict=True)
+    return all(index.same_as(axis) or int(extent) == 1 for index, axis, extent in places)
 
 
 def called(node: Any) -> str:

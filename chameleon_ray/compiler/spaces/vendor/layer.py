@@ -8,8 +8,14 @@ import tvm
 from tvm.ir.expr import TensorLoad
 from tvm.s_tir import Schedule
 
-from chameleon_ray.compiler.spaces.templates.reduction import PARALLEL, REDUCED, Reduction
-from chameleon_ray.compiler.spaces.vendor.epilogue import Epilogue, Unknown, epilogue_of
+from chameleon_ray.compiler.spaces.templates.reduction import PARALLEL, REDUCED, outermost
+from chameleon_ray.compiler.spaces.vendor.epilogue import (
+    Epilogue,
+    Unknown,
+    epilogue_of,
+    is_copy,
+    uncast,
+)
 
 PRECISION = "chameleon.precision"
 """Attribute of layers that may multiply in TF32."""
@@ -49,47 +55,66 @@ class Layer:
 
     Attributes:
         parameters: Buffers of the layer's parameters.
+        tf32: Whether operands may be rounded to TF32.
         spatial: Variables of the reduction's outputs.
         reduced: Variables that it reduces over.
         extents: Extents of its outputs.
-        loads: What it multiplies.
-        padding: Block that pads its first operand; None where there is none.
+        kernel: Extents of what it reduces over.
+        loads: The two loads that it multiplies.
     """
 
-    def __init__(self, module: Any, reduction: Reduction) -> None:
-        main = module["main"]
-        schedule = Schedule(module, debug_mask=0)
+    def __init__(self, module: Any) -> None:
+        """Reads a module with one PrimFunc ``main``.
 
-        def block(name: str) -> Any:
-            return schedule.get(schedule.get_sblock(name))
-
+        Raises:
+            Unknown: The layer is no sum of products, with other blocks around it.
+        """
+        schedule, main = Schedule(module, debug_mask=0), module["main"]
+        blocks = [schedule.get(handle) for handle in outermost(schedule, module)]
+        sums = [block for block in blocks if REDUCED in _kinds(block)]
+        demand(len(sums) == 1 and all(_kinds(block) <= {PARALLEL, REDUCED} for block in blocks))
+        demand(all(isinstance(block.body, tvm.tirx.BufferStore) for block in blocks))
         self.parameters = list(main.params)
-        self.tf32 = str(main.attrs.get(PRECISION, "")) == "tf32"
-        self._sums = block(reduction.block)
-        iterators = self._sums.iter_vars
-        self.spatial = [i.var for i in iterators if int(i.iter_type) == PARALLEL]
-        self.reduced = [i.var for i in iterators if int(i.iter_type) == REDUCED]
-        self.extents = reduction.outputs
-        self.kernel = reduction.reduced
-        self.padding = block(reduction.padding) if reduction.padding else None
-        self._copies = [block(name) for name in reduction.copies]
-        after = (*reduction.between, *filter(None, [reduction.last]))
-        self._after = [block(name) for name in after]
+        self.tf32 = str((main.attrs or {}).get(PRECISION, "")) == "tf32"
+        (self._sums,) = sums
+        self._others = [block for block in blocks if not block.same_as(self._sums)]
+        spatial = [i for i in self._sums.iter_vars if int(i.iter_type) == PARALLEL]
+        reduced = [i for i in self._sums.iter_vars if int(i.iter_type) == REDUCED]
+        self.spatial, self.reduced = [i.var for i in spatial], [i.var for i in reduced]
+        self.extents = tuple(int(i.dom.extent) for i in spatial)
+        self.kernel = tuple(int(i.dom.extent) for i in reduced)
         self.loads = self._multiplied()
 
     def _multiplied(self) -> list[Any]:
-        """Returns the two loads of ``sums += load * load``; none where it is something else."""
-        store = self._sums.body
+        """Returns the two loads of ``sums += load * load``, which begins with 0."""
+        store, init = self._sums.body, self._sums.init
         value = store.value
-        if not isinstance(value, tvm.tirx.Add) or not isinstance(value.b, tvm.tirx.Mul):
-            return []
-        factors = [_uncast(value.b.a), _uncast(value.b.b)]
-        starts = isinstance(value.a, TensorLoad) and value.a.source.same_as(store.buffer)
-        found = all(isinstance(factor, TensorLoad) for factor in factors)
-        return factors if starts and found else []
+        demand(isinstance(value, tvm.tirx.Add) and isinstance(value.b, tvm.tirx.Mul))
+        demand(isinstance(value.a, TensorLoad) and value.a.source.same_as(store.buffer))
+        demand(isinstance(init, tvm.tirx.BufferStore))
+        demand(isinstance(init.value, tvm.tirx.FloatImm) and float(init.value.value) == 0)
+        demand(len(store.indices) == len(self.spatial))
+        pairs = zip(store.indices, self.spatial, strict=True)
+        demand(all(index.same_as(variable) for index, variable in pairs))
+        factors = [uncast(value.b.a), uncast(value.b.b)]
+        demand(all(isinstance(factor, TensorLoad) for factor in factors))
+        return factors
 
     def epilogue(self, channels: int) -> Epilogue:
-        return epilogue_of(self._after, self._sums.body.buffer, self.parameters, channels)
+        """Recognises what becomes of the sums, whose channels are on this axis."""
+        before = [block for load in self.loads for block in self._before(load.source)]
+        after = [b for b in self._others if not any(b.same_as(one) for one in before)]
+        return epilogue_of(after, self._sums.body.buffer, self.parameters, channels)
+
+    def writer(self, buffer: Any) -> Any:
+        """Returns the block that writes a buffer; None where it is a parameter."""
+        return next((b for b in self._others if b.body.buffer.same_as(buffer)), None)
+
+    def _before(self, buffer: Any) -> list[Any]:
+        block = self.writer(buffer)
+        if block is None:
+            return []
+        return [block, *(one for read in block.reads for one in self._before(read.source))]
 
     def parameter(self, buffer: Any) -> int:
         """Returns the number of the parameter that a buffer is, or is a copy of.
@@ -97,9 +122,11 @@ class Layer:
         Raises:
             Unknown: It is none.
         """
-        for copy in self._copies:
-            if copy.body.buffer.same_as(buffer):
-                buffer = copy.reads[0].source
+        block = self.writer(buffer)
+        if block is not None:
+            copied = block.body.value
+            demand(is_copy(block) and isinstance(copied, TensorLoad))
+            return self.parameter(copied.source)
         for number, parameter in enumerate(self.parameters):
             if parameter.same_as(buffer):
                 return number
@@ -118,23 +145,19 @@ class Layer:
             raise Unknown
         used = (call.epilogue.bias, call.epilogue.residual)
         own = {str(self.parameters[n].dtype) for n in used if n is not None}
-        if not own <= {*TYPES} or not _written(self, output):
+        last = self._others[-1] if self._others else self._sums
+        if not own <= {*TYPES} or not last.body.buffer.same_as(output):
             raise Unknown
         return replace(call, tf32=self.tf32)
 
 
-def _written(layer: Layer, output: Any) -> bool:
-    last = layer._after[-1] if layer._after else layer._sums
-    return bool(last.body.buffer.same_as(output)) and len(last.writes) == 1
+def _kinds(block: Any) -> set[int]:
+    return {int(iterator.iter_type) for iterator in block.iter_vars}
 
 
 def is_index(index: Any, variable: Any, load: Any, axis: int) -> bool:
     """Whether an index is a variable, or the only one of an axis."""
     return index is not None and (index.same_as(variable) or shape_of(load.source)[axis] == 1)
-
-
-def _uncast(node: Any) -> Any:
-    return node.value if isinstance(node, tvm.tirx.Cast) else node
 
 
 def shape_of(buffer: Any) -> tuple[int, ...]:

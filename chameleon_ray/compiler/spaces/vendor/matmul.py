@@ -5,7 +5,6 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from chameleon_ray.compiler.spaces.vendor.epilogue import Unknown
 from chameleon_ray.compiler.spaces.vendor.layer import (
     CUBLASLT,
     CUDNN,
@@ -24,8 +23,7 @@ PLAIN = (1, 1, 1, 0, 0, 0, 0, 1, 1)
 
 def products(layer: Layer) -> list[Call]:
     """Describes a matrix product, of one matrix or of a batch."""
-    if not layer.loads or len(layer.spatial) < 2:
-        raise Unknown
+    demand(len(layer.spatial) >= 2)
     *batch, row, column = layer.spatial
     (depth,) = layer.reduced
     left, right = layer.loads
