@@ -43,6 +43,9 @@ Run = Annotated[Path, typer.Argument(help="The directory of a finished run.")]
 Layout = Annotated[
     str, typer.Option(help="Convolution layout: NHWC, NCHW, or auto, what suits the target.")
 ]
+Precision = Annotated[
+    str, typer.Option(help="Of what is float32 in the model: float32, float16, bfloat16, or tf32.")
+]
 Aware = Annotated[
     bool, typer.Option("--memory-aware", help="Reorder and rewrite for least memory first.")
 ]
@@ -106,6 +109,7 @@ def tune(
     address: Address = None,
     threads: Threads = None,
     layout: Layout = "auto",
+    precision: Precision = "float32",
     memory_aware: Aware = False,
     vendor: Vendor = True,
     build_only: BuildOnly = False,
@@ -204,16 +208,21 @@ def apply(
     """
     with answering(debug):
         from chameleon_ray import api
+        from chameleon_ray.report.launching import sentence
 
         done = api.apply(run, model, tuple(inputs), tuple(examples))
+        tuned = f"{done.library}: {done.applied} of {done.layers} layers tuned"
+        if done.verified is None:
+            screen.print(f"{tuned}, not verified, as there is no device here to run it on.")
+            raise typer.Exit(UNVERIFIED)
         against = f"verified against {done.verified.against}"
         if not done.verified.independent:
             against = f"not verified, compared with {done.verified.against} only"
         if done.verified.ok:
-            screen.print(
-                f"{done.library}: {done.applied} of {done.layers} layers tuned, {against} "
-                f"(largest relative error {done.verified.max_rel_err:.1e})."
-            )
+            error = f"(largest relative error {done.verified.max_rel_err:.1e})"
+            screen.print(f"{tuned}, {against} {error}.")
+        if done.launching is not None:
+            screen.print(sentence(done.launching), markup=False)
         _settle(done.verified, done.library)
 
 

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from chameleon_ray.measure.cores import available
 from chameleon_ray.report.format import clock, counted, milliseconds, times
+from chameleon_ray.report.launching import sentence
 from chameleon_ray.report.loading import MODEL, needs, snippet, threads_of
 from chameleon_ray.report.result import RunResult, Verified
 from chameleon_ray.report.summary import explain
@@ -18,6 +19,8 @@ def final_message(result: RunResult) -> RenderableType:
     parts: list[RenderableType] = [Text.assemble("\n", *_headline(result)), Text(_work(result))]
     if result.verified is not None:
         parts.append(_verdict(result.verified))
+    if result.launching is not None:
+        parts.append(Text(sentence(result.launching)))
     reason = explain(result)
     if reason:
         parts.append(Text(reason, "yellow"))
@@ -68,9 +71,7 @@ def _threads(result: RunResult) -> str:
 
 
 def _verdict(verified: Verified) -> Text:
-    errors = (
-        f"largest error {verified.max_abs_err:.2g} absolute, {verified.max_rel_err:.2g} relative"
-    )
+    errors = verified.errors
     if verified.outcome == "verified":
         return Text(f"Verified: same outputs as {verified.against} ({errors}).", "green")
     if verified.outcome == "unverified":

@@ -15,6 +15,7 @@ from chameleon_ray.report.format import counted, milliseconds
 from chameleon_ray.report.result import (
     PHASES,
     Latency,
+    Launching,
     LayerOutcome,
     LayerResult,
     RunResult,
@@ -67,6 +68,7 @@ def summary(result: RunResult, options: Reporting | None = None) -> dict:
         "needs": [FILES[library] for library in result.libraries],
         "explanation": explain(result, options),
         "verified": verification(result.verified),
+        "launching": _launching(result.launching),
     }
     return {key: strict(value) for key, value in body.items()}
 
@@ -84,7 +86,20 @@ def verification(verified: Verified | None) -> dict:
         "ok": {"verified": True, "differs": False}.get(known or ""),
         "max_abs_err": strict(verified.max_abs_err) if verified else None,
         "max_rel_err": strict(verified.max_rel_err) if verified else None,
+        "precision": verified.precision or None if verified else None,
+        "tolerance": verified.tolerance or None if verified else None,
         "fault": verified.fault or None if verified else None,
+    }
+
+
+def _launching(launching: Launching | None) -> dict | None:
+    """Returns how the kernels are launched as plain data; None where there is only one way."""
+    if launching is None:
+        return None
+    return {
+        "graphs": launching.graphs,
+        "other_ms": 1e3 * _seconds(launching.other),
+        "fault": launching.fault or None,
     }
 
 

@@ -20,7 +20,8 @@ def test_what_is_repeated_to_go_on() -> None:
     known = options_of(Request).items()
     assert [name for name, one in known if "tune" in one.resume] == [
         *("target", "trials", "minutes", "preset", "explorer", "sampler"),
-        *("cost_model", "template", "seed", "address", "threads", "layout", "vendor"),
+        *("cost_model", "template", "seed", "address", "threads", "layout", "precision"),
+        "vendor",
         "engine",
     ]
     assert [name for name, one in known if "zoo" in one.resume] == [
@@ -40,6 +41,7 @@ def test_what_a_zoo_s_file_may_set() -> None:
         "seed": {int},
         "threads": {int},
         "layout": {str},
+        "precision": {str},
         "memory_aware": {bool},
         "vendor": {bool},
     }

@@ -13,7 +13,7 @@ from chameleon_ray.measure.freezer import Freezer
 from chameleon_ray.measure.isolate import Ending, Isolate, Outcome, Setting
 from chameleon_ray.measure.measurer import Artifact
 from chameleon_ray.options import Measuring
-from chameleon_ray.record import DEFAULT, Status
+from chameleon_ray.record import DEFAULT, LONGEST_ERROR, Status
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 from chameleon_ray.vendor import library_of
@@ -84,7 +84,8 @@ def artifact_of(outcome: Outcome, config: Config) -> Artifact:
     if outcome.ending is Ending.OK:
         built: Artifact = outcome.value
         return replace(built, default=default, seconds=outcome.seconds)
-    return Artifact(b"", default, FAILURES[outcome.ending], outcome.seconds, outcome.error)
+    error = outcome.error[:LONGEST_ERROR]
+    return Artifact(b"", default, FAILURES[outcome.ending], outcome.seconds, error)
 
 
 def compiler(kind: TargetKind) -> Callable[[Job], Artifact]:

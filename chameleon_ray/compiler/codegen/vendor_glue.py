@@ -71,6 +71,13 @@ def load() -> None:
         raise VendorUnavailable(str(error)) from error
 
 
+def unavailable(error: Exception) -> str:
+    """Returns why a vendor's library cannot run a layer; raises any other error again."""
+    if not isinstance(error, VendorUnavailable):
+        raise error
+    return str(error)
+
+
 def troubles() -> dict[str, str]:
     """Returns for each library that cannot be used here why not, in a sentence."""
     try:

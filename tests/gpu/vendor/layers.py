@@ -37,117 +37,137 @@ class Layer:
         return tuple(int(n) for n in last.shape), str(last.dtype)
 
 
-def convolution(
-    dtype: str = "float32",
-    last: bool = False,
-    *,
-    size: tuple[int, int, int] = (2, 8, 9),
-    outputs: int = 12,
-    kernel: int = 3,
-    stride: int = 1,
-    padding: Sequence[int] = (1, 1, 1, 1),
-    dilation: int = 1,
-    bias: bool = True,
-    residual: bool = False,
-    activation: str = "relu",
-    tf32: bool = False,
-) -> Layer:
+@dataclass(frozen=True)
+class Convolution:
     """A convolution of NCHW, or of NHWC with weights of OHWI, if ``last``.
 
-    Args:
+    Attributes:
         size: Images, channels, and height, which is one more than the width.
+        padding: At the top, left, bottom and right.
     """
-    images, channels, height = size
-    wide = [images, channels, height, height - 1]
-    own = [outputs, channels, kernel, kernel]
 
-    def ordered(shape: list[int]) -> list[int]:
-        return [shape[0], *shape[2:], shape[1]] if last else shape
+    dtype: str = "float32"
+    last: bool = False
+    size: tuple[int, int, int] = (2, 8, 9)
+    outputs: int = 12
+    kernel: int = 3
+    stride: int = 1
+    padding: tuple[int, int, int, int] = (1, 1, 1, 1)
+    dilation: int = 1
+    bias: bool = True
+    residual: bool = False
+    activation: str = "relu"
+    tf32: bool = False
 
-    reach = dilation * (kernel - 1) + 1
-    spans = [wide[2] + padding[0] + padding[2] - reach, wide[3] + padding[1] + padding[3] - reach]
-    result = ordered([images, outputs, *(span // stride + 1 for span in spans)])
-    x, w = (relax.Var(n, relax.TensorType(ordered(s), dtype)) for n, s in (("x", wide), ("w", own)))
-    b = relax.Var("b", relax.TensorType(ordered([1, outputs, 1, 1]), "float32"))
-    r = relax.Var("r", relax.TensorType(result, dtype))
-    params = [x, w, *[b] * bias, *[r] * residual]
-    layout, weights = ("NHWC", "OHWI") if last else ("NCHW", "OIHW")
+    @property
+    def reach(self) -> int:
+        return self.dilation * (self.kernel - 1) + 1
 
-    def body() -> relax.Expr:
-        options = {"strides": stride, "padding": list(padding), "dilation": dilation}
-        out = "float32" if dtype != "float32" else None
+    def ordered(self, shape: list[int]) -> list[int]:
+        return [shape[0], *shape[2:], shape[1]] if self.last else shape
+
+    def params(self) -> list[relax.Var]:
+        """Data, weights, bias and residual."""
+        (images, channels, height), (top, left, bottom, right) = self.size, self.padding
+        wide = [images, channels, height, height - 1]
+        own = [self.outputs, channels, self.kernel, self.kernel]
+        spans = [wide[2] + top + bottom - self.reach, wide[3] + left + right - self.reach]
+        result = [images, self.outputs, *(span // self.stride + 1 for span in spans)]
+        bias = [("b", [1, self.outputs, 1, 1], "float32")] * self.bias
+        residual = [("r", result, self.dtype)] * self.residual
+        named = [("x", wide, self.dtype), ("w", own, self.dtype), *bias, *residual]
+        return [relax.Var(n, relax.TensorType(self.ordered(s), d)) for n, s, d in named]
+
+    def body(self, x: relax.Var, w: relax.Var, *rest: relax.Var) -> relax.Expr:
         sums = relax.op.nn.conv2d(
-            x, w, **options, data_layout=layout, kernel_layout=weights, out_dtype=out
+            x,
+            w,
+            strides=self.stride,
+            padding=list(self.padding),
+            dilation=self.dilation,
+            data_layout="NHWC" if self.last else "NCHW",
+            kernel_layout="OHWI" if self.last else "OIHW",
+            out_dtype="float32",
         )
-        sums = relax.op.add(sums, b) if bias else sums
-        sums = relax.op.add(sums, relax.op.astype(r, "float32")) if residual else sums
-        return relax.op.astype(_activated(sums, activation), dtype)
+        for added in rest:
+            sums = relax.op.add(sums, relax.op.astype(added, "float32"))
+        return relax.op.astype(_activated(sums, self.activation), self.dtype)
 
-    def reference(arrays: Arrays) -> np.ndarray:
+    def reference(self, arrays: Arrays) -> np.ndarray:
         data, weight, *rest = [array.astype("f8") for array in arrays]
-        data, weight = (a if not last else np.moveaxis(a, 3, 1) for a in (data, weight))
-        top, left, bottom, right = padding
+        data, weight = (a if not self.last else np.moveaxis(a, 3, 1) for a in (data, weight))
+        top, left, bottom, right = self.padding
         data = np.pad(data, ((0, 0), (0, 0), (top, bottom), (left, right)))
-        windows = np.lib.stride_tricks.sliding_window_view(data, (reach, reach), (2, 3))
-        windows = windows[:, :, ::stride, ::stride, ::dilation, ::dilation]
+        windows = np.lib.stride_tricks.sliding_window_view(data, (self.reach, self.reach), (2, 3))
+        step, apart = self.stride, self.dilation
+        windows = windows[:, :, ::step, ::step, ::apart, ::apart]
         sums = np.einsum("nchwyx,ocyx->nohw", windows, weight)
-        sums = np.moveaxis(sums, 1, 3) if last else sums
-        return ACTIVATIONS[activation](sums + sum(rest))
-
-    return Layer(_fused(params, body, tf32), reference)
+        sums = np.moveaxis(sums, 1, 3) if self.last else sums
+        return ACTIVATIONS[self.activation](sums + sum(rest))
 
 
-def product(
-    dtype: str = "float32",
-    *,
-    batch: Sequence[int] = (),
-    rows: int = 10,
-    columns: int = 8,
-    depth: int = 24,
-    turned: bool = False,
-    shared: bool = True,
-    bias: str = "",
-    residual: bool = False,
-    activation: str = "none",
-    output: str = "",
-    tf32: bool = False,
-) -> Layer:
+def convolution(dtype: str = "float32", last: bool = False, **options: Any) -> Layer:
+    """A convolution as one layer; see ``Convolution``."""
+    made = Convolution(dtype, last, **options)
+    params = made.params()
+    return Layer(_fused(params, made.body(*params), made.tf32), made.reference)
+
+
+@dataclass(frozen=True)
+class Product:
     """A product of matrices; the second one has its columns first if ``turned``.
 
-    Args:
+    Attributes:
         shared: Whether a batch has one second matrix only.
         bias: Type of the bias; empty where there is none.
         output: Type of the output; that of the operands where empty.
     """
-    output, own = output or dtype, [] if shared else list(batch)
-    left = te.placeholder([*batch, rows, depth], dtype, "left")
-    right = te.placeholder([*own, columns, depth] if turned else [*own, depth, columns], dtype, "r")
-    added = te.placeholder([columns], bias or dtype, "bias")
-    other = te.placeholder([*batch, rows, columns], output, "residual")
-    k = te.reduce_axis((0, depth), "k")
 
-    def one(*axes: Any) -> Any:
-        *many, row, column = axes
-        place = (column, k) if turned else (k, column)
-        factors = left[(*many, row, k)], right[(*([] if shared else many), *place)]
-        return te.sum(factors[0].astype("float32") * factors[1].astype("float32"), axis=k)
+    dtype: str = "float32"
+    batch: tuple[int, ...] = ()
+    rows: int = 10
+    columns: int = 8
+    depth: int = 24
+    turned: bool = False
+    shared: bool = True
+    bias: str = ""
+    residual: bool = False
+    activation: str = "none"
+    output: str = ""
+    tf32: bool = False
 
-    sums = te.compute([*batch, rows, columns], one, "sums")
-    sums = topi.add(sums, topi.cast(added, "float32")) if bias else sums
-    sums = topi.add(sums, topi.cast(other, "float32")) if residual else sums
-    sums = topi.nn.relu(sums) if activation == "relu" else sums
-    sums = _gelu(sums) if activation.startswith("gelu") else sums
-    result = topi.cast(sums, output) if output != "float32" else sums
-    inputs = [left, right, *[added] * bool(bias), *[other] * residual]
-    function = te.create_prim_func([*inputs, result])
+    def function(self) -> Any:
+        output, own = self.output or self.dtype, [] if self.shared else list(self.batch)
+        second = [self.depth, self.columns][:: -1 if self.turned else 1]
+        left = te.placeholder([*self.batch, self.rows, self.depth], self.dtype, "left")
+        right = te.placeholder([*own, *second], self.dtype, "right")
+        k = te.reduce_axis((0, self.depth), "k")
 
-    def reference(arrays: Arrays) -> np.ndarray:
+        def one(*axes: Any) -> Any:
+            *many, row, column = axes
+            place = (column, k) if self.turned else (k, column)
+            factors = left[(*many, row, k)], right[(*([] if self.shared else many), *place)]
+            return te.sum(factors[0].astype("float32") * factors[1].astype("float32"), axis=k)
+
+        sums = te.compute([*self.batch, self.rows, self.columns], one, "sums")
+        rest = [te.placeholder([self.columns], self.bias, "bias")] if self.bias else []
+        rest += [te.placeholder(sums.shape, output, "residual")] if self.residual else []
+        for added in rest:
+            sums = topi.add(sums, topi.cast(added, "float32"))
+        sums = topi.nn.relu(sums) if self.activation == "relu" else sums
+        sums = _gelu(sums) if self.activation == "gelu_tanh" else sums
+        return te.create_prim_func([left, right, *rest, topi.cast(sums, output)])
+
+    def reference(self, arrays: Arrays) -> np.ndarray:
         first, second, *rest = [array.astype("f8") for array in arrays]
-        second = np.swapaxes(second, -1, -2) if turned else second
-        return ACTIVATIONS[activation](first @ second + sum(rest))
+        second = np.swapaxes(second, -1, -2) if self.turned else second
+        return ACTIVATIONS[self.activation](first @ second + sum(rest))
 
-    function = function.with_attr("chameleon.precision", "tf32") if tf32 else function
-    return Layer(tvm.IRModule({"main": function.with_attr("global_symbol", "main")}), reference)
+
+def product(**options: Any) -> Layer:
+    """A product of matrices as one layer; see ``Product``."""
+    made = Product(**options)
+    return Layer(_module(made.function(), made.tf32), made.reference)
 
 
 def _gelu(sums: Any) -> Any:
@@ -162,16 +182,20 @@ def _activated(sums: relax.Expr, activation: str) -> relax.Expr:
     return known.get(activation, getattr(relax.op.nn, activation, None))(sums)
 
 
-def _fused(params: list[relax.Var], body: Callable[[], relax.Expr], tf32: bool) -> Any:
+def _fused(params: list[relax.Var], body: relax.Expr, tf32: bool) -> Any:
     """Legalises and fuses one layer, as the passes do."""
     builder = relax.BlockBuilder()
     with builder.function("main", params):
         with builder.dataflow():
-            result = builder.emit_output(builder.normalize(body()))
+            result = builder.emit_output(builder.normalize(body))
         builder.emit_func_output(result)
     mod = relax.transform.Normalize()(builder.get())
     for step in ("LegalizeOps", "AnnotateTIROpPattern", "FoldConstant", "FuseOps", "FuseTIR"):
         mod = getattr(relax.transform, step)()(mod)
     (function,) = (f for f in mod.functions.values() if isinstance(f, tvm.tirx.PrimFunc))
+    return _module(function, tf32)
+
+
+def _module(function: Any, tf32: bool) -> Any:
     function = function.with_attr("chameleon.precision", "tf32") if tf32 else function
     return tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
