@@ -8,7 +8,6 @@ import subprocess
 import sys
 
 from chaos_nodes import Nodes
-
 from tests.gpu.conftest import simulated
 
 
