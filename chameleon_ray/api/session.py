@@ -160,7 +160,7 @@ class TuningSession:
                 for note in known.notes:
                     self.progress.note(model.saying(note))
                 if model.folder.begun:  # another model's directory is left as it is
-                    model.folder.identify(model.identity(known, self.setup.search, self.layout))
+                    model.folder.identify(model.identity(known, self.setup.search))
                 self.progress.phase(f"compiling {model.called} untuned")
                 process.compile_untuned(model.folder.untuned_library)
                 prepared[model] = known
@@ -183,7 +183,7 @@ class TuningSession:
             with model.trying(self.progress):
                 if isinstance(self.folder, ZooFolder):
                     self.folder.identify(self.identity(len(groups) > 1))
-                model.folder.identify(model.identity(known, self.setup.search, self.layout))
+                model.folder.identify(model.identity(known, self.setup.search))
             right[model] = known
         layers = merged([(model.weight, right[model].tasks) for model in self.left()])
         return Imported(right, layers, self.folder.database.read())

@@ -9,7 +9,7 @@ from typing import Any
 import tvm
 from tvm.s_tir import meta_schedule as ms
 
-from chameleon_ray.compiler.codegen.link import LinkError, link
+from chameleon_ray.compiler.codegen.link import link
 from chameleon_ray.compiler.frontend.model import reason
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.passes.elementary import left_to_tvm
@@ -61,24 +61,57 @@ def compile_model(module: Any, target: str, kind: TargetKind, path: Path) -> Non
     Raises:
         LinkError: There is no linker, or it failed.
     """
-    executable = kind.compile_model(module, tvm.target.Target(json.loads(target)))
+    _write(kind.compile_model(module, tvm.target.Target(json.loads(target))), path)
+
+
+def compile_graphs(module: Any, target: str, kind: TargetKind, path: Path) -> bool:
+    """Compiles a model into a library that launches its kernels as recorded graphs.
+
+    Args:
+        module: Relax module as for ``compile_model``.
+        target: Complete target, as JSON.
+        kind: Kind of the target; the library is made where its models can have graphs.
+        path: File of the library.
+
+    Returns:
+        Whether there is anything to record. Where there is not, there is no library.
+    """
+    if kind.graphs is None:
+        return False
+    with tvm.transform.PassContext(config=dict(kind.graphs.options)):
+        executable = kind.compile_model(module, tvm.target.Target(json.loads(target)))
+    recorded = kind.graphs.function in executable.as_text()
+    if recorded:
+        _write(executable, path)
+    return recorded
+
+
+def _write(executable: Any, path: Path) -> None:
+    """Links a model's executable to a shared library, which is there as a whole or not at all."""
     temporary = path.with_name(f".{path.name}")
     executable.export_library(str(temporary), fcompile=link)
     temporary.rename(path)
 
 
-def compile_as_imported(name: str, module: Any, target: str, kind: TargetKind, path: Path) -> None:
-    """Compiles an imported model as TVM does without tuning.
+def compile_as_imported(
+    name: str,
+    module: Any,
+    target: str,
+    kind: TargetKind,
+    path: Path,
+    precision: str = "float32",
+) -> None:
+    """Compiles an imported model as TVM does without tuning, in the precision asked for.
 
     Raises:
         UncompilableError: TVM cannot compile the model.
         LinkError: There is no linker, or it failed.
     """
     try:
-        untuned = lower_plainly(module, tvm.target.Target(json.loads(target)), kind)
+        untuned = lower_plainly(module, tvm.target.Target(json.loads(target)), kind, precision)
         with left_to_tvm():
             compile_model(untuned, target, kind, path)
-    except LinkError:
+    except UserError:
         raise
     except Exception as error:
         raise UncompilableError(

@@ -46,6 +46,10 @@ class Verified:
         fault: What differs, in words that begin with an output's name; empty where nothing does.
         output: Name of that output; empty where it has none.
         examples: Number of examples that were compared.
+        precision: Coarsest type that the compiled model computes in; ``quantized`` where it rounds
+            floats to small integers; empty in what was kept by earlier versions.
+        tolerance: Largest error over the largest magnitude that one value may have; 0 where errors
+            are counted in steps of quantisation.
     """
 
     ok: bool
@@ -56,6 +60,16 @@ class Verified:
     fault: str = ""
     output: str = ""
     examples: int = 1
+    precision: str = ""
+    tolerance: float = 0.0
+
+    @property
+    def errors(self) -> str:
+        """The errors for people, and how large they may be, unless that is as for float32."""
+        found = f"largest error {self.max_abs_err:.2g} absolute, {self.max_rel_err:.2g} relative"
+        if self.precision in ("tf32", "float16", "bfloat16"):
+            return f"{found}; {self.precision} allows {self.tolerance:.2g}"
+        return found
 
     @property
     def outcome(self) -> str:
@@ -66,6 +80,21 @@ class Verified:
         if not self.ok:
             return "differs"
         return "verified" if self.independent else "unverified"
+
+
+@dataclass(frozen=True)
+class Launching:
+    """How a tuned model's kernels are launched, where there are two ways.
+
+    Attributes:
+        graphs: Whether as recorded graphs, and not one by one.
+        other: Latency of the model launched the other way; None where it was not timed.
+        fault: Reason for leaving graphs out, in words about them; empty where they were timed.
+    """
+
+    graphs: bool
+    other: Latency | None = None
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,6 +139,7 @@ class RunResult:
         untuned: Latency of the whole model with default schedules; None where it was not timed.
         tuned: Latency of the whole model with the winners; None where it was not timed.
         verified: Verification of the outputs; None where they were not compared.
+        launching: How the tuned model's kernels are launched; None where there is only one way.
         inputs: Name, shape and dtype of each input of the model.
         explanation: Reason for a difference between model and layers; empty where none is known.
         folder: The run directory.
@@ -134,6 +164,7 @@ class RunResult:
     untuned: Latency | None = None
     tuned: Latency | None = None
     verified: Verified | None = None
+    launching: Launching | None = None
     inputs: tuple[tuple[str, tuple[int, ...], str], ...] = ()
     explanation: str = ""
     folder: Path = Path()

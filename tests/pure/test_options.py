@@ -20,7 +20,8 @@ def test_what_is_repeated_to_go_on() -> None:
     known = options_of(Request).items()
     assert [name for name, one in known if "tune" in one.resume] == [
         *("target", "trials", "minutes", "preset", "explorer", "sampler"),
-        *("cost_model", "template", "seed", "address", "threads", "layout", "engine"),
+        *("cost_model", "template", "seed", "address", "threads", "layout", "precision"),
+        "engine",
     ]
     assert [name for name, one in known if "zoo" in one.resume] == [
         *("trials", "minutes", "address", "engine")
@@ -39,6 +40,7 @@ def test_what_a_zoo_s_file_may_set() -> None:
         "seed": {int},
         "threads": {int},
         "layout": {str},
+        "precision": {str},
         "memory_aware": {bool},
     }
     assert zoo_file.LEAST == {"trials": 1, "minutes": 0.1, "threads": 1, "seed": 0}

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from chameleon_ray.errors import UserError
@@ -36,10 +37,29 @@ def find_linker(names: Sequence[str] = LINKERS) -> str:
     )
 
 
-def link(output: str, objects: list[str], names: Sequence[str] = LINKERS, **_: Any) -> None:
-    """Makes a shared library of object files, with the signature that ``export_library`` calls."""
+def link(
+    output: str,
+    objects: list[str],
+    names: Sequence[str] = LINKERS,
+    flags: Sequence[str] = (),
+    **_: Any,
+) -> None:
+    """Makes a shared library of object files, with the signature that ``export_library`` calls.
+
+    Args:
+        output: File of the library.
+        objects: The object files.
+        names: Linkers, the best one first.
+        flags: Options as ``ld`` takes them, which a compiler passes on.
+
+    Raises:
+        LinkError: There is no linker, or it failed.
+    """
+    found = find_linker(names)
+    if Path(found).name != "ld":
+        flags = [f"-Wl,{flag}" for flag in flags]
     done = subprocess.run(
-        [find_linker(names), "-shared", "-o", output, *objects], capture_output=True, text=True
+        [found, "-shared", "-o", output, *objects, *flags], capture_output=True, text=True
     )
     if done.returncode:
         said = "; ".join(line.strip() for line in done.stderr.splitlines() if line.strip())
