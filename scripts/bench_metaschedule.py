@@ -221,14 +221,19 @@ def watcher(job: Job, stamps: dict[str, float]) -> Any:
                 log.write(json.dumps(line) + "\n")
             if any(found):
                 seen.add(int(task_id))
-            elif not seen:
+            if not seen:
                 raise RuntimeError(f"{HOPELESS} {failure(builder_results, runner_results)}")
-            share = 0.0 if job.minutes is None else now / (60 * job.minutes)
-            if share > job.overtime or (share > 1 and len(seen) == line["tasks"]):
+            if over(job, now, len(seen) == line["tasks"]):
                 (folder / ENOUGH).touch()
                 raise TimeoutError("The time is up.")
 
     return Watcher()
+
+
+def over(job: Job, now: float, complete: bool) -> bool:
+    """Whether the time is up after ``now`` seconds, where every task has a latency or not."""
+    share = 0.0 if job.minutes is None else now / (60 * job.minutes)
+    return share > job.overtime or (share > 1 and complete)
 
 
 def latency(result: Any) -> float | None:

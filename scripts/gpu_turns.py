@@ -24,6 +24,8 @@ LIBRARIES = {
     "metaschedule": "metaschedule/model.so",
 }
 """What the tuning of a model leaves in its folder."""
+GRAPHS = b"vm.builtin.cuda_graph"
+"""What a library contains that launches its kernels as graphs by itself."""
 
 
 class Child:
@@ -96,8 +98,8 @@ def contestants(given: Given) -> Iterator[tuple[str, Library | Torch]]:
     arrays = (made(name)[1].numpy(),)
     for library, path in LIBRARIES.items():
         file = given.out / given.argument / path
-        for graph in (False, True):
-            if file.exists():
+        for graph in (False, True) if file.exists() else ():
+            if not (graph and GRAPHS in file.read_bytes()):
                 yield f"{library}{' graph' * graph}", Library(str(file), arrays, graph)
     missing = no_cuda()
     if missing:
