@@ -59,7 +59,7 @@ if sys.version_info[:2] != {python}:
     print("This was packed for Python {dotted}, and this is", sys.version.split()[0])
 there = {{(one.metadata["Name"] or "").lower().replace("_", "-") for one in distributions()}}
 missing = [name for name in {needed} if name not in there]
-print("missing here:", ", ".join(missing) or "nothing")
+print("missing there:", ", ".join(missing) or "nothing")
 END
 """
 
@@ -84,11 +84,7 @@ def main() -> None:
         strip(tree)
         print(f"unpacked: {size(tree)}; needed there: {', '.join(needed)}")
         archive(tree, arguments.folder, arguments.mib, arguments.level)
-    python = sys.version_info[:2]
-    script = UNPACK.format(
-        archive=ARCHIVE, python=python, dotted=".".join(map(str, python)), needed=needed
-    )
-    (arguments.folder / "unpack.sh").write_text(script)
+    script(arguments.folder, needed)
     for part in sorted(arguments.folder.iterdir()):
         print(f"{part.name}: {part.stat().st_size / 2**20:.1f} MiB")
 
@@ -192,6 +188,14 @@ def archive(tree: Path, folder: Path, mib: int, level: int) -> None:
     subprocess.run(
         ["bash", "-o", "pipefail", "-c", line, "bash", str(tree), str(prefix)], check=True
     )
+
+
+def script(folder: Path, needed: list[str]) -> None:
+    """Writes what unpacks the archive, and looks for what has to be there besides."""
+    python = sys.version_info[:2]
+    dotted = ".".join(map(str, python))
+    text = UNPACK.format(archive=ARCHIVE, python=tuple(python), dotted=dotted, needed=needed)
+    (folder / "unpack.sh").write_text(text)
 
 
 def size(tree: Path) -> str:
