@@ -104,6 +104,8 @@ class Confirming:
     """Most timings of a whole model."""
     model_seconds: float = 8.0
     """Seconds of timing that whole models share; each is timed once at least."""
+    warm_seconds: float = 0.2
+    """Seconds of running whole models before they are timed, in which a GPU's clocks rise."""
     model_timeout: float = 1800.0
     """Most seconds for loading whole models, untuned ones too, and for all that is run of them."""
     first_seconds: float = 5.0
@@ -213,6 +215,8 @@ class Request:
     """Precision in which products of float32 are computed, or their weights stored."""
     memory_aware: bool = option(False, zoo_file=True)
     """Whether operations are first reordered and rewritten, for least memory."""
+    vendor: bool = option(True, resume=TUNE, zoo_file=True)
+    """Whether kernels of NVIDIA's libraries are candidates for layers on a GPU, too."""
     build_only: bool = False
     """Whether configurations are compiled and not timed, which needs no device."""
     engine: str = option("ray", resume=BOTH)

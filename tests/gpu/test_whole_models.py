@@ -18,6 +18,7 @@ from chameleon_ray.compiler.runtime.model_bench import ModelBench
 from chameleon_ray.measure.cores import available
 from chameleon_ray.options import Confirming, Request
 from tests.gpu.conftest import simulated
+from tests.gpu.nets import positive
 from tests.whole.onnx_net import dense_layers
 
 CORES = available()[-1:]
@@ -129,6 +130,19 @@ def test_a_model_of_source_is_refused(
         assert b"__global__" in (tmp_path / "source.so").read_bytes()
         with pytest.raises(StepError, match="only loads what builders have compiled"):
             process.check(tmp_path / "source.so", prepared, bench)
+
+
+def test_shapes_that_the_data_say_leave_graphs_of_the_rest(
+    bench: ModelBench, tmp_path: Path
+) -> None:
+    """And the program that goes through a tensor to find them runs on the GPU."""
+    with ExitStack() as stack:
+        process = ModelProcess(CUDA, CORES, stack)
+        prepared = process.prepare(request(positive(tmp_path / "positive.onnx")))
+        process.compile_tuned({}, tmp_path / "model.so", tmp_path / "database")
+        assert process.compile_graphs(tmp_path / "graphs.so")
+        verified = process.check(tmp_path / "graphs.so", prepared, bench, replayed=True)
+        assert verified.outcome == "verified", verified.fault
 
 
 def test_a_model_may_have_nothing_to_record(tmp_path: Path) -> None:

@@ -16,11 +16,11 @@ import tvm_ffi
 
 from chameleon_ray.compiler.codegen.cuda_library import CREATE
 from chameleon_ray.compiler.codegen.link import link
-from chameleon_ray.compiler.tvm_process import CUDART, load_nvidia
+from chameleon_ray.compiler.tvm_process import CUDART, DRIVER, load_nvidia
 from chameleon_ray.errors import UserError
 
 RUNTIME = "libtvm_runtime_cuda.so"
-LIBRARIES = {"libcuda.so.1": rb"cu[A-Z]\w*", CUDART: rb"cuda[A-Z]\w*"}
+LIBRARIES = {DRIVER: rb"cu[A-Z]\w*", CUDART: rb"cuda[A-Z]\w*"}
 """NVIDIA's libraries that TVM's CUDA runtime is linked to, and patterns of the functions' names."""
 STAND_IN = 34
 """Error that the functions return, which CUDA has for this: ``CUDA_ERROR_STUB_LIBRARY``."""

@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from chameleon_ray.compiler.runtime import cuda_driver, gpu_memory
 from chameleon_ray.compiler.runtime.cudart import Cudart
+from chameleon_ray.compiler.target import TargetError
 from chameleon_ray.options import Measuring
 
 UNKNOWN_CACHE = 64 << 20
@@ -88,6 +90,26 @@ class CudaClock:
         while len(self._pairs) < count:
             self._pairs.append((self._cudart.event(), self._cudart.event()))
         return self._pairs[:count]
+
+
+def opened(device: Any) -> CudaClock:
+    """Makes the clock of a GPU, which is its process's first use of CUDA.
+
+    Raises:
+        TargetError: No GPU can be used.
+        GpuFullError: Its memory has no room.
+    """
+    trouble = cuda_driver.trouble()
+    if not (trouble or device.exist):
+        trouble = "its CUDA runtime is missing or broken; install the wheel apache-tvm again"
+    if trouble:
+        raise TargetError(f"TVM sees no GPU on this machine: {trouble}.")
+    try:
+        return CudaClock(device)
+    except Exception as error:
+        if not gpu_memory.is_full(error):
+            raise
+    raise gpu_memory.full("The buffers that empty the GPU's cache", 2 * buffer_size(device))
 
 
 def buffer_size(device: Any) -> int:

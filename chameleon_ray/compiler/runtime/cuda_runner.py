@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.compiler.nvidia import BUS_ORDER, completed
-from chameleon_ray.compiler.runtime import cuda_driver, gpu_memory
-from chameleon_ray.compiler.runtime.cuda_clock import CudaClock, buffer_size
+from chameleon_ray.compiler.runtime import gpu_memory
+from chameleon_ray.compiler.runtime.cuda_clock import CudaClock, opened
 from chameleon_ray.compiler.runtime.jobs import (
     ChildRunner,
     Contest,
@@ -30,7 +30,7 @@ from chameleon_ray.compiler.runtime.layer_inputs import LayerInputs
 from chameleon_ray.compiler.runtime.layer_precision import layer_precision
 from chameleon_ray.compiler.runtime.layer_reference import LayerReference
 from chameleon_ray.compiler.runtime.tolerance import differences
-from chameleon_ray.compiler.target import TargetError, made
+from chameleon_ray.compiler.target import made
 from chameleon_ray.compiler.tvm_process import block_torch, load_cudart
 from chameleon_ray.measure import nvml
 from chameleon_ray.measure.calibrated import Surveyed
@@ -80,6 +80,7 @@ class CudaTimer:
         self._device = tvm.cuda(0)
         self._inputs, self._reference = LayerInputs(), LayerReference()
         self._opened: CudaClock | None = None
+        self._failed: Exception | None = None
 
     def __call__(self, job: Any) -> Any:
         """Does a job; once more with only its own layer on the GPU, if the memory is full."""
@@ -87,12 +88,15 @@ class CudaTimer:
             return job.run(self)
         except Exception as error:
             if not (gpu_memory.is_full(error) and hasattr(job, "program")):
+                # TVM cannot unload kernels after an error of CUDA: their frames live on
+                self._failed = error
                 raise
         self._inputs.forget()
         try:
             return job.run(self)
         except Exception as error:
             if not gpu_memory.is_full(error):
+                self._failed = error
                 raise
         self._inputs.forget()
         needed = self._inputs.size(job.program) * (2 if isinstance(job, Contest) else 1)
@@ -100,30 +104,15 @@ class CudaTimer:
 
     @property
     def clock(self) -> CudaClock:
-        """Clock of the GPU, whose first use is the process's first use of the GPU.
-
-        Raises:
-            TargetError: No GPU can be used.
-        """
+        """Clock of the GPU, whose first use opens the GPU; see ``opened``."""
         if self._opened is None:
-            trouble = cuda_driver.trouble()
-            if not (trouble or self._device.exist):
-                trouble = (
-                    "its CUDA runtime is missing or broken; install the wheel apache-tvm again"
-                )
-            if trouble:
-                raise TargetError(f"TVM sees no GPU on this machine: {trouble}.")
-            try:
-                self._opened = CudaClock(self._device)
-            except Exception as error:
-                if not gpu_memory.is_full(error):
-                    raise
-                needed = 2 * buffer_size(self._device)
-                raise gpu_memory.full("The buffers that empty the GPU's cache", needed) from error
+            self._opened = opened(self._device)
         return self._opened
 
     def survey(self) -> Surveyed:
         """Returns the GPU that this process sees first, once its clock is there."""
+        from chameleon_ray.compiler.codegen import vendor_glue
+
         device, _ = self._device, self.clock
         fields = {
             "kind": "cuda",
@@ -134,7 +123,8 @@ class CudaTimer:
             "l2_cache_size_bytes": int(device.l2_cache_size_bytes or 0),
         }
         target = made(json.dumps(fields), completed(fields))
-        return Surveyed(str(target), str(device.device_name))
+        lacking = tuple(vendor_glue.troubles().items())
+        return Surveyed(str(target), str(device.device_name), lacking=lacking)
 
     def outputs(self, job: Once) -> list[np.ndarray]:
         """Returns all buffers of a candidate after one execution."""
@@ -144,11 +134,16 @@ class CudaTimer:
 
     def race(self, job: Race) -> Raced:
         """Times a candidate; one that is hopeless or long is executed twice."""
+        from chameleon_ray.compiler.codegen import vendor_glue
+
         buffers, options = self.arguments(job.program), job.options
-        library = _load(job.code)
         self.clock.wake(options)
         began = time.perf_counter()
-        self._once(library, buffers)  # loads the binary into the GPU
+        try:
+            library = _load(job.code)
+            self._once(library, buffers)  # loads the binary into the GPU
+        except RuntimeError as error:
+            return Raced((), 0.0, unavailable=vendor_glue.unavailable(error))
         first = self._once(library, buffers)
         # the host's clock has the launch in it, which short kernels take longer to than to execute
         hopeless = max(options.hopeless * job.best, options.repeat_seconds / options.shots)

@@ -84,6 +84,7 @@ class ModelTimer:
         from tvm import relax  # noqa: F401  warms the zygote
 
         self._tvm, self._device = tvm, kind.device()
+        self._failed: Exception | None = None
 
     def __call__(self, question: Question) -> Any:
         """Answers a question.
@@ -95,6 +96,7 @@ class ModelTimer:
             return question.run(self)
         except Exception as error:
             if not gpu_memory.is_full(error):
+                self._failed = error  # TVM cannot unload kernels after an error of CUDA
                 raise
         needed = max(Path(library).stat().st_size for library in question.libraries)
         raise gpu_memory.full("The model's weights", needed)
@@ -132,20 +134,27 @@ class ModelTimer:
 
         Slow libraries get fewer turns.
         """
-        models, device = [self._load(library) for library in duel.libraries], self._device
+        models, options = [self._load(library) for library in duel.libraries], duel.options
         inputs = self._tensors(duel.inputs)
-        times: list[list[float]] = [[] for _ in models]
-        share, spent = duel.options.model_seconds / len(models), [0.0 for _ in models]
-        for _ in range(duel.options.model_repeats + 1):
+        times = [[self._seconds(model, inputs)] for model in models]
+        share, spent = options.model_seconds / len(models), [first for (first,) in times]
+        warm = sum(spent)
+        while warm < options.warm_seconds:
+            warm += sum(self._seconds(model, inputs) for model in models)
+        for _ in range(options.model_repeats):
             for number, model in enumerate(models):
                 if spent[number] <= share:
-                    began = time.perf_counter()
-                    model(*inputs)
-                    device.sync()
-                    times[number].append(time.perf_counter() - began)
+                    times[number].append(self._seconds(model, inputs))
                     spent[number] += times[number][-1]
         # the first turn warms caches and allocators; it counts only where it was the only one
         return [tuple(latencies[1:] or latencies) for latencies in times]
+
+    def _seconds(self, model: Any, inputs: list[Any]) -> float:
+        """Runs a model once; returns the seconds until the device has finished."""
+        began = time.perf_counter()
+        model(*inputs)
+        self._device.sync()
+        return time.perf_counter() - began
 
     def _load(self, library: str) -> Any:
         from tvm import relax
