@@ -225,10 +225,14 @@ def compile_model(module: Any, target: Any) -> Any:
 
     from chameleon_ray.compiler.codegen.cuda_library import compile_with
     from chameleon_ray.compiler.codegen.cuda_runtime import demand_runtime
+    from chameleon_ray.compiler.codegen.shared_memory import sharing
 
     demand_runtime()
     compile_with(str(target.attrs["arch"]))
-    return tvm.compile(default(module, target), target)
+    current = tvm.transform.PassContext.current()
+    options = dict(current.config) | sharing(module)
+    with tvm.transform.PassContext(opt_level=current.opt_level, config=options):
+        return tvm.compile(default(module, target), target)
 
 
 def build_timeout(options: Measuring) -> float:
