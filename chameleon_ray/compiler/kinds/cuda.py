@@ -100,13 +100,14 @@ def devices(probed: Mapping[str, Any], error: str) -> list[Device]:
     """Returns every GPU of the driver; without one, an entry that says why and what can be done."""
     builds = probed.get("compiler", "TVM cannot be used")
     try:
-        found = nvml.gpus()
+        found, lost = nvml.gpus(), nvml.lost()
     except nvml.NvmlError as trouble:
         if any(sign.exists() for sign in SIGNS):
             why = probed.get("trouble") or f"{trouble}; install NVIDIA's driver"
             return [Device(NAME, "NVIDIA GPU", False, why)]
         return [Device(NAME, "no NVIDIA GPU", False, builds)]
-    return [_device(gpu, number, probed, error) for number, gpu in enumerate(found)]
+    gone = [Device(NAME, f"NVIDIA GPU {n}", False, nvml.MEANINGS[nvml.LOST]) for n in lost]
+    return [*(_device(gpu, n, probed, error) for n, gpu in enumerate(found)), *gone]
 
 
 def _device(gpu: nvml.Gpu, number: int, probed: Mapping[str, Any], error: str) -> Device:
