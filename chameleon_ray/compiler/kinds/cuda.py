@@ -10,7 +10,7 @@ from typing import Any
 from chameleon_ray.compiler.kind import Device, Environment, Graphs, TargetKind
 from chameleon_ray.compiler.nvidia import BUS_ORDER, capability, completed
 from chameleon_ray.compiler.target import TargetError, fields_of, made
-from chameleon_ray.compiler.tvm_process import CUDART, load_cudart, register_intrinsics
+from chameleon_ray.compiler.tvm_process import CUDART, cuda_passes, load_cudart, register_intrinsics
 from chameleon_ray.compiler.vendor_path import look_in_wheels
 from chameleon_ray.limit import Limit
 from chameleon_ray.measure import nvml
@@ -194,6 +194,9 @@ def vendor_call(module: Any, config: Config) -> Any:
 def warm() -> None:
     """Registers the intrinsics that TVM's rules name, and demands that there is a compiler."""
     register_intrinsics("cuda")
+    from chameleon_ray.compiler.tensor_cores import register_tensor_cores
+
+    register_tensor_cores()
     from tvm.s_tir import dlight  # noqa: F401
 
     from chameleon_ray.compiler.codegen import (
@@ -229,7 +232,8 @@ def compile_model(module: Any, target: Any) -> Any:
 
     demand_runtime()
     compile_with(str(target.attrs["arch"]))
-    return tvm.compile(default(module, target), target)
+    with cuda_passes({}):
+        return tvm.compile(default(module, target), target)
 
 
 def build_timeout(options: Measuring) -> float:

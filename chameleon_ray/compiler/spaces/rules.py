@@ -10,7 +10,9 @@ from tvm.target.codegen import target_has_features
 
 from chameleon_ray.compiler.dot_products import register_dot_products
 from chameleon_ray.compiler.nvidia import capability
+from chameleon_ray.compiler.tensor_cores import register_tensor_cores
 from chameleon_ray.compiler.tvm_process import register_intrinsics
+from chameleon_ray.measure.precision import PRECISION, SHORT
 
 TENSOR_CORES = 75
 """First compute capability that TVM's tensor core rules are for."""
@@ -43,6 +45,8 @@ def cuda_generator(module: Any, target: Any) -> PostOrderApply:
         module: IRModule with one PrimFunc ``main``.
         target: ``tvm.target.Target`` of an NVIDIA GPU.
     """
+    if _may_use_tensor_cores(module):
+        register_tensor_cores()
     rules = "cuda-tensorcore" if _suits_tensor_cores(module, target) else "cuda"
     if rules == "cuda-tensorcore":
         register_intrinsics("cuda")
@@ -61,6 +65,13 @@ def _by_rules(rules: str) -> PostOrderApply:
 def _inputs(module: Any) -> list[str]:
     """Returns the types of the numbers in a layer's buffers."""
     return [str(getattr(param.ty, "dtype", "")) for param in module["main"].params]
+
+
+def _may_use_tensor_cores(module: Any) -> bool:
+    """Whether a layer multiplies types that this project's template for tensor cores is for."""
+    inputs = _inputs(module)
+    rounded = PRECISION in dict(module["main"].attrs or {})
+    return rounded or any(inputs.count(dtype) > 1 for dtype in SHORT)
 
 
 def _suits_tensor_cores(module: Any, target: Any) -> bool:
