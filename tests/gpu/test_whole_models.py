@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.gpu.conftest import simulated
 
 from chameleon_ray.api.launching import Libraries, settled
 from chameleon_ray.api.model_process import ModelProcess, StepError
@@ -18,6 +17,7 @@ from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.compiler.runtime.model_bench import ModelBench
 from chameleon_ray.measure.cores import available
 from chameleon_ray.options import Confirming, Request
+from tests.gpu.conftest import simulated
 from tests.gpu.nets import positive
 from tests.whole.onnx_net import dense_layers
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from chaos_nodes import Nodes
+
 from tests.gpu.conftest import simulated
 
 

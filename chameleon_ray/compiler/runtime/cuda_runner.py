@@ -153,14 +153,11 @@ class CudaTimer:
         return Raced(latencies, time.perf_counter() - began, condition())
 
     def contest(self, job: Contest) -> list[Finalist]:
-        """Compares all candidates' outputs with the reference, and times them in turns.
-
-        The first candidate is the reference where ``LayerReference`` has none.
-        """
+        """Compares all outputs with ``LayerReference``'s or else the first, and times in turns."""
         libraries, buffers = [_load(code) for code in job.codes], self.arguments(job.program)
         first, errors, precision = [], [], layer_precision(job.program)
-        before, most = self._inputs.arrays(job.program), job.options.reference_flop
-        reference = self._reference.outputs(job.program, before, most)
+        before = self._inputs.arrays(job.program)
+        reference = self._reference.outputs(job.program, before, job.options.reference_flop)
         for library in libraries:
             fresh = self._inputs.tensors(job.program, self._device)
             self._once(library, fresh)
