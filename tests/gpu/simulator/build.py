@@ -1,0 +1,143 @@
+"""Builds the simulated GPUs: the libraries that NVIDIA's driver, runtime and compiler would be.
+
+What is built lies in a folder that is named after the sources, so it is built once.
+"""
+
+import hashlib
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+SOURCES = Path(__file__).parent
+SHARED = ["g++", "-std=c++17", "-O2", "-shared", "-fPIC", "-fno-gnu-unique", "-Wall", "-Wextra"]
+KERNEL = [
+    *("g++", "-std=c++17", "-O1", "-w", "-fPIC", "-fno-exceptions", "-fcf-protection=none"),
+    *("-mf16c", "-mavx2", "-mfma", "-ffp-contract=fast"),
+]
+"""Compiles a kernel for the CPU; products are fused with sums, as NVIDIA's compiler does."""
+DRIVER = (
+    "driver",
+    "machine",
+    "faults",
+    "errors",
+    "memory",
+    "stream",
+    "module",
+    "launch",
+    "block",
+    "clock",
+)
+CUDA = Path("nvidia", "cu13")
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """A built simulator.
+
+    Attributes:
+        libraries: Folder for the loader's path, with the driver and its management library.
+        runtime: Folder for Python's path, with CUDA's runtime where NVIDIA's wheel has it.
+        compiler: The same with NVRTC.
+    """
+
+    libraries: Path
+    runtime: Path
+    compiler: Path
+
+
+def missing() -> str:
+    """Returns what the simulator needs and this machine lacks, as a sentence; empty if nothing."""
+    if platform.machine() != "x86_64":
+        return "the simulated GPU needs a CPU of the kind x86-64"
+    if shutil.which("g++") is None:
+        return "the simulated GPU is compiled by g++, which is missing"
+    if importlib.util.find_spec("cuda") is None or nvidia("lib/libnvrtc.so.13") is None:
+        return "the simulated GPU needs NVIDIA's compiler: pip install '.[cuda]'"
+    return ""
+
+
+def nvidia(name: str) -> Path | None:
+    """Returns a file or folder of NVIDIA's wheels; None where it is not installed."""
+    spec = importlib.util.find_spec("nvidia")
+    roots = [Path(one, "cu13") for one in (spec.submodule_search_locations or ())] if spec else []
+    return next((root / name for root in roots if (root / name).exists()), None)
+
+
+def build(cache: Path) -> Simulator:
+    """Builds the simulator below a folder, unless it is there; returns where its parts are."""
+    place = cache / f"simulated-gpu-{digest()}"
+    if not place.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=cache, prefix="building-") as folder:
+            made = Path(folder, "made")
+            _build(made, place)
+            try:
+                made.rename(place)
+            except OSError:  # another process was faster
+                if not place.exists():
+                    raise
+    return Simulator(place / "lib", place / "runtime", place / "compiler")
+
+
+def digest() -> str:
+    """Returns a digest of all that the built libraries depend on."""
+    files = sorted(file for file in SOURCES.rglob("*") if file.suffix in (".cpp", ".h", ".py"))
+    version = subprocess.run(["g++", "--version"], capture_output=True, check=True).stdout
+    found = hashlib.sha256(version + f"{sys.executable} {nvidia('include')}".encode())
+    for file in files:
+        found.update(file.read_bytes())
+    return found.hexdigest()[:16]
+
+
+def _build(made: Path, place: Path) -> None:
+    runtime, compiler = made / "runtime" / CUDA / "lib", made / "compiler" / CUDA / "lib"
+    for folder in (made / "lib", runtime, compiler):
+        folder.mkdir(parents=True)
+    headers = f"-I{nvidia('include')}"
+    versions = made / "versions"
+    versions.write_text("libcudart.so.13 { global: *; };\n")
+    driver = made / "lib" / "libcuda.so.1"
+    _library(driver, DRIVER, headers, "-fnon-call-exceptions")
+    cudart = made / "lib" / "libcudart.so.13"
+    _library(cudart, ["runtime"], headers, str(driver), f"-Wl,--version-script={versions}")
+    os.link(cudart, runtime / cudart.name)
+    _library(
+        made / "lib" / "libnvidia-ml.so.1", ["nvml", "machine", "faults"], "-fvisibility=hidden"
+    )
+    _library(
+        *(compiler / "libnvrtc.so.13", ["nvrtc"], headers, "-fvisibility=hidden"),
+        f'-DREAL_NVRTC="{nvidia("lib/libnvrtc.so.13")}"',
+        f'-DPYTHON="{sys.executable}"',
+        f'-DTRANSLATE="{place / "translate.py"}"',
+    )
+    _kernels(made, place)
+
+
+def _library(library: Path, names: tuple[str, ...] | list[str], *options: str) -> None:
+    sources = [str(SOURCES / f"{name}.cpp") for name in names]
+    named = f"-Wl,-soname,{library.name}"
+    _run([*SHARED, "-o", str(library), named, *sources, *options, "-ldl"])
+
+
+def _kernels(made: Path, place: Path) -> None:
+    """Puts down what compiles kernels: the translator, and the headers, compiled beforehand."""
+    for script in SOURCES.glob("*.py"):
+        shutil.copy(script, made)
+    shutil.copytree(SOURCES / "kernel", made / "kernel")
+    _run([*KERNEL, "-x", "c++-header", str(made / "kernel" / "kernel.h")])
+    header = ["-include", str(place / "kernel" / "kernel.h")]
+    compile_kernel = [*KERNEL, "-shared", *header]
+    (made / "settings.json").write_text(json.dumps({"compile": compile_kernel}))
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}\n{done.stderr}")

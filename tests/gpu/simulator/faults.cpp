@@ -1,0 +1,46 @@
+#include "faults.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "machine.h"
+
+namespace simulated {
+
+bool lost(int number) {
+  const char* name = getenv("SIMULATED_LOST");
+  FILE* file = name ? fopen(name, "r") : nullptr;
+  if (!file) return false;
+  bool found = false;
+  for (int one; fscanf(file, "%d", &one) == 1;) found |= one == number;
+  fclose(file);
+  return found;
+}
+
+static void append(const char* variable, int number) {
+  const char* name = getenv(variable);
+  FILE* file = name ? fopen(name, "a") : nullptr;
+  if (!file) return;
+  fprintf(file, "%d\n", number);
+  fclose(file);
+}
+
+void begin() {
+  static pid_t begun = 0;
+  if (begun == getpid()) return;
+  begun = getpid();
+  append("SIMULATED_TRACE", begun);
+  sleep(static_cast<unsigned>(number_of("SIMULATED_CONTEXT_SECONDS", 0)));
+}
+
+void launched(int number) {
+  static long long launches = 0;
+  long long most = number_of("SIMULATED_LOST_AFTER", 0);
+  if (most && ++launches == most) append("SIMULATED_LOST", number);
+}
+
+int refusal() { return static_cast<int>(number_of("SIMULATED_REFUSES", 0)); }
+
+}  // namespace simulated

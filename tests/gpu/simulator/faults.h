@@ -1,0 +1,25 @@
+// What goes wrong with a simulated machine on demand.
+//
+//   SIMULATED_REFUSES          CUDA's first answer, as 802 (not ready) or 999 (unknown)
+//   SIMULATED_LOST             a file with the numbers of GPUs that have fallen off the bus, one a
+//                              line; it may change at any time
+//   SIMULATED_LOST_AFTER       launches of a process after which its GPU is added to that file
+//   SIMULATED_CONTEXT_SECONDS  seconds that a process waits for when it begins to use a GPU
+//   SIMULATED_TRACE            a file that gets a line with the number of every process that begins
+#pragma once
+
+namespace simulated {
+
+// Whether a GPU, by its number on the bus, has fallen off the bus by now.
+bool lost(int number);
+
+// Notes that the process begins to use CUDA, and waits as long as that is to take.
+void begin();
+
+// Notes a launch on a GPU, which may lose it.
+void launched(int number);
+
+// What CUDA's first call answers.
+int refusal();
+
+}  // namespace simulated

@@ -1,0 +1,3 @@
+// Instructions of PTX that kernels contain as inline assembly; see assembly.py.
+#pragma once
+#include "wmma.h"

@@ -1,0 +1,101 @@
+#include "launch.h"
+
+#include <setjmp.h>
+#include <signal.h>
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+
+#include "block.h"
+#include "context.h"
+#include "faults.h"
+#include "machine.h"
+#include "memory.h"
+
+namespace simulated {
+
+static sigjmp_buf before;
+static volatile sig_atomic_t inside;
+
+static void* volatile touched;  // address of the last fault
+
+static void fault(int number, siginfo_t* about, void*) {
+  touched = about->si_addr;
+  if (inside) siglongjmp(before, number);
+  signal(number, SIG_DFL);  // a fault of the process itself
+  raise(number);
+}
+
+// Has faults of kernels come to fault(), on a stack of its own.
+static void guard() {
+  static unsigned char stack[64 * KiB];
+  static bool done = false;
+  if (done) return;
+  done = true;
+  stack_t other = {};
+  other.ss_sp = stack;
+  other.ss_size = sizeof stack;
+  sigaltstack(&other, nullptr);
+  struct sigaction action = {};
+  action.sa_sigaction = fault;
+  action.sa_flags = SA_ONSTACK | SA_NODEFER | SA_SIGINFO;
+  for (int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE}) sigaction(number, &action, nullptr);
+}
+
+// Executes a kernel; an error is the process's from then on, and only later calls give it.
+static int execute(const LaunchConfig& config, const Function& function, void** arguments) {
+  guard();
+  int number = sigsetjmp(before, 1);
+  if (!number) {
+    inside = 1;
+    run_grid(function.entry->body, arguments, config.grid, config.block, config.dynamic_shared);
+  } else {
+    context().error = number == SIGILL ? kLaunchFailed : kIllegalAddress;
+    tell("%s was stopped by %s at %p", function.name.c_str(), strsignal(number), touched);
+  }
+  inside = 0;
+  return kSuccess;
+}
+
+static bool within_limits(const LaunchConfig& config, const Function& function) {
+  const dim3_simulated &grid = config.grid, &block = config.block;
+  if (!grid.x || !grid.y || !grid.z || !block.x || !block.y || !block.z) return false;
+  if (grid.x > INT32_MAX || grid.y > UINT16_MAX || grid.z > UINT16_MAX) return false;
+  if (block.z > 64 || uint64_t{block.x} * block.y * block.z > kMostThreads) return false;
+  return config.dynamic_shared <= static_cast<unsigned>(function.dynamic_shared);
+}
+
+// The arguments of one launch, which outlive the call that gives them.
+struct Arguments {
+  std::vector<std::unique_ptr<unsigned char[]>> values;
+  std::vector<void*> pointers;
+
+  Arguments(const Entry& entry, void** given) {
+    for (int n = 0; n < entry.count; ++n) {
+      values.emplace_back(new unsigned char[entry.sizes[n]]);
+      memcpy(values.back().get(), given[n], entry.sizes[n]);
+      pointers.push_back(values.back().get());
+    }
+  }
+};
+
+static void touch_all(const Entry& entry, void** arguments) {
+  for (int n = 0; n < entry.count; ++n)
+    if (entry.sizes[n] == sizeof(void*)) touch(*static_cast<void**>(arguments[n]));
+}
+
+int launch(const LaunchConfig& config, const Function& function, void** arguments) {
+  int number = visible()[context().device].number;
+  launched(number);
+  if (!context().error && lost(number)) context().error = kDeviceLost;
+  if (context().error) return context().error;
+  if (!within_limits(config, function)) return kInvalidValue;
+  auto kept = std::make_shared<Arguments>(*function.entry, arguments);
+  return submit(config.stream, [config, function, kept] {
+    touch_all(*function.entry, kept->pointers.data());
+    return execute(config, function, kept->pointers.data());
+  });
+}
+
+}  // namespace simulated

@@ -1,0 +1,65 @@
+"""Compiles CUDA source as TVM generates it to a library for a CPU: ``translate.py FROM TO``.
+
+``nvrtc.cpp`` runs it beside the real compiler. Kernels stay as they are but for what C++ has no
+word for: shared memory whose size is known at launch, and inline assembly.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+PLACE = Path(__file__).parent
+SETTINGS = "settings.json"
+"""File in the built simulator's folder with the command that compiles a kernel."""
+KERNEL = re.compile(
+    r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\) )?(\w+)\(([^)]*)\)\s*\{'
+)
+DYNAMIC = re.compile(r"extern __shared__ (?:alignas\(\d+\) )?(\w+(?: \w+)?) (\w+)\[\];")
+SHARED = re.compile(r"__shared__ (alignas\(\d+\)) ")
+TRAP = re.compile(r'\b(?:asm|__asm__)\s*(?:volatile|__volatile__)?\s*\(\s*"trap;"\s*\);')
+ENTRY = """
+static void {name}__body(void** arguments) {{ {name}({given}); }}
+static const int {name}__sizes[] = {{{sizes}}};
+extern "C" const simulated::Entry {name}__entry = {{{name}__body, {count}, {name}__sizes}};
+"""
+
+
+def translated(source: str) -> str:
+    """Returns the kernels of a source as C++, each with an entry that the driver finds."""
+    start = source.find('extern "C" __global__')
+    kernels = DYNAMIC.sub(r"\1* \2 = (\1*)simulated_dynamic_shared;", source[start:])
+    kernels = SHARED.sub(r"\1 __shared__ ", kernels)
+    kernels = TRAP.sub("__builtin_trap();", kernels)
+    return kernels + "".join(entry(*found) for found in KERNEL.findall(kernels))
+
+
+def entry(name: str, parameters: str) -> str:
+    """Returns what the driver has to know of one kernel."""
+    types = [type_of(one) for one in parameters.split(",") if one.strip()]
+    given = ", ".join(f"*({one}*)arguments[{n}]" for n, one in enumerate(types))
+    sizes = ", ".join(f"sizeof({one})" for one in types) or "0"
+    return ENTRY.format(name=name, given=given, sizes=sizes, count=len(types))
+
+
+def type_of(parameter: str) -> str:
+    """Returns the type of a parameter, which ends in its name."""
+    return re.sub(r"\w+$", "", parameter.replace("__restrict__", "").strip()).strip()
+
+
+def main(source: str, library: str) -> int:
+    settings = json.loads((PLACE / SETTINGS).read_text())
+    code = Path(source).with_suffix(".cpp")
+    code.write_text(translated(Path(source).read_text()))
+    command = [*settings["compile"], "-o", library, code]
+    done = subprocess.run(command, capture_output=True, text=True)
+    code.unlink()
+    if done.returncode:
+        found = next((line for line in done.stderr.splitlines() if "error:" in line), done.stderr)
+        print(f"error: the simulated GPU does not know what a kernel uses: {found}")
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
