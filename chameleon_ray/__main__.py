@@ -49,6 +49,9 @@ Precision = Annotated[
 Aware = Annotated[
     bool, typer.Option("--memory-aware", help="Reorder and rewrite for least memory first.")
 ]
+Vendor = Annotated[
+    bool, typer.Option("--vendor/--no-vendor", help="Try kernels of cuBLASLt and cuDNN, too.")
+]
 BuildOnly = Annotated[bool, typer.Option("--build-only", help="Compile only; needs no GPU.")]
 Seconds = Annotated[float, typer.Option(min=0.1, help="Most for each search of an order.")]
 WarmStart = Annotated[list[str], typer.Option("--warm-start", help="An earlier run to learn from.")]
@@ -108,6 +111,7 @@ def tune(
     layout: Layout = "auto",
     precision: Precision = "float32",
     memory_aware: Aware = False,
+    vendor: Vendor = True,
     build_only: BuildOnly = False,
     engine: Engine = "ray",
     debug: Debug = False,

@@ -202,8 +202,7 @@ class TuningSession:
         forecast = await self.forecast(groups, imported, process, tuners)
         limit = wall_limit(request, len(self.models))
         watcher = watchers_of(request, self.setup.search, self.folder, self.progress, tuners, stack)
-        layers = [group.digests(imported.prepared) for group in groups]
-        own = [[tuner for tuner in tuners if tuner.task.digest in known] for known in layers]
+        own = [group.share(tuners, imported.prepared) for group in groups]
         budgets = self.budgets(own, records)
         keeper = Timekeeper(forecast, limit, self.elapsed(), self.progress, budgets)
         tasks, trials = [tuner.task for tuner in tuners], request.trials

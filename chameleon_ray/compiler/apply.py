@@ -9,6 +9,7 @@ from typing import Any
 import tvm
 from tvm.s_tir import meta_schedule as ms
 
+from chameleon_ray.compiler.codegen import vendor_glue
 from chameleon_ray.compiler.codegen.link import link
 from chameleon_ray.compiler.frontend.model import reason
 from chameleon_ray.compiler.kind import TargetKind
@@ -19,6 +20,7 @@ from chameleon_ray.compiler.spaces.sketch import Program
 from chameleon_ray.errors import UserError
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
+from chameleon_ray.vendor import CALLS, library_of
 
 
 class UncompilableError(UserError):
@@ -41,7 +43,7 @@ def schedule_layers(
     """
     target = next(iter(tasks.values())).target if tasks else ""
     scheduled = {
-        digest: Program.loads(tasks[digest].program).schedule(config, kind.generator).mod["main"]
+        digest: _chosen(Program.loads(tasks[digest].program), config, kind)["main"]
         for digest, config in winners.items()
     }
     functions, applied = {}, set()
@@ -55,13 +57,24 @@ def schedule_layers(
     return tvm.IRModule(functions, attrs=module.attrs), applied
 
 
+def _chosen(program: Program, config: Config, kind: TargetKind) -> Any:
+    """Returns a layer's module as a configuration has it: scheduled, or a vendor's call."""
+    if library_of(config):
+        return kind.vendor_call(program.module, config)
+    return program.schedule(config, kind.generator).mod
+
+
 def compile_model(module: Any, target: str, kind: TargetKind, path: Path) -> None:
     """Compiles a model into a shared library that ``tvm.runtime.load_module`` loads.
 
+    What calls a vendor's libraries is linked in where layers need it.
+
     Raises:
         LinkError: There is no linker, or it failed.
+        GlueError: Layers call a vendor's libraries, and there is no C compiler, or it failed.
     """
-    _write(kind.compile_model(module, tvm.target.Target(json.loads(target))), path)
+    executable = kind.compile_model(module, tvm.target.Target(json.loads(target)))
+    _write(executable, path, module)
 
 
 def compile_graphs(module: Any, target: str, kind: TargetKind, path: Path) -> bool:
@@ -82,14 +95,19 @@ def compile_graphs(module: Any, target: str, kind: TargetKind, path: Path) -> bo
         executable = kind.compile_model(module, tvm.target.Target(json.loads(target)))
     recorded = kind.graphs.function in executable.as_text()
     if recorded:
-        _write(executable, path)
+        _write(executable, path, module)
     return recorded
 
 
-def _write(executable: Any, path: Path) -> None:
-    """Links a model's executable to a shared library, which is there as a whole or not at all."""
+def _write(executable: Any, path: Path, module: Any) -> None:
+    """Links a model's executable to a shared library, which is there as a whole or not at all.
+
+    What calls a vendor's libraries is linked in where layers of the module need it.
+    """
+    used = {str(f.attrs[CALLS]) for f in module.functions.values() if CALLS in (f.attrs or {})}
+    linking = vendor_glue.linking(sorted(used)) if used else link
     temporary = path.with_name(f".{path.name}")
-    executable.export_library(str(temporary), fcompile=link)
+    executable.export_library(str(temporary), fcompile=linking)
     temporary.rename(path)
 
 
@@ -131,7 +149,8 @@ def export_database(
     Args:
         folder: Folder of the database; replaced where it exists.
         tasks: Tasks by digest.
-        winners: Configuration and latency in seconds, by task digest.
+        winners: Configuration and latency in seconds, by task digest. A vendor's are left out, as
+            TVM has no schedule for them.
         kind: Kind of the target.
     """
     shutil.rmtree(folder, ignore_errors=True)
@@ -140,6 +159,8 @@ def export_database(
         str(folder / "database_workload.json"), str(folder / "database_tuning_record.json")
     )
     for digest, (config, latency) in winners.items():
+        if library_of(config):
+            continue
         program = Program.loads(tasks[digest].program)
         module = layer_module(program.module["main"])
         record = ms.database.TuningRecord(

@@ -11,6 +11,7 @@ from typing import Any
 from chameleon_ray.limit import Limit
 from chameleon_ray.measure.measurer import Artifact, Runner
 from chameleon_ray.options import Measuring, Scheduling
+from chameleon_ray.space import Config
 
 Environment = tuple[tuple[str, str], ...]
 """Environment variables and their values."""
@@ -53,6 +54,10 @@ def _nothing(*_: Any) -> None: ...
 
 def _no_types(target: Any) -> Mapping[str, str]:
     return {}
+
+
+def _no_libraries(module: Any) -> tuple[str, ...]:
+    return ()
 
 
 def _no_limits(module: Any, sketches: Sequence[Any], target: Any) -> tuple[Limit, ...]:
@@ -109,6 +114,9 @@ class TargetKind:
         generator: ``(module, target)``. Returns MetaSchedule's generator of the sketches of a layer
             that no template fits. Its postprocessors check all schedules.
         limits: ``(module, sketches, target)``. Returns the limits that configurations must keep.
+        vendor: ``(module)``. Returns the vendor's libraries that have a function for a layer.
+        vendor_call: ``(module, config)``. Returns a layer as the call of a library that a vendor's
+            configuration stands for.
         warm: ``()``. Prepares a process that is going to compile layers.
         default: ``(module, target)``. Returns a layer, or a whole model, as it is without tuning.
         compile_layer: ``(module, target, linked)``. Returns a scheduled layer's code, or why there
@@ -148,6 +156,8 @@ class TargetKind:
     generator: Callable[[Any, Any], Any]
     limits: Callable[[Any, Sequence[Any], Any], tuple[Limit, ...]] = _no_limits
 
+    vendor: Callable[[Any], tuple[str, ...]] = _no_libraries
+    vendor_call: Callable[[Any, Config], Any] = _nothing
     warm: Callable[[], None]
     default: Callable[[Any, Any], Any]
     compile_layer: Callable[[Any, Any, bool], Artifact]

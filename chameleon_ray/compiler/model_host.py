@@ -235,18 +235,15 @@ class ModelHost:
         began, notes = time.perf_counter(), Notes()
         target = self._load(job)
         from chameleon_ray.compiler.frontend.precision import precision_of
-        from chameleon_ray.compiler.passes.lower import layout_of, lower
+        from chameleon_ray.compiler.passes.lower import layout_of
         from chameleon_ray.compiler.passes.memory.lower_aware import lower_aware
         from chameleon_ray.compiler.spaces.extract import extract
 
         imported = time.perf_counter()
         name, module = self._model.name, self._model.module
         layout = layout_of(module, self._kind, job.layout, job.precision)
-        if job.memory is None:
-            self._lowered = lower(module, target, self._kind, layout, precision=job.precision)
-        else:
-            asked = (layout, job.memory, job.precision)
-            self._lowered = lower_aware(name, module, target, self._kind, *asked)
+        asked = (target, self._kind, layout, job.memory, job.precision)
+        self._lowered = lower_aware(name, module, *asked)
         tasks = extract(self._lowered, self._target, self._extended)
         self._tasks = {task.digest: task for task in tasks}
         extracted = time.perf_counter()
@@ -261,10 +258,7 @@ class ModelHost:
             layout=layout,
             outputs=self._model.outputs,
             notes=tuple(dict.fromkeys(notes.taken())),
-            seconds={
-                "import": imported - began,
-                "extract": extracted - imported,
-            },
+            seconds={"import": imported - began, "extract": extracted - imported},
         )
 
     def compile_untuned(self, job: CompileUntuned) -> None:
@@ -276,8 +270,8 @@ class ModelHost:
         from chameleon_ray.compiler.apply import compile_as_imported
 
         name, module = self._model.name, self._model.module
-        asked = (self._target, self._kind, job.path, self._precision)
-        compile_as_imported(name, module, *asked)
+        where = (self._target, self._kind, job.path)
+        compile_as_imported(name, module, *where, self._precision)
 
     def compile_tuned(self, job: CompileTuned) -> set[str]:
         """Compiles the kept model; returns the digests of the winners that were applied."""

@@ -20,11 +20,20 @@ from chameleon_ray.task import Task
 
 @dataclass(frozen=True)
 class Surveyed:
-    """A runner's device: its target as JSON and its name, or why there is none."""
+    """A runner's device: its target as JSON and its name, or why there is none.
+
+    Attributes:
+        target: Target of the device, as JSON.
+        device: Name of the device.
+        error: Reason why there is no device; empty where there is one.
+        lacking: Vendor's libraries (``vendor.py``) that cannot be used there, each with a sentence
+            that says why.
+    """
 
     target: str = ""
     device: str = ""
     error: str = ""
+    lacking: tuple[tuple[str, str], ...] = ()
 
 
 @runtime_checkable

@@ -6,7 +6,6 @@ process with threads). Both die with the process that made them.
 """
 
 import contextlib
-import ctypes
 import importlib
 import os
 import resource
@@ -24,6 +23,7 @@ from enum import StrEnum
 from typing import Any
 
 from chameleon_ray.errors import UserError
+from chameleon_ray.measure import lifetime
 from chameleon_ray.measure.cpu_time import answers
 from chameleon_ray.measure.freezer import Freezer
 from chameleon_ray.measure.message import receive, send
@@ -31,10 +31,6 @@ from chameleon_ray.measure.message import receive, send
 PID = struct.Struct("<i")
 STARTING_SECONDS = 120.0
 """Most seconds that a zygote's imports may take; a cold disk is slow."""
-ENDING_SECONDS = 10.0
-"""Most seconds for a killed process to be gone; one that waits in a driver cannot be killed."""
-STUCK = -1
-"""Stands for the status of a child that was killed, but is still there."""
 
 
 class Ending(StrEnum):
@@ -204,14 +200,14 @@ class Isolate:
         reply = b""
         with contextlib.suppress(OSError):
             self._control.sendall(b"R")
-            ready, _, _ = select.select([self._control], [], [], 2 * ENDING_SECONDS)
+            ready, _, _ = select.select([self._control], [], [], 2 * lifetime.ENDING_SECONDS)
             reply = self._control.recv(PID.size) if ready else b""
         if len(reply) < PID.size:
             self._end_zygote()
             return "its process was lost"
         status = PID.unpack(reply)[0]
-        if status == STUCK:
-            return f"its process was killed, but does not end within {ENDING_SECONDS:g} s"
+        if status == lifetime.STUCK:
+            return f"its process was killed, but does not end within {lifetime.ENDING_SECONDS:g} s"
         if os.WIFSIGNALED(status):
             return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
         return f"exited with status {os.waitstatus_to_exitcode(status)}"
@@ -220,17 +216,12 @@ class Isolate:
         """Kills the zygote, and with it the child, without waiting for what does not end."""
         self._zygote.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._zygote.wait(ENDING_SECONDS)
+            self._zygote.wait(lifetime.ENDING_SECONDS)
 
     def _last_words(self) -> str:
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else "no message"
-
-
-def _die_with_parent() -> None:
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
 def _handler(setting: Setting) -> Callable[[Any], Any]:
@@ -240,7 +231,7 @@ def _handler(setting: Setting) -> Callable[[Any], Any]:
 
 def _zygote(control: socket.socket) -> None:
     """Warms up, then forks a child for every ``F`` and reaps the last one for every ``R``."""
-    _die_with_parent()
+    lifetime.die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     setting: Setting = receive(control)
     if setting.cores is not None:
@@ -259,22 +250,9 @@ def _zygote(control: socket.socket) -> None:
             os.close(descriptors[0])
             control.sendall(PID.pack(pid))
         elif command == b"R":
-            control.sendall(PID.pack(_ended(pid)))
+            control.sendall(PID.pack(lifetime.ended(pid)))
         else:
             os._exit(0)
-
-
-def _ended(pid: int) -> int:
-    """Kills a child and returns its status; ``STUCK`` where it does not end in time."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-    deadline, pause = time.monotonic() + ENDING_SECONDS, 0.0005
-    while True:
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended or time.monotonic() > deadline:
-            return status if ended else STUCK
-        time.sleep(pause)
-        pause = min(2 * pause, 0.05)
 
 
 def _child(channel: socket.socket, handler: Callable[[Any], Any], setting: Setting) -> None:
@@ -282,7 +260,7 @@ def _child(channel: socket.socket, handler: Callable[[Any], Any], setting: Setti
 
     An exception is an answer; anything worse is a crash.
     """
-    _die_with_parent()
+    lifetime.die_with_parent()
     if setting.memory_bytes is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (setting.memory_bytes, setting.memory_bytes))
     while True:

@@ -215,6 +215,8 @@ class Request:
     """Precision in which products of float32 are computed, or their weights stored."""
     memory_aware: bool = option(False, zoo_file=True)
     """Whether operations are first reordered and rewritten, for least memory."""
+    vendor: bool = option(True, resume=TUNE, zoo_file=True)
+    """Whether kernels of NVIDIA's libraries are candidates for layers on a GPU, too."""
     build_only: bool = False
     """Whether configurations are compiled and not timed, which needs no device."""
     engine: str = option("ray", resume=BOTH)

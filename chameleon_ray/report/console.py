@@ -9,7 +9,7 @@ from rich.text import Text
 from chameleon_ray.measure.cores import available
 from chameleon_ray.report.format import clock, counted, milliseconds, times
 from chameleon_ray.report.launching import sentence
-from chameleon_ray.report.loading import MODEL, snippet, threads_of
+from chameleon_ray.report.loading import MODEL, needs, snippet, threads_of
 from chameleon_ray.report.result import RunResult, Verified
 from chameleon_ray.report.summary import explain
 
@@ -24,6 +24,7 @@ def final_message(result: RunResult) -> RenderableType:
     reason = explain(result)
     if reason:
         parts.append(Text(reason, "yellow"))
+    parts += [Text(need) for need in needs(result)]
     parts.append(Text(_files(result)))
     if result.tuned is not None:
         code = textwrap.indent(snippet(result), "  ")
@@ -55,6 +56,8 @@ def _work(result: RunResult) -> str:
         f"{clock(result.wall_seconds)}; {faster} of {counted(len(rows), 'layer')} faster, "
         f"{kept} kept at the default"
     )
+    for library in result.libraries:
+        sentence += f", {sum(row.library == library for row in rows)} won by {library}"
     unknown = sum(not isfinite(row.best) for row in rows)
     return sentence + (f", {unknown} never ran" if unknown else "") + "." + _threads(result)
 

@@ -4,12 +4,28 @@ import json
 import keyword
 
 from chameleon_ray.report.result import RunResult
+from chameleon_ray.vendor import FILES, WHEEL_OF
 
 MODEL = "model.so"
 CUDART = (
     "from chameleon_ray.compiler.tvm_process import load_cudart",
     "load_cudart()  # before the first import of tvm",
 )
+
+WHEELS = (
+    "from chameleon_ray.compiler.vendor_path import look_in_wheels",
+    "look_in_wheels()  # for what model.so calls",
+)
+
+
+def needs(result: RunResult) -> list[str]:
+    """Returns a sentence for each library that the tuned model needs where it is loaded."""
+    return [
+        f"{MODEL} calls {library}: where it is loaded, {FILES[library]} must be on the loader's "
+        f"path, or installed with pip install {WHEEL_OF[library]}."
+        for library in result.libraries
+        if result.tuned is not None
+    ]
 
 
 def snippet(result: RunResult) -> str:
@@ -26,6 +42,7 @@ def snippet(result: RunResult) -> str:
         *threads_set(result.target),
         "import numpy as np",
         *(CUDART if gpu else ()),
+        *(WHEELS if result.libraries else ()),
         "import tvm",
         "from tvm import relax",
         "",

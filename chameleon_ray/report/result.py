@@ -12,6 +12,7 @@ from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.report.layer_history import LayerHistory, Point, ratio
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
+from chameleon_ray.vendor import libraries_used, library_of
 
 UNTUNED = "untuned TVM"
 """Name of the reference where nothing independent could run a model."""
@@ -178,6 +179,11 @@ class RunResult:
             return None
         return ratio(self.untuned.seconds, self.tuned.seconds)
 
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """Vendor's libraries that the tuned model calls."""
+        return libraries_used([outcome.config for outcome in self.outcomes])
+
     @cached_property
     def layers(self) -> tuple["LayerResult", ...]:
         """Results of all layers, in the model's order."""
@@ -208,6 +214,8 @@ class LayerResult:
     reason: str
     values: str
     """Values of the winner's knobs by name, as JSON; empty for the default schedule."""
+    library: str = ""
+    """Vendor's library whose kernel won; empty where none did."""
 
     @staticmethod
     def of(task: Task, records: Sequence[Record], outcome: LayerOutcome | None) -> "LayerResult":
@@ -231,6 +239,7 @@ class LayerResult:
             kept_default=kept,
             reason=end.reason,
             values="" if kept or not values else values[-1],
+            library=library_of(end.config),
         )
 
     @property

@@ -23,6 +23,7 @@ from chameleon_ray.report.result import (
     total,
 )
 from chameleon_ray.reporting import Reporting
+from chameleon_ray.vendor import FILES
 
 __all__ = [
     "Latency",
@@ -64,6 +65,7 @@ def summary(result: RunResult, options: Reporting | None = None) -> dict:
             "tuned": 1e3 * _seconds(result.tuned),
         },
         "layers_ms": 1e3 * total(result.layers, [layer.best for layer in result.layers]),
+        "needs": [FILES[library] for library in result.libraries],
         "explanation": explain(result, options),
         "verified": verification(result.verified),
         "launching": _launching(result.launching),
@@ -181,6 +183,7 @@ def _layer(row: LayerResult) -> dict:
         "flop": row.task.flop,
         "space_size": row.task.space.size,
         "measurements": row.measurements,
+        "library": row.library or None,
         "default_ms": 1e3 * row.default,
         "best_ms": 1e3 * row.best,
         "curve": row.curve,

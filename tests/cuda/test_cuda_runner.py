@@ -117,7 +117,7 @@ def test_the_engine_runs_on_builders_for_gpus_and_keeps_what_kernels_take() -> N
 def test_gpu_check_ends_in_a_sentence_where_there_is_no_gpu(tmp_path: Path) -> None:
     script, out = str(ROOT / "scripts" / "gpu_check.py"), str(tmp_path / "out")
     done = subprocess.run(
-        [sys.executable, script, "--minutes", "0", "--out", out],
+        [sys.executable, script, "--out", out],
         capture_output=True,
         text=True,
         env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
@@ -142,7 +142,7 @@ def test_a_gpu_outlives_kernels_that_go_wrong(
     builder: ChildBuilder, runner: CudaRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    from gpu_kernels import FAULTS, broken
+    from gpu_faults import FAULTS, broken
 
     target = runner.survey().target
     one = task("dense", json.loads(target)["arch"])
@@ -160,7 +160,7 @@ def test_what_gpu_check_breaks_keeps_its_kernels_name(
     builder: ChildBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    from gpu_kernels import FAULTS, broken
+    from gpu_faults import FAULTS, broken
 
     from chameleon_ray.compiler.codegen.cuda_library import Library
     from chameleon_ray.compiler.codegen.cuda_resources import kernels

@@ -3,13 +3,12 @@
 import ctypes
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from chameleon_ray.measure import isolate as isolate_module
+from chameleon_ray.measure import lifetime
 from chameleon_ray.measure.isolate import Ending, Isolate, IsolateError, Setting
 
 
@@ -164,7 +163,7 @@ def unending() -> Iterator[tuple[Isolate, int]]:
 
 
 def impatient(_: object) -> Doer:
-    sys.modules["__main__"].ENDING_SECONDS = 0.3  # type: ignore[attr-defined]
+    lifetime.ENDING_SECONDS = 0.3
     return Doer("hello")
 
 
@@ -199,7 +198,7 @@ def test_a_job_that_nobody_takes_is_stopped_in_time() -> None:
 
 
 def test_a_zygote_that_does_not_answer_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(isolate_module, "ENDING_SECONDS", 0.2)
+    monkeypatch.setattr(lifetime, "ENDING_SECONDS", 0.2)
     child = Isolate(Setting(f"{__name__}:doer", "hello"))
     child.warm()
     child._zygote.send_signal(signal.SIGSTOP)

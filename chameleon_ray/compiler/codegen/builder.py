@@ -16,6 +16,7 @@ from chameleon_ray.options import Measuring
 from chameleon_ray.record import DEFAULT, LONGEST_ERROR, Status
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
+from chameleon_ray.vendor import library_of
 
 SINGLE_THREADED = (("OMP_NUM_THREADS", "1"), ("TVM_NUM_THREADS", "1"))
 FAILURES = {
@@ -68,6 +69,8 @@ class Compiler:
         try:
             if job.config == DEFAULT:
                 module = kind.default(program.module, program.target)
+            elif library_of(job.config):
+                module = kind.vendor_call(program.module, job.config)
             else:
                 module = program.schedule(job.config, kind.generator).mod
         except InvalidConfig as reason:

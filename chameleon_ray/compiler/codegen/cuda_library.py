@@ -14,6 +14,7 @@ from typing import Any
 import tvm
 import tvm_ffi
 
+from chameleon_ray.compiler.codegen import vendor_glue
 from chameleon_ray.compiler.codegen.cuda_compiler import (
     Binary,
     CompileError,
@@ -48,7 +49,8 @@ class Library:
 
     Attributes:
         host: LLVM IR of the code that launches the kernels.
-        binary: ELF file of the kernels, for one architecture.
+        binary: ELF file of the kernels, for one architecture; empty where the code calls a vendor's
+            library instead.
         functions: Description of how the kernels are launched, as TVM's JSON.
     """
 
@@ -167,15 +169,26 @@ def forbid_compiling() -> None:
 
 
 def load(library: Library) -> Any:
-    """Makes a callable module of a library; needs TVM's CUDA runtime, and compiles nothing."""
+    """Makes a callable module of a library; needs TVM's CUDA runtime, and compiles no kernels.
+
+    Raises:
+        VendorUnavailable: It calls a vendor's library, and what calls these cannot be built here.
+    """
+    if not library.binary:
+        vendor_glue.load()
+        return _host(library)
     create = tvm_ffi.get_global_func(CREATE)
     device = create(library.binary, "cubin", tvm.ir.load_json(library.functions), {})
+    host = _host(library)
+    host.import_module(device)
+    return host
+
+
+def _host(library: Library) -> Any:
     with NamedTemporaryFile(suffix=".ll") as file:
         file.write(library.host)
         file.flush()
-        host = tvm.runtime.load_module(file.name)
-    host.import_module(device)
-    return host
+        return tvm.runtime.load_module(file.name)
 
 
 class Collector:

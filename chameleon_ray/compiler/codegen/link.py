@@ -9,12 +9,18 @@ from typing import Any
 from chameleon_ray.errors import UserError
 
 LINKERS = ("cc", "gcc", "clang", "ld")
+COMPILERS = LINKERS[:3]
+"""Those of the linkers that compile C, too."""
 QUICKEST = LINKERS[::-1]
 """Linkers in the best order for a single layer: a compiler calls ``ld`` by way of others."""
 
 
 class LinkError(UserError):
     """The tuned model cannot be written, in one sentence that says what to do."""
+
+
+class GlueError(UserError):
+    """What calls a vendor's libraries cannot be built, in one sentence that says what to do."""
 
 
 def linker(names: Sequence[str] = LINKERS) -> str | None:
@@ -34,6 +40,21 @@ def find_linker(names: Sequence[str] = LINKERS) -> str:
     raise LinkError(
         "There is no linker on this machine to write the tuned model with; install one, for "
         "example with: apt-get install binutils"
+    )
+
+
+def find_compiler() -> str:
+    """Returns the C compiler of this machine, which builds what calls a vendor's libraries.
+
+    Raises:
+        GlueError: There is none.
+    """
+    found = linker(COMPILERS)
+    if found is not None:
+        return found
+    raise GlueError(
+        "There is no C compiler on this machine to build with what calls cuBLASLt and cuDNN; "
+        "install one, for example with: apt-get install gcc"
     )
 
 

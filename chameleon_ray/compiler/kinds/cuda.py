@@ -11,11 +11,13 @@ from chameleon_ray.compiler.kind import Device, Environment, Graphs, TargetKind
 from chameleon_ray.compiler.nvidia import BUS_ORDER, capability, completed
 from chameleon_ray.compiler.target import TargetError, fields_of, made
 from chameleon_ray.compiler.tvm_process import CUDART, load_cudart, register_intrinsics
+from chameleon_ray.compiler.vendor_path import look_in_wheels
 from chameleon_ray.limit import Limit
 from chameleon_ray.measure import nvml
 from chameleon_ray.measure.measurer import Artifact, Runner
 from chameleon_ray.measure.precision import TF32
 from chameleon_ray.options import Measuring, Scheduling
+from chameleon_ray.space import Config
 
 NAME = "cuda"
 """Name of the kind; as a target it stands for whatever GPU the runner has."""
@@ -75,8 +77,9 @@ def demand_precision(target: str, precision: str) -> None:
 
 
 def preload() -> None:
-    """Loads the CUDA runtime, if it is there."""
+    """Loads the CUDA runtime, if it is there, and says where other libraries may be."""
     load_cudart()
+    look_in_wheels()
 
 
 def probe() -> dict[str, Any]:
@@ -173,6 +176,20 @@ def limits(module: Any, sketches: Sequence[Any], target: Any) -> tuple[Limit, ..
     return limits_of(module, tuple(sketches), target)
 
 
+def vendor(module: Any) -> tuple[str, ...]:
+    """Returns NVIDIA's libraries that have a function for a layer."""
+    from chameleon_ray.compiler.spaces.vendor.calls import calls
+
+    return tuple(calls(module))
+
+
+def vendor_call(module: Any, config: Config) -> Any:
+    """Returns a layer as the call of a library."""
+    from chameleon_ray.compiler.codegen.vendor_call import called
+
+    return called(module, config)
+
+
 def warm() -> None:
     """Registers the intrinsics that TVM's rules name, and demands that there is a compiler."""
     register_intrinsics("cuda")
@@ -195,8 +212,10 @@ def default(module: Any, target: Any) -> Any:
 
 def compile_layer(module: Any, target: Any, linked: bool) -> Artifact:
     """Compiles a layer to a library that holds its binary; notes the resources that this takes."""
-    from chameleon_ray.compiler.codegen import cuda_library
+    from chameleon_ray.compiler.codegen import cuda_library, vendor_call
 
+    if vendor_call.is_called(module):
+        return vendor_call.compile_call(module, target)
     return cuda_library.compile_layer(module, target)
 
 
@@ -256,6 +275,8 @@ CUDA = TargetKind(
     templates=templates,
     generator=generator,
     limits=limits,
+    vendor=vendor,
+    vendor_call=vendor_call,
     warm=warm,
     default=default,
     compile_layer=compile_layer,

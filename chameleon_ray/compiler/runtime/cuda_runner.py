@@ -111,6 +111,8 @@ class CudaTimer:
 
     def survey(self) -> Surveyed:
         """Returns the GPU that this process sees first, once its clock is there."""
+        from chameleon_ray.compiler.codegen import vendor_glue
+
         device, _ = self._device, self.clock
         fields = {
             "kind": "cuda",
@@ -121,7 +123,8 @@ class CudaTimer:
             "l2_cache_size_bytes": int(device.l2_cache_size_bytes or 0),
         }
         target = made(json.dumps(fields), completed(fields))
-        return Surveyed(str(target), str(device.device_name))
+        lacking = tuple(vendor_glue.troubles().items())
+        return Surveyed(str(target), str(device.device_name), lacking=lacking)
 
     def outputs(self, job: Once) -> list[np.ndarray]:
         """Returns all buffers of a candidate after one execution."""
@@ -131,11 +134,16 @@ class CudaTimer:
 
     def race(self, job: Race) -> Raced:
         """Times a candidate; one that is hopeless or long is executed twice."""
+        from chameleon_ray.compiler.codegen import vendor_glue
+
         buffers, options = self.arguments(job.program), job.options
-        library = _load(job.code)
         self.clock.wake(options)
         began = time.perf_counter()
-        self._once(library, buffers)  # loads the binary into the GPU
+        try:
+            library = _load(job.code)
+            self._once(library, buffers)  # loads the binary into the GPU
+        except RuntimeError as error:
+            return Raced((), 0.0, unavailable=vendor_glue.unavailable(error))
         first = self._once(library, buffers)
         # the host's clock has the launch in it, which short kernels take longer to than to execute
         hopeless = max(options.hopeless * job.best, options.repeat_seconds / options.shots)
@@ -145,14 +153,11 @@ class CudaTimer:
         return Raced(latencies, time.perf_counter() - began, condition())
 
     def contest(self, job: Contest) -> list[Finalist]:
-        """Compares all candidates' outputs with the reference, and times them in turns.
-
-        The first candidate is the reference where ``LayerReference`` has none.
-        """
+        """Compares all outputs with ``LayerReference``'s or else the first, and times in turns."""
         libraries, buffers = [_load(code) for code in job.codes], self.arguments(job.program)
         first, errors, precision = [], [], layer_precision(job.program)
-        before, most = self._inputs.arrays(job.program), job.options.reference_flop
-        reference = self._reference.outputs(job.program, before, most)
+        before = self._inputs.arrays(job.program)
+        reference = self._reference.outputs(job.program, before, job.options.reference_flop)
         for library in libraries:
             fresh = self._inputs.tensors(job.program, self._device)
             self._once(library, fresh)

@@ -52,12 +52,15 @@ class Raced:
         timing_seconds: Seconds in which the device executed the kernel.
         conditions: Conditions of the GPU, as in ``Timing``.
         reference: Outcome to keep of a default that is too slow to run twice; None for others.
+        unavailable: Reason why the vendor's library has no such kernel here, which says nothing
+            against the device; empty where it ran.
     """
 
     latencies: tuple[float, ...]
     timing_seconds: float
     conditions: str = ""
     reference: Reference | None = None
+    unavailable: str = ""
 
 
 class Timer(Protocol):
@@ -178,6 +181,8 @@ class ChildRunner:
         if outcome.ending is not Ending.OK:
             return failure(outcome)
         raced: Raced = outcome.value
+        if raced.unavailable:
+            return Timing(status=Status.INVALID, seconds=outcome.seconds, error=raced.unavailable)
         if raced.reference is not None:
             self._references[task.digest] = raced.reference
         return Timing(

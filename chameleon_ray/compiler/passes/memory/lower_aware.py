@@ -64,10 +64,15 @@ def lower_aware(
     target: tvm.target.Target,
     kind: TargetKind,
     layout: str,
-    options: Scheduling,
+    options: Scheduling | None,
     precision: str = "float32",
 ) -> IRModule:
-    """Lowers a model to the version, of three, that needs least memory by TVM's planner."""
+    """Lowers a model to the version, of three, that needs least memory by TVM's planner.
+
+    Where ``options`` is None, it is the version in the model's own order.
+    """
+    if options is None:
+        return lower(module, target, kind, layout, precision=precision)
     try:
         footprint, modules = compare(name, module, target, kind, layout, options, precision)
     except Unplannable as reason:
