@@ -225,15 +225,13 @@ def compile_layer(module: Any, target: Any, linked: bool) -> Artifact:
 
 def compile_model(module: Any, target: Any) -> Any:
     """Compiles a model with the builders' compiler; DLight schedules what is not tuned."""
-    import tvm
-
-    from chameleon_ray.compiler.codegen.cuda_library import compile_with
+    from chameleon_ray.compiler.codegen import cuda_library
     from chameleon_ray.compiler.codegen.cuda_runtime import demand_runtime
 
     demand_runtime()
-    compile_with(str(target.attrs["arch"]))
-    with cuda_passes({}):
-        return tvm.compile(default(module, target), target)
+    around = dict(tvm.transform.PassContext.current().config)  # a new context inherits nothing
+    with cuda_passes(around):
+        return cuda_library.compile_model(default(module, target), target)
 
 
 def build_timeout(options: Measuring) -> float:
