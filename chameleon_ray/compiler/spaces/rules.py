@@ -49,7 +49,7 @@ def cuda_generator(module: Any, target: Any) -> PostOrderApply:
         module: IRModule with one PrimFunc ``main``.
         target: ``tvm.target.Target`` of an NVIDIA GPU.
     """
-    if not _suits_tensor_cores(module, target):
+    if not suits_tensor_cores(module, target):
         return _by_rules("cuda")
     register_intrinsics("cuda")
     rules = [
@@ -103,7 +103,7 @@ def _inputs(module: Any) -> list[str]:
     return [str(getattr(param.ty, "dtype", "")) for param in module["main"].params]
 
 
-def _suits_tensor_cores(module: Any, target: Any) -> bool:
+def suits_tensor_cores(module: Any, target: Any) -> bool:
     """Whether a layer multiplies types that TVM has tensor core intrinsics for; not float32."""
     if (capability(str(target.attrs.get("arch", ""))) or 0) < TENSOR_CORES:
         return False
