@@ -38,6 +38,6 @@ def test_chameleon_sees_the_devices(environment: dict, said: list[str]) -> None:
 
 
 def test_a_driver_too_old_is_named() -> None:
-    (found,) = devices(simulated(driver=12080))
+    (found,) = devices(simulated(driver="570.86.15"))
     assert "driver 570.86.15" in found
     assert "needs a driver for CUDA 13 (580 or later)" in found
