@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from chameleon_ray import __version__
 from chameleon_ray.answering import UNVERIFIED, answering, errors
+from chameleon_ray.measure.cores import threads as threads_of
 from chameleon_ray.options import Replaying, Request, Scheduling, least_values
 
 if TYPE_CHECKING:
@@ -41,8 +43,14 @@ Run = Annotated[Path, typer.Argument(help="The directory of a finished run.")]
 Layout = Annotated[
     str, typer.Option(help="Convolution layout: NHWC, NCHW, or auto, what suits the target.")
 ]
+Precision = Annotated[
+    str, typer.Option(help="Of what is float32 in the model: float32, float16, bfloat16, or tf32.")
+]
 Aware = Annotated[
     bool, typer.Option("--memory-aware", help="Reorder and rewrite for least memory first.")
+]
+Vendor = Annotated[
+    bool, typer.Option("--vendor/--no-vendor", help="Try kernels of cuBLASLt and cuDNN, too.")
 ]
 BuildOnly = Annotated[bool, typer.Option("--build-only", help="Compile only; needs no GPU.")]
 Seconds = Annotated[float, typer.Option(min=0.1, help="Most for each search of an order.")]
@@ -57,11 +65,22 @@ Target = Annotated[
 Template = Annotated[
     list[str], typer.Option(help="A template of another package, tried before our own.")
 ]
+
+
+def cores_of(text: str) -> int:
+    """Reads the value of ``--threads``."""
+    with suppress(ValueError):
+        if (count := threads_of(text)) >= LEAST["threads"]:
+            return count
+    raise typer.BadParameter(f"{text!r} is no number of cores, nor all.")
+
+
 Threads = Annotated[
     int | None,
     typer.Option(
-        min=LEAST["threads"],
-        help="Cores kept for timing; half where left out, or one per GPU that times.",
+        parser=cores_of,
+        metavar="N|all",
+        help="Cores that a kernel may use, or all; half where left out, or one per GPU.",
     ),
 ]
 
@@ -90,7 +109,9 @@ def tune(
     address: Address = None,
     threads: Threads = None,
     layout: Layout = "auto",
+    precision: Precision = "float32",
     memory_aware: Aware = False,
+    vendor: Vendor = True,
     build_only: BuildOnly = False,
     engine: Engine = "ray",
     debug: Debug = False,
@@ -187,16 +208,21 @@ def apply(
     """
     with answering(debug):
         from chameleon_ray import api
+        from chameleon_ray.report.launching import sentence
 
         done = api.apply(run, model, tuple(inputs), tuple(examples))
+        tuned = f"{done.library}: {done.applied} of {done.layers} layers tuned"
+        if done.verified is None:
+            screen.print(f"{tuned}, not verified, as there is no device here to run it on.")
+            raise typer.Exit(UNVERIFIED)
         against = f"verified against {done.verified.against}"
         if not done.verified.independent:
             against = f"not verified, compared with {done.verified.against} only"
         if done.verified.ok:
-            screen.print(
-                f"{done.library}: {done.applied} of {done.layers} layers tuned, {against} "
-                f"(largest relative error {done.verified.max_rel_err:.1e})."
-            )
+            error = f"(largest relative error {done.verified.max_rel_err:.1e})"
+            screen.print(f"{tuned}, {against} {error}.")
+        if done.launching is not None:
+            screen.print(sentence(done.launching), markup=False)
         _settle(done.verified, done.library)
 
 

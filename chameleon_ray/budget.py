@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from chameleon_ray.options import Budgeting
-from chameleon_ray.record import DEFAULT, Record
+from chameleon_ray.record import Record
 from chameleon_ray.tuner import Tuner
+from chameleon_ray.vendor import is_searched
 
 
 @dataclass
@@ -132,7 +133,7 @@ class Budget:
                 layer.mark, layer.gained = record.latency, record.plan
         stale = max(record.plan for record in records) - layer.gained
         layer.history.append(layer.tuner.best_latency)
-        tried = [record for record in layer.tuner.records if record.config != DEFAULT]
+        tried = [record for record in layer.tuner.records if is_searched(record.config)]
         if stale >= self.options.patience:
             layer.finished = f"no improvement in {stale} plans"
         elif len(tried) >= layer.tuner.task.space.size:

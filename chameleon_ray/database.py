@@ -39,6 +39,8 @@ SCHEMA = pa.schema(
 LATER = ("resources", "conditions")
 """Columns that parts of earlier versions do not have."""
 PARTS_BEFORE_MERGE = 128
+DAMAGED = ".damaged"
+"""Ending that is added to the name of a part that cannot be read."""
 
 
 class DatabaseError(UserError):
@@ -82,6 +84,30 @@ class Database:
         ):
             latest[record.task, record.config] = record
         return sorted(latest.values(), key=lambda record: record.sequence)
+
+    def set_aside(self) -> list[str]:
+        """Renames parts that cannot be read, so that the others can be; nothing is deleted.
+
+        Returns:
+            A sentence for each part that was renamed.
+
+        Raises:
+            OSError: The folder cannot be written.
+        """
+        told = []
+        for path in self._paths():
+            try:
+                read_part(path)
+            except DatabaseError as error:
+                earlier = len(list(self.folder.glob(f"{path.name}*{DAMAGED}")))
+                aside = path.with_name(f"{path.name}-{earlier}{DAMAGED}")
+                path.rename(aside)
+                told.append(
+                    f"{path} cannot be read ({error.__cause__}): it was renamed to {aside.name}, "
+                    "and what it held is measured again."
+                )
+        self._parts = len(self._unmerged())
+        return told
 
     def _paths(self) -> list[Path]:
         return sorted(self.folder.glob("*.parquet"))

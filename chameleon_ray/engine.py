@@ -17,9 +17,10 @@ from typing import Protocol
 from chameleon_ray.budget import Budget
 from chameleon_ray.measure.measurer import Measurement, Measurer
 from chameleon_ray.pool import Lost, NoWorkers
-from chameleon_ray.record import DEFAULT, Record
+from chameleon_ray.record import Record
 from chameleon_ray.space import Config
 from chameleon_ray.tuner import Tuner
+from chameleon_ray.vendor import is_searched, values_of
 
 
 class Watcher(Protocol):
@@ -144,7 +145,7 @@ class Engine:
     def _record(
         self, tuner: Tuner, config: Config, plan: int, share: float, measurement: Measurement
     ) -> Record:
-        values = {} if config == DEFAULT else tuner.task.space.values(config)
+        values = tuner.task.space.values(config) if is_searched(config) else values_of(config)
         return Record(
             task=tuner.task.digest,
             target=tuner.task.target,

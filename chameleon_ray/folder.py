@@ -106,6 +106,16 @@ class RunFolder:
         return self.path / "untuned.so"
 
     @property
+    def graphs_library(self) -> Path:
+        """The tuned model with graphs, which takes the place of ``library`` or is removed."""
+        return self.path / "graphs.so"
+
+    @property
+    def libraries(self) -> tuple[Path, Path, Path]:
+        """The libraries of a model: tuned, tuned with graphs, and untuned."""
+        return self.library, self.graphs_library, self.untuned_library
+
+    @property
     def tvm_database(self) -> Path:
         return self.path / "tvm_db"
 

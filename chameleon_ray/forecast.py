@@ -22,11 +22,13 @@ class ModelWork:
         imports: Seconds that its import took; compiling takes about as long.
         again: Whether it has to be imported once more.
         weights: Number of times that it has each layer, by digest.
+        graphs: Whether it is compiled, compared and timed with recorded graphs, too.
     """
 
     imports: float
     again: bool
     weights: Mapping[str, float]
+    graphs: bool = False
 
 
 @dataclass
@@ -83,8 +85,9 @@ class Forecast:
         Slow models are timed less often.
         """
         untuned = sum(w * self._defaults.get(task, 0.0) for task, w in work.weights.items())
-        timing = min(self.options.model_seconds, 2 * self.options.model_repeats * untuned)
-        return work.imports * (1 + work.again) + timing + untuned
+        libraries, options = 1 + work.graphs, self.options
+        timing = min(options.model_seconds, (libraries + 1) * options.model_repeats * untuned)
+        return work.imports * (libraries + work.again) + timing + libraries * untuned
 
 
 def _mean(field: str, records: Sequence[Record]) -> float:

@@ -24,7 +24,9 @@ class Product:
     tables: tuple[tuple[int, tuple[int, ...]], ...] = ()
 
     def __mul__(self, other: "Product") -> "Product":
-        return Product(self.constant * other.constant, self.tables + other.tables)
+        # sorted, as factors may come from a set, and a space's name must not depend on its order
+        tables = tuple(sorted(self.tables + other.tables))
+        return Product(self.constant * other.constant, tables)
 
     def __call__(self, configs: np.ndarray) -> np.ndarray:
         """Returns the ``(n,)`` int64 products of ``(n, knobs)`` configurations."""

@@ -11,8 +11,9 @@ class Merged:
     """The distinct layers of several models.
 
     Attributes:
-        tasks: Each digest once, in order of appearance. A weight is the sum over the models of the
-            model's importance times how often the layer occurs in it.
+        tasks: Each digest once, in an order in which all models soon have measured layers. The
+            models take turns, each as often as it is important. A weight is the sum over the models
+            of the model's importance times how often the layer occurs in it.
         users: Number of models that have a layer, by digest.
         before: Number of layers of all models, each counted in every model that has it.
     """
@@ -40,12 +41,16 @@ def merged(models: Sequence[tuple[float, Sequence[Task]]]) -> Merged:
     Args:
         models: Importance and layers of each model; the layers of one model are distinct.
     """
+    turns = [
+        ((place + 1) / importance, number, layer)
+        for number, (importance, layers) in enumerate(models)
+        for place, layer in enumerate(layers)
+    ]
     tasks: dict[str, Task] = {}
     users: dict[str, int] = {}
-    for importance, layers in models:
-        for layer in layers:
-            known, more = tasks.get(layer.digest), importance * layer.weight
-            weight = more if known is None else known.weight + more
-            tasks[layer.digest] = replace(known or layer, weight=weight)
-            users[layer.digest] = users.get(layer.digest, 0) + 1
-    return Merged(tuple(tasks.values()), users, sum(len(layers) for _, layers in models))
+    for _, number, layer in sorted(turns, key=lambda turn: turn[:2]):
+        known, more = tasks.get(layer.digest), models[number][0] * layer.weight
+        weight = more if known is None else known.weight + more
+        tasks[layer.digest] = replace(known or layer, weight=weight)
+        users[layer.digest] = users.get(layer.digest, 0) + 1
+    return Merged(tuple(tasks.values()), users, len(turns))

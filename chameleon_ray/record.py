@@ -7,6 +7,8 @@ from statistics import median
 
 from chameleon_ray.space import Config
 
+LONGEST_ERROR = 300
+"""Most characters of an error in a record; compilers' reports have tens of thousands."""
 DEFAULT: Config = ()
 """Configuration of a task's default schedule, which is TVM's untuned one."""
 

@@ -23,6 +23,7 @@ class Task:
             others.
         shape: Shapes of inputs and outputs in words, for people.
         has_default: Whether there is a default schedule; a recorded space has none.
+        vendor: Libraries (``vendor.py``) that have a function for the layer.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Task:
     program: bytes = field(repr=False, default=b"")
     shape: str = ""
     has_default: bool = True
+    vendor: tuple[str, ...] = ()
 
     @cached_property
     def kind(self) -> str:

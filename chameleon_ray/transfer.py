@@ -11,11 +11,12 @@ from collections.abc import Iterable
 import numpy as np
 
 from chameleon_ray.options import Transferring
-from chameleon_ray.record import DEFAULT, Record
+from chameleon_ray.record import Record
 from chameleon_ray.search.cost_model import Lessons
 from chameleon_ray.search.explorer import Agent
 from chameleon_ray.space import DesignSpace
 from chameleon_ray.task import Task
+from chameleon_ray.vendor import is_searched
 
 
 class Transfer:
@@ -31,7 +32,7 @@ class Transfer:
         """Notes the records of tasks of one kind."""
         for record in records:
             known = self._records[kind][record.task]
-            if record.config != DEFAULT and len(known) < self.options.rows:
+            if is_searched(record.config) and len(known) < self.options.rows:
                 known.append(record)
 
     def lessons(self, task: Task) -> Lessons | None:

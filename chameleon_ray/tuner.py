@@ -18,6 +18,7 @@ from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.space import Config, as_configs
 from chameleon_ray.task import Task
 from chameleon_ray.transfer import Transfer
+from chameleon_ray.vendor import is_searched, library_of, vendor_config
 
 
 class Tuner:
@@ -28,6 +29,7 @@ class Tuner:
         plan: Number of the next plan, a round of the search.
         agent: State that the explorer is given back at the next plan; empty at first.
         exhausted: Whether nothing is left to propose.
+        libraries: Vendor's libraries whose kernels are proposed, too.
     """
 
     def __init__(
@@ -53,11 +55,13 @@ class Tuner:
         self.plan = 0
         self.agent: Agent = {}
         self.exhausted = False
+        self.libraries: tuple[str, ...] = ()
 
     async def propose(self) -> list[Config]:
         """Returns the next plan's batch, which begins with the default until that was measured.
 
-        The batch has no other configuration where the whole space has been tried.
+        A vendor's kernels come next. The batch has no configuration of the space where the whole of
+        it has been tried.
         """
         space, known = self.task.space, self._known()
         seen = known.configs
@@ -74,9 +78,10 @@ class Tuner:
         if opening:
             batch = fill(space, batch, seen, opening, rest_rng)
         self.plan += 1
-        self.exhausted = len(batch) == 0
+        vendor = self._vendor()
+        self.exhausted = not (len(batch) or vendor)
         default = not self.task.has_default or any(r.config == DEFAULT for r in self.records)
-        return ([] if default else [DEFAULT]) + as_configs(batch)
+        return ([] if default else [DEFAULT]) + vendor + as_configs(batch)
 
     def observe(self, records: Sequence[Record]) -> None:
         """Learns from configurations that were tried, by this tuner or in an earlier session."""
@@ -102,9 +107,20 @@ class Tuner:
         """Latency of ``best`` in seconds; infinite before the first success."""
         return self.best.latency if self.best is not None else float("inf")
 
+    def _vendor(self) -> list[Config]:
+        """Returns the next algorithms of every library, as long as one of its last ones ran."""
+        proposed, options = list[Config](), self.options
+        for library in self.libraries:
+            tried = {r.config[2]: r for r in self.records if library_of(r.config) == library}
+            last = sorted(tried)[-options.vendor_plan :]
+            if not tried or any(tried[algorithm].latencies for algorithm in last):
+                end = min(len(tried) + options.vendor_plan, options.vendor_algorithms)
+                proposed += [vendor_config(library, n) for n in range(len(tried), end)]
+        return proposed
+
     def _opening(self, tried: int) -> int:
         """Returns the size of the next plan while there is no cost model; 0 once there is one."""
-        learnable = any(record.latencies and record.config != DEFAULT for record in self.records)
+        learnable = any(r.latencies and is_searched(r.config) for r in self.records)
         missing = self.options.first_plan - tried
         if learnable and missing <= 0:
             return 0
@@ -125,8 +141,8 @@ class Tuner:
         return {} if self.transfer is None else self.transfer.agent(self.task)
 
     def _known(self) -> Experience:
-        """Returns the task's records, the default's left out, and what other tasks teach."""
-        tried = [record for record in self.records if record.config != DEFAULT]
+        """Returns the records of the task's space, and what other tasks teach."""
+        tried = [record for record in self.records if is_searched(record.config)]
         configs = np.array([record.config for record in tried], dtype=np.int64)
         configs = configs.reshape(len(tried), len(self.task.space.knobs))
         latencies = np.array([record.latency for record in tried])

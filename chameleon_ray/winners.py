@@ -1,7 +1,9 @@
 """Chooses each layer's winner: the candidate that holds up against the default schedule.
 
-The fastest candidates are built again, compared with the default schedule's output on the same
-inputs and timed in turns with it. So the winner is neither wrong nor merely lucky.
+The fastest candidates are built again, compared with the reference on the same inputs and timed in
+turns with the default schedule. So the winner is neither wrong nor merely lucky. The reference is
+the default schedule's output, or where a runner has a more exact one, that; a default that differs
+from it loses to any candidate that does not.
 """
 
 import asyncio
@@ -39,6 +41,19 @@ class Winner:
     wrong: tuple[Config, ...] = ()
 
 
+@dataclass(frozen=True)
+class Default:
+    """What came of a layer's default schedule in a contest.
+
+    Attributes:
+        seconds: Median seconds; infinite where it failed.
+        right: Whether its outputs are those to expect, as far as is known.
+    """
+
+    seconds: float = float("inf")
+    right: bool = True
+
+
 async def choose(
     task: Task, records: Sequence[Record], measurer: Measurer, options: Confirming
 ) -> Winner:
@@ -53,11 +68,12 @@ async def choose(
     while tried:
         final, tried = tried[: options.finalists], tried[options.finalists :]
         configs = [record.config for record in final]
-        default_seconds, finalists = await _contest(task, configs, measurer, options)
+        again, finalists = await _contest(task, configs, measurer, options)
+        default = min(again.seconds, default) if again.right else float("inf")
         wrong += [c for c, f in finalists.items() if not f.right]
         right = {config: f for config, f in finalists.items() if f.right}
         if right:
-            return _winner(task, min(default_seconds, default), right, tuple(wrong))
+            return _winner(task, default, right, tuple(wrong))
     return Winner(
         task.digest, DEFAULT, default, default, "no candidate passed the final", tuple(wrong)
     )
@@ -73,7 +89,7 @@ def corrected(records: Sequence[Record], winners: Sequence[Winner]) -> list[Reco
             status=Status.WRONG_ANSWER,
             latencies=(),
             sequence=records[-1].sequence + 1 + number,
-            error="its output differs from the default schedule's",
+            error="its output differs from the reference's",
         )
         for number, record in enumerate(found)
     ]
@@ -92,21 +108,20 @@ def _winner(
 
 async def _contest(
     task: Task, configs: list[Config], measurer: Measurer, options: Confirming
-) -> tuple[float, dict[Config, Finalist]]:
-    """Compares candidates with the default and times them in turns.
+) -> tuple[Default, dict[Config, Finalist]]:
+    """Compares candidates with the reference and times them in turns with the default.
 
     Where a candidate breaks the contest, each is compared with the default alone. Those that break
     it again are left out.
 
     Returns:
-        Seconds of the default, infinite where it failed, and the result of each candidate that
-        could be built and run.
+        What came of the default, and the result of each candidate that could be built and run.
     """
     builds = [_built(task, config, measurer) for config in (DEFAULT, *configs)]
     default, *rivals = await asyncio.gather(*builds)
     built = {c: a for c, a in zip(configs, rivals, strict=True) if a.status is Status.OK}
     if default.status is not Status.OK or not built:
-        return float("inf"), {}
+        return Default(), {}
     try:
         artifacts = (default, *built.values())
         contest = await measurer.runners.call(Runner.contest, task, artifacts, options)
@@ -115,12 +130,13 @@ async def _contest(
     except PoolError as error:
         contest = Timing(status=Status.CRASH, error=str(error))
     if not isinstance(contest, Timing):
-        return median(contest[0].latencies), dict(zip(built, contest[1:], strict=True))
+        first = Default(median(contest[0].latencies), contest[0].right)
+        return first, dict(zip(built, contest[1:], strict=True))
     if len(built) == 1:
-        return float("inf"), {}
+        return Default(), {}
     alone = [await _contest(task, [config], measurer, options) for config in built]
     finalists = {config: finalist for _, one in alone for config, finalist in one.items()}
-    return min(seconds for seconds, _ in alone), finalists
+    return min((one for one, _ in alone), key=lambda one: (one.right, one.seconds)), finalists
 
 
 async def _built(task: Task, config: Config, measurer: Measurer) -> Artifact:

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.api.algorithms import Factory
-from chameleon_ray.api.pools import AHEAD, LEARNT, actor_counts, searching
+from chameleon_ray.api.pools import AHEAD, LEARNT, actor_counts
 from chameleon_ray.api.replay import TARGET, record_of
+from chameleon_ray.api.search_pools import searching
 from chameleon_ray.budget import Budget
 from chameleon_ray.database import Database
 from chameleon_ray.engine import Engine

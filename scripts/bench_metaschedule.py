@@ -19,6 +19,8 @@ MANY = 1_000_000
 """Trials over all tasks; what ends the tuning is the number per task, or the time."""
 ENOUGH = "enough"
 """The file that says that the time was up, and not that something failed."""
+HOPELESS = "MetaSchedule measured nothing in its first batch; its first failure:"
+"""How the error begins where nothing can be compiled or run at all."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,11 @@ class Job:
         folder: Of the work directory, the log and the library; it exists.
         trials: Most per task.
         batch: Most of one batch.
-        minutes: Wall time after which no batch is begun once every task has a latency, and after
-            twice of which none is begun anyway; no limit where None.
+        minutes: Wall time after which no batch is begun once every task has a latency; no limit
+            where None.
+        overtime: Factor of the minutes after which no batch is begun in any case. Tasks without a
+            latency get TVM's default schedules then.
+        strategy: TVM's name of the search.
         short_imports: Whether the 20 s that TVM takes to parse the tensor intrinsics of every
             target are saved MetaSchedule, in its own process and in its workers.
         cores: What timing is bound to; as many threads.
@@ -48,6 +53,8 @@ class Job:
     short_imports: bool
     cores: tuple[int, ...]
     began: float
+    overtime: float = 2.0
+    strategy: str = "evolutionary"
 
     def write(self) -> Path:
         path = Path(self.folder) / "job.json"
@@ -111,6 +118,7 @@ def tune_relax(job: Job, module: Any, target: Any, database: Any) -> None:
         num_trials_per_iter=min(job.trials, job.batch),
         builder=ms.builder.LocalBuilder(initializer=imports(job.short_imports, kind(job))),
         runner=timed_runner(job, stamps),
+        strategy=job.strategy,
         database=database,
         measure_callbacks=[*ms.measure_callback.MeasureCallback.create("default"), watch],
         seed=job.seed,
@@ -213,12 +221,19 @@ def watcher(job: Job, stamps: dict[str, float]) -> Any:
                 log.write(json.dumps(line) + "\n")
             if any(found):
                 seen.add(int(task_id))
-            share = 0.0 if job.minutes is None else now / (60 * job.minutes)
-            if share > 2 or (share > 1 and len(seen) == line["tasks"]):
+            if not seen:
+                raise RuntimeError(f"{HOPELESS} {failure(builder_results, runner_results)}")
+            if over(job, now, len(seen) == line["tasks"]):
                 (folder / ENOUGH).touch()
                 raise TimeoutError("The time is up.")
 
     return Watcher()
+
+
+def over(job: Job, now: float, complete: bool) -> bool:
+    """Whether the time is up after ``now`` seconds, where every task has a latency or not."""
+    share = 0.0 if job.minutes is None else now / (60 * job.minutes)
+    return share > job.overtime or (share > 1 and complete)
 
 
 def latency(result: Any) -> float | None:
@@ -227,6 +242,16 @@ def latency(result: Any) -> float | None:
         return None
     timings = [float(seconds) for seconds in result.run_secs]
     return sum(timings) / len(timings)
+
+
+def failure(builder_results: Any, runner_results: Any) -> str:
+    """The first error of a batch, on one line."""
+    for one in (*builder_results, *runner_results):
+        if one.error_msg:
+            lines = str(one.error_msg).strip().splitlines()
+            said = [line for line in lines if "error" in line.lower()] or lines
+            return " ".join(said[-1].split())[:300]
+    return "none was told"
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ PARTS: dict[str, Search] = {
     "chameleon-boosting": replace(OURS, cost_model="boosting"),
     "chameleon-ppo": replace(OURS, exhaustive=0),
     "chameleon-greedy": replace(OURS, sampler="greedy"),
+    "chameleon-annealing": replace(OURS, explorer="annealing", exhaustive=0),
     "chameleon-random": replace(OURS, explorer="random", exhaustive=0),
 }
 SYSTEMS: dict[str, Search] = PRESETS | ABLATION | PARTS

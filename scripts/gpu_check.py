@@ -1,110 +1,119 @@
-"""Proves everything on a machine with an NVIDIA GPU and writes one JSON file.
+"""Proves everything on a machine with an NVIDIA GPU, in as little time as there is.
 
-    python scripts/gpu_check.py [--minutes 10] [--precisions float32 float16] [--out FOLDER]
+    python scripts/gpu_check.py [PART ...] [--out FOLDER] [--prebuilt FOLDER] [--seconds 570]
+    python scripts/gpu_check.py --build-only FOLDER [--arch sm_90]
 
-In order: what the machine has; kernels of every kind against a CPU's outputs; a kernel that hangs,
-one that writes out of bounds and one that traps, each followed by a right one; ResNet-18 tuned for
-so many minutes by this engine and by stock MetaSchedule, beside PyTorch. What fails is an entry of
-the file, which is written after every part, and the rest goes on. ``--minutes 0`` leaves the models
-out. Nothing is downloaded.
+The parts run one after the other, each in a process of its own, until the time is up; without names
+all do, the worthiest first: what the machine has; PyTorch; one kernel of each data type; kernels of
+all kinds against a CPU's outputs; kernels that go wrong; how timings differ; ResNet-18 in float16
+and float32, and BERT, tuned by this engine and by stock MetaSchedule, and timed in turns with
+PyTorch. ``gpu_check.json`` is written after every part. The same command goes on with the file that
+it finds there: a part that is done is not run again, unless with ``--again``. ``--build-only``
+compiles the kernels on a machine that needs no GPU. Nothing is downloaded.
 """
 
 import argparse
 import sys
 import time
-from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
-from gpu_report import Report
+from gpu_parts import PARTS, Given, do
+from gpu_report import Report, wrongs
+from gpu_supervisor import Supervisor, settled
 
 from chameleon_ray.compiler.kind import Device
 from chameleon_ray.compiler.kinds.devices import devices
-from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
-
-PACKAGES = ("apache-tvm", "torch", "ray", "xgboost", "cuda-bindings", "nvidia-cuda-nvrtc")
 
 
 def main() -> None:
-    """Runs every part, says what came of it, and exits with 0 only if all of it was right."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
-    parser.add_argument("--minutes", type=float, default=10.0, help="of each tuning; 0 for none")
-    parser.add_argument("--precisions", nargs="*", default=["float32", "float16"])
-    parser.add_argument("--out", type=Path, default=Path("runs/gpu_check"))
-    arguments = parser.parse_args()
+    """Runs the parts, says what came of it, and exits with 0 only if all of it was right."""
+    arguments = parse()
+    if arguments.child:
+        do(arguments.child, given(arguments, arguments.child, PARTS[arguments.child].seconds))
+        return
+    if arguments.build_only:
+        arguments.parts, arguments.out = ["build"], arguments.build_only
+    unknown = [name for name in arguments.parts if name not in PARTS]
+    if unknown:
+        sys.exit(f"Error: there is no part {unknown[0]!r}; the parts are: {', '.join(PARTS)}.")
+    names = arguments.parts or [name for name in PARTS if name != "build" or building(arguments)]
+    if not arguments.build_only and not all(PARTS[name].plain for name in names):
+        demand_gpu()
     arguments.out = arguments.out.resolve()  # the tuners run in other directories
-    if arguments.out.exists():
-        sys.exit(f"Error: {arguments.out} exists already; give another --out.")
-    found = devices()
-    if not any(usable(device) for device in found):
-        sys.exit(f"Error: no GPU can be used here: {reason(found)}.")
-    arguments.out.mkdir(parents=True)
-    report = Report(
-        arguments.out / "gpu_check.json",
-        began=time.strftime("%Y-%m-%d %H:%M:%S"),
-        devices=[asdict(device) for device in found],
-        versions={name: installed(name) for name in PACKAGES},
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    report = Report(arguments.out / "gpu_check.json")
+    report.fields.setdefault("began", time.strftime("%Y-%m-%d %H:%M:%S"))
+    for name in names if arguments.again else ():
+        report.fields.get("parts", {}).pop(name, None)
+    supervisor = Supervisor(report, arguments.out, arguments.seconds, sys.argv[1:])
+    for name in names:
+        supervisor.run(name, arguments.budget, arguments.grace)
+    faults, left = judged(report, names)
+    report.fields["verdict"] = {"right": not faults and not left, "wrong": faults, "undone": left}
+    report.write()
+    for line in (*faults, *(f"{name} is not done" for name in left)):
+        print(line)
+    print(f"{report.path}: {'something is not right' if faults or left else 'all is right'}.")
+    sys.exit(1 if faults or left else 0)
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of: {', '.join(PARTS)}; all")
+    parser.add_argument("--out", type=Path, default=Path("runs/gpu_check"))
+    parser.add_argument("--seconds", type=float, default=570.0, help="of all parts; 570")
+    parser.add_argument("--budget", type=float, help="most seconds that a part plans with")
+    parser.add_argument("--grace", type=float, help="seconds after those until it is stopped")
+    parser.add_argument("--prebuilt", type=Path, help="folder that --build-only wrote")
+    parser.add_argument("--build-only", type=Path, metavar="FOLDER", help="compile kernels")
+    parser.add_argument("--arch", default="sm_90", help="for --build-only; sm_90")
+    parser.add_argument("--only", nargs="*", default=[], help="kernels with such words in a name")
+    parser.add_argument("--again", action="store_true", help="run parts that are done, too")
+    parser.add_argument("--small", action="store_true", help="tiny models, for a rehearsal")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def building(arguments: argparse.Namespace) -> bool:
+    """Whether this machine has to compile the kernels itself."""
+    return arguments.prebuilt is None
+
+
+def given(arguments: argparse.Namespace, name: str, seconds: float) -> Given:
+    """What a part is given, in its own process."""
+    out = (arguments.build_only or arguments.out).resolve()
+    prebuilt = arguments.prebuilt or (out if arguments.build_only else out / "prebuilt")
+    return Given(
+        report=Report(out / "parts" / f"{name}.json"),
+        out=out,
+        prebuilt=prebuilt.resolve(),
+        seconds=min(seconds, arguments.budget or seconds),
+        argument=PARTS[name].argument,
+        small=arguments.small,
+        only=tuple(arguments.only),
+        arch=arguments.arch if arguments.build_only else "",
     )
-    good = checked(report, arguments)
-    print(f"{report.path}: {'all is right' if good else 'something is wrong, see there'}.")
-    sys.exit(0 if good else 1)
 
 
-def checked(report: Report, arguments: argparse.Namespace) -> bool:
-    """Fills the report; whether all of it is right."""
-    from gpu_kernels import MEASURING, Bench
-
-    runner = CudaRunner(MEASURING)
-    surveyed = runner.survey()
-    report.part(("gpu",), lambda: asdict(surveyed))
-    if surveyed.error:
-        return False
-    bench = Bench(surveyed.target, runner)
-    try:
-        for name, work in bench.kernels().items():
-            report.part(("kernels", name), work)
-        for name, work in bench.faults().items():
-            report.part(("faults", name), work)
-    finally:
-        bench.close()
-        runner.close()
-    right = all_true(report, "kernels", "right") and all_true(report, "faults", "survived")
-    if arguments.minutes > 0:
-        from gpu_models import contestants
-
-        for precision in arguments.precisions:
-            given = precision, surveyed.target, arguments.minutes, arguments.out
-            for name, work in contestants(*given).items():
-                report.part(("models", precision, name), work)
-            right = right and verified(report.fields["models"][precision])
-    return right
+def judged(report: Report, names: list[str]) -> tuple[list[str], list[str]]:
+    """What is wrong in the parts, and which of them are not done."""
+    parts = report.fields.get("parts", {})
+    faults = [fault for name in names for fault in wrongs(parts.get(name, {}), (name,))]
+    return faults, [name for name in names if not settled(parts.get(name, {}))]
 
 
-def all_true(report: Report, kind: str, key: str) -> bool:
-    return all(one.get(key, False) for one in report.fields[kind].values())
-
-
-def verified(model: Any) -> bool:
-    """Whether this engine's model was compiled and gives the right outputs."""
-    return bool(model.get("chameleon", {}).get("verified", {}).get("ok"))
-
-
-def usable(device: Device) -> bool:
-    return device.target.startswith("cuda") and device.usable
+def demand_gpu() -> None:
+    """Ends the script with one sentence where no GPU can be used."""
+    found = devices()
+    if not any(device.target.startswith("cuda") and device.usable for device in found):
+        sys.exit(f"Error: no GPU can be used here: {reason(found)}.")
 
 
 def reason(found: list[Device]) -> str:
     """Why there is no GPU, in words."""
     gpus = [device for device in found if device.target.startswith("cuda")]
     return "; ".join(f"{device.name} ({device.missing})" for device in gpus) or "TVM has no CUDA"
-
-
-def installed(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 if __name__ == "__main__":

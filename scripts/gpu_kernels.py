@@ -1,19 +1,25 @@
-"""The part of ``gpu_check.py`` that runs single kernels: every kind of layer against a CPU's
-outputs, a kernel that hangs and one that writes where it may not."""
+"""The kernels of ``gpu_check.py``: compiled where there need be no GPU, compared and timed on one.
+
+Every kind of layer and data type has a set of kernels for each template that fits it, and one for
+MetaSchedule's sketches. The outputs to expect come with them, so that nothing is computed on the
+machine that has the GPU but by the GPU.
+"""
 
 import json
-import time
-from collections.abc import Callable
-from dataclasses import asdict, replace
-from functools import partial
+import pickle
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gpu_layers import DTYPES, LAYERS, on_cpu
 
 from chameleon_ray.compiler.codegen.builder import ChildBuilder
-from chameleon_ray.compiler.kinds import CUDA, resolve
+from chameleon_ray.compiler.kinds import CUDA
 from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
-from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.compiler.runtime.tolerance import difference
 from chameleon_ray.measure.measurer import Artifact, Timing
 from chameleon_ray.options import Confirming, Measuring
@@ -21,155 +27,153 @@ from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.space import Config, as_configs
 from chameleon_ray.task import Task
 
-MEASURING = Measuring(gpu_build_timeout=60.0, run_timeout=10.0, default_timeout=120.0)
-DRAWN, KEPT = 256, 3
-"""Random configurations of a layer that are looked at, and valid ones that are run."""
-FAULTS = {
-    "hangs": "volatile int* word = (volatile int*)a; while (*word != 0x12345678) { }",
-    "writes out of bounds": "a[(1ull << 40) + threadIdx.x] = 1.0f;",
-    "traps": 'asm volatile("trap;");',
-}
-"""What is put in place of a right kernel's statements."""
-KERNEL = 'extern "C" __global__ void {name}(float* a, float* b, float* c) {{ {body} }}'
+MEASURING = Measuring(gpu_build_timeout=60.0, run_timeout=10.0, default_timeout=60.0)
+DRAWN, KEPT = 64, 2
+"""Random configurations of a set that are looked at, and valid ones that are kept."""
+SKETCHES = "sketches"
 
 
-def layers() -> dict[str, Any]:
-    """A module of every kind."""
+@dataclass(frozen=True)
+class Kernels:
+    """Kernels of one layer from one space.
+
+    Attributes:
+        kind: Kind of the layer.
+        dtype: Its data type.
+        space: Name of the template that made the space, or ``sketches``.
+        task: The layer as a task.
+        artifacts: The default, then configurations.
+        tried: Configurations that were looked at.
+        failures: How many of them failed to compile, by the beginning of the error.
+        expected: All buffers after one execution.
+    """
+
+    kind: str
+    dtype: str
+    space: str
+    task: Task
+    artifacts: tuple[Artifact, ...]
+    tried: int
+    failures: dict[str, int]
+    expected: tuple[np.ndarray, ...]
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        return self.kind, self.dtype, self.space
+
+
+def chosen(only: Sequence[str]) -> list[tuple[str, str]]:
+    """Kinds and types of which one of the words names a part; all where there is no word."""
+    pairs = product(LAYERS, DTYPES)
+    return [one for one in pairs if not only or any(word in " ".join(one) for word in only)]
+
+
+def build(builder: ChildBuilder, target: str, kind: str, dtype: str, folder: Path) -> dict:
+    """Compiles the kernels of one layer for a complete target, given as JSON, and writes them.
+
+    Returns:
+        How many configurations compiled of how many that were tried, by the space they are from.
+    """
+    expected, counts = on_cpu(kind, dtype), {}
+    for space, task in tasks(target, kind, dtype):
+        default = builder.build(task, DEFAULT)
+        found, tried, failures = _valid(builder, task)
+        artifacts = (default, *found)
+        write(folder, Kernels(kind, dtype, space, task, artifacts, tried, failures, expected))
+        counts[space] = f"{len(found)} of {tried}"
+    return counts
+
+
+def tasks(target: str, kind: str, dtype: str) -> Iterator[tuple[str, Task]]:
+    """A layer as a task of each template that fits it, and of MetaSchedule's sketches, by name."""
     import tvm
-    from tvm import te, topi
 
-    def made(*tensors: Any) -> Any:
-        return tvm.IRModule({"main": te.create_prim_func(list(tensors))})
+    from chameleon_ray.compiler.spaces.design import design
+    from chameleon_ray.compiler.spaces.extract import layer_digest
+    from chameleon_ray.compiler.spaces.templates import TEMPLATES
 
-    def conv(dtype: str) -> Any:
-        x = te.placeholder((1, 64, 56, 56), dtype, "x")
-        w = te.placeholder((64, 64, 3, 3), dtype, "w")
-        return made(x, w, topi.nn.relu(topi.nn.conv2d(x, w, 1, 1, 1, "NCHW")))
+    layer, made = LAYERS[kind](dtype), tvm.target.Target(json.loads(target))
+    for template in (*TEMPLATES["cuda"], None):
+        fits = () if template is None else (template,)
+        if template is not None and not _fits(template, layer, made):
+            continue
+        alone = replace(CUDA, templates=lambda fits=fits: fits)
+        space, program = design(layer, made, alone)
+        digest = layer_digest(layer["main"], target)
+        name = SKETCHES if template is None else template.__name__
+        yield name, Task(f"{kind} {dtype}", digest, target, 1, 0.0, space, program.dumps())
 
-    def dense(dtype: str) -> Any:
-        a, b = te.placeholder((64, 512), dtype, "a"), te.placeholder((512, 256), dtype, "b")
-        return made(a, b, topi.nn.matmul(a, b))
 
-    x = te.placeholder((1, 32, 56, 56), "float32", "x")
-    k = te.placeholder((32, 1, 3, 3), "float32", "k")
-    rows = te.placeholder((64, 1000), "float32", "rows")
-    pooled = topi.nn.pool2d(x, [3, 3], [2, 2], [1, 1], [1, 1, 1, 1], "max")
-    return {
-        "conv2d float32": conv("float32"),
-        "conv2d float16": conv("float16"),
-        "depthwise": made(x, k, topi.nn.depthwise_conv2d_nchw(x, k, 1, 1, 1)),
-        "dense float32": dense("float32"),
-        "dense float16": dense("float16"),
-        "max pooling": made(x, pooled),
-        "softmax": made(rows, topi.nn.softmax(rows)),
-        "mean": made(rows, topi.sum(rows, axis=1) / 1000.0),
-        "add": made(rows, topi.add(rows, rows)),
+def _fits(template: Callable[[Any, Any], Any], layer: Any, target: Any) -> bool:
+    from tvm.s_tir.schedule import ScheduleError
+
+    try:
+        return template(layer, target) is not None
+    except ScheduleError:
+        return False
+
+
+def _valid(builder: ChildBuilder, task: Task) -> tuple[list[Artifact], int, dict[str, int]]:
+    """Configurations that compile, how many had to be tried, and why others did not."""
+    found: list[Artifact] = []
+    failures: Counter[str] = Counter()
+    drawn: list[Config] = as_configs(task.space.random(np.random.default_rng(0), DRAWN))
+    for tried, config in enumerate(drawn, 1):
+        artifact = builder.build(task, config)
+        if artifact.status is Status.OK:
+            found.append(artifact)
+        else:
+            failures[f"{artifact.status}: {artifact.error[:100]}"] += 1
+        if len(found) == KEPT:
+            return found, tried, dict(failures)
+    return found, len(drawn), dict(failures)
+
+
+def check(runner: CudaRunner, kernels: Kernels) -> dict[str, Any]:
+    """Runs every kernel of a set: against the CPU's outputs, then all in one contest."""
+    task, built = kernels.task, [one for one in kernels.artifacts if one.status is Status.OK]
+    default = kernels.artifacts[0]
+    if default.status is not Status.OK:
+        return {"error": default.error}
+    verdicts = [_compared(runner, kernels, one) for one in built]
+    found: dict[str, Any] = {
+        "right": all(one["right"] for one in verdicts),
+        "kernels": verdicts,
+        "tried": kernels.tried,
+        "failures": kernels.failures,
     }
+    contest = runner.contest(task, tuple(built), Confirming(repeats=3))
+    if isinstance(contest, Timing):
+        return {**found, "right": False, "fault": f"the contest failed: {contest.error}"}
+    found["contest"] = [asdict(one) for one in contest]
+    found["seconds"] = [asdict(runner.run(task, one, float("inf")))["latencies"] for one in built]
+    turned_down = [n for n, one in enumerate(contest) if not one.right and verdicts[n]["right"]]
+    if turned_down:
+        fault = f"the contest turns down kernels {turned_down}, which the CPU says are right"
+        return {**found, "right": False, "fault": fault}
+    return found
 
 
-class Bench:
-    """A builder and a runner of the GPU with this target."""
-
-    def __init__(self, target: str, runner: CudaRunner) -> None:
-        self.target, self.runner = target, runner
-        self.builder = ChildBuilder(CUDA, MEASURING)
-
-    def close(self) -> None:
-        self.builder.close()
-
-    def task(self, name: str, layer: Any) -> Task:
-        import tvm
-
-        from chameleon_ray.compiler.spaces.design import design
-        from chameleon_ray.compiler.spaces.extract import layer_digest
-
-        space, program = design(layer, tvm.target.Target(json.loads(self.target)), CUDA)
-        digest = layer_digest(layer["main"], self.target)
-        return Task(name, digest, self.target, 1, 0.0, space, program.dumps())
-
-    def kernels(self) -> dict[str, Callable[[], dict[str, Any]]]:
-        """What runs the kernels of each kind."""
-        return {name: partial(self.kernel, name, layer) for name, layer in layers().items()}
-
-    def kernel(self, name: str, layer: Any) -> dict[str, Any]:
-        """One kind: the default against the CPU, then valid configurations against the default."""
-        task = self.task(name, layer)
-        default = self.builder.build(task, DEFAULT)
-        if default.status is not Status.OK:
-            return {"error": default.error}
-        outputs = self.runner.outputs(task, default)
-        if isinstance(outputs, Timing):
-            return {"error": outputs.error}
-        errors = [difference(*pair) for pair in zip(outputs, on_cpu(layer), strict=True)]
-        found, tried = self.valid(task)
-        timings = [self.timed(task, one) for one in (default, *found)]
-        contest = self.runner.contest(task, (default, *found), Confirming(repeats=3))
-        failed = isinstance(contest, Timing)
-        return {
-            "right": all(one.right for one in errors),
-            "max_rel_err": max(one.relative for one in errors),
-            "tried": tried,
-            "timings": timings,
-            "contest": contest.error if failed else [asdict(one) for one in contest],
-        }
-
-    def valid(self, task: Task) -> tuple[list[Artifact], int]:
-        """Some configurations that compile, and how many had to be tried."""
-        found: list[Artifact] = []
-        drawn: list[Config] = as_configs(task.space.random(np.random.default_rng(0), DRAWN))
-        for tried, config in enumerate(drawn, 1):
-            artifact = self.builder.build(task, config)
-            found += [artifact] * (artifact.status is Status.OK)
-            if len(found) == KEPT:
-                return found, tried
-        return found, len(drawn)
-
-    def timed(self, task: Task, artifact: Artifact) -> dict[str, Any]:
-        timing = self.runner.run(task, artifact, float("inf"))
-        return {**asdict(timing), "resources": json.loads(artifact.resources)}
-
-    def faults(self) -> dict[str, Callable[[], dict[str, Any]]]:
-        """What runs the kernels that go wrong."""
-        return {name: partial(self.fault, body) for name, body in FAULTS.items()}
-
-    def fault(self, body: str) -> dict[str, Any]:
-        """What came of a kernel that goes wrong, and of a right one after it."""
-        task = self.task("dense float32", layers()["dense float32"])
-        good = self.builder.build(task, DEFAULT)
-        timing = self.runner.run(task, broken(good, self.target, body), float("inf"))
-        began = time.perf_counter()
-        after = self.runner.run(task, good, float("inf"))
-        return {
-            "status": timing.status,
-            "error": timing.error,
-            "after": after.status,
-            "survived": timing.status is not Status.OK and after.status is Status.OK,
-            "recovery_seconds": time.perf_counter() - began,
-        }
+def _compared(runner: CudaRunner, kernels: Kernels, artifact: Artifact) -> dict[str, Any]:
+    outputs = runner.outputs(kernels.task, artifact)
+    taken = json.loads(artifact.resources or "{}")
+    if isinstance(outputs, Timing):
+        return {"right": False, "fault": f"{outputs.status}: {outputs.error}", "resources": taken}
+    errors = [difference(*pair) for pair in zip(outputs, kernels.expected, strict=True)]
+    fault = next((one.fault for one in errors if not one.right), "")
+    worst = max(one.relative for one in errors)
+    return {"right": not fault, "fault": fault, "max_rel_err": worst, "resources": taken}
 
 
-def broken(artifact: Artifact, target: str, body: str) -> Artifact:
-    """A library whose kernel does something else."""
-    import tvm
-
-    from chameleon_ray.compiler.codegen.cuda_compiler import compiler_for
-    from chameleon_ray.compiler.codegen.cuda_library import Library
-
-    library = Library.loads(artifact.code)
-    (name,) = tvm.ir.load_json(library.functions)
-    source = KERNEL.format(name=name, body=body)
-    binary = compiler_for(json.loads(target)["arch"]).compile(source)
-    code = replace(library, binary=binary.code).dumps()
-    return replace(artifact, code=code, default=False)  # which would get more patience
+def write(folder: Path, kernels: Kernels) -> None:
+    """Writes a set to a file of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = "-".join(kernels.names).replace(" ", "_")
+    (folder / f"{name}.kernels").write_bytes(pickle.dumps(kernels))
 
 
-def on_cpu(layer: Any) -> list[np.ndarray]:
-    """All buffers after one execution on this machine's CPU, from the inputs that runners make."""
-    import tvm
-
-    library = tvm.compile(layer, target=tvm.target.Target(json.loads(resolve("llvm", 1)))).jit()
-    rng, params = np.random.default_rng(0), [param.ty for param in layer["main"].params]
-    shapes = [(tuple(int(d) for d in p.shape), str(p.dtype)) for p in params]
-    buffers = [tvm.runtime.tensor(random_array(rng, *shape)) for shape in shapes]
-    library["main"](*buffers)
-    return [buffer.numpy() for buffer in buffers]
+def read(folder: Path) -> list[Kernels]:
+    """Reads all sets of a folder, in the order of the kinds."""
+    found: list[Kernels] = [pickle.loads(p.read_bytes()) for p in folder.glob("*.kernels")]
+    kinds, types = list(LAYERS), list(DTYPES)
+    return sorted(found, key=lambda k: (kinds.index(k.kind), types.index(k.dtype), k.space))

@@ -84,6 +84,7 @@ METHODS = {"explorer": "explore", "sampler": "select", "cost model": "fit"}
 """The method that a part of each table must have."""
 ENGINES = ("ray", "serial")
 LAYOUTS = ("auto", "NHWC", "NCHW")
+PRECISIONS = ("float32", "float16", "bfloat16", "tf32")
 
 
 def search_of(request: Request) -> Search:
@@ -94,6 +95,7 @@ def search_of(request: Request) -> Search:
     """
     check("engine", request.engine, ENGINES)
     check("layout", request.layout, LAYOUTS)
+    check("precision", request.precision, PRECISIONS)
     search = chosen(request.preset, request.explorer, request.sampler, request.cost_model)
     for name in request.template:
         demand("template", name)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from chameleon_ray.api.launching import Libraries, TunedLibrary, settled
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.tuned_model import TunedModel, versions
 from chameleon_ray.compiler.model_host import Prepared
@@ -12,7 +13,7 @@ from chameleon_ray.measure.bench import Bench
 from chameleon_ray.options import Search
 from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.report.progress import Progress
-from chameleon_ray.report.result import Latency, LayerOutcome, RunResult, Verified
+from chameleon_ray.report.result import LayerOutcome, RunResult
 from chameleon_ray.winners import Winner
 
 
@@ -22,16 +23,12 @@ class CompiledModel:
 
     Attributes:
         prepared: What is known of the model since the import that it was compiled from.
-        tuned: Latency of the tuned library.
-        untuned: Latency of the untuned library.
-        verified: Comparison of the tuned library's outputs with the source model's.
+        library: The tuned library, verified and timed.
         lost: Number of winners that could not be applied.
     """
 
     prepared: Prepared
-    tuned: Latency
-    untuned: Latency
-    verified: Verified
+    library: TunedLibrary
     lost: int
 
 
@@ -97,10 +94,11 @@ def compile_and_verify(
     lost = len(chosen) - len(applied)
     if lost:
         progress.note(f"{lost} winners could not be applied to {model.called}.")
-    verified = process.check(folder.library, prepared, bench)
-    libraries, options = (folder.library, folder.untuned_library), model.request.confirming
-    tuned, untuned = process.duel(libraries, prepared.inputs, options, bench)
-    return CompiledModel(prepared, Latency.of(tuned), Latency.of(untuned), verified, lost)
+    options = model.request.confirming
+    library = settled(Libraries(*folder.libraries), prepared, process, bench, options)
+    if library.launching is not None and library.launching.fault:
+        progress.note(model.saying(f"CUDA graphs are left out: {library.launching.fault}."))
+    return CompiledModel(prepared, library, lost)
 
 
 def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> RunResult:
@@ -127,9 +125,10 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
             LayerOutcome(w.task, w.config, w.default_latency, w.latency, w.reason) for w in own
         ),
         processes=end.accounts,
-        untuned=compiled.untuned,
-        tuned=compiled.tuned,
-        verified=compiled.verified,
+        untuned=compiled.library.untuned,
+        tuned=compiled.library.tuned,
+        verified=compiled.library.verified,
+        launching=compiled.library.launching,
         inputs=tuple((f"input{n}", array.shape, str(array.dtype)) for n, array in inputs),
         explanation=lost,
         folder=model.folder.path,

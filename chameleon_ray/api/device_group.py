@@ -8,16 +8,20 @@ from dataclasses import dataclass, replace
 from chameleon_ray.api.gpu_assignment import demand_same, missing, surveyed
 from chameleon_ray.api.model_process import RunnersBench
 from chameleon_ray.api.tuned_model import TunedModel
+from chameleon_ray.compiler.codegen.link import GlueError, find_compiler
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.engine import Engine
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.bench import Bench
+from chameleon_ray.measure.calibrated import Surveyed
 from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.options import Confirming, Request
 from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.task import Task
+from chameleon_ray.tuner import Tuner
+from chameleon_ray.vendor import LIBRARIES
 from chameleon_ray.winners import Winner, choose
 
 
@@ -29,11 +33,13 @@ class DeviceGroup:
         measurer: Measurer with a runner for each of the devices; all groups share its builders.
         models: Models of the session whose targets the devices are for; at least one.
         bench: Bench that runs whole models on the devices; None where the model's process does.
+        libraries: Vendor's libraries whose kernels are candidates.
     """
 
     measurer: Measurer
     models: list[TunedModel]
     bench: Bench | None = None
+    libraries: tuple[str, ...] = ()
 
     @property
     def left(self) -> list[TunedModel]:
@@ -49,6 +55,16 @@ class DeviceGroup:
         """Returns the digests of all layers of the group's models that have not failed."""
         return {task.digest for model in self.left for task in prepared[model].tasks}
 
+    def share(
+        self, tuners: Sequence[Tuner], prepared: Mapping[TunedModel, Prepared]
+    ) -> list[Tuner]:
+        """Returns the tuners of the group's layers; they try the kernels of its libraries, too."""
+        digests = self.digests(prepared)
+        own = [tuner for tuner in tuners if tuner.task.digest in digests]
+        for tuner in own:
+            tuner.libraries = tuple(n for n in self.libraries if n in tuner.task.vendor)
+        return own
+
     @contextmanager
     def trying(self, progress: Progress) -> Iterator[None]:
         """Turns a ``UserError`` in the block into the failure of the group's models alone."""
@@ -62,12 +78,30 @@ class DeviceGroup:
         """Asks a runner which GPU it has, and completes the targets that leave the GPU open."""
         with self.trying(progress):
             found = await surveyed(self.measurer)
+            self._settle_libraries(found, progress)
             for model in self.models:
                 model.device = found.device
                 if model.request.target == kind.name:
                     model.request = replace(model.request, target=found.target)
                 with model.trying(progress):
                     demand_same(model.request.target, found)
+
+    def _settle_libraries(self, found: Surveyed, progress: Progress) -> None:
+        """Settles whose kernels are candidates: those of libraries that a runner has.
+
+        This machine must be able to link what calls them. What is left out is said.
+        """
+        if not self.models[0].request.vendor:
+            return
+        lacking = dict(found.lacking)
+        try:
+            find_compiler()
+        except GlueError as error:
+            lacking = dict.fromkeys(LIBRARIES, str(error))
+        for trouble in dict.fromkeys(lacking.values()):
+            names = [name for name in LIBRARIES if lacking.get(name) == trouble]
+            progress.note(f"Kernels of {' and '.join(names)} are left out: {trouble}")
+        self.libraries = tuple(name for name in LIBRARIES if name not in lacking)
 
     async def explore(self, engine: Engine, progress: Progress) -> None:
         """Searches the layers of the group's models until the engine's budget is spent."""

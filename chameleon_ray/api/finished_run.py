@@ -1,5 +1,6 @@
 """Applies the winners of a finished run to a model, and times the run's libraries."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,15 +9,18 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.api.first_verdict import judge
+from chameleon_ray.api.launching import Libraries, settled
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.compiler.kinds import kind_of
+from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder, file_name
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.options import Confirming, Request
 from chameleon_ray.record import DEFAULT
-from chameleon_ray.report.result import Latency, Verified
+from chameleon_ray.report.result import Latency, Launching, Verified
+from chameleon_ray.space import Config
 
 
 @dataclass(frozen=True)
@@ -27,13 +31,16 @@ class Applied:
         library: File of the compiled model.
         applied: Number of layers that got a tuned schedule.
         layers: Number of layers of the model.
-        verified: Comparison of the outputs with the source model's, or the untuned one's.
+        verified: Comparison of the outputs with the source model's, or the untuned one's; None
+            where this machine has no device to run the library on.
+        launching: How the library launches kernels; None where there is only one way, or no device.
     """
 
     library: Path
     applied: int
     layers: int
-    verified: Verified
+    verified: Verified | None
+    launching: Launching | None = None
 
 
 def apply(
@@ -41,7 +48,8 @@ def apply(
 ) -> Applied:
     """Compiles a model with the winners of a finished run.
 
-    The run's own model goes into its directory, another one into ``applied/NAME`` below it.
+    The run's own model goes into its directory, another one into ``applied/NAME`` below it. Where
+    this machine has no device to run it on, it is compiled only.
 
     Args:
         path: The run directory.
@@ -60,20 +68,21 @@ def apply(
         stack.callback(folder.close)
         process = ModelProcess(kind_of(identity["target"]), _timing_cores(identity), stack)
         prepared = process.prepare(request)
-        spaces = {task.digest: task.space.digest for task in prepared.tasks}
-        known = {d for d in winners if d in spaces and spaces[d] == identity["spaces"][d]}
+        known = _in_common(identity, winners, prepared)
         if not known:
             raise UserError(f"{model} has no layer in common with the run in {path}.")
-        chosen = {d: winners[d] for d in known if winners[d][0] != DEFAULT}
-        same = prepared.digest == identity["model_digest"]
-        place = path if same else path / "applied" / file_name(prepared.name)
+        other = prepared.digest != identity["model_digest"]
+        place = path / "applied" / file_name(prepared.name) if other else path
         place.mkdir(parents=True, exist_ok=True)
-        library, untuned = place / folder.library.name, place / folder.untuned_library.name
-        process.compile_untuned(untuned)
-        prepared, _ = judge(request, prepared, process, untuned, None, Confirming.first_seconds)
-        applied = process.compile_tuned(chosen, library, place / folder.tvm_database.name)
-        verified = process.check(library, prepared)
-    return Applied(library, len(applied), len(prepared.tasks), verified)
+        files = Libraries(*(place / file.name for file in folder.libraries))
+        if able := process.has_device():
+            process.compile_untuned(files.untuned)
+            seconds = Confirming.first_seconds
+            prepared, _ = judge(request, prepared, process, files.untuned, None, seconds)
+        chosen = {d: won for d, won in known.items() if won[0] != DEFAULT}
+        applied = process.compile_tuned(chosen, files.tuned, place / folder.tvm_database.name)
+        verified, launching = _verified(files, prepared, process) if able else (None, None)
+    return Applied(files.tuned, len(applied), len(prepared.tasks), verified, launching)
 
 
 def bench(path: Path, options: Confirming) -> tuple[Latency, Latency]:
@@ -98,6 +107,25 @@ def bench(path: Path, options: Confirming) -> tuple[Latency, Latency]:
     return Latency.of(untuned), Latency.of(tuned)
 
 
+def _in_common(
+    identity: dict[str, Any], winners: Mapping[str, tuple[Config, float]], prepared: Prepared
+) -> dict[str, tuple[Config, float]]:
+    """Returns the winners of a run's layers that a model has, too, in the same spaces."""
+    spaces = {task.digest: task.space.digest for task in prepared.tasks}
+    own = identity["spaces"]
+    return {d: won for d, won in winners.items() if d in spaces and spaces[d] == own[d]}
+
+
+def _verified(
+    files: Libraries, prepared: Prepared, process: ModelProcess
+) -> tuple[Verified, Launching | None]:
+    """Compares a tuned library's outputs, and settles how its kernels are launched."""
+    if process.kind.graphs is None:
+        return process.check(files.tuned, prepared), None
+    done = settled(files, prepared, process, None, Confirming())
+    return done.verified, done.launching
+
+
 def _request(
     identity: dict[str, Any], model: str, inputs: tuple[str, ...], examples: tuple[str, ...]
 ) -> Request:
@@ -108,6 +136,7 @@ def _request(
         examples=examples,
         target=identity["target"],
         layout=identity["layout"],
+        precision=identity["options"].get("precision", "float32"),
         seed=identity["options"]["seed"],
         memory_aware=identity["options"].get("memory_aware", False),
         template=tuple(identity["options"].get("template", ())),
@@ -118,5 +147,5 @@ def _timing_cores(identity: dict[str, Any]) -> tuple[int, ...]:
     """Returns as many cores as the run timed on, where this machine has them."""
     cores = available()
     threads = identity["options"]["threads"]
-    wanted = threads if threads is None or threads < len(cores) else None
+    wanted = threads if threads is None or threads <= len(cores) else None
     return split(cores, wanted)[1]

@@ -27,6 +27,10 @@ class ImportedWronglyError(UserError):
     """A model that computes something else than its source, in one sentence."""
 
 
+class ImpreciseError(UserError):
+    """A model that needs a finer precision than was asked for, in one sentence."""
+
+
 def judge(
     request: Request,
     prepared: Prepared,
@@ -52,6 +56,7 @@ def judge(
 
     Raises:
         ImportedWronglyError: The outputs differ.
+        ImpreciseError: They do in the precision asked for.
         UserError: The library cannot be run.
     """
     try:
@@ -64,8 +69,24 @@ def judge(
             "other inputs with --input, or export the model with another opset."
         ) from error
     if not verified.ok:
-        raise _wrong(prepared.name, verified, culprit(request, process, bench))
+        raise _fault(request, prepared.name, verified, process, bench)
     return prepared, verified
+
+
+def _fault(
+    request: Request, name: str, verified: Verified, process: ModelProcess, bench: Bench | None
+) -> UserError:
+    if request.precision != "float32":
+        return _imprecise(name, verified, request.precision)
+    return _wrong(name, verified, culprit(request, process, bench))
+
+
+def _imprecise(name: str, verified: Verified, precision: str) -> ImpreciseError:
+    finer = "float32" if precision == "bfloat16" else "bfloat16, or float32"
+    return ImpreciseError(
+        f"{name} computes something else in {precision}: without tuning, and compared with "
+        f"{verified.against}, {verified.fault}; give --precision {finer}."
+    )
 
 
 def _wrong(name: str, verified: Verified, node: str) -> ImportedWronglyError:

@@ -16,10 +16,11 @@ from chameleon_ray.compiler.frontend.examples import given
 from chameleon_ray.compiler.frontend.load import demand
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.runtime.model_bench import ModelBench
+from chameleon_ray.compiler.runtime.tolerance import ACCUMULATION, TOLERANCE
 from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.ledger import Account, Ledger, epoch
-from chameleon_ray.measure.bench import Bench, Check, Duel, Outputs, Question, Verdict
+from chameleon_ray.measure.bench import Bench, Check, Duel, Outputs, Presence, Question, Verdict
 from chameleon_ray.measure.calibrated import Calibrated
 from chameleon_ray.measure.isolate import Ending, Isolate, IsolateError, Outcome, Setting
 from chameleon_ray.options import Confirming, Request, Scheduling
@@ -108,7 +109,8 @@ class ModelProcess:
             seed=request.seed,
             target=request.target,
             threads=len(self.cores),
-            layout=self.kind.layout_of(request.layout),
+            layout=request.layout,
+            precision=request.precision,
             memory=memory,
             templates=request.template,
         )
@@ -120,6 +122,15 @@ class ModelProcess:
         job = model_host.CompileTuned(winners, path, database)
         applied: set[str] = self._value("apply", self._host.call, job)
         return applied
+
+    def compile_graphs(self, path: Path) -> bool:
+        """Writes a library of the model just tuned that launches its kernels as graphs.
+
+        Returns:
+            Whether there is anything to record; no library is written where there is not.
+        """
+        recorded: bool = self._value("apply", self._host.call, model_host.CompileGraphs(path))
+        return recorded
 
     def compile_untuned(self, path: Path) -> None:
         """Writes the library that TVM makes of the model without tuning."""
@@ -135,6 +146,11 @@ class ModelProcess:
         nodes: dict[str, str] = self._value("verify", self._host.call, job)
         return nodes
 
+    def has_device(self) -> bool:
+        """Returns whether compiled models can be run on this machine."""
+        present: bool = self._answer(Presence(), None)
+        return present
+
     def outputs(
         self, library: Path, inputs: tuple[np.ndarray, ...], bench: Bench | None = None
     ) -> tuple[np.ndarray, ...]:
@@ -148,6 +164,7 @@ class ModelProcess:
         prepared: model_host.Prepared,
         bench: Bench | None = None,
         patience: float = inf,
+        replayed: bool = False,
     ) -> Verified:
         """Compares a compiled model's outputs with those to expect.
 
@@ -156,9 +173,10 @@ class ModelProcess:
             prepared: Import of the source model, whose examples all have outputs.
             bench: Bench that runs the library; None where this process does.
             patience: Seconds of running after which no further example is begun.
+            replayed: Whether the library records launches, and what it replays is compared, too.
         """
         names, precision = prepared.outputs, prepared.precision
-        check = Check((str(library),), prepared.examples, precision, names, patience)
+        check = Check((str(library),), prepared.examples, precision, names, patience, replayed)
         verdict: Verdict = self._answer(check, bench)
         return Verified(
             verdict.ok,
@@ -169,6 +187,8 @@ class ModelProcess:
             fault=verdict.fault,
             output=verdict.output,
             examples=verdict.examples,
+            precision=precision.name,
+            tolerance=ACCUMULATION * TOLERANCE.get(precision.name, 0.0),
         )
 
     def duel(

@@ -1,24 +1,22 @@
 """Starts the pools of a session: builders, runners and the workers of the search."""
 
+import os
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
-from chameleon_ray.api.algorithms import (
-    Factory,
-    cost_model_factory,
-    explorer_factory,
-    sampler_factory,
-    searcher_factory,
-)
+from chameleon_ray.api.algorithms import Factory
 from chameleon_ray.api.gpu_assignment import Preferred, left_out, own_gpu_model, shared_out
+from chameleon_ray.api.search_pools import CORES_PER_EXPLORER, searching
 from chameleon_ray.api.workers import LINKING, builder, runner
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.measure.build_balance import BuildBalance
 from chameleon_ray.measure.calibrated import Calibrated
 from chameleon_ray.measure.calibration import References
 from chameleon_ray.measure.cores import kept, machine
+from chameleon_ray.measure.freezer import Freezer
 from chameleon_ray.measure.isolate import Ending, Outcome
 from chameleon_ray.measure.measurer import Builder, Measurer, NoRunner, Runner
 from chameleon_ray.options import Request, Search
@@ -38,8 +36,6 @@ PHASES: dict[Method, str] = {
 
 Any other method has a phase of its own name.
 """
-CORES_PER_EXPLORER = 4
-"""Number of search cores that one explorer keeps busy; most of them build what it proposes."""
 DEVICES_PER_EXPLORER = 4
 """Number of devices that one explorer keeps busy, where each measures three times a second."""
 FAILED = (Status.RUN_ERROR, Status.CRASH, Ending.ERROR, Ending.CRASH)
@@ -73,52 +69,66 @@ def start_pools(
         kind: Kind of the targets.
         search: Search system.
         search_cores: Cores for search and builds.
-        timing_cores: Cores of the runner alone; empty where nothing is timed.
+        timing_cores: Cores of the runner; empty where nothing is timed.
         wanted: Targets, and models of GPU that earlier sessions timed each of them on.
         began: ``time.perf_counter()`` when the command began.
-        stack: Stack that is closed when the run is over, and closes the pools.
+        stack: Stack whose end closes the pools.
         tell: Receives a sentence about anything that happens to the workers.
 
     Returns:
-        The search system, and the measurers by the targets that they are for. The devices of one
-        measurer are of one type. A target without a device is missing.
+        The search system, and the measurers by their targets. The devices of one are of one type.
+        A target without a device is missing.
     """
+    start_pool = _workers(began, stack)
     if request.engine == "ray":
         start_pool = _actors(request, kind, search_cores, timing_cores, began, stack, tell)
-    else:
-        start_pool = _workers(began, stack)
-    building = partial(builder, request, kind, machine(), search_cores, len(timing_cores))
+    freezer = _freezer(request, kind, search_cores, timing_cores, stack)
+    building = partial(builder, request, kind, machine(), search_cores, len(timing_cores), freezer)
+    timer = _timer(request, kind, timing_cores, freezer)
     builders, measurers = start_pool("builder", building), {}
-    for targets, runners in _runners(request, kind, timing_cores, wanted, start_pool, tell):
+    for targets, runners in _runners(request, kind, timer, wanted, start_pool, tell):
+        balance = None if freezer else _balance(request, kind, len(search_cores))
         references = None if request.build_only else References(request.calibrating)
-        balance = _balance(request, kind, len(search_cores))
         measurers[targets] = Measurer(builders, runners, references, balance)
-    return searching(search, len(search_cores), start_pool), measurers
+    return searching(search, len(search_cores), start_pool, freezer), measurers
 
 
-def searching(search: Search, cores: int, start_pool: StartPool) -> SearchSystem:
-    """Starts the pools of the search; with few cores, the workers of one pool do everything."""
-    if cores <= CORES_PER_EXPLORER:
-        pool = start_pool("searcher", searcher_factory(search))
-        return SearchSystem(pool, pool, pool)
-    return SearchSystem(
-        cost_model=start_pool("cost model", cost_model_factory(search)),
-        explorers=start_pool("explorer", explorer_factory(search)),
-        sampler=start_pool("sampler", sampler_factory(search)),
-    )
+def _timer(
+    request: Request, kind: TargetKind, cores: tuple[int, ...], freezer: Freezer | None
+) -> Factory:
+    """Returns the factory of runners on the given cores, and on as many of other machines."""
+    device = kind.device_name(len(cores))
+    return partial(runner, request, kind, machine(), cores, device, freezer)
+
+
+def _freezer(
+    request: Request,
+    kind: TargetKind,
+    search_cores: tuple[int, ...],
+    timing_cores: tuple[int, ...],
+    stack: ExitStack,
+) -> Freezer | None:
+    """Makes the freezer of what runs on the cores that time; None where nothing does.
+
+    Without Ray, everything takes turns anyway. GPUs time while cores are busy.
+    """
+    if kind.owns_gpu or request.engine != "ray" or not set(search_cores) & set(timing_cores):
+        return None
+    freezer = Freezer(f"{os.getpid()}-{secrets.token_hex(4)}")
+    stack.callback(freezer.close)
+    return freezer
 
 
 def _runners(
     request: Request,
     kind: TargetKind,
-    cores: tuple[int, ...],
+    timer: Factory,
     wanted: Preferred,
     start_pool: StartPool,
     tell: Callable[[str], None],
 ) -> Iterator[tuple[tuple[str, ...], Pool]]:
     """Yields pools of runners, each with devices of one type, and the targets they are for."""
-    targets, device = tuple(wanted), kind.device_name(len(cores))
-    timer = partial(runner, request, kind, machine(), cores, device)
+    targets = tuple(wanted)
     if request.build_only:
         yield targets, start_pool("runner", NoRunner)
     elif kind.owns_gpu and request.engine == "ray":
@@ -255,7 +265,8 @@ def _placed(
 
     def busy(node: placement.Node) -> int:
         own = node.here or not owned
-        return timing if own else kept(node.cpus, request.threads, node.gpus)
+        count = timing if own else kept(node.cpus, request.threads, node.gpus)
+        return count if count < node.cpus else 0  # else builds have all cores, too
 
     builders = placement.one_per_core(request.placing.builders, busy, counts["explorer"] + 1)
     return counts, {"builder": builders, "runner": runners}

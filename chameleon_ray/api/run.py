@@ -31,6 +31,7 @@ def tune(request: Request, progress: Progress) -> RunResult:
     demand(request.model, given(request.inputs, request.examples))
     site = _site(request)
     with working(site, setup.search_cores):
+        site.tell_damage(progress.note)
         end = asyncio.run(TuningSession(site, setup, progress).run())
         ((model, result),) = end.results.items()
         keep(model.folder, result)

@@ -160,7 +160,7 @@ class TuningSession:
                 for note in known.notes:
                     self.progress.note(model.saying(note))
                 if model.folder.begun:  # another model's directory is left as it is
-                    model.folder.identify(model.identity(known, self.setup.search, self.layout))
+                    model.folder.identify(model.identity(known, self.setup.search))
                 self.progress.phase(f"compiling {model.called} untuned")
                 process.compile_untuned(model.folder.untuned_library)
                 prepared[model] = known
@@ -183,7 +183,7 @@ class TuningSession:
             with model.trying(self.progress):
                 if isinstance(self.folder, ZooFolder):
                     self.folder.identify(self.identity(len(groups) > 1))
-                model.folder.identify(model.identity(known, self.setup.search, self.layout))
+                model.folder.identify(model.identity(known, self.setup.search))
             right[model] = known
         layers = merged([(model.weight, right[model].tasks) for model in self.left()])
         return Imported(right, layers, self.folder.database.read())
@@ -202,8 +202,7 @@ class TuningSession:
         forecast = await self.forecast(groups, imported, process, tuners)
         limit = wall_limit(request, len(self.models))
         watcher = watchers_of(request, self.setup.search, self.folder, self.progress, tuners, stack)
-        layers = [group.digests(imported.prepared) for group in groups]
-        own = [[tuner for tuner in tuners if tuner.task.digest in known] for known in layers]
+        own = [group.share(tuners, imported.prepared) for group in groups]
         budgets = self.budgets(own, records)
         keeper = Timekeeper(forecast, limit, self.elapsed(), self.progress, budgets)
         tasks, trials = [tuner.task for tuner in tuners], request.trials

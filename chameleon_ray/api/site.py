@@ -4,7 +4,7 @@ import asyncio
 import os
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,16 @@ class Site:
             if model.folder is not self.folder:
                 model.folder.close()
         self.folder.close()
+
+    def tell_damage(self, tell: Callable[[str], None]) -> None:
+        """Sets records that cannot be read aside, and tells of each file in a sentence.
+
+        Raises:
+            OSError: A directory cannot be written.
+        """
+        for folder in dict.fromkeys((self.folder, *(model.folder for model in self.models))):
+            for sentence in folder.database.set_aside():
+                tell(sentence)
 
     @property
     def go_on(self) -> str:

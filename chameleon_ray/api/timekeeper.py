@@ -75,6 +75,7 @@ def forecast_of(
             imports=sum(known.seconds.values()),
             again=not process.holds(model.request),
             weights={task.digest: task.weight for task in known.tasks},
+            graphs=process.kind.graphs is not None,
         )
         for model, known in prepared.items()
     ]

@@ -68,20 +68,19 @@ class TunedModel:
         if self.name:
             progress.note(self.told)
 
-    def identity(self, prepared: Prepared, search: Search, layout: str) -> dict[str, Any]:
+    def identity(self, prepared: Prepared, search: Search) -> dict[str, Any]:
         """Returns the identity of the run, which its directory keeps.
 
         Args:
             prepared: The imported model.
             search: The search system.
-            layout: Layout of its convolutions, ``NHWC`` or ``NCHW``.
         """
         return {
             "model": prepared.name,
             "model_digest": prepared.digest,
             "target": prepared.target,
             "device": self.device,
-            "layout": layout,
+            "layout": prepared.layout,
             "spaces": {task.digest: task.space.digest for task in prepared.tasks},
             "layers": {task.digest: task.name for task in prepared.tasks},
             "inputs": [[list(array.shape), str(array.dtype)] for array in prepared.inputs],

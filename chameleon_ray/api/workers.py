@@ -1,7 +1,10 @@
-"""Factories of builders and runners.
+"""Factories of builders, runners and workers of the search.
 
 Ray calls them in the workers' own processes, which may be on other machines than the command.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 from chameleon_ray.compiler.codegen.builder import ChildBuilder
 from chameleon_ray.compiler.codegen.link import linker
@@ -10,6 +13,7 @@ from chameleon_ray.compiler.runtime.model_bench import ModelBench
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.calibrated import Calibrated
 from chameleon_ray.measure.cores import available, machine, split
+from chameleon_ray.measure.freezer import Freezer
 from chameleon_ray.options import Request
 from chameleon_ray.pool import Unfit
 
@@ -21,21 +25,34 @@ With fewer, the core that times would be idle while they compile.
 
 
 def builder(
-    request: Request, kind: TargetKind, here: str, cores: tuple[int, ...], timing: int
+    request: Request,
+    kind: TargetKind,
+    here: str,
+    cores: tuple[int, ...],
+    timing: int,
+    freezer: Freezer | None = None,
 ) -> ChildBuilder:
     """Makes a builder on the given cores or, on another machine, on those that time nothing there.
+
+    With a freezer, builders share the cores that time, and are frozen meanwhile.
 
     Raises:
         Unfit: The other machine has fewer cores than are to time.
     """
     if machine() != here:
         cores, _ = elsewhere(request, kind, timing)
-    linked = len(cores) >= LINKING and not request.build_only and linker() is not None
-    return ChildBuilder(kind, request.measuring, cores, linked)
+    many = len(cores) >= LINKING or freezer is not None
+    linked = many and not request.build_only and linker() is not None
+    return ChildBuilder(kind, request.measuring, cores, linked, freezer)
 
 
 def runner(
-    request: Request, kind: TargetKind, here: str, cores: tuple[int, ...], device: str
+    request: Request,
+    kind: TargetKind,
+    here: str,
+    cores: tuple[int, ...],
+    device: str,
+    freezer: Freezer | None = None,
 ) -> Calibrated:
     """Makes a runner that is comparable with others, and runs whole models on the same cores.
 
@@ -52,7 +69,14 @@ def runner(
             raise Unfit(f"it has {found}, and this run is for {device}; tune for it in another run")
     timer = kind.runner(request.measuring, cores, device)
     models = ModelBench(kind, cores, request.confirming.model_timeout)
-    return Calibrated(timer, f"{machine()}, {kind.place(cores)}", request.calibrating, models)
+    place = f"{machine()}, {kind.place(cores)}"
+    return Calibrated(timer, place, request.calibrating, models, freezer)
+
+
+def searcher(freezer: Freezer, factory: Callable[[], Any]) -> Any:
+    """Makes a worker of the search whose process is frozen while kernels are timed."""
+    freezer.join()
+    return factory()
 
 
 def elsewhere(

@@ -42,6 +42,7 @@ def tune_zoo(zoo: Zoo, progress: Progress) -> ZooResult:
     setup = set_up(zoo.common)
     site = _site(zoo)
     with working(site, setup.search_cores):
+        site.tell_damage(progress.note)
         end = asyncio.run(TuningSession(site, setup, progress).run())
         result = _result(zoo, site, end)
         for model, done in end.results.items():

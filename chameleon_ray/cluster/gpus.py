@@ -95,9 +95,13 @@ def _take(model: str, fit: list[nvml.Gpu]) -> None:
     """Has CUDA see one of these GPUs that no other process has taken; Ray's choice goes first.
 
     Raises:
-        Unfit: None of the GPUs became free in time.
+        Unfit: Ray's choice is lost, or none of the GPUs became free in time.
     """
-    given, node = nvml.visible().uuid, ray.get_runtime_context().get_node_id()
+    try:
+        given = nvml.visible().uuid
+    except nvml.NvmlError as error:
+        raise Unfit(str(error)) from error
+    node = ray.get_runtime_context().get_node_id()
     deadline = time.monotonic() + TAKING_SECONDS
     while fit and time.monotonic() < deadline:
         for gpu in sorted(fit, key=lambda gpu: gpu.uuid != given):

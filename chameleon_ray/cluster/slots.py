@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray
+from ray.exceptions import RayTaskError
 
 from chameleon_ray.cluster.placement import Node
 from chameleon_ray.measure.isolate import IsolateError
@@ -95,6 +96,7 @@ def reason(error: Exception) -> str:
     """Tells why an actor is gone, by the first sentence of the last line of Ray's error."""
     if isinstance(error, TimeoutError):
         return "it did not answer in time"
+    error = error.cause if isinstance(error, RayTaskError) else error
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     last = lines[-1].removeprefix(f"{Unfit.__module__}.{Unfit.__name__}: ") if lines else ""
     return last.partition(". ")[0].rstrip(".") or type(error).__name__

@@ -9,7 +9,8 @@ from typing import Any
 import tvm
 from tvm.s_tir import meta_schedule as ms
 
-from chameleon_ray.compiler.codegen.link import LinkError, link
+from chameleon_ray.compiler.codegen import vendor_glue
+from chameleon_ray.compiler.codegen.link import link
 from chameleon_ray.compiler.frontend.model import reason
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.passes.elementary import left_to_tvm
@@ -19,6 +20,7 @@ from chameleon_ray.compiler.spaces.sketch import Program
 from chameleon_ray.errors import UserError
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
+from chameleon_ray.vendor import CALLS, library_of
 
 
 class UncompilableError(UserError):
@@ -41,7 +43,7 @@ def schedule_layers(
     """
     target = next(iter(tasks.values())).target if tasks else ""
     scheduled = {
-        digest: Program.loads(tasks[digest].program).schedule(config, kind.generator).mod["main"]
+        digest: _chosen(Program.loads(tasks[digest].program), config, kind)["main"]
         for digest, config in winners.items()
     }
     functions, applied = {}, set()
@@ -55,30 +57,79 @@ def schedule_layers(
     return tvm.IRModule(functions, attrs=module.attrs), applied
 
 
+def _chosen(program: Program, config: Config, kind: TargetKind) -> Any:
+    """Returns a layer's module as a configuration has it: scheduled, or a vendor's call."""
+    if library_of(config):
+        return kind.vendor_call(program.module, config)
+    return program.schedule(config, kind.generator).mod
+
+
 def compile_model(module: Any, target: str, kind: TargetKind, path: Path) -> None:
     """Compiles a model into a shared library that ``tvm.runtime.load_module`` loads.
 
+    What calls a vendor's libraries is linked in where layers need it.
+
     Raises:
         LinkError: There is no linker, or it failed.
+        GlueError: Layers call a vendor's libraries, and there is no C compiler, or it failed.
     """
     executable = kind.compile_model(module, tvm.target.Target(json.loads(target)))
+    _write(executable, path, module)
+
+
+def compile_graphs(module: Any, target: str, kind: TargetKind, path: Path) -> bool:
+    """Compiles a model into a library that launches its kernels as recorded graphs.
+
+    Args:
+        module: Relax module as for ``compile_model``.
+        target: Complete target, as JSON.
+        kind: Kind of the target; the library is made where its models can have graphs.
+        path: File of the library.
+
+    Returns:
+        Whether there is anything to record. Where there is not, there is no library.
+    """
+    if kind.graphs is None:
+        return False
+    with tvm.transform.PassContext(config=dict(kind.graphs.options)):
+        executable = kind.compile_model(module, tvm.target.Target(json.loads(target)))
+    recorded = kind.graphs.function in executable.as_text()
+    if recorded:
+        _write(executable, path, module)
+    return recorded
+
+
+def _write(executable: Any, path: Path, module: Any) -> None:
+    """Links a model's executable to a shared library, which is there as a whole or not at all.
+
+    What calls a vendor's libraries is linked in where layers of the module need it.
+    """
+    used = {str(f.attrs[CALLS]) for f in module.functions.values() if CALLS in (f.attrs or {})}
+    linking = vendor_glue.linking(sorted(used)) if used else link
     temporary = path.with_name(f".{path.name}")
-    executable.export_library(str(temporary), fcompile=link)
+    executable.export_library(str(temporary), fcompile=linking)
     temporary.rename(path)
 
 
-def compile_as_imported(name: str, module: Any, target: str, kind: TargetKind, path: Path) -> None:
-    """Compiles an imported model as TVM does without tuning.
+def compile_as_imported(
+    name: str,
+    module: Any,
+    target: str,
+    kind: TargetKind,
+    path: Path,
+    precision: str = "float32",
+) -> None:
+    """Compiles an imported model as TVM does without tuning, in the precision asked for.
 
     Raises:
         UncompilableError: TVM cannot compile the model.
         LinkError: There is no linker, or it failed.
     """
     try:
-        untuned = lower_plainly(module, tvm.target.Target(json.loads(target)), kind)
+        untuned = lower_plainly(module, tvm.target.Target(json.loads(target)), kind, precision)
         with left_to_tvm():
             compile_model(untuned, target, kind, path)
-    except LinkError:
+    except UserError:
         raise
     except Exception as error:
         raise UncompilableError(
@@ -98,7 +149,8 @@ def export_database(
     Args:
         folder: Folder of the database; replaced where it exists.
         tasks: Tasks by digest.
-        winners: Configuration and latency in seconds, by task digest.
+        winners: Configuration and latency in seconds, by task digest. A vendor's are left out, as
+            TVM has no schedule for them.
         kind: Kind of the target.
     """
     shutil.rmtree(folder, ignore_errors=True)
@@ -107,6 +159,8 @@ def export_database(
         str(folder / "database_workload.json"), str(folder / "database_tuning_record.json")
     )
     for digest, (config, latency) in winners.items():
+        if library_of(config):
+            continue
         program = Program.loads(tasks[digest].program)
         module = layer_module(program.module["main"])
         record = ms.database.TuningRecord(

@@ -11,6 +11,7 @@ from typing import Any
 from chameleon_ray.limit import Limit
 from chameleon_ray.measure.measurer import Artifact, Runner
 from chameleon_ray.options import Measuring, Scheduling
+from chameleon_ray.space import Config
 
 Environment = tuple[tuple[str, str], ...]
 """Environment variables and their values."""
@@ -35,11 +36,28 @@ class Device:
     node: str = ""
 
 
+@dataclass(frozen=True)
+class Graphs:
+    """How whole models of a kind can launch most of their kernels at once, as recorded graphs.
+
+    Attributes:
+        options: Options of TVM's compiler that make a model record its launches.
+        function: Function by which such a model launches a graph; a model without graphs has none.
+    """
+
+    options: Mapping[str, Any]
+    function: str
+
+
 def _nothing(*_: Any) -> None: ...
 
 
 def _no_types(target: Any) -> Mapping[str, str]:
     return {}
+
+
+def _no_libraries(module: Any) -> tuple[str, ...]:
+    return ()
 
 
 def _no_limits(module: Any, sketches: Sequence[Any], target: Any) -> tuple[Limit, ...]:
@@ -79,6 +97,11 @@ class TargetKind:
             them, and its cores only feed it. None where the cores themselves are timed.
         place: ``(cores)``. Names the device, among its machine's, that a runner's process is on.
         layout: Default layout of 2-D convolutions: ``NHWC`` or ``NCHW``.
+        mixed: Whether there are units that multiply 16-bit floats and add up in float32. If so,
+            products of these types are computed there, in ``NHWC`` by default. Elsewhere only
+            weights may be of 16 bits.
+        demand_precision: ``(target, precision)``. Raises ``TargetError`` where a device of a
+            complete target, given as JSON, has not the precision that was asked for.
         rules: ``(layout, rewriting)``. Returns how operators are legalised that are not left to
             TVM, by Relax's names of them. Memory is to be saved where ``rewriting`` is not None.
         integers: ``(module, layout, rewriting)``. Turns layers of small integers into the loops
@@ -91,17 +114,22 @@ class TargetKind:
         generator: ``(module, target)``. Returns MetaSchedule's generator of the sketches of a layer
             that no template fits. Its postprocessors check all schedules.
         limits: ``(module, sketches, target)``. Returns the limits that configurations must keep.
+        vendor: ``(module)``. Returns the vendor's libraries that have a function for a layer.
+        vendor_call: ``(module, config)``. Returns a layer as the call of a library that a vendor's
+            configuration stands for.
         warm: ``()``. Prepares a process that is going to compile layers.
         default: ``(module, target)``. Returns a layer, or a whole model, as it is without tuning.
         compile_layer: ``(module, target, linked)``. Returns a scheduled layer's code, or why there
             is none. If ``linked``, building leaves nothing to the runner.
         compile_model: ``(module, target)``. Returns a whole model as TVM's executable.
+        graphs: How whole models can launch recorded graphs; None where they cannot.
         build_timeout: ``(options)``. Returns the seconds that a candidate may take to compile.
         runner: ``(options, cores, device)``. Makes a runner that times on a device of this name.
         helps: Whether a runner is a ``Builder``, too.
         environment: ``(threads)``. Returns the environment of a process that runs whole models on
             so many cores.
-        device: ``()``. Returns the device that a process runs whole models on, as TVM's object.
+        device: ``()``. Returns the device that a process runs whole models on, as TVM's object. The
+            process compiles nothing from then on.
     """
 
     name: str
@@ -118,6 +146,8 @@ class TargetKind:
     place: Callable[[tuple[int, ...]], str] = _cores
 
     layout: str
+    mixed: bool = False
+    demand_precision: Callable[[str, str], None] = _nothing
     rules: Callable[[str, Scheduling | None], Mapping[str, Callable[..., Any]]]
     integers: Callable[[Any, str, Scheduling | None], Any] | None = None
     widened: Callable[[Any], Mapping[str, str]] = _no_types
@@ -126,10 +156,13 @@ class TargetKind:
     generator: Callable[[Any, Any], Any]
     limits: Callable[[Any, Sequence[Any], Any], tuple[Limit, ...]] = _no_limits
 
+    vendor: Callable[[Any], tuple[str, ...]] = _no_libraries
+    vendor_call: Callable[[Any, Config], Any] = _nothing
     warm: Callable[[], None]
     default: Callable[[Any, Any], Any]
     compile_layer: Callable[[Any, Any, bool], Artifact]
     compile_model: Callable[[Any, Any], Any]
+    graphs: Graphs | None = None
     build_timeout: Callable[[Measuring], float]
 
     runner: Callable[[Measuring, tuple[int, ...], str], Runner]
@@ -142,6 +175,12 @@ class TargetKind:
         """Whether every runner has a GPU to itself."""
         return self.gpus is not None
 
-    def layout_of(self, asked: str) -> str:
-        """Returns the layout that was asked for; for ``auto``, the kind's own."""
-        return self.layout if asked == "auto" else asked
+    def layout_of(self, asked: str, mixed: bool = False) -> str:
+        """Returns the layout that was asked for; for ``auto``, the kind's own.
+
+        Args:
+            asked: ``auto``, ``NHWC`` or ``NCHW``.
+            mixed: Whether products of 16-bit floats, or of TF32, are computed as such.
+        """
+        own = "NHWC" if mixed else self.layout
+        return own if asked == "auto" else asked

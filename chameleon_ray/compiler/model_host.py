@@ -4,7 +4,6 @@ The weights stay in this process. Only tasks, example arrays and files on disk l
 """
 
 import json
-import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chameleon_ray.compiler.kind import TargetKind
+from chameleon_ray.compiler.notes import Notes
 from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.measure.example import Arrays, Example
@@ -33,7 +33,8 @@ class Prepare:
         seed: Seed of the zoo's weights, of a factory's, and of the example inputs.
         target: Target as ``llvm``, ``cuda:ARCH`` or JSON.
         threads: Number of threads that a kernel may use.
-        layout: Layout of convolutions, ``NHWC`` or ``NCHW``.
+        layout: Layout of convolutions, ``NHWC``, ``NCHW`` or ``auto``.
+        precision: Precision of the products that are of float32 in the model, or of their weights.
         memory: Settings of finding the order that takes least memory; None for the model's own
             order.
         templates: Names of other packages' templates that are tried on each layer before the kind's
@@ -47,6 +48,7 @@ class Prepare:
     target: str
     threads: int
     layout: str
+    precision: str = "float32"
     memory: Scheduling | None = None
     templates: tuple[str, ...] = ()
 
@@ -81,7 +83,8 @@ class Prepared:
             are None where nothing but TVM could compute them.
         reference_name: Name of what computed these outputs, such as ``torch`` or ``ONNX Runtime``;
             None where nothing but TVM could.
-        precision: Precision that the model computes in.
+        precision: Precision that the compiled model computes in.
+        layout: Layout of its convolutions, ``NHWC`` or ``NCHW``.
         outputs: Names of the outputs; may be empty where they have none.
         notes: Sentences that the user should know.
         seconds: Seconds by phase: ``import``, ``extract``.
@@ -94,6 +97,7 @@ class Prepared:
     examples: tuple[Example, ...]
     reference_name: str | None
     precision: Precision = PLAIN
+    layout: str = ""
     outputs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
@@ -154,21 +158,21 @@ class CompileTuned:
         return host.compile_tuned(self)
 
 
-class Notes(logging.Handler):
-    """Keeps the warnings that this package logs, for the user."""
+@dataclass(frozen=True)
+class CompileGraphs:
+    """A job that compiles the tuned model again, so that it launches its kernels as graphs.
 
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._sentences: list[str] = []
-        logging.getLogger("chameleon_ray").addHandler(self)
+    Attributes:
+        path: File of the shared library.
+    """
 
-    def emit(self, record: logging.LogRecord) -> None:
-        self._sentences.append(record.getMessage())
+    path: Path
 
-    def taken(self) -> list[str]:
-        """Returns the warnings so far, and keeps no more from now on."""
-        logging.getLogger("chameleon_ray").removeHandler(self)
-        return self._sentences
+    def run(self, host: "ModelHost") -> bool:
+        return host.compile_graphs(self)
+
+
+Job = Prepare | Weigh | CompileUntuned | Expose | CompileTuned | CompileGraphs
 
 
 class ModelHost:
@@ -179,10 +183,11 @@ class ModelHost:
         self._kind = self._extended = kind
         self._model: Any = None
         self._lowered: Any = None
+        self._tuned: Any = None
         self._tasks: dict[str, Task] = {}
-        self._target = ""
+        self._target, self._precision = "", "float32"
 
-    def __call__(self, job: Prepare | Weigh | CompileUntuned | Expose | CompileTuned) -> Any:
+    def __call__(self, job: Job) -> Any:
         return job.run(self)
 
     def _load(self, job: Prepare) -> Any:
@@ -200,6 +205,8 @@ class ModelHost:
         self._extended = replace(self._kind, templates=lambda: (*others, *own()))
         self._target = self._kind.resolve(job.target, job.threads)
         self._kind.demand_compiler(self._target)
+        self._kind.demand_precision(self._target, job.precision)
+        self._precision = job.precision
         self._model = load(job.spec, given(job.inputs, job.examples), job.seed)
         return tvm.target.Target(json.loads(self._target))
 
@@ -228,16 +235,15 @@ class ModelHost:
         began, notes = time.perf_counter(), Notes()
         target = self._load(job)
         from chameleon_ray.compiler.frontend.precision import precision_of
-        from chameleon_ray.compiler.passes.lower import lower
+        from chameleon_ray.compiler.passes.lower import layout_of
         from chameleon_ray.compiler.passes.memory.lower_aware import lower_aware
         from chameleon_ray.compiler.spaces.extract import extract
 
         imported = time.perf_counter()
         name, module = self._model.name, self._model.module
-        if job.memory is None:
-            self._lowered = lower(module, target, self._kind, job.layout)
-        else:
-            self._lowered = lower_aware(name, module, target, self._kind, job.layout, job.memory)
+        layout = layout_of(module, self._kind, job.layout, job.precision)
+        asked = (target, self._kind, layout, job.memory, job.precision)
+        self._lowered = lower_aware(name, module, *asked)
         tasks = extract(self._lowered, self._target, self._extended)
         self._tasks = {task.digest: task for task in tasks}
         extracted = time.perf_counter()
@@ -248,13 +254,11 @@ class ModelHost:
             tasks=tuple(tasks),
             examples=self._model.examples,
             reference_name=self._model.reference_name,
-            precision=precision_of(module),
+            precision=precision_of(module).with_products(job.precision),
+            layout=layout,
             outputs=self._model.outputs,
             notes=tuple(dict.fromkeys(notes.taken())),
-            seconds={
-                "import": imported - began,
-                "extract": extracted - imported,
-            },
+            seconds={"import": imported - began, "extract": extracted - imported},
         )
 
     def compile_untuned(self, job: CompileUntuned) -> None:
@@ -266,7 +270,8 @@ class ModelHost:
         from chameleon_ray.compiler.apply import compile_as_imported
 
         name, module = self._model.name, self._model.module
-        compile_as_imported(name, module, self._target, self._kind, job.path)
+        where = (self._target, self._kind, job.path)
+        compile_as_imported(name, module, *where, self._precision)
 
     def compile_tuned(self, job: CompileTuned) -> set[str]:
         """Compiles the kept model; returns the digests of the winners that were applied."""
@@ -274,10 +279,19 @@ class ModelHost:
 
         configs = {digest: config for digest, (config, _) in job.winners.items()}
         kind = self._kind
-        tuned, applied = schedule_layers(self._lowered, self._tasks, configs, kind)
-        compile_model(tuned, self._target, kind, job.path)
+        self._tuned, applied = schedule_layers(self._lowered, self._tasks, configs, kind)
+        compile_model(self._tuned, self._target, kind, job.path)
         export_database(job.database, self._tasks, job.winners, kind)
         return applied
+
+    def compile_graphs(self, job: CompileGraphs) -> bool:
+        """Compiles the model that was tuned last; returns whether it has any graph.
+
+        There is no library where it has none.
+        """
+        from chameleon_ray.compiler.apply import compile_graphs
+
+        return compile_graphs(self._tuned, self._target, self._kind, job.path)
 
 
 def model_host(kind: TargetKind) -> ModelHost:

@@ -4,6 +4,7 @@ The figures are those of CUDA's programming guide (table "Technical specificatio
 capability") and of ``cuda_occupancy.h``, which both come with the toolkit.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,10 @@ MOST_THREADS = 1024
 """Most threads per block."""
 STATIC_SHARED = 48 * KIB
 """Bytes of shared memory that a block may declare; more has to be asked for at launch."""
+DYNAMIC = "shared.dyn"
+"""Scope of buffers in the shared memory that a block asks for at launch."""
+SHARED_LIMIT = "max_shared_memory_per_block"
+"""Attribute of TVM's target; TVM has one limit for both kinds of shared memory."""
 REGISTERS = 65536
 """Number of registers per multiprocessor, and per block."""
 MOST_REGISTERS = 255
@@ -79,10 +84,36 @@ def attributes(arch: str) -> dict[str, Any] | None:
         return None
     return {
         "max_threads_per_block": MOST_THREADS,
-        "max_shared_memory_per_block": STATIC_SHARED,
+        SHARED_LIMIT: STATIC_SHARED,
         "registers_per_block": REGISTERS,
         "thread_warp_size": WARP,
     }
+
+
+def most_static(target: Any) -> int:
+    """Returns the most bytes of shared memory that a block may declare, by a CUDA target."""
+    return min(int(target.attrs[SHARED_LIMIT]), STATIC_SHARED)
+
+
+def most_dynamic(target: Any) -> int:
+    """Returns the most bytes of shared memory that a block may have, asked for at launch.
+
+    Where the target says no more than what may be declared, it is what its architecture has.
+
+    Args:
+        target: A CUDA target with its architecture.
+    """
+    given = int(target.attrs[SHARED_LIMIT])
+    known = MULTIPROCESSORS.get(capability(str(target.attrs.get("arch", ""))) or 0)
+    return known.opt_in if known is not None and given == STATIC_SHARED else given
+
+
+def roomy(target: Any) -> Any:
+    """Returns a CUDA target whose limit is that of shared memory asked for at launch."""
+    import tvm
+
+    fields = json.loads(str(target))
+    return tvm.target.Target({**fields, SHARED_LIMIT: most_dynamic(target)})
 
 
 def completed(fields: dict[str, Any]) -> dict[str, Any]:

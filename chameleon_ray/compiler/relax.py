@@ -39,6 +39,13 @@ def constant(value: np.ndarray, dtype: str) -> GenericConst:
     return relax.const(tvm.runtime.tensor(np.asarray(value, kept, order="C")))
 
 
+def with_out_dtype(attrs: Any, dtype: str) -> Any:
+    """Returns an operator's attributes with an output of another type."""
+    described = type(attrs).__tvm_ffi_type_info__
+    fields = {field.name: getattr(attrs, field.name) for field in described.fields}
+    return tvm.ir.make_node(described.type_key, **fields | {"out_dtype": dtype})
+
+
 def bindings_of(mod: IRModule) -> list[relax.Binding]:
     """Returns all bindings of ``main``, in order."""
     return [binding for block in mod["main"].body.blocks for binding in block.bindings]

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from chameleon_ray.measure import nvidia_driver
+
 UNCHECKED = {"tirx.disable_assert": True}
 """Options of TVM for compiling candidates, which leave out checks of the arguments' shapes.
 
@@ -19,6 +21,8 @@ The runner makes the arguments itself. The checks would be a third of the machin
 """
 CUDART = "libcudart.so.13"
 """The CUDA runtime that TVM's own is linked to."""
+DRIVER = "libcuda.so.1"
+"""Library of NVIDIA's driver, which TVM's CUDA runtime is linked to besides ``CUDART``."""
 
 
 def block_torch() -> None:
@@ -30,11 +34,14 @@ def block_torch() -> None:
 
 
 def load_cudart() -> str:
-    """Loads the CUDA runtime that TVM's is linked to, before the first import of tvm.
+    """Loads the driver and the CUDA runtime that TVM's is linked to, before tvm is imported.
+
+    Loading opens no GPU.
 
     Returns:
-        The reason why the runtime cannot be loaded; empty where it is.
+        The reason why the CUDA runtime cannot be loaded; empty where it is.
     """
+    load_nvidia(DRIVER)
     return load_nvidia(CUDART)
 
 
@@ -46,7 +53,7 @@ def nvidia_wheels() -> list[Path]:
 
 
 def load_nvidia(library: str) -> str:
-    """Loads a library of NVIDIA's, from its wheels where they are installed.
+    """Loads a library of NVIDIA's, from its wheels or where the driver's libraries may be.
 
     The wheels are not on the loader's path and need not be in ``site-packages``.
 
@@ -59,7 +66,7 @@ def load_nvidia(library: str) -> str:
     wheels = [file for root in nvidia_wheels() for file in sorted(root.glob(f"lib/{library}"))]
     for name in (*map(str, wheels), library):
         try:
-            ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
+            nvidia_driver.load(name, mode=ctypes.RTLD_GLOBAL)
         except OSError as error:
             trouble = str(error)
         else:

@@ -27,6 +27,16 @@ class Question:
 
 
 @dataclass(frozen=True)
+class Presence(Question):
+    """Asks whether there is a device to run models on; there are no libraries."""
+
+    libraries: tuple[str, ...] = ()
+
+    def run(self, models: "Models") -> bool:
+        return models.present()
+
+
+@dataclass(frozen=True)
 class Outputs(Question):
     """Asks for the outputs of one model; the answer is a tuple of arrays.
 
@@ -49,12 +59,15 @@ class Check(Question):
         precision: Precision that the model computes in.
         names: Names of the outputs; may be empty.
         patience: Seconds of running after which no further example is begun.
+        replayed: Whether to run the first example once more at the end, from other memory, as a
+            model that records its launches runs as recorded from its second run on.
     """
 
     examples: tuple[Example, ...]
     precision: Precision = PLAIN
     names: tuple[str, ...] = ()
     patience: float = inf
+    replayed: bool = False
 
     def run(self, models: "Models") -> "Verdict":
         return models.check(self)
@@ -64,7 +77,8 @@ class Check(Question):
 class Duel(Question):
     """Asks how long models take, in turns on one device.
 
-    The answer is a tuple of latencies in seconds for each model.
+    The answer is a tuple of latencies in seconds for each model: the host's time from the call to
+    the moment when the device has finished, launches included.
 
     Attributes:
         inputs: Inputs of each model, in order.
@@ -114,6 +128,8 @@ class Verdict:
 
 class Models(Protocol):
     """A loader and runner of compiled models, in the process that answers questions."""
+
+    def present(self) -> bool: ...
 
     def outputs(self, question: Outputs) -> Arrays: ...
 

@@ -1,6 +1,7 @@
 """A runner whose latencies are converted into those of the device of the references."""
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from math import inf
 from statistics import median
@@ -8,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from chameleon_ray.measure.bench import Bench, Duel, Question
 from chameleon_ray.measure.calibration import beyond, factor_of, likeliest
+from chameleon_ray.measure.freezer import Freezer
 from chameleon_ray.measure.isolate import Ending, Outcome
 from chameleon_ray.measure.measurer import Artifact, Builder, Finalist, Runner, Timing
 from chameleon_ray.options import Calibrating, Confirming
@@ -18,11 +20,20 @@ from chameleon_ray.task import Task
 
 @dataclass(frozen=True)
 class Surveyed:
-    """A runner's device: its target as JSON and its name, or why there is none."""
+    """A runner's device: its target as JSON and its name, or why there is none.
+
+    Attributes:
+        target: Target of the device, as JSON.
+        device: Name of the device.
+        error: Reason why there is no device; empty where there is one.
+        lacking: Vendor's libraries (``vendor.py``) that cannot be used there, each with a sentence
+            that says why.
+    """
 
     target: str = ""
     device: str = ""
     error: str = ""
+    lacking: tuple[tuple[str, str], ...] = ()
 
 
 @runtime_checkable
@@ -47,6 +58,7 @@ class Calibrated:
         place: str,
         options: Calibrating = Calibrating(),  # noqa: B008, frozen
         models: Bench | None = None,
+        freezer: Freezer | None = None,
     ) -> None:
         """Makes a runner that was not compared yet.
 
@@ -55,10 +67,15 @@ class Calibrated:
             place: Device of the runner, among those of its type.
             options: Settings of the comparison.
             models: Runs whole models on the device; None where ``bench`` is not called.
+            freezer: Freezer of the processes that would share the device's cores with a kernel;
+                None where none does.
         """
         self.place = place
         self._runner, self._options, self._models = runner, options, models
         self._ratios: list[float] = []
+        self._freezer = freezer
+        if freezer is not None:
+            freezer.thaw()
 
     @property
     def factor(self) -> float:
@@ -68,7 +85,8 @@ class Calibrated:
     def run(self, task: Task, artifact: Artifact, best: float) -> Timing:
         """See ``Runner``."""
         factor = self.factor
-        timing = self._runner.run(task, artifact, best / factor)
+        with self._alone():
+            timing = self._runner.run(task, artifact, best / factor)
         return replace(
             timing,
             latencies=_scaled(timing.latencies, factor),
@@ -80,7 +98,8 @@ class Calibrated:
         self, task: Task, artifacts: tuple[Artifact, ...], options: Confirming
     ) -> tuple[Finalist, ...] | Timing:
         """See ``Runner``; converts latencies, as a winner is compared with records of others."""
-        found = self._runner.contest(task, artifacts, options)
+        with self._alone():
+            found = self._runner.contest(task, artifacts, options)
         if isinstance(found, Timing):
             return found
         factor = self.factor
@@ -89,14 +108,15 @@ class Calibrated:
     def bench(self, question: Question, contents: tuple[bytes, ...]) -> Outcome:
         """See ``Bench.ask``; converts latencies, as models are compared with their layers."""
         assert self._models is not None
-        outcome = self._models.ask(question, contents)
+        with self._alone():
+            outcome = self._models.ask(question, contents)
         if outcome.ending is not Ending.OK or not isinstance(question, Duel):
             return outcome
         return replace(outcome, value=[_scaled(one, self.factor) for one in outcome.value])
 
     def close(self) -> None:
         """Ends the runner and the bench of whole models."""
-        for one in (self._runner, self._models):
+        for one in (self._runner, self._models, self._freezer):
             if one is not None and hasattr(one, "close"):
                 one.close()
 
@@ -122,6 +142,10 @@ class Calibrated:
         times = f"{1 / self.factor:.2f} times as long as the first one that timed"
         return f"takes about {times}, for which its latencies are corrected"
 
+    def _alone(self) -> AbstractContextManager[None]:
+        """Gives the device's cores to what is timed in a ``with`` block."""
+        return self._freezer.frozen() if self._freezer is not None else nullcontext()
+
     def _ratio(self, task: Task, artifact: Artifact, latency: float) -> list[float]:
         """Returns the other device's latency over this one's; nothing where a run fails.
 
@@ -129,7 +153,8 @@ class Calibrated:
         """
         ratios: list[float] = []
         while len(ratios) < self._options.tries:
-            timing = self._runner.run(task, artifact, inf)
+            with self._alone():
+                timing = self._runner.run(task, artifact, inf)
             if timing.status is not Status.OK:
                 return []
             ratios.append(latency / median(timing.latencies))

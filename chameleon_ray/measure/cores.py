@@ -47,6 +47,15 @@ def _quota(cores: int) -> int:
         return cores
 
 
+def threads(text: str) -> int:
+    """Reads a number of cores; ``all`` stands for every core that this process may use.
+
+    Raises:
+        ValueError: The text is no such number.
+    """
+    return len(available()) if text == "all" else int(text)
+
+
 def kept(cores: int, threads: int | None, gpus: int | None = None) -> int:
     """Returns the number of a machine's cores that are kept for timing.
 
@@ -67,8 +76,9 @@ def split(
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Splits the cores into those for the search and builds, and those for timing alone.
 
-    A timing that shares its core with a build is noise, so the two sets are disjoint wherever there
-    are two cores. The timing cores are the last ones, as interrupts favour the first.
+    A timing that shares its core with a build is noise. So the two sets are disjoint, unless all
+    cores are to time: both are all cores then, and whoever times has to stop everything else. The
+    timing cores are the last ones, as interrupts favour the first.
 
     Args:
         cores: All cores.
@@ -79,13 +89,9 @@ def split(
         UserError: More are wanted than can be had.
     """
     wanted = kept(len(cores), threads, gpus)
-    if len(cores) == 1:
-        if wanted != 1:
-            raise UserError(f"--threads {wanted}: this machine has one core.")
+    if not 1 <= wanted <= len(cores):
+        there = "one core" if len(cores) == 1 else f"{len(cores)} cores"
+        raise UserError(f"--threads {wanted}: this machine has {there}; give fewer, or all.")
+    if wanted == len(cores):
         return cores, cores
-    if not 1 <= wanted < len(cores):
-        raise UserError(
-            f"--threads {wanted}: of this machine's {len(cores)} cores, 1 to {len(cores) - 1} can "
-            "be kept for timing."
-        )
     return cores[:-wanted], cores[-wanted:]

@@ -6,10 +6,8 @@ process with threads). Both die with the process that made them.
 """
 
 import contextlib
-import ctypes
 import importlib
 import os
-import pickle
 import resource
 import select
 import signal
@@ -25,8 +23,11 @@ from enum import StrEnum
 from typing import Any
 
 from chameleon_ray.errors import UserError
+from chameleon_ray.measure import lifetime
+from chameleon_ray.measure.cpu_time import answers
+from chameleon_ray.measure.freezer import Freezer
+from chameleon_ray.measure.message import receive, send
 
-LENGTH = struct.Struct("<Q")
 PID = struct.Struct("<i")
 STARTING_SECONDS = 120.0
 """Most seconds that a zygote's imports may take; a cold disk is slow."""
@@ -74,6 +75,8 @@ class Setting:
         cores: CPU cores the child is bound to; all of the parent's where None.
         memory_bytes: Most private memory; no limit where None.
         environment: Environment variables set before any import.
+        freezer: Freezer that zygote and child join. Time limits of jobs then count the CPU time of
+            the child.
     """
 
     handler: str
@@ -81,6 +84,7 @@ class Setting:
     cores: tuple[int, ...] | None = None
     memory_bytes: int | None = None
     environment: tuple[tuple[str, str], ...] = ()
+    freezer: Freezer | None = None
 
 
 class Isolate:
@@ -108,7 +112,7 @@ class Isolate:
         )
         theirs.close()
         with contextlib.suppress(OSError):  # one that died at once is started anew when needed
-            _send(self._control, setting)
+            send(self._control, setting)
 
     def warm(self) -> None:
         """Waits until the zygote is ready.
@@ -124,6 +128,11 @@ class Isolate:
         if self._child is not None and self._jobs >= jobs:
             self._replace()
 
+    @property
+    def fresh(self) -> bool:
+        """Whether the child that the next job goes to has done none yet."""
+        return self._child is None or self._jobs == 0
+
     def call(self, job: Any, timeout: float | None = None) -> Outcome:
         """Does one job; a child that hangs, crashes or dies is replaced for the next.
 
@@ -136,13 +145,16 @@ class Isolate:
         self._jobs += 1
         began = time.perf_counter()
         try:
-            _send(self._child, job)
-            ready, _, _ = select.select([self._child], [], [], timeout)
-            if not ready:
-                self._replace()
-                seconds = time.perf_counter() - began
-                return Outcome(Ending.TIMEOUT, None, f"stopped after {timeout:g} s", seconds)
-            good, value, for_user = _receive(self._child)
+            frozen = self.setting.freezer is not None
+            self._child.settimeout(None if frozen else timeout)
+            send(self._child, job)
+            if frozen and timeout and not answers(self._child, self._pid, timeout):
+                raise TimeoutError
+            good, value, for_user = receive(self._child)
+        except TimeoutError:
+            self._replace()
+            seconds = time.perf_counter() - began
+            return Outcome(Ending.TIMEOUT, None, f"stopped after {timeout:g} s", seconds)
         except (EOFError, OSError):
             error = self._replace()
             return Outcome(Ending.CRASH, None, error, time.perf_counter() - began)
@@ -153,8 +165,7 @@ class Isolate:
 
     def close(self) -> None:
         """Ends child and zygote; a call under way in another thread ends as a crash."""
-        self._zygote.kill()
-        self._zygote.wait()
+        self._end_zygote()
         if self._child is not None:
             self._child.close()
         self._control.close()
@@ -174,6 +185,8 @@ class Isolate:
         finally:
             theirs.close()
         if len(reply) < PID.size:
+            mine.close()
+            self._end_zygote()
             raise IsolateError(
                 f"the process for {self.setting.handler} did not start: {self._last_words()}"
             )
@@ -184,44 +197,31 @@ class Isolate:
         assert self._child is not None
         self._child.close()
         self._child = None
+        reply = b""
         with contextlib.suppress(OSError):
             self._control.sendall(b"R")
-            reply = self._control.recv(PID.size)
-            if len(reply) == PID.size:
-                status = PID.unpack(reply)[0]
-                if os.WIFSIGNALED(status):
-                    return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
-                return f"exited with status {os.waitstatus_to_exitcode(status)}"
-        return "its process was lost"
+            ready, _, _ = select.select([self._control], [], [], 2 * lifetime.ENDING_SECONDS)
+            reply = self._control.recv(PID.size) if ready else b""
+        if len(reply) < PID.size:
+            self._end_zygote()
+            return "its process was lost"
+        status = PID.unpack(reply)[0]
+        if status == lifetime.STUCK:
+            return f"its process was killed, but does not end within {lifetime.ENDING_SECONDS:g} s"
+        if os.WIFSIGNALED(status):
+            return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+        return f"exited with status {os.waitstatus_to_exitcode(status)}"
+
+    def _end_zygote(self) -> None:
+        """Kills the zygote, and with it the child, without waiting for what does not end."""
+        self._zygote.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._zygote.wait(lifetime.ENDING_SECONDS)
 
     def _last_words(self) -> str:
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else "no message"
-
-
-def _send(channel: socket.socket, value: Any) -> None:
-    body = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
-    channel.sendall(LENGTH.pack(len(body)) + body)
-
-
-def _receive(channel: socket.socket) -> Any:
-    return pickle.loads(_exactly(channel, LENGTH.unpack(_exactly(channel, LENGTH.size))[0]))
-
-
-def _exactly(channel: socket.socket, count: int) -> bytes:
-    body = bytearray()
-    while len(body) < count:
-        piece = channel.recv(min(count - len(body), 1 << 20))
-        if not piece:
-            raise EOFError
-        body += piece
-    return bytes(body)
-
-
-def _die_with_parent() -> None:
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
 def _handler(setting: Setting) -> Callable[[Any], Any]:
@@ -231,11 +231,13 @@ def _handler(setting: Setting) -> Callable[[Any], Any]:
 
 def _zygote(control: socket.socket) -> None:
     """Warms up, then forks a child for every ``F`` and reaps the last one for every ``R``."""
-    _die_with_parent()
+    lifetime.die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    setting: Setting = _receive(control)
+    setting: Setting = receive(control)
     if setting.cores is not None:
         os.sched_setaffinity(0, setting.cores)
+    if setting.freezer is not None:
+        setting.freezer.join(group=True)
     handler = _handler(setting)
     pid = 0
     while True:
@@ -248,9 +250,7 @@ def _zygote(control: socket.socket) -> None:
             os.close(descriptors[0])
             control.sendall(PID.pack(pid))
         elif command == b"R":
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            control.sendall(PID.pack(os.waitpid(pid, 0)[1]))
+            control.sendall(PID.pack(lifetime.ended(pid)))
         else:
             os._exit(0)
 
@@ -260,12 +260,12 @@ def _child(channel: socket.socket, handler: Callable[[Any], Any], setting: Setti
 
     An exception is an answer; anything worse is a crash.
     """
-    _die_with_parent()
+    lifetime.die_with_parent()
     if setting.memory_bytes is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (setting.memory_bytes, setting.memory_bytes))
     while True:
         try:
-            job = _receive(channel)
+            job = receive(channel)
         except EOFError:
             os._exit(0)
         try:
@@ -278,7 +278,7 @@ def _child(channel: socket.socket, handler: Callable[[Any], Any], setting: Setti
             answer = (False, str(error), True)
         except Exception as error:
             answer = (False, f"{type(error).__name__}: {error}", False)
-        _send(channel, answer)
+        send(channel, answer)
 
 
 if __name__ == "__main__":

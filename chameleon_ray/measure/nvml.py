@@ -6,10 +6,12 @@ It is only ever read from: clocks and limits stay as they are.
 
 import ctypes
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import takewhile
+
+from chameleon_ray.measure import nvidia_driver
 
 LIBRARY = "libnvidia-ml.so.1"
 TEXT = 96
@@ -20,8 +22,22 @@ IDLE = 1
 """Bit of NVML's throttle reasons for an idle GPU, which is not really throttled."""
 
 
+LOST = 15
+"""NVML's error for a GPU that has fallen off the bus."""
+MEANINGS = {
+    4: "this user may not use the GPUs",
+    9: "its kernel module is not loaded, perhaps as there is no GPU",
+    LOST: "the GPU is lost: it fell off the bus, or is to be reset",
+    18: "its library and its kernel module have different versions, so restart the machine",
+}
+"""What NVML's errors mean, where that says what to do."""
+
+
 class NvmlError(Exception):
     """The driver cannot be asked, for a reason given in one sentence."""
+
+    status = 0
+    """NVML's number of the error; 0 where the library itself is missing."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +77,12 @@ class Condition:
 
 
 def gpus(library: str = LIBRARY) -> list[Gpu]:
-    """Returns all GPUs, in NVML's order, which is that of the bus.
+    """Returns all GPUs but those that are lost, in NVML's order, which is that of the bus.
 
     Raises:
         NvmlError: There is no driver, or it does not answer.
     """
-    nvml, count = _opened(library), ctypes.c_uint()
-    _do(nvml, "nvmlDeviceGetCount_v2", ctypes.byref(count))
-    return [_gpu(nvml, number) for number in range(count.value)]
+    return [gpu for _, gpu in _numbered(library)]
 
 
 def named(ids: Sequence[str] | None, library: str = LIBRARY) -> list[Gpu]:
@@ -79,10 +93,10 @@ def named(ids: Sequence[str] | None, library: str = LIBRARY) -> list[Gpu]:
     Raises:
         NvmlError: There is no driver, or it does not answer.
     """
-    found = gpus(library)
+    found = list(_numbered(library))
     if ids is None:
-        return found
-    meant = [[gpu for n, gpu in enumerate(found) if _means(one.strip(), n, gpu)] for one in ids]
+        return [gpu for _, gpu in found]
+    meant = [[gpu for n, gpu in found if _means(one.strip(), n, gpu)] for one in ids]
     return [same[0] for same in takewhile(len, meant)]
 
 
@@ -95,7 +109,13 @@ def visible(library: str = LIBRARY) -> Gpu:
     ids = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")
     found = named(ids, library)
     if not found:
-        raise NvmlError(f"there is no GPU {ids[0]!r}")
+        named_ids = os.environ.get("CUDA_VISIBLE_DEVICES")
+        if named_ids is None:
+            raise NvmlError("there is no GPU, or it is lost")
+        raise NvmlError(
+            f"CUDA_VISIBLE_DEVICES is {named_ids!r}, and there is no such GPU, or it is lost; "
+            "nvidia-smi -L lists those that there are"
+        )
     return found[0]
 
 
@@ -106,6 +126,15 @@ def count(library: str = LIBRARY) -> int:
         return len(named(None if ids is None else ids.split(","), library))
     except NvmlError:
         return 0
+
+
+def driver(library: str = LIBRARY) -> str:
+    """Returns the driver's version, such as ``580.95.05``.
+
+    Raises:
+        NvmlError: There is no driver, or it does not answer.
+    """
+    return _text(_opened(library), "nvmlSystemGetDriverVersion")
 
 
 def condition(uuid: str, library: str = LIBRARY) -> Condition:
@@ -129,7 +158,7 @@ def condition(uuid: str, library: str = LIBRARY) -> Condition:
 def _opened(library: str) -> ctypes.CDLL:
     """Loads the library and makes it ready, once per process."""
     try:
-        nvml = ctypes.CDLL(library)
+        nvml = nvidia_driver.load(library)
     except OSError as error:
         raise NvmlError(f"{library} of NVIDIA's driver cannot be loaded ({error})") from error
     _do(nvml, "nvmlInit_v2")
@@ -139,7 +168,24 @@ def _opened(library: str) -> ctypes.CDLL:
 def _do(nvml: ctypes.CDLL, name: str, *arguments: object) -> None:
     status = getattr(nvml, name)(*arguments)
     if status:
-        raise NvmlError(f"NVIDIA's driver answered {name} with error {status}")
+        meaning = f" ({MEANINGS[status]})" if status in MEANINGS else ""
+        trouble = NvmlError(f"NVIDIA's driver answered {name} with error {status}{meaning}")
+        trouble.status = status
+        raise trouble
+
+
+def _numbered(library: str) -> Iterator[tuple[int, Gpu]]:
+    """Yields the GPUs that are not lost, with their numbers on the bus."""
+    nvml, count = _opened(library), ctypes.c_uint()
+    _do(nvml, "nvmlDeviceGetCount_v2", ctypes.byref(count))
+    for number in range(count.value):
+        try:
+            gpu = _gpu(nvml, number)
+        except NvmlError as error:
+            if error.status != LOST:
+                raise
+        else:
+            yield number, gpu
 
 
 def _means(one: str, number: int, gpu: Gpu) -> bool:

@@ -68,7 +68,8 @@ def repeated(request: Any, command: str) -> list[str]:
             continue
         name = f"--{one.name.replace('_', '-')}"
         for each in value if isinstance(value, tuple) else (value,):
-            words += [name] if each is True else [name, str(each)]
+            flag = isinstance(each, bool)
+            words += [name if each is True else f"--no-{name[2:]}"] if flag else [name, str(each)]
     return words
 
 

@@ -34,10 +34,23 @@ class Measuring:
     """Least seconds of one timing; a shorter kernel is executed several times in it."""
     shots: int = 50
     """Most executions in one timing on a GPU; the latency is their median."""
+    warm_cache: bool = False
+    """Whether a kernel on a GPU finds in the L2 cache what its last execution left there."""
+    idle_seconds: float = 0.2
+    """Seconds without work after which a GPU's clocks may be low."""
+    wake_seconds: float = 0.005
+    """Seconds for which such a GPU copies before it is timed."""
+    context_timeout: float = 60.0
+    """Most seconds for a process to begin to use a GPU."""
     long_seconds: float = 0.1
     """Latency in seconds above which a kernel is timed once only."""
     hopeless: float = 4.0
     """Ratio to the best latency so far above which a candidate is executed no more than twice."""
+    reference_flop: float = 4e9
+    """Most operations of a layer of 16-bit floats or TF32 whose outputs to expect a CPU computes.
+
+    Those of larger ones are the default schedule's, as computing them would take seconds.
+    """
     jobs_per_child: int = 200
     """Number of jobs after which a child process is replaced: TVM never frees compiled code."""
     memory_bytes: int = 8 << 30
@@ -91,6 +104,8 @@ class Confirming:
     """Most timings of a whole model."""
     model_seconds: float = 8.0
     """Seconds of timing that whole models share; each is timed once at least."""
+    warm_seconds: float = 0.2
+    """Seconds of running whole models before they are timed, in which a GPU's clocks rise."""
     model_timeout: float = 1800.0
     """Most seconds for loading whole models, untuned ones too, and for all that is run of them."""
     first_seconds: float = 5.0
@@ -189,14 +204,19 @@ class Request:
     address: str | None = option(None, resume=BOTH)
     """Ray cluster to join; a new one on this machine where None."""
     threads: int | None = option(None, resume=TUNE, zoo_file=True, least=1)
-    """Number of cores that a kernel may use and that are kept free of everything else.
+    """Number of cores that a kernel may use.
 
-    Where None, half of all cores, or one per GPU where GPUs time.
+    They are kept free of everything else. If they are all cores, everything else is frozen while a
+    kernel is timed. Where None, half of all cores, or one per GPU where GPUs time.
     """
     layout: str = option("auto", resume=TUNE, zoo_file=True)
     """Layout in which convolutions are tuned; ``auto`` for what suits the target."""
+    precision: str = option("float32", resume=TUNE, zoo_file=True)
+    """Precision in which products of float32 are computed, or their weights stored."""
     memory_aware: bool = option(False, zoo_file=True)
     """Whether operations are first reordered and rewritten, for least memory."""
+    vendor: bool = option(True, resume=TUNE, zoo_file=True)
+    """Whether kernels of NVIDIA's libraries are candidates for layers on a GPU, too."""
     build_only: bool = False
     """Whether configurations are compiled and not timed, which needs no device."""
     engine: str = option("ray", resume=BOTH)

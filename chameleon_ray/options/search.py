@@ -158,6 +158,10 @@ class Search:
     """Size of the largest space that is scored whole instead of walked."""
     first_plan: int = 16
     """Number of random configurations measured before there is a cost model."""
+    vendor_algorithms: int = 8
+    """Most algorithms of one vendor's library that are measured for a layer."""
+    vendor_plan: int = 2
+    """Algorithms of one vendor's library in a plan."""
     opening: int = 4
     """Configurations per plan while random ones are measured.
 

@@ -8,15 +8,16 @@ from collections import Counter
 from pathlib import Path
 
 from chameleon_ray.database import DatabaseError, read_part
-from chameleon_ray.record import DEFAULT, Record
+from chameleon_ray.record import Record
 from chameleon_ray.replay.recording import Entry, Recording, TableError, choice_of
+from chameleon_ray.vendor import is_searched
 
 MAGIC = b"PAR1"
 """First bytes of a Parquet file."""
 
 
 def recording(path: Path, task: str | None) -> Recording:
-    """Reads the records of one task, without those of its default schedule.
+    """Reads the records of one task's space, without the default schedule's and a vendor's.
 
     Args:
         path: A directory or a file.
@@ -25,7 +26,7 @@ def recording(path: Path, task: str | None) -> Recording:
     Raises:
         TableError: There are no records, they cannot be read, or the choice of a task is not clear.
     """
-    records = [record for record in _records(path) if record.config != DEFAULT]
+    records = [record for record in _records(path) if is_searched(record.config)]
     layers, counts = _layers(path), Counter(record.task for record in records)
     known = ", ".join(
         f"{digest} ({layers.get(digest, 'layer unknown')}, {count} records)"

@@ -6,8 +6,10 @@ from math import isfinite
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from chameleon_ray.measure.cores import available
 from chameleon_ray.report.format import clock, counted, milliseconds, times
-from chameleon_ray.report.loading import MODEL, snippet
+from chameleon_ray.report.launching import sentence
+from chameleon_ray.report.loading import MODEL, needs, snippet, threads_of
 from chameleon_ray.report.result import RunResult, Verified
 from chameleon_ray.report.summary import explain
 
@@ -17,9 +19,12 @@ def final_message(result: RunResult) -> RenderableType:
     parts: list[RenderableType] = [Text.assemble("\n", *_headline(result)), Text(_work(result))]
     if result.verified is not None:
         parts.append(_verdict(result.verified))
+    if result.launching is not None:
+        parts.append(Text(sentence(result.launching)))
     reason = explain(result)
     if reason:
         parts.append(Text(reason, "yellow"))
+    parts += [Text(need) for need in needs(result)]
     parts.append(Text(_files(result)))
     if result.tuned is not None:
         code = textwrap.indent(snippet(result), "  ")
@@ -51,14 +56,22 @@ def _work(result: RunResult) -> str:
         f"{clock(result.wall_seconds)}; {faster} of {counted(len(rows), 'layer')} faster, "
         f"{kept} kept at the default"
     )
+    for library in result.libraries:
+        sentence += f", {sum(row.library == library for row in rows)} won by {library}"
     unknown = sum(not isfinite(row.best) for row in rows)
-    return sentence + (f", {unknown} never ran" if unknown else "") + "."
+    return sentence + (f", {unknown} never ran" if unknown else "") + "." + _threads(result)
+
+
+def _threads(result: RunResult) -> str:
+    """Tells for how many threads the result is, where the machine has more cores."""
+    threads, cores = threads_of(result.target), len(available())
+    if threads is None or threads >= cores:
+        return ""
+    return f" Tuned for {threads} of {cores} cores; --threads all tunes for all of them."
 
 
 def _verdict(verified: Verified) -> Text:
-    errors = (
-        f"largest error {verified.max_abs_err:.2g} absolute, {verified.max_rel_err:.2g} relative"
-    )
+    errors = verified.errors
     if verified.outcome == "verified":
         return Text(f"Verified: same outputs as {verified.against} ({errors}).", "green")
     if verified.outcome == "unverified":

@@ -10,6 +10,7 @@ from chameleon_ray.report.charts import bar, convergence, lives
 from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.css import CSS
 from chameleon_ray.report.format import clock, digits, milliseconds, percent, times
+from chameleon_ray.report.launching import sentence
 from chameleon_ray.report.layer_table import layer_name, layer_table
 from chameleon_ray.report.loading import snippet
 from chameleon_ray.report.result import Latency, LayerResult, RunResult
@@ -77,8 +78,8 @@ def _headline(result: RunResult) -> str:
     listed = "".join(
         f"<div><dt>{key}</dt><dd>{escape(value)}</dd></div>" for key, value in facts.items()
     )
-    reason = explain(result)
-    why = f"<p>{escape(reason)}</p>" if reason else ""
+    said = (sentence(result.launching) if result.launching else "", explain(result) or "")
+    why = "".join(f"<p>{escape(sentence)}</p>" for sentence in said if sentence)
     return (
         f"<header><h1>{escape(result.model)}</h1>{_hero(result)}{_verdict(result)}{why}"
         f'<dl class="facts">{listed}</dl></header>'
@@ -106,9 +107,7 @@ def _verdict(result: RunResult) -> str:
     verified = result.verified
     if verified is None:
         return '<p class="soft">Outputs were not compared.</p>'
-    errors = (
-        f"largest error {verified.max_abs_err:.2g} absolute, {verified.max_rel_err:.2g} relative"
-    )
+    errors = verified.errors
     against = escape(verified.against)
     if verified.outcome == "verified":
         return f'<p><b class="good">Verified</b>: same outputs as {against}, {errors}.</p>'

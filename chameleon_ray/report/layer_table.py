@@ -70,6 +70,7 @@ def _outcome(layer: LayerResult) -> str:
         word = '<span class="bad">never ran</span>'
     else:
         word = "kept default" if layer.kept_default else "tuned"
+        word = f"{layer.library}'s kernel" if layer.library else word
     reason = f": {escape(layer.reason)}" if layer.reason else ""
     if not layer.values or not isfinite(layer.best):
         return word + reason

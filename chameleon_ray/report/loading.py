@@ -1,14 +1,31 @@
 """The Python that shows a report's reader how to load the tuned model."""
 
+import json
 import keyword
 
 from chameleon_ray.report.result import RunResult
+from chameleon_ray.vendor import FILES, WHEEL_OF
 
 MODEL = "model.so"
 CUDART = (
     "from chameleon_ray.compiler.tvm_process import load_cudart",
     "load_cudart()  # before the first import of tvm",
 )
+
+WHEELS = (
+    "from chameleon_ray.compiler.vendor_path import look_in_wheels",
+    "look_in_wheels()  # for what model.so calls",
+)
+
+
+def needs(result: RunResult) -> list[str]:
+    """Returns a sentence for each library that the tuned model needs where it is loaded."""
+    return [
+        f"{MODEL} calls {library}: where it is loaded, {FILES[library]} must be on the loader's "
+        f"path, or installed with pip install {WHEEL_OF[library]}."
+        for library in result.libraries
+        if result.tuned is not None
+    ]
 
 
 def snippet(result: RunResult) -> str:
@@ -22,8 +39,10 @@ def snippet(result: RunResult) -> str:
     made = [f"{name} = np.zeros({shape}, {dtype!r})" for name, shape, dtype in named]
     passed = "".join(f", tvm.runtime.tensor({name}, device)" for name, _, _ in named)
     lines = [
+        *threads_set(result.target),
         "import numpy as np",
         *(CUDART if gpu else ()),
+        *(WHEELS if result.libraries else ()),
         "import tvm",
         "from tvm import relax",
         "",
@@ -34,6 +53,31 @@ def snippet(result: RunResult) -> str:
         f'output = machine["main"]({passed.removeprefix(", ")})',
     ]
     return "\n".join(lines)
+
+
+def threads_of(target: str) -> int | None:
+    """Returns the threads that a target's kernels are tuned for; None where the target is no CPU's.
+
+    Args:
+        target: Complete target, as JSON.
+    """
+    try:
+        threads = json.loads(target)["num-cores"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return int(threads)
+
+
+def threads_set(target: str) -> list[str]:
+    """Returns the lines that give TVM as many threads as the model is tuned for.
+
+    By itself, TVM takes half of the machine's hardware threads.
+    """
+    threads = threads_of(target)
+    if threads is None:
+        return []
+    told = f"tuned for {threads} thread{'s' * (threads > 1)}; before the first import of tvm"
+    return ["import os", f'os.environ["TVM_NUM_THREADS"] = "{threads}"  # {told}', ""]
 
 
 def _word(name: str, number: int) -> str:

@@ -12,6 +12,7 @@ from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.report.layer_history import LayerHistory, Point, ratio
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
+from chameleon_ray.vendor import libraries_used, library_of
 
 UNTUNED = "untuned TVM"
 """Name of the reference where nothing independent could run a model."""
@@ -46,6 +47,10 @@ class Verified:
         fault: What differs, in words that begin with an output's name; empty where nothing does.
         output: Name of that output; empty where it has none.
         examples: Number of examples that were compared.
+        precision: Coarsest type that the compiled model computes in; ``quantized`` where it rounds
+            floats to small integers; empty in what was kept by earlier versions.
+        tolerance: Largest error over the largest magnitude that one value may have; 0 where errors
+            are counted in steps of quantisation.
     """
 
     ok: bool
@@ -56,6 +61,16 @@ class Verified:
     fault: str = ""
     output: str = ""
     examples: int = 1
+    precision: str = ""
+    tolerance: float = 0.0
+
+    @property
+    def errors(self) -> str:
+        """The errors for people, and how large they may be, unless that is as for float32."""
+        found = f"largest error {self.max_abs_err:.2g} absolute, {self.max_rel_err:.2g} relative"
+        if self.precision in ("tf32", "float16", "bfloat16"):
+            return f"{found}; {self.precision} allows {self.tolerance:.2g}"
+        return found
 
     @property
     def outcome(self) -> str:
@@ -66,6 +81,21 @@ class Verified:
         if not self.ok:
             return "differs"
         return "verified" if self.independent else "unverified"
+
+
+@dataclass(frozen=True)
+class Launching:
+    """How a tuned model's kernels are launched, where there are two ways.
+
+    Attributes:
+        graphs: Whether as recorded graphs, and not one by one.
+        other: Latency of the model launched the other way; None where it was not timed.
+        fault: Reason for leaving graphs out, in words about them; empty where they were timed.
+    """
+
+    graphs: bool
+    other: Latency | None = None
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,6 +140,7 @@ class RunResult:
         untuned: Latency of the whole model with default schedules; None where it was not timed.
         tuned: Latency of the whole model with the winners; None where it was not timed.
         verified: Verification of the outputs; None where they were not compared.
+        launching: How the tuned model's kernels are launched; None where there is only one way.
         inputs: Name, shape and dtype of each input of the model.
         explanation: Reason for a difference between model and layers; empty where none is known.
         folder: The run directory.
@@ -134,6 +165,7 @@ class RunResult:
     untuned: Latency | None = None
     tuned: Latency | None = None
     verified: Verified | None = None
+    launching: Launching | None = None
     inputs: tuple[tuple[str, tuple[int, ...], str], ...] = ()
     explanation: str = ""
     folder: Path = Path()
@@ -146,6 +178,11 @@ class RunResult:
         if self.untuned is None or self.tuned is None:
             return None
         return ratio(self.untuned.seconds, self.tuned.seconds)
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """Vendor's libraries that the tuned model calls."""
+        return libraries_used([outcome.config for outcome in self.outcomes])
 
     @cached_property
     def layers(self) -> tuple["LayerResult", ...]:
@@ -177,6 +214,8 @@ class LayerResult:
     reason: str
     values: str
     """Values of the winner's knobs by name, as JSON; empty for the default schedule."""
+    library: str = ""
+    """Vendor's library whose kernel won; empty where none did."""
 
     @staticmethod
     def of(task: Task, records: Sequence[Record], outcome: LayerOutcome | None) -> "LayerResult":
@@ -200,6 +239,7 @@ class LayerResult:
             kept_default=kept,
             reason=end.reason,
             values="" if kept or not values else values[-1],
+            library=library_of(end.config),
         )
 
     @property

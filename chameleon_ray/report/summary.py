@@ -15,6 +15,7 @@ from chameleon_ray.report.format import counted, milliseconds
 from chameleon_ray.report.result import (
     PHASES,
     Latency,
+    Launching,
     LayerOutcome,
     LayerResult,
     RunResult,
@@ -22,6 +23,7 @@ from chameleon_ray.report.result import (
     total,
 )
 from chameleon_ray.reporting import Reporting
+from chameleon_ray.vendor import FILES
 
 __all__ = [
     "Latency",
@@ -63,8 +65,10 @@ def summary(result: RunResult, options: Reporting | None = None) -> dict:
             "tuned": 1e3 * _seconds(result.tuned),
         },
         "layers_ms": 1e3 * total(result.layers, [layer.best for layer in result.layers]),
+        "needs": [FILES[library] for library in result.libraries],
         "explanation": explain(result, options),
         "verified": verification(result.verified),
+        "launching": _launching(result.launching),
     }
     return {key: strict(value) for key, value in body.items()}
 
@@ -82,7 +86,20 @@ def verification(verified: Verified | None) -> dict:
         "ok": {"verified": True, "differs": False}.get(known or ""),
         "max_abs_err": strict(verified.max_abs_err) if verified else None,
         "max_rel_err": strict(verified.max_rel_err) if verified else None,
+        "precision": verified.precision or None if verified else None,
+        "tolerance": verified.tolerance or None if verified else None,
         "fault": verified.fault or None if verified else None,
+    }
+
+
+def _launching(launching: Launching | None) -> dict | None:
+    """Returns how the kernels are launched as plain data; None where there is only one way."""
+    if launching is None:
+        return None
+    return {
+        "graphs": launching.graphs,
+        "other_ms": 1e3 * _seconds(launching.other),
+        "fault": launching.fault or None,
     }
 
 
@@ -125,14 +142,19 @@ def explain(result: RunResult, options: Reporting | None = None) -> str | None:
     found = [
         f"The tuned model takes {milliseconds(whole)} ms, its layers {milliseconds(parts)} ms."
     ]
-    missing = sum(not isfinite(row.best) for row in rows)
-    if missing:
-        found.append(f"The sum lacks {counted(missing, 'layer')} without a successful measurement.")
-    untuned, defaults = _seconds(result.untuned), total(rows, [row.default for row in rows])
+    missing = [row for row in rows if not isfinite(row.best)]
+    unreached = sum(not row.measurements for row in missing)
+    if unreached:
+        more = "give more --minutes or --trials"
+        found.append(f"The search never reached {counted(unreached, 'layer')}; {more}.")
+    if failed := len(missing) - unreached:
+        found.append(f"The sum lacks {counted(failed, 'layer')} without a successful measurement.")
+    untuned, defaults = _seconds(result.untuned), [row.default for row in rows]
     if result.explanation:
         found.append(result.explanation)
-    elif isfinite(untuned) and isfinite(defaults):
-        found.append(_compared(untuned - defaults, whole - parts, agreement * defaults))
+    elif isfinite(untuned) and all(map(isfinite, defaults)):
+        before = total(rows, defaults)
+        found.append(_compared(untuned - before, whole - parts, agreement * before))
     return " ".join(found)
 
 
@@ -161,6 +183,7 @@ def _layer(row: LayerResult) -> dict:
         "flop": row.task.flop,
         "space_size": row.task.space.size,
         "measurements": row.measurements,
+        "library": row.library or None,
         "default_ms": 1e3 * row.default,
         "best_ms": 1e3 * row.best,
         "curve": row.curve,

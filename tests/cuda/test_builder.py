@@ -16,13 +16,15 @@ import tvm_ffi
 from tvm import te, topi
 
 from chameleon_ray.compiler.apply import compile_model
-from chameleon_ray.compiler.codegen.builder import ChildBuilder
+from chameleon_ray.compiler.codegen.builder import ChildBuilder, artifact_of
+from chameleon_ray.compiler.codegen.cuda_compiler import Binary, CompileError
 from chameleon_ray.compiler.codegen.cuda_library import (
     CALLBACK,
     CREATE,
     CannotLaunch,
     Library,
     compile_kernels,
+    compile_layer,
     load,
 )
 from chameleon_ray.compiler.codegen.cuda_resources import kernels
@@ -34,7 +36,8 @@ from chameleon_ray.compiler.spaces.extract import extract
 from chameleon_ray.compiler.spaces.sketch import Program
 from chameleon_ray.compiler.tvm_process import load_cudart
 from chameleon_ray.measure.cores import available
-from chameleon_ray.record import DEFAULT, Status
+from chameleon_ray.measure.isolate import Ending, Outcome
+from chameleon_ray.record import DEFAULT, LONGEST_ERROR, Status
 from chameleon_ray.space import as_configs
 from tests.cuda.kernels import ARCHS, PATIENT, target, task, tvm_target, usable_compiler
 from tests.tvm import layers
@@ -90,6 +93,48 @@ def test_a_layer_without_threads_cannot_be_launched() -> None:
     usable_compiler("sm_90")
     with pytest.raises(CannotLaunch, match="bound to a GPU's threads"):
         compile_kernels(layers.dense(), tvm_target("sm_90"))
+
+
+def lavish() -> tvm.IRModule:
+    """A layer scheduled to keep rows of 128 KiB in static shared memory, of which 48 KiB fit."""
+    x = te.placeholder((4, 32768), name="x")
+    schedule = tvm.s_tir.Schedule(layers.module(x, topi.add(x, te.const(1.0, "float32"))))
+    block = schedule.get_sblock("T_add")
+    row, column = schedule.get_loops(block)
+    copied = schedule.cache_read(block, 0, "shared")
+    schedule.compute_at(copied, row)
+    schedule.bind(row, "blockIdx.x")
+    for loop in (column, schedule.get_loops(copied)[-1]):
+        schedule.bind(schedule.split(loop, [None, 256])[1], "threadIdx.x")
+    return schedule.mod
+
+
+def test_what_the_compiler_turns_down_for_its_resources_is_invalid() -> None:
+    """Its error crosses TVM, which makes a RuntimeError of it."""
+    usable_compiler("sm_90")
+    artifact = compile_layer(lavish(), tvm_target("sm_90"))
+    assert artifact.status is Status.INVALID
+    assert "uses too much shared data" in artifact.error
+    assert len(artifact.error) <= LONGEST_ERROR
+
+
+class Wordy:
+    """Stands in for a compiler that turns everything down, at length."""
+
+    name = "wordy"
+
+    def compile(self, source: str) -> Binary:
+        raise CompileError(f"kernel.cu(3): error: no {source}" + "\nno" * 50_000)
+
+
+def test_a_compilers_error_keeps_its_type_and_is_cut_short_in_a_record() -> None:
+    module, target = default(layers.softmax(), tvm_target("sm_90")), tvm_target("sm_90")
+    with pytest.raises(CompileError, match=r"kernel\.cu\(3\): error"):
+        compile_kernels(module, target, Wordy())
+    if usable_compiler("sm_90"):
+        compile_kernels(module, target)  # an error is forgotten with its layer
+    long = Outcome(Ending.ERROR, error="InternalError: " + "x" * 73_000)
+    assert len(artifact_of(long, (1,)).error) == LONGEST_ERROR
 
 
 def test_a_library_holds_a_binary_and_loading_compiles_nothing(builder: ChildBuilder) -> None:

@@ -1,6 +1,7 @@
 """Binaries for GPUs that are not there: they parse, and say what the compiler says."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,14 @@ extern "C" __global__ void __launch_bounds__(1024) greedy(float* a) {
   for (int i = 0; i < 128; ++i) kept[i] = a[i * 1024 + threadIdx.x];
   #pragma unroll
   for (int i = 0; i < 128; ++i) a[threadIdx.x * 128 + i] = kept[127 - i] * kept[i];
+}
+"""
+TENSOR_CORES = """
+#include <mma.h>
+extern "C" __global__ void fill(float* a) {
+  nvcuda::wmma::fragment<nvcuda::wmma::accumulator, 16, 16, 16, float> tile;
+  nvcuda::wmma::fill_fragment(tile, 1.0f);
+  nvcuda::wmma::store_matrix_sync(a, tile, 16, nvcuda::wmma::mem_row_major);
 }
 """
 USED = re.compile(r"Compiling entry function '(\w+)'.*?Used (\d+) registers([^\n]*)", re.DOTALL)
@@ -121,3 +130,28 @@ def test_tvms_preamble_is_replaced_unless_the_library_is_used() -> None:
     assert "int64_t" in plain(head + "int f();")
     assert plain(head + "std::tuple<int> f();") == head + "std::tuple<int> f();"
     assert plain("int f();") == "int f();"
+
+
+def test_headers_are_found_where_wheels_lie_in_two_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``mma.h`` is in one wheel, and ``crt/mma.h``, which it includes, in another."""
+    usable_compiler("sm_90")
+    (whole,) = [root for root in cuda_compiler.nvidia_wheels() if (root / "include/crt").is_dir()]
+    runtime, crt = tmp_path / "runtime/include", tmp_path / "crt/include"
+    for folder in (runtime, crt):
+        folder.mkdir(parents=True)
+    for header in (whole / "include").iterdir():
+        place = crt if header.name == "crt" else runtime
+        (place / header.name).symlink_to(header)
+    monkeypatch.setattr(cuda_compiler, "nvidia_wheels", lambda: [runtime.parent])
+    monkeypatch.setattr(cuda_compiler, "TOOLKIT", tmp_path / "nothing")
+    monkeypatch.delenv("CUDA_PATH", raising=False)
+    monkeypatch.delenv("CUDA_HOME", raising=False)
+    with pytest.raises(CompileError, match=r"crt/mma\.h"):
+        compiler_for("sm_90").compile(TENSOR_CORES)
+    monkeypatch.setenv("CUDA_HOME", str(crt.parent))
+    assert compiler_for("sm_90").compile(TENSOR_CORES).code.startswith(b"\x7fELF")
+    monkeypatch.delenv("CUDA_HOME")
+    monkeypatch.setattr(cuda_compiler, "nvidia_wheels", lambda: [runtime.parent, crt.parent])
+    assert compiler_for("sm_90").compile(TENSOR_CORES).code.startswith(b"\x7fELF")

@@ -9,7 +9,10 @@ import pytest
 from chameleon_ray.measure.nvml import LIBRARY
 
 GPUS = "FAKE_GPUS"
-"""``NAME:MAJOR,NAME:MAJOR``, with the major number of the compute capability; unset for none."""
+"""``NAME:MAJOR,NAME:MAJOR``, with the major number of the compute capability; unset for none.
+
+A GPU whose name begins with ``Lost`` has fallen off the bus.
+"""
 SOURCE = """
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +29,9 @@ int nvmlDeviceGetCount_v2(u* n) {
   const char* s = getenv("FAKE_GPUS");
   for (*n = 0; s && *s; s = strchr(s, ',') ? strchr(s, ',') + 1 : 0) ++*n;
   return 0; }
-int nvmlDeviceGetHandleByIndex_v2(u i, h* d) { *d = which + i; return 0; }
+int nvmlDeviceGetHandleByIndex_v2(u i, h* d) {
+  *d = which + i;
+  return strncmp(told(*d), "Lost", 4) ? 0 : 15; }
 int nvmlDeviceGetHandleByUUID(const char* s, h* d) {
   if (strncmp(s, "GPU-", 4)) return 6;
   *d = which + atoi(s + 4); return 0; }

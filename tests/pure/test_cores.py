@@ -14,6 +14,7 @@ from chameleon_ray.measure import cores
         ((0, 1, 2, 3), 3, (0,), (1, 2, 3)),
         ((4, 9, 2), None, (4, 9), (2,)),
         ((5,), None, (5,), (5,)),
+        ((0, 1), 2, (0, 1), (0, 1)),
     ],
 )
 def test_split(every, threads, searching, timing):
@@ -39,10 +40,17 @@ def test_a_gpu_keeps_a_core_and_the_rest_build(count, threads, gpus, timing):
     assert count == 1 or not set(searching) & set(kept)
 
 
-@pytest.mark.parametrize(("every", "threads"), [((0, 1), 2), ((0, 1), 0), ((3,), 2)])
+@pytest.mark.parametrize(("every", "threads"), [((0, 1), 3), ((0, 1), 0), ((3,), 2)])
 def test_more_than_can_be_had_is_refused(every, threads):
     with pytest.raises(UserError, match=f"--threads {threads}"):
         cores.split(every, threads)
+
+
+def test_all_are_the_cores_of_this_process():
+    assert cores.threads("all") == len(cores.available())
+    assert cores.threads("3") == 3
+    with pytest.raises(ValueError, match="invalid literal"):
+        cores.threads("most")
 
 
 def test_hyper_threads_stay_together_and_the_quota_holds(tmp_path, monkeypatch):

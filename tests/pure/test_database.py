@@ -96,6 +96,21 @@ def test_a_damaged_part_is_named(tmp_path):
         database.read()
 
 
+def test_damaged_parts_are_set_aside_and_the_others_are_read(tmp_path):
+    database = Database(tmp_path)
+    database.append([record(0)])
+    database.append([record(3)])
+    torn = tmp_path / "part-000000003.parquet"
+    whole = torn.read_bytes()
+    for turn in range(2):
+        torn.write_bytes(whole[:-20])
+        (told,) = database.set_aside()
+        assert str(torn) in told
+        assert (tmp_path / f"{torn.name}-{turn}{log.DAMAGED}").read_bytes() == whole[:-20]
+    assert database.read() == [record(0)]
+    assert database.set_aside() == []
+
+
 def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
     database = Database(tmp_path)
     database.append([record(0)])

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -20,7 +21,7 @@ from chameleon_ray.database import SCHEMA as COLUMNS
 from chameleon_ray.folder import SAME, RunFolder
 from chameleon_ray.presets import PRESETS
 from chameleon_ray.record import Record, Status
-from chameleon_ray.report.result import PHASES
+from chameleon_ray.report.result import PHASES, Launching
 from chameleon_ray.report.summary import summary
 from tests.pure.fake_result import fake_result
 
@@ -164,10 +165,11 @@ def test_records_are_described() -> None:
 
 
 def test_summary_is_described(tmp_path: Path) -> None:
-    fields = summary(fake_result(tmp_path))
+    launched = replace(fake_result(tmp_path), launching=Launching(graphs=True))
+    fields = summary(launched)
     assert rows(RUN_DIRECTORY, "field") == list(fields)
     section = RUN_DIRECTORY.partition("## summary.json")[2]
-    inner = [name for key in ("latency_ms", "verified") for name in fields[key]]
+    inner = [name for key in ("latency_ms", "verified", "launching") for name in fields[key]]
     for name in [*fields["tasks"][0], *fields["processes"][0], *inner, *PHASES]:
         assert f"`{name}`" in section
 

@@ -49,6 +49,15 @@ def test_contests_and_the_untuned_model_are_foretold():
     assert shared.seconds == pytest.approx(builds / 5 + runs / 2 + 10.0 + 8.0 + untuned)
 
 
+def test_a_model_is_compiled_compared_and_timed_with_graphs_too():
+    work = ModelWork(10.0, again=True, weights={TASK.digest: 0.1}, graphs=True)
+    foretold = Forecast([work], OPTIONS, builders=1)
+    foretold.learn(MEASURED)
+    contest, untuned = 3.0 + 2 * 1.0 + 5.0 + 2 * 0.5, 0.1 * 2.0
+    timing = 3 * 10 * untuned
+    assert foretold.seconds == pytest.approx(contest + 3 * 10.0 + timing + 2 * untuned)
+
+
 def test_a_layer_that_nothing_works_for_has_no_contest():
     foretold = forecast()
     foretold.learn(known(tried((1,), None, 1.0, 0.5)))

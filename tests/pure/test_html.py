@@ -186,3 +186,6 @@ def test_the_snippet_is_python_whatever_the_names():
     assert "data = np.zeros((1, 3), 'float32')" in code
     assert "input_1 = np.zeros((2,), 'int64')" in code
     compile(snippet(replace(result, inputs=())), "snippet", "exec")
+    assert "TVM_NUM_THREADS" not in code
+    code = snippet(replace(result, target='{"kind": "llvm", "num-cores": 3}'))
+    assert code.index('os.environ["TVM_NUM_THREADS"] = "3"') < code.index("import tvm")

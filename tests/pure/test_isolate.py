@@ -4,9 +4,11 @@ import ctypes
 import os
 import signal
 import time
+from collections.abc import Iterator
 
 import pytest
 
+from chameleon_ray.measure import lifetime
 from chameleon_ray.measure.isolate import Ending, Isolate, IsolateError, Setting
 
 
@@ -143,6 +145,78 @@ def test_nothing_outlives_close():
     pid = child.call(("greet", "x"), 5).value[2]
     child.close()
     gone(pid)
+
+
+@pytest.fixture
+def unending() -> Iterator[tuple[Isolate, int]]:
+    """A child whose death this process is told of first, and its parent not: it does not end.
+
+    So it is as with a process that waits in a driver, which even SIGKILL does not end.
+    """
+    child = Isolate(Setting(f"{__name__}:impatient"))
+    pid = child.call(("greet", "x"), 5).value[2]
+    seize = 0x4206  # PTRACE_SEIZE, which leaves the process running
+    if ctypes.CDLL(None).ptrace(seize, pid, None, None):
+        pytest.skip("this machine does not let a process trace another")
+    yield child, pid
+    os.waitpid(pid, 0)
+
+
+def impatient(_: object) -> Doer:
+    lifetime.ENDING_SECONDS = 0.3
+    return Doer("hello")
+
+
+def test_a_child_that_cannot_be_killed_is_left_behind(unending: tuple[Isolate, int]) -> None:
+    child, pid = unending
+    began = time.perf_counter()
+    assert child.call(("hang",), 0.2).ending is Ending.TIMEOUT
+    after = child.call(("greet", "again"), 5)
+    assert after.value[0] == "hello again"
+    assert after.value[2] != pid
+    assert time.perf_counter() - began < 3.0
+    child.close()
+
+
+def test_closing_does_not_wait_for_a_child_that_cannot_be_killed(
+    unending: tuple[Isolate, int],
+) -> None:
+    began = time.perf_counter()
+    unending[0].close()
+    assert time.perf_counter() - began < 1.0
+
+
+def test_a_job_that_nobody_takes_is_stopped_in_time() -> None:
+    """A child that was stopped reads nothing, and the job does not fit into the socket."""
+    child = Isolate(Setting(f"{__name__}:doer", "hello"))
+    pid = child.call(("greet", "x"), 5).value[2]
+    os.kill(pid, signal.SIGSTOP)
+    outcome = child.call(("greet", "x" * (64 << 20)), 0.5)
+    assert outcome.ending is Ending.TIMEOUT
+    assert outcome.seconds < 3.0
+    child.close()
+
+
+def test_a_zygote_that_does_not_answer_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifetime, "ENDING_SECONDS", 0.2)
+    child = Isolate(Setting(f"{__name__}:doer", "hello"))
+    child.warm()
+    child._zygote.send_signal(signal.SIGSTOP)
+    assert child.call(("hang",), 0.2).ending is Ending.TIMEOUT
+    assert child.call(("greet", "again"), 5).value[0] == "hello again"
+    child.close()
+
+
+def test_it_is_known_whether_a_child_has_done_a_job() -> None:
+    child = Isolate(Setting(f"{__name__}:doer", "hello"))
+    assert child.fresh
+    child.warm()
+    assert child.fresh
+    child.call(("greet", "x"), 5)
+    assert not child.fresh
+    child.renew(0)
+    assert child.fresh
+    child.close()
 
 
 def test_a_factory_that_fails_says_why():

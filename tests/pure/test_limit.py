@@ -47,6 +47,12 @@ def score(configs: np.ndarray) -> np.ndarray:
     return (THREADS(configs) / 3072).astype(np.float32)
 
 
+def test_a_product_does_not_depend_on_the_order_of_its_factors() -> None:
+    """As factors may come from a set, whose order differs from process to process."""
+    factors = [Product(2), Product(1, ((1, (1, 2)),)), Product(3, ((0, (4, 5)),)), Product()]
+    assert product(factors) == product(factors[::-1]) == Product(6, ((0, (4, 5)), (1, (1, 2))))
+
+
 def test_a_product_is_of_the_choices_numbers() -> None:
     configs = config((2, 8, 4), (1, 6, 8))
     assert THREADS(configs).tolist() == [48]

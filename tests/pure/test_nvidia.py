@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from chameleon_ray.compiler import nvidia
-from chameleon_ray.measure import nvml
+from chameleon_ray.measure import nvidia_driver, nvml
 from tests.pure.driver import GPUS, library
 
 KIB = 1024
@@ -58,6 +58,30 @@ def test_gpus_are_listed(driver: str) -> None:
     first, second = nvml.gpus(driver)
     assert first == nvml.Gpu("Fake GPU", "GPU-0", "sm_90", 5, "580.1")
     assert second.uuid == "GPU-1"
+
+
+def test_a_lost_gpu_hides_no_other_and_leaves_their_numbers(
+    driver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(GPUS, "Fake GPU:9,Lost GPU:9,Fake GPU:8")
+    assert [gpu.uuid for gpu in nvml.gpus(driver)] == ["GPU-0", "GPU-2"]
+    assert [gpu.uuid for gpu in nvml.named(["2", "GPU-0"], driver)] == ["GPU-2", "GPU-0"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    with pytest.raises(nvml.NvmlError, match="is '1', and there is no such GPU, or it is lost"):
+        nvml.visible(driver)
+
+
+def test_the_drivers_libraries_are_found_off_the_loaders_path(driver: str, tmp_path: Path) -> None:
+    places = [str(tmp_path / "nothing"), str(Path(driver).parent)]
+    library = nvidia_driver.load(nvml.LIBRARY, places)
+    assert library.nvmlInit_v2() == 0
+    with pytest.raises(
+        OSError, match=f"libnone.so is neither on the loader's path nor in {places[0]}"
+    ):
+        nvidia_driver.load("libnone.so", places)
+    (tmp_path / "libnone.so").write_bytes(b"no library")
+    with pytest.raises(OSError, match=r"libnone\.so: (file too short|invalid ELF)"):
+        nvidia_driver.load("libnone.so", [str(tmp_path)])
 
 
 def test_clocks_are_read_and_what_is_not_told_is_zero(driver: str) -> None:

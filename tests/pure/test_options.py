@@ -20,7 +20,9 @@ def test_what_is_repeated_to_go_on() -> None:
     known = options_of(Request).items()
     assert [name for name, one in known if "tune" in one.resume] == [
         *("target", "trials", "minutes", "preset", "explorer", "sampler"),
-        *("cost_model", "template", "seed", "address", "threads", "layout", "engine"),
+        *("cost_model", "template", "seed", "address", "threads", "layout", "precision"),
+        "vendor",
+        "engine",
     ]
     assert [name for name, one in known if "zoo" in one.resume] == [
         *("trials", "minutes", "address", "engine")
@@ -39,7 +41,9 @@ def test_what_a_zoo_s_file_may_set() -> None:
         "seed": {int},
         "threads": {int},
         "layout": {str},
+        "precision": {str},
         "memory_aware": {bool},
+        "vendor": {bool},
     }
     assert zoo_file.LEAST == {"trials": 1, "minutes": 0.1, "threads": 1, "seed": 0}
     assert tuple(zoo_file.BUDGET) == ("trials", "minutes")
@@ -56,6 +60,7 @@ def test_no_option_of_tune_is_forgotten_by_the_command_that_goes_on() -> None:
 def test_only_what_is_not_the_default_is_repeated() -> None:
     request = Request("net", target="cuda", trials=5, memory_aware=True, address="here:1")
     assert repeated(Request("net"), "tune") == []
+    assert repeated(Request("net", vendor=False), "tune") == ["--no-vendor"]
     assert repeated(request, "tune") == ["--target", "cuda", "--trials", "5", "--address", "here:1"]
     assert repeated(request, "zoo") == ["--trials", "5", "--address", "here:1"]
 

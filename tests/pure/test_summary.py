@@ -15,7 +15,7 @@ from chameleon_ray.report.format import clock, digits
 from chameleon_ray.report.layer_history import LayerHistory, shares
 from chameleon_ray.report.log import LogLines
 from chameleon_ray.report.progress import Progress
-from chameleon_ray.report.result import Latency, LayerOutcome, RunResult
+from chameleon_ray.report.result import Latency, Launching, LayerOutcome, RunResult
 from chameleon_ray.report.summary import explain, summary, write
 from chameleon_ray.reporting import Reporting
 from tests.pure.fake_result import fake_result, record, task
@@ -136,13 +136,21 @@ def test_summary_has_every_key_and_counts_every_status():
     assert made["schema"] == 1
     assert " ".join(made) == (
         "schema model target device seed preset explorer sampler wall_seconds seconds "
-        "device_busy_fraction measurements tasks processes latency_ms layers_ms explanation "
-        "verified"
+        "device_busy_fraction measurements tasks processes latency_ms layers_ms needs explanation "
+        "verified launching"
     )
     entry = made["tasks"][0]
     assert entry["curve"][0][2] == pytest.approx(entry["default_ms"])
     assert entry["space_size"] == made["tasks"][1]["space_size"] > 1
     assert summary(fake_result(Path("run"))) == made
+
+
+def test_it_says_how_kernels_are_launched():
+    assert summary(result())["launching"] is None
+    made = summary(result(launching=Launching(graphs=True, other=Latency(0.002))))
+    assert made["launching"] == {"graphs": True, "other_ms": 2.0, "fault": None}
+    made = summary(result(launching=Launching(graphs=False, fault="they failed")))
+    assert made["launching"] == {"graphs": False, "other_ms": None, "fault": "they failed"}
 
 
 def test_kept_default_is_the_best_and_keeps_its_reason():
@@ -207,9 +215,18 @@ def test_explanation_only_beyond_a_quarter():
     assert applied is not None
     assert "not applied" in applied
     assert "tea" in (explain(replace(far, explanation="It was tea.")) or "")
-    missing = explain(replace(far, tasks=(A, B)))
-    assert missing is not None
-    assert "1 layer without" in missing
+
+
+def test_layers_that_were_not_measured_explain_first():
+    timed = (record(A, 4.0, DEFAULT), record(A, 2.0, (1,)))
+    far = result(*timed, tuned=Latency(0.009), untuned=Latency(0.0131))
+    unreached = explain(far) or ""
+    assert "never reached 1 layer" in unreached
+    assert "before tuning" not in unreached
+    failing = record(B, None, DEFAULT)
+    failed = explain(replace(far, records=(*timed, failing))) or ""
+    assert "1 layer without" in failed
+    assert "never reached" not in failed
 
 
 def test_processes_wait_when_they_are_not_busy():

@@ -51,6 +51,18 @@ def test_the_default_is_kept_where_every_candidate_is_wrong():
     assert set(winner.wrong) == set(LATENCY)
 
 
+def test_a_wrong_default_loses_to_a_slower_candidate_that_is_right():
+    class Slow(toys.ToyRunner):
+        @staticmethod
+        def latency(one, config):
+            return 0.1 if config == DEFAULT else 0.2
+
+    winner = chosen(runner=partial(Slow, (DEFAULT,)))
+    assert (winner.config != DEFAULT, winner.latency, winner.wrong) == (True, 0.2, ())
+    assert winner.default_latency == inf
+    assert chosen(runner=partial(Slow, (DEFAULT, *LATENCY))).config == DEFAULT
+
+
 def test_the_default_is_kept_where_no_candidate_is_faster():
     class Slow(toys.ToyRunner):
         @staticmethod

@@ -141,13 +141,20 @@ def test_equal_layers_are_merged() -> None:
     found = merged([(1, [conv, pool]), (2.5, [replace(conv, weight=4), dense])])
     assert [(one.name, one.weight) for one in found.tasks] == [
         ("conv", 3 + 2.5 * 4),
-        ("pool", 1),
         ("dense", 5.0),
+        ("pool", 1),
     ]
     assert found.before == 4
     assert found.users == {conv.digest: 2, pool.digest: 1, dense.digest: 1}
     assert found.shared([conv.digest, pool.digest]) == 1
     assert found.saved([conv.digest, conv.digest, dense.digest, "another"]) == 2
+
+
+def test_models_take_turns_as_often_as_they_are_important() -> None:
+    small, large = ([task(f"{model}_{n}") for n in range(6)] for model in ("small", "large"))
+    names = [one.name for one in merged([(1, small), (3, large)]).tasks]
+    assert names[:4] == ["large_0", "large_1", "small_0", "large_2"]
+    assert names[-3:] == ["small_3", "small_4", "small_5"]
 
 
 def test_one_model_is_left_as_it_is() -> None:

@@ -13,7 +13,16 @@ from typer.testing import CliRunner
 
 from chameleon_ray import __version__
 from chameleon_ray.__main__ import app
-from tests.whole.command import NET, PROGRESS, ROOT, SEARCHED, SERIAL, chameleon
+from tests.whole.command import (
+    NET,
+    PROGRESS,
+    ROOT,
+    SEARCHED,
+    SERIAL,
+    Command,
+    chameleon,
+    records,
+)
 
 Words = tuple[str, ...]
 
@@ -161,16 +170,27 @@ def test_another_run_is_not_gone_on_with(
 
 
 def test_a_damaged_run_is_named(here: Path, begun: Path, dense: str) -> None:
-    files = {
-        "run.json": b"{",
-        "records/part-000000000.parquet": b"PAR1",
-    }
-    for name, damage in files.items():
-        whole = (begun / name).read_bytes()
-        (begun / name).write_bytes(damage)
-        said = sentence("tune", dense, "--out", str(begun), "--resume", *SEARCHED)
-        (begun / name).write_bytes(whole)
-        assert name in said
+    whole = (begun / "run.json").read_bytes()
+    (begun / "run.json").write_bytes(b"{")
+    said = sentence("tune", dense, "--out", str(begun), "--resume", *SEARCHED)
+    (begun / "run.json").write_bytes(whole)
+    assert "run.json" in said
+
+
+def test_damaged_records_are_set_aside_and_the_run_goes_on(
+    here: Path, serial: Path, dense: str
+) -> None:
+    run = Path(shutil.copytree(serial, here / "torn"))
+    before, torn = records(run), sorted((run / "records").iterdir())[0]
+    torn.write_bytes(torn.read_bytes()[:-9])
+    command = Command("tune", dense, "--out", str(run), "--resume", *SEARCHED)
+    out, err = command.process.communicate(timeout=180)
+    assert command.process.returncode == 0, err
+    assert f"{torn} cannot be read" in err
+    assert "Verified" in out
+    assert [record for record in records(run) if record in before]
+    assert len(records(run)) == len(before)
+    assert (run / "records" / f"{torn.name}-0.damaged").exists()
 
 
 def test_a_finished_run_measures_nothing_again(begun: Path, dense: str) -> None:

@@ -9,12 +9,14 @@ from typing import Any, Protocol
 
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.tvm_process import block_torch
+from chameleon_ray.measure.freezer import Freezer
 from chameleon_ray.measure.isolate import Ending, Isolate, Outcome, Setting
 from chameleon_ray.measure.measurer import Artifact
 from chameleon_ray.options import Measuring
-from chameleon_ray.record import DEFAULT, Status
+from chameleon_ray.record import DEFAULT, LONGEST_ERROR, Status
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
+from chameleon_ray.vendor import library_of
 
 SINGLE_THREADED = (("OMP_NUM_THREADS", "1"), ("TVM_NUM_THREADS", "1"))
 FAILURES = {
@@ -67,6 +69,8 @@ class Compiler:
         try:
             if job.config == DEFAULT:
                 module = kind.default(program.module, program.target)
+            elif library_of(job.config):
+                module = kind.vendor_call(program.module, job.config)
             else:
                 module = program.schedule(job.config, kind.generator).mod
         except InvalidConfig as reason:
@@ -80,7 +84,8 @@ def artifact_of(outcome: Outcome, config: Config) -> Artifact:
     if outcome.ending is Ending.OK:
         built: Artifact = outcome.value
         return replace(built, default=default, seconds=outcome.seconds)
-    return Artifact(b"", default, FAILURES[outcome.ending], outcome.seconds, outcome.error)
+    error = outcome.error[:LONGEST_ERROR]
+    return Artifact(b"", default, FAILURES[outcome.ending], outcome.seconds, error)
 
 
 def compiler(kind: TargetKind) -> Callable[[Job], Artifact]:
@@ -97,6 +102,7 @@ class ChildBuilder:
         options: Measuring,
         cores: tuple[int, ...] | None = None,
         linked: bool = False,
+        freezer: Freezer | None = None,
     ) -> None:
         """Starts the child.
 
@@ -105,6 +111,7 @@ class ChildBuilder:
             options: Time limits, memory, and the number of jobs per child.
             cores: Cores to compile on; all of this process's where None.
             linked: Whether to leave nothing to the runner.
+            freezer: Freezer that the child joins, if any.
         """
         self.kind, self.options, self.linked = kind, options, linked
         self._child = Isolate(
@@ -114,6 +121,7 @@ class ChildBuilder:
                 cores=cores,
                 memory_bytes=options.memory_bytes,
                 environment=SINGLE_THREADED,
+                freezer=freezer,
             )
         )
 

@@ -35,6 +35,8 @@ typedef unsigned long long uint64_t;
 #define INFINITY __int_as_float(0x7f800000)
 """
 """Definitions from the C++ library's headers that generated kernels need."""
+TOOLKIT = Path("/usr/local/cuda")
+"""Folder into which NVIDIA's installers put the toolkit."""
 REPORT = "-v"
 """Option that makes ptxas report the resources of a kernel."""
 
@@ -165,11 +167,20 @@ def plain(source: str) -> str:
 
 
 def header_folders() -> list[str]:
-    """Returns the folders of CUDA's headers: in the wheels, or in an installed toolkit."""
-    roots = [Path(os.environ[name]) for name in ("CUDA_PATH", "CUDA_HOME") if name in os.environ]
-    roots = [*nvidia_wheels(), *roots, Path("/usr/local/cuda")]
-    folders = [root / "include" for root in roots if (root / "include/cuda_fp16.h").exists()]
-    return [str(folder) for first in folders[:1] for folder in (first, first / "cccl")]
+    """Returns the folders of CUDA's headers, in all places where there are any.
+
+    Wheels may lie in several places, as one that holds ``cuda_fp16.h`` and another that holds
+    ``crt/mma.h``, which the first one's ``mma.h`` includes. The C++ library's folders come last.
+    """
+    roots = cuda_roots()
+    folders = [root / "include" for root in roots] + [root / "include/cccl" for root in roots]
+    return list(dict.fromkeys(str(folder) for folder in folders if folder.is_dir()))
+
+
+def cuda_roots() -> list[Path]:
+    """Returns where parts of CUDA may lie: wheels first, as NVRTC's version is theirs, toolkits."""
+    named = [Path(os.environ[name]) for name in ("CUDA_PATH", "CUDA_HOME") if os.environ.get(name)]
+    return [*nvidia_wheels(), *named, TOOLKIT]
 
 
 def _nvrtc() -> Any:

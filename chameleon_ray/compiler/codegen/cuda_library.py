@@ -7,13 +7,14 @@ the library is loaded. Here TVM hands the source to this module, which compiles 
 import pickle
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache, partial
 from tempfile import NamedTemporaryFile
 from typing import Any
 
 import tvm
 import tvm_ffi
 
+from chameleon_ray.compiler.codegen import vendor_glue
 from chameleon_ray.compiler.codegen.cuda_compiler import (
     Binary,
     CompileError,
@@ -23,7 +24,7 @@ from chameleon_ray.compiler.codegen.cuda_compiler import (
 from chameleon_ray.compiler.codegen.cuda_resources import Resources, resources
 from chameleon_ray.compiler.tvm_process import UNCHECKED
 from chameleon_ray.measure.measurer import Artifact
-from chameleon_ray.record import Status
+from chameleon_ray.record import LONGEST_ERROR, Status
 
 CREATE = "ffi.Module.create.cuda"
 """Name of the function by which TVM makes a module of device code.
@@ -35,8 +36,6 @@ CALLBACK = "tvm_callback_cuda_compile"
 DYNAMIC = "tirx.use_dyn_shared_memory"
 TOO_MUCH = re.compile(r"uses too much|too many resources", re.IGNORECASE)
 """Pattern of ptxas's errors about resources that the GPU has too little of."""
-LONGEST = 300
-"""Most characters of an error in a record."""
 LAUNCH = re.compile(r'call_ffi_kernel\("(\w+)".*?T\.int64\((\d+)\), launch_params=')
 
 
@@ -50,7 +49,8 @@ class Library:
 
     Attributes:
         host: LLVM IR of the code that launches the kernels.
-        binary: ELF file of the kernels, for one architecture.
+        binary: ELF file of the kernels, for one architecture; empty where the code calls a vendor's
+            library instead.
         functions: Description of how the kernels are launched, as TVM's JSON.
     """
 
@@ -84,8 +84,7 @@ def compile_kernels(
     arch = str(target.attrs["arch"])
     collector = _collector()
     collector.begin(compiler or _compiler(arch))
-    with tvm.transform.PassContext(opt_level=3, config=UNCHECKED, instruments=[collector.watch]):
-        built = tvm.compile(module, target=target)
+    built = _built(module, target, collector)
     binary, functions = collector.binary, collector.functions
     if binary is None:
         raise CannotLaunch("nothing in it is bound to a GPU's threads")
@@ -98,6 +97,20 @@ def compile_kernels(
     with NamedTemporaryFile(suffix=".ll") as file:
         built.mod.write_to_file(file.name, "ll")
         return Library(file.read(), binary.code, functions), taken
+
+
+def _built(module: Any, target: Any, collector: "Collector") -> Any:
+    """Has TVM compile a layer; an error of the compiler is raised as the compiler raised it.
+
+    What crosses TVM arrives as a RuntimeError, whatever it was.
+    """
+    with tvm.transform.PassContext(opt_level=3, config=UNCHECKED, instruments=[collector.watch]):
+        try:
+            return tvm.compile(module, target=target)
+        except Exception:
+            if collector.refusal is not None:
+                raise collector.refusal from None
+            raise
 
 
 def compile_layer(module: Any, target: Any) -> Artifact:
@@ -115,18 +128,18 @@ def compile_layer(module: Any, target: Any) -> Artifact:
 def _first_error(report: str) -> str:
     """Returns the first line of a compiler's report that says what is wrong."""
     lines = [line.strip() for line in report.splitlines() if line.strip()]
-    return next((line for line in lines if "error" in line.lower()), lines[0])[:LONGEST]
+    lines = lines or ["the compiler gave no reason"]
+    return next((line for line in lines if "error" in line.lower()), lines[0])[:LONGEST_ERROR]
 
 
 def compile_with(arch: str) -> None:
     """Makes TVM compile for a GPU as this project does.
 
-    Otherwise TVM would use its own options where its CUDA runtime is loaded.
+    Otherwise TVM would use its own options where its CUDA runtime is loaded. A model's kernels are
+    compiled once where the same source follows, as it does for the same model with graphs.
     """
-    compiler = _compiler(arch)
-    tvm_ffi.register_global_func(
-        CALLBACK, lambda source: compiler.compile(str(source)).code, override=True
-    )
+    compiled = partial(_compiled, arch)
+    tvm_ffi.register_global_func(CALLBACK, lambda source: compiled(str(source)), override=True)
 
 
 def forbid_compiling() -> None:
@@ -139,15 +152,26 @@ def forbid_compiling() -> None:
 
 
 def load(library: Library) -> Any:
-    """Makes a callable module of a library; needs TVM's CUDA runtime, and compiles nothing."""
+    """Makes a callable module of a library; needs TVM's CUDA runtime, and compiles no kernels.
+
+    Raises:
+        VendorUnavailable: It calls a vendor's library, and what calls these cannot be built here.
+    """
+    if not library.binary:
+        vendor_glue.load()
+        return _host(library)
     create = tvm_ffi.get_global_func(CREATE)
     device = create(library.binary, "cubin", tvm.ir.load_json(library.functions), {})
+    host = _host(library)
+    host.import_module(device)
+    return host
+
+
+def _host(library: Library) -> Any:
     with NamedTemporaryFile(suffix=".ll") as file:
         file.write(library.host)
         file.flush()
-        host = tvm.runtime.load_module(file.name)
-    host.import_module(device)
-    return host
+        return tvm.runtime.load_module(file.name)
 
 
 class Collector:
@@ -155,12 +179,14 @@ class Collector:
 
     Attributes:
         binary: Binary of the layer compiled last.
+        refusal: Error with which the compiler turned that layer down; None where it did not.
         functions: Description of how that layer's kernels are launched, as TVM's JSON.
         watch: Pass instrument that has to be in force while a layer is compiled.
     """
 
     def __init__(self) -> None:
         self.binary: Binary | None = None
+        self.refusal: CompileError | None = None
         self.functions, self._lowered = "", None
         self.watch = _watch(self)
         empty = tvm_ffi.get_global_func("runtime.CSourceModuleCreate")
@@ -169,7 +195,8 @@ class Collector:
 
     def begin(self, compiler: CudaCompiler) -> None:
         """Forgets the previous layer and takes the compiler of the next."""
-        self.binary, self._compiler, self._lowered = None, compiler, None
+        self.binary = self.refusal = None
+        self._compiler, self._lowered = compiler, None
 
     def lowered(self, module: Any) -> None:
         """Notes the layer once its kernels are split from the code that launches them."""
@@ -183,7 +210,11 @@ class Collector:
         return max((int(size) for _, size in LAUNCH.findall(self._lowered.script())), default=0)
 
     def _create(self, code: Any, form: str, functions: Any, source: Any) -> Any:
-        self.binary = self._compiler.compile(bytes(code).decode())
+        try:
+            self.binary = self._compiler.compile(bytes(code).decode())
+        except CompileError as refusal:
+            self.refusal = refusal
+            raise
         self.functions = tvm.ir.save_json(functions)
         return self._empty()
 
@@ -201,6 +232,11 @@ def _watch(collector: Collector) -> Any:
 @cache
 def _collector() -> Collector:
     return Collector()
+
+
+@lru_cache(maxsize=1)
+def _compiled(arch: str, source: str) -> bytes:
+    return _compiler(arch).compile(source).code
 
 
 @cache

@@ -7,20 +7,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chameleon_ray.compiler.kind import Device, Environment, TargetKind
-from chameleon_ray.compiler.nvidia import BUS_ORDER, completed
-from chameleon_ray.compiler.target import fields_of, made
+from chameleon_ray.compiler.kind import Device, Environment, Graphs, TargetKind
+from chameleon_ray.compiler.nvidia import BUS_ORDER, capability, completed
+from chameleon_ray.compiler.target import TargetError, fields_of, made
 from chameleon_ray.compiler.tvm_process import CUDART, load_cudart, register_intrinsics
+from chameleon_ray.compiler.vendor_path import look_in_wheels
 from chameleon_ray.limit import Limit
 from chameleon_ray.measure import nvml
 from chameleon_ray.measure.measurer import Artifact, Runner
+from chameleon_ray.measure.precision import TF32
 from chameleon_ray.options import Measuring, Scheduling
+from chameleon_ray.space import Config
 
 NAME = "cuda"
 """Name of the kind; as a target it stands for whatever GPU the runner has."""
-DRIVER = "libcuda.so.1"
-"""Library of NVIDIA's driver, which TVM's CUDA runtime is linked to besides ``CUDART``."""
-WHEELS = "pip install 'chameleon_ray[cuda]'"
+AMPERE = 80
+"""First compute capability with bfloat16 and TF32."""
+GRAPHS = Graphs({"relax.backend.use_cuda_graph": True}, "vm.builtin.cuda_graph.run_or_capture")
+"""CUDA graphs, which take in all kernels but those that read an input or write an output.
+
+Also left out are kernels whose shapes are known at run time only.
+"""
 SIGNS = (Path("/proc/driver/nvidia/gpus"), Path("/dev/nvidia0"))
 """Files that exist where there is a GPU, whether or not its driver works."""
 
@@ -55,27 +62,38 @@ def demand_compiler(target: str) -> None:
     compiler_for(json.loads(target)["arch"])
 
 
+def demand_precision(target: str, precision: str) -> None:
+    """Demands that the GPU of a target multiplies numbers of a precision.
+
+    Raises:
+        TargetError: It does not; the text says which precisions it has.
+    """
+    arch = str(json.loads(target)["arch"])
+    if precision in (TF32, "bfloat16") and (capability(arch) or 0) < AMPERE:
+        raise TargetError(
+            f"A GPU of the architecture {arch} has no {precision}, which came with sm_{AMPERE}; "
+            "give --precision float16, or float32."
+        )
+
+
 def preload() -> None:
-    """Loads the CUDA runtime, if it is there."""
+    """Loads the CUDA runtime, if it is there, and says where other libraries may be."""
     load_cudart()
+    look_in_wheels()
 
 
 def probe() -> dict[str, Any]:
-    """Returns the GPUs that TVM sees, the libraries that it lacks, and what compiles for GPUs."""
-    lacking = {CUDART: load_cudart(), DRIVER: _trouble(DRIVER)}
+    """Returns the GPUs that TVM sees, why it sees none, and what compiles for GPUs."""
+    load_cudart()
     import tvm
 
     from chameleon_ray.compiler.codegen.cuda_compiler import summary
+    from chameleon_ray.compiler.runtime.cuda_driver import trouble
 
-    gpus: list[str] = []
+    why, gpus = trouble(), list[str]()
     while tvm.cuda(len(gpus)).exist:
         gpus.append(f"sm_{tvm.cuda(len(gpus)).compute_version.replace('.', '')}")
-    return {
-        "gpus": gpus,
-        "lacking": {name: why for name, why in lacking.items() if why},
-        "runtime": _runtime_version(),
-        "compiler": summary(),
-    }
+    return {"gpus": gpus, "trouble": why, "runtime": _runtime_version(), "compiler": summary()}
 
 
 def devices(probed: Mapping[str, Any], error: str) -> list[Device]:
@@ -85,36 +103,20 @@ def devices(probed: Mapping[str, Any], error: str) -> list[Device]:
         found = nvml.gpus()
     except nvml.NvmlError as trouble:
         if any(sign.exists() for sign in SIGNS):
-            return [Device(NAME, "NVIDIA GPU", False, f"{trouble}; install NVIDIA's driver")]
+            why = probed.get("trouble") or f"{trouble}; install NVIDIA's driver"
+            return [Device(NAME, "NVIDIA GPU", False, why)]
         return [Device(NAME, "no NVIDIA GPU", False, builds)]
-    return [_device(gpu, number, probed) for number, gpu in enumerate(found)]
+    return [_device(gpu, number, probed, error) for number, gpu in enumerate(found)]
 
 
-def _device(gpu: nvml.Gpu, number: int, probed: Mapping[str, Any]) -> Device:
+def _device(gpu: nvml.Gpu, number: int, probed: Mapping[str, Any], error: str) -> Device:
     name = f"{gpu.name}, {gpu.memory_bytes / (1 << 30):.0f} GiB, driver {gpu.driver}"
-    target, lacking = f"{NAME}:{gpu.arch}", dict(probed.get("lacking", {}))
-    if number < len(probed.get("gpus", ())):
+    target, seen = f"{NAME}:{gpu.arch}", probed.get("gpus", ())
+    if number < len(seen):
         return Device(target, name, True, f"CUDA runtime {probed['runtime']}; {probed['compiler']}")
-    if CUDART in lacking:
-        return Device(target, name, False, f"TVM needs {CUDART}, which is missing; {WHEELS}")
-    if DRIVER in lacking:
-        return Device(target, name, False, f"{lacking[DRIVER]}; install NVIDIA's driver")
-    return Device(
-        target,
-        name,
-        False,
-        "TVM does not see it: its CUDA runtime needs a driver for CUDA 13 (580 or later), and "
-        "CUDA_VISIBLE_DEVICES may hide it",
-    )
-
-
-def _trouble(library: str) -> str:
-    """Returns the reason why a library cannot be loaded; empty where it can."""
-    try:
-        ctypes.CDLL(library)
-    except OSError as error:
-        return str(error)
-    return ""
+    if not seen and (probed.get("trouble") or error):
+        return Device(target, name, False, probed.get("trouble") or error)
+    return Device(target, name, False, "CUDA_VISIBLE_DEVICES hides it, or TVM does not see it")
 
 
 def _runtime_version() -> str:
@@ -174,6 +176,20 @@ def limits(module: Any, sketches: Sequence[Any], target: Any) -> tuple[Limit, ..
     return limits_of(module, tuple(sketches), target)
 
 
+def vendor(module: Any) -> tuple[str, ...]:
+    """Returns NVIDIA's libraries that have a function for a layer."""
+    from chameleon_ray.compiler.spaces.vendor.calls import calls
+
+    return tuple(calls(module))
+
+
+def vendor_call(module: Any, config: Config) -> Any:
+    """Returns a layer as the call of a library."""
+    from chameleon_ray.compiler.codegen.vendor_call import called
+
+    return called(module, config)
+
+
 def warm() -> None:
     """Registers the intrinsics that TVM's rules name, and demands that there is a compiler."""
     register_intrinsics("cuda")
@@ -196,8 +212,10 @@ def default(module: Any, target: Any) -> Any:
 
 def compile_layer(module: Any, target: Any, linked: bool) -> Artifact:
     """Compiles a layer to a library that holds its binary; notes the resources that this takes."""
-    from chameleon_ray.compiler.codegen import cuda_library
+    from chameleon_ray.compiler.codegen import cuda_library, vendor_call
 
+    if vendor_call.is_called(module):
+        return vendor_call.compile_call(module, target)
     return cuda_library.compile_layer(module, target)
 
 
@@ -206,7 +224,9 @@ def compile_model(module: Any, target: Any) -> Any:
     import tvm
 
     from chameleon_ray.compiler.codegen.cuda_library import compile_with
+    from chameleon_ray.compiler.codegen.cuda_runtime import demand_runtime
 
+    demand_runtime()
     compile_with(str(target.attrs["arch"]))
     return tvm.compile(default(module, target), target)
 
@@ -230,8 +250,12 @@ def environment(threads: int) -> Environment:
 
 
 def device() -> Any:
+    """Returns the first GPU; from now on a model that would have to be compiled is an error."""
     import tvm
 
+    from chameleon_ray.compiler.codegen.cuda_library import forbid_compiling
+
+    forbid_compiling()
     return tvm.cuda()
 
 
@@ -241,6 +265,7 @@ CUDA = TargetKind(
     demand=demand,
     resolve=resolve,
     demand_compiler=demand_compiler,
+    demand_precision=demand_precision,
     preload=preload,
     probe=probe,
     devices=devices,
@@ -248,14 +273,18 @@ CUDA = TargetKind(
     gpus=gpus,
     place=place,
     layout="NCHW",
+    mixed=True,
     rules=rules,
     templates=templates,
     generator=generator,
     limits=limits,
+    vendor=vendor,
+    vendor_call=vendor_call,
     warm=warm,
     default=default,
     compile_layer=compile_layer,
     compile_model=compile_model,
+    graphs=GRAPHS,
     build_timeout=build_timeout,
     runner=runner,
     environment=environment,

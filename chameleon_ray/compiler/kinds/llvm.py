@@ -1,5 +1,6 @@
 """Tuning for CPUs: kernels by LLVM, timed on the cores that are kept free for them."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -9,6 +10,7 @@ from chameleon_ray.compiler.kind import Device, Environment, TargetKind
 from chameleon_ray.compiler.target import TargetError, device_name, fields_of, made
 from chameleon_ray.compiler.tvm_process import register_intrinsics
 from chameleon_ray.measure.measurer import Artifact, Runner
+from chameleon_ray.measure.precision import TF32
 from chameleon_ray.options import Measuring, Scheduling
 
 NAME = "llvm"
@@ -35,6 +37,29 @@ def resolve(text: str, threads: int) -> str:
             f"which is {llvm.llvm_get_system_cpu()!r}."
         )
     return str(target)
+
+
+def demand_precision(target: str, precision: str) -> None:
+    """Demands that a CPU can keep weights in a precision.
+
+    Raises:
+        TargetError: It cannot; the text says which precisions there are.
+    """
+    import tvm
+    from tvm.target.codegen import target_has_features
+
+    if precision == TF32:
+        raise TargetError(
+            f"{precision} is a precision of NVIDIA's tensor cores, and the target is a CPU; give "
+            "--precision bfloat16 or float16, which keep its weights in 16 bits, or float32."
+        )
+    made = tvm.target.Target(json.loads(target))
+    lacking = target_has_features("sse2", made) and not target_has_features("f16c", made)
+    if precision == "float16" and lacking:
+        raise TargetError(
+            f"The CPU {made.attrs.get('mcpu', '')!r} has no instructions that convert float16; "
+            "give --precision bfloat16, or float32."
+        )
 
 
 def probe() -> dict[str, Any]:
@@ -166,6 +191,7 @@ def device() -> Any:
 LLVM = TargetKind(
     name=NAME,
     resolve=resolve,
+    demand_precision=demand_precision,
     probe=probe,
     devices=devices,
     device_name=device_name,

@@ -8,15 +8,19 @@ from tvm import relax
 from tvm.ir import IRModule
 
 from chameleon_ray.compiler.kind import TargetKind
+from chameleon_ray.compiler.passes import tensor_products
 from chameleon_ray.compiler.passes.booleans import without_boolean_equality
 from chameleon_ray.compiler.passes.fold import fold_batch_norm, fold_constants
 from chameleon_ray.compiler.passes.integers import in_integers
+from chameleon_ray.compiler.passes.join_conversions import join_conversions, join_norms
 from chameleon_ray.compiler.passes.layout import to_nhwc
 from chameleon_ray.compiler.passes.memory.partition import group_sums, partition
+from chameleon_ray.compiler.passes.mixed_precision import in_half, with_wide_sums
 from chameleon_ray.compiler.passes.run_time_shapes import end_blocks_at_casts
 from chameleon_ray.compiler.passes.widen import functions_left, keep_narrow, narrow_types, widen
 from chameleon_ray.compiler.quiet import quiet
 from chameleon_ray.compiler.relax import bindings_of
+from chameleon_ray.measure.precision import SHORT
 from chameleon_ray.options import Scheduling
 
 logger = logging.getLogger(__name__)
@@ -28,6 +32,7 @@ def lower(
     kind: TargetKind,
     layout: str = "auto",
     rewriting: Scheduling | None = None,
+    precision: str = "float32",
 ) -> IRModule:
     """Folds, lays out, legalises and fuses a model.
 
@@ -37,8 +42,8 @@ def lower(
         kind: Kind of the target; has the rules by which operators are legalised.
         layout: Layout of 2-D convolutions: ``NHWC``, or ``NCHW`` to leave them as imported, and on
             CPUs the order of all weights, too; ``auto`` for what suits the target.
-        rewriting: Options of the search for parts that convolutions of concatenations are better
-            split into; they are left whole where None.
+        rewriting: Options of the search for parts to split convolutions of concatenations into.
+        precision: Precision of the products that are of float32 in the model.
 
     Returns:
         A module for ``tvm.compile`` and for the extraction of tasks. Its ``main`` calls one
@@ -47,32 +52,78 @@ def lower(
     Raises:
         ValueError: There is no such layout.
     """
-    layout = _layout(kind.layout_of(layout))
-    types = _widened(module, target, kind)
+    types, products = _widened(module, target, kind), _products(module, kind, precision)
+    layout = layout_of(module, kind, layout, precision)
+    kept = types if layout == "NHWC" else ()
     with target, quiet():
-        kept = types if layout == "NHWC" else ()
-        mod = _folded(widen(module, types), kept, kind.integers is not None)
+        mod = _folded(widen(module, types), kept, _rounded(kind, precision, layout), kind.integers)
         mod = mod if rewriting is None else partition(mod, rewriting)
+        mod = _mixed(mod, products, precision)
     if layout == "NHWC" and not _has_shapes(mod):
         logger.warning("Convolutions stay NCHW: the model computes some shapes at run time.")
         layout = "NCHW"
     with target, quiet():
-        mod = to_nhwc(mod) if layout == "NHWC" else mod
+        mod = to_nhwc(mod, "OHWI" if products else "HWIO") if layout == "NHWC" else mod
         mod = mod if rewriting is None else group_sums(mod)
-        return _fused(_legalised(mod, kind, layout, rewriting))
+        return _fused(_legalised(mod, kind, layout, rewriting, products))
 
 
-def lower_plainly(module: IRModule, target: tvm.target.Target, kind: TargetKind) -> IRModule:
+def lower_plainly(
+    module: IRModule,
+    target: tvm.target.Target,
+    kind: TargetKind,
+    precision: str = "float32",
+) -> IRModule:
     """Folds, legalises and fuses a model and leaves all else as imported.
 
-    Types that are computed in float32 are so here, too, with weights of float32.
+    Types that are computed in float32 are so here, too, with weights of float32. Products of 16-bit
+    floats have sums of float32 where the kind of target has such units.
     """
     types = narrow_types(module, kind.widened(target))
+    products = _products(module, kind, precision)
     with target, quiet():
-        return _fused(relax.transform.LegalizeOps()(_folded(widen(module, types))))
+        mod = _mixed(_folded(widen(module, types)), products, precision)
+        mod = join_conversions(mod) if products else mod
+        return _fused(_whole(relax.transform.LegalizeOps()(mod), products))
 
 
-def _layout(layout: str) -> str:
+def _products(module: IRModule, kind: TargetKind, precision: str) -> frozenset[str]:
+    """Returns the types, 16-bit floats and TF32, of which products are computed as such."""
+    if not kind.mixed:
+        return frozenset()
+    asked = {precision} - {"float32"}
+    return narrow_types(module, SHORT) | asked
+
+
+def _rounded(kind: TargetKind, precision: str, layout: str) -> Collection[str]:
+    """Returns the type of 16 bits that weights of float32 are rounded to; none where they are not.
+
+    It says so to the user where that is because of the layout.
+    """
+    if kind.mixed or precision not in SHORT:
+        return ()
+    if layout != "NHWC":
+        logger.warning("Weights stay of float32: only the layout NHWC has shorter ones on CPUs.")
+        return ()
+    return (precision,)
+
+
+def _mixed(mod: IRModule, products: Collection[str], precision: str) -> IRModule:
+    """Computes products in 16-bit floats with sums of float32."""
+    for dtype in sorted(set(products) & set(SHORT)):
+        mod = with_wide_sums(mod, dtype)
+    if precision in SHORT and precision in products:
+        mod = in_half(mod, precision)
+    return join_norms(mod) if set(products) & set(SHORT) else mod
+
+
+def layout_of(module: IRModule, kind: TargetKind, asked: str, precision: str) -> str:
+    """Returns the layout that ``lower`` gives a model; see there.
+
+    Raises:
+        ValueError: There is no such layout.
+    """
+    layout = kind.layout_of(asked, bool(_products(module, kind, precision)))
     if layout not in ("NHWC", "NCHW"):
         raise ValueError(f"The layout must be auto, NHWC or NCHW, not {layout!r}.")
     return layout
@@ -95,29 +146,48 @@ def _widened(module: IRModule, target: tvm.target.Target, kind: TargetKind) -> f
     return types
 
 
-def _folded(module: IRModule, kept: Collection[str] = (), integers: bool = False) -> IRModule:
+def _folded(
+    module: IRModule,
+    kept: Collection[str] = (),
+    rounded: Collection[str] = (),
+    integers: object = None,
+) -> IRModule:
     """Folds constants and batch norms; weights that are of a type in ``kept`` are stored in it.
 
-    Quantised layers are computed in integers if ``integers``.
+    All weights are rounded to the type in ``rounded``, if there is one. Quantised layers are
+    computed in integers unless ``integers`` is None.
     """
     mod = relax.transform.ConvertToDataflow()(module)
     mod = without_boolean_equality(relax.transform.CanonicalizeBindings()(mod))
     mod = fold_batch_norm(keep_narrow(fold_constants(mod), kept))
+    mod = keep_narrow(mod, rounded, rounding=True)
     return end_blocks_at_casts(fold_constants(in_integers(mod)) if integers else mod)
 
 
 def _legalised(
-    mod: IRModule, kind: TargetKind, layout: str, rewriting: Scheduling | None
+    mod: IRModule,
+    kind: TargetKind,
+    layout: str,
+    rewriting: Scheduling | None,
+    products: Collection[str],
 ) -> IRModule:
     mod = kind.integers(mod, layout, rewriting) if kind.integers else mod
-    return relax.transform.LegalizeOps(dict(kind.rules(layout, rewriting)))(mod)
+    mod = join_conversions(mod) if products else mod
+    rules = dict(kind.rules(layout, rewriting))
+    if products and layout == "NHWC":
+        rules |= tensor_products.rules(products)
+    return _whole(relax.transform.LegalizeOps(rules)(mod), products)
+
+
+def _whole(mod: IRModule, products: Collection[str]) -> IRModule:
+    """Makes loops of operators that were joined with conversions."""
+    return relax.transform.FuseTIR()(mod) if products else mod
 
 
 def _fused(mod: IRModule) -> IRModule:
     mod = relax.transform.AnnotateTIROpPattern()(mod)
-    mod = fold_constants(mod)
-    mod = relax.transform.FuseOps()(mod)
-    return relax.transform.FuseTIR()(mod)
+    grouped = relax.transform.FuseOps()(fold_constants(mod))
+    return tensor_products.with_precision(relax.transform.FuseTIR()(grouped), grouped)
 
 
 def _has_shapes(mod: IRModule) -> bool:

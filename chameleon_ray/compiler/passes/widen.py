@@ -22,7 +22,7 @@ from tvm.ir import Call, GenericConst, IRModule
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from chameleon_ray.compiler.passes.pack_weights import NARROWEST, lanes
-from chameleon_ray.compiler.relax import constant, operator, rewrite
+from chameleon_ray.compiler.relax import constant, operator, rewrite, with_out_dtype
 
 WIDE = "float32"
 """Type that is computed with in place of the 16-bit ones."""
@@ -98,7 +98,7 @@ def _computes(function: Any, types: Collection[str]) -> bool:
     return bool(found)
 
 
-def keep_narrow(mod: IRModule, types: Collection[str]) -> IRModule:
+def keep_narrow(mod: IRModule, types: Collection[str], rounding: bool = False) -> IRModule:
     """Stores weights in 16 bits that were 16 bits long before they were widened.
 
     These are the constants of float32 that one of the types has exactly. They are kept for 2-D
@@ -108,18 +108,19 @@ def keep_narrow(mod: IRModule, types: Collection[str]) -> IRModule:
     Args:
         mod: A widened model with folded constants. Its target must be in force.
         types: 16-bit floats that the model has had.
+        rounding: Whether weights that no type has exactly are rounded to the only one.
     """
 
     def kept(binding: relax.Binding) -> relax.Expr:
         call = binding.value
         name = operator(call)
         if name == "relax.take" and isinstance(call.args[0], GenericConst):
-            table = _narrow(call.args[0], types)
+            table = _narrow(call.args[0], types, rounding)
             return relax.op.astype(Call(call.op, [table, call.args[1]], call.attrs), WIDE)
         if name not in ("relax.nn.conv2d", "relax.matmul") or not _is_kept(call):
             return call
-        weights = _narrow(call.args[1], types)
-        return Call(call.op, [call.args[0], weights], _with_out_dtype(call.attrs))
+        weights = _narrow(call.args[1], types, rounding)
+        return Call(call.op, [call.args[0], weights], with_out_dtype(call.attrs, WIDE))
 
     return rewrite(mod, kept) if types else mod
 
@@ -146,7 +147,7 @@ class _Widening(PyExprMutator):  # type: ignore[misc]
             args[0] = relax.op.astype(_restored(args[0], op.args[0].ty), WIDE)
         attrs = op.attrs
         if str(getattr(attrs, "out_dtype", "")) in self.types:
-            attrs = _with_out_dtype(attrs)
+            attrs = with_out_dtype(attrs, WIDE)
         return self._wide(Call(op.op, args, attrs, op.ty_args))
 
     def visit_match_cast_(self, binding: relax.MatchCast) -> None:
@@ -204,13 +205,6 @@ def _dtypes(ty: Any) -> set[str]:
     return {str(ty.dtype)} if isinstance(ty, relax.TensorType) else set()
 
 
-def _with_out_dtype(attrs: Any) -> Any:
-    """Returns an operator's attributes with an output of float32."""
-    described = type(attrs).__tvm_ffi_type_info__
-    fields = {field.name: getattr(attrs, field.name) for field in described.fields}
-    return tvm.ir.make_node(described.type_key, **fields | {"out_dtype": WIDE})
-
-
 def _is_kept(call: Call) -> bool:
     """Whether a layer's weights are packed, and converted in registers."""
     data, weights = call.args
@@ -228,14 +222,19 @@ def _has_blocks(channels: Any) -> bool:
     return lanes(int(channels), WIDE) >= NARROWEST
 
 
-def _narrow(weights: GenericConst, types: Collection[str]) -> GenericConst:
-    """Returns a constant in the first type that has all of its values; as it is where none has."""
+def _narrow(weights: GenericConst, types: Collection[str], rounding: bool) -> GenericConst:
+    """Returns a constant in the first type that has all of its values; as it is where none has.
+
+    With ``rounding``, it is enough that none of them becomes infinite.
+    """
     if str(weights.ty.dtype) != WIDE:
         return weights
     values = weights.value.numpy()
     for dtype in sorted(types):
         with np.errstate(over="ignore"):
             short = constant(values, dtype)
-        if np.array_equal(short.value.numpy().astype(WIDE), values, equal_nan=True):
+        back = short.value.numpy().astype(WIDE)
+        same = (np.isfinite(back) == np.isfinite(values)).all() if rounding else False
+        if same or np.array_equal(back, values, equal_nan=True):
             return short
     return weights

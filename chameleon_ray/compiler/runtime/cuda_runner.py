@@ -1,24 +1,36 @@
-"""Times compiled candidates on a GPU by CUDA's events, one kernel at a time.
+"""Times compiled candidates on a GPU, one kernel at a time.
 
 The process that times has forked from one that never touched the GPU, and only loads binaries. It
 is replaced after anything that goes wrong, as an error of CUDA makes all that follows in it fail.
+A new one opens the GPU before it is given a job; where it cannot, the GPU is lost.
 """
 
 import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from statistics import median
 from typing import Any
 
 import numpy as np
 
 from chameleon_ray.compiler.nvidia import BUS_ORDER, completed
-from chameleon_ray.compiler.runtime.jobs import ChildRunner, Contest, Race, Raced, failure
+from chameleon_ray.compiler.runtime import gpu_memory
+from chameleon_ray.compiler.runtime.cuda_clock import CudaClock, opened
+from chameleon_ray.compiler.runtime.jobs import (
+    ChildRunner,
+    Contest,
+    DeviceLost,
+    Race,
+    Raced,
+    failure,
+)
 from chameleon_ray.compiler.runtime.layer_inputs import LayerInputs
 from chameleon_ray.compiler.runtime.layer_precision import layer_precision
+from chameleon_ray.compiler.runtime.layer_reference import LayerReference
 from chameleon_ray.compiler.runtime.tolerance import differences
-from chameleon_ray.compiler.target import TargetError, made
+from chameleon_ray.compiler.target import made
 from chameleon_ray.compiler.tvm_process import block_torch, load_cudart
 from chameleon_ray.measure import nvml
 from chameleon_ray.measure.calibrated import Surveyed
@@ -28,12 +40,8 @@ from chameleon_ray.measure.racing import race, take_turns
 from chameleon_ray.options import Confirming, Measuring
 from chameleon_ray.task import Task
 
-FLUSH = "chameleon.flush_l2"
-"""Name of the function that TVM's evaluator calls before each execution."""
 ENVIRONMENT = (BUS_ORDER, ("TVM_NUM_THREADS", "1"))
 """Environment of the child: CUDA numbers the GPUs as NVML does, and TVM has one thread."""
-LONGEST = 500
-"""Most characters of an error in a record."""
 
 
 @dataclass(frozen=True)
@@ -70,29 +78,42 @@ class CudaTimer:
 
         forbid_compiling()
         self._device = tvm.cuda(0)
-        self._inputs = LayerInputs()
-        self._flushes: Callable[..., None] | None = None
+        self._inputs, self._reference = LayerInputs(), LayerReference()
+        self._opened: CudaClock | None = None
+        self._failed: Exception | None = None
 
     def __call__(self, job: Any) -> Any:
-        self._demand()
-        return job.run(self)
+        """Does a job; once more with only its own layer on the GPU, if the memory is full."""
+        try:
+            return job.run(self)
+        except Exception as error:
+            if not (gpu_memory.is_full(error) and hasattr(job, "program")):
+                # TVM cannot unload kernels after an error of CUDA: their frames live on
+                self._failed = error
+                raise
+        self._inputs.forget()
+        try:
+            return job.run(self)
+        except Exception as error:
+            if not gpu_memory.is_full(error):
+                self._failed = error
+                raise
+        self._inputs.forget()
+        needed = self._inputs.size(job.program) * (2 if isinstance(job, Contest) else 1)
+        raise gpu_memory.full("The layer's buffers", needed)
 
-    def _demand(self) -> None:
-        """Demands that TVM sees a GPU; the first call is the process's first look at it.
-
-        Raises:
-            TargetError: TVM sees none.
-        """
-        if self._flushes is None:
-            if not self._device.exist:
-                raise TargetError(
-                    "TVM sees no GPU on this machine; chameleon devices says what is missing."
-                )
-            self._flushes = _flushing(self._device)
+    @property
+    def clock(self) -> CudaClock:
+        """Clock of the GPU, whose first use opens the GPU; see ``opened``."""
+        if self._opened is None:
+            self._opened = opened(self._device)
+        return self._opened
 
     def survey(self) -> Surveyed:
-        """Returns the GPU that this process sees first."""
-        device = self._device
+        """Returns the GPU that this process sees first, once its clock is there."""
+        from chameleon_ray.compiler.codegen import vendor_glue
+
+        device, _ = self._device, self.clock
         fields = {
             "kind": "cuda",
             "arch": f"sm_{device.compute_version.replace('.', '')}",
@@ -102,7 +123,8 @@ class CudaTimer:
             "l2_cache_size_bytes": int(device.l2_cache_size_bytes or 0),
         }
         target = made(json.dumps(fields), completed(fields))
-        return Surveyed(str(target), str(device.device_name))
+        lacking = tuple(vendor_glue.troubles().items())
+        return Surveyed(str(target), str(device.device_name), lacking=lacking)
 
     def outputs(self, job: Once) -> list[np.ndarray]:
         """Returns all buffers of a candidate after one execution."""
@@ -112,23 +134,30 @@ class CudaTimer:
 
     def race(self, job: Race) -> Raced:
         """Times a candidate; one that is hopeless or long is executed twice."""
+        from chameleon_ray.compiler.codegen import vendor_glue
+
         buffers, options = self.arguments(job.program), job.options
-        library = _load(job.code)
+        self.clock.wake(options)
         began = time.perf_counter()
-        self._once(library, buffers)  # loads the binary into the GPU
+        try:
+            library = _load(job.code)
+            self._once(library, buffers)  # loads the binary into the GPU
+        except RuntimeError as error:
+            return Raced((), 0.0, unavailable=vendor_glue.unavailable(error))
         first = self._once(library, buffers)
         # the host's clock has the launch in it, which short kernels take longer to than to execute
         hopeless = max(options.hopeless * job.best, options.repeat_seconds / options.shots)
         if first > min(hopeless, options.long_seconds):
             return Raced((first,), time.perf_counter() - began, condition())
-        latencies = race(self._clock(library, buffers, first, options), job.best, options)
+        latencies = race(self._timing(library, buffers, first, options), job.best, options)
         return Raced(latencies, time.perf_counter() - began, condition())
 
     def contest(self, job: Contest) -> list[Finalist]:
-        """Compares all candidates' outputs with the first's, and times them in turns."""
+        """Compares all outputs with ``LayerReference``'s or else the first, and times in turns."""
         libraries, buffers = [_load(code) for code in job.codes], self.arguments(job.program)
-        first, errors, reference = [], [], list[np.ndarray]()
-        precision = layer_precision(job.program)
+        first, errors, precision = [], [], layer_precision(job.program)
+        before = self._inputs.arrays(job.program)
+        reference = self._reference.outputs(job.program, before, job.options.reference_flop)
         for library in libraries:
             fresh = self._inputs.tensors(job.program, self._device)
             self._once(library, fresh)
@@ -137,7 +166,7 @@ class CudaTimer:
             errors.append(differences(outputs, reference, precision))
             first.append(self._once(library, buffers))
         pairs = zip(libraries, first, strict=True)
-        clocks = [self._clock(library, buffers, seconds, job.options) for library, seconds in pairs]
+        clocks = [self._timing(library, buffers, time, job.options) for library, time in pairs]
         latencies = take_turns(clocks, first, job.repeats, job.options)
         return [Finalist(tuple(t), *error) for t, error in zip(latencies, errors, strict=True)]
 
@@ -149,22 +178,15 @@ class CudaTimer:
         self._device.sync()
         return time.perf_counter() - began
 
-    def _clock(
+    def _timing(
         self, library: Any, buffers: list[Any], seconds: float, options: Measuring
     ) -> Callable[[], float]:
-        """Makes a clock, which gives the median seconds of some executions by CUDA's events.
+        """Returns what gives the median seconds of some executions.
 
-        None of them finds its inputs in the L2 cache. Their number suits a kernel that takes
-        ``seconds``.
+        Their number suits a kernel that takes ``seconds``.
         """
-        evaluate = library.time_evaluator(
-            "main",
-            self._device,
-            number=1,
-            repeat=shots_of(seconds, options),
-            f_preproc=FLUSH,
-        )
-        return lambda: float(median(evaluate(*buffers).results))
+        execute, shots = partial(library["main"], *buffers), shots_of(seconds, options)
+        return lambda: median(self.clock.time(execute, shots, options))
 
     def arguments(self, program: bytes) -> list[Any]:
         """Returns the layer's buffers on the GPU, filled at random."""
@@ -182,25 +204,6 @@ def condition() -> str:
         return json.dumps(asdict(nvml.condition(nvml.visible().uuid)))
     except nvml.NvmlError:
         return ""
-
-
-def _flushing(device: Any) -> Callable[..., None]:
-    """Registers the function that empties the L2 cache.
-
-    It copies twice the cache's size in the kernel's stream.
-    """
-    import tvm
-    import tvm_ffi
-
-    size = 2 * int(device.l2_cache_size_bytes or 64 << 20)
-    source = tvm.runtime.empty((size,), "int8", device)
-    sink = tvm.runtime.empty((size,), "int8", device)
-
-    def flush(*_: Any) -> None:
-        source.copyto(sink)
-
-    tvm_ffi.register_global_func(FLUSH, flush, override=True)
-    return flush
 
 
 def _load(code: bytes) -> Any:
@@ -232,15 +235,15 @@ class CudaRunner:
         self._device = ""
         handler = "chameleon_ray.compiler.runtime.cuda_runner:timer"
         setting = Setting(handler, cores=cores, environment=ENVIRONMENT)
-        self.child = ChildRunner(setting, options, patience, fragile=True)
+        self.child = ChildRunner(setting, options, patience, fragile=True, opening=Survey())
 
     def warm(self) -> None:
-        """Waits until the child can time without delay."""
+        """Waits until the child has opened the GPU and can time without delay."""
         self.child.warm()
 
     def survey(self) -> Surveyed:
         """Returns the runner's GPU, or why there is none; see ``Surveyor``."""
-        outcome = self.child.call(Survey(), self.child.options.default_timeout)
+        outcome = self.child.call(Survey(), self.child.options.context_timeout)
         if outcome.ending is not Ending.OK:
             return Surveyed(error=outcome.error)
         surveyed: Surveyed = outcome.value
@@ -278,5 +281,13 @@ class CudaRunner:
         self.child.close()
 
     def _failed(self, timing: Timing) -> Timing:
-        """Cuts a failure's error short, as TVM ends errors of launches with the kernel's source."""
-        return replace(timing, device=self._device, error=timing.error[:LONGEST])
+        """Returns a failure, unless it is the GPU's, which a new child tells by opening it.
+
+        Raises:
+            DeviceLost: The GPU cannot be opened any more.
+        """
+        lost = self.child.open()
+        if lost is None:
+            return replace(timing, device=self._device)
+        why = "opening it hangs" if lost.ending is Ending.TIMEOUT else lost.error
+        raise DeviceLost(f"{self._device or 'the GPU'} cannot be used: {why}")

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from chameleon_ray.measure.isolate import Ending, Isolate, Outcome, Setting
+from chameleon_ray.measure.isolate import Ending, Isolate, IsolateError, Outcome, Setting
 from chameleon_ray.measure.measurer import Artifact, Finalist, Timing
 from chameleon_ray.options import Confirming, Measuring
-from chameleon_ray.record import Status
+from chameleon_ray.record import LONGEST_ERROR, Status
 from chameleon_ray.task import Task
 
 FAILURES = {
@@ -52,12 +52,15 @@ class Raced:
         timing_seconds: Seconds in which the device executed the kernel.
         conditions: Conditions of the GPU, as in ``Timing``.
         reference: Outcome to keep of a default that is too slow to run twice; None for others.
+        unavailable: Reason why the vendor's library has no such kernel here, which says nothing
+            against the device; empty where it ran.
     """
 
     latencies: tuple[float, ...]
     timing_seconds: float
     conditions: str = ""
     reference: Reference | None = None
+    unavailable: str = ""
 
 
 class Timer(Protocol):
@@ -114,6 +117,10 @@ class Contest:
         return timer.contest(self)
 
 
+class DeviceLost(IsolateError):
+    """The device of a runner cannot be used by any child; a pool replaces the runner."""
+
+
 class ChildRunner:
     """Has a warm child time candidates, and turns failures into values.
 
@@ -122,7 +129,12 @@ class ChildRunner:
     """
 
     def __init__(
-        self, setting: Setting, options: Measuring, patience: Patience, fragile: bool = False
+        self,
+        setting: Setting,
+        options: Measuring,
+        patience: Patience,
+        fragile: bool = False,
+        opening: Any = None,
     ) -> None:
         """Starts the child.
 
@@ -131,15 +143,33 @@ class ChildRunner:
             options: Settings of the timing.
             patience: Gives the seconds that a candidate may run.
             fragile: Whether the child cannot be used any more once a job has raised.
+            opening: Job that a new child does before any other, to open the device; None for none.
         """
         self.options = options
-        self._patience, self._fragile = patience, fragile
+        self._patience, self._fragile, self._opening = patience, fragile, opening
         self._references: dict[str, Reference] = {}
         self._child = Isolate(setting)
 
     def warm(self) -> None:
-        """Waits until the child can time without delay."""
+        """Waits until the child can time without delay.
+
+        Raises:
+            DeviceLost: The device cannot be opened.
+        """
         self._child.warm()
+        failed = self.open()
+        if failed is not None:
+            raise DeviceLost(failed.error)
+
+    def open(self) -> Outcome | None:
+        """Has a new child open the device; returns the outcome of a failure, else None."""
+        if self._opening is None or not self._child.fresh:
+            return None
+        opened = self._child.call(self._opening, self.options.context_timeout)
+        if opened.ending is Ending.OK:
+            return None
+        self._child.renew(0)
+        return opened
 
     def close(self) -> None:
         self._child.close()
@@ -151,6 +181,8 @@ class ChildRunner:
         if outcome.ending is not Ending.OK:
             return failure(outcome)
         raced: Raced = outcome.value
+        if raced.unavailable:
+            return Timing(status=Status.INVALID, seconds=outcome.seconds, error=raced.unavailable)
         if raced.reference is not None:
             self._references[task.digest] = raced.reference
         return Timing(
@@ -177,7 +209,10 @@ class ChildRunner:
         self._child.renew(self.options.jobs_per_child)
 
     def call(self, job: Any, timeout: float) -> Outcome:
-        """Has the child do any job that its timer can do."""
+        """Has the child do any job that its timer can do, once it has opened the device."""
+        failed = self.open()
+        if failed is not None:
+            return failed
         outcome = self._child.call(job, timeout)
         if self._fragile and outcome.ending is Ending.ERROR:
             self._child.renew(0)
@@ -192,4 +227,5 @@ class ChildRunner:
 
 def failure(outcome: Outcome) -> Timing:
     """Returns the timing of a candidate whose job failed."""
-    return Timing(status=FAILURES[outcome.ending], seconds=outcome.seconds, error=outcome.error)
+    error = outcome.error[:LONGEST_ERROR]
+    return Timing(status=FAILURES[outcome.ending], seconds=outcome.seconds, error=error)

@@ -38,6 +38,14 @@ class LayerInputs:
             self._shared[program] = self.tensors(program, device)
         return self._shared[program]
 
+    def forget(self) -> None:
+        """Lets the shared tensors of all layers go, and so the memory that they take."""
+        self._shared.clear()
+
+    def size(self, program: bytes) -> int:
+        """Returns the bytes of a layer's buffers."""
+        return sum(array.nbytes for array in self.arrays(program))
+
 
 def random_array(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
     """Draws an array: floats uniform in [-1, 1), integers and booleans in {0, 1}.

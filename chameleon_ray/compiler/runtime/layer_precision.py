@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from chameleon_ray.measure.precision import FLOATS, Precision
+from chameleon_ray.measure.precision import FLOATS, PRECISION, Precision
 
 FLOAT = re.compile(rf"\b({'|'.join(FLOATS)})\b")
 CAST = re.compile(r'\bCast\("u?int8"')
@@ -26,5 +26,7 @@ def function_precision(function: Any) -> Precision:
     """
     text = function.script(show_meta=False)
     seen = FLOAT.findall(text)
+    if PRECISION in (function.attrs or {}):
+        seen.append(str(function.attrs[PRECISION]))
     coarsest = max(seen, key=FLOATS.index, default="float32")
     return Precision(coarsest, len(CAST.findall(text)) if seen else 0)

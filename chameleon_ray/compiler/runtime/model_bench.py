@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.compiler.kind import TargetKind
+from chameleon_ray.compiler.runtime import gpu_memory
 from chameleon_ray.compiler.runtime.tolerance import (
     ACCUMULATION,
     TOLERANCE,
@@ -83,9 +84,26 @@ class ModelTimer:
         from tvm import relax  # noqa: F401  warms the zygote
 
         self._tvm, self._device = tvm, kind.device()
+        self._failed: Exception | None = None
 
     def __call__(self, question: Question) -> Any:
-        return question.run(self)
+        """Answers a question.
+
+        Raises:
+            GpuFullError: A model does not fit on the GPU.
+        """
+        try:
+            return question.run(self)
+        except Exception as error:
+            if not gpu_memory.is_full(error):
+                self._failed = error  # TVM cannot unload kernels after an error of CUDA
+                raise
+        needed = max(Path(library).stat().st_size for library in question.libraries)
+        raise gpu_memory.full("The model's weights", needed)
+
+    def present(self) -> bool:
+        """Returns whether there is a device to run models on."""
+        return bool(self._device.exist)
 
     def outputs(self, question: Outputs) -> Arrays:
         """Returns the outputs of a question's only model."""
@@ -96,34 +114,47 @@ class ModelTimer:
         """Compares the outputs of a question's only model with those to expect."""
         (library,) = question.libraries
         model, verdicts, began = self._load(library), list[Verdict](), time.perf_counter()
-        for example in question.examples:
+        examples, used = question.examples, list[Any]()
+        for example in (*examples, *(examples[:1] if question.replayed else ())):
             if verdicts and time.perf_counter() - began > question.patience:
                 break
-            outputs = self._run(model, self._tensors(example.inputs))
+            inputs = self._tensors(example.inputs)
+            outputs = self._run(model, inputs)
+            if question.replayed:
+                self._blank(inputs, example.inputs)
+                used += inputs  # memory that is kept is not handed out to the next run
             scale, reference = magnitude(example.inputs), example.outputs or ()
             names, precision = question.names, question.precision
             verdicts.append(verdict(outputs, reference, precision, names, scale))
-        return Verdict.of_all(verdicts)
+        found = Verdict.of_all(verdicts)
+        return replace(found, examples=min(found.examples, len(examples)))
 
     def duel(self, duel: Duel) -> list[tuple[float, ...]]:
         """Times the libraries in turns; returns each one's latencies in seconds.
 
         Slow libraries get fewer turns.
         """
-        models, device = [self._load(library) for library in duel.libraries], self._device
+        models, options = [self._load(library) for library in duel.libraries], duel.options
         inputs = self._tensors(duel.inputs)
-        times: list[list[float]] = [[] for _ in models]
-        share, spent = duel.options.model_seconds / len(models), [0.0 for _ in models]
-        for _ in range(duel.options.model_repeats + 1):
+        times = [[self._seconds(model, inputs)] for model in models]
+        share, spent = options.model_seconds / len(models), [first for (first,) in times]
+        warm = sum(spent)
+        while warm < options.warm_seconds:
+            warm += sum(self._seconds(model, inputs) for model in models)
+        for _ in range(options.model_repeats):
             for number, model in enumerate(models):
                 if spent[number] <= share:
-                    began = time.perf_counter()
-                    model(*inputs)
-                    device.sync()
-                    times[number].append(time.perf_counter() - began)
+                    times[number].append(self._seconds(model, inputs))
                     spent[number] += times[number][-1]
         # the first turn warms caches and allocators; it counts only where it was the only one
         return [tuple(latencies[1:] or latencies) for latencies in times]
+
+    def _seconds(self, model: Any, inputs: list[Any]) -> float:
+        """Runs a model once; returns the seconds until the device has finished."""
+        began = time.perf_counter()
+        model(*inputs)
+        self._device.sync()
+        return time.perf_counter() - began
 
     def _load(self, library: str) -> Any:
         from tvm import relax
@@ -133,6 +164,11 @@ class ModelTimer:
 
     def _tensors(self, arrays: Arrays) -> list[Any]:
         return [self._tvm.runtime.tensor(array, self._device) for array in arrays]
+
+    def _blank(self, tensors: list[Any], arrays: Arrays) -> None:
+        """Overwrites inputs with zeros, so that a model that reads them once more is wrong."""
+        for tensor, array in zip(tensors, arrays, strict=True):
+            self._tvm.runtime.tensor(np.zeros_like(array), self._device).copyto(tensor)
 
     def _run(self, model: Any, inputs: list[Any]) -> Arrays:
         return tuple(tensor.numpy() for tensor in _flat(model(*inputs)))

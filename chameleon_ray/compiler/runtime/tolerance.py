@@ -14,9 +14,9 @@ import numpy as np
 
 from chameleon_ray.measure.precision import PLAIN, Precision
 
-TOLERANCE = {"float64": 1e-9, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
+TOLERANCE = {"float64": 1e-9, "float32": 1e-4, "tf32": 1e-2, "float16": 1e-2, "bfloat16": 5e-2}
 """Largest error of a layer over the largest magnitude of the reference, by type, finest first."""
-FLOOR = {"float64": 1e-15, "float32": 5e-7, "float16": 1e-4, "bfloat16": 1e-4}
+FLOOR = {"float64": 1e-15, "float32": 5e-7, "tf32": 1e-4, "float16": 1e-4, "bfloat16": 1e-4}
 """Error that is never too large, where values of about 1 go into an output, by type.
 
 It is four roundings of such a value, as remain where two of them cancel out. 16-bit outputs may be

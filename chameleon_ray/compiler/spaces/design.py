@@ -51,7 +51,7 @@ def design(module: Any, target: Any, kind: TargetKind) -> tuple[DesignSpace, Pro
         sketch for the layer.
     """
     fitted = _fitted(module, target, kind)
-    traces = _generated(module, target, kind) if fitted is None else [fitted.trace]
+    traces = [fitted.trace, *fitted.others] if fitted else _generated(module, target, kind)
     numbered: dict[tuple, int] = {}
     knobs: list[Knob] = []
     if len(traces) > 1:

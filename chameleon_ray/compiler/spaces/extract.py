@@ -69,9 +69,10 @@ def _task(
     if not _static(function):
         return Task(name, digest, target, weight, 0.0, DesignSpace(()), b"", "dynamic shape")
     space, program = design(module, tvm.target.Target(json.loads(target)), kind)
+    vendor = kind.vendor(module)
     shapes = ", ".join("x".join(map(str, shape)) or "1" for shape, _ in program.arguments)
     flop = float(tvm.s_tir.analysis.estimate_tir_flops(module))
-    return Task(name, digest, target, weight, flop, space, program.dumps(), shapes)
+    return Task(name, digest, target, weight, flop, space, program.dumps(), shapes, vendor=vendor)
 
 
 def _static(function: Any) -> bool:

@@ -13,10 +13,12 @@ from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import Trace
 from tvm.sym import detect_linear_equation
 
-from chameleon_ray.compiler.nvidia import MOST_REGISTERS
+from chameleon_ray.compiler.nvidia import DYNAMIC, MOST_REGISTERS, most_dynamic, most_static
 from chameleon_ray.compiler.spaces.sketch import SEED, Sketch
+from chameleon_ray.compiler.spaces.templates.cuda_slices import SLICES
 from chameleon_ray.compiler.spaces.templates.reduction import PARALLEL
 from chameleon_ray.compiler.spaces.trace_analysis import BlockLoops, Cache, SketchReading
+from chameleon_ray.compiler.spaces.vector_limits import vector_limits
 from chameleon_ray.limit import Box, Limit, Product, Side, product
 
 AXES = {"threadIdx.z": 64, "blockIdx.y": 65535, "blockIdx.z": 65535}
@@ -52,7 +54,8 @@ def limits_of(module: Any, sketches: tuple[Sketch, ...], target: Any) -> tuple[L
 
 
 def _limits(module: Any, sketch: Sketch, target: Any) -> list[Limit]:
-    reading, found = SketchReading(sketch), []
+    reading = SketchReading(sketch)
+    found = vector_limits(module, sketch, reading)
     for block, kernel in reading.kernels.items():
         if any(axis.startswith("threadIdx") for axis in kernel.axes):
             found += _grid(reading, kernel, target)
@@ -80,6 +83,8 @@ def _grid(reading: SketchReading, kernel: BlockLoops, target: Any) -> list[Limit
         found += _limit(axis, length, AXES[axis]) if axis in AXES else []
     if kernel.pipeline:  # TVM cannot pipeline a single step
         found += _limit("pipeline steps", reading.length(kernel.pipeline), STEPS, 2)
+    fewest, highest = SLICES
+    found += _limit("slices", kernel.slices, highest, fewest)
     return found
 
 
@@ -142,7 +147,10 @@ def _results(steps: list[Product | None], iterators: Any) -> Product | None:
 def _shared(
     module: Any, sketch: Sketch, reading: SketchReading, block: str, target: Any
 ) -> list[Limit]:
-    """Limits shared memory; TVM may put results where operands were, but does not always."""
+    """Limits shared memory, which may be more where it is asked for at launch.
+
+    TVM may put results where operands were, but does not always.
+    """
     caches = [
         cache
         for cache in reading.caches.values()
@@ -150,7 +158,8 @@ def _shared(
     ]
     boxes = [_box(module, sketch, reading, cache) for cache in caches]
     known = tuple(box for box in boxes if box is not None)
-    most = int(target.attrs["max_shared_memory_per_block"])
+    at_launch = any(cache.scope == DYNAMIC for cache in caches)
+    most = most_dynamic(target) if at_launch else most_static(target)
     most -= ALIGNED * (len(known) - 1)
     return [Limit("shared memory", known, 0, most)] if known else []
 

@@ -14,6 +14,7 @@ import tvm
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import Trace
 
+from chameleon_ray.compiler.nvidia import DYNAMIC, roomy
 from chameleon_ray.compiler.tvm_process import tune_context
 from chameleon_ray.space import Config
 
@@ -48,6 +49,11 @@ class Sketch:
     instructions: list[Any]
     slots: tuple[Slot, ...]
 
+    @property
+    def asks_for_shared(self) -> bool:
+        """Whether it has buffers in the shared memory that a GPU's block asks for at launch."""
+        return any(DYNAMIC in attributes for _, _, attributes, _ in self.instructions)
+
     def trace(self, config: Config) -> list[Any]:
         """Returns the trace, as MetaSchedule's JSON, with the decisions of a configuration."""
         decisions = [
@@ -67,7 +73,7 @@ class Program:
     def __init__(self, module: str, target: str, sketches: tuple[Sketch, ...], knobs: int) -> None:
         self.module_json, self.target_json = module, target
         self.sketches, self.knobs = sketches, knobs
-        self._postprocessors: list[Any] | None = None
+        self._checks: dict[bool, tuple[Any, list[Any]]] = {}
 
     @staticmethod
     def loads(body: bytes) -> "Program":
@@ -107,9 +113,13 @@ class Program:
         params = [param.ty for param in self.module["main"].params]
         return tuple((tuple(int(d) for d in p.shape), str(p.dtype)) for p in params)
 
+    def sketch(self, config: Config) -> Sketch:
+        """Returns the sketch that a configuration is of."""
+        return self.sketches[config[0] if len(self.sketches) > 1 else 0]
+
     def trace(self, config: Config) -> list[Any]:
         """Converts a configuration to a trace, as JSON."""
-        return self.sketches[config[0] if len(self.sketches) > 1 else 0].trace(config)
+        return self.sketch(config).trace(config)
 
     def config(self, trace: list[Any]) -> Config:
         """Converts a trace of one of the sketches to its configuration: the inverse of ``trace``.
@@ -142,7 +152,8 @@ class Program:
         Raises:
             InvalidConfig: A postprocessor turned the schedule down, or the trace does not apply.
         """
-        checks = self._checks(generator)  # made first, as the generator registers intrinsics
+        at_launch = self.sketch(config).asks_for_shared
+        checks = self._postprocessors(generator, at_launch)  # registers intrinsics, so comes first
         schedule = Schedule(self.module, seed=SEED, debug_mask=0, error_render_level="fast")
         try:
             Trace.apply_json_to_schedule(self.trace(config), schedule)
@@ -154,12 +165,14 @@ class Program:
                 raise InvalidConfig(f"turned down by {type(postprocessor).__name__}")
         return schedule
 
-    def _checks(self, generator: Generator) -> list[Any]:
-        if self._postprocessors is None:
+    def _postprocessors(self, generator: Generator, at_launch: bool) -> list[Any]:
+        """Returns the checks; shared memory that is asked for at launch has a limit of its own."""
+        if at_launch not in self._checks:
             made = generator(self.module, self.target)
-            self._context = tune_context(self.module, self.target, made, SEED)
-            self._postprocessors = list(made.postprocs)
-        return self._postprocessors
+            target = roomy(self.target) if at_launch else self.target
+            context = tune_context(self.module, target, made, SEED)
+            self._checks[at_launch] = context, list(made.postprocs)
+        return self._checks[at_launch][1]
 
 
 def _last_line(error: Exception) -> str:

@@ -48,6 +48,7 @@ class BlockLoops:
         notes: The block's annotations.
         pipeline: Tiles whose steps a software pipeline overlaps; empty where there is none.
         copies: Copies that the pipeline has of the buffers of operands.
+        slices: Number of slices that its sums are in; None where they are in one piece.
     """
 
     roots: list[str] = field(default_factory=list)
@@ -56,6 +57,7 @@ class BlockLoops:
     notes: dict[str, Any] = field(default_factory=dict)
     pipeline: list[str] = field(default_factory=list)
     copies: int = 1
+    slices: Product | None = None
 
 
 class SketchReading:
@@ -138,6 +140,9 @@ class SketchReading:
                     self.kernels[block].copies = max(value) + 1
         else:
             self.kernels.setdefault(on, BlockLoops()).notes[attributes[0]] = value
+
+    def _r_factor(self, _: int, inputs: list[str], __: Any, outputs: list[str]) -> None:
+        self.kernels[outputs[0]] = BlockLoops(slices=self.length(self.tiles[inputs[0]]))
 
     def _cache_read(self, number: int, inputs: list[Any], attrs: list[Any], out: list[str]) -> None:
         self.caches[out[0]] = Cache(inputs[0], attrs[0], False, attrs[1], number)

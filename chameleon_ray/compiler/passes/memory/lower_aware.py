@@ -23,6 +23,7 @@ def compare(
     kind: TargetKind,
     layout: str,
     options: Scheduling,
+    precision: str = "float32",
 ) -> tuple[Footprint, dict[str, IRModule]]:
     """Measures a model's memory in its own order, scheduled, and rewritten.
 
@@ -33,6 +34,7 @@ def compare(
         kind: Kind of the target.
         layout: Layout, as for ``lower``.
         options: Options of the search for orders.
+        precision: Precision, as for ``lower``.
 
     Returns:
         The memory, and the three modules by stage.
@@ -41,9 +43,9 @@ def compare(
         Unplannable: It has control flow, or tensors whose size is not known.
     """
     began = time.perf_counter()
-    plain = lower(module, target, kind, layout)
+    plain = lower(module, target, kind, layout, precision=precision)
     # Fusion may undo what rewriting saved, so the plain form with sums in place competes, too.
-    forms = (lower(module, target, kind, layout, options), plain)
+    forms = (lower(module, target, kind, layout, options, precision), plain)
     rewritten = [_stage(form, target, options, in_place=True) for form in forms]
     found = {
         MODEL_ORDER: _stage(plain, target, None),
@@ -62,14 +64,20 @@ def lower_aware(
     target: tvm.target.Target,
     kind: TargetKind,
     layout: str,
-    options: Scheduling,
+    options: Scheduling | None,
+    precision: str = "float32",
 ) -> IRModule:
-    """Lowers a model to the version, of three, that needs least memory by TVM's planner."""
+    """Lowers a model to the version, of three, that needs least memory by TVM's planner.
+
+    Where ``options`` is None, it is the version in the model's own order.
+    """
+    if options is None:
+        return lower(module, target, kind, layout, precision=precision)
     try:
-        footprint, modules = compare(name, module, target, kind, layout, options)
+        footprint, modules = compare(name, module, target, kind, layout, options, precision)
     except Unplannable as reason:
         logger.warning("The order of operations stays as it is: %s.", reason)
-        return lower(module, target, kind, layout)
+        return lower(module, target, kind, layout, precision=precision)
     best = footprint.stages[footprint.chosen]
     before = footprint.stages[MODEL_ORDER]
     if footprint.chosen == MODEL_ORDER:

@@ -19,48 +19,69 @@ from chameleon_ray.compiler.spaces.templates.reduction import PARALLEL
 AXES = "zyx"
 THREADS = (32, 1024)
 """Fewest threads of a block, as with fewer lanes are idle, and most on any device."""
+COPIES = "meta_schedule.cooperative_fetch"
+"""Annotation by which a postprocessor of TVM's binds a copy to a block's threads, in vectors."""
+VECTORS = (1, 2, 4)
+"""Choices of elements that a thread fetches at once."""
 
 
-def on_grid(schedule: Schedule, name: str, outer: int, steps: Sequence[int]) -> Any:
+def on_grid(
+    schedule: Schedule,
+    block: Any,
+    outer: int,
+    steps: Sequence[int],
+    cut: Sequence[Any] = (),
+    vectors: bool = False,
+) -> Any:
     """Schedules a reduction; samples the tilings of its results and of its sums, and the unrolling.
 
     Args:
         schedule: Schedule of the layer.
-        name: Name of the block.
+        block: Handle of the block, whose loops are its iterators in order.
         outer: Number of first axes that are bound to blocks untiled; two or three are left.
         steps: Choices of the most steps that a loop may have, in all, to be unrolled.
+        cut: Number of the sums' axis whose tiles' sizes are given, and the sizes; see ``sliced``.
+        vectors: Whether threads fetch vectors, whose lengths are sampled; on a grid of two axes.
 
     Returns:
         Handle of the block that writes the results, thread by thread.
     """
-    block = schedule.get_sblock(name)
     loops = schedule.get_loops(block)
     iterators = schedule.get(block).iter_vars
     results = sum(int(iterator.iter_type) == PARALLEL for iterator in iterators)
     sizes, tiles = _tiled(schedule, loops[outer:results], 4)
-    _, sums = _tiled(schedule, loops[results:], 2)
+    sums = _summed(schedule, loops[results:], cut)
     blocks, virtual, threads, own = zip(*tiles, strict=True)
     first, inner = zip(*sums, strict=True)
     schedule.reorder(*loops[:outer], *blocks, *virtual, *threads, *first, *inner, *own)
-    axes = AXES[-len(blocks) :]
-    heads = [*loops[:outer], *blocks]
-    grid = [schedule.fuse(*heads[:-2]), *heads[-2:]] if len(heads) > 2 else heads
-    for axis, loop in zip(AXES[-len(grid) :], grid, strict=True):
-        schedule.bind(loop, f"blockIdx.{axis}")
-    for axis, split, thread in zip(axes, virtual, threads, strict=True):
-        schedule.bind(split, f"vthread.{axis}")
-        schedule.bind(thread, f"threadIdx.{axis}")
+    grid = _bound(schedule, [*loops[:outer], *blocks], virtual, threads)
     for end, threads_of_end in zip(("low", "high"), THREADS, strict=True):
         schedule.annotate(block, f"meta_schedule.thread_extent_{end}_inclusive", threads_of_end)
     write = schedule.cache_write(block, 0, "local")
     schedule.reverse_compute_at(write, threads[-1], preserve_unit_loops=True)
     for operand in range(2):
-        _fetch(schedule, block, operand, first[-1], [size[2] for size in sizes])
-    unrolled = schedule.sample_categorical(list(steps), [1 / len(steps)] * len(steps))
-    schedule.annotate(grid[0], "pragma_auto_unroll_max_step", unrolled)
-    explicit = schedule.sample_categorical([0, 1], [0.5, 0.5])
-    schedule.annotate(grid[0], "pragma_unroll_explicit", explicit)
+        _fetch(schedule, block, operand, first[-1], [] if vectors else [size[2] for size in sizes])
+    schedule.annotate(grid, "pragma_auto_unroll_max_step", _one_of(schedule, steps))
+    schedule.annotate(grid, "pragma_unroll_explicit", _one_of(schedule, (0, 1)))
     return write
+
+
+def _one_of(schedule: Schedule, choices: Sequence[int]) -> Any:
+    """Samples one of some numbers."""
+    return schedule.sample_categorical(list(choices), [1 / len(choices)] * len(choices))
+
+
+def _bound(
+    schedule: Schedule, heads: Sequence[Any], virtual: Sequence[Any], threads: Sequence[Any]
+) -> Any:
+    """Binds loops to blocks, the first ones together, and to threads; returns the outermost."""
+    grid = [schedule.fuse(*heads[:-2]), *heads[-2:]] if len(heads) > 2 else heads
+    for axis, loop in zip(AXES[-len(grid) :], grid, strict=True):
+        schedule.bind(loop, f"blockIdx.{axis}")
+    for axis, split, thread in zip(AXES[-len(threads) :], virtual, threads, strict=True):
+        schedule.bind(split, f"vthread.{axis}")
+        schedule.bind(thread, f"threadIdx.{axis}")
+    return grid[0]
 
 
 def _tiled(schedule: Schedule, loops: Sequence[Any], parts: int) -> tuple[list[Any], list[Any]]:
@@ -73,12 +94,30 @@ def _tiled(schedule: Schedule, loops: Sequence[Any], parts: int) -> tuple[list[A
     return sizes, [schedule.split(loop, size) for loop, size in zip(loops, sizes, strict=True)]
 
 
+def _summed(schedule: Schedule, loops: Sequence[Any], cut: Sequence[Any]) -> list[Any]:
+    """Splits the loops of sums into two tiles each, of which one loop's sizes may be given."""
+    if not cut:
+        return _tiled(schedule, loops, 2)[1]
+    place, *sizes = cut
+    others = iter(_tiled(schedule, [*loops[:place], *loops[place + 1 :]], 2)[1])
+    return [
+        schedule.split(loop, sizes) if number == place else next(others)
+        for number, loop in enumerate(loops)
+    ]
+
+
 def _fetch(schedule: Schedule, block: Any, operand: int, step: Any, threads: Sequence[Any]) -> None:
-    """Keeps an operand in shared memory, filled by all threads in every step."""
+    """Keeps an operand in shared memory, filled by all threads in every step.
+
+    Threads fetch elements, or, where their numbers are left to TVM, vectors of sampled lengths.
+    """
     fetch = schedule.cache_read(block, operand, "shared")
     schedule.compute_at(fetch, step, preserve_unit_loops=True)
     rank = len(schedule.get(fetch).iter_vars)
     fused = schedule.fuse(*schedule.get_loops(fetch)[-rank:])
+    if not threads:
+        schedule.annotate(fetch, COPIES, _one_of(schedule, VECTORS))
+        return
     _, *parts = schedule.split(fused, [None, *threads])
     for axis, part in zip(AXES[-len(parts) :], parts, strict=True):
         schedule.bind(part, f"threadIdx.{axis}")

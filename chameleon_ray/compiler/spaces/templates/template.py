@@ -1,7 +1,7 @@
 """Templates: schedules written for a class of layers, with their parameters left open.
 
 A template takes a layer and a target. Where it fits the layer, it gives the trace of a schedule
-that samples its tilings. That trace becomes a sketch like one of MetaSchedule's.
+that samples its tilings, or several. A trace becomes a sketch like one of MetaSchedule's.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,13 @@ class Fitted:
         block: Sampled variables whose product is the number of registers that sums are kept in;
             empty where these are limited otherwise. Where it is not, only tilings are sampled.
         registers: Fewest registers that are worth it, where there can be as many, and most.
+        others: Traces of other schedules of the layer, which are sketches beside the first.
     """
 
     trace: Any
     block: Sequence[Any] = ()
     registers: tuple[int, int] = (0, 0)
+    others: Sequence[Any] = ()
 
 
 class Template(Protocol):

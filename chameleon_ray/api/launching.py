@@ -1,0 +1,117 @@
+"""The choice of how a tuned model's kernels are launched: one by one, or as recorded graphs.
+
+A GPU's kernels may take less time than their launches. A model can record its launches in its first
+run and repeat them all at once; whether that is faster is measured.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from chameleon_ray.api.model_process import ModelProcess, StepError
+from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.errors import UserError
+from chameleon_ray.measure.bench import Bench
+from chameleon_ray.options import Confirming
+from chameleon_ray.report.result import Latency, Launching, Verified
+
+
+@dataclass(frozen=True)
+class TunedLibrary:
+    """A tuned model's library that was verified and timed.
+
+    Attributes:
+        verified: Comparison of its outputs with the source model's.
+        tuned: Latency of the library.
+        untuned: Latency of the untuned model's library.
+        launching: How its kernels are launched; None where there is only one way.
+    """
+
+    verified: Verified
+    tuned: Latency
+    untuned: Latency
+    launching: Launching | None = None
+
+
+@dataclass(frozen=True)
+class Libraries:
+    """Files of one model's libraries.
+
+    Attributes:
+        tuned: The tuned model, which is compiled already; the better library is here in the end.
+        graphs: The tuned model with graphs, which is not there before or afterwards.
+        untuned: The untuned model, which is compiled already.
+    """
+
+    tuned: Path
+    graphs: Path
+    untuned: Path
+
+
+def settled(
+    libraries: Libraries,
+    prepared: Prepared,
+    process: ModelProcess,
+    bench: Bench | None,
+    options: Confirming,
+) -> TunedLibrary:
+    """Verifies and times a tuned model, and keeps the faster way of launching its kernels.
+
+    A library with graphs that fails or is wrong is left out, and the reason is kept. All libraries
+    are timed in turns, by one clock.
+
+    Args:
+        libraries: Files of the libraries.
+        prepared: The imported model: its layers, and examples that all have outputs.
+        process: Process that holds the model, and has just compiled it tuned.
+        bench: Runs whole models on the device tuned for; None where the process does.
+        options: Settings of the timing.
+
+    Raises:
+        UserError: The tuned or the untuned library cannot be run.
+    """
+    verified, fault = process.check(libraries.tuned, prepared, bench), ""
+    if verified.ok:
+        try:
+            found = _faster(libraries, prepared, process, bench, options, verified)
+            if isinstance(found, TunedLibrary):
+                return found
+            fault = found
+        except UserError as error:  # in some way that may be that of graphs alone
+            why = error.why if isinstance(error, StepError) else str(error)
+            fault = f"they failed ({why.rstrip('.')})"
+        finally:
+            libraries.graphs.unlink(missing_ok=True)
+    plain = (libraries.tuned, libraries.untuned)
+    tuned, untuned = map(Latency.of, process.duel(plain, prepared.inputs, options, bench))
+    return TunedLibrary(verified, tuned, untuned, Launching(False, None, fault) if fault else None)
+
+
+def _faster(
+    libraries: Libraries,
+    prepared: Prepared,
+    process: ModelProcess,
+    bench: Bench | None,
+    options: Confirming,
+    verified: Verified,
+) -> TunedLibrary | str:
+    """Compiles the tuned model with graphs, and keeps the faster library.
+
+    Returns:
+        That library, or why the one with graphs is of no use. The reason is empty where there is
+        nothing to record.
+
+    Raises:
+        UserError: The library with graphs cannot be compiled, run or timed.
+    """
+    if not process.compile_graphs(libraries.graphs):
+        return ""
+    tried = process.check(libraries.graphs, prepared, bench, replayed=True)
+    if not tried.ok:
+        return f"they are wrong ({tried.fault})"
+    files = (libraries.graphs, libraries.tuned, libraries.untuned)
+    timed = process.duel(files, prepared.inputs, options, bench)
+    graphs, tuned, untuned = map(Latency.of, timed)
+    if graphs.seconds >= tuned.seconds:
+        return TunedLibrary(verified, tuned, untuned, Launching(False, graphs))
+    libraries.graphs.replace(libraries.tuned)
+    return TunedLibrary(tried, graphs, untuned, Launching(True, tuned))

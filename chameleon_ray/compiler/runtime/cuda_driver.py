@@ -1,0 +1,90 @@
+"""Says why CUDA sees no GPU in a process, in words that also say what to do."""
+
+import os
+from pathlib import Path
+
+from chameleon_ray.compiler.runtime.cudart import CudaError, Cudart
+from chameleon_ray.compiler.tvm_process import DRIVER, load_cudart, load_nvidia
+from chameleon_ray.measure import nvml
+
+NEEDED = 580
+"""Oldest driver for CUDA 13, by the number before the first dot."""
+TOO_OLD = 35
+"""CUDA's error for a driver that does not know the runtime's version, or is not there."""
+MEANINGS = {
+    2: "the GPU's memory is full; end what else uses the GPU",
+    46: "the GPU is in use or lost; see nvidia-smi",
+    802: "the system is not ready yet; wait for, or start, NVIDIA's fabric manager",
+    803: "the driver and its library have different versions; restart the machine",
+    804: "this GPU does not take newer CUDA on an older driver; install driver 580 or later",
+}
+"""What CUDA's errors mean, where that says what to do."""
+FILES = Path("/dev")
+"""Folder of the files through which a process uses GPUs."""
+
+
+def trouble() -> str:
+    """Returns why this process can use no GPU; empty where it can.
+
+    This is a process's first use of CUDA: it must not fork afterwards.
+    """
+    missing = load_nvidia(DRIVER)
+    if missing:
+        return f"{missing}; install NVIDIA's driver, {NEEDED} or later"
+    missing = load_cudart()
+    if missing:
+        return f"{missing}; pip install 'chameleon_ray[cuda]'"
+    try:
+        if Cudart().count():
+            return ""
+    except CudaError as error:
+        return reason(error)
+    return hidden()
+
+
+def reason(error: CudaError, files: Path = FILES) -> str:
+    """Returns what is behind CUDA's first error, and what to do."""
+    closed = forbidden(files)
+    if closed:
+        return (
+            f"this user may not open {closed}; join the group that owns it, or start the container "
+            "with its GPUs"
+        )
+    if error.status == TOO_OLD:
+        return (
+            f"NVIDIA's driver {driver()} is too old: TVM needs a driver for CUDA 13 "
+            f"({NEEDED} or later); install one"
+        )
+    meaning = MEANINGS.get(error.status)
+    return f"{meaning} ({error})" if meaning else hidden() or f"{error}; see nvidia-smi"
+
+
+def hidden() -> str:
+    """Returns why no GPU is visible, if the driver or ``CUDA_VISIBLE_DEVICES`` says so."""
+    try:
+        nvml.visible()
+    except nvml.NvmlError as error:
+        return str(error)
+    return ""
+
+
+def forbidden(files: Path) -> str:
+    """Returns the first file of a GPU that this process may not open; empty if there is none."""
+    for file in sorted(files.glob("nvidia*")):
+        if file.is_dir():
+            continue
+        try:
+            os.close(os.open(file, os.O_RDWR))
+        except PermissionError:
+            return str(file)
+        except OSError:  # CUDA's own error tells more
+            continue
+    return ""
+
+
+def driver() -> str:
+    """Returns the driver's version; empty where it does not tell."""
+    try:
+        return nvml.driver()
+    except nvml.NvmlError:
+        return ""

@@ -1,0 +1,26 @@
+"""The template of matrix products on CUDA: of activations with weights, and in batches.
+
+On a grid (``cuda_grid.py``) axis y is the rows and x the columns; matrices of a batch are blocks of
+their own. Operands are fetched in vectors. Where results are few, there is a second schedule, in
+which sums are in slices (``cuda_slices.py``). A product with one or a few rows is left to
+MetaSchedule's sketches, in which the threads of a block share a sum.
+"""
+
+from typing import Any
+
+from chameleon_ray.compiler.spaces.templates.cuda_direct import DTYPES, fitted
+from chameleon_ray.compiler.spaces.templates.reduction import find_reduction
+from chameleon_ray.compiler.spaces.templates.template import Fitted
+
+ROWS = 8
+"""Fewest rows and columns that make tiles."""
+
+
+def cuda_dense(module: Any, target: Any) -> Fitted | None:
+    """Fits the template; see ``Template``."""
+    layer = find_reduction(module)
+    if layer is None or layer.dtype not in DTYPES or layer.operands != 2:
+        return None
+    if len(layer.reduced) != 1 or len(layer.outputs) < 2 or min(layer.outputs[-2:]) < ROWS:
+        return None
+    return fitted(module, layer, len(layer.outputs) - 2, vectors=True)

@@ -1,0 +1,1 @@
+"""Layers that functions of a vendor's libraries compute, recognised in their loops."""

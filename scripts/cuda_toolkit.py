@@ -1,0 +1,35 @@
+"""Where TVM's own compilation of CUDA finds headers and libraries: in a toolkit, or in wheels."""
+
+import os
+from pathlib import Path
+
+from chameleon_ray.compiler.tvm_process import nvidia_wheels
+
+
+def cuda_roots() -> list[Path]:
+    """The folders that hold CUDA's headers and libraries, those that TVM can compile with first.
+
+    The headers of CUDA's own C++ library (``cccl``) are among what TVM's source includes. Not every
+    place has them: they are a wheel of their own.
+    """
+    named = [Path(os.environ[name]) for name in ("CUDA_PATH", "CUDA_HOME") if name in os.environ]
+    places = [*nvidia_wheels(), *named, Path("/usr/local/cuda")]
+    found = [root for root in places if (root / "include" / "cuda_runtime.h").exists()]
+    return sorted(dict.fromkeys(found), key=lambda root: not (root / "include" / "cccl").exists())
+
+
+def toolkit() -> dict[str, str]:
+    """The environment in which TVM's own compilation finds CUDA; empty where there is none."""
+    roots = cuda_roots()
+    if not roots:
+        return {}
+    first, *others = roots
+    folders = [first / "include" / "cccl", *(root / "include" for root in others)]
+    libraries = [str(root / name) for root in roots for name in ("lib", "lib64")]
+    return {
+        "CUDA_PATH": str(first),
+        "TVM_CUDA_NVRTC_EXTRA_OPTS": " ".join(f"--include-path={one}" for one in folders),
+        "LD_LIBRARY_PATH": os.pathsep.join(
+            [*filter(None, [os.environ.get("LD_LIBRARY_PATH")]), *libraries]
+        ),
+    }

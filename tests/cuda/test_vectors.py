@@ -1,0 +1,61 @@
+"""Vectors of copies on a GPU: how wide they may be, and that what is proposed compiles."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tvm
+from tvm import te, topi
+
+from chameleon_ray.compiler.codegen.cuda_library import compile_layer
+from chameleon_ray.compiler.kinds import CUDA
+from chameleon_ray.compiler.spaces.design import design
+from chameleon_ray.compiler.spaces.sketch import Program
+from chameleon_ray.record import Status
+from chameleon_ray.space import DesignSpace, as_configs
+from tests.cuda.kernels import tvm_target, usable_compiler
+
+
+def product(transposed: bool) -> Any:
+    a = te.placeholder((64, 128), "float16", "a")
+    b = te.placeholder((256, 128) if transposed else (128, 256), "float16", "b")
+    return made(a, b, topi.matmul(a, b, False, transposed))
+
+
+def convolution() -> Any:
+    x = te.placeholder((1, 16, 16, 16), "float16", "x")
+    w = te.placeholder((32, 16, 3, 3), "float16", "w")
+    return made(x, w, topi.nn.relu(topi.nn.conv2d(x, w, 1, 1, 1, "NCHW")))
+
+
+def made(*tensors: Any) -> Any:
+    return tvm.IRModule({"main": te.create_prim_func(list(tensors))})
+
+
+def designed(module: Any) -> tuple[DesignSpace, Program]:
+    return design(module, tvm_target("sm_90"), CUDA)
+
+
+def widest(space: DesignSpace, sketch: int) -> list[int]:
+    """The most elements of each vector in what a sketch's limits allow."""
+    drawn = space.random(np.random.default_rng(0), 400)
+    rows = drawn[drawn[:, 0] == sketch]
+    vectors = [n for n, knob in enumerate(space.knobs) if set(knob.choices) == {1, 2, 4, 8}]
+    return [max(int(space.knobs[n].choices[c]) for c in rows[:, n]) for n in vectors]  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(("transposed", "most"), [(True, 8), (False, 4)])
+def test_only_neighbours_are_copied_in_vectors_of_eight(transposed: bool, most: int) -> None:
+    """The second operand is copied along the sum's axis, along which it lies only if transposed."""
+    space, program = designed(product(transposed))
+    assert sorted(widest(space, 0)) == sorted([8, 8, most])
+    assert len(program.sketches) == 2
+
+
+@pytest.mark.parametrize("name", ["product", "convolution"])
+def test_what_is_proposed_for_tensor_cores_compiles(name: str) -> None:
+    usable_compiler("sm_90")
+    space, program = designed(convolution() if name == "convolution" else product(False))
+    for config in as_configs(space.random(np.random.default_rng(3), 12)):
+        scheduled = program.schedule(config, CUDA.generator).mod
+        assert compile_layer(scheduled, program.target).status is Status.OK, config

@@ -1,0 +1,148 @@
+/* A stand-in for libcublasLt.so.13 on the simulated device: the functions that the glue calls.
+
+   It says nothing of speed. It has as many algorithms as VENDOR_ALGORITHMS says, which all compute
+   the same. Like the library it takes a bias of the output's type only. */
+#include "numbers.h"
+
+enum { R_32F = 0, R_16F = 2, R_16BF = 14 };
+enum { FAST_TF32 = 77, RELU = 2, BIAS = 4, GELU = 32, SUCCESS = 0, INVALID = 7, UNSUPPORTED = 15 };
+
+typedef struct {
+  int compute, left_turned, right_turned, epilogue, bias_type;
+  const void *bias;
+} Desc;
+
+typedef struct {
+  int type;
+  int64_t rows, columns, leading, stride;
+  int32_t batch;
+} Layout;
+
+typedef struct {
+  uint64_t algo[8];
+  size_t workspace;
+  int state;
+  float waves;
+  int reserved[4];
+} Result;
+
+typedef struct {
+  Desc desc;
+  Layout left, right, output;
+  float beta;
+  const void *a, *b, *c;
+  void *d;
+} Product;
+
+const char *cublasLtGetStatusString(int status) {
+  return status == UNSUPPORTED ? "not supported" : status ? "invalid value" : "success";
+}
+
+int cublasLtCreate(void **handle) {
+  *handle = malloc(1);
+  return SUCCESS;
+}
+
+int cublasLtMatmulDescCreate(void **made, int compute, int scale) {
+  Desc *desc = *made = calloc(1, sizeof *desc);
+  desc->compute = compute;
+  desc->epilogue = 1;
+  desc->bias_type = -1;
+  return scale == R_32F ? SUCCESS : INVALID;
+}
+
+int cublasLtMatmulDescSetAttribute(void *of, int attribute, const void *value, size_t size) {
+  Desc *desc = of;
+  if (size != (attribute == 8 ? sizeof(void *) : sizeof(int))) return INVALID;
+  switch (attribute) {
+    case 3: desc->left_turned = *(const int *)value; return SUCCESS;
+    case 4: desc->right_turned = *(const int *)value; return SUCCESS;
+    case 7: desc->epilogue = *(const int *)value; return SUCCESS;
+    case 8: desc->bias = *(void *const *)value; return SUCCESS;
+    case 26: desc->bias_type = *(const int *)value; return SUCCESS;
+  }
+  return INVALID;
+}
+
+int cublasLtMatrixLayoutCreate(void **made, int type, uint64_t rows, uint64_t columns,
+                               int64_t leading) {
+  Layout *layout = *made = calloc(1, sizeof *layout);
+  *layout = (Layout){type, (int64_t)rows, (int64_t)columns, leading, 0, 1};
+  return leading < (int64_t)rows ? INVALID : SUCCESS;
+}
+
+int cublasLtMatrixLayoutSetAttribute(void *of, int attribute, const void *value, size_t size) {
+  Layout *layout = of;
+  if (attribute == 5 && size == 4) return layout->batch = *(const int32_t *)value, SUCCESS;
+  if (attribute == 6 && size == 8) return layout->stride = *(const int64_t *)value, SUCCESS;
+  return INVALID;
+}
+
+int cublasLtMatmulPreferenceCreate(void **made) {
+  *made = calloc(1, sizeof(uint64_t));
+  return SUCCESS;
+}
+
+int cublasLtMatmulPreferenceSetAttribute(void *of, int attribute, const void *value, size_t size) {
+  (void)of, (void)value;
+  return size == (attribute == 1 ? 8 : 4) ? SUCCESS : INVALID;
+}
+
+int cublasLtMatmulAlgoGetHeuristic(void *handle, void *described, void *left, void *right, void *c,
+                                   void *d, void *preference, int wanted, Result *results,
+                                   int *returned) {
+  (void)handle, (void)left, (void)right, (void)c, (void)preference;
+  const char *count = getenv("VENDOR_ALGORITHMS");
+  const Desc *desc = described;
+  const Layout *output = d;
+  if (desc->epilogue & BIAS && desc->bias_type != output->type) return UNSUPPORTED;
+  *returned = count ? atoi(count) : 2;
+  if (*returned > wanted) *returned = wanted;
+  memset(results, 0, (size_t)*returned * sizeof *results);
+  for (int n = 0; n < *returned; ++n) results[n].algo[0] = (uint64_t)n + 1;
+  return SUCCESS;
+}
+
+static int number_of(int type) {
+  return type == R_32F ? NUMBER_FLOAT : type == R_16F ? NUMBER_HALF : NUMBER_BFLOAT16;
+}
+
+static float element(const Layout *layout, const void *data, int turned, int64_t row, int64_t column,
+                     int64_t batch) {
+  int64_t at = turned ? column + row * layout->leading : row + column * layout->leading;
+  return read_number(data, number_of(layout->type), at + batch * layout->stride);
+}
+
+static void multiply(void *fields) {
+  const Product *p = fields;
+  int64_t depth = p->desc.left_turned ? p->left.rows : p->left.columns;
+  dawdle();
+  for (int64_t batch = 0; batch < p->output.batch; ++batch)
+    for (int64_t column = 0; column < p->output.columns; ++column)
+      for (int64_t row = 0; row < p->output.rows; ++row) {
+        int64_t at = row + column * p->output.leading + batch * p->output.stride;
+        float sum = p->beta ? read_number(p->c, number_of(p->output.type), at) : 0;
+        for (int64_t k = 0; k < depth; ++k) {
+          float a = element(&p->left, p->a, p->desc.left_turned, row, k, batch);
+          float b = element(&p->right, p->b, p->desc.right_turned, k, column, batch);
+          sum += p->desc.compute == FAST_TF32 ? tf32(a) * tf32(b) : a * b;
+        }
+        if (p->desc.epilogue & BIAS)
+          sum += read_number(p->desc.bias, number_of(p->desc.bias_type), row);
+        if (p->desc.epilogue & RELU) sum = sum < 0 ? 0 : sum;
+        if (p->desc.epilogue & GELU) sum = gelu_tanh(sum);
+        write_number(p->d, number_of(p->output.type), at, sum);
+      }
+}
+
+int cublasLtMatmul(void *handle, void *desc, const float *alpha, const void *a, void *left,
+                   const void *b, void *right, const float *beta, const void *c, void *c_layout,
+                   void *d, void *output, const uint64_t *algo, void *workspace, size_t size,
+                   void *stream) {
+  (void)handle, (void)c_layout, (void)workspace, (void)size;
+  if (*alpha != 1 || !algo[0]) return INVALID;
+  Product product = {*(Desc *)desc, *(Layout *)left, *(Layout *)right, *(Layout *)output,
+                     *beta, a, b, c, d};
+  launch(stream, multiply, &product, sizeof product);
+  return SUCCESS;
+}

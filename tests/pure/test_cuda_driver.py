@@ -1,0 +1,78 @@
+"""Why CUDA sees no GPU, in words: what its first error means, and what the machine's files say."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from chameleon_ray.compiler.runtime import cuda_driver, gpu_memory
+from chameleon_ray.compiler.runtime.cudart import CudaError
+
+NO_DEVICE, UNKNOWN, FABRIC = 100, 999, 802
+
+
+def error(status: int) -> CudaError:
+    return CudaError("cudaGetDeviceCount", status, "so it is called")
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Drops root's right to open every file."""
+    was = os.geteuid()
+    if was == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(was)
+
+
+@pytest.fixture
+def files() -> Iterator[Path]:
+    """A folder as ``/dev``, which every user may read."""
+    with TemporaryDirectory() as made:
+        folder = Path(made)
+        folder.chmod(0o755)
+        (folder / "nvidia-caps").mkdir()
+        for name in ("nvidia-uvm", "nvidia0", "nvidiactl"):
+            (folder / name).touch()
+            (folder / name).chmod(0o666)
+        yield folder
+
+
+def test_a_gpus_file_that_may_not_be_opened_is_named(files: Path) -> None:
+    with unprivileged():
+        assert cuda_driver.forbidden(files) == ""
+    (files / "nvidia0").chmod(0)
+    with unprivileged():
+        said = cuda_driver.reason(error(NO_DEVICE), files)
+    assert said == (
+        f"this user may not open {files}/nvidia0; join the group that owns it, or start the "
+        "container with its GPUs"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (35, "is too old: TVM needs a driver for CUDA 13 (580 or later)"),
+        (FABRIC, "fabric manager (CUDA's cudaGetDeviceCount failed with error 802"),
+        (46, "the GPU is in use or lost; see nvidia-smi"),
+    ],
+)
+def test_what_cudas_first_error_means_is_said(status: int, words: str, tmp_path: Path) -> None:
+    assert words in cuda_driver.reason(error(status), tmp_path)
+
+
+def test_an_error_without_a_meaning_is_told_as_it_is(tmp_path: Path) -> None:
+    said = cuda_driver.reason(error(UNKNOWN), tmp_path)
+    assert "error 999 (so it is called)" in said or "libnvidia-ml.so.1" in said
+
+
+def test_bytes_have_a_unit() -> None:
+    sizes = (512, 3 << 20, 3 << 29, 80 << 30, 5 << 40)
+    words = [gpu_memory.bytes_in_words(size) for size in sizes]
+    assert words == ["0.5 KiB", "3.0 MiB", "1.5 GiB", "80.0 GiB", "5120.0 GiB"]
