@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,8 @@ import pytest
 import tvm
 from tvm import te
 
+from chameleon_ray.api.first_verdict import ImpreciseError, judge
+from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.compiler.codegen.builder import ChildBuilder
 from chameleon_ray.compiler.kinds import CUDA, resolve
 from chameleon_ray.compiler.passes.lower import lower
@@ -19,7 +23,7 @@ from chameleon_ray.compiler.spaces.extract import extract, layer_digest
 from chameleon_ray.compiler.spaces.sketch import Program
 from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.measurer import Artifact
-from chameleon_ray.options import Confirming
+from chameleon_ray.options import Confirming, Request
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.space import Config, as_configs
 from chameleon_ray.task import Task
@@ -32,6 +36,7 @@ ARCH = resolve("cuda:sm_90", 1)
 TARGET = tvm.target.Target(json.loads(ARCH))
 DEPTH = 4608
 """Products of one output of ResNet-18's last convolutions of 3x3."""
+INFINITE = float("inf")
 QUICK = Confirming(repeats=1)
 Tools = tuple[ChildBuilder, CudaRunner]
 
@@ -112,3 +117,24 @@ def test_depthwise_and_grouped_convolutions_are_right(tools: Tools, precision: s
         finalists = runner.contest(one, artifacts, QUICK)
         assert isinstance(finalists, tuple), finalists
         assert [finalist.right for finalist in finalists] == [True, True], one.name
+
+
+def test_what_float16_cannot_hold_is_told_before_the_search(
+    gpu: dict[str, str], tmp_path: Path
+) -> None:
+    asked, library = Request("tests.whole.net:large", target="cuda:sm_90"), tmp_path / "untuned.so"
+    with ExitStack() as stack:
+        process = ModelProcess(CUDA, available()[:1], stack)
+        for precision in ("float16", "bfloat16"):
+            request = replace(asked, precision=precision)
+            prepared = process.prepare(request)
+            process.compile_untuned(library)
+            if precision == "float16":
+                with pytest.raises(ImpreciseError, match=r"in float16.* --precision bfloat16, or"):
+                    judge(request, prepared, process, library, None, INFINITE)
+        _, verified = judge(request, prepared, process, library, None, INFINITE)
+    assert verified is not None
+    assert (verified.outcome, verified.against) == ("verified", "torch")
+    assert (verified.precision, verified.tolerance) == ("bfloat16", 0.5)
+    assert "bfloat16 allows 0.5" in verified.errors
+    assert verified.max_rel_err > 1e-6
