@@ -231,7 +231,7 @@ def compile_model(module: Any, target: Any) -> Any:
 
     demand_runtime()
     compile_with(str(target.attrs["arch"]))
-    with cuda_passes({}):
+    with cuda_passes():
         return tvm.compile(default(module, target), target)
 
 
