@@ -7,7 +7,7 @@ the library is loaded. Here TVM hands the source to this module, which compiles 
 import pickle
 import re
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from tempfile import NamedTemporaryFile
 from typing import Any
 
@@ -133,14 +133,31 @@ def _first_error(report: str) -> str:
     return next((line for line in lines if "error" in line.lower()), lines[0])[:LONGEST_ERROR]
 
 
-def compile_with(arch: str) -> None:
-    """Makes TVM compile for a GPU as this project does.
+def compile_model(module: Any, target: Any) -> Any:
+    """Compiles a scheduled model with the builders' compiler, to TVM's executable.
 
-    Otherwise TVM would use its own options where its CUDA runtime is loaded. A model's kernels are
-    compiled once where the same source follows, as it does for the same model with graphs.
+    Otherwise TVM would use its own options. Kernels are compiled once where a model of the same
+    source follows, as it does for the same model with graphs.
+
+    Raises:
+        CompileError: The compiler turned the kernels down; the text is one line.
     """
-    compiled = partial(_compiled, arch)
-    tvm_ffi.register_global_func(CALLBACK, lambda source: compiled(str(source)), override=True)
+    arch, refusals = str(target.attrs["arch"]), list[CompileError]()
+
+    def compiled(source: Any) -> bytes:
+        try:
+            return _compiled(arch, str(source))
+        except CompileError as refusal:
+            refusals.append(refusal)
+            raise
+
+    tvm_ffi.register_global_func(CALLBACK, compiled, override=True)
+    try:
+        return tvm.compile(module, target)
+    except Exception:  # what crosses TVM arrives as another error, whatever it was
+        if refusals:
+            raise CompileError(_first_error(str(refusals[0]))) from None
+        raise
 
 
 def forbid_compiling() -> None:

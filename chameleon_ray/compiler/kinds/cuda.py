@@ -100,13 +100,14 @@ def devices(probed: Mapping[str, Any], error: str) -> list[Device]:
     """Returns every GPU of the driver; without one, an entry that says why and what can be done."""
     builds = probed.get("compiler", "TVM cannot be used")
     try:
-        found = nvml.gpus()
+        found, lost = nvml.gpus(), nvml.lost()
     except nvml.NvmlError as trouble:
         if any(sign.exists() for sign in SIGNS):
             why = probed.get("trouble") or f"{trouble}; install NVIDIA's driver"
             return [Device(NAME, "NVIDIA GPU", False, why)]
         return [Device(NAME, "no NVIDIA GPU", False, builds)]
-    return [_device(gpu, number, probed, error) for number, gpu in enumerate(found)]
+    gone = [Device(NAME, f"NVIDIA GPU {n}", False, nvml.MEANINGS[nvml.LOST]) for n in lost]
+    return [*(_device(gpu, n, probed, error) for n, gpu in enumerate(found)), *gone]
 
 
 def _device(gpu: nvml.Gpu, number: int, probed: Mapping[str, Any], error: str) -> Device:
@@ -224,15 +225,12 @@ def compile_layer(module: Any, target: Any, linked: bool) -> Artifact:
 
 def compile_model(module: Any, target: Any) -> Any:
     """Compiles a model with the builders' compiler; DLight schedules what is not tuned."""
-    import tvm
-
-    from chameleon_ray.compiler.codegen.cuda_library import compile_with
+    from chameleon_ray.compiler.codegen import cuda_library
     from chameleon_ray.compiler.codegen.cuda_runtime import demand_runtime
 
     demand_runtime()
-    compile_with(str(target.attrs["arch"]))
     with cuda_passes():
-        return tvm.compile(default(module, target), target)
+        return cuda_library.compile_model(default(module, target), target)
 
 
 def build_timeout(options: Measuring) -> float:
