@@ -61,4 +61,4 @@ def one_of_each_sketch(space: Any, program: Any) -> list[tuple[int, ...]]:
     drawn = as_configs(space.random(np.random.default_rng(0), 300))
     found = {config[0] if len(program.sketches) > 1 else 0: config for config in drawn}
     assert len(found) == len(program.sketches)
-    return list(found.values())
+    return [config for _, config in sorted(found.items())]
