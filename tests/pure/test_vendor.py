@@ -11,6 +11,7 @@ from rich.console import Console
 
 from chameleon_ray.compiler.kinds import CUDA
 from chameleon_ray.measure.calibrated import Surveyed
+from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.options import Confirming, Search
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.report.console import final_message
@@ -31,6 +32,7 @@ from chameleon_ray.vendor import (
     values_of,
     vendor_config,
 )
+from chameleon_ray.winners import choose
 from tests.pure import toys
 from tests.pure.engine_checks import local, searching
 from tests.pure.fake_result import fake_result
@@ -114,9 +116,6 @@ def test_the_search_learns_nothing_from_them() -> None:
 
 
 def test_a_vendor_s_kernel_wins_and_wrong_ones_are_named() -> None:
-    from chameleon_ray.measure.measurer import Measurer
-    from chameleon_ray.winners import choose
-
     class Fast(toys.ToyRunner):
         @staticmethod
         def latency(one: object, config: Config) -> float:
@@ -149,19 +148,34 @@ H100 = Surveyed('{"kind": "cuda", "arch": "sm_90"}', "NVIDIA H100")
             *(True, (), ["cuBLASLt and cuDNN are left out: There is no cc."]),
         ),
         ((), False, (), []),
+        ((), None, (), []),
         ((("cuDNN", "It is missing."),), False, (), []),
     ],
 )
 def test_libraries_that_the_runner_lacks_are_left_out(
-    lacking: tuple, vendor: bool, expected: tuple, notes: list[str]
+    lacking: tuple, vendor: bool | None, expected: tuple, notes: list[str]
 ) -> None:
+    """Nothing is tried with ``--no-vendor``, and (None) with ``--memory-aware``."""
     one = model("cuda")
-    one.request = replace(one.request, vendor=vendor)
+    one.request = replace(one.request, vendor=vendor is not False, memory_aware=vendor is None)
     own, progress = group(replace(H100, lacking=lacking), one), Progress()
     asyncio.run(own.survey(CUDA, progress))
     assert own.libraries == expected
     assert len(progress.notes) == len(notes)
     assert all(part in said for part, said in zip(notes, progress.notes, strict=True))
+
+
+def test_earlier_records_of_libraries_that_are_left_out_now_do_not_win() -> None:
+    task, call = toys.task("tiny-a"), vendor_config("cuDNN", 0)
+    records = [
+        record(n, config=config, latencies=(seconds,))
+        for n, (config, seconds) in enumerate({DEFAULT: 0.1, (0, 1): 0.05, call: 0.01}.items())
+    ]
+    own = group(H100, model("cuda"))
+    own.measurer = Measurer(local("builder", toys.ToyBuilder), local("runner", toys.ToyRunner))
+    known = {task.digest: records}
+    (winner,) = asyncio.run(own.choose([task], known, Confirming(), Progress()))
+    assert winner.config == (0, 1)
 
 
 def test_without_a_compiler_here_nothing_could_be_linked(

@@ -29,7 +29,7 @@ typedef struct {
 typedef struct {
   Desc desc;
   Layout left, right, output;
-  float beta;
+  float alpha, beta;
   const void *a, *b, *c;
   void *d;
 } Product;
@@ -122,6 +122,7 @@ static float *copied(const Layout *layout, const void *data, int turned, int64_t
 }
 
 static float finished(const Product *p, int64_t row, int64_t at, float sum) {
+  sum *= p->alpha;
   if (p->beta) sum += read_number(p->c, number_of(p->output.type), at);
   if (p->desc.epilogue & BIAS) sum += read_number(p->desc.bias, number_of(p->desc.bias_type), row);
   if (p->desc.epilogue & RELU) sum = sum < 0 ? 0 : sum;
@@ -157,9 +158,9 @@ int cublasLtMatmul(void *handle, void *desc, const float *alpha, const void *a, 
                    void *d, void *output, const uint64_t *algo, void *workspace, size_t size,
                    void *stream) {
   (void)handle, (void)c_layout, (void)workspace, (void)size;
-  if (*alpha != 1 || !algo[0]) return INVALID;
+  if (!algo[0]) return INVALID;
   Product product = {*(Desc *)desc, *(Layout *)left, *(Layout *)right, *(Layout *)output,
-                     *beta, a, b, c, d};
+                     *alpha, *beta, a, b, c, d};
   launch(stream, multiply, &product, sizeof product);
   return SUCCESS;
 }
