@@ -69,10 +69,6 @@ void touch(const void* pointer) {
   if (Piece* piece = piece_of(pointer)) piece->written = true;
 }
 
-void touch_all() {
-  for (auto& [start, piece] : pieces) piece.written = true;
-}
-
 void copy(void* to, const void* from, size_t size) {
   const Piece* source = piece_of(from);
   if (source && !source->written) return;

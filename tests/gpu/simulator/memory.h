@@ -16,6 +16,5 @@ void copy(void* to, const void* from, size_t size);
 
 // Notes that a kernel may write what a pointer points into.
 void touch(const void* pointer);
-void touch_all();
 
 }  // namespace simulated

@@ -151,6 +151,7 @@ static void multiply(void *fields) {
     }
     free(a), free(b), free(sums);
   }
+  written(p->d);
 }
 
 int cublasLtMatmul(void *handle, void *desc, const float *alpha, const void *a, void *left,
