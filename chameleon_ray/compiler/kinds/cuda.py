@@ -80,6 +80,8 @@ def preload() -> None:
     """Loads the CUDA runtime, if it is there, and says where other libraries may be."""
     load_cudart()
     look_in_wheels()
+    # what loads models knows the error of a missing library by its name
+    from chameleon_ray.compiler.codegen import vendor_glue  # noqa: F401
 
 
 def probe() -> dict[str, Any]:
