@@ -102,6 +102,8 @@ const std::vector<Gpu>& visible() {
   return seen;
 }
 
-int driver_version() { return static_cast<int>(number_of("SIMULATED_DRIVER", 13000)); }
+std::string driver() { return text_of("SIMULATED_DRIVER", "580.95.05"); }
+
+int cuda_version() { return atoi(driver().c_str()) >= 580 ? 13000 : 12000; }
 
 }  // namespace simulated
