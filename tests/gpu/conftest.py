@@ -27,9 +27,9 @@ def simulated(devices: int = 1, model: str = "H100", **faults: object) -> dict[s
     Args:
         devices: How many there are; with 0 the driver finds none.
         model: Model of all of them, or the models of each, as ``"H100,T4"``.
-        **faults: What is wrong with them; each is a variable that ``machine.h`` names, without
-            ``SIMULATED_``, as ``memory=1 << 30`` or ``driver=12080``. ``driver=None`` leaves out
-            driver and runtime: a machine that compiles kernels and has no GPU.
+        **faults: What is wrong with them: variables that the simulator's headers name, without
+            ``SIMULATED_``, as ``memory=1 << 30`` or ``driver="570.86.15"``. ``driver=None`` leaves
+            out driver and runtime: a machine that compiles kernels and has no GPU.
     """
     made = simulator()
     models = model.split(",") if "," in model else [model] * devices

@@ -8,6 +8,8 @@ import pytest
 
 from tests.gpu.conftest import simulated
 
+H100 = "cuda:sm_90 NVIDIA H100 80GB HBM3"
+
 
 def devices(environment: dict[str, str]) -> list[str]:
     """What ``chameleon devices`` says of GPUs."""
@@ -26,7 +28,7 @@ def devices(environment: dict[str, str]) -> list[str]:
             ["cuda:sm_90 NVIDIA H100 80GB HBM3, 80 GiB, driver 580.95.05: ready."] * 2,
         ),
         ({"model": "T4"}, ["cuda:sm_75 Tesla T4, 15 GiB, driver 580.95.05: ready."]),
-        ({"memory": 1 << 30}, ["cuda:sm_90 NVIDIA H100 80GB HBM3, 1 GiB"]),
+        ({"memory": 1 << 30}, [f"{H100}, 1 GiB"]),
         ({"devices": 0}, ["cuda       no NVIDIA GPU"]),
         ({"driver": None}, ["cuda       no NVIDIA GPU"]),
     ],
@@ -38,6 +40,6 @@ def test_chameleon_sees_the_devices(environment: dict, said: list[str]) -> None:
 
 
 def test_a_driver_too_old_is_named() -> None:
-    (found,) = devices(simulated(driver=12080))
+    (found,) = devices(simulated(driver="570.86.15"))
     assert "driver 570.86.15" in found
     assert "needs a driver for CUDA 13 (580 or later)" in found

@@ -15,7 +15,9 @@ from tvm.target.codegen import target_has_features
 
 from chameleon_ray.compiler.dot_products import register_dot_products
 from chameleon_ray.compiler.nvidia import capability
+from chameleon_ray.compiler.tensor_cores import register_tensor_cores
 from chameleon_ray.compiler.tvm_process import register_intrinsics
+from chameleon_ray.measure.precision import PRECISION, SHORT
 
 TENSOR_CORE_RULES = "cuda-tensorcore"
 TENSOR_CORES = 75
@@ -49,6 +51,8 @@ def cuda_generator(module: Any, target: Any) -> PostOrderApply:
         module: IRModule with one PrimFunc ``main``.
         target: ``tvm.target.Target`` of an NVIDIA GPU.
     """
+    if _may_use_tensor_cores(module):
+        register_tensor_cores()
     if not suits_tensor_cores(module, target):
         return _by_rules("cuda")
     register_intrinsics("cuda")
@@ -101,6 +105,13 @@ def _by_rules(rules: str, own: Sequence[ScheduleRule] = ()) -> PostOrderApply:
 def _inputs(module: Any) -> list[str]:
     """Returns the types of the numbers in a layer's buffers."""
     return [str(getattr(param.ty, "dtype", "")) for param in module["main"].params]
+
+
+def _may_use_tensor_cores(module: Any) -> bool:
+    """Whether a layer multiplies types that this project's template for tensor cores is for."""
+    inputs = _inputs(module)
+    rounded = PRECISION in dict(module["main"].attrs or {})
+    return rounded or any(inputs.count(dtype) > 1 for dtype in SHORT)
 
 
 def suits_tensor_cores(module: Any, target: Any) -> bool:

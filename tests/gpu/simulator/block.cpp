@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "copies.h"
 #include "machine.h"
 
 dim3_simulated simulated_block_index, simulated_thread_index;
@@ -138,6 +139,7 @@ static void run_block(unsigned count) {
   static const bool backwards = number_of("SIMULATED_BACKWARDS", 0);
   const unsigned warps = (count + kWarp - 1) / kWarp;
   for (unsigned n = 0; n < count; ++n) prepare(n);
+  forget_copies(count);
   do
     for (unsigned n = 0; n < warps; ++n) {
       unsigned first = kWarp * (backwards ? warps - 1 - n : n);

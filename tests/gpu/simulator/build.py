@@ -23,16 +23,8 @@ KERNEL = [
 ]
 """Compiles a kernel for the CPU; products are fused with sums, as NVIDIA's compiler does."""
 DRIVER = (
-    "driver",
-    "machine",
-    "faults",
-    "errors",
-    "memory",
-    "stream",
-    "module",
-    "launch",
-    "block",
-    "clock",
+    *("driver", "machine", "faults", "errors", "memory", "stream", "binary", "module"),
+    *("launch", "block", "copies", "clock"),
 )
 CUDA = Path("nvidia", "cu13")
 
@@ -108,11 +100,10 @@ def _build(made: Path, place: Path) -> None:
     cudart = made / "lib" / "libcudart.so.13"
     _library(cudart, ["runtime"], headers, str(driver), f"-Wl,--version-script={versions}")
     os.link(cudart, runtime / cudart.name)
+    hidden = "-fvisibility=hidden"
+    _library(made / "lib" / "libnvidia-ml.so.1", ("nvml", "machine", "faults"), hidden)
     _library(
-        made / "lib" / "libnvidia-ml.so.1", ["nvml", "machine", "faults"], "-fvisibility=hidden"
-    )
-    _library(
-        *(compiler / "libnvrtc.so.13", ["nvrtc"], headers, "-fvisibility=hidden"),
+        *(compiler / "libnvrtc.so.13", ["nvrtc"], headers, hidden),
         f'-DREAL_NVRTC="{nvidia("lib/libnvrtc.so.13")}"',
         f'-DPYTHON="{sys.executable}"',
         f'-DTRANSLATE="{place / "translate.py"}"',
@@ -122,7 +113,7 @@ def _build(made: Path, place: Path) -> None:
 
 def _library(library: Path, names: tuple[str, ...] | list[str], *options: str) -> None:
     sources = [str(SOURCES / f"{name}.cpp") for name in names]
-    named = f"-Wl,-soname,{library.name}"
+    named = f"-Wl,-z,defs,-soname,{library.name}"
     _run([*SHARED, "-o", str(library), named, *sources, *options, "-ldl"])
 
 

@@ -54,9 +54,10 @@ CUresult cuModuleUnload(CUmodule module) {
 CUresult cuFuncSetAttribute(CUfunction function, CUfunction_attribute attribute, int value) {
   if (context().error) return result(context().error);
   if (attribute != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES) return CUDA_ERROR_INVALID_VALUE;
-  size_t most = visible()[context().device].model->shared_opt_in;
+  Function* changed = reinterpret_cast<Function*>(function);
+  size_t most = visible()[context().device].model->shared_opt_in - changed->resources.static_shared;
   if (value < 0 || static_cast<size_t>(value) > most) return CUDA_ERROR_INVALID_VALUE;
-  reinterpret_cast<Function*>(function)->dynamic_shared = value;
+  changed->dynamic_shared = value;
   return CUDA_SUCCESS;
 }
 

@@ -36,6 +36,8 @@ static const Words kWords[] = {
      "an illegal memory access was encountered"},
     {kOutOfResources, "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES", "cudaErrorLaunchOutOfResources",
      "too many resources requested for launch"},
+    {kMisalignedAddress, "CUDA_ERROR_MISALIGNED_ADDRESS", "cudaErrorMisalignedAddress",
+     "misaligned address"},
     {kLaunchFailed, "CUDA_ERROR_LAUNCH_FAILED", "cudaErrorLaunchFailure",
      "unspecified launch failure"},
     {kCaptureUnsupported, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED",
@@ -43,8 +45,10 @@ static const Words kWords[] = {
     {kCaptureInvalidated, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED",
      "cudaErrorStreamCaptureInvalidated",
      "operation failed due to a previous error during capture"},
-    {kUncapturedStream, "CUDA_ERROR_STREAM_CAPTURE_UNMATCHED", "cudaErrorStreamCaptureUnmatched",
-     "capture was not initiated in this stream"},
+    {kCaptureUnmatched, "CUDA_ERROR_STREAM_CAPTURE_UNMATCHED", "cudaErrorStreamCaptureUnmatched",
+     "the capture was not initiated in this stream"},
+    {kCaptureImplicit, "CUDA_ERROR_STREAM_CAPTURE_IMPLICIT", "cudaErrorStreamCaptureImplicit",
+     "operation would make the legacy stream depend on a capturing blocking stream"},
     {kUnknown, "CUDA_ERROR_UNKNOWN", "cudaErrorUnknown", "unknown error"},
 };
 

@@ -20,10 +20,12 @@ enum Error : int {
   kNotReady = 600,
   kIllegalAddress = 700,
   kOutOfResources = 701,
+  kMisalignedAddress = 716,
   kLaunchFailed = 719,
   kCaptureUnsupported = 900,
   kCaptureInvalidated = 901,
-  kUncapturedStream = 904,
+  kCaptureUnmatched = 903,
+  kCaptureImplicit = 906,
   kDeviceLost = 46,             // "devices unavailable", what a GPU that fell off its bus gives
   kUnknown = 999,
 };

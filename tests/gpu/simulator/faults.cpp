@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "machine.h"
 
@@ -37,8 +38,16 @@ void begin() {
 
 void launched(int number) {
   static long long launches = 0;
-  long long most = number_of("SIMULATED_LOST_AFTER", 0);
-  if (most && ++launches == most) append("SIMULATED_LOST", number);
+  ++launches;
+  if (launches == number_of("SIMULATED_LOST_AFTER", 0)) append("SIMULATED_LOST", number);
+  if (launches == number_of("SIMULATED_HANGS_AT", 0)) sleep(3600);
+}
+
+int capture_error() { return static_cast<int>(number_of("SIMULATED_CAPTURE", 0)); }
+
+bool replays_nothing() {
+  const char* text = getenv("SIMULATED_REPLAYS");
+  return text && !strcmp(text, "nothing");
 }
 
 int refusal() { return static_cast<int>(number_of("SIMULATED_REFUSES", 0)); }

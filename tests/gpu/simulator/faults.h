@@ -4,6 +4,9 @@
 //   SIMULATED_LOST             a file with the numbers of GPUs that have fallen off the bus, one a
 //                              line; it may change at any time
 //   SIMULATED_LOST_AFTER       launches of a process after which its GPU is added to that file
+//   SIMULATED_HANGS_AT         launch of a process, from 1, that does not end for an hour
+//   SIMULATED_CAPTURE          CUDA's answer at the end of a capture, which then gives no graph
+//   SIMULATED_REPLAYS          "nothing": a launch of a graph does nothing, and says that all is well
 //   SIMULATED_CONTEXT_SECONDS  seconds that a process waits for when it begins to use a GPU
 //   SIMULATED_TRACE            a file that gets a line with the number of every process that begins
 #pragma once
@@ -21,5 +24,8 @@ void launched(int number);
 
 // What CUDA's first call answers.
 int refusal();
+
+int capture_error();
+bool replays_nothing();
 
 }  // namespace simulated

@@ -19,9 +19,11 @@ static sigjmp_buf before;
 static volatile sig_atomic_t inside;
 
 static void* volatile touched;  // address of the last fault
+static volatile int reason;     // the signal's code
 
 static void fault(int number, siginfo_t* about, void*) {
   touched = about->si_addr;
+  reason = about->si_code;
   if (inside) siglongjmp(before, number);
   signal(number, SIG_DFL);  // a fault of the process itself
   raise(number);
@@ -43,6 +45,12 @@ static void guard() {
   for (int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE}) sigaction(number, &action, nullptr);
 }
 
+// CUDA's error for a signal. The CPU gives no address for one that is not aligned.
+static int error_of(int number) {
+  if (number == SIGILL) return kLaunchFailed;
+  return number == SIGSEGV && reason == SI_KERNEL ? kMisalignedAddress : kIllegalAddress;
+}
+
 // Executes a kernel; an error is the process's from then on, and only later calls give it.
 static int execute(const LaunchConfig& config, const Function& function, void** arguments) {
   guard();
@@ -51,8 +59,9 @@ static int execute(const LaunchConfig& config, const Function& function, void** 
     inside = 1;
     run_grid(function.entry->body, arguments, config.grid, config.block, config.dynamic_shared);
   } else {
-    context().error = number == SIGILL ? kLaunchFailed : kIllegalAddress;
-    tell("%s was stopped by %s at %p", function.name.c_str(), strsignal(number), touched);
+    context().error = error_of(number);
+    tell("%s was stopped at address %p: %s", function.name.c_str(), touched,
+         sentence(context().error));
   }
   inside = 0;
   return kSuccess;
@@ -85,12 +94,21 @@ static void touch_all(const Entry& entry, void** arguments) {
     if (entry.sizes[n] == sizeof(void*)) touch(*static_cast<void**>(arguments[n]));
 }
 
+// Registers are given to warps, 256 at a time.
+static bool enough_registers(const LaunchConfig& config, const Function& function) {
+  unsigned threads = config.block.x * config.block.y * config.block.z;
+  unsigned warps = (threads + kWarp - 1) / kWarp;
+  unsigned of_a_warp = (function.resources.registers * kWarp + 255) / 256 * 256;
+  return warps * of_a_warp <= kRegisters;
+}
+
 int launch(const LaunchConfig& config, const Function& function, void** arguments) {
   int number = visible()[context().device].number;
   launched(number);
   if (!context().error && lost(number)) context().error = kDeviceLost;
   if (context().error) return context().error;
   if (!within_limits(config, function)) return kInvalidValue;
+  if (!enough_registers(config, function)) return kOutOfResources;
   auto kept = std::make_shared<Arguments>(*function.entry, arguments);
   return submit(config.stream, [config, function, kept] {
     touch_all(*function.entry, kept->pointers.data());

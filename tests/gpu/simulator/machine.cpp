@@ -45,7 +45,8 @@ static const Model* model_of(const std::string& key) {
 
 static std::string uuid_of(int number) {
   char text[64];
-  snprintf(text, sizeof text, "GPU-%08x-5100-0000-0000-000000000000", number + 1);
+  snprintf(text, sizeof text, "GPU-%08x-5100-0000-0000-%012llx", number + 1,
+           number_of("SIMULATED_MACHINE", 0));
   return text;
 }
 
@@ -102,6 +103,8 @@ const std::vector<Gpu>& visible() {
   return seen;
 }
 
-int driver_version() { return static_cast<int>(number_of("SIMULATED_DRIVER", 13000)); }
+std::string driver() { return text_of("SIMULATED_DRIVER", "580.95.05"); }
+
+int cuda_version() { return atoi(driver().c_str()) >= 580 ? 13000 : 12000; }
 
 }  // namespace simulated

@@ -5,24 +5,16 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstring>
 
-#include "errors.h"
+#include "context.h"
 #include "machine.h"
 
 namespace simulated {
 
-// Where an ELF file ends.
-static const unsigned char* end_of(const unsigned char* image) {
-  const Elf64_Ehdr* header = reinterpret_cast<const Elf64_Ehdr*>(image);
-  size_t end = std::max(header->e_shoff + size_t{header->e_shentsize} * header->e_shnum,
-                        header->e_phoff + size_t{header->e_phentsize} * header->e_phnum);
-  const Elf64_Shdr* sections = reinterpret_cast<const Elf64_Shdr*>(image + header->e_shoff);
-  for (int n = 0; n < header->e_shnum; ++n)
-    if (sections[n].sh_type != SHT_NOBITS)
-      end = std::max<size_t>(end, sections[n].sh_offset + sections[n].sh_size);
-  return image + end;
+// Binaries run on GPUs of the same major capability whose minor one is not less.
+static bool runs_on(const Model& model, int architecture) {
+  return architecture / 10 == model.major && architecture % 10 <= model.minor;
 }
 
 // Loads a library that lies in memory, from a file of a name that was never used before: the loader
@@ -42,24 +34,31 @@ static void* open_library(const unsigned char* code, size_t size) {
 
 int load_module(Module** module, const unsigned char* image) {
   if (memcmp(image, ELFMAG, SELFMAG)) return kInvalidImage;
-  const unsigned char* at = end_of(image);
-  if (memcmp(at, kTrailer, sizeof kTrailer)) {
+  Binary binary = read_binary(image);
+  if (!runs_on(*visible()[context().device].model, binary.architecture)) return kNoBinaryForGpu;
+  for (const auto& [name, resources] : binary.kernels)
+    if (resources.static_shared > kStaticShared) return kInvalidImage;
+  if (memcmp(binary.end, kTrailer, sizeof kTrailer)) {
     tell("a binary has no kernels for a CPU, as another compiler than the simulated GPU's made it");
     return kInvalidImage;
   }
+  const unsigned char* at = binary.end + sizeof kTrailer;
   uint64_t size;
-  memcpy(&size, at + sizeof kTrailer, sizeof size);
-  void* library = open_library(at + sizeof kTrailer + sizeof size, size);
+  memcpy(&size, at, sizeof size);
+  void* library = open_library(at + sizeof size, size);
   if (!library) return kInvalidImage;
-  *module = new Module{library};
+  *module = new Module{library, binary};
   return kSuccess;
 }
 
 int find_function(Function** function, Module* module, const char* name) {
   std::string symbol = std::string(name) + "__entry";
-  const Entry* entry = static_cast<const Entry*>(dlsym(module->library, symbol.c_str()));
+  const void* found = dlsym(module->library, symbol.c_str());
+  const Entry* entry = static_cast<const Entry*>(found);
   if (!entry) return kNotFound;
-  *function = new Function{name, entry, static_cast<int>(kStaticShared)};
+  const Resources& resources = module->binary.kernels[name];
+  int dynamic = static_cast<int>(kStaticShared - resources.static_shared);
+  *function = new Function{name, entry, resources, dynamic};
   return kSuccess;
 }
 

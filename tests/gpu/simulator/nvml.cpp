@@ -35,7 +35,7 @@ EXPORT const char* nvmlErrorString(int status) {
 }
 
 EXPORT int nvmlSystemGetDriverVersion(char* text, unsigned size) {
-  return written(text, size, driver_version() >= 13000 ? "580.95.05" : "570.86.15");
+  return written(text, size, driver().c_str());
 }
 
 EXPORT int nvmlDeviceGetCount_v2(unsigned* count) {

@@ -31,7 +31,7 @@ cudaError_t cudaGetDeviceCount(int* count) {
   *count = 0;
   begin();
   if (refusal()) return result(refusal());
-  if (driver_version() < CUDART_VERSION / 1000 * 1000) return cudaErrorInsufficientDriver;
+  if (cuda_version() < CUDART_VERSION / 1000 * 1000) return cudaErrorInsufficientDriver;
   *count = static_cast<int>(visible().size());
   return *count ? cudaSuccess : cudaErrorNoDevice;
 }
@@ -179,6 +179,14 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEve
   *milliseconds = static_cast<float>(
       1e3 * (*reinterpret_cast<double*>(end) - *reinterpret_cast<double*>(start)));
   return present();
+}
+
+// Calls a function of the host when the stream comes to it.
+cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* data) {
+  return result(submit(stream_of(stream), [function, data] {
+    function(data);
+    return kSuccess;
+  }));
 }
 
 // Errors

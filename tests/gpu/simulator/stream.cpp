@@ -3,6 +3,7 @@
 #include <set>
 
 #include "context.h"
+#include "faults.h"
 
 namespace simulated {
 
@@ -10,7 +11,10 @@ static std::set<Stream*> capturing;
 
 int submit(Stream* stream, Work work) {
   if (context().error) return context().error;
-  if (!stream && !capturing.empty()) return forbid_in_capture();
+  if (!stream && !capturing.empty()) {
+    forbid_in_capture();
+    return kCaptureImplicit;
+  }
   if (!stream || !stream->capturing) return work();
   if (stream->invalidated) return kCaptureInvalidated;
   stream->capturing->nodes.push_back(std::move(work));
@@ -35,12 +39,14 @@ int end_capture(Stream* stream, Graph** graph) {
   Graph* made = stream->capturing;
   bool invalidated = stream->invalidated;
   forget(stream);
-  *graph = invalidated ? nullptr : made;
-  if (invalidated) delete made;
-  return invalidated ? kCaptureInvalidated : kSuccess;
+  int error = invalidated ? int{kCaptureInvalidated} : capture_error();
+  *graph = error ? nullptr : made;
+  if (error) delete made;
+  return error;
 }
 
 int replay(const Graph* graph) {
+  if (replays_nothing()) return kSuccess;
   for (const Work& work : graph->nodes) {
     if (context().error) return context().error;
     int error = work();

@@ -10,15 +10,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+from assembly import UnknownAssembly, replaced
+
 PLACE = Path(__file__).parent
 SETTINGS = "settings.json"
 """File in the built simulator's folder with the command that compiles a kernel."""
 KERNEL = re.compile(
     r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\) )?(\w+)\(([^)]*)\)\s*\{'
 )
-DYNAMIC = re.compile(r"extern __shared__ (?:alignas\(\d+\) )?(\w+(?: \w+)?) (\w+)\[\];")
-SHARED = re.compile(r"__shared__ (alignas\(\d+\)) ")
-TRAP = re.compile(r'\b(?:asm|__asm__)\s*(?:volatile|__volatile__)?\s*\(\s*"trap;"\s*\);')
+DYNAMIC = re.compile(
+    r"extern __shared__ (?:(?:alignas|__align__)\(\d+\) )?(\w+(?: \w+)?) (\w+)\[\];"
+)
+SHARED = re.compile(r"__shared__ ((?:alignas|__align__)\(\d+\)) ")
+PREAMBLE = "#define ushort unsigned short\n#endif\n"
+"""End of what TVM puts before helpers and kernels, which ``kernel/`` has its own of."""
+ADDRESS = re.compile(r"unsigned (?:int )?(\w+) = (?=__cvta_generic_to_shared)")
 ENTRY = """
 static void {name}__body(void** arguments) {{ {name}({given}); }}
 static const int {name}__sizes[] = {{{sizes}}};
@@ -28,10 +34,11 @@ extern "C" const simulated::Entry {name}__entry = {{{name}__body, {count}, {name
 
 def translated(source: str) -> str:
     """Returns the kernels of a source as C++, each with an entry that the driver finds."""
-    start = source.find('extern "C" __global__')
+    start = source.find(PREAMBLE)
+    start = source.find('extern "C" __global__') if start < 0 else start + len(PREAMBLE)
     kernels = DYNAMIC.sub(r"\1* \2 = (\1*)simulated_dynamic_shared;", source[start:])
     kernels = SHARED.sub(r"\1 __shared__ ", kernels)
-    kernels = TRAP.sub("__builtin_trap();", kernels)
+    kernels = replaced(ADDRESS.sub(r"auto \1 = ", kernels))
     return kernels + "".join(entry(*found) for found in KERNEL.findall(kernels))
 
 
@@ -51,7 +58,11 @@ def type_of(parameter: str) -> str:
 def main(source: str, library: str) -> int:
     settings = json.loads((PLACE / SETTINGS).read_text())
     code = Path(source).with_suffix(".cpp")
-    code.write_text(translated(Path(source).read_text()))
+    try:
+        code.write_text(translated(Path(source).read_text()))
+    except UnknownAssembly as unknown:
+        print(f"error: the simulated GPU does not know what a kernel uses: {unknown}")
+        return 1
     command = [*settings["compile"], "-o", library, code]
     done = subprocess.run(command, capture_output=True, text=True)
     code.unlink()

@@ -11,9 +11,10 @@
 #define __global__
 #define __device__ static inline
 #define __host__
-#define __forceinline__ inline
+#define __forceinline__
 #define __launch_bounds__(...)
 #define __restrict__
+#define __align__(bytes) alignas(bytes)
 #define __shared__ static  // blocks run one after the other
 
 typedef unsigned int uint;  // TVM defines these as macros, which come later

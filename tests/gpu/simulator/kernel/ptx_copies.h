@@ -1,0 +1,10 @@
+// Asynchronous copies, which copies.cpp makes.
+#pragma once
+
+extern "C" {
+// Queues a copy of 4, 8 or 16 bytes, which happens when the thread waits for its group.
+void simulated_copy_async(void* to, const void* from, int size);
+void simulated_commit_copies();
+void simulated_wait_for_copies(int groups_left);  // at most so many groups are then still queued
+void simulated_wait_for_all_copies();
+}
