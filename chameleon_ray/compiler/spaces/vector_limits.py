@@ -110,18 +110,16 @@ def _width(block: Any, lanes: int) -> int:
     """
     if lanes == 1:
         return 0
-    if not _is_power_of_two(lanes) and int(block.iter_vars[-1].dom.extent) % lanes:
+    axis, analyzer = block.iter_vars[-1], Analyzer()
+    if not _is_power_of_two(lanes) and int(axis.dom.extent) % lanes:
         return WIDEST + 1  # TVM fails on some of those that end in the next row
-    analyzer = Analyzer()
-    vector, lane = tvm.tirx.Var("vector", "int32"), tvm.tirx.Var("lane", "int32")
+    vector, lane = (tvm.tirx.Var(name, axis.var.ty) for name in ("vector", "lane"))
     analyzer.bind(vector, tvm.ir.Range(0, MANY))
     analyzer.bind(lane, tvm.ir.Range(0, lanes))
 
     def step(index: Any) -> Any:
         """The way from the vector's first element to another one's."""
-        first, other = (
-            _with(index, block.iter_vars[-1].var, vector * lanes + n) for n in (0, lane)
-        )
+        first, other = (_with(index, axis.var, vector * lanes + n) for n in (0, lane))
         return analyzer.simplify(other - first)
 
     width = 0
