@@ -34,6 +34,7 @@ def ours(given: Given) -> dict[str, Any]:
     command = [sys.executable, "-m", "chameleon_ray", "tune", spec, "--target", "cuda"]
     command += ["--minutes", f"{given.seconds / 60:.2f}", "--out", str(folder)]
     command += ["--engine", "serial", "--explorer", "annealing"] if given.small else []
+    command += ["--precision", "tf32"] if given.argument == "tf32" else []
     began = time.perf_counter()
     said = run(command)
     summary = folder / "summary.json"

@@ -66,6 +66,8 @@ PARTS = {
     "tune-float32": Part("gpu_models:tune", 130.0, 15.0, "float32"),
     "turns-float32": Part("gpu_turns:turns", 15.0, 25.0, "float32"),
     "metaschedule-float32": Part("gpu_models:metaschedule", 120.0, 30.0, "float32"),
+    "tune-tf32": Part("gpu_models:tune", 130.0, 15.0, "tf32"),
+    "turns-tf32": Part("gpu_turns:turns", 15.0, 25.0, "tf32"),
     "tune-bert": Part("gpu_models:tune", 120.0, 30.0, "bert"),
     "turns-bert": Part("gpu_turns:turns", 15.0, 25.0, "bert"),
 }

@@ -85,10 +85,11 @@ def tiny_half() -> tuple[nn.Module, Any]:
 FACTORIES = {
     "float32": "resnet_18",
     "float16": "resnet_18_half",
+    "tf32": "resnet_18",
     "bert": "bert_half",
 }
 """Names of the factories of what is tuned, by the argument of its part."""
-TINY = {"float32": "tiny", "float16": "tiny_half", "bert": "tiny_half"}
+TINY = {"float32": "tiny", "float16": "tiny_half", "tf32": "tiny", "bert": "tiny_half"}
 """The same for a rehearsal."""
 
 

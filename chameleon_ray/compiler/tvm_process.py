@@ -7,7 +7,7 @@ import inspect
 import logging
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,29 @@ def load_nvidia(library: str) -> str:
     return trouble
 
 
+def cuda_passes(options: dict[str, bool], instruments: Sequence[Any] = ()) -> Any:
+    """Makes the ``PassContext`` in which TVM compiles for CUDA.
+
+    Copies into shared memory can be asynchronous. The same option turns on a pass for another kind
+    of hardware, which fails on vectors, so it is left out. Common subexpressions are left to
+    NVIDIA's compiler: TVM moves threads' numbers out of the indices of what a warp keeps in
+    registers, and then does not find them there (``LowerWarpMemory``).
+
+    Args:
+        options: Further options.
+        instruments: Instruments of the passes.
+    """
+    import tvm
+
+    own = {"tirx.use_async_copy": True, "tirx.disable_cse_tir": True}
+    return tvm.transform.PassContext(
+        opt_level=3,
+        config={**options, **own},
+        disabled_pass=["s_tir.LowerAsyncDMA"],
+        instruments=list(instruments),
+    )
+
+
 def register_intrinsics(family: str) -> None:
     """Registers the intrinsics that TVM's rules for a kind of target name, and no others.
 
@@ -92,12 +115,12 @@ def register_intrinsics(family: str) -> None:
         bare.__path__ = list(spec.submodule_search_locations or ())
         bare.__spec__ = spec
         sys.modules[package] = bare
-    with _quick_parsing():
+    with quick_parsing():
         importlib.import_module(f"{package}.{family}")
 
 
 @contextmanager
-def _quick_parsing() -> Iterator[None]:
+def quick_parsing() -> Iterator[None]:
     """Makes TVMScript parse quickly in a ``with`` block.
 
     Most of its time goes to the source lines of frames, which it does not need, and to guessing

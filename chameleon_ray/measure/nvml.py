@@ -85,6 +85,11 @@ def gpus(library: str = LIBRARY) -> list[Gpu]:
     return [gpu for _, gpu in _numbered(library)]
 
 
+def lost(library: str = LIBRARY) -> list[int]:
+    """Returns the numbers on the bus of GPUs that are lost; raises as ``gpus`` does."""
+    return [number for number, gpu in _all(library) if gpu is None]
+
+
 def named(ids: Sequence[str] | None, library: str = LIBRARY) -> list[Gpu]:
     """Returns the GPUs of some numbers on the bus or UUIDs; all GPUs where None.
 
@@ -176,16 +181,20 @@ def _do(nvml: ctypes.CDLL, name: str, *arguments: object) -> None:
 
 def _numbered(library: str) -> Iterator[tuple[int, Gpu]]:
     """Yields the GPUs that are not lost, with their numbers on the bus."""
+    return ((number, gpu) for number, gpu in _all(library) if gpu is not None)
+
+
+def _all(library: str) -> Iterator[tuple[int, Gpu | None]]:
+    """Yields the numbers of all GPUs, with None for those that are lost."""
     nvml, count = _opened(library), ctypes.c_uint()
     _do(nvml, "nvmlDeviceGetCount_v2", ctypes.byref(count))
     for number in range(count.value):
         try:
-            gpu = _gpu(nvml, number)
+            yield number, _gpu(nvml, number)
         except NvmlError as error:
             if error.status != LOST:
                 raise
-        else:
-            yield number, gpu
+            yield number, None
 
 
 def _means(one: str, number: int, gpu: Gpu) -> bool:

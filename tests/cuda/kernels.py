@@ -10,7 +10,6 @@ import tvm
 
 from chameleon_ray.compiler.codegen.cuda_compiler import CudaCompiler, compiler_for
 from chameleon_ray.compiler.kinds import CUDA, resolve
-from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
 from chameleon_ray.compiler.spaces.design import design
 from chameleon_ray.compiler.spaces.extract import layer_digest
 from chameleon_ray.compiler.target import TargetError
@@ -57,13 +56,3 @@ def task(kind: str, arch: str = "sm_90") -> Task:
     space, program = design(layer, tvm_target(arch), CUDA)
     digest = layer_digest(layer["main"], target(arch))
     return Task(kind, digest, target(arch), 1, 1e6, space, program.dumps())
-
-
-def gpu() -> CudaRunner:
-    """A runner of this machine's GPU, or the reason why the test is skipped."""
-    runner = CudaRunner(PATIENT)
-    found = runner.survey()
-    if found.error:
-        runner.close()
-        pytest.skip(found.error)
-    return runner

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import tvm
 import tvm_ffi
-from tvm import te, topi
+from tvm import relax, te, topi
+from tvm.script import tirx as T
 
 from chameleon_ray.compiler.apply import compile_model
 from chameleon_ray.compiler.codegen.builder import ChildBuilder, artifact_of
@@ -178,6 +179,37 @@ def test_a_whole_model_is_compiled_by_the_builders_compiler(tmp_path: Path) -> N
     (binary,) = binaries
     assert binary.startswith(b"\x7fELF")
     assert len(list(kernels(binary))) >= len(tasks) > 1
+
+
+@T.prim_func(private=True, s_tir=True)
+def greedy(x: T.Buffer((1024,), "float32"), y: T.Buffer((1024,), "float32")) -> None:
+    """Copies by way of more shared memory than a block may declare."""
+    kept = T.sblock_alloc_buffer((32768,), "float32", scope="shared")
+    for i in T.thread_binding(1024, thread="threadIdx.x"):
+        with T.sblock("in"):
+            place = T.axis.spatial(1024, i)
+            kept[place * 32] = x[place]
+        with T.sblock("out"):
+            place = T.axis.spatial(1024, i)
+            y[place] = kept[(1023 - place) * 32]
+
+
+def test_a_model_that_the_compiler_turns_down_has_its_reason(tmp_path: Path) -> None:
+    usable_compiler("sm_90")
+    builder = relax.BlockBuilder()
+    x = relax.Var("x", relax.TensorType((1024,), "float32"))
+    variable = builder.add_func(greedy.with_attr("tirx.is_scheduled", True), "greedy")
+    with builder.function("main", [x]):
+        y = builder.emit(relax.call_tir(variable, [x], relax.TensorType((1024,), "float32")))
+        builder.emit_func_output(y)
+
+    def create(code: bytes, *_: object) -> None:
+        tvm_ffi.get_global_func(CALLBACK)(bytes(code).decode())
+
+    said = pytest.raises(CompileError, match="uses too much shared data")
+    with overriding(CALLBACK, print), overriding(CREATE, create), said as raised:
+        compile_model(builder.get(), target("sm_90"), CUDA, tmp_path / "model.so")
+    assert "\n" not in str(raised.value)
 
 
 DRIVER = """

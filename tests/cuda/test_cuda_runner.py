@@ -1,4 +1,4 @@
-"""Runners of GPUs: what they say where there is none, and what they survive where there is one."""
+"""Runners of GPUs where there is none, and what needs no GPU; ``tests/gpu`` has simulated ones."""
 
 import asyncio
 import json
@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,7 @@ from chameleon_ray.pool import InProcessPool
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.tuner import Tuner
-from tests.cuda.kernels import PATIENT, gpu, task, usable_compiler
+from tests.cuda.kernels import PATIENT, task, usable_compiler
 from tests.pure import engine_checks, toys
 
 ROOT = Path(__file__).parents[2]
@@ -36,13 +35,6 @@ INFINITE = float("inf")
 def builder() -> Iterator[ChildBuilder]:
     usable_compiler("sm_90")
     made = ChildBuilder(CUDA, PATIENT, available()[:1])
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def runner() -> Iterator[CudaRunner]:
-    made = gpu()
     yield made
     made.close()
 
@@ -126,34 +118,6 @@ def test_gpu_check_ends_in_a_sentence_where_there_is_no_gpu(tmp_path: Path) -> N
     assert done.stderr.startswith("Error: no GPU can be used here: ")
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "out").exists()
-
-
-def test_times_on_a_gpu(builder: ChildBuilder, runner: CudaRunner) -> None:
-    arch = json.loads(runner.survey().target)["arch"]
-    one = task("dense", arch)
-    artifact = builder.build(one, DEFAULT)
-    timing = runner.run(one, artifact, INFINITE)
-    assert timing.status is Status.OK, timing.error
-    assert all(0 < latency < 0.1 for latency in timing.latencies)
-    assert json.loads(timing.conditions)["sm_mhz"] > 0
-
-
-def test_a_gpu_outlives_kernels_that_go_wrong(
-    builder: ChildBuilder, runner: CudaRunner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    from gpu_faults import FAULTS, broken
-
-    target = runner.survey().target
-    one = task("dense", json.loads(target)["arch"])
-    good = builder.build(one, DEFAULT)
-    runner.child.options = replace(PATIENT, run_timeout=5.0, default_timeout=20.0)
-    statuses = {}
-    for name, statements in FAULTS.items():
-        statuses[name] = runner.run(one, broken(good, target, statements), INFINITE).status
-        assert runner.run(one, good, INFINITE).status is Status.OK
-    assert statuses["hangs"] is Status.RUN_TIMEOUT
-    assert statuses["traps"] is Status.RUN_ERROR
 
 
 def test_what_gpu_check_breaks_keeps_its_kernels_name(

@@ -1,5 +1,6 @@
 """Vectors of copies on a GPU: how wide they may be, and that what is proposed compiles."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,22 @@ from chameleon_ray.compiler.codegen.cuda_library import compile_layer
 from chameleon_ray.compiler.kinds import CUDA
 from chameleon_ray.compiler.spaces.design import design
 from chameleon_ray.compiler.spaces.sketch import Program
+from chameleon_ray.compiler.spaces.templates import TEMPLATES
 from chameleon_ray.record import Status
 from chameleon_ray.space import DesignSpace, as_configs
 from tests.cuda.kernels import tvm_target, usable_compiler
 
 
-def product(transposed: bool) -> Any:
-    a = te.placeholder((64, 128), "float16", "a")
-    b = te.placeholder((256, 128) if transposed else (128, 256), "float16", "b")
-    return made(a, b, topi.matmul(a, b, False, transposed))
+def product(transposed: bool, dtype: str = "float16", result: str = "float16") -> Any:
+    a = te.placeholder((64, 128), dtype, "a")
+    b = te.placeholder((256, 128) if transposed else (128, 256), dtype, "b")
+    k = te.reduce_axis((0, 128), "k")
+
+    def sums(m: Any, n: Any) -> Any:
+        other = b[n, k] if transposed else b[k, n]
+        return te.sum(a[m, k].astype(result) * other.astype(result), axis=k)
+
+    return made(a, b, te.compute((64, 256), sums, name="product"))
 
 
 def convolution() -> Any:
@@ -52,10 +60,23 @@ def test_only_neighbours_are_copied_in_vectors_of_eight(transposed: bool, most: 
     assert len(program.sketches) == 2
 
 
-@pytest.mark.parametrize("name", ["product", "convolution"])
-def test_what_is_proposed_for_tensor_cores_compiles(name: str) -> None:
+LAYERS: dict[str, Callable[[], Any]] = {
+    "product": lambda: product(False),
+    "float32 sums": lambda: product(False, result="float32"),
+    "bytes": lambda: product(True, "int8", "int32"),
+    "convolution": convolution,
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_what_is_proposed_for_tensor_cores_compiles(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Results of another type than the operands', too; no template takes the layers."""
     usable_compiler("sm_90")
-    space, program = designed(convolution() if name == "convolution" else product(False))
-    for config in as_configs(space.random(np.random.default_rng(3), 12)):
+    monkeypatch.setitem(TEMPLATES, "cuda", ())
+    space, program = designed(LAYERS[name]())
+    assert all("wmma" in str(sketch.instructions) for sketch in program.sketches)
+    for config in as_configs(space.random(np.random.default_rng(3), 8)):
         scheduled = program.schedule(config, CUDA.generator).mod
         assert compile_layer(scheduled, program.target).status is Status.OK, config

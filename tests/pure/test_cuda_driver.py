@@ -36,10 +36,9 @@ def files() -> Iterator[Path]:
     with TemporaryDirectory() as made:
         folder = Path(made)
         folder.chmod(0o755)
-        (folder / "nvidia-caps").mkdir()
-        for name in ("nvidia-uvm", "nvidia0", "nvidiactl"):
+        for name in ("nvidia-uvm", "nvidia0", "nvidiactl", "nvidia-modeset"):
             (folder / name).touch()
-            (folder / name).chmod(0o666)
+            (folder / name).chmod(0o666 if name != "nvidia-modeset" else 0)  # not needed
         yield folder
 
 

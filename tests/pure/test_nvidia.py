@@ -65,6 +65,7 @@ def test_a_lost_gpu_hides_no_other_and_leaves_their_numbers(
 ) -> None:
     monkeypatch.setenv(GPUS, "Fake GPU:9,Lost GPU:9,Fake GPU:8")
     assert [gpu.uuid for gpu in nvml.gpus(driver)] == ["GPU-0", "GPU-2"]
+    assert nvml.lost(driver) == [1]
     assert [gpu.uuid for gpu in nvml.named(["2", "GPU-0"], driver)] == ["GPU-2", "GPU-0"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     with pytest.raises(nvml.NvmlError, match="is '1', and there is no such GPU, or it is lost"):

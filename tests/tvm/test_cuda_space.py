@@ -55,6 +55,7 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Expr], Expr]]] = {
 }
 HALF: dict[str, tuple[tuple[int, ...], Callable[[Expr], Expr]]] = {
     "half convolution": ((1, 16, 16, 16), lambda x: conv16(x, 16, 32)),
+    "half depthwise": ((1, 16, 16, 16), lambda x: conv16(x, 1, 16, groups=16)),
     "half product": ((32, 64), lambda x: op.matmul(x, halved(64, 64))),
 }
 UNCHECKED = {"registers per thread", "registers per block", "threadIdx.z", "slices"}
@@ -71,8 +72,8 @@ def turned(x: Expr) -> Expr:
     return relax.BlockBuilder.current().emit(op.permute_dims(x, [0, 2, 1]))
 
 
-def conv16(x: Expr, inputs: int, outputs: int) -> Expr:
-    return op.nn.conv2d(x, halved(outputs, inputs, 3, 3), padding=1)
+def conv16(x: Expr, inputs: int, outputs: int, groups: int = 1) -> Expr:
+    return op.nn.conv2d(x, halved(outputs, inputs, 3, 3), padding=1, groups=groups)
 
 
 def cuda(arch: str = "sm_80") -> Any:
@@ -226,6 +227,7 @@ def test_tensor_cores_are_for_half_precision_of_what_has_them() -> None:
     assert names("sm_90", "half convolution")
     assert not names("sm_70", "half product")
     assert not names("sm_80", "dense rows")
+    assert not names("sm_80", "half depthwise")
 
 
 def test_limits_that_nothing_keeps_leave_a_small_space_whole() -> None:

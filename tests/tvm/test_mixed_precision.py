@@ -160,6 +160,17 @@ def test_constant_matrices_are_stored_by_columns() -> None:
     assert [32, 16] in shapes
 
 
+@pytest.mark.parametrize("precision", ["float16", "tf32"])
+def test_what_follows_a_product_in_another_shape_joins_its_kernel(precision: str) -> None:
+    """The importer reshapes each product's result before it divides, adds or applies GELU."""
+    lowered = lower(of(Attention).module, GPU, CUDA, precision=precision)
+    products = [f.script() for f in called(lowered) if "matmul" in f.script()]
+    assert ["T_divide" in text for text in products] == [False, True, False, False]
+    assert ["erf" in text for text in products] == [False, False, False, True]
+    others = [f.script() for f in called(lowered) if "matmul" not in f.script()]
+    assert not any("erf" in text or "broadcast" in text for text in others)
+
+
 def test_only_products_of_tf32_say_so() -> None:
     lowered = lower(of(Residual).module, GPU, CUDA, precision="tf32")
     marked = [f for f in called(lowered) if PRECISION in (f.attrs or {})]

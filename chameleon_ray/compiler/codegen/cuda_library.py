@@ -7,7 +7,7 @@ the library is loaded. Here TVM hands the source to this module, which compiles 
 import pickle
 import re
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from tempfile import NamedTemporaryFile
 from typing import Any
 
@@ -22,7 +22,7 @@ from chameleon_ray.compiler.codegen.cuda_compiler import (
     compiler_for,
 )
 from chameleon_ray.compiler.codegen.cuda_resources import Resources, resources
-from chameleon_ray.compiler.tvm_process import UNCHECKED
+from chameleon_ray.compiler.tvm_process import UNCHECKED, cuda_passes
 from chameleon_ray.measure.measurer import Artifact
 from chameleon_ray.record import LONGEST_ERROR, Status
 
@@ -104,7 +104,7 @@ def _built(module: Any, target: Any, collector: "Collector") -> Any:
 
     What crosses TVM arrives as a RuntimeError, whatever it was.
     """
-    with tvm.transform.PassContext(opt_level=3, config=UNCHECKED, instruments=[collector.watch]):
+    with cuda_passes(UNCHECKED, [collector.watch]):
         try:
             return tvm.compile(module, target=target)
         except Exception:
@@ -132,14 +132,31 @@ def _first_error(report: str) -> str:
     return next((line for line in lines if "error" in line.lower()), lines[0])[:LONGEST_ERROR]
 
 
-def compile_with(arch: str) -> None:
-    """Makes TVM compile for a GPU as this project does.
+def compile_model(module: Any, target: Any) -> Any:
+    """Compiles a scheduled model with the builders' compiler, to TVM's executable.
 
-    Otherwise TVM would use its own options where its CUDA runtime is loaded. A model's kernels are
-    compiled once where the same source follows, as it does for the same model with graphs.
+    Otherwise TVM would use its own options. Kernels are compiled once where a model of the same
+    source follows, as it does for the same model with graphs.
+
+    Raises:
+        CompileError: The compiler turned the kernels down; the text is one line.
     """
-    compiled = partial(_compiled, arch)
-    tvm_ffi.register_global_func(CALLBACK, lambda source: compiled(str(source)), override=True)
+    arch, refusals = str(target.attrs["arch"]), list[CompileError]()
+
+    def compiled(source: Any) -> bytes:
+        try:
+            return _compiled(arch, str(source))
+        except CompileError as refusal:
+            refusals.append(refusal)
+            raise
+
+    tvm_ffi.register_global_func(CALLBACK, compiled, override=True)
+    try:
+        return tvm.compile(module, target)
+    except Exception:  # what crosses TVM arrives as another error, whatever it was
+        if refusals:
+            raise CompileError(_first_error(str(refusals[0]))) from None
+        raise
 
 
 def forbid_compiling() -> None:

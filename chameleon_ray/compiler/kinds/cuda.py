@@ -10,7 +10,7 @@ from typing import Any
 from chameleon_ray.compiler.kind import Device, Environment, Graphs, TargetKind
 from chameleon_ray.compiler.nvidia import BUS_ORDER, capability, completed
 from chameleon_ray.compiler.target import TargetError, fields_of, made
-from chameleon_ray.compiler.tvm_process import CUDART, load_cudart, register_intrinsics
+from chameleon_ray.compiler.tvm_process import CUDART, cuda_passes, load_cudart, register_intrinsics
 from chameleon_ray.compiler.vendor_path import look_in_wheels
 from chameleon_ray.limit import Limit
 from chameleon_ray.measure import nvml
@@ -100,13 +100,14 @@ def devices(probed: Mapping[str, Any], error: str) -> list[Device]:
     """Returns every GPU of the driver; without one, an entry that says why and what can be done."""
     builds = probed.get("compiler", "TVM cannot be used")
     try:
-        found = nvml.gpus()
+        found, lost = nvml.gpus(), nvml.lost()
     except nvml.NvmlError as trouble:
         if any(sign.exists() for sign in SIGNS):
             why = probed.get("trouble") or f"{trouble}; install NVIDIA's driver"
             return [Device(NAME, "NVIDIA GPU", False, why)]
         return [Device(NAME, "no NVIDIA GPU", False, builds)]
-    return [_device(gpu, number, probed, error) for number, gpu in enumerate(found)]
+    gone = [Device(NAME, f"NVIDIA GPU {n}", False, nvml.MEANINGS[nvml.LOST]) for n in lost]
+    return [*(_device(gpu, n, probed, error) for n, gpu in enumerate(found)), *gone]
 
 
 def _device(gpu: nvml.Gpu, number: int, probed: Mapping[str, Any], error: str) -> Device:
@@ -193,6 +194,9 @@ def vendor_call(module: Any, config: Config) -> Any:
 def warm() -> None:
     """Registers the intrinsics that TVM's rules name, and demands that there is a compiler."""
     register_intrinsics("cuda")
+    from chameleon_ray.compiler.tensor_cores import register_tensor_cores
+
+    register_tensor_cores()
     from tvm.s_tir import dlight  # noqa: F401
 
     from chameleon_ray.compiler.codegen import (
@@ -223,12 +227,13 @@ def compile_model(module: Any, target: Any) -> Any:
     """Compiles a model with the builders' compiler; DLight schedules what is not tuned."""
     import tvm
 
-    from chameleon_ray.compiler.codegen.cuda_library import compile_with
+    from chameleon_ray.compiler.codegen import cuda_library
     from chameleon_ray.compiler.codegen.cuda_runtime import demand_runtime
 
     demand_runtime()
-    compile_with(str(target.attrs["arch"]))
-    return tvm.compile(default(module, target), target)
+    around = dict(tvm.transform.PassContext.current().config)  # a new context inherits nothing
+    with cuda_passes(around):
+        return cuda_library.compile_model(default(module, target), target)
 
 
 def build_timeout(options: Measuring) -> float:

@@ -13,6 +13,7 @@ from chameleon_ray.compiler.passes.booleans import without_boolean_equality
 from chameleon_ray.compiler.passes.fold import fold_batch_norm, fold_constants
 from chameleon_ray.compiler.passes.integers import in_integers
 from chameleon_ray.compiler.passes.join_conversions import join_conversions, join_norms
+from chameleon_ray.compiler.passes.late_reshapes import with_late_reshapes
 from chameleon_ray.compiler.passes.layout import to_nhwc
 from chameleon_ray.compiler.passes.memory.partition import group_sums, partition
 from chameleon_ray.compiler.passes.mixed_precision import in_half, with_wide_sums
@@ -110,6 +111,7 @@ def _rounded(kind: TargetKind, precision: str, layout: str) -> Collection[str]:
 
 def _mixed(mod: IRModule, products: Collection[str], precision: str) -> IRModule:
     """Computes products in 16-bit floats with sums of float32."""
+    mod = with_late_reshapes(mod) if products else mod
     for dtype in sorted(set(products) & set(SHORT)):
         mod = with_wide_sums(mod, dtype)
     if precision in SHORT and precision in products:

@@ -21,6 +21,8 @@ MEANINGS = {
 """What CUDA's errors mean, where that says what to do."""
 FILES = Path("/dev")
 """Folder of the files through which a process uses GPUs."""
+NEEDED_FILES = ("nvidiactl", "nvidia-uvm", "nvidia[0-9]*")
+"""Patterns of those files' names."""
 
 
 def trouble() -> str:
@@ -70,9 +72,7 @@ def hidden() -> str:
 
 def forbidden(files: Path) -> str:
     """Returns the first file of a GPU that this process may not open; empty if there is none."""
-    for file in sorted(files.glob("nvidia*")):
-        if file.is_dir():
-            continue
+    for file in (file for pattern in NEEDED_FILES for file in sorted(files.glob(pattern))):
         try:
             os.close(os.open(file, os.O_RDWR))
         except PermissionError:

@@ -20,6 +20,7 @@ from tvm.s_tir.schedule import ScheduleError, Trace
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.quiet import quiet
 from chameleon_ray.compiler.spaces.sketch import SEED, Program, Sketch, Slot
+from chameleon_ray.compiler.spaces.template_limits import template_limits
 from chameleon_ray.compiler.spaces.templates.template import Fitted
 from chameleon_ray.compiler.tvm_process import tune_context
 from chameleon_ray.knob import Knob
@@ -62,7 +63,10 @@ def design(module: Any, target: Any, kind: TargetKind) -> tuple[DesignSpace, Pro
         knobs.append(Knob.listed("sketch", (0,)))
     program = Program(tvm.ir.save_json(module), str(target), sketches, len(knobs))
     space = DesignSpace(tuple(knobs), _active(knobs, sketches), members)
-    limits = kind.limits(module, sketches, target)
+    if fitted is not None and fitted.bounds:
+        limits = template_limits(fitted, sketches)
+    else:
+        limits = kind.limits(module, sketches, target)
     return _limited(space, limits) if limits else space, program
 
 

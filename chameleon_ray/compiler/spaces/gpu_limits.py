@@ -157,11 +157,20 @@ def _shared(
         if cache.block == block and cache.loop and cache.scope.startswith("shared")
     ]
     boxes = [_box(module, sketch, reading, cache) for cache in caches]
-    known = tuple(box for box in boxes if box is not None)
-    at_launch = any(cache.scope == DYNAMIC for cache in caches)
-    most = most_dynamic(target) if at_launch else most_static(target)
-    most -= ALIGNED * (len(known) - 1)
-    return [Limit("shared memory", known, 0, most)] if known else []
+    known = [
+        (box, cache.scope) for box, cache in zip(boxes, caches, strict=True) if box is not None
+    ]
+    declared = tuple(box for box, scope in known if scope != DYNAMIC)
+    found = [Limit("shared memory", declared, 0, _room(most_static(target), declared))]
+    if len(declared) < len(known):
+        every = tuple(box for box, _ in known)
+        found.append(Limit("shared memory at launch", every, 0, _room(most_dynamic(target), every)))
+    return [limit for limit in found if limit.boxes]
+
+
+def _room(most: int, boxes: tuple[Box, ...]) -> int:
+    """Returns the bytes of shared memory that are left once buffers are aligned."""
+    return most - ALIGNED * (len(boxes) - 1)
 
 
 def _box(module: Any, sketch: Sketch, reading: SketchReading, cache: Cache) -> Box | None:

@@ -45,7 +45,8 @@ static const Model* model_of(const std::string& key) {
 
 static std::string uuid_of(int number) {
   char text[64];
-  snprintf(text, sizeof text, "GPU-%08x-5100-0000-0000-000000000000", number + 1);
+  snprintf(text, sizeof text, "GPU-%08x-5100-0000-0000-%012llx", number + 1,
+           number_of("SIMULATED_MACHINE", 0));
   return text;
 }
 

@@ -3,6 +3,7 @@
 // All of it comes from the environment, so that child processes have the same machine:
 //   SIMULATED_GPUS    models by number, as "H100,H100,T4"; empty or unset: no GPU
 //   SIMULATED_MEMORY  bytes of memory of every GPU, in place of the model's
+//   SIMULATED_MACHINE a number, so that the GPUs of different machines have different UUIDs
 //   SIMULATED_DRIVER  version of the driver, in place of 580.95.05
 #pragma once
 #include <string>

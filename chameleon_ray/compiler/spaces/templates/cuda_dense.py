@@ -8,8 +8,7 @@ MetaSchedule's sketches, in which the threads of a block share a sum.
 
 from typing import Any
 
-from chameleon_ray.compiler.spaces.templates.cuda_direct import DTYPES, fitted
-from chameleon_ray.compiler.spaces.templates.reduction import find_reduction
+from chameleon_ray.compiler.spaces.templates.cuda_direct import fitted, summed_by_threads
 from chameleon_ray.compiler.spaces.templates.template import Fitted
 
 ROWS = 8
@@ -18,9 +17,12 @@ ROWS = 8
 
 def cuda_dense(module: Any, target: Any) -> Fitted | None:
     """Fits the template; see ``Template``."""
-    layer = find_reduction(module)
-    if layer is None or layer.dtype not in DTYPES or layer.operands != 2:
-        return None
-    if len(layer.reduced) != 1 or len(layer.outputs) < 2 or min(layer.outputs[-2:]) < ROWS:
+    layer = summed_by_threads(module, target)
+    if (
+        layer is None
+        or len(layer.reduced) != 1
+        or len(layer.outputs) < 2
+        or min(layer.outputs[-2:]) < ROWS
+    ):
         return None
     return fitted(module, layer, len(layer.outputs) - 2, vectors=True)

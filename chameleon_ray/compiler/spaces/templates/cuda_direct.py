@@ -15,6 +15,7 @@ from typing import Any
 
 from tvm.s_tir import Schedule
 
+from chameleon_ray.compiler.spaces.rules import suits_tensor_cores
 from chameleon_ray.compiler.spaces.sketch import SEED
 from chameleon_ray.compiler.spaces.templates import cuda_slices
 from chameleon_ray.compiler.spaces.templates.cuda_grid import on_grid
@@ -29,12 +30,20 @@ STEPS = (0, 512, 1500)
 
 def cuda_direct(module: Any, target: Any) -> Fitted | None:
     """Fits the template, to depthwise and grouped convolutions, too; see ``Template``."""
-    layer = find_reduction(module)
-    if layer is None or layer.dtype not in DTYPES or layer.operands != 2:
+    layer = summed_by_threads(module, target)
+    if layer is None:
         return None
     if len(layer.outputs) != 4 or len(layer.reduced) not in (2, 3):
         return None
     return fitted(module, layer, 1)
+
+
+def summed_by_threads(module: Any, target: Any) -> Reduction | None:
+    """Describes a reduction of two operands that is for a GPU's threads, not its tensor cores."""
+    layer = find_reduction(module)
+    if layer is None or layer.dtype not in DTYPES or layer.operands != 2:
+        return None
+    return None if layer.matrices and suits_tensor_cores(module, target) else layer
 
 
 def fitted(module: Any, layer: Reduction, outer: int, vectors: bool = False) -> Fitted:

@@ -27,6 +27,8 @@ class Reduction:
         outputs: Extents of its result; the last is the channels.
         reduced: Extents of the axes it reduces over.
         operands: Number of buffers it reads.
+        matrices: Whether it multiplies matrices: some of its axes are of its first operand only,
+            others of its second only. Depthwise and grouped convolutions do not.
         shared: Whether one of its operands serves all channels; None where the channels of an
             operand are not contiguous.
         copies: Blocks that pass the layer's input on to it, element by element.
@@ -41,6 +43,7 @@ class Reduction:
     outputs: tuple[int, ...]
     reduced: tuple[int, ...]
     operands: int
+    matrices: bool
     shared: bool | None
     copies: tuple[str, ...]
     padding: str
@@ -94,6 +97,7 @@ def _described(before: list[Any], block: Any, after: list[Any]) -> Reduction | N
         outputs=tuple(_extent(i) for i in spatial),
         reduced=tuple(_extent(i) for i in _iterators(block, REDUCED)),
         operands=len(block.reads),
+        matrices=_multiplies_matrices(block),
         shared=shared,
         copies=copies,
         padding="".join(b.name_hint for b in before if b.name_hint not in copies),
@@ -132,6 +136,22 @@ def _shared(block: Any) -> bool | None:
         elif not _is_contiguous(starts, channels):
             return None
     return shared
+
+
+def _multiplies_matrices(block: Any) -> bool:
+    """Whether both of two operands have an axis of the results that the other lacks."""
+    if len(block.reads) != 2:
+        return False
+    axes = [
+        {
+            place
+            for place, iterator in enumerate(_iterators(block, PARALLEL))
+            if _extent(iterator) > 1
+            and any(_depends(start, iterator.var) for start in _starts(read))
+        }
+        for read in block.reads
+    ]
+    return bool(axes[0] - axes[1]) and bool(axes[1] - axes[0])
 
 
 def _is_contiguous(starts: Sequence[Any], channels: Any) -> bool:

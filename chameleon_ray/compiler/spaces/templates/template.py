@@ -8,6 +8,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+Term = tuple[int, Sequence[Any]]
+"""A number, and sampled variables that it is multiplied by."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The least and the greatest that a sum of products of sampled variables may be.
+
+    Attributes:
+        name: Name of what is limited.
+        terms: Terms of the sum.
+        least: Least sum.
+        most: Greatest sum.
+    """
+
+    name: str
+    terms: Sequence[Term]
+    least: int
+    most: int
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -19,12 +39,15 @@ class Fitted:
             empty where these are limited otherwise. Where it is not, only tilings are sampled.
         registers: Fewest registers that are worth it, where there can be as many, and most.
         others: Traces of other schedules of the layer, which are sketches beside the first.
+        bounds: Bounds of the sampled variables of each trace; where there are any, they stand for
+            the limits that the kind of target reads off traces.
     """
 
     trace: Any
     block: Sequence[Any] = ()
     registers: tuple[int, int] = (0, 0)
     others: Sequence[Any] = ()
+    bounds: Sequence[Sequence[Bound]] = ()
 
 
 class Template(Protocol):

@@ -1,0 +1,130 @@
+"""A program that uses several simulated GPUs on two simulated nodes; its last line is what it saw.
+
+With ``pinned``, actors own the GPUs of one model among eight. With ``tuned FOLDER ...``,
+``chameleon tune`` runs with the other arguments, on three GPUs of two models: one GPU is lost while
+it works, and a process on another one falls silent.
+"""
+
+import asyncio
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from chaos_nodes import Nodes, until
+
+from chameleon_ray.api.gpu_assignment import left_out, shared_out
+from chameleon_ray.cluster import ray_session
+from chameleon_ray.cluster.actor_pool import ActorPool
+from chameleon_ray.cluster.gpus import GpuInventory, owning
+from chameleon_ray.cluster.placement import one_per_gpu
+from chameleon_ray.compiler.tvm_process import CUDART, load_cudart
+from chameleon_ray.measure import nvml
+from tests.gpu.conftest import simulated
+
+CALLS, SECONDS = 42, 0.5
+"""Calls of the pinned pool, and what each takes."""
+LAUNCHES = 300
+"""Launches of a process after which its GPU is lost."""
+
+
+class Device:
+    """A runner that sleeps, and says which GPU it has and how many CUDA shows it."""
+
+    def name(self) -> tuple[str, str, int]:
+        time.sleep(SECONDS)
+        load_cudart()
+        count, gpu = ctypes.c_int(), nvml.visible()
+        ctypes.CDLL(CUDART).cudaGetDeviceCount(ctypes.byref(count))
+        return gpu.name, gpu.uuid, count.value
+
+
+async def pinned(nodes: Nodes) -> dict[str, Any]:
+    """What the actors of one pool say, one for each GPU of the model with the most."""
+    inventory = GpuInventory()
+    gpus = inventory.gpus()
+    (model,) = shared_out(gpus, {"cuda": ()})
+    pool = ActorPool(
+        "runner",
+        owning(model, Device),
+        {},
+        time.perf_counter(),
+        spread=one_per_gpu,
+        look=partial(inventory.nodes, model),
+        resources={"num_gpus": 1},
+        tell=print,
+    )
+    await pool.ready()
+    async with asyncio.timeout(180):
+        while len(await pool.accounts()) < sum(gpu.name == model for gpu in gpus):
+            await asyncio.sleep(0.2)
+    began = time.perf_counter()
+    seen = await asyncio.gather(*(pool.call(Device.name) for _ in range(CALLS)))
+    return {
+        "known": len({gpu.uuid for gpu in gpus}),
+        "left_out": left_out(gpus, (model,)),
+        "seen": sorted(set(seen)),
+        "devices_worth": CALLS * SECONDS / (time.perf_counter() - began),
+    }
+
+
+def tuned(nodes: Nodes, arguments: list[str], lost: Path, trace: Path) -> dict[str, Any]:
+    """What ``chameleon tune`` said on a head without a driver, and what went wrong meanwhile."""
+    command = [sys.executable, "-m", "chameleon_ray", "tune", *arguments]
+    child = subprocess.Popen(
+        [*command, "--address", nodes.address],
+        env={**os.environ, **simulated(driver=None)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    hung = until(lambda: child.poll() is not None or silenced(trace), 120) and child.poll() is None
+    said, _ = child.communicate()
+    fallen = lost.read_text().split() if lost.exists() else []
+    return {"status": child.returncode, "said": said, "hung": hung, "lost": fallen}
+
+
+def silenced(trace: Path) -> bool:
+    """Stops the process that began with a GPU last, once there have been a few; whether it did."""
+    began = trace.read_text().split() if trace.exists() else []
+    if len(began) < 3:
+        return False
+    try:
+        os.kill(int(began[-1]), signal.SIGSTOP)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def main() -> None:
+    """Two nodes with GPUs of two models."""
+    kind, *rest = sys.argv[1:]
+    few, folder = kind == "tuned", Path(rest[0])
+    lost, trace = folder / "lost", folder / "trace"
+    faults = {"lost": lost, "lost_after": LAUNCHES} if few else {}
+    here = simulated(model="H100,T4" if few else "H100,T4,H100,H100", machine=1, **faults)
+    os.environ.update(here)
+    nodes = Nodes(1, cpus=2 if few else 1, gpus=2 if few else 4)
+    try:
+        for name in faults:
+            del os.environ[f"SIMULATED_{name.upper()}"]
+        os.environ.update(simulated(2 if few else 4, machine=2, trace=trace))
+        nodes.add()
+        if few:
+            found = tuned(nodes, rest[1:], lost, trace)
+        else:
+            with ray_session.start(nodes.address):
+                found = asyncio.run(pinned(nodes))
+    finally:
+        nodes.close()
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
