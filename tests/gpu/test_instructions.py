@@ -99,3 +99,23 @@ def test_a_copy_is_there_only_after_the_wait_for_it() -> None:
         np.testing.assert_array_equal(late, np.where(wanted, -1, 0))
     (early,) = launch(simulated(early=1), launches[2])
     np.testing.assert_array_equal(early.arrays[1], numbers * wanted)
+
+
+def test_lanes_add_up_what_volatile_halves_hold() -> None:
+    source = (
+        PROLOGUE
+        + """
+extern "C" __global__ void __launch_bounds__(32) kernel(half* from, half* to) {
+  volatile half sum[1];
+  sum[0] = from[threadIdx.x];
+  for (int step = 16; step; step /= 2) {
+    half other = __shfl_down_sync(0xffffffffu, (half)sum[0], step, 32);
+    sum[0] = (half)sum[0] + other;
+  }
+  if (threadIdx.x == 0) to[0] = (half)sum[0];
+}
+"""
+    )
+    arrays = [np.arange(32, dtype="float16"), np.zeros(1, "float16")]
+    (outcome,) = launch(simulated(), Launch(source, arrays))
+    assert outcome.arrays[1][0] == 496
