@@ -173,7 +173,13 @@ def write(folder: Path, kernels: Kernels) -> None:
 
 
 def read(folder: Path) -> list[Kernels]:
-    """Reads all sets of a folder, in the order of the kinds."""
+    """Reads all sets of a folder, in the order of the kinds.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
     found: list[Kernels] = [pickle.loads(p.read_bytes()) for p in folder.glob("*.kernels")]
+    if not found:
+        raise FileNotFoundError(f"{folder} holds no kernels; --build-only makes them")
     kinds, types = list(LAYERS), list(DTYPES)
     return sorted(found, key=lambda k: (kinds.index(k.kind), types.index(k.dtype), k.space))
