@@ -31,7 +31,7 @@ INFINITE = float("inf")
 CONFIGS = 2
 """Configurations of each sketch that are tried."""
 WINOGRAD = [name for name in LAYERS if "Winograd" in name]
-SHORT = ["3x3", "bias and relu", "residual", "1x1 stride", "dense", "batched products", "softmax"]
+SHORT = ["bias and relu", "residual", "dense", "batched products", "softmax"]
 """Layers that are tried in 16-bit floats and TF32, too."""
 
 Tools = tuple[ChildBuilder, CudaRunner]

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "block.h"
+#include "clock.h"
 #include "context.h"
 #include "faults.h"
 #include "machine.h"
@@ -50,6 +51,7 @@ static int execute(const LaunchConfig& config, const Function& function, void** 
   if (!number) {
     inside = 1;
     run_grid(function.entry->body, arguments, config.grid, config.block, config.dynamic_shared);
+    pass_launch(config, function);
   } else {
     context().error = number == SIGILL ? kLaunchFailed : kIllegalAddress;
     tell("%s was stopped at address %p: %s", function.name.c_str(), touched,
