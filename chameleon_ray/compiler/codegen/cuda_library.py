@@ -105,7 +105,8 @@ def _built(module: Any, target: Any, collector: "Collector") -> Any:
 
     What crosses TVM arrives as a RuntimeError, whatever it was.
     """
-    with cuda_passes(UNCHECKED | sharing(module), [collector.watch]):
+    around = tvm.transform.PassContext(opt_level=3, config=UNCHECKED, instruments=[collector.watch])
+    with around, cuda_passes(sharing(module)):
         try:
             return tvm.compile(module, target=target)
         except Exception:
