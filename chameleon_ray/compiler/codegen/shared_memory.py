@@ -8,16 +8,22 @@ from chameleon_ray.measure.precision import SHORT
 
 NARROW = (*SHORT, "int8", "uint8")
 """Types whose products are added up in a longer one."""
-MERGE = "tirx.merge_static_smem"
+DYNAMIC = "shared.dyn"
+"""Scope of shared memory whose size is told at launch."""
+UNSHARED = {"tirx.disable_storage_rewrite": True}
 
 
 def sharing(module: Any) -> dict[str, bool]:
     """Returns TVM's options for compiling a layer or a model for a GPU.
 
     Left alone, TVM has a buffer of sums take the place of a dead one of shorter numbers, and then
-    refuses to address it: so it did with 9 of 14 schedules of a product for tensor cores. Where
-    there are such numbers, all buffers share memory by their bytes instead.
+    refuses to address it: so it did with 9 of 14 schedules of a product for tensor cores. A later
+    pass shares dynamic memory by its bytes, so nothing is lost where the earlier one is left out.
     """
-    functions = (f for f in module.functions.values() if isinstance(f, tvm.tirx.PrimFunc))
-    types = {str(getattr(p.ty, "dtype", "")) for function in functions for p in function.params}
-    return {} if types.isdisjoint(NARROW) else {MERGE: True}
+    functions = [f for f in module.functions.values() if isinstance(f, tvm.tirx.PrimFunc)]
+    short = [f for f in functions if not _types(f).isdisjoint(NARROW)]
+    return UNSHARED if any(DYNAMIC in f.script(show_meta=False) for f in short) else {}
+
+
+def _types(function: Any) -> set[str]:
+    return {str(getattr(param.ty, "dtype", "")) for param in function.params}
