@@ -225,7 +225,6 @@ def compile_layer(module: Any, target: Any, linked: bool) -> Artifact:
 
 def compile_model(module: Any, target: Any) -> Any:
     """Compiles a model with the builders' compiler; DLight schedules what is not tuned."""
-    import tvm
 
     from chameleon_ray.compiler.codegen import cuda_library
     from chameleon_ray.compiler.codegen.cuda_runtime import demand_runtime
