@@ -28,7 +28,7 @@ from chameleon_ray.space import Config, as_configs
 from chameleon_ray.task import Task
 
 MEASURING = Measuring(gpu_build_timeout=60.0, run_timeout=10.0, default_timeout=60.0)
-DRAWN, KEPT = 64, 2
+DRAWN, KEPT = 24, 2
 """Random configurations of a set that are looked at, and valid ones that are kept."""
 SKETCHES = "sketches"
 

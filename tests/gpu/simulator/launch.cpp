@@ -19,11 +19,9 @@ static sigjmp_buf before;
 static volatile sig_atomic_t inside;
 
 static void* volatile touched;  // address of the last fault
-static volatile int reason;     // the signal's code
 
 static void fault(int number, siginfo_t* about, void*) {
   touched = about->si_addr;
-  reason = about->si_code;
   if (inside) siglongjmp(before, number);
   signal(number, SIG_DFL);  // a fault of the process itself
   raise(number);
@@ -45,12 +43,6 @@ static void guard() {
   for (int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE}) sigaction(number, &action, nullptr);
 }
 
-// CUDA's error for a signal. The CPU gives no address for one that is not aligned.
-static int error_of(int number) {
-  if (number == SIGILL) return kLaunchFailed;
-  return number == SIGSEGV && reason == SI_KERNEL ? kMisalignedAddress : kIllegalAddress;
-}
-
 // Executes a kernel; an error is the process's from then on, and only later calls give it.
 static int execute(const LaunchConfig& config, const Function& function, void** arguments) {
   guard();
@@ -59,7 +51,7 @@ static int execute(const LaunchConfig& config, const Function& function, void** 
     inside = 1;
     run_grid(function.entry->body, arguments, config.grid, config.block, config.dynamic_shared);
   } else {
-    context().error = error_of(number);
+    context().error = number == SIGILL ? kLaunchFailed : kIllegalAddress;
     tell("%s was stopped at address %p: %s", function.name.c_str(), touched,
          sentence(context().error));
   }
