@@ -5,6 +5,7 @@ too. TVM keeps workspaces for later layers, but frees one that is too small for 
 graph that was recorded before would go on to use it.
 """
 
+from collections.abc import Mapping, Sequence
 from re import MULTILINE, findall, search
 from typing import Any
 
@@ -21,28 +22,39 @@ CALL = r"^  call  (\S+) (.*)$"
 def are_outgrown(executable: Any, module: Any, record: str) -> bool:
     """Whether a model may ask for larger workspaces after graphs with workspaces were recorded.
 
-    A later layer with several workspaces counts as such, as their order decides.
+    The layers of one graph run once before they are recorded, so they do not disturb each other. A
+    later layer with several workspaces counts as one that asks for more, as their order decides.
 
     Args:
         executable: The model's ``tvm.relax.VMExecutable``.
         module: Module with the model's scheduled PrimFuncs.
         record: Name of the function that records a graph.
     """
+    sizes = {v.name_hint: _workspaces(f) for v, f in module.functions.items()}
     functions = {
         name: findall(CALL, lines, MULTILINE)
         for name, lines in findall(FUNCTION, executable.as_text(), MULTILINE)
     }
-    inside, after = [], []
-    for calls in functions.values():
-        recorded = [(place, rest) for place, (name, rest) in enumerate(calls) if name == record]
-        for _, rest in recorded:
-            graph = search(r"f\[(\S+)\]", rest)
-            inside += functions[graph[1]] if graph else []
-        after += calls[recorded[0][0] :] if recorded else []
-    sizes = {v.name_hint: _workspaces(f) for v, f in module.functions.items()}
-    kept = max((size for name, _ in inside for size in sizes.get(name, ())), default=0)
-    later = [sizes[name] for name, _ in after if sizes.get(name)]
-    return kept > 0 and any(len(own) > 1 or max(own) > kept for own in later)
+    return any(_asks_for_more(calls, functions, sizes, record) for calls in functions.values())
+
+
+def _asks_for_more(
+    calls: Sequence[tuple[str, str]],
+    functions: Mapping[str, Sequence[tuple[str, str]]],
+    sizes: Mapping[str, list[int]],
+    record: str,
+) -> bool:
+    """Whether some call, or a later graph, of a function asks for more than graphs before it."""
+    kept = 0
+    for name, rest in calls:
+        graph = search(r"f\[(\S+)\]", rest) if name == record else None
+        inside = [called for called, _ in functions[graph[1]]] if graph else [name]
+        asked = [sizes[called] for called in inside if sizes.get(called)]
+        if kept and any(len(own) > 1 or max(own) > kept for own in asked):
+            return True
+        if graph:
+            kept = max([kept, *(max(own) for own in asked)])
+    return False
 
 
 def _workspaces(function: Any) -> list[int]:
