@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 from statistics import median
 from typing import Any
 
@@ -42,6 +42,14 @@ from chameleon_ray.task import Task
 
 ENVIRONMENT = (BUS_ORDER, ("TVM_NUM_THREADS", "1"))
 """Environment of the child: CUDA numbers the GPUs as NVML does, and TVM has one thread."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A job that opens the child's GPU."""
+
+    def run(self, timer: "CudaTimer") -> None:
+        _ = timer.clock
 
 
 @dataclass(frozen=True)
@@ -201,9 +209,15 @@ def shots_of(seconds: float, options: Measuring) -> int:
 def condition() -> str:
     """Reads clocks and temperature of this process's GPU, as JSON; empty where that fails."""
     try:
-        return json.dumps(asdict(nvml.condition(nvml.visible().uuid)))
+        return json.dumps(asdict(nvml.condition(_uuid())))
     except nvml.NvmlError:
         return ""
+
+
+@cache
+def _uuid() -> str:
+    """Returns the UUID of this process's GPU, which all GPUs have to be asked for."""
+    return nvml.visible().uuid
 
 
 def _load(code: bytes) -> Any:
@@ -235,7 +249,7 @@ class CudaRunner:
         self._device = ""
         handler = "chameleon_ray.compiler.runtime.cuda_runner:timer"
         setting = Setting(handler, cores=cores, environment=ENVIRONMENT)
-        self.child = ChildRunner(setting, options, patience, fragile=True, opening=Survey())
+        self.child = ChildRunner(setting, options, patience, fragile=True, opening=Opening())
 
     def warm(self) -> None:
         """Waits until the child has opened the GPU and can time without delay."""
@@ -289,5 +303,4 @@ class CudaRunner:
         lost = self.child.open()
         if lost is None:
             return replace(timing, device=self._device)
-        why = "opening it hangs" if lost.ending is Ending.TIMEOUT else lost.error
-        raise DeviceLost(f"{self._device or 'the GPU'} cannot be used: {why}")
+        raise DeviceLost(f"{self._device or 'the GPU'} cannot be used: {lost.error}")
