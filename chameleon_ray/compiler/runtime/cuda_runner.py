@@ -8,8 +8,8 @@ A new one opens the GPU before it is given a job; where it cannot, the GPU is lo
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from functools import cache, partial
+from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 from chameleon_ray.compiler.nvidia import BUS_ORDER, completed
 from chameleon_ray.compiler.runtime import gpu_memory
 from chameleon_ray.compiler.runtime.cuda_clock import CudaClock, opened
+from chameleon_ray.compiler.runtime.gpu_condition import condition
 from chameleon_ray.compiler.runtime.jobs import (
     ChildRunner,
     Contest,
@@ -32,7 +33,6 @@ from chameleon_ray.compiler.runtime.layer_reference import LayerReference
 from chameleon_ray.compiler.runtime.tolerance import differences
 from chameleon_ray.compiler.target import made
 from chameleon_ray.compiler.tvm_process import block_torch, load_cudart
-from chameleon_ray.measure import nvml
 from chameleon_ray.measure.calibrated import Surveyed
 from chameleon_ray.measure.isolate import Ending, Setting
 from chameleon_ray.measure.measurer import Artifact, Finalist, Timing
@@ -204,20 +204,6 @@ class CudaTimer:
 def shots_of(seconds: float, options: Measuring) -> int:
     """Returns the number of executions that make one timing of a kernel of so many seconds."""
     return max(1, min(options.shots, round(options.repeat_seconds / max(seconds, 1e-9))))
-
-
-def condition() -> str:
-    """Reads clocks and temperature of this process's GPU, as JSON; empty where that fails."""
-    try:
-        return json.dumps(asdict(nvml.condition(_uuid())))
-    except nvml.NvmlError:
-        return ""
-
-
-@cache
-def _uuid() -> str:
-    """Returns the UUID of this process's GPU, which all GPUs have to be asked for."""
-    return nvml.visible().uuid
 
 
 def _load(code: bytes) -> Any:
