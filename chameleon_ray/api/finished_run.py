@@ -138,7 +138,7 @@ def _request(
         examples=examples,
         target=identity["target"],
         layout=identity["layout"],
-        precision=identity["options"].get("precision", "float32"),
+        precision=identity.get("precision", "float32"),
         seed=identity["options"]["seed"],
         memory_aware=identity["options"].get("memory_aware", False),
         template=tuple(identity["options"].get("template", ())),

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from chameleon_ray.api.algorithms import search_of
 from chameleon_ray.api.zoo_file import read_zoo
 from chameleon_ray.compiler.frontend.zoo import NAMES
 from chameleon_ray.errors import UserError
-from chameleon_ray.folder import FolderError, RunFolder, ZooFolder
+from chameleon_ray.folder import SAME, FolderError, RunFolder, ZooFolder
 from chameleon_ray.merging import merged
 from chameleon_ray.options import Request
 from chameleon_ray.record import DEFAULT
@@ -248,6 +249,16 @@ def test_a_directory_holds_a_run_or_a_zoo(tmp_path: Path) -> None:
     with pytest.raises(FolderError, match=r"a zoo of another device \(cpu, now gpu\)"):
         zoo.identify(identity | {"device": "gpu"})
     zoo.close()
+
+
+def test_a_run_that_an_earlier_version_began_is_of_float32(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run", existing=False)
+    identity: dict[str, Any] = dict.fromkeys(SAME, "") | {"precision": "float32"}
+    folder.identify({key: value for key, value in identity.items() if key != "precision"})
+    folder.identify(identity)
+    with pytest.raises(FolderError, match=r"a run of another precision \(float32, now tf32\)"):
+        folder.identify(identity | {"precision": "tf32"})
+    folder.close()
 
 
 def test_a_zoo_that_never_began_leaves_nothing(tmp_path: Path) -> None:
