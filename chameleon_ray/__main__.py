@@ -219,8 +219,7 @@ def apply(
         if not done.verified.independent:
             against = f"not verified, compared with {done.verified.against} only"
         if done.verified.ok:
-            error = f"(largest relative error {done.verified.max_rel_err:.1e})"
-            screen.print(f"{tuned}, {against} {error}.")
+            screen.print(f"{tuned}, {against} ({done.verified.errors}).")
         if done.launching is not None:
             screen.print(sentence(done.launching), markup=False)
         _settle(done.verified, done.library)

@@ -12,6 +12,7 @@ from chameleon_ray.api.zoo_file import read_zoo
 from chameleon_ray.compiler.frontend.zoo import NAMES
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import SAME, FolderError, RunFolder, ZooFolder
+from chameleon_ray.measure.cores import available
 from chameleon_ray.merging import merged
 from chameleon_ray.options import Request
 from chameleon_ray.record import DEFAULT
@@ -51,6 +52,14 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     assert second.request.inputs == ("data:1x3x224x224",)
     for member in zoo.members:
         assert replace(member.request, model="", inputs=()) == zoo.common
+
+
+def test_a_file_may_ask_for_all_cores_another_precision_and_no_vendor(tmp_path: Path) -> None:
+    asked = "threads: all\nprecision: bfloat16\nvendor: false"
+    zoo = zoo_of(tmp_path, f"models: [a]\n{asked}")
+    for request in (zoo.common, zoo.members[0].request):
+        assert request.threads == len(available())
+        assert (request.precision, request.vendor) == ("bfloat16", False)
 
 
 def test_the_command_line_s_budget_goes_before_the_file_s(tmp_path: Path) -> None:
@@ -100,6 +109,7 @@ def test_every_model_is_tuned_on_every_target(tmp_path: Path) -> None:
         ("models: [{model: a, name: ''}, a]", ("2 models are named 'a'",)),
         ("models: [a, a]", ("2 models are named 'a'", "'name'")),
         ("models: [a]\ntrials: many", ("'trials' cannot be 'many'",)),
+        ("models: [a]\nthreads: most", ("'threads' cannot be 'most'",)),
         ("models: [a]\ntrials: 0", ("'trials' must be 1 at least",)),
         ("models: [a]\ntrials: true", ("'trials' cannot be True",)),
         ("models: [a]\nminutes: 0", ("'minutes' must be 0.1 at least",)),
