@@ -209,9 +209,12 @@ def apply(
     with answering(debug):
         from chameleon_ray import api
         from chameleon_ray.report.launching import sentence
+        from chameleon_ray.report.loading import needs
 
         done = api.apply(run, model, tuple(inputs), tuple(examples))
         tuned = f"{done.library}: {done.applied} of {done.layers} layers tuned"
+        for need in needs(done.needs):
+            screen.print(need, markup=False)
         if done.verified is None:
             screen.print(f"{tuned}, not verified, as there is no device here to run it on.")
             raise typer.Exit(UNVERIFIED)
