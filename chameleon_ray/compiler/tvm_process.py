@@ -7,7 +7,7 @@ import inspect
 import logging
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,16 +74,13 @@ def load_nvidia(library: str) -> str:
     return trouble
 
 
-def cuda_passes(options: Mapping[str, bool]) -> Any:
+def cuda_passes() -> Any:
     """Makes the ``PassContext`` in which TVM compiles for CUDA, inside the one that is in force.
 
     Copies into shared memory can be asynchronous. The same option turns on a pass for another kind
     of hardware, which fails on vectors, so it is left out. Common subexpressions are left to
     NVIDIA's compiler: TVM moves threads' numbers out of the indices of what a warp keeps in
     registers, and then does not find them there (``LowerWarpMemory``).
-
-    Args:
-        options: Further options of TVM's passes.
     """
     import tvm
 
@@ -91,7 +88,7 @@ def cuda_passes(options: Mapping[str, bool]) -> Any:
     own = {"tirx.use_async_copy": True, "tirx.disable_cse_tir": True}
     return tvm.transform.PassContext(
         opt_level=around.opt_level,
-        config={**around.config, **options, **own},
+        config={**around.config, **own},
         disabled_pass=[*around.disabled_pass, "s_tir.LowerAsyncDMA"],
         instruments=list(around.instruments),
     )

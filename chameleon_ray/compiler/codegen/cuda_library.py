@@ -15,6 +15,7 @@ import tvm
 import tvm_ffi
 
 from chameleon_ray.compiler.codegen import vendor_glue
+from chameleon_ray.compiler.codegen.barriers import with_barriers
 from chameleon_ray.compiler.codegen.cuda_compiler import (
     Binary,
     CompileError,
@@ -22,7 +23,6 @@ from chameleon_ray.compiler.codegen.cuda_compiler import (
     compiler_for,
 )
 from chameleon_ray.compiler.codegen.cuda_resources import Resources, resources
-from chameleon_ray.compiler.codegen.shared_memory import sharing
 from chameleon_ray.compiler.tvm_process import UNCHECKED, cuda_passes
 from chameleon_ray.measure.measurer import Artifact
 from chameleon_ray.record import LONGEST_ERROR, Status
@@ -106,9 +106,9 @@ def _built(module: Any, target: Any, collector: "Collector") -> Any:
     What crosses TVM arrives as a RuntimeError, whatever it was.
     """
     around = tvm.transform.PassContext(opt_level=3, config=UNCHECKED, instruments=[collector.watch])
-    with around, cuda_passes(sharing(module)):
+    with around, cuda_passes():
         try:
-            return tvm.compile(module, target=target)
+            return tvm.compile(with_barriers(module), target=target)
         except Exception:
             if collector.refusal is not None:
                 raise collector.refusal from None
@@ -154,7 +154,7 @@ def compile_model(module: Any, target: Any) -> Any:
 
     tvm_ffi.register_global_func(CALLBACK, compiled, override=True)
     try:
-        return tvm.compile(module, target)
+        return tvm.compile(with_barriers(module), target)
     except Exception:  # what crosses TVM arrives as another error, whatever it was
         if refusals:
             raise CompileError(_first_error(str(refusals[0]))) from None

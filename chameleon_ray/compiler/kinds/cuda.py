@@ -229,10 +229,9 @@ def compile_model(module: Any, target: Any) -> Any:
     """Compiles a model with the builders' compiler; DLight schedules what is not tuned."""
     from chameleon_ray.compiler.codegen import cuda_library
     from chameleon_ray.compiler.codegen.cuda_runtime import demand_runtime
-    from chameleon_ray.compiler.codegen.shared_memory import sharing
 
     demand_runtime()
-    with cuda_passes(sharing(module)):
+    with cuda_passes():
         return cuda_library.compile_model(default(module, target), target)
 
 
