@@ -114,8 +114,8 @@ class Tuner:
             tried = {r.config[2]: r for r in self.records if library_of(r.config) == library}
             last = sorted(tried)[-options.vendor_plan :]
             if not tried or any(tried[algorithm].latencies for algorithm in last):
-                end = min(len(tried) + options.vendor_plan, options.vendor_algorithms)
-                proposed += [vendor_config(library, n) for n in range(len(tried), end)]
+                left = [n for n in range(options.vendor_algorithms) if n not in tried]
+                proposed += [vendor_config(library, n) for n in left[: options.vendor_plan]]
         return proposed
 
     def _opening(self, tried: int) -> int:

@@ -15,6 +15,8 @@ KIB = 1024
 WARP = 32
 MOST_THREADS = 1024
 """Most threads per block."""
+MOST_BLOCKS = 65535
+"""Most blocks along a grid's y, and along its z."""
 STATIC_SHARED = 48 * KIB
 """Bytes of shared memory that a block may declare; more has to be asked for at launch."""
 DYNAMIC = "shared.dyn"

@@ -14,12 +14,13 @@ from rich.text import Text
 from chameleon_ray.merging import Merged
 from chameleon_ray.options import Request
 from chameleon_ray.presets import PRESETS
-from chameleon_ray.record import DEFAULT, Record, Status
+from chameleon_ray.record import Record, Status
 from chameleon_ray.report.columns import Column, text_table
 from chameleon_ray.report.format import UNKNOWN, clock, counted, milliseconds, percent, times
 from chameleon_ray.report.layer_history import Point
 from chameleon_ray.report.result import Latency, RunResult
 from chameleon_ray.report.summary import strict, verification, write_text
+from chameleon_ray.vendor import is_searched
 
 SCHEMA = 1
 
@@ -142,7 +143,7 @@ class ZooResult:
         begun: dict[str, bool] = {}
         for record in self.records:
             kind = kinds.get(record.task)
-            if kind is None or record.config == DEFAULT:
+            if kind is None or not is_searched(record.config):
                 continue
             begun.setdefault(record.task, bool(timed.get(kind, set()) - {record.task}))
             if record.latencies:

@@ -126,6 +126,12 @@ def test_an_algorithm_that_the_gpu_cannot_run_is_told(monkeypatch: pytest.Monkey
         computed(convolution(outputs=20), "cuDNN")
 
 
+@pytest.mark.parametrize("activation", ["relu6", "leakyrelu"])
+def test_an_activation_that_no_library_has_is_no_other_one(activation: str) -> None:
+    """ReLU6 is ReLU up to 6."""
+    assert calls(convolution(activation=activation).module) == {}
+
+
 def test_other_layers_have_no_call() -> None:
     from tests.tvm import layers
 

@@ -103,6 +103,14 @@ def test_algorithms_are_proposed_by_rank_as_long_as_they_run() -> None:
     assert proposed(one, "cuBLASLt") == []
 
 
+def test_algorithms_whose_records_were_lost_are_proposed_again() -> None:
+    one = tuner("cuBLASLt")
+    answered(one, "cuBLASLt", [1, 3], ran=True)
+    assert proposed(one, "cuBLASLt") == [0, 2]
+    answered(one, "cuBLASLt", [0, 2], ran=True)
+    assert proposed(one, "cuBLASLt") == [4]
+
+
 def test_nothing_is_proposed_where_nothing_is_offered() -> None:
     assert all(not library_of(config) for config in asyncio.run(tuner().propose()))
 

@@ -30,9 +30,9 @@ def dense(
     return _marked(dtype, left, right, bias, _narrow(moved, dtype))
 
 
-def batched(dtype: str = "float16", kn: bool = False) -> Any:
-    """Products of three pairs of matrices, scaled."""
-    batch, rows, columns, depth = 3, 32, 48, 64
+def batched(dtype: str = "float16", kn: bool = False, batch: int = 3, depth: int = 64) -> Any:
+    """Products of pairs of matrices, scaled."""
+    rows, columns = 32, 48
     left = te.placeholder((batch, rows, depth), dtype, "left")
     shape = (batch, depth, columns) if kn else (batch, columns, depth)
     right = te.placeholder(shape, dtype, "right")

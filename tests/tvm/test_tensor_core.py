@@ -63,6 +63,7 @@ def test_a_layer_is_a_product_of_matrices(
         (lambda: products.dense(columns=4), "sm_80"),
         (lambda: products.dense("float32", kn=True), "sm_80"),
         (lambda: products.dense(depth=16), "sm_80"),
+        (lambda: products.batched(batch=65536), "sm_80"),
         (lambda: layers.dense_of("float16", "float16"), "sm_80"),
         (lambda: layers.dense_of("int8", "int32"), "sm_80"),
         (layers.dense, "sm_80"),
@@ -71,7 +72,15 @@ def test_a_layer_is_a_product_of_matrices(
     ],
     ids=[
         *("no such instructions", "one row", "few columns", "TF32 by rows of sums"),
-        *("one step", "sums of float16", "integers", "no TF32", "no product", "depthwise"),
+        *(
+            "one step",
+            "more matrices than blocks",
+            "sums of float16",
+            "integers",
+            "no TF32",
+            "no product",
+            "depthwise",
+        ),
     ],
 )
 def test_it_fits_nothing_else(layer: Callable[[], Any], arch: str) -> None:
@@ -85,8 +94,13 @@ def test_it_fits_nothing_else(layer: Callable[[], Any], arch: str) -> None:
         (lambda: products.dense(depth=256), 2),
         (lambda: products.dense(rows=196), 2),
         (lambda: products.conv(), 4),
+        (lambda: products.batched(depth=256), 2),
+        (lambda: products.batched(depth=256, batch=4096), 1),
     ],
-    ids=["plain", "long sums are split", "rows are padded more", "both"],
+    ids=[
+        *("plain", "long sums are split", "rows are padded more", "both"),
+        *("matrices with long sums", "too many of them for parts"),
+    ],
 )
 def test_sketches_differ_in_padding_and_in_parts(layer: Callable[[], Any], sketches: int) -> None:
     _, program = design(layer(), tvm_target("sm_90"), CUDA)

@@ -13,7 +13,13 @@ from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import Trace
 from tvm.sym import detect_linear_equation
 
-from chameleon_ray.compiler.nvidia import DYNAMIC, MOST_REGISTERS, most_dynamic, most_static
+from chameleon_ray.compiler.nvidia import (
+    DYNAMIC,
+    MOST_BLOCKS,
+    MOST_REGISTERS,
+    most_dynamic,
+    most_static,
+)
 from chameleon_ray.compiler.spaces.sketch import SEED, Sketch
 from chameleon_ray.compiler.spaces.templates.cuda_slices import SLICES
 from chameleon_ray.compiler.spaces.templates.reduction import PARALLEL
@@ -21,7 +27,7 @@ from chameleon_ray.compiler.spaces.trace_analysis import BlockLoops, Cache, Sket
 from chameleon_ray.compiler.spaces.vector_limits import vector_limits
 from chameleon_ray.limit import Box, Limit, Product, Side, product
 
-AXES = {"threadIdx.z": 64, "blockIdx.y": 65535, "blockIdx.z": 65535}
+AXES = {"threadIdx.z": 64, "blockIdx.y": MOST_BLOCKS, "blockIdx.z": MOST_BLOCKS}
 """Greatest lengths of a grid's axes on any NVIDIA device, where they may matter."""
 STEPS = 1 << 40
 """Upper limit of a loop's steps, more than any loop has."""

@@ -91,7 +91,8 @@ class Convolution:
         )
         for added in rest:
             sums = relax.op.add(sums, relax.op.astype(added, "float32"))
-        return relax.op.astype(_activated(sums, self.activation), self.dtype)
+        made = _activated(sums, self.activation)
+        return made if self.dtype == "float32" else relax.op.astype(made, self.dtype)
 
     def reference(self, arrays: Arrays) -> np.ndarray:
         data, weight, *rest = [array.astype("f8") for array in arrays]

@@ -15,9 +15,14 @@ from typing import Any
 
 from tvm.s_tir import Schedule
 
-from chameleon_ray.compiler.nvidia import capability
+from chameleon_ray.compiler.nvidia import MOST_BLOCKS, capability
 from chameleon_ray.compiler.spaces.sketch import SEED
-from chameleon_ray.compiler.spaces.templates.cuda_split_sums import add_up, numbers_of_parts, split
+from chameleon_ray.compiler.spaces.templates.cuda_split_sums import (
+    MOST_PARTS,
+    add_up,
+    numbers_of_parts,
+    split,
+)
 from chameleon_ray.compiler.spaces.templates.cuda_warp_bounds import warp_bounds
 from chameleon_ray.compiler.spaces.templates.cuda_warp_tiles import (
     WIDEST,
@@ -26,6 +31,7 @@ from chameleon_ray.compiler.spaces.templates.cuda_warp_tiles import (
     on_warps,
 )
 from chameleon_ray.compiler.spaces.templates.matrix_product import (
+    BATCH,
     COLUMNS,
     DEPTH,
     ROWS,
@@ -72,6 +78,8 @@ def _suits(module: Any, product: MatrixProduct) -> bool:
     """Whether a product is large enough, and of a type that the instructions are for."""
     if product.dtype not in INSTRUCTIONS or _steps(product) < 2:
         return False
+    if product.extent(BATCH) > MOST_BLOCKS:  # each matrix is at a place of its own along z
+        return False
     if product.dtype == "float32":
         rounded = dict(module["main"].attrs or {}).get(PRECISION) == TF32
         if not (rounded and product.transposed):
@@ -95,7 +103,8 @@ def _paddings(rows: int) -> list[int]:
 
 def _splits(product: MatrixProduct) -> list[bool]:
     """Tells which schedules are made: with whole sums, and with split ones if they are long."""
-    return [False, True] if numbers_of_parts(_steps(product)) else [False]
+    fits = product.extent(BATCH) * MOST_PARTS <= MOST_BLOCKS
+    return [False, True] if fits and numbers_of_parts(_steps(product)) else [False]
 
 
 def _scheduled(

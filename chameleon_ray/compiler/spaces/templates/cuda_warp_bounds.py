@@ -45,10 +45,8 @@ def warp_bounds(
         Bound("registers per block", [*every, (REST * WARP, threads)], 0, most),
         Bound("steps ahead", [(1, step), (1, (*step, tiling.ahead))], 0, tiling.steps),
         Bound("steps early", [(1, (tiling.early,)), (-1, (tiling.depth,))], -ENDLESS, -1),
-        Bound("copies of rows", [(1, (rows, tiling.depth)), (-COPIES, (beside,))], -ENDLESS, 0),
-        Bound(
-            "copies of columns", [(1, (columns, tiling.depth)), (-COPIES, (warps,))], -ENDLESS, 0
-        ),
+        _copies("rows", rows, tiling, beside),
+        _copies("columns", columns, tiling, warps),
         _shared(tiling, instruction, transposed, target),
     )
 

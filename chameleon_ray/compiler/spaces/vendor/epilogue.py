@@ -15,7 +15,9 @@ from tvm.ir.expr import TensorLoad
 
 Function = Callable[[np.ndarray], np.ndarray]
 _erf = np.vectorize(math.erf)
-_POINTS = np.linspace(-6.0, 6.0, 97)
+_FAR = np.logspace(1.0, 6.0, 16)
+_POINTS = np.concatenate([np.linspace(-6.0, 6.0, 97), -_FAR, _FAR])
+"""Where activations are compared; far points tell one that is cut off, as ReLU6, from the whole."""
 
 ACTIVATIONS: dict[str, Function] = {
     "none": lambda x: x,
@@ -127,9 +129,9 @@ def epilogue_of(
         raise Unknown
     with np.errstate(all="ignore"):
         found = value.function(_POINTS)
-    for name, activation in ACTIVATIONS.items():
-        if np.allclose(found, activation(_POINTS), rtol=1e-6, atol=1e-7):
-            return replace(value.sums, activation=name)
+        for name, activation in ACTIVATIONS.items():
+            if np.allclose(found, activation(_POINTS), rtol=1e-6, atol=1e-7):
+                return replace(value.sums, activation=name)
     scale = float(found[-1] / _POINTS[-1])
     if value.sums != Epilogue() or not np.allclose(found, scale * _POINTS, rtol=1e-6, atol=1e-7):
         raise Unknown

@@ -75,7 +75,7 @@ class Layer:
         demand(all(isinstance(block.body, tvm.tirx.BufferStore) for block in blocks))
         self.parameters = list(main.params)
         self.tf32 = str((main.attrs or {}).get(PRECISION, "")) == TF32
-        (self._sums,) = sums
+        (self._sums,), self._last = sums, blocks[-1]
         self._others = [block for block in blocks if not block.same_as(self._sums)]
         spatial = [i for i in self._sums.iter_vars if int(i.iter_type) == PARALLEL]
         reduced = [i for i in self._sums.iter_vars if int(i.iter_type) == REDUCED]
@@ -144,8 +144,7 @@ class Layer:
             raise Unknown
         used = (call.epilogue.bias, call.epilogue.residual)
         own = {str(self.parameters[n].dtype) for n in used if n is not None}
-        last = self._others[-1] if self._others else self._sums
-        if not own <= {*TYPES} or not last.body.buffer.same_as(output):
+        if not own <= {*TYPES} or not self._last.body.buffer.same_as(output):
             raise Unknown
         return replace(call, tf32=self.tf32)
 
