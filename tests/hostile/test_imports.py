@@ -16,11 +16,10 @@ from chameleon_ray.measure.isolate import Isolate, Setting
 from chameleon_ray.options import Request
 from tests.hostile.attempts import CALLED, READ, Attempt
 from tests.hostile.graphs import write
+from tests.hostile.leftovers import files_left
 from tests.whole.command import until
 
 SENTENCE = re.compile(r"[^\n]{20,900}\.")
-SESSION = ".ses"
-"""File that ONNX Runtime itself leaves in the temporary directory."""
 BARE = re.compile(r"(failed: |\()\w+(Error|Exception)\W*$")
 
 
@@ -84,6 +83,4 @@ def demand_told(process: ModelProcess, attempt: Attempt, tmp_path: Path) -> None
         assert (tmp_path / "model.so").stat().st_size > 0
     process.clear()
     assert until(lambda: not sleeping(), 5)
-    files = [one.name for one in Path(tempfile.gettempdir()).rglob("*") if not one.is_dir()]
-    left = set(files) - {SESSION}
-    assert (os.getcwd(), left) == (place, set())
+    assert (os.getcwd(), files_left(Path(tempfile.gettempdir()))) == (place, [])
