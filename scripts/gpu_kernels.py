@@ -28,7 +28,7 @@ from chameleon_ray.space import Config, as_configs
 from chameleon_ray.task import Task
 
 MEASURING = Measuring(gpu_build_timeout=60.0, run_timeout=10.0, default_timeout=60.0)
-DRAWN, KEPT = 64, 2
+DRAWN, KEPT = 24, 2
 """Random configurations of a set that are looked at, and valid ones that are kept."""
 SKETCHES = "sketches"
 
@@ -173,7 +173,13 @@ def write(folder: Path, kernels: Kernels) -> None:
 
 
 def read(folder: Path) -> list[Kernels]:
-    """Reads all sets of a folder, in the order of the kinds."""
+    """Reads all sets of a folder, in the order of the kinds.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
     found: list[Kernels] = [pickle.loads(p.read_bytes()) for p in folder.glob("*.kernels")]
+    if not found:
+        raise FileNotFoundError(f"{folder} holds no kernels; --build-only makes them")
     kinds, types = list(LAYERS), list(DTYPES)
     return sorted(found, key=lambda k: (kinds.index(k.kind), types.index(k.dtype), k.space))

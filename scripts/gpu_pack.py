@@ -11,6 +11,7 @@ run this in an environment of that version, which needs no PyTorch.
 
 import argparse
 import fnmatch
+import re
 import shutil
 import subprocess
 import sys
@@ -136,22 +137,16 @@ def take(one: Distribution, tree: Path) -> None:
 
 
 def project(tree: Path) -> None:
-    """Copies this project, with what describes it as a package where it is installed."""
+    """Copies this project, and describes it as a package, which may not be installed here."""
     ignored = shutil.ignore_patterns("__pycache__")
     for name in ("chameleon_ray", "scripts"):
         shutil.copytree(ROOT / name, tree / name, ignore=ignored)
-    known = installed("chameleon-ray")
-    if known is not None:
-        take_metadata(known, tree)
-
-
-def take_metadata(one: Distribution, tree: Path) -> None:
-    """Copies the files that describe a package, such as its entry points."""
-    for file in one.files or ():
-        if file.parts[0].endswith(".dist-info"):
-            target = tree / file
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(str(one.locate_file(file)), target)
+    version = re.search(r'__version__ = "(.+)"', (ROOT / "chameleon_ray/__init__.py").read_text())
+    number = version[1] if version else "0"
+    described = tree / f"chameleon_ray-{number}.dist-info"
+    described.mkdir()
+    text = f"Metadata-Version: 2.1\nName: chameleon_ray\nVersion: {number}\n"
+    (described / "METADATA").write_text(text)
 
 
 def strip(tree: Path) -> None:

@@ -21,7 +21,7 @@ from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.task import Task
 from chameleon_ray.tuner import Tuner
-from chameleon_ray.vendor import LIBRARIES
+from chameleon_ray.vendor import LIBRARIES, library_of
 from chameleon_ray.winners import Winner, choose
 
 
@@ -91,7 +91,8 @@ class DeviceGroup:
 
         This machine must be able to link what calls them. What is left out is said.
         """
-        if not self.models[0].request.vendor:
+        request = self.models[0].request
+        if not request.vendor or request.memory_aware:  # as algorithms take workspaces
             return
         lacking = dict(found.lacking)
         try:
@@ -124,9 +125,15 @@ class DeviceGroup:
             progress: Progress of the command, which is told what goes wrong.
         """
         with self.trying(progress):
-            choosing = [choose(t, records[t.digest], self.measurer, options) for t in tasks]
+            known = [self._usable(records[task.digest]) for task in tasks]
+            pairs = zip(tasks, known, strict=True)
+            choosing = [choose(task, own, self.measurer, options) for task, own in pairs]
             return await asyncio.gather(*choosing)
         return []
+
+    def _usable(self, records: Sequence[Record]) -> list[Record]:
+        """Leaves out kernels of libraries that are no candidates, or not any more."""
+        return [r for r in records if library_of(r.config) in ("", *self.libraries)]
 
 
 def wanted(models: Sequence[TunedModel]) -> dict[str, tuple[str, ...]]:

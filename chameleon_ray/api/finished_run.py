@@ -89,7 +89,7 @@ def bench(path: Path, options: Confirming) -> tuple[Latency, Latency]:
     """Times a finished run's model, untuned and tuned in turns; returns both latencies.
 
     Raises:
-        UserError: A library is missing or does not run.
+        UserError: A library is missing or does not run, or there is no device to run it on.
         FolderError: The directory is not a finished run's.
     """
     folder = RunFolder(path, existing=True)
@@ -103,6 +103,8 @@ def bench(path: Path, options: Confirming) -> tuple[Latency, Latency]:
         rng = np.random.default_rng(0)
         inputs = [random_array(rng, tuple(shape), dtype) for shape, dtype in identity["inputs"]]
         process = ModelProcess(kind_of(identity["target"]), _timing_cores(identity), stack)
+        if not process.has_device():
+            raise UserError(f"This machine has no device to time {path} on; use one that has.")
         tuned, untuned = process.duel(libraries, tuple(inputs), options)
     return Latency.of(untuned), Latency.of(tuned)
 

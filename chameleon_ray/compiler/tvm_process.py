@@ -7,7 +7,7 @@ import inspect
 import logging
 import sys
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,8 +74,8 @@ def load_nvidia(library: str) -> str:
     return trouble
 
 
-def cuda_passes(options: dict[str, bool], instruments: Sequence[Any] = ()) -> Any:
-    """Makes the ``PassContext`` in which TVM compiles for CUDA.
+def cuda_passes(options: Mapping[str, bool]) -> Any:
+    """Makes the ``PassContext`` in which TVM compiles for CUDA, inside the one that is in force.
 
     Copies into shared memory can be asynchronous. The same option turns on a pass for another kind
     of hardware, which fails on vectors, so it is left out. Common subexpressions are left to
@@ -83,17 +83,17 @@ def cuda_passes(options: dict[str, bool], instruments: Sequence[Any] = ()) -> An
     registers, and then does not find them there (``LowerWarpMemory``).
 
     Args:
-        options: Further options.
-        instruments: Instruments of the passes.
+        options: Further options of TVM's passes.
     """
     import tvm
 
+    around = tvm.transform.PassContext.current()
     own = {"tirx.use_async_copy": True, "tirx.disable_cse_tir": True}
     return tvm.transform.PassContext(
-        opt_level=3,
-        config={**options, **own},
-        disabled_pass=["s_tir.LowerAsyncDMA"],
-        instruments=list(instruments),
+        opt_level=around.opt_level,
+        config={**around.config, **options, **own},
+        disabled_pass=[*around.disabled_pass, "s_tir.LowerAsyncDMA"],
+        instruments=list(around.instruments),
     )
 
 

@@ -30,10 +30,11 @@ def product(transposed: bool, dtype: str = "float16", result: str = "float16") -
     return made(a, b, te.compute((64, 256), sums, name="product"))
 
 
-def convolution() -> Any:
+def convolution(places: str = "int32") -> Any:
     x = te.placeholder((1, 16, 16, 16), "float16", "x")
     w = te.placeholder((32, 16, 3, 3), "float16", "w")
-    return made(x, w, topi.nn.relu(topi.nn.conv2d(x, w, 1, 1, 1, "NCHW")))
+    y = topi.nn.relu(topi.nn.conv2d(x, w, 1, 1, 1, "NCHW"))
+    return tvm.IRModule({"main": te.create_prim_func([x, w, y], index_dtype_override=places)})
 
 
 def made(*tensors: Any) -> Any:
@@ -65,6 +66,7 @@ LAYERS: dict[str, Callable[[], Any]] = {
     "float32 sums": lambda: product(False, result="float32"),
     "bytes": lambda: product(True, "int8", "int32"),
     "convolution": convolution,
+    "convolution, 64-bit places": lambda: convolution("int64"),
 }
 
 

@@ -84,7 +84,7 @@ def tuned(nodes: Nodes, arguments: list[str], lost: Path, trace: Path) -> dict[s
         stderr=subprocess.STDOUT,
         text=True,
     )
-    hung = until(lambda: child.poll() is not None or silenced(trace), 120) and child.poll() is None
+    hung = until(lambda: child.poll() is not None or silenced(trace), 600) and child.poll() is None
     said, _ = child.communicate()
     fallen = lost.read_text().split() if lost.exists() else []
     return {"status": child.returncode, "said": said, "hung": hung, "lost": fallen}

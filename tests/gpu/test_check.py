@@ -85,6 +85,15 @@ def test_a_kernel_that_computes_something_else_is_found(prebuilt: Path, tmp_path
     assert "something is not right" in done.stdout
 
 
+def test_a_folder_without_kernels_is_not_right(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = check("kernels", "--prebuilt", tmp_path, "--out", out)
+    assert done.returncode == 1
+    assert "kernels is not done" in done.stdout
+    part = json.loads((out / "gpu_check.json").read_text())["parts"]["kernels"]
+    assert "holds no kernels; --build-only makes them" in part["log"]
+
+
 def test_without_a_gpu_one_sentence_ends_the_script(tmp_path: Path) -> None:
     done = check("kernels", "--out", tmp_path / "out", gpus="")
     assert done.returncode == 1

@@ -3,10 +3,15 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.gpu.conftest import simulated
+from tests.gpu.launching import Launch, launch
 
 H100 = "cuda:sm_90 NVIDIA H100 80GB HBM3"
 
@@ -43,3 +48,61 @@ def test_a_driver_too_old_is_named() -> None:
     (found,) = devices(simulated(driver="570.86.15"))
     assert "driver 570.86.15" in found
     assert "needs a driver for CUDA 13 (580 or later)" in found
+
+
+NUMBERS = np.arange(64, dtype="float32")
+KERNEL = 'extern "C" __global__ void kernel(float* a) { %s }'
+DOUBLED = KERNEL % "a[blockIdx.x * blockDim.x + threadIdx.x] *= 2;"
+DYNAMIC = KERNEL % "extern __shared__ float s[]; s[threadIdx.x] = a[0]; a[threadIdx.x] = s[0];"
+
+
+def test_a_kernel_runs_on_all_blocks_and_threads() -> None:
+    one = Launch(DOUBLED, [NUMBERS], grid=(2, 1, 1))
+    (outcome,) = launch(simulated(), one)
+    assert outcome.error == 0
+    np.testing.assert_array_equal(outcome.arrays[0], 2 * NUMBERS)
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("a[(1ull << 40) + threadIdx.x] = 1;", 700),
+        ('asm volatile("trap;");', 719),
+    ],
+)
+def test_an_error_of_a_kernel_is_final_for_the_process(body: str, error: int) -> None:
+    good = Launch(DOUBLED, [NUMBERS])
+    bad, after = launch(simulated(), Launch(KERNEL % body, [NUMBERS]), good)
+    assert (bad.error, bad.then, after.error) == (error, error, error)
+    (other,) = launch(simulated(), good)
+    assert other.error == 0
+
+
+def test_limits_are_cudas() -> None:
+    def error(**changes: Any) -> int:
+        one = replace(Launch(DYNAMIC, [NUMBERS], arch="sm_80"), **changes)
+        return launch(simulated(model="A100"), one)[0].error
+
+    assert error(shared=48 << 10) == 0
+    assert error(shared=(48 << 10) + 1) == 1
+    assert error(shared=163 << 10, asked=163 << 10) == 0
+    assert error(asked=(163 << 10) + 1) == 1
+    assert error(block=(1025, 1, 1)) == 1
+    assert error(block=(1, 1, 65)) == 1
+    assert error(grid=(1, 65536, 1)) == 1
+    assert error(arch="sm_90") == 209
+
+
+def test_a_gpu_has_only_so_much_memory() -> None:
+    large = Launch(DOUBLED, [np.zeros(1 << 27, "uint8")])
+    enough, less = (launch(simulated(memory=size << 20), large)[0].error for size in (384, 383))
+    assert (enough, less) == (0, 2)
+
+
+def test_a_gpu_that_is_lost_is_lost_for_all(tmp_path: Path) -> None:
+    environment = simulated(devices=2, lost=tmp_path / "lost", lost_after=2)
+    good = Launch(DOUBLED, [NUMBERS])
+    first, second, third = launch(environment, good, good, good)
+    assert (first.error, second.error > 0, third.error) == (0, True, second.error)
+    assert (tmp_path / "lost").read_text() == "0\n"
+    assert launch({**environment, "CUDA_VISIBLE_DEVICES": "GPU-00000002"}, good)[0].error == 0

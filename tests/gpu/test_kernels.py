@@ -1,6 +1,11 @@
-"""Layers tuned for simulated GPUs compute what they compute on a CPU."""
+"""What is generated for GPUs computes what the layer does: all templates, sketches and precisions.
 
-from collections.abc import Iterator
+Layers are built, and run on a simulated GPU, by the builders and runners of the project. The
+reference is the layer's own loops, which LLVM compiles for the CPU.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cache
 
 import numpy as np
 import pytest
@@ -8,25 +13,35 @@ import tvm
 
 from chameleon_ray.compiler.codegen.builder import ChildBuilder
 from chameleon_ray.compiler.kinds import CUDA
+from chameleon_ray.compiler.passes.lower import lower
 from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
-from chameleon_ray.compiler.runtime.tolerance import difference
+from chameleon_ray.compiler.runtime.layer_precision import layer_precision
+from chameleon_ray.compiler.runtime.tolerance import differences
+from chameleon_ray.compiler.spaces.extract import extract
 from chameleon_ray.compiler.spaces.sketch import Program
 from chameleon_ray.measure.cores import available
 from chameleon_ray.record import DEFAULT, Status
-from chameleon_ray.space import as_configs
 from chameleon_ray.task import Task
-from tests.cuda.kernels import PATIENT, task
+from tests.cuda.kernels import PATIENT
 from tests.gpu.conftest import simulated
 from tests.tvm.layers import unoptimised
+from tests.tvm.test_cuda_space import LAYERS, cuda, model, varied
 
 INFINITE = float("inf")
+CONFIGS = 2
+"""Configurations of each sketch that are tried."""
+WINOGRAD = [name for name in LAYERS if "Winograd" in name]
+SHORT = ["bias and relu", "residual", "dense", "batched products", "softmax"]
+"""Layers that are tried in 16-bit floats and TF32, too."""
+
+Tools = tuple[ChildBuilder, CudaRunner]
 
 
 @pytest.fixture(scope="module")
-def tools() -> Iterator[tuple[ChildBuilder, CudaRunner]]:
-    """A builder and a runner with a simulated H100."""
+def tools() -> Iterator[Tools]:
+    """A builder, and a runner with a simulated A100."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in simulated().items():
+        for name, value in simulated(model="A100").items():
             patch.setenv(name, value)
         builder, runner = ChildBuilder(CUDA, PATIENT, available()[:1]), CudaRunner(PATIENT)
         yield builder, runner
@@ -34,24 +49,53 @@ def tools() -> Iterator[tuple[ChildBuilder, CudaRunner]]:
         runner.close()
 
 
-def on_cpu(one: Task, arrays: list[np.ndarray]) -> np.ndarray:
-    """What the layer's own program writes to its last buffer."""
+@cache
+def tasks(name: str, precision: str) -> list[Task]:
+    lowered = lower(model(name), cuda(), CUDA, precision=precision)
+    return extract(lowered, str(cuda()), CUDA)
+
+
+def on_cpu(task: Task, arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """The layer's buffers after its own loops."""
     buffers = [tvm.runtime.tensor(array) for array in arrays]
-    tvm.compile(Program.loads(one.program).module, target=unoptimised()).jit()["main"](*buffers)
-    return buffers[-1].numpy()
+    tvm.compile(Program.loads(task.program).module, target=unoptimised()).jit()["main"](*buffers)
+    return [buffer.numpy() for buffer in buffers]
 
 
-@pytest.mark.parametrize("kind", ["dense", "conv", "half", "softmax"])
-def test_tuned_layers_are_right(tools: tuple[ChildBuilder, CudaRunner], kind: str) -> None:
+def right(tools: Tools, task: Task, configs: Sequence[tuple[int, ...]]) -> int:
+    """Demands that configurations that compile are right; returns how many these are."""
     builder, runner = tools
-    one, right = task(kind), 0
-    for config in (DEFAULT, *as_configs(one.space.random(np.random.default_rng(1), 3))):
-        artifact = builder.build(one, config)
+    reference, precision, found = list[np.ndarray](), layer_precision(task.program), 0
+    for config in configs:
+        artifact = builder.build(task, config)
         if artifact.status is not Status.OK:
+            assert "simulated GPU" not in artifact.error
             continue
-        outputs = runner.outputs(one, artifact)
-        assert isinstance(outputs, list), outputs
-        assert difference(outputs[-1], on_cpu(one, outputs))[2], (kind, config)
-        assert runner.run(one, artifact, INFINITE).status is Status.OK
-        right += 1
-    assert right
+        outputs = runner.outputs(task, artifact)
+        assert isinstance(outputs, list), (task.name, config, outputs)
+        reference = reference or on_cpu(task, outputs)
+        assert differences(outputs, reference, precision)[2], (task.name, config)
+        found += 1
+    return found
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_generated_cuda_computes_what_the_layer_does(tools: Tools, name: str) -> None:
+    for task in tasks(name, "float32"):
+        sketches = len(Program.loads(task.program).sketches)
+        assert right(tools, task, varied(task, CONFIGS)[: CONFIGS * sketches])
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16", "tf32"])
+@pytest.mark.parametrize("name", SHORT)
+def test_short_floats_are_right(tools: Tools, name: str, precision: str) -> None:
+    for task in tasks(name, precision):
+        sketches = len(Program.loads(task.program).sketches)
+        assert right(tools, task, (DEFAULT, *varied(task, 1)[:sketches]))
+
+
+@pytest.mark.parametrize("name", WINOGRAD)
+def test_default_schedules_compute_what_winograd_does(tools: Tools, name: str) -> None:
+    """They are what candidates are compared with, and DLight's first rule fails on them."""
+    (task,) = tasks(name, "float32")
+    assert right(tools, task, [DEFAULT])

@@ -39,6 +39,7 @@ def test_a_lost_gpu_and_a_silent_process_cost_no_record(tmp_path: Path) -> None:
     assert found["status"] == 0, found["said"]
     assert found["hung"]
     assert found["lost"] == ["0"]
+    assert "leaves out 1 Tesla T4" in found["said"]
     assert "Verified: same outputs as ONNX Runtime" in found["said"]
     records = Database(out / "records").read()
     assert len(records) == TRIALS

@@ -56,3 +56,10 @@ def test_its_winners_are_applied(
     assert said in out
     assert b"__global__" not in (folder / "model.so").read_bytes()
     assert ("CUDA graphs" in out) == (status == 0)
+
+
+def test_it_is_timed_where_there_is_a_gpu_only(run: tuple[Path, str, str]) -> None:
+    bench = Command("bench", str(run[0]), environment=simulated(driver=None))
+    code, _, err = bench.wait()
+    assert code == 1
+    assert "This machine has no device to time" in err

@@ -93,6 +93,8 @@ PRODUCTS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a long bias": ({"dtype": "float16", "turned": True, "bias": "float32"}, BOTH[1:]),
     "sums in float32": ({"dtype": "float16", "output": "float32"}, BOTH[:1]),
     "TF32": ({"tf32": True, "turned": True}, BOTH),
+    "a scale": ({"batch": (2,), "shared": False, "turned": True, "divisor": 4.0}, BOTH[:1]),
+    "a scale, then more": ({"bias": "float32", "divisor": 4.0}, []),
 }
 
 
@@ -115,6 +117,13 @@ def test_a_rank_beyond_the_algorithms_is_told() -> None:
         computed(convolution(), "cuDNN", 2)  # every second one is of tensor cores
     half = convolution("float16", True)
     assert computed(half, "cuDNN", 3)
+
+
+def test_an_algorithm_that_the_gpu_cannot_run_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VENDOR_REFUSES", "1")
+    why = "cuDNN's algorithm 0 does not run on this GPU: CUDNN_STATUS_NOT_SUPPORTED"
+    with pytest.raises(vendor_glue.VendorUnavailable, match=why):
+        computed(convolution(outputs=20), "cuDNN")
 
 
 def test_other_layers_have_no_call() -> None:

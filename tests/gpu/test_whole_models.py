@@ -1,10 +1,11 @@
 """Whole models: compiled on a machine without a GPU, and run on one with a simulated GPU."""
 
 import os
+import re
 import shutil
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,12 +104,18 @@ def test_which_a_machine_with_a_gpu_runs(headless: Compiled, bench: ModelBench) 
     assert [len(latencies) for latencies in timed] == [3, 3, 3]
 
 
+def copied(headless: Compiled, folder: Path) -> Libraries:
+    """The model's libraries, without the one with graphs, to choose from."""
+    files = Libraries(*(folder / name for name in ("model.so", "graphs.so", "untuned.so")))
+    for file in (files.tuned, files.untuned):
+        shutil.copy(headless.folder / file.name, file)
+    return files
+
+
 def test_the_faster_way_to_launch_is_kept(
     headless: Compiled, bench: ModelBench, tmp_path: Path
 ) -> None:
-    files = Libraries(*(tmp_path / name for name in ("model.so", "graphs.so", "untuned.so")))
-    for file in (files.tuned, files.untuned):
-        shutil.copy(headless.folder / file.name, file)
+    files = copied(headless, tmp_path)
     found = settled(files, headless.prepared, headless.process, bench, QUICK)
     assert found.verified.outcome == "verified"
     assert found.launching is not None
@@ -117,6 +124,33 @@ def test_the_faster_way_to_launch_is_kept(
     assert found.tuned.seconds <= found.launching.other.seconds
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.so", "untuned.so"]
     assert (LAUNCH in files.tuned.read_bytes()) == found.launching.graphs
+
+
+@pytest.mark.parametrize(
+    ("faults", "said"),
+    [
+        ({"capture": 901}, r"they failed \(.+\)"),
+        ({"replays": "nothing"}, r"they are wrong \(output .* differs by"),
+    ],
+    ids=["no capture", "no replay"],
+)
+def test_graphs_that_fail_or_are_wrong_are_left_out(
+    headless: Compiled,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    faults: dict[str, object],
+    said: str,
+) -> None:
+    set_up(monkeypatch, simulated(**faults))
+    files = copied(headless, tmp_path)
+    with closing(ModelBench(CUDA, CORES)) as bench:
+        found = settled(files, headless.prepared, headless.process, bench, QUICK)
+    assert found.verified.outcome == "verified"
+    assert found.launching is not None
+    assert re.match(said, found.launching.fault)
+    assert len(found.launching.fault) < 300
+    assert files.tuned.read_bytes() == (headless.folder / "model.so").read_bytes()
+    assert not files.graphs.exists()
 
 
 def test_a_model_of_source_is_refused(

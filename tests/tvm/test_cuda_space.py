@@ -13,12 +13,9 @@ import tvm
 from tvm import relax
 from tvm.relax import Expr
 
-from chameleon_ray.compiler.codegen.default_schedule import default
 from chameleon_ray.compiler.kinds import CUDA, LLVM, resolve
 from chameleon_ray.compiler.passes import winograd_cuda
 from chameleon_ray.compiler.passes.lower import lower, lower_plainly
-from chameleon_ray.compiler.runtime.layer_inputs import random_array
-from chameleon_ray.compiler.runtime.tolerance import difference
 from chameleon_ray.compiler.spaces import design
 from chameleon_ray.compiler.spaces.extract import extract
 from chameleon_ray.compiler.spaces.sketch import InvalidConfig, Program
@@ -26,7 +23,6 @@ from chameleon_ray.knob import Knob
 from chameleon_ray.limit import Box, Limit, Product
 from chameleon_ray.space import DesignSpace, as_configs
 from chameleon_ray.task import Task
-from tests.tvm.emulator import NotEmulated, emulate
 from tests.tvm.layers import tvm_target
 from tests.tvm.test_template import conv, op, weights
 
@@ -157,39 +153,6 @@ def test_direct_convolution_in_place_of_winograd(monkeypatch: pytest.MonkeyPatch
     assert sizes(task) == [84, 80, 80, 7, 2, 2, 3, 2]
 
 
-@pytest.mark.parametrize("name", LAYERS)
-def test_generated_cuda_computes_what_the_layer_does(name: str) -> None:
-    """On a CPU: see ``emulator``."""
-    for task in tasks(name):
-        program, rng = Program.loads(task.program), np.random.default_rng(1)
-        arrays = [random_array(rng, *argument) for argument in program.arguments]
-        buffers = [tvm.runtime.tensor(array) for array in arrays]
-        tvm.compile(program.module, target=tvm_target()).jit()["main"](*buffers)
-        emulated = 0
-        for config in varied(task, 2 * CONFIGS):
-            try:
-                result = emulate(program.schedule(config, CUDA.generator).mod, cuda(), arrays)
-            except NotEmulated:
-                continue
-            assert difference(result, buffers[-1].numpy())[2], (task.name, config)
-            emulated += 1
-            if emulated == CONFIGS * len(program.sketches):
-                break
-        assert emulated
-
-
-@pytest.mark.parametrize("name", [name for name in LAYERS if "Winograd" in name])
-def test_default_schedules_compute_what_winograd_does(name: str) -> None:
-    """They are what candidates are compared with, and DLight's first rule fails on them."""
-    (task,) = tasks(name)
-    program, rng = Program.loads(task.program), np.random.default_rng(1)
-    arrays = [random_array(rng, *argument) for argument in program.arguments]
-    buffers = [tvm.runtime.tensor(array) for array in arrays]
-    tvm.compile(program.module, target=tvm_target()).jit()["main"](*buffers)
-    result = emulate(default(program.module, cuda()), cuda(), arrays)
-    assert difference(result, buffers[-1].numpy())[2]
-
-
 @pytest.mark.parametrize("name", [name for name in LAYERS if "Winograd" in name])
 def test_winograd_computes_what_the_convolution_does(name: str) -> None:
     def output(module: Any) -> np.ndarray:
@@ -258,7 +221,8 @@ def test_a_space_travels_with_its_limits() -> None:
 def test_tensor_cores_are_for_half_precision_of_what_has_them() -> None:
     def names(arch: str, name: str) -> bool:
         (task,) = (t for t in tasks(name, arch) if t.space.size > 1000)
-        return any("wmma" in str(s.instructions) for s in Program.loads(task.program).sketches)
+        traces = [str(s.instructions) for s in Program.loads(task.program).sketches]
+        return any(word in trace for trace in traces for word in ("wmma", "chameleon_mma"))
 
     assert names("sm_80", "half product")
     assert names("sm_90", "half convolution")

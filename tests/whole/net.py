@@ -30,6 +30,14 @@ def ones() -> tuple[nn.Module, torch.Tensor]:
     return net, inputs
 
 
+def large() -> tuple[nn.Module, torch.Tensor]:
+    """Dense layers with values between them that float16 has not."""
+    net = nn.Sequential(nn.Linear(16, 16, bias=False), nn.ReLU(), nn.Linear(16, 16, bias=False))
+    nn.init.constant_(net[0].weight, 1e5)
+    nn.init.constant_(net[2].weight, 1e-4)
+    return net, torch.ones(16, 16)
+
+
 class TwoFaced(nn.Module):
     """A dense layer that is another one where it is exported, as if an importer were wrong."""
 

@@ -22,6 +22,7 @@ from chameleon_ray.compiler.codegen.cuda_compiler import (
     compiler_for,
 )
 from chameleon_ray.compiler.codegen.cuda_resources import Resources, resources
+from chameleon_ray.compiler.codegen.shared_memory import sharing
 from chameleon_ray.compiler.tvm_process import UNCHECKED, cuda_passes
 from chameleon_ray.measure.measurer import Artifact
 from chameleon_ray.record import LONGEST_ERROR, Status
@@ -104,7 +105,8 @@ def _built(module: Any, target: Any, collector: "Collector") -> Any:
 
     What crosses TVM arrives as a RuntimeError, whatever it was.
     """
-    with cuda_passes(UNCHECKED, [collector.watch]):
+    around = tvm.transform.PassContext(opt_level=3, config=UNCHECKED, instruments=[collector.watch])
+    with around, cuda_passes(sharing(module)):
         try:
             return tvm.compile(module, target=target)
         except Exception:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from tempfile import NamedTemporaryFile
 from typing import Any
 
+import numpy as np
 import tvm
 from tvm import te
 
@@ -76,7 +77,8 @@ def _function(module: Any, call: Call, algorithm: int) -> Any:
         shapes = (first, second, [int(n) for n in used[2].shape], third, third)
         tensors = [_tensor(buffer, shape) for buffer, shape in zip(used, shapes, strict=True)]
         dtypes = [str(buffer.dtype) for buffer in used]
-        numbers = (*_numbers(call, algorithm, dtypes), *call.geometry)
+        scale = (_bits(call.epilogue.scale),) if call.function == "matmul" else ()
+        numbers = (*_numbers(call, algorithm, dtypes), *call.geometry, *scale)
         return tvm.tirx.call_packed(f"{PREFIX}.{call.function}", *tensors, workspace, *numbers)
 
     results = te.extern(
@@ -102,6 +104,11 @@ def _numbers(call: Call, algorithm: int, dtypes: Sequence[str]) -> tuple[int, ..
     operands = (epilogue.bias is not None) + 2 * (epilogue.residual is not None)
     activation = list(ACTIVATIONS).index(epilogue.activation)
     return operands, activation, int(call.tf32), types, algorithm
+
+
+def _bits(number: float) -> int:
+    """Returns the bits of a float64 as an integer, as functions take integers only."""
+    return int(np.float64(number).view(np.int64))
 
 
 def _tensor(buffer: Any, shape: Sequence[int]) -> Any:

@@ -22,6 +22,7 @@ from tvm_ffi import libinfo
 
 from chameleon_ray.compiler.codegen.link import GlueError, find_compiler
 from chameleon_ray.compiler.vendor_path import look_in_wheels
+from chameleon_ray.errors import UserError
 from chameleon_ray.vendor import LIBRARIES
 
 FOLDER = Path(__file__).with_name("vendor")
@@ -31,7 +32,7 @@ TROUBLE = "chameleon.vendor.v1.trouble"
 
 
 @tvm_ffi.register_error("VendorUnavailable")
-class VendorUnavailable(RuntimeError):
+class VendorUnavailable(UserError, RuntimeError):
     """A library that is missing here, or that has no such algorithm for a layer."""
 
 

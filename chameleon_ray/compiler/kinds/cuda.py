@@ -80,6 +80,8 @@ def preload() -> None:
     """Loads the CUDA runtime, if it is there, and says where other libraries may be."""
     load_cudart()
     look_in_wheels()
+    # what loads models knows the error of a missing library by its name
+    from chameleon_ray.compiler.codegen import vendor_glue  # noqa: F401
 
 
 def probe() -> dict[str, Any]:
@@ -225,14 +227,12 @@ def compile_layer(module: Any, target: Any, linked: bool) -> Artifact:
 
 def compile_model(module: Any, target: Any) -> Any:
     """Compiles a model with the builders' compiler; DLight schedules what is not tuned."""
-    import tvm
-
     from chameleon_ray.compiler.codegen import cuda_library
     from chameleon_ray.compiler.codegen.cuda_runtime import demand_runtime
+    from chameleon_ray.compiler.codegen.shared_memory import sharing
 
     demand_runtime()
-    around = dict(tvm.transform.PassContext.current().config)  # a new context inherits nothing
-    with cuda_passes(around):
+    with cuda_passes(sharing(module)):
         return cuda_library.compile_model(default(module, target), target)
 
 

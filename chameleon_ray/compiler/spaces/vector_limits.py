@@ -3,6 +3,9 @@
 TVM copies elements that do not lie next to each other in vectors, too, whose places are then
 vectors of integers. ``VerifyGPUCode`` turns some of those down that are too wide, and TVM's code
 generator writes others that no compiler takes (``make_longlong4`` with eight arguments).
+
+Where a copy also computes, as a sum or a conversion, the code generator reads a vector of shared
+memory once for all steps of an unrolled loop, although other results are there in each.
 """
 
 from typing import Any
@@ -19,6 +22,8 @@ from chameleon_ray.limit import Box, Limit, Product
 
 COPIES = "meta_schedule.cooperative_fetch"
 """Annotation of a block that all threads of a block carry out together, by the vectors' length."""
+UNROLLED = "meta_schedule.unroll_explicit"
+"""Annotation of the block around all others: the most steps of a loop that is unrolled."""
 WIDEST = 16
 """Most bytes of a vector that a GPU copies at once."""
 INDEX = 4
@@ -51,7 +56,33 @@ def vector_limits(module: Any, sketch: Sketch, reading: SketchReading) -> list[L
             if max(widths) > WIDEST:
                 box = Box.of(Product(1, ((knob, widths),)))
                 found.append(Limit("bytes of a vector", (box,), 0, WIDEST))
+        if _computes(block):
+            found += _read_once(lengths[name], reading)
     return found
+
+
+def _computes(block: Any) -> bool:
+    """Whether a block does more with shared memory than to copy it."""
+    loads: list[Any] = []
+    tvm_ffi.structural_walk(block.body, (tvm.ir.TensorLoad, loads.append))
+    shared = any(load.source.scope().startswith("shared") for load in loads)
+    return shared and not isinstance(block.body.value, tvm.ir.TensorLoad)
+
+
+def _read_once(length: Product, reading: SketchReading) -> list[Limit]:
+    """Returns the limits that keep vectors out of unrolled loops."""
+    notes = (kernel.notes.get(UNROLLED) for kernel in reading.kernels.values())
+    steps = (reading.numbers[note] for note in notes if note in reading.numbers)
+    return [
+        Limit("unrolled vectors", (Box.of(_longer(length, 1) * _longer(unrolled, 0)),), 0, 0)
+        for unrolled in steps
+    ]
+
+
+def _longer(numbers: Product, than: int) -> Product:
+    """Returns a product that is 1 where a knob's number is greater, and else 0."""
+    tables = ((knob, tuple(int(n > than) for n in table)) for knob, table in numbers.tables)
+    return Product(int(numbers.constant > than) if not numbers.tables else 1, tuple(tables))
 
 
 def _scheduled(module: Any, sketch: Sketch, names: set[str]) -> dict[str, Any]:
@@ -79,18 +110,16 @@ def _width(block: Any, lanes: int) -> int:
     """
     if lanes == 1:
         return 0
-    if not _is_power_of_two(lanes) and int(block.iter_vars[-1].dom.extent) % lanes:
+    axis, analyzer = block.iter_vars[-1], Analyzer()
+    if not _is_power_of_two(lanes) and int(axis.dom.extent) % lanes:
         return WIDEST + 1  # TVM fails on some of those that end in the next row
-    analyzer = Analyzer()
-    vector, lane = tvm.tirx.Var("vector", "int32"), tvm.tirx.Var("lane", "int32")
+    vector, lane = (tvm.tirx.Var(name, axis.var.ty) for name in ("vector", "lane"))
     analyzer.bind(vector, tvm.ir.Range(0, MANY))
     analyzer.bind(lane, tvm.ir.Range(0, lanes))
 
     def step(index: Any) -> Any:
         """The way from the vector's first element to another one's."""
-        first, other = (
-            _with(index, block.iter_vars[-1].var, vector * lanes + n) for n in (0, lane)
-        )
+        first, other = (_with(index, axis.var, vector * lanes + n) for n in (0, lane))
         return analyzer.simplify(other - first)
 
     width = 0

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "copies.h"
+#include "counters.h"
 #include "machine.h"
 
 dim3_simulated simulated_block_index, simulated_thread_index;
@@ -86,6 +87,11 @@ static unsigned char* stack_of(unsigned number) {
   return stacks[number];
 }
 
+bool on_stack(unsigned long address) {
+  unsigned long start = reinterpret_cast<unsigned long>(stack_of(simulated_thread));
+  return address >= start && address < start + kStack;
+}
+
 static void prepare(unsigned number) {
   void** top = reinterpret_cast<void**>(stack_of(number) + kStack - 64);
   *--top = nullptr;  // where enter() would return to
@@ -140,12 +146,14 @@ static void run_block(unsigned count) {
   const unsigned warps = (count + kWarp - 1) / kWarp;
   for (unsigned n = 0; n < count; ++n) prepare(n);
   forget_copies(count);
+  begin_block(count);
   do
     for (unsigned n = 0; n < warps; ++n) {
       unsigned first = kWarp * (backwards ? warps - 1 - n : n);
       run_warp(first, first + kWarp < count ? first + kWarp : count);
     }
   while (release(count));
+  end_block(count);
 }
 
 static void dynamic_shared_of(unsigned size) {
@@ -162,6 +170,7 @@ static void dynamic_shared_of(unsigned size) {
 void run_grid(Body body, void** arguments, dim3_simulated grid, dim3_simulated block,
               unsigned dynamic_shared) {
   dynamic_shared_of((dynamic_shared + 127) / 128 * 128);
+  begin_counting();
   running = body;
   running_arguments = arguments;
   simulated_block_size = block;

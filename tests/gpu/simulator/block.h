@@ -10,4 +10,7 @@ using Body = void (*)(void** arguments);
 void run_grid(Body body, void** arguments, dim3_simulated grid, dim3_simulated block,
               unsigned dynamic_shared);
 
+// Whether an address is on the stack of the running thread.
+bool on_stack(unsigned long address);
+
 }  // namespace simulated

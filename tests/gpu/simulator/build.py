@@ -24,7 +24,7 @@ KERNEL = [
 """Compiles a kernel for the CPU; products are fused with sums, as NVIDIA's compiler does."""
 DRIVER = (
     *("driver", "machine", "faults", "errors", "memory", "stream", "binary", "module"),
-    *("launch", "block", "copies", "clock"),
+    *("launch", "block", "copies", "counters", "clock"),
 )
 CUDA = Path("nvidia", "cu13")
 

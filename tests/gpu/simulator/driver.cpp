@@ -36,6 +36,7 @@ CUresult cuGetErrorString(CUresult error, const char** text) {
 }
 
 CUresult cuModuleLoadData(CUmodule* module, const void* image) {
+  if (visible().empty()) return CUDA_ERROR_NO_DEVICE;
   if (context().error) return result(context().error);
   Module** made = reinterpret_cast<Module**>(module);
   return result(load_module(made, static_cast<const unsigned char*>(image)));

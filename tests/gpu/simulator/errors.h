@@ -20,7 +20,6 @@ enum Error : int {
   kNotReady = 600,
   kIllegalAddress = 700,
   kOutOfResources = 701,
-  kMisalignedAddress = 716,
   kLaunchFailed = 719,
   kCaptureUnsupported = 900,
   kCaptureInvalidated = 901,

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "block.h"
+#include "clock.h"
 #include "context.h"
 #include "faults.h"
 #include "machine.h"
@@ -19,11 +20,9 @@ static sigjmp_buf before;
 static volatile sig_atomic_t inside;
 
 static void* volatile touched;  // address of the last fault
-static volatile int reason;     // the signal's code
 
 static void fault(int number, siginfo_t* about, void*) {
   touched = about->si_addr;
-  reason = about->si_code;
   if (inside) siglongjmp(before, number);
   signal(number, SIG_DFL);  // a fault of the process itself
   raise(number);
@@ -45,12 +44,6 @@ static void guard() {
   for (int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE}) sigaction(number, &action, nullptr);
 }
 
-// CUDA's error for a signal. The CPU gives no address for one that is not aligned.
-static int error_of(int number) {
-  if (number == SIGILL) return kLaunchFailed;
-  return number == SIGSEGV && reason == SI_KERNEL ? kMisalignedAddress : kIllegalAddress;
-}
-
 // Executes a kernel; an error is the process's from then on, and only later calls give it.
 static int execute(const LaunchConfig& config, const Function& function, void** arguments) {
   guard();
@@ -58,8 +51,9 @@ static int execute(const LaunchConfig& config, const Function& function, void** 
   if (!number) {
     inside = 1;
     run_grid(function.entry->body, arguments, config.grid, config.block, config.dynamic_shared);
+    pass_launch(config, function);
   } else {
-    context().error = error_of(number);
+    context().error = number == SIGILL ? kLaunchFailed : kIllegalAddress;
     tell("%s was stopped at address %p: %s", function.name.c_str(), touched,
          sentence(context().error));
   }

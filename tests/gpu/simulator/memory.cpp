@@ -65,6 +65,10 @@ static Piece* piece_of(const void* pointer) {
   return address < start + piece.size ? &piece : nullptr;
 }
 
+bool is_device_memory(unsigned long address) {
+  return piece_of(reinterpret_cast<const void*>(address)) != nullptr;
+}
+
 void touch(const void* pointer) {
   if (Piece* piece = piece_of(pointer)) piece->written = true;
 }

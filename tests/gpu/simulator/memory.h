@@ -17,4 +17,7 @@ void copy(void* to, const void* from, size_t size);
 // Notes that a kernel may write what a pointer points into.
 void touch(const void* pointer);
 
+// Whether an address is in a piece.
+bool is_device_memory(unsigned long address);
+
 }  // namespace simulated

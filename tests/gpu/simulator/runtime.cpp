@@ -17,8 +17,11 @@ static cudaError_t result(int error) { return static_cast<cudaError_t>(error); }
 static cudaError_t present() { return result(context().error); }
 static Stream* stream_of(cudaStream_t stream) { return reinterpret_cast<Stream*>(stream); }
 
-// Fails where nothing may be waited for or allocated: after an error, and in a capture.
-static int idle() { return context().error ? context().error : forbid_in_capture(); }
+// Fails where nothing may be waited for or allocated: without a GPU, after an error, in a capture.
+static int idle() {
+  if (visible().empty()) return kNoDevice;
+  return context().error ? context().error : forbid_in_capture();
+}
 
 // Devices
 
@@ -207,6 +210,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* made, cudaGraph_t graph, unsigned long long) {
+  if (!graph) return cudaErrorInvalidValue;
   *made = reinterpret_cast<cudaGraphExec_t>(new Graph(*reinterpret_cast<Graph*>(graph)));
   return present();
 }

@@ -5,6 +5,7 @@ word for: shared memory whose size is known at launch, and inline assembly.
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -25,6 +26,12 @@ SHARED = re.compile(r"__shared__ ((?:alignas|__align__)\(\d+\)) ")
 PREAMBLE = "#define ushort unsigned short\n#endif\n"
 """End of what TVM puts before helpers and kernels, which ``kernel/`` has its own of."""
 ADDRESS = re.compile(r"unsigned (?:int )?(\w+) = (?=__cvta_generic_to_shared)")
+COUNTED = (
+    *("-fsanitize=kernel-address", "--param=asan-instrumentation-with-call-threshold=0"),
+    *("--param=asan-stack=0", "--param=asan-globals=0", "-fno-tree-sra", "-fno-tree-fre"),
+    *("-fno-tree-dse", "-fno-tree-dominator-opts"),
+)
+"""Compiles a kernel with a call before each access to memory; see ``counters.h``."""
 ENTRY = """
 static void {name}__body(void** arguments) {{ {name}({given}); }}
 static const int {name}__sizes[] = {{{sizes}}};
@@ -63,7 +70,8 @@ def main(source: str, library: str) -> int:
     except UnknownAssembly as unknown:
         print(f"error: the simulated GPU does not know what a kernel uses: {unknown}")
         return 1
-    command = [*settings["compile"], "-o", library, code]
+    counted = COUNTED if os.environ.get("SIMULATED_CLOCK") == "formula" else ()
+    command = [*settings["compile"], *counted, "-o", library, code]
     done = subprocess.run(command, capture_output=True, text=True)
     code.unlink()
     if done.returncode:

@@ -29,7 +29,7 @@ typedef struct {
 typedef struct {
   Desc desc;
   Layout left, right, output;
-  float beta;
+  float alpha, beta;
   const void *a, *b, *c;
   void *d;
 } Product;
@@ -107,32 +107,51 @@ static int number_of(int type) {
   return type == R_32F ? NUMBER_FLOAT : type == R_16F ? NUMBER_HALF : NUMBER_BFLOAT16;
 }
 
-static float element(const Layout *layout, const void *data, int turned, int64_t row, int64_t column,
-                     int64_t batch) {
-  int64_t at = turned ? column + row * layout->leading : row + column * layout->leading;
-  return read_number(data, number_of(layout->type), at + batch * layout->stride);
+/* Copies a matrix as floats, all elements with one `inner` index side by side. */
+static float *copied(const Layout *layout, const void *data, int turned, int64_t batch, int rounded) {
+  int64_t outer = turned ? layout->rows : layout->columns;
+  int64_t inner = turned ? layout->columns : layout->rows;
+  float *made = malloc(sizeof *made * (size_t)(outer * inner));
+  for (int64_t n = 0; n < outer; ++n)
+    for (int64_t m = 0; m < inner; ++m) {
+      int64_t at = (turned ? n + m * layout->leading : m + n * layout->leading);
+      float value = read_number(data, number_of(layout->type), at + batch * layout->stride);
+      made[n * inner + m] = rounded ? tf32(value) : value;
+    }
+  return made;
+}
+
+static float finished(const Product *p, int64_t row, int64_t at, float sum) {
+  sum *= p->alpha;
+  if (p->beta) sum += read_number(p->c, number_of(p->output.type), at);
+  if (p->desc.epilogue & BIAS) sum += read_number(p->desc.bias, number_of(p->desc.bias_type), row);
+  if (p->desc.epilogue & RELU) sum = sum < 0 ? 0 : sum;
+  return p->desc.epilogue & GELU ? gelu_tanh(sum) : sum;
 }
 
 static void multiply(void *fields) {
   const Product *p = fields;
   int64_t depth = p->desc.left_turned ? p->left.rows : p->left.columns;
+  int64_t rows = p->output.rows, columns = p->output.columns;
+  int rounded = p->desc.compute == FAST_TF32;
   dawdle();
-  for (int64_t batch = 0; batch < p->output.batch; ++batch)
-    for (int64_t column = 0; column < p->output.columns; ++column)
-      for (int64_t row = 0; row < p->output.rows; ++row) {
+  for (int64_t batch = 0; batch < p->output.batch; ++batch) {
+    float *a = copied(&p->left, p->a, p->desc.left_turned, batch, rounded);
+    float *b = copied(&p->right, p->b, p->desc.right_turned, batch, rounded);
+    float *sums = malloc(sizeof *sums * (size_t)rows);
+    for (int64_t column = 0; column < columns; ++column) {
+      memset(sums, 0, sizeof *sums * (size_t)rows);
+      for (int64_t k = 0; k < depth; ++k)
+        for (int64_t row = 0; row < rows; ++row)
+          sums[row] += a[k * rows + row] * b[column * depth + k];
+      for (int64_t row = 0; row < rows; ++row) {
         int64_t at = row + column * p->output.leading + batch * p->output.stride;
-        float sum = p->beta ? read_number(p->c, number_of(p->output.type), at) : 0;
-        for (int64_t k = 0; k < depth; ++k) {
-          float a = element(&p->left, p->a, p->desc.left_turned, row, k, batch);
-          float b = element(&p->right, p->b, p->desc.right_turned, k, column, batch);
-          sum += p->desc.compute == FAST_TF32 ? tf32(a) * tf32(b) : a * b;
-        }
-        if (p->desc.epilogue & BIAS)
-          sum += read_number(p->desc.bias, number_of(p->desc.bias_type), row);
-        if (p->desc.epilogue & RELU) sum = sum < 0 ? 0 : sum;
-        if (p->desc.epilogue & GELU) sum = gelu_tanh(sum);
-        write_number(p->d, number_of(p->output.type), at, sum);
+        write_number(p->d, number_of(p->output.type), at, finished(p, row, at, sums[row]));
       }
+    }
+    free(a), free(b), free(sums);
+  }
+  written(p->d);
 }
 
 int cublasLtMatmul(void *handle, void *desc, const float *alpha, const void *a, void *left,
@@ -140,9 +159,9 @@ int cublasLtMatmul(void *handle, void *desc, const float *alpha, const void *a, 
                    void *d, void *output, const uint64_t *algo, void *workspace, size_t size,
                    void *stream) {
   (void)handle, (void)c_layout, (void)workspace, (void)size;
-  if (*alpha != 1 || !algo[0]) return INVALID;
+  if (!algo[0]) return INVALID;
   Product product = {*(Desc *)desc, *(Layout *)left, *(Layout *)right, *(Layout *)output,
-                     *beta, a, b, c, d};
+                     *alpha, *beta, a, b, c, d};
   launch(stream, multiply, &product, sizeof product);
   return SUCCESS;
 }

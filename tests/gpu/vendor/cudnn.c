@@ -8,6 +8,7 @@
 
 enum { BAD = 2000, UNSUPPORTED = 3000, MOST = 24, ENGINES = 4 };
 enum { PLAN = 5, FORWARD = 10 };
+enum { OUTPUT = 4 }; /* the glue's id of the output */
 
 typedef struct {
   int name, type;
@@ -222,6 +223,8 @@ static void execute(void *fields) {
   dawdle();
   for (int64_t n = 0; n < count_of(run->graph, 801); ++n)
     (operations[n]->type == FORWARD ? convolve : apply)(run, kept, operations[n]);
+  for (int n = 0; n < run->count; ++n)
+    if (run->ids[n] == OUTPUT) written(run->pointers[n]);
   for (int n = 0; n < 8; ++n) free(kept[n].data);
 }
 

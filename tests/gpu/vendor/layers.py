@@ -121,6 +121,7 @@ class Product:
         shared: Whether a batch has one second matrix only.
         bias: Type of the bias; empty where there is none.
         output: Type of the output; that of the operands where empty.
+        divisor: Number that the sums are divided by.
     """
 
     dtype: str = "float32"
@@ -135,6 +136,7 @@ class Product:
     activation: str = "none"
     output: str = ""
     tf32: bool = False
+    divisor: float = 1.0
 
     def function(self) -> Any:
         output, own = self.output or self.dtype, [] if self.shared else list(self.batch)
@@ -150,6 +152,7 @@ class Product:
             return te.sum(factors[0].astype("float32") * factors[1].astype("float32"), axis=k)
 
         sums = te.compute([*self.batch, self.rows, self.columns], one, "sums")
+        sums = topi.divide(sums, self.divisor) if self.divisor != 1 else sums
         rest = [te.placeholder([self.columns], self.bias, "bias")] if self.bias else []
         rest += [te.placeholder(sums.shape, output, "residual")] if self.residual else []
         for added in rest:
@@ -161,7 +164,7 @@ class Product:
     def reference(self, arrays: Arrays) -> np.ndarray:
         first, second, *rest = [array.astype("f8") for array in arrays]
         second = np.swapaxes(second, -1, -2) if self.turned else second
-        return ACTIVATIONS[self.activation](first @ second + sum(rest))
+        return ACTIVATIONS[self.activation](first @ second / self.divisor + sum(rest))
 
 
 def product(**options: Any) -> Layer:

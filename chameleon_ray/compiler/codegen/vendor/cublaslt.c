@@ -1,4 +1,4 @@
-/* Matrix products by cuBLASLt: output = activation(left right + residual + bias).
+/* Matrix products by cuBLASLt: output = activation(scale left right + residual + bias).
 
    cuBLASLt's matrices have contiguous columns and TVM's contiguous rows. So it is given the operands
    in reverse order, and computes the transposed product. */
@@ -9,9 +9,10 @@
 
 #include "glue.h"
 
-/* Numbers of the function; strides are between the matrices of a batch, in elements. */
+/* Numbers of the function. Strides are between the matrices of a batch, in elements; the scale has
+   the bits of a double. */
 enum { BATCH = OWN, ROWS, COLUMNS, DEPTH, LEFT_TURNED, RIGHT_TURNED,
-       LEFT_STRIDE, RIGHT_STRIDE, NUMBERS };
+       LEFT_STRIDE, RIGHT_STRIDE, SCALE, NUMBERS };
 enum { MOST_ALGORITHMS = 64 };
 
 Library cublaslt = {.people = "cuBLASLt", .file = "libcublasLt.so.13", .wheel = "nvidia-cublas",
@@ -117,7 +118,10 @@ static int chosen(const Call *call, Product *product) {
 
 int vendor_matmul(const Call *call) {
   const int64_t *n = call->numbers;
-  const float one = 1, beta = n[OPERANDS] & HAS_RESIDUAL ? 1 : 0;
+  const float beta = n[OPERANDS] & HAS_RESIDUAL ? 1 : 0;
+  double scale;
+  memcpy(&scale, &n[SCALE], sizeof scale);
+  const float alpha = (float)scale;
   int64_t key[KEY];
   if (ready(call->device)) return -1;
   key_of(call, NUMBERS, key);
@@ -136,7 +140,7 @@ int vendor_matmul(const Call *call) {
   if (n[OPERANDS] & HAS_BIAS)
     status = lt.desc_set(product->desc, LT_DESC_BIAS_POINTER, &bias, sizeof bias);
   if (!status)
-    status = lt.matmul(handles[call->device], product->desc, &one, data_of(call->tensors[RIGHT]), product->right,
+    status = lt.matmul(handles[call->device], product->desc, &alpha, data_of(call->tensors[RIGHT]), product->right,
                        data_of(call->tensors[LEFT]), product->left, &beta,
                        data_of(call->tensors[RESIDUAL]), product->output, output, product->output,
                        &product->algo, data_of(call->tensors[WORKSPACE]), product->workspace,

@@ -17,7 +17,7 @@ from tvm.s_tir import Schedule
 
 from chameleon_ray.compiler.nvidia import capability
 from chameleon_ray.compiler.spaces.sketch import SEED
-from chameleon_ray.compiler.spaces.templates.cuda_split_sums import add_up, split
+from chameleon_ray.compiler.spaces.templates.cuda_split_sums import add_up, numbers_of_parts, split
 from chameleon_ray.compiler.spaces.templates.cuda_warp_bounds import warp_bounds
 from chameleon_ray.compiler.spaces.templates.cuda_warp_tiles import (
     WIDEST,
@@ -36,7 +36,7 @@ from chameleon_ray.compiler.spaces.templates.matrix_product import (
 from chameleon_ray.compiler.spaces.templates.reduction import Reduction, find_reduction
 from chameleon_ray.compiler.spaces.templates.template import Bound, Fitted
 from chameleon_ray.compiler.tensor_cores import INSTRUCTIONS, TILE, register_tensor_cores
-from chameleon_ray.measure.precision import PRECISION
+from chameleon_ray.measure.precision import PRECISION, TF32
 
 AMPERE = 80
 """First compute capability with the instructions, and with asynchronous copies."""
@@ -46,8 +46,6 @@ COARSE = (128, 64)
 """Multiples that rows are also padded to: the first that costs no more than ``WASTE``."""
 WASTE = 1.25
 """Most rows, by those that tiles of 16 take, that a coarser padding may have."""
-SHALLOW = 8
-"""Fewest tiles of products summed up of which sums are worth splitting."""
 
 
 def cuda_tensor_core(module: Any, target: Any) -> Fitted | None:
@@ -72,12 +70,18 @@ def cuda_tensor_core(module: Any, target: Any) -> Fitted | None:
 
 def _suits(module: Any, product: MatrixProduct) -> bool:
     """Whether a product is large enough, and of a type that the instructions are for."""
-    if min(product.extent(ROWS), product.extent(COLUMNS)) < FEWEST:
+    if product.dtype not in INSTRUCTIONS or _steps(product) < 2:
         return False
     if product.dtype == "float32":
-        rounded = str(dict(module["main"].attrs or {}).get(PRECISION, "")) == "tf32"
-        return rounded and product.transposed
-    return product.dtype in INSTRUCTIONS
+        rounded = dict(module["main"].attrs or {}).get(PRECISION) == TF32
+        if not (rounded and product.transposed):
+            return False
+    return min(product.extent(ROWS), product.extent(COLUMNS)) >= FEWEST
+
+
+def _steps(product: MatrixProduct) -> int:
+    """Counts the instructions that a sum takes."""
+    return -(-product.extent(DEPTH) // INSTRUCTIONS[product.dtype].depth)
 
 
 def _paddings(rows: int) -> list[int]:
@@ -91,8 +95,7 @@ def _paddings(rows: int) -> list[int]:
 
 def _splits(product: MatrixProduct) -> list[bool]:
     """Tells which schedules are made: with whole sums, and with split ones if they are long."""
-    tiles = -(-product.extent(DEPTH) // INSTRUCTIONS[product.dtype].depth)
-    return [False, True] if tiles >= SHALLOW else [False]
+    return [False, True] if numbers_of_parts(_steps(product)) else [False]
 
 
 def _scheduled(
@@ -116,13 +119,12 @@ def _scheduled(
     ]
     if not parts:
         tiling = on_warps(schedule, block, last, instruction, factors)
-        return schedule.trace, warp_bounds(tiling, instruction, product.transposed, (), target)
+        return schedule.trace, warp_bounds(tiling, instruction, product.transposed, target)
     found = split(schedule, block, instruction)
     written = schedule.cache_write(found.product, 0, "local")
-    tiling = on_warps(schedule, found.product, written, instruction, factors, found.depth)
+    tiling = on_warps(schedule, found.product, written, instruction, factors, found.parts)
     add_up(schedule, found.total, last, product.extent(COLUMNS))
-    bounds = warp_bounds(tiling, instruction, product.transposed, (found.parts,), target)
-    return schedule.trace, bounds
+    return schedule.trace, warp_bounds(tiling, instruction, product.transposed, target)
 
 
 def _inline_until(schedule: Schedule, last: Any, first: str) -> None:

@@ -33,8 +33,10 @@ WIDEST = 16
 NARROWEST = 4
 """Fewest bytes that a thread can copy asynchronously."""
 
-MOST_TILES, MOST_STEPS = 8, 4
-"""Most tiles of rows, and of columns, that a warp has; most steps of k1."""
+MOST_TILES = 8
+"""Most tiles of rows, and of columns, that a warp has."""
+DEPTHS = (1, 2, 4)
+"""Choices of the steps of k1; with other numbers, places in shared memory take divisions."""
 AHEAD = (1, 2, 3)
 """Choices of the steps that copies are ahead: two to four stages."""
 EARLY = (0, 1)
@@ -50,14 +52,18 @@ class Tiling:
     Attributes:
         rows: Blocks, warps and tiles of rows.
         columns: Blocks outside and inside of those of rows, warps and tiles of columns.
-        depth: Steps of k0, and of k1.
+        parts: Number of parts that sums are split into; None where they are not.
+        depth: Steps of k1.
+        steps: Number of tiles of sums; it is the product of parts and of the steps of k0 and k1.
         ahead: Steps of k0 that copies are ahead.
         early: Steps of k1 that a warp's loads are ahead.
     """
 
     rows: Sequence[Any]
     columns: Sequence[Any]
-    depth: Sequence[Any]
+    parts: Any
+    depth: Any
+    steps: int
     ahead: Any
     early: Any
 
@@ -81,7 +87,7 @@ def on_warps(
     last: Any,
     instruction: Instruction,
     factors: Sequence[Factor],
-    depth: Sequence[Any] = (),
+    parts: Any = None,
 ) -> Tiling:
     """Schedules a product of matrices whose extents its tiles divide; samples the tiling.
 
@@ -91,20 +97,20 @@ def on_warps(
         last: The block that reads the product's sums.
         instruction: The instruction that multiplies.
         factors: How the left and the right factor are copied.
-        depth: Steps of k0 and k1, where they are sampled already.
+        parts: Number of parts that sums are split into; None where they are not.
 
     Returns:
         The sampled numbers.
     """
     tile, *loops = _tiles(schedule, block, instruction)
-    tiling = _sampled(schedule, loops, depth)
+    tiling = _sampled(schedule, loops, parts)
     warp, steps, tiles = _bound(schedule, loops, tiling)
     for place, factor in enumerate(factors):
         _copy(schedule, tile, place, factor, instruction, steps[0], tiling)
     for place, factor in enumerate(factors):
         _load(schedule, tile, place, factor, instruction, steps[1])
     _unroll(schedule, *tiles)
-    schedule.annotate(steps[1], "pragma_auto_unroll_max_step", _choice(schedule, UNROLLED))
+    schedule.annotate(steps[1], "pragma_auto_unroll_max_step", choice(schedule, UNROLLED))
     schedule.annotate(steps[1], "pragma_unroll_explicit", 0)
     _sum(schedule, tile, last, warp, steps[0])
     (product,) = schedule.get_child_blocks(tile)
@@ -114,16 +120,24 @@ def on_warps(
     return tiling
 
 
-def _sampled(schedule: Schedule, loops: Sequence[Any], depth: Sequence[Any]) -> Tiling:
-    """Samples the tiling of loops over tiles; the steps of sums only where they are not given."""
+def _sampled(schedule: Schedule, loops: Sequence[Any], parts: Any) -> Tiling:
+    """Samples the tiling of loops over tiles."""
     i, j, k = loops
+    steps = int(schedule.get(k).extent)
     return Tiling(
         schedule.sample_perfect_tile(i, 3, MOST_TILES),
         schedule.sample_perfect_tile(j, 4, MOST_TILES),
-        depth or schedule.sample_perfect_tile(k, 2, MOST_STEPS),
-        _choice(schedule, AHEAD),
-        _choice(schedule, EARLY),
+        parts,
+        choice(schedule, depths(steps)),
+        steps if parts is None else steps * int(schedule.get(parts)),
+        choice(schedule, AHEAD),
+        choice(schedule, EARLY),
     )
+
+
+def depths(steps: int) -> list[int]:
+    """Returns the choices of the steps of k1 where there are so many in all."""
+    return [depth for depth in DEPTHS if steps % depth == 0]
 
 
 def _tiles(schedule: Schedule, block: Any, instruction: Instruction) -> tuple[Any, ...]:
@@ -147,7 +161,7 @@ def _bound(schedule: Schedule, loops: Sequence[Any], tiling: Tiling) -> tuple[An
     i, j, k = loops
     i0, i1, i2 = schedule.split(i, tiling.rows)
     outside, j0, j1, j2 = schedule.split(j, tiling.columns)
-    k0, k1 = schedule.split(k, tiling.depth)
+    k0, k1 = schedule.split(k, [None, tiling.depth])
     schedule.reorder(outside, i0, j0, i1, j1, k0, k1, i2, j2)
     schedule.bind(schedule.fuse(outside, i0, j0), "blockIdx.x")
     schedule.bind(i1, "threadIdx.y")
@@ -176,7 +190,7 @@ def _copy(
     for axis, part in zip("zyx", parts, strict=True):
         schedule.bind(part, f"threadIdx.{axis}")
     schedule.vectorize(vector)
-    schedule.annotate(loop, "pragma_auto_unroll_max_step", _choice(schedule, UNROLLED))
+    schedule.annotate(loop, "pragma_auto_unroll_max_step", choice(schedule, UNROLLED))
     schedule.annotate(loop, "pragma_unroll_explicit", 0)
     size = bytes_of(instruction)
     schedule.storage_align(copy, 0, -2, 2 * PADDING // size, PADDING // size)
@@ -250,7 +264,7 @@ def _tiled(schedule: Schedule, block: Any, rank: int, layout: Callable[..., list
     return IndexMap.from_func(place, ndim=rank, index_dtype=dtype)
 
 
-def _choice(schedule: Schedule, numbers: Sequence[int]) -> Any:
+def choice(schedule: Schedule, numbers: Sequence[int]) -> Any:
     """Samples one of some numbers."""
     return schedule.sample_categorical(list(numbers), [1 / len(numbers)] * len(numbers))
 

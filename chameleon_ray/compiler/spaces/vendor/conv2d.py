@@ -63,6 +63,7 @@ def _convolution(layer: Layer, last: bool) -> list[Call]:
     shapes = (shape_of(source), shape_of(weight.source), tuple(layer.extents))
     geometry = (int(last), *(s for s, _ in steps), *before, *after, *(d for _, d in steps))
     epilogue = layer.epilogue(3 if last else 1)
+    demand(epilogue.scale == 1)
     operands = (layer.parameter(source), weights)
     call = layer.checked(Call(CUDNN, "conv2d", operands, shapes, epilogue, False, geometry))
     return [call, *_pixelwise(layer, call)]

@@ -64,17 +64,19 @@ class Operand:
 
 @dataclass(frozen=True)
 class Epilogue:
-    """What becomes of a layer's sums: ``activation(sum + bias + residual)``.
+    """What becomes of a layer's sums: ``activation(scale * sum + bias + residual)``.
 
     Attributes:
         bias: Number of the bias's parameter; None where there is none.
         residual: Number of the residual's parameter; None where there is none.
         activation: A key of ``ACTIVATIONS``.
+        scale: Factor of the sums, which is 1 where anything is added to them.
     """
 
     bias: int | None = None
     residual: int | None = None
     activation: str = "none"
+    scale: float = 1.0
 
     def plus(self, operand: Operand) -> "Epilogue":
         """Adds an operand to the sums.
@@ -128,7 +130,10 @@ def epilogue_of(
     for name, activation in ACTIVATIONS.items():
         if np.allclose(found, activation(_POINTS), rtol=1e-6, atol=1e-7):
             return replace(value.sums, activation=name)
-    raise Unknown
+    scale = float(found[-1] / _POINTS[-1])
+    if value.sums != Epilogue() or not np.allclose(found, scale * _POINTS, rtol=1e-6, atol=1e-7):
+        raise Unknown
+    return Epilogue(scale=scale)
 
 
 @dataclass

@@ -16,9 +16,8 @@ from chameleon_ray.compiler.spaces.vendor.epilogue import (
     is_copy,
     uncast,
 )
+from chameleon_ray.measure.precision import PRECISION, TF32
 
-PRECISION = "chameleon.precision"
-"""Attribute of layers that may multiply in TF32."""
 TYPES = ("float16", "bfloat16", "float32")
 CUBLASLT, CUDNN = "cuBLASLt", "cuDNN"
 
@@ -75,7 +74,7 @@ class Layer:
         demand(len(sums) == 1 and all(_kinds(block) <= {PARALLEL, REDUCED} for block in blocks))
         demand(all(isinstance(block.body, tvm.tirx.BufferStore) for block in blocks))
         self.parameters = list(main.params)
-        self.tf32 = str((main.attrs or {}).get(PRECISION, "")) == "tf32"
+        self.tf32 = str((main.attrs or {}).get(PRECISION, "")) == TF32
         (self._sums,) = sums
         self._others = [block for block in blocks if not block.same_as(self._sums)]
         spatial = [i for i in self._sums.iter_vars if int(i.iter_type) == PARALLEL]

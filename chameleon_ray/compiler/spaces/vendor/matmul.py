@@ -48,7 +48,7 @@ def products(layer: Layer) -> list[Call]:
     call = Call(CUBLASLT, "matmul", operands, shapes, epilogue, False, geometry)
     call = layer.checked(call)
     found = by_cublaslt(layer, call)
-    if many == 1 and turned_right and not turned_left:
+    if many == 1 and turned_right and not turned_left and epilogue.scale == 1:
         pixels = ((1, 1, rows, length), (columns, 1, 1, length), (1, 1, rows, columns))
         found.append(replace(call, library=CUDNN, function="conv2d", shapes=pixels, geometry=PLAIN))
     return found

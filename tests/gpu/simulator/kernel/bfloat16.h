@@ -6,6 +6,10 @@ struct nv_bfloat16 {
   unsigned short bits;
 
   nv_bfloat16() = default;
+  nv_bfloat16(const nv_bfloat16&) = default;
+  nv_bfloat16(const volatile nv_bfloat16& other) : bits(other.bits) {}
+  nv_bfloat16& operator=(const nv_bfloat16&) = default;
+  void operator=(const nv_bfloat16& other) volatile { bits = other.bits; }
   nv_bfloat16(float value) {
     unsigned whole = __float_as_uint(value);
     bool number = !std::isnan(value);
@@ -14,6 +18,7 @@ struct nv_bfloat16 {
   template <class T, class = std::enable_if_t<std::is_arithmetic_v<T>>>
   explicit nv_bfloat16(T value) : nv_bfloat16(static_cast<float>(value)) {}
   operator float() const { return __uint_as_float(unsigned{bits} << 16); }
+  operator float() const volatile { return __uint_as_float(unsigned{bits} << 16); }
   nv_bfloat16& operator+=(nv_bfloat16 other) {
     return *this = nv_bfloat16(float(*this) + float(other));
   }

@@ -8,10 +8,15 @@ struct half {
   unsigned short bits;
 
   half() = default;
+  half(const half&) = default;
+  half(const volatile half& other) : bits(other.bits) {}
+  half& operator=(const half&) = default;
+  void operator=(const half& other) volatile { bits = other.bits; }
   half(float value) : bits(_cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT)) {}
   template <class T, class = std::enable_if_t<std::is_arithmetic_v<T>>>
   explicit half(T value) : half(static_cast<float>(value)) {}
   operator float() const { return _cvtsh_ss(bits); }
+  operator float() const volatile { return _cvtsh_ss(bits); }
   half& operator+=(half other) { return *this = half(float(*this) + float(other)); }
 };
 typedef half __half;

@@ -100,6 +100,7 @@ float element_of_b(void** lanes, int k, int column) {
 template <class Type, int K>
 void multiply_lanes(void** lanes) {
   demand_all(lanes);
+  simulated_count_product(16 * 8 * K);
   float a[16][K], b[K][8];
   for (int k = 0; k < K; ++k) {
     for (int row = 0; row < 16; ++row) a[row][k] = element_of_a<Type, K>(lanes, row, k);

@@ -2,6 +2,9 @@
 #pragma once
 
 extern "C" {
+// Notes so many multiply-adds of tensor cores, for the clock.
+void simulated_count_product(int multiply_adds);
+
 // Queues a copy of 4, 8 or 16 bytes, which happens when the thread waits for its group.
 void simulated_copy_async(void* to, const void* from, int size);
 void simulated_commit_copies();

@@ -1,5 +1,6 @@
 // nvcuda::wmma, tensor cores as C++ has them. A fragment is kept whole by the warp's first lane.
 #pragma once
+#include "ptx_copies.h"
 #include "vectors.h"
 #include "warp.h"
 
@@ -89,6 +90,7 @@ static void mma_sync(D& to, const A& a, const B& b, const C& c) {
   using Element = std::decay_t<decltype(c.x[0])>;
   using Sum = std::conditional_t<std::is_integral_v<Element>, int, float>;
   by_first_lane([&to, &a, &b, &c] {
+    simulated_count_product(A::rows * B::columns * A::columns);
     D result;
     for (int row = 0; row < A::rows; ++row)
       for (int column = 0; column < B::columns; ++column) {

@@ -1,0 +1,27 @@
+// What the first blocks of a kernel do, counted while they run, where SIMULATED_CLOCK is "formula".
+//
+// Kernels are then compiled with a call before each access to memory, as for a sanitizer.
+#pragma once
+#include <cstddef>
+
+namespace simulated {
+
+// Sums over the blocks that were counted.
+struct Counts {
+  double blocks = 0;
+  double sectors = 0;     // of 32 bytes of a GPU's memory, as warps touch them together
+  double conflicts = 0;   // accesses of warps to shared memory, each as often as its banks conflict
+  double arithmetic = 0;  // results that threads put into their own variables, 4 bytes each
+  double tensor = 0;      // products of tensor cores, multiply-adds
+};
+
+bool counting();  // whether the clock is a formula
+
+void begin_counting();              // of a launch
+void begin_block(unsigned threads);
+void end_block(unsigned threads);
+Counts counted();
+
+}  // namespace simulated
+
+extern "C" void simulated_count_product(int multiply_adds);  // of one warp

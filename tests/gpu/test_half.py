@@ -1,0 +1,140 @@
+"""Products of 16-bit floats on a simulated GPU: right winners are kept, wrong ones refused."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tvm
+from tvm import te
+
+from chameleon_ray.api.first_verdict import ImpreciseError, judge
+from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.compiler.codegen.builder import ChildBuilder
+from chameleon_ray.compiler.kinds import CUDA, resolve
+from chameleon_ray.compiler.passes.lower import lower
+from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
+from chameleon_ray.compiler.spaces.design import design
+from chameleon_ray.compiler.spaces.extract import extract, layer_digest
+from chameleon_ray.compiler.spaces.sketch import Program
+from chameleon_ray.measure.cores import available
+from chameleon_ray.measure.measurer import Artifact
+from chameleon_ray.options import Confirming, Request
+from chameleon_ray.record import DEFAULT, Status
+from chameleon_ray.space import Config, as_configs
+from chameleon_ray.task import Task
+from tests.cuda.kernels import PATIENT
+from tests.gpu.conftest import simulated
+from tests.tvm import layers
+from tests.tvm.test_mixed_precision import Groups, of
+
+ARCH = resolve("cuda:sm_90", 1)
+TARGET = tvm.target.Target(json.loads(ARCH))
+DEPTH = 4608
+"""Products of one output of ResNet-18's last convolutions of 3x3."""
+INFINITE = float("inf")
+QUICK = Confirming(repeats=1)
+Tools = tuple[ChildBuilder, CudaRunner]
+
+
+@pytest.fixture(scope="module")
+def tools() -> Iterator[Tools]:
+    """A builder and a runner with a simulated H100."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in simulated().items():
+            patch.setenv(name, value)
+        builder, runner = ChildBuilder(CUDA, PATIENT, available()[:1]), CudaRunner(PATIENT)
+        yield builder, runner
+        builder.close()
+        runner.close()
+
+
+def dense(first: int = 0) -> Any:
+    """A product of halves with sums of float32 that begin with the given place."""
+    x, w = (te.placeholder((32, DEPTH), "float16", name) for name in "xw")
+    k = te.reduce_axis((0, DEPTH - first), "k")
+
+    def point(i: Any, j: Any) -> Any:
+        return te.sum(x[i, k + first].astype("float32") * w[j, k + first].astype("float32"), k)
+
+    total = te.compute((32, 32), point, "matmul")
+    return layers.module(x, w, te.compute((32, 32), lambda i, j: total[i, j].astype("float16")))
+
+
+def task(module: Any) -> Task:
+    """A layer with TVM's own sketches, which are for tensor cores."""
+    space, program = design(module, TARGET, replace(CUDA, templates=tuple))
+    return Task("dense", layer_digest(module["main"], ARCH), ARCH, 1, 1e6, space, program.dumps())
+
+
+def built(builder: ChildBuilder, one: Task, count: int) -> Iterator[tuple[Config, Artifact]]:
+    """The default schedule and the first configurations, of many at random, that compile."""
+    rng, found = np.random.default_rng(0), 0
+    for config in (DEFAULT, *as_configs(one.space.random(rng, 30))):
+        artifact = builder.build(one, config)
+        if artifact.status is Status.OK:
+            yield config, artifact
+            found += 1
+            if found > count:
+                return
+
+
+def test_a_winner_on_tensor_cores_is_kept_and_a_wrong_one_refused(tools: Tools) -> None:
+    builder, runner = tools
+    one, other = task(dense()), task(dense(first=256))
+    (_, default), (config, candidate) = built(builder, one, 1)
+    schedule = Program.loads(one.program).schedule(config, CUDA.generator)
+    assert "mma_sync" in schedule.mod.script()
+    ((_, wrong),) = built(builder, other, 0)
+    finalists = runner.contest(one, (default, candidate, wrong), QUICK)
+    assert isinstance(finalists, tuple), finalists
+    assert [finalist.right for finalist in finalists] == [True, True, False]
+    assert max(finalist.max_rel_err for finalist in finalists[:2]) < 1e-3
+
+
+def test_a_wrong_default_is_told_from_right_candidates(tools: Tools) -> None:
+    builder, runner = tools
+    one, other = task(dense()), task(dense(first=256))
+    ((_, right),), ((_, wrong),) = built(builder, one, 0), built(builder, other, 0)
+    finalists = runner.contest(one, (wrong, right), QUICK)
+    assert isinstance(finalists, tuple), finalists
+    assert [finalist.right for finalist in finalists] == [False, True]
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_depthwise_and_grouped_convolutions_are_right(tools: Tools, precision: str) -> None:
+    builder, runner = tools
+    lowered = lower(of(Groups).module, TARGET, CUDA, precision=precision)
+    _, *tasks = [one for one in extract(lowered, ARCH, CUDA) if "conv2d" in one.name]
+    assert len(tasks) == 2
+    for one in tasks:
+        artifacts = tuple(artifact for _, artifact in built(builder, one, 1))
+        assert len(artifacts) == 2, one.name
+        finalists = runner.contest(one, artifacts, QUICK)
+        assert isinstance(finalists, tuple), finalists
+        assert [finalist.right for finalist in finalists] == [True, True], one.name
+
+
+def test_what_float16_cannot_hold_is_told_before_the_search(
+    gpu: dict[str, str], tmp_path: Path
+) -> None:
+    asked, library = Request("tests.whole.net:large", target="cuda:sm_90"), tmp_path / "untuned.so"
+    with ExitStack() as stack:
+        process = ModelProcess(CUDA, available()[:1], stack)
+        for precision in ("float16", "bfloat16"):
+            request = replace(asked, precision=precision)
+            prepared = process.prepare(request)
+            process.compile_untuned(library)
+            if precision == "float16":
+                with pytest.raises(ImpreciseError, match=r"in float16.* --precision bfloat16, or"):
+                    judge(request, prepared, process, library, None, INFINITE)
+        _, verified = judge(request, prepared, process, library, None, INFINITE)
+    assert verified is not None
+    assert (verified.outcome, verified.against) == ("verified", "torch")
+    assert (verified.precision, verified.tolerance) == ("bfloat16", 0.5)
+    assert "bfloat16 allows 0.5" in verified.errors
+    assert verified.max_rel_err > 1e-6
