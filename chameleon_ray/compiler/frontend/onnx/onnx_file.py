@@ -116,7 +116,7 @@ def _read(path: Path) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
         raise _invalid(path, reason(error)) from error
     if not (proto.graph.node and proto.graph.output and proto.opset_import):
         raise _invalid(path, "its graph or operator set is missing")
-    fault = misread(proto.graph)
+    fault = misread(proto.graph, frozenset(weights))
     if fault:
         raise ModelError(
             f"{path} is not a valid ONNX model: {fault}; correct what wrote it and export it again."

@@ -8,14 +8,14 @@ def misread(graph: onnx.GraphProto, outside: frozenset[str] = frozenset()) -> st
 
     Args:
         graph: The graph, whose inner graphs are looked at, too.
-        outside: Values that the graphs around it make known.
+        outside: Values that are known besides: of the graphs around it, or weights kept elsewhere.
     """
-    known = {*outside, "", *(one.name for one in (*graph.input, *graph.initializer))}
+    known = {*outside, *(one.name for one in (*graph.input, *graph.initializer))}
     known |= {one.values.name for one in graph.sparse_initializer}
     made = {name for node in graph.node for name in node.output}
     for node in graph.node:
         called = f"its node {node.name!r} ({node.op_type})" if node.name else f"a {node.op_type}"
-        for name in node.input:
+        for name in filter(None, node.input):  # an empty name stands for an input left out
             if name in node.output or (name not in known and name in made):
                 return f"{called} reads {name!r}, which needs that node's own output or comes later"
             if name not in known:
