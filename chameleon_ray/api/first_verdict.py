@@ -11,7 +11,8 @@ from time import perf_counter
 
 from chameleon_ray.api.culprit import culprit
 from chameleon_ray.api.device_group import DeviceGroup
-from chameleon_ray.api.model_process import ModelProcess, StepError
+from chameleon_ray.api.failed_step import StepError
+from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.errors import UserError
