@@ -209,9 +209,12 @@ def apply(
     with answering(debug):
         from chameleon_ray import api
         from chameleon_ray.report.launching import sentence
+        from chameleon_ray.report.loading import needs
 
         done = api.apply(run, model, tuple(inputs), tuple(examples))
         tuned = f"{done.library}: {done.applied} of {done.layers} layers tuned"
+        for need in needs(done.needs):
+            screen.print(need, markup=False)
         if done.verified is None:
             screen.print(f"{tuned}, not verified, as there is no device here to run it on.")
             raise typer.Exit(UNVERIFIED)
@@ -219,8 +222,7 @@ def apply(
         if not done.verified.independent:
             against = f"not verified, compared with {done.verified.against} only"
         if done.verified.ok:
-            error = f"(largest relative error {done.verified.max_rel_err:.1e})"
-            screen.print(f"{tuned}, {against} {error}.")
+            screen.print(f"{tuned}, {against} ({done.verified.errors}).")
         if done.launching is not None:
             screen.print(sentence(done.launching), markup=False)
         _settle(done.verified, done.library)

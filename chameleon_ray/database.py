@@ -92,6 +92,7 @@ class Database:
             A sentence for each part that was renamed.
 
         Raises:
+            DatabaseError: A part cannot be read for a reason that is none of its content's.
             OSError: The folder cannot be written.
         """
         told = []
@@ -99,6 +100,8 @@ class Database:
             try:
                 read_part(path)
             except DatabaseError as error:
+                if getattr(error.__cause__, "errno", None):  # it is the system's, not the file's
+                    raise
                 earlier = len(list(self.folder.glob(f"{path.name}*{DAMAGED}")))
                 aside = path.with_name(f"{path.name}-{earlier}{DAMAGED}")
                 path.rename(aside)

@@ -23,8 +23,10 @@ from chameleon_ray.record import Record
 from chameleon_ray.space import Config
 
 SCHEMA = 2
-SAME = ("model", "model_digest", "target", "device", "layout", "spaces")
+SAME = ("model", "model_digest", "target", "device", "precision", "layout", "spaces")
 """Entries of the identity that must not change between the sessions of a run."""
+EARLIER = {"precision": "float32"}
+"""Entries that identities of earlier versions do not have, and what they would be."""
 FILES = {"run": "run.json", "zoo": "zoo.json"}
 """File with a directory's identity, by what the directory holds."""
 
@@ -173,7 +175,8 @@ class RunFolder:
             self.write(FILES[self.holds], text)
             return
         for key in self.same:
-            if known.get(key) == identity[key]:
+            before = known.get(key, EARLIER.get(key))
+            if before == identity[key]:
                 continue
             if key == "spaces":
                 raise FolderError(
@@ -182,7 +185,7 @@ class RunFolder:
                 )
             raise FolderError(
                 f"{self.path} is a {self.holds} of another {key.replace('_', ' ')} "
-                f"({known.get(key)}, now {identity[key]}); choose another --out."
+                f"({before}, now {identity[key]}); choose another --out."
             )
 
     def save_winners(self, winners: Mapping[str, tuple[Config, float]]) -> None:

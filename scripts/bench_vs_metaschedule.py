@@ -178,7 +178,7 @@ def duel(
     )
 
     def value(job: Any) -> Any:
-        outcome = child.call(job)
+        outcome = child.call(job, Confirming.host_timeout)
         if outcome.ending is not Ending.OK:
             raise UserError(f"The compiled models cannot be timed: {outcome.error}")
         return outcome.value

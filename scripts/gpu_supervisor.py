@@ -1,6 +1,8 @@
 """Runs the parts of ``gpu_check.py`` within one deadline, each in a process that can be stopped."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -73,6 +75,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                start_new_session=True,
             )
             try:
                 status = self._wait(child, name, file, began + seconds)
@@ -133,15 +136,19 @@ def _stopped(seconds: float) -> str:
 
 
 def _end(child: psutil.Popen) -> None:
-    """Ends a process and all that came of it, gently at first."""
-    if not child.is_running():
-        return
-    family = [*child.children(recursive=True), child]
-    for member in family:
-        _signal(member.terminate)
-    for member in psutil.wait_procs(family, timeout=3)[1]:
-        _signal(member.kill)
-    child.wait()
+    """Ends a process and all that came of it, gently at first.
+
+    What is left of one that has ended, perhaps by a crash, is found by its group.
+    """
+    if child.is_running():
+        family = [*child.children(recursive=True), child]
+        for member in family:
+            _signal(member.terminate)
+        for member in psutil.wait_procs(family, timeout=3)[1]:
+            _signal(member.kill)
+        child.wait()
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def _signal(send: Any) -> None:

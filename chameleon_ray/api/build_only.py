@@ -43,7 +43,7 @@ def build(request: Request, say: Say) -> Building:
 
     Args:
         request: Request of the user. A target for a GPU has to name the architecture.
-        say: Receives a sentence about every plan.
+        say: Receives sentences about the model and about every plan.
 
     Raises:
         UserError: The request cannot be met.
@@ -72,6 +72,8 @@ async def _build(
         (measurer,) = measurers.values()
         ready = [asyncio.create_task(c.ready()) for c in (*system.pools(), *measurer.pools())]
         prepared = await preparing
+        for note in prepared.notes:
+            say(note)
         with TemporaryDirectory(prefix="chameleon-") as folder:  # what cannot be compiled ends here
             await in_thread(process.compile_untuned, Path(folder, "untuned.so"))
         tally = Tally(prepared, say)

@@ -79,7 +79,7 @@ def compile_and_verify(
         process: Process that holds the model. The untuned one is compiled already.
         bench: Runs whole models on the device tuned for; None where the process does.
         winners: Winners by task digest, those of other models included.
-        progress: Progress of the command, which is told what happens.
+        progress: Progress of the command, which is told what the end of it does not say.
 
     Raises:
         UserError: The model cannot be compiled or run.
@@ -96,7 +96,9 @@ def compile_and_verify(
         progress.note(f"{lost} winners could not be applied to {model.called}.")
     options = model.request.confirming
     library = settled(Libraries(*folder.libraries), prepared, process, bench, options)
-    if library.launching is not None and library.launching.fault:
+    if (
+        model.name and library.launching is not None and library.launching.fault
+    ):  # else the end says
         progress.note(model.saying(f"CUDA graphs are left out: {library.launching.fault}."))
     return CompiledModel(prepared, library, lost)
 

@@ -21,6 +21,7 @@ from chameleon_ray.options import Confirming, Request
 from chameleon_ray.record import DEFAULT
 from chameleon_ray.report.result import Latency, Launching, Verified
 from chameleon_ray.space import Config
+from chameleon_ray.vendor import libraries_used
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Applied:
         verified: Comparison of the outputs with the source model's, or the untuned one's; None
             where this machine has no device to run the library on.
         launching: How the library launches kernels; None where there is only one way, or no device.
+        needs: Vendor's libraries that the library calls.
     """
 
     library: Path
@@ -41,6 +43,7 @@ class Applied:
     layers: int
     verified: Verified | None
     launching: Launching | None = None
+    needs: tuple[str, ...] = ()
 
 
 def apply(
@@ -68,8 +71,7 @@ def apply(
         stack.callback(folder.close)
         process = ModelProcess(kind_of(identity["target"]), _timing_cores(identity), stack)
         prepared = process.prepare(request)
-        known = _in_common(identity, winners, prepared)
-        if not known:
+        if not (known := _in_common(identity, winners, prepared)):
             raise UserError(f"{model} has no layer in common with the run in {path}.")
         other = prepared.digest != identity["model_digest"]
         place = path / "applied" / file_name(prepared.name) if other else path
@@ -82,7 +84,8 @@ def apply(
         chosen = {d: won for d, won in known.items() if won[0] != DEFAULT}
         applied = process.compile_tuned(chosen, files.tuned, place / folder.tvm_database.name)
         verified, launching = _verified(files, prepared, process) if able else (None, None)
-    return Applied(files.tuned, len(applied), len(prepared.tasks), verified, launching)
+        needs = libraries_used([chosen[digest][0] for digest in applied])
+    return Applied(files.tuned, len(applied), len(prepared.tasks), verified, launching, needs)
 
 
 def bench(path: Path, options: Confirming) -> tuple[Latency, Latency]:
@@ -138,7 +141,7 @@ def _request(
         examples=examples,
         target=identity["target"],
         layout=identity["layout"],
-        precision=identity["options"].get("precision", "float32"),
+        precision=identity.get("precision", "float32"),
         seed=identity["options"]["seed"],
         memory_aware=identity["options"].get("memory_aware", False),
         template=tuple(identity["options"].get("template", ())),

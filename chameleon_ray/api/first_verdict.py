@@ -11,7 +11,8 @@ from time import perf_counter
 
 from chameleon_ray.api.culprit import culprit
 from chameleon_ray.api.device_group import DeviceGroup
-from chameleon_ray.api.model_process import ModelProcess, StepError
+from chameleon_ray.api.failed_step import StepError
+from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.errors import UserError
@@ -44,9 +45,8 @@ def judge(
     Args:
         request: Request that names the model.
         prepared: The imported model.
-        process: Process that runs the library where there is no bench. Where the outputs differ, it
-            does not hold the model any more.
-        library: Library of the model as it was compiled without tuning.
+        process: Process that runs the library where there is no bench. It lets a wrong model go.
+        library: Library of the model, compiled without tuning.
         bench: Bench that runs the library; None where the process does.
         patience: Seconds of running after which no further example is begun.
 
@@ -56,29 +56,36 @@ def judge(
 
     Raises:
         ImportedWronglyError: The outputs differ.
-        ImpreciseError: They do in the precision asked for.
+        ImpreciseError: They differ in the precision asked for.
         UserError: The library cannot be run.
     """
     try:
         if prepared.reference_name is None:
             return _taken(prepared, process, library, bench, patience), None
-        verified = process.check(library, prepared, bench, patience)
+        untuned = replace(prepared, precision=prepared.untuned_precision)
+        verified = process.check(library, untuned, bench, patience)
     except StepError as error:
         raise UserError(
             f"{prepared.name} cannot be run as TVM compiles it without tuning ({error.why}); give "
             "other inputs with --input, or export the model with another opset."
         ) from error
     if not verified.ok:
-        raise _fault(request, prepared.name, verified, process, bench)
+        raise _fault(request, prepared, verified, process, bench)
     return prepared, verified
 
 
 def _fault(
-    request: Request, name: str, verified: Verified, process: ModelProcess, bench: Bench | None
+    request: Request,
+    prepared: Prepared,
+    verified: Verified,
+    process: ModelProcess,
+    bench: Bench | None,
 ) -> UserError:
-    if request.precision != "float32":
-        return _imprecise(name, verified, request.precision)
-    return _wrong(name, verified, culprit(request, process, bench))
+    """Returns the error of an untuned library that is wrong, or not as precise as it has to be."""
+    if request.precision == prepared.untuned_precision.dtype != "float32":
+        return _imprecise(prepared.name, verified, request.precision)
+    plain = replace(request, precision="float32")
+    return _wrong(prepared.name, verified, culprit(plain, process, bench))
 
 
 def _imprecise(name: str, verified: Verified, precision: str) -> ImpreciseError:

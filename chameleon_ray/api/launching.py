@@ -7,7 +7,8 @@ run and repeat them all at once; whether that is faster is measured.
 from dataclasses import dataclass
 from pathlib import Path
 
-from chameleon_ray.api.model_process import ModelProcess, StepError
+from chameleon_ray.api.failed_step import StepError
+from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.bench import Bench

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from chameleon_ray.api.failed_step import StepError, advice
 from chameleon_ray.compiler import model_host
 from chameleon_ray.compiler.codegen.builder import SINGLE_THREADED
 from chameleon_ray.compiler.frontend.examples import given
@@ -27,18 +28,6 @@ from chameleon_ray.options import Confirming, Request, Scheduling
 from chameleon_ray.pool import Lost, NoWorkers, Pool, PoolError
 from chameleon_ray.report.result import UNTUNED, Verified
 from chameleon_ray.space import Config
-
-
-class StepError(UserError):
-    """A job on a model that failed without a sentence for the user.
-
-    Attributes:
-        why: Reason in the words of what failed.
-    """
-
-    def __init__(self, step: str, why: str) -> None:
-        super().__init__(f"The step {step} failed: {why}")
-        self.why = why
 
 
 class ModelProcess:
@@ -70,9 +59,7 @@ class ModelProcess:
             self.clear()
         self._held = request
         memory = Scheduling() if request.memory_aware else None
-        prepared: model_host.Prepared = self._value(
-            "import", self._host.call, self._job(request, memory)
-        )
+        prepared: model_host.Prepared = self._imported(self._job(request, memory))
         self._prepared = prepared
         return prepared
 
@@ -92,7 +79,7 @@ class ModelProcess:
             UserError: The model or the target cannot be used, or its memory cannot be planned.
         """
         job = model_host.Weigh(self._job(request, options))
-        footprint: Footprint = self._value("import", self._host.call, job)
+        footprint: Footprint = self._imported(job)
         return footprint
 
     def _job(self, request: Request, memory: Scheduling | None) -> model_host.Prepare:
@@ -120,7 +107,7 @@ class ModelProcess:
     ) -> set[str]:
         """Writes the tuned library and database; returns the digests of the applied winners."""
         job = model_host.CompileTuned(winners, path, database)
-        applied: set[str] = self._value("apply", self._host.call, job)
+        applied: set[str] = self._value("apply", self._hosted, job)
         return applied
 
     def compile_graphs(self, path: Path) -> bool:
@@ -129,12 +116,12 @@ class ModelProcess:
         Returns:
             Whether there is anything to record; no library is written where there is not.
         """
-        recorded: bool = self._value("apply", self._host.call, model_host.CompileGraphs(path))
+        recorded: bool = self._value("apply", self._hosted, model_host.CompileGraphs(path))
         return recorded
 
     def compile_untuned(self, path: Path) -> None:
         """Writes the library that TVM makes of the model without tuning."""
-        self._value("apply", self._host.call, model_host.CompileUntuned(path))
+        self._value("apply", self._hosted, model_host.CompileUntuned(path))
 
     def expose(self, request: Request, copy: Path) -> dict[str, str]:
         """Writes a copy of an ONNX file that gives the values inside as outputs; see ``expose``.
@@ -143,7 +130,7 @@ class ModelProcess:
             UserError: The file cannot be copied.
         """
         job = model_host.Expose(Path(request.model), copy)
-        nodes: dict[str, str] = self._value("verify", self._host.call, job)
+        nodes: dict[str, str] = self._value("verify", self._hosted, job)
         return nodes
 
     def has_device(self) -> bool:
@@ -207,6 +194,24 @@ class ModelProcess:
         """Returns the account of the processes' time since ``began`` (``perf_counter``)."""
         return self._ledger.account("model", epoch(began))
 
+    def _imported(self, job: model_host.Prepare | model_host.Weigh) -> Any:
+        """Returns what a job gives that imports a model, whose code may do anything to its process.
+
+        Raises:
+            UserError: The model or the target cannot be used, or the process did not survive it.
+        """
+        try:
+            return self._value("import", self._hosted, job)
+        except StepError as error:
+            spec = (job.prepare if isinstance(job, model_host.Weigh) else job).spec
+            raise UserError(
+                f"{spec} cannot be imported ({error.why}); {advice(spec, error)}."
+            ) from None
+
+    def _hosted(self, job: Any) -> Outcome:
+        """Has the process that holds the model do a job."""
+        return self._host.call(job, Confirming.host_timeout)
+
     def _answer(self, question: Question, bench: Bench | None) -> Any:
         """Answers a question, by ``bench`` or here; a bench's time is booked by its own process."""
         if bench is not None:
@@ -234,7 +239,7 @@ class ModelProcess:
             return outcome.value
         if outcome.for_user:
             raise UserError(outcome.error)
-        raise StepError(type(job).__name__, outcome.error)
+        raise StepError(type(job).__name__, outcome.error, outcome.ending)
 
     def _demand_open(self) -> None:
         if self._closed:

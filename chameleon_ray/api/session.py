@@ -381,8 +381,9 @@ class TuningSession:
 
     @property
     def layout(self) -> str:
-        """The layout of the models' convolutions."""
-        return self.setup.kind.layout_of(self.request.layout)
+        """The layout of the convolutions of models that come in float32."""
+        kind, request = self.setup.kind, self.request
+        return kind.layout_of(request.layout, kind.mixed and request.precision != "float32")
 
     def identity(self, several_devices: bool) -> dict[str, Any]:
         """Returns the identity of a zoo, which its directory keeps, and the options asked for."""

@@ -80,6 +80,7 @@ class TunedModel:
             "model_digest": prepared.digest,
             "target": prepared.target,
             "device": self.device,
+            "precision": self.request.precision,
             "layout": prepared.layout,
             "spaces": {task.digest: task.space.digest for task in prepared.tasks},
             "layers": {task.digest: task.name for task in prepared.tasks},

@@ -40,7 +40,7 @@ def builder(
         Unfit: The other machine has fewer cores than are to time.
     """
     if machine() != here:
-        cores, _ = elsewhere(request, kind, timing)
+        cores, _ = elsewhere(request, kind, timing, freezer is not None)
     many = len(cores) >= LINKING or freezer is not None
     linked = many and not request.build_only and linker() is not None
     return ChildBuilder(kind, request.measuring, cores, linked, freezer)
@@ -63,7 +63,7 @@ def runner(
             that its latencies would mean nothing.
     """
     if machine() != here:
-        _, cores = elsewhere(request, kind, len(cores))
+        _, cores = elsewhere(request, kind, len(cores), freezer is not None)
         found = kind.device_name(len(cores))
         if found != device:
             raise Unfit(f"it has {found}, and this run is for {device}; tune for it in another run")
@@ -80,11 +80,17 @@ def searcher(freezer: Freezer, factory: Callable[[], Any]) -> Any:
 
 
 def elsewhere(
-    request: Request, kind: TargetKind, timing: int
+    request: Request, kind: TargetKind, timing: int, frozen: bool = False
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Divides another machine's cores into those for builds and those for timing.
 
     A CPU times on as many cores as the command's machine. Each GPU has one core.
+
+    Args:
+        request: Request of the user.
+        kind: Kind of the targets.
+        timing: Number of the command's machine's timing cores.
+        frozen: Whether builds are frozen while a kernel is timed, so that they may share its cores.
 
     Raises:
         Unfit: The machine has too few cores.
@@ -93,7 +99,10 @@ def elsewhere(
         return available(), ()
     try:
         if not kind.owns_gpu:
-            return split(available(), request.threads or timing)
+            search, timed = split(available(), request.threads or timing)
+            if len(timed) > 1 and set(search) & set(timed) and not frozen:
+                raise Unfit(f"its {len(timed)} cores are all needed for timing; none is left")
+            return search, timed
         from chameleon_ray.cluster import gpus
 
         return split(available(), request.threads, gpus.here())

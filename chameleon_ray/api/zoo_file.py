@@ -15,6 +15,7 @@ from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.compiler.target import TargetError
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import directory_name
+from chameleon_ray.measure.cores import threads
 from chameleon_ray.options import (
     Member,
     Request,
@@ -54,6 +55,8 @@ def read_zoo(path: Path, request: Request) -> Zoo:
     """
     try:
         body = _mapping(_parsed(path), "the file", {"models", "targets", *COMMON})
+        if body.get("threads") == "all":
+            body["threads"] = threads("all")
         common = {key: _typed(key, body[key], COMMON[key]) for key in COMMON if key in body}
         if request.trials is not None or request.minutes is not None:
             common = {key: value for key, value in common.items() if key not in BUDGET}

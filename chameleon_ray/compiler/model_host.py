@@ -81,9 +81,9 @@ class Prepared:
         tasks: Distinct layers of the model.
         examples: Inputs and the outputs to expect of them; the first one is timed. The outputs
             are None where nothing but TVM could compute them.
-        reference_name: Name of what computed these outputs, such as ``torch`` or ``ONNX Runtime``;
-            None where nothing but TVM could.
-        precision: Precision that the compiled model computes in.
+        reference_name: Name of what computed these outputs, as ``torch``; None where nothing did.
+        precision: Precision that the tuned model computes in.
+        untuned_precision: Precision that it is compiled in without tuning.
         layout: Layout of its convolutions, ``NHWC`` or ``NCHW``.
         outputs: Names of the outputs; may be empty where they have none.
         notes: Sentences that the user should know.
@@ -97,6 +97,7 @@ class Prepared:
     examples: tuple[Example, ...]
     reference_name: str | None
     precision: Precision = PLAIN
+    untuned_precision: Precision = PLAIN
     layout: str = ""
     outputs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -235,17 +236,17 @@ class ModelHost:
         began, notes = time.perf_counter(), Notes()
         target = self._load(job)
         from chameleon_ray.compiler.frontend.precision import precision_of
-        from chameleon_ray.compiler.passes.lower import layout_of
+        from chameleon_ray.compiler.passes.lower import layout_of, precisions_of
         from chameleon_ray.compiler.passes.memory.lower_aware import lower_aware
         from chameleon_ray.compiler.spaces.extract import extract
 
-        imported = time.perf_counter()
-        name, module = self._model.name, self._model.module
+        imported, name, module = time.perf_counter(), self._model.name, self._model.module
         layout = layout_of(module, self._kind, job.layout, job.precision)
         asked = (target, self._kind, layout, job.memory, job.precision)
         self._lowered = lower_aware(name, module, *asked)
         tasks = extract(self._lowered, self._target, self._extended)
         self._tasks = {task.digest: task for task in tasks}
+        own, kept = precision_of(module), precisions_of(self._kind, layout, job.precision)
         extracted = time.perf_counter()
         return Prepared(
             name=self._model.name,
@@ -254,7 +255,8 @@ class ModelHost:
             tasks=tuple(tasks),
             examples=self._model.examples,
             reference_name=self._model.reference_name,
-            precision=precision_of(module).with_products(job.precision),
+            precision=own.with_products(kept[0]),
+            untuned_precision=own.with_products(kept[1]),
             layout=layout,
             outputs=self._model.outputs,
             notes=tuple(dict.fromkeys(notes.taken())),
@@ -269,9 +271,8 @@ class ModelHost:
         """
         from chameleon_ray.compiler.apply import compile_as_imported
 
-        name, module = self._model.name, self._model.module
-        where = (self._target, self._kind, job.path)
-        compile_as_imported(name, module, *where, self._precision)
+        model, where = self._model, (self._target, self._kind, job.path)
+        compile_as_imported(model.name, model.module, *where, self._precision)
 
     def compile_tuned(self, job: CompileTuned) -> set[str]:
         """Compiles the kept model; returns the digests of the winners that were applied."""

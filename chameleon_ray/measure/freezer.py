@@ -36,8 +36,13 @@ class Freezer:
             group: Whether its whole process group is, which it leads.
         """
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        file = (self._folder / str(-os.getpid() if group else os.getpid())).open("w")
-        fcntl.flock(file, fcntl.LOCK_EX)
+        path = self._folder / str(-os.getpid() if group else os.getpid())
+        while True:
+            file = path.open("w")
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if _is(file, path):
+                break
+            file.close()  # it was taken for that of a process which has ended, and removed
         _JOINED.append(file)
 
     @contextmanager
@@ -81,6 +86,14 @@ class Freezer:
                 else:
                     path.unlink()
         return [member for member in found if abs(member) != os.getpid()]
+
+
+def _is(file: IO[str], path: Path) -> bool:
+    """Whether an open file is the one that is found by a path now."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _send(member: int, what: signal.Signals) -> None:

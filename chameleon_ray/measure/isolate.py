@@ -6,31 +6,31 @@ process with threads). Both die with the process that made them.
 """
 
 import contextlib
-import importlib
 import os
-import resource
-import select
+import pickle
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure import lifetime
-from chameleon_ray.measure.cpu_time import answers
-from chameleon_ray.measure.freezer import Freezer
-from chameleon_ray.measure.message import receive, send
+from chameleon_ray.measure.cpu_time import STALLED, answers
+from chameleon_ray.measure.message import NoMessage, Stamp, answer, packed, send
+from chameleon_ray.measure.setting import Setting
+from chameleon_ray.measure.zygote import AWAIT, END, FORK, KILL, PID, serve
 
-PID = struct.Struct("<i")
+__all__ = ["Ending", "Isolate", "IsolateError", "Outcome", "Setting"]
+
 STARTING_SECONDS = 120.0
 """Most seconds that a zygote's imports may take; a cold disk is slow."""
+CLOSING_SECONDS = 2.0
+"""Most seconds for a zygote to end all that its children started, before it is killed."""
 
 
 class Ending(StrEnum):
@@ -65,28 +65,6 @@ class IsolateError(UserError):
     """The zygote itself cannot start: the machine or the installation is broken."""
 
 
-@dataclass(frozen=True)
-class Setting:
-    """The handler, cores, memory and environment of a child.
-
-    Attributes:
-        handler: ``module:factory``; ``factory(argument)`` gives the callable that does the jobs.
-        argument: Picklable argument of the factory.
-        cores: CPU cores the child is bound to; all of the parent's where None.
-        memory_bytes: Most private memory; no limit where None.
-        environment: Environment variables set before any import.
-        freezer: Freezer that zygote and child join. Time limits of jobs then count the CPU time of
-            the child.
-    """
-
-    handler: str
-    argument: Any = None
-    cores: tuple[int, ...] | None = None
-    memory_bytes: int | None = None
-    environment: tuple[tuple[str, str], ...] = ()
-    freezer: Freezer | None = None
-
-
 class Isolate:
     """Does one job at a time in a child; not for use from several threads at once."""
 
@@ -94,7 +72,7 @@ class Isolate:
         self.setting = setting
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         self._child: socket.socket | None = None
-        self._pid = self._jobs = 0
+        self._pid = self._jobs = self._number = 0
         self._start()
 
     def _start(self) -> None:
@@ -112,7 +90,8 @@ class Isolate:
         )
         theirs.close()
         with contextlib.suppress(OSError):  # one that died at once is started anew when needed
-            send(self._control, setting)
+            self._control.settimeout(STARTING_SECONDS)
+            send(self._control, packed(setting), Stamp(0, os.getpid()))
 
     def warm(self) -> None:
         """Waits until the zygote is ready.
@@ -133,38 +112,54 @@ class Isolate:
         """Whether the child that the next job goes to has done none yet."""
         return self._child is None or self._jobs == 0
 
-    def call(self, job: Any, timeout: float | None = None) -> Outcome:
+    def call(self, job: Any, timeout: float) -> Outcome:
         """Does one job; a child that hangs, crashes or dies is replaced for the next.
 
         Args:
             job: Picklable argument of the handler.
-            timeout: Seconds after which the job is stopped; never where None.
+            timeout: Seconds after which the job is stopped.
         """
         self.warm()
-        assert self._child is not None
         self._jobs += 1
         began = time.perf_counter()
         try:
-            frozen = self.setting.freezer is not None
-            self._child.settimeout(None if frozen else timeout)
-            send(self._child, job)
-            if frozen and timeout and not answers(self._child, self._pid, timeout):
-                raise TimeoutError
-            good, value, for_user = receive(self._child)
+            body = self._answer(packed(job), timeout)
         except TimeoutError:
-            self._replace()
+            self._replace(KILL)
             seconds = time.perf_counter() - began
             return Outcome(Ending.TIMEOUT, None, f"stopped after {timeout:g} s", seconds)
+        except NoMessage:
+            self._replace(KILL)
+            error = "something else wrote to the descriptor over which it answers"
+            return Outcome(Ending.CRASH, None, error, time.perf_counter() - began)
         except (EOFError, OSError):
-            error = self._replace()
+            error = self._replace(AWAIT)
             return Outcome(Ending.CRASH, None, error, time.perf_counter() - began)
         seconds = time.perf_counter() - began
+        try:
+            good, value, for_user = pickle.loads(body)
+        except Exception as reason:
+            return Outcome(Ending.ERROR, None, f"its answer cannot be read: {reason}", seconds)
         if good:
             return Outcome(Ending.OK, value, "", seconds)
         return Outcome(Ending.ERROR, None, value, seconds, for_user)
 
+    def _answer(self, job: bytes, timeout: float) -> bytes:
+        """Sends a job to the child; returns the answer to this very job, of this very process."""
+        assert self._child is not None
+        frozen = self.setting.freezer is not None
+        most = STALLED * timeout if frozen else timeout
+        self._number += 1
+        self._child.settimeout(most)
+        began = time.monotonic()
+        send(self._child, job, Stamp(self._number, os.getpid()))
+        if frozen and not answers(self._child, self._pid, timeout):
+            raise TimeoutError
+        left = most - (time.monotonic() - began)
+        return answer(self._child, Stamp(self._number, self._pid), left)
+
     def close(self) -> None:
-        """Ends child and zygote; a call under way in another thread ends as a crash."""
+        """Ends child, zygote and what they started; a call in another thread ends as a crash."""
         self._end_zygote()
         if self._child is not None:
             self._child.close()
@@ -177,9 +172,9 @@ class Isolate:
             self._start()
         mine, theirs = socket.socketpair()
         try:
-            socket.send_fds(self._control, [b"F"], [theirs.fileno()])
-            ready, _, _ = select.select([self._control], [], [], STARTING_SECONDS)
-            reply = self._control.recv(PID.size) if ready else b""
+            self._control.settimeout(STARTING_SECONDS)
+            socket.send_fds(self._control, [FORK], [theirs.fileno()])
+            reply = self._control.recv(PID.size)
         except OSError:
             reply = b""
         finally:
@@ -192,28 +187,34 @@ class Isolate:
             )
         self._child, self._pid, self._jobs = mine, PID.unpack(reply)[0], 0
 
-    def _replace(self) -> str:
-        """Kills the child, where it still lives, and says how it died."""
+    def _replace(self, command: bytes = KILL) -> str:
+        """Ends the child, by ``KILL`` or ``AWAIT``, and says how it died."""
         assert self._child is not None
         self._child.close()
         self._child = None
         reply = b""
         with contextlib.suppress(OSError):
-            self._control.sendall(b"R")
-            ready, _, _ = select.select([self._control], [], [], 2 * lifetime.ENDING_SECONDS)
-            reply = self._control.recv(PID.size) if ready else b""
-        if len(reply) < PID.size:
+            self._control.settimeout(2 * lifetime.ENDING_SECONDS)
+            self._control.sendall(command)
+            reply = self._control.recv(END.size)
+        if len(reply) < END.size:
             self._end_zygote()
             return "its process was lost"
-        status = PID.unpack(reply)[0]
+        status, killed = END.unpack(reply)
         if status == lifetime.STUCK:
             return f"its process was killed, but does not end within {lifetime.ENDING_SECONDS:g} s"
+        if killed:
+            return "it closed all descriptors, and with them the one over which it answers"
         if os.WIFSIGNALED(status):
             return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
         return f"exited with status {os.waitstatus_to_exitcode(status)}"
 
     def _end_zygote(self) -> None:
-        """Kills the zygote, and with it the child, without waiting for what does not end."""
+        """Ends the zygote, and with it the child, without waiting for what does not end."""
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_RDWR)  # which it takes for the end of this process
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._zygote.wait(min(CLOSING_SECONDS, lifetime.ENDING_SECONDS))
         self._zygote.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._zygote.wait(lifetime.ENDING_SECONDS)
@@ -224,62 +225,5 @@ class Isolate:
         return lines[-1] if lines else "no message"
 
 
-def _handler(setting: Setting) -> Callable[[Any], Any]:
-    module, _, factory = setting.handler.partition(":")
-    return getattr(importlib.import_module(module), factory)(setting.argument)
-
-
-def _zygote(control: socket.socket) -> None:
-    """Warms up, then forks a child for every ``F`` and reaps the last one for every ``R``."""
-    lifetime.die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    setting: Setting = receive(control)
-    if setting.cores is not None:
-        os.sched_setaffinity(0, setting.cores)
-    if setting.freezer is not None:
-        setting.freezer.join(group=True)
-    handler = _handler(setting)
-    pid = 0
-    while True:
-        command, descriptors, _, _ = socket.recv_fds(control, 1, 1)
-        if command == b"F":
-            pid = os.fork()
-            if pid == 0:
-                control.close()
-                _child(socket.socket(fileno=descriptors[0]), handler, setting)
-            os.close(descriptors[0])
-            control.sendall(PID.pack(pid))
-        elif command == b"R":
-            control.sendall(PID.pack(lifetime.ended(pid)))
-        else:
-            os._exit(0)
-
-
-def _child(channel: socket.socket, handler: Callable[[Any], Any], setting: Setting) -> None:
-    """Does jobs until the parent is gone.
-
-    An exception is an answer; anything worse is a crash.
-    """
-    lifetime.die_with_parent()
-    if setting.memory_bytes is not None:
-        resource.setrlimit(resource.RLIMIT_DATA, (setting.memory_bytes, setting.memory_bytes))
-    while True:
-        try:
-            job = receive(channel)
-        except EOFError:
-            os._exit(0)
-        try:
-            answer = (True, handler(job), False)
-        except MemoryError:
-            most = setting.memory_bytes
-            there = "there is" if most is None else f"{most >> 20} MiB"
-            answer = (False, f"it needs more memory than {there}", False)
-        except UserError as error:
-            answer = (False, str(error), True)
-        except Exception as error:
-            answer = (False, f"{type(error).__name__}: {error}", False)
-        send(channel, answer)
-
-
 if __name__ == "__main__":
-    _zygote(socket.socket(fileno=int(sys.argv[1])))
+    serve(socket.socket(fileno=int(sys.argv[1])))

@@ -22,10 +22,10 @@ IDLE = 1
 """Bit of NVML's throttle reasons for an idle GPU, which is not really throttled."""
 
 
-LOST = 15
-"""NVML's error for a GPU that has fallen off the bus."""
+FORBIDDEN, LOST = 4, 15
+"""NVML's errors for a GPU that this user may not use, and for one that has fallen off the bus."""
 MEANINGS = {
-    4: "this user may not use the GPUs",
+    FORBIDDEN: "this user may not use the GPUs",
     9: "its kernel module is not loaded, perhaps as there is no GPU",
     LOST: "the GPU is lost: it fell off the bus, or is to be reset",
     18: "its library and its kernel module have different versions, so restart the machine",
@@ -77,7 +77,7 @@ class Condition:
 
 
 def gpus(library: str = LIBRARY) -> list[Gpu]:
-    """Returns all GPUs but those that are lost, in NVML's order, which is that of the bus.
+    """Returns all GPUs that can be used, in NVML's order, which is that of the bus.
 
     Raises:
         NvmlError: There is no driver, or it does not answer.
@@ -124,11 +124,20 @@ def visible(library: str = LIBRARY) -> Gpu:
     return found[0]
 
 
+def shown(library: str = LIBRARY) -> list[Gpu]:
+    """Returns the GPUs that CUDA sees in this process, in its order if it counts in the bus's.
+
+    Raises:
+        NvmlError: There is no driver, or it does not answer.
+    """
+    ids = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return named(None if ids is None else ids.split(","), library)
+
+
 def count(library: str = LIBRARY) -> int:
     """Returns the number of GPUs that CUDA sees in this process; 0 without an answering driver."""
-    ids = os.environ.get("CUDA_VISIBLE_DEVICES")
     try:
-        return len(named(None if ids is None else ids.split(","), library))
+        return len(shown(library))
     except NvmlError:
         return 0
 
@@ -185,16 +194,28 @@ def _numbered(library: str) -> Iterator[tuple[int, Gpu]]:
 
 
 def _all(library: str) -> Iterator[tuple[int, Gpu | None]]:
-    """Yields the numbers of all GPUs, with None for those that are lost."""
+    """Yields the numbers of GPUs, with None for those that are lost.
+
+    NVML counts GPUs that a container or a job's scheduler keeps from this user, and CUDA does not.
+    They are left out and have no number here; if there are no others, this raises as ``gpus``.
+    """
     nvml, count = _opened(library), ctypes.c_uint()
     _do(nvml, "nvmlDeviceGetCount_v2", ctypes.byref(count))
-    for number in range(count.value):
+    number, forbidden = 0, None
+    for place in range(count.value):
+        found = None
         try:
-            yield number, _gpu(nvml, number)
+            found = _gpu(nvml, place)
         except NvmlError as error:
+            if error.status == FORBIDDEN:
+                forbidden = error
+                continue
             if error.status != LOST:
                 raise
-            yield number, None
+        yield number, found
+        number += 1
+    if forbidden is not None and number == 0:
+        raise forbidden
 
 
 def _means(one: str, number: int, gpu: Gpu) -> bool:

@@ -30,7 +30,7 @@ class Precision:
     steps: tuple[float, ...] = ()
 
     def with_products(self, dtype: str) -> "Precision":
-        """Returns the precision where products of float32 are computed in another type."""
+        """Returns the precision where products of float32, or weights, are of another type."""
         if dtype == "float32":
             return self
         return replace(self, dtype=max(self.dtype, dtype, key=FLOATS.index))

@@ -108,6 +108,8 @@ class Confirming:
     """Seconds of running whole models before they are timed, in which a GPU's clocks rise."""
     model_timeout: float = 1800.0
     """Most seconds for loading whole models, untuned ones too, and for all that is run of them."""
+    host_timeout: float = 7200.0
+    """Most seconds for importing a model, and for each time that the whole model is compiled."""
     first_seconds: float = 5.0
     """Seconds of running an untuned model after which no further example is compared at first."""
     reserve: float = 0.15

@@ -24,7 +24,8 @@ def final_message(result: RunResult) -> RenderableType:
     reason = explain(result)
     if reason:
         parts.append(Text(reason, "yellow"))
-    parts += [Text(need) for need in needs(result)]
+    if result.tuned is not None:
+        parts += [Text(need) for need in needs(result.libraries)]
     parts.append(Text(_files(result)))
     if result.tuned is not None:
         code = textwrap.indent(snippet(result), "  ")

@@ -12,7 +12,7 @@ from chameleon_ray.report.css import CSS
 from chameleon_ray.report.format import clock, digits, milliseconds, percent, times
 from chameleon_ray.report.launching import sentence
 from chameleon_ray.report.layer_table import layer_name, layer_table
-from chameleon_ray.report.loading import snippet
+from chameleon_ray.report.loading import needs, snippet
 from chameleon_ray.report.result import Latency, LayerResult, RunResult
 from chameleon_ray.report.summary import explain
 from chameleon_ray.reporting import Reporting
@@ -78,8 +78,9 @@ def _headline(result: RunResult) -> str:
     listed = "".join(
         f"<div><dt>{key}</dt><dd>{escape(value)}</dd></div>" for key, value in facts.items()
     )
-    said = (sentence(result.launching) if result.launching else "", explain(result) or "")
-    why = "".join(f"<p>{escape(sentence)}</p>" for sentence in said if sentence)
+    said = [sentence(result.launching) if result.launching else "", explain(result) or ""]
+    said += needs(result.libraries) if result.tuned is not None else []
+    why = "".join(f"<p>{escape(each)}</p>" for each in said if each)
     return (
         f"<header><h1>{escape(result.model)}</h1>{_hero(result)}{_verdict(result)}{why}"
         f'<dl class="facts">{listed}</dl></header>'

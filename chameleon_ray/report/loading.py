@@ -2,6 +2,7 @@
 
 import json
 import keyword
+from collections.abc import Sequence
 
 from chameleon_ray.report.result import RunResult
 from chameleon_ray.vendor import FILES, WHEEL_OF
@@ -18,13 +19,12 @@ WHEELS = (
 )
 
 
-def needs(result: RunResult) -> list[str]:
-    """Returns a sentence for each library that the tuned model needs where it is loaded."""
+def needs(libraries: Sequence[str]) -> list[str]:
+    """Returns a sentence for each vendor's library that a tuned model calls."""
     return [
         f"{MODEL} calls {library}: where it is loaded, {FILES[library]} must be on the loader's "
         f"path, or installed with pip install {WHEEL_OF[library]}."
-        for library in result.libraries
-        if result.tuned is not None
+        for library in libraries
     ]
 
 

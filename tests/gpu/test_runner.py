@@ -87,7 +87,7 @@ def test_it_times_and_says_on_what(gpu: dict[str, str], good: Artifact) -> None:
     ("machine", "visible", "sentence"),
     [
         (
-            {"driver": 12080},
+            {"driver": "570.86.15"},
             None,
             "NVIDIA's driver 570.86.15 is too old: TVM needs a driver for CUDA 13 (580 or later); "
             "install one.",
@@ -120,11 +120,11 @@ def test_a_machine_whose_gpu_cannot_be_used_says_why(
 def test_the_gpu_is_opened_before_the_clock_of_a_job_starts(
     monkeypatch: pytest.MonkeyPatch, good: Artifact
 ) -> None:
-    runner = on(monkeypatch, context_seconds=2)
-    runner.child.options = replace(QUICK, run_timeout=1.5, load_timeout=1.5, default_timeout=1.5)
+    runner = on(monkeypatch, context_seconds=4)
+    runner.child.options = replace(QUICK, run_timeout=3.5, load_timeout=3.5, default_timeout=3.5)
     timing = runner.run(task("dense"), good, INFINITE)
     assert timing.status is Status.OK, timing.error
-    assert timing.seconds < 1.5
+    assert timing.seconds < 3.5
     runner.close()
 
 
@@ -134,7 +134,7 @@ def test_a_gpu_that_hangs_when_it_is_opened_is_given_up_in_time(
     runner = on(monkeypatch, context_seconds=600)
     runner.child.options = replace(QUICK, context_timeout=0.5)
     assert "stopped after 0.5 s" in runner.survey().error
-    with pytest.raises(DeviceLost, match="cannot be used: opening it hangs"):
+    with pytest.raises(DeviceLost, match=r"cannot be used: The device cannot be opened \(stopped"):
         runner.run(task("dense"), good, INFINITE)
     runner.close()
 
@@ -242,7 +242,7 @@ def test_devices_that_are_lost_are_listed_as_such(
 def test_tune_says_why_a_gpu_cannot_be_used_before_anything_is_done(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for name, value in simulated(driver=12080).items():
+    for name, value in simulated(driver="570.86.15").items():
         monkeypatch.setenv(name, value)
     options = ["--target", "cuda", "--engine", "serial", "--explorer", "random", "--trials", "9"]
     command = [sys.executable, "-m", "chameleon_ray", "tune", "tests.whole.net:make", *options]

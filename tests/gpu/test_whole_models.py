@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from chameleon_ray.api.failed_step import StepError
 from chameleon_ray.api.launching import Libraries, settled
-from chameleon_ray.api.model_process import ModelProcess, StepError
+from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.compiler.kinds import CUDA
 from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.compiler.runtime.model_bench import ModelBench

@@ -11,7 +11,8 @@ from chameleon_ray.measure.nvml import LIBRARY
 GPUS = "FAKE_GPUS"
 """``NAME:MAJOR,NAME:MAJOR``, with the major number of the compute capability; unset for none.
 
-A GPU whose name begins with ``Lost`` has fallen off the bus.
+A GPU whose name begins with ``Lost`` has fallen off the bus, and one whose name begins with
+``Other`` is kept from this user.
 """
 SOURCE = """
 #include <stdio.h>
@@ -31,6 +32,7 @@ int nvmlDeviceGetCount_v2(u* n) {
   return 0; }
 int nvmlDeviceGetHandleByIndex_v2(u i, h* d) {
   *d = which + i;
+  if (!strncmp(told(*d), "Other", 5)) return 4;
   return strncmp(told(*d), "Lost", 4) ? 0 : 15; }
 int nvmlDeviceGetHandleByUUID(const char* s, h* d) {
   if (strncmp(s, "GPU-", 4)) return 6;

@@ -54,6 +54,21 @@ def test_a_gpus_file_that_may_not_be_opened_is_named(files: Path) -> None:
     )
 
 
+def test_the_closed_file_of_another_jobs_gpu_is_no_trouble(files: Path) -> None:
+    (files / "nvidia1").touch()
+    (files / "nvidia0").chmod(0)
+    (files / "nvidia1").chmod(0o666)
+    with unprivileged():
+        assert cuda_driver.forbidden(files) == ""
+
+
+def test_an_old_driver_is_told_whatever_files_are_closed(files: Path) -> None:
+    (files / "nvidia0").chmod(0)
+    with unprivileged():
+        assert "is too old" in cuda_driver.reason(error(35), files)
+        assert "fabric manager" in cuda_driver.reason(error(FABRIC), files)
+
+
 @pytest.mark.parametrize(
     ("status", "words"),
     [

@@ -1,6 +1,7 @@
 """The append-only log: what is appended is read, once, whatever happens in between."""
 
 import dataclasses
+import errno
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -109,6 +110,20 @@ def test_damaged_parts_are_set_aside_and_the_others_are_read(tmp_path):
         assert (tmp_path / f"{torn.name}-{turn}{log.DAMAGED}").read_bytes() == whole[:-20]
     assert database.read() == [record(0)]
     assert database.set_aside() == []
+
+
+def test_a_part_that_the_system_does_not_let_read_stays(tmp_path, monkeypatch):
+    database = Database(tmp_path)
+    database.append([record(0)])
+
+    def denied(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(log.pq, "read_table", denied)
+    with pytest.raises(log.DatabaseError, match="Permission denied"):
+        database.set_aside()
+    monkeypatch.undo()
+    assert database.read() == [record(0)]
 
 
 def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Freezers: what has joined stands still while something is timed, and nothing else does."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 
+from chameleon_ray.measure import freezer as freezer_module
 from chameleon_ray.measure.freezer import Freezer
 from chameleon_ray.measure.isolate import Ending, Isolate, Setting
 
@@ -112,6 +114,25 @@ def test_a_process_that_ended_is_forgotten_and_its_id_never_used(freezer, joined
     finally:
         another.kill()
         another.wait()
+
+
+def test_a_file_that_is_removed_before_it_is_locked_is_made_again(freezer, monkeypatch):
+    """As when another process looks for members right then."""
+    lock, removed = fcntl.flock, list[int]()
+
+    def late(file, how):
+        if not removed:
+            removed.append(os.getpid())
+            assert freezer._members() == []
+        lock(file, how)
+
+    monkeypatch.setattr(freezer_module.fcntl, "flock", late)
+    freezer.join()
+    monkeypatch.undo()
+    path = freezer._folder / str(os.getpid())
+    with path.open("a") as file, pytest.raises(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    path.unlink()
 
 
 def test_the_process_that_times_and_other_sessions_go_on(freezer, joined):

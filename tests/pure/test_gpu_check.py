@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -90,6 +91,23 @@ def test_a_part_that_takes_too_long_is_stopped_with_all_that_it_started(tmp_path
     found = json.loads((out / "gpu_check.json").read_text())
     assert found["parts"]["build"]["status"] == "stopped after 1 s"
     assert found["verdict"] == {"right": False, "wrong": [], "undone": ["build"]}
+
+
+def test_what_a_crashed_part_leaves_behind_is_ended() -> None:
+    """It would use the GPU while the next part times on it."""
+    import gpu_supervisor
+    import psutil
+
+    line = "sleep 60 & echo $!; kill -9 $$"
+    child = psutil.Popen(["bash", "-c", line], stdout=subprocess.PIPE, start_new_session=True)
+    left = psutil.Process(int(child.stdout.readline()))
+    child.wait()
+    gpu_supervisor._end(child)
+    deadline = time.monotonic() + 10
+    with suppress(psutil.NoSuchProcess):
+        while left.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 def test_a_part_that_does_not_exist_is_refused_in_one_sentence() -> None:

@@ -10,67 +10,15 @@ import pytest
 
 from chameleon_ray.measure import lifetime
 from chameleon_ray.measure.isolate import Ending, Isolate, IsolateError, Setting
+from tests.pure.misdeeds import gone
 
-
-class Doer:
-    """Does named misdeeds; counts the jobs its child has done."""
-
-    def __init__(self, greeting: str) -> None:
-        self.greeting, self.done = greeting, 0
-
-    def __call__(self, job):
-        self.done += 1
-        return getattr(self, job[0])(*job[1:])
-
-    def greet(self, name):
-        return f"{self.greeting} {name}", self.done, os.getpid()
-
-    def environment(self, name):
-        return os.environ.get(name), os.sched_getaffinity(0)
-
-    def fail(self):
-        raise ValueError("no such thing")
-
-    def hang(self):
-        while True:
-            time.sleep(60)
-
-    def crash(self):
-        ctypes.string_at(0)
-
-    def leave(self):
-        os._exit(3)
-
-    def hoard(self):
-        return [bytearray(1 << 24) for _ in range(1000)]
-
-
-def doer(greeting):
-    return Doer(greeting)
-
-
-def broken(_):
-    raise RuntimeError("nothing works here")
-
-
-def gone(pid: int) -> None:
-    """Waits until a process has ended (a zombie has)."""
-    deadline = time.time() + 5
-    while time.time() < deadline:
-        try:
-            with open(f"/proc/{pid}/stat") as file:
-                if file.read().rpartition(")")[2].split()[0] == "Z":
-                    return
-        except FileNotFoundError:
-            return
-        time.sleep(0.01)
-    pytest.fail(f"process {pid} lives on")
+MISDEEDS = "tests.pure.misdeeds"
 
 
 @pytest.fixture(scope="module")
 def isolate():
     core = min(os.sched_getaffinity(0))
-    setting = Setting(f"{__name__}:doer", "hello", (core,), 1 << 28, (("CHAMELEON_TEST", "yes"),))
+    setting = Setting(f"{MISDEEDS}:doer", "hello", (core,), 1 << 28, (("CHAMELEON_TEST", "yes"),))
     child = Isolate(setting)
     yield child
     child.close()
@@ -98,6 +46,10 @@ def test_the_child_has_its_cores_and_environment(isolate):
         ("hang", Ending.TIMEOUT, "0.5 s"),
         ("crash", Ending.CRASH, "SIGSEGV"),
         ("leave", Ending.CRASH, "status 3"),
+        ("exit", Ending.ERROR, "sys.exit(3)"),
+        ("interrupt", Ending.ERROR, "KeyboardInterrupt"),
+        ("secret", Ending.ERROR, "pickle"),
+        ("scribble", Ending.CRASH, "something else wrote"),
         ("hoard", Ending.ERROR, "memory"),
     ],
 )
@@ -130,7 +82,7 @@ def test_a_child_is_renewed_after_so_many_jobs(isolate):
 
 
 def test_a_killed_zygote_is_replaced():
-    child = Isolate(Setting(f"{__name__}:doer", "hello"))
+    child = Isolate(Setting(f"{MISDEEDS}:doer", "hello"))
     pid = child.call(("greet", "x"), 5).value[2]
     child._zygote.kill()
     child._zygote.wait()
@@ -141,7 +93,7 @@ def test_a_killed_zygote_is_replaced():
 
 
 def test_nothing_outlives_close():
-    child = Isolate(Setting(f"{__name__}:doer", "bye"))
+    child = Isolate(Setting(f"{MISDEEDS}:doer", "bye"))
     pid = child.call(("greet", "x"), 5).value[2]
     child.close()
     gone(pid)
@@ -153,18 +105,13 @@ def unending() -> Iterator[tuple[Isolate, int]]:
 
     So it is as with a process that waits in a driver, which even SIGKILL does not end.
     """
-    child = Isolate(Setting(f"{__name__}:impatient"))
+    child = Isolate(Setting(f"{MISDEEDS}:impatient"))
     pid = child.call(("greet", "x"), 5).value[2]
     seize = 0x4206  # PTRACE_SEIZE, which leaves the process running
     if ctypes.CDLL(None).ptrace(seize, pid, None, None):
         pytest.skip("this machine does not let a process trace another")
     yield child, pid
     os.waitpid(pid, 0)
-
-
-def impatient(_: object) -> Doer:
-    lifetime.ENDING_SECONDS = 0.3
-    return Doer("hello")
 
 
 def test_a_child_that_cannot_be_killed_is_left_behind(unending: tuple[Isolate, int]) -> None:
@@ -188,7 +135,7 @@ def test_closing_does_not_wait_for_a_child_that_cannot_be_killed(
 
 def test_a_job_that_nobody_takes_is_stopped_in_time() -> None:
     """A child that was stopped reads nothing, and the job does not fit into the socket."""
-    child = Isolate(Setting(f"{__name__}:doer", "hello"))
+    child = Isolate(Setting(f"{MISDEEDS}:doer", "hello"))
     pid = child.call(("greet", "x"), 5).value[2]
     os.kill(pid, signal.SIGSTOP)
     outcome = child.call(("greet", "x" * (64 << 20)), 0.5)
@@ -199,7 +146,7 @@ def test_a_job_that_nobody_takes_is_stopped_in_time() -> None:
 
 def test_a_zygote_that_does_not_answer_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifetime, "ENDING_SECONDS", 0.2)
-    child = Isolate(Setting(f"{__name__}:doer", "hello"))
+    child = Isolate(Setting(f"{MISDEEDS}:doer", "hello"))
     child.warm()
     child._zygote.send_signal(signal.SIGSTOP)
     assert child.call(("hang",), 0.2).ending is Ending.TIMEOUT
@@ -208,7 +155,7 @@ def test_a_zygote_that_does_not_answer_is_replaced(monkeypatch: pytest.MonkeyPat
 
 
 def test_it_is_known_whether_a_child_has_done_a_job() -> None:
-    child = Isolate(Setting(f"{__name__}:doer", "hello"))
+    child = Isolate(Setting(f"{MISDEEDS}:doer", "hello"))
     assert child.fresh
     child.warm()
     assert child.fresh
@@ -220,7 +167,7 @@ def test_it_is_known_whether_a_child_has_done_a_job() -> None:
 
 
 def test_a_factory_that_fails_says_why():
-    child = Isolate(Setting(f"{__name__}:broken"))
+    child = Isolate(Setting(f"{MISDEEDS}:broken"))
     with pytest.raises(IsolateError, match="nothing works here"):
         child.call(("greet", "x"), 5)
     child.close()

@@ -1,10 +1,12 @@
 """NVIDIA's figures without a GPU: occupancy's known answers, the management library's calls."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from chameleon_ray.compiler import nvidia
+from chameleon_ray.compiler.kinds import CUDA
 from chameleon_ray.measure import nvidia_driver, nvml
 from tests.pure.driver import GPUS, library
 
@@ -70,6 +72,31 @@ def test_a_lost_gpu_hides_no_other_and_leaves_their_numbers(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     with pytest.raises(nvml.NvmlError, match="is '1', and there is no such GPU, or it is lost"):
         nvml.visible(driver)
+
+
+def test_gpus_that_are_kept_from_this_user_are_not_counted(
+    driver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(GPUS, "Other GPU:9,Fake GPU:8,Lost GPU:9")
+    assert [gpu.uuid for gpu in nvml.gpus(driver)] == ["GPU-1"]
+    assert nvml.lost(driver) == [1]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert nvml.visible(driver).uuid == "GPU-1"
+    monkeypatch.setenv(GPUS, "Other GPU:9,Other GPU:9")
+    with pytest.raises(nvml.NvmlError, match="this user may not use the GPUs"):
+        nvml.gpus(driver)
+
+
+def test_the_gpu_that_is_hidden_is_listed_as_such(
+    driver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("gpus", "lost", "shown"):
+        monkeypatch.setattr(nvml, name, partial(getattr(nvml, name), driver))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    probed = {"gpus": ["sm_90"], "trouble": "", "runtime": "13.0", "compiler": "by NVRTC"}
+    hidden, there = CUDA.devices(probed, "")
+    assert (hidden.usable, there.usable) == (False, True)
+    assert "CUDA_VISIBLE_DEVICES hides it" in hidden.missing
 
 
 def test_the_drivers_libraries_are_found_off_the_loaders_path(driver: str, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.options import Confirming, Search
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.report.console import final_message
+from chameleon_ray.report.html import render
 from chameleon_ray.report.layer_table import layer_table
 from chameleon_ray.report.loading import snippet
 from chameleon_ray.report.progress import Progress
@@ -214,6 +215,8 @@ def test_the_report_says_whose_kernel_won_and_what_the_model_needs(tmp_path: Pat
     shown = console.file.getvalue()
     assert ", 1 won by cuDNN" in shown
     assert "model.so calls cuDNN: where it is loaded, libcudnn.so.9 must be on" in shown
+    assert "model.so calls cuDNN: where it is loaded" in render(result)
+    assert "model.so calls" not in render(made)
     assert "look_in_wheels()" in snippet(result)
     assert "look_in_wheels()" not in snippet(made)
     assert summary(made)["needs"] == []

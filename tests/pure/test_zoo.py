@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,8 @@ from chameleon_ray.api.algorithms import search_of
 from chameleon_ray.api.zoo_file import read_zoo
 from chameleon_ray.compiler.frontend.zoo import NAMES
 from chameleon_ray.errors import UserError
-from chameleon_ray.folder import FolderError, RunFolder, ZooFolder
+from chameleon_ray.folder import SAME, FolderError, RunFolder, ZooFolder
+from chameleon_ray.measure.cores import available
 from chameleon_ray.merging import merged
 from chameleon_ray.options import Request
 from chameleon_ray.record import DEFAULT
@@ -50,6 +52,14 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     assert second.request.inputs == ("data:1x3x224x224",)
     for member in zoo.members:
         assert replace(member.request, model="", inputs=()) == zoo.common
+
+
+def test_a_file_may_ask_for_all_cores_another_precision_and_no_vendor(tmp_path: Path) -> None:
+    asked = "threads: all\nprecision: bfloat16\nvendor: false"
+    zoo = zoo_of(tmp_path, f"models: [a]\n{asked}")
+    for request in (zoo.common, zoo.members[0].request):
+        assert request.threads == len(available())
+        assert (request.precision, request.vendor) == ("bfloat16", False)
 
 
 def test_the_command_line_s_budget_goes_before_the_file_s(tmp_path: Path) -> None:
@@ -99,6 +109,7 @@ def test_every_model_is_tuned_on_every_target(tmp_path: Path) -> None:
         ("models: [{model: a, name: ''}, a]", ("2 models are named 'a'",)),
         ("models: [a, a]", ("2 models are named 'a'", "'name'")),
         ("models: [a]\ntrials: many", ("'trials' cannot be 'many'",)),
+        ("models: [a]\nthreads: most", ("'threads' cannot be 'most'",)),
         ("models: [a]\ntrials: 0", ("'trials' must be 1 at least",)),
         ("models: [a]\ntrials: true", ("'trials' cannot be True",)),
         ("models: [a]\nminutes: 0", ("'minutes' must be 0.1 at least",)),
@@ -248,6 +259,16 @@ def test_a_directory_holds_a_run_or_a_zoo(tmp_path: Path) -> None:
     with pytest.raises(FolderError, match=r"a zoo of another device \(cpu, now gpu\)"):
         zoo.identify(identity | {"device": "gpu"})
     zoo.close()
+
+
+def test_a_run_that_an_earlier_version_began_is_of_float32(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run", existing=False)
+    identity: dict[str, Any] = dict.fromkeys(SAME, "") | {"precision": "float32"}
+    folder.identify({key: value for key, value in identity.items() if key != "precision"})
+    folder.identify(identity)
+    with pytest.raises(FolderError, match=r"a run of another precision \(float32, now tf32\)"):
+        folder.identify(identity | {"precision": "tf32"})
+    folder.close()
 
 
 def test_a_zoo_that_never_began_leaves_nothing(tmp_path: Path) -> None:

@@ -40,6 +40,18 @@ def test_a_node_with_another_device_is_turned_down() -> None:
         workers.builder(Request("net"), LLVM, "another machine", (0,), 4096)
 
 
+def test_a_node_of_as_many_cores_as_time_is_of_use_only_where_builds_are_frozen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(workers, "available", lambda: (0, 1))
+    with pytest.raises(Unfit, match="its 2 cores are all needed for timing"):
+        workers.elsewhere(Request("net", threads=2), LLVM, 2)
+    with pytest.raises(Unfit, match="its 2 cores"):
+        workers.builder(Request("net"), LLVM, "another machine", (0,), 2)
+    assert workers.elsewhere(Request("net"), LLVM, 2, frozen=True) == ((0, 1), (0, 1))
+    assert workers.elsewhere(Request("net"), LLVM, 1) == ((0,), (1,))
+
+
 def test_many_builders_generate_machine_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,13 +29,20 @@ node = helper.make_node
 
 
 class Forger(ModelProcess):
-    """Imports a model as an importer would that is wrong about its second product."""
+    """Imports a model as an importer would that is wrong about its second product.
+
+    What is added to that product's weights is in ``off``.
+    """
+
+    off = 1.0
 
     def prepare(self, request: Request) -> Prepared:
         right = super().prepare(request)
         proto = onnx.load(request.model)
         (weight,) = (one for one in proto.graph.initializer if one.name == "w1")
-        weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) + 1, "w1"))
+        weight.CopyFrom(
+            numpy_helper.from_array(numpy_helper.to_array(weight) + np.float32(self.off), "w1")
+        )
         forged = Path(request.model).with_suffix(".forged.onnx")
         onnx.save(proto, forged)
         wrong = super().prepare(replace(request, model=str(forged)))
@@ -122,10 +129,14 @@ def test_a_model_that_only_tvm_can_run(
     assert again.max_abs_err == 0
 
 
-def test_a_wrong_import_is_refused_and_its_node_named(file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("precision", "off"), [("float32", 1.0), ("bfloat16", 0.01)])
+def test_a_wrong_import_is_refused_and_its_node_named(
+    file: Path, tmp_path: Path, precision: str, off: float
+) -> None:
+    """On a CPU the untuned model is of float32, and has its tolerance."""
     with ExitStack() as stack:
         forger, path = Forger(LLVM, available()[-1:], stack), tmp_path / "untuned.so"
-        request = Request(str(file))
+        request, forger.off = Request(str(file), precision=precision), off
         prepared = forger.prepare(request)
         forger.compile_untuned(path)
         with pytest.raises(ImportedWronglyError) as raised:

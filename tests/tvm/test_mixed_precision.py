@@ -16,7 +16,7 @@ from tvm import relax
 
 from chameleon_ray.compiler.frontend.model import Model
 from chameleon_ray.compiler.kinds import CUDA, LLVM, resolve
-from chameleon_ray.compiler.passes.lower import lower, lower_plainly
+from chameleon_ray.compiler.passes.lower import lower, lower_plainly, precisions_of
 from chameleon_ray.compiler.relax import bindings_of
 from chameleon_ray.compiler.runtime.layer_precision import function_precision
 from chameleon_ray.compiler.spaces.extract import layer_digest
@@ -238,6 +238,30 @@ def test_a_cpu_keeps_weights_that_float16_has_not() -> None:
     model = layers.graph((4, 8), lambda x: op.matmul(x, kept(huge)))
     output = run(lower(model, layers.tvm_target(), LLVM, precision="float16"), huge[:4, :8] / 1e6)
     np.testing.assert_allclose(output, np.full((4, 16), 8e6), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "precision"),
+    [(CUDA, GPU, "tf32"), (LLVM, layers.tvm_target(), "bfloat16")],
+    ids=["cuda", "llvm"],
+)
+def test_what_needs_nhwc_stays_in_float32_without_it_and_is_said(
+    kind: Any, target: Any, precision: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    module = of(Residual).module
+    plain = called(lower(module, target, kind, "NCHW"))
+    assert not caplog.messages
+    asked = called(lower(module, target, kind, "NCHW", precision=precision))
+    assert [layer_digest(f, "") for f in asked] == [layer_digest(f, "") for f in plain]
+    assert caplog.messages == [
+        f"The model stays in float32: {precision} needs the layout NHWC here."
+    ]
+    assert precisions_of(kind, "NCHW", precision) == ("float32", "float32")
+    assert precisions_of(kind, "NHWC", precision) == (precision, "float32")
+
+
+def test_gpus_have_16_bits_in_any_layout_tuned_or_not() -> None:
+    assert precisions_of(CUDA, "NCHW", "float16") == ("float16", "float16")
 
 
 @pytest.mark.parametrize(

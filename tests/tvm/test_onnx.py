@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from chameleon_ray.compiler.frontend.load import InputSpec, Model, ModelError, load
 from chameleon_ray.compiler.frontend.onnx.converters import KINDS
+from chameleon_ray.compiler.frontend.onnx.topology import misread
 from chameleon_ray.compiler.relax import bindings_of, operator
 from tests.tvm.test_models import assert_computes_reference
 
@@ -219,3 +220,29 @@ def test_every_operator_has_one_converter() -> None:
     keys = [key for kind in KINDS for key in kind.CONVERTERS]
     assert len(keys) > 100
     assert [key for key in keys if keys.count(key) > 1] == []
+
+
+def test_empty_names_and_values_of_outer_graphs_are_known() -> None:
+    inner = helper.make_graph(
+        [helper.make_node("Add", ["x", "late"], ["sum"])],
+        "inner",
+        [],
+        [helper.make_tensor_value_info("sum", onnx.TensorProto.FLOAT, None)],
+    )
+    nodes = [
+        helper.make_node("Relu", ["x"], ["late"]),
+        helper.make_node("LSTM", ["x", "w", "r", ""], ["", "", "cell"]),
+        helper.make_node("If", ["chosen"], ["y"], then_branch=inner, else_branch=inner),
+    ]
+    known = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+        for name in ("x", "w", "r", "chosen")
+    ]
+    output = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
+    assert misread(helper.make_graph(nodes, "net", known, [output])) == ""
+    assert "reads 'late', which nothing" in misread(
+        helper.make_graph([nodes[2], nodes[0]], "net", known, [output])
+    )
+    assert "reads 'w', which nothing" in misread(
+        helper.make_graph(nodes, "net", [known[0], known[3]], [output])
+    )

@@ -104,6 +104,16 @@ def test_the_floor_is_that_of_what_goes_in() -> None:
     assert magnitude((np.arange(3),)) == 1
 
 
+@pytest.mark.parametrize("dtype", ["tf32", "float16", "bfloat16"])
+def test_small_probabilities_count_in_coarse_models_of_float32(dtype: str) -> None:
+    words = np.exp(np.random.default_rng(0).standard_normal(50_000)).astype("float32")
+    words *= np.float32(5e-5) / words.max()
+    assert not right(np.zeros_like(words), words, Precision(dtype))
+    assert right(words * np.float32(1.005), words, Precision(dtype))
+    cancelled = np.full(64, 1e-7, "float32")
+    assert right(cancelled + np.float32(5e-5), cancelled, Precision(dtype))
+
+
 def rounded(share: float, most: int = 1) -> Callable[[np.ndarray], np.ndarray]:
     """Makes a change of integers: a share of them is off by a number of steps."""
 

@@ -157,6 +157,7 @@ def begun(serial: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (NET, (), ("another model", "make", "choose another --out")),
         ("", ("--target", '{"kind": "llvm", "num-cores": 77}'), ("another target",)),
         ("", ("--layout", "NCHW"), ("another layout", "NHWC")),
+        ("", ("--precision", "bfloat16"), ("another precision (float32, now bfloat16)",)),
     ],
 )
 def test_another_run_is_not_gone_on_with(

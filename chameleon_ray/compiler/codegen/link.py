@@ -84,7 +84,7 @@ def link(
     )
     if done.returncode:
         said = "; ".join(line.strip() for line in done.stderr.splitlines() if line.strip())
-        raise LinkError(f"Linking {output} failed: {said[-400:]}")
+        raise LinkError(f"Linking {output} failed: {said[-200:]}")
 
 
 link.output_format = "so"  # type: ignore[attr-defined]

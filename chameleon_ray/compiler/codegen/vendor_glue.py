@@ -143,5 +143,5 @@ def _run(command: list[str]) -> None:
         said = "; ".join(line.strip() for line in done.stderr.splitlines() if line.strip())
         raise GlueError(
             f"The C compiler {command[0]} cannot build what calls cuBLASLt and cuDNN "
-            f"({said[-300:]}); give --no-vendor to do without."
+            f"({said[-150:]}); give --no-vendor to do without."
         )

@@ -141,8 +141,11 @@ class Declared:
         unknown = [size for size in self.shape if isinstance(size, str)]
         if unknown:
             example = ",".join("1" if isinstance(size, str) else str(size) for size in self.shape)
+            wrong = [size for size in unknown if re.fullmatch(r"-?\d+", size)]
+            what = f"has extents below 1 ({', '.join(wrong)})" if wrong else "has open dimensions"
+            what += "" if wrong else f" ({', '.join(unknown)})"
             raise ModelError(
-                f"The input {self.name!r} of {model} has open dimensions ({', '.join(unknown)}); "
+                f"The input {self.name!r} of {model} {what}; "
                 f"give its shape, such as --input {self.name}:{example}."
             )
         return InputSpec(self.name, tuple(int(size) for size in self.shape), self.dtype)

@@ -10,6 +10,7 @@ from chameleon_ray.compiler.frontend import zoo
 from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError, name_all
 from chameleon_ray.compiler.frontend.model import Model, reason
 from chameleon_ray.errors import UserError
+from chameleon_ray.measure.surroundings import restored
 from chameleon_ray.plugins import choices, find
 
 __all__ = ["InputSpec", "Model", "ModelError", "load"]
@@ -52,6 +53,33 @@ def load(spec: str, inputs: Sequence[InputSpec] = (), seed: int = 0) -> Model:
         ModelError: The model cannot be found, read or translated, or the inputs do not fit it.
         UserError: A plug-in for such files cannot be used.
     """
+    try:
+        with restored():  # all of a user's own code runs in here
+            return _loaded(spec, inputs, seed)
+    except Exception as error:
+        lack = _lack_of_memory(error)
+        if not lack:
+            raise
+        raise ModelError(
+            f"{spec} needs more memory than there is ({lack}); give smaller inputs or a smaller "
+            "model, or free memory."
+        ) from error
+
+
+def _lack_of_memory(error: BaseException | None) -> str:
+    """Returns what numpy or torch say of memory that they lack; empty where they do not."""
+    while error is not None:
+        if isinstance(error, MemoryError):
+            return str(error).strip().rstrip(".") or "it could not be allocated"
+        if type(error) is RuntimeError:
+            asked = re.search(r"you tried to allocate (\d+) bytes", str(error))
+            if asked is not None:
+                return f"{int(asked[1]) >> 20} MiB could not be allocated"
+        error = error.__cause__
+    return ""
+
+
+def _loaded(spec: str, inputs: Sequence[InputSpec], seed: int) -> Model:
     source = _source(spec)
     if source == ZOO:
         from chameleon_ray.compiler.frontend.torch.torch_module import load_zoo
@@ -87,6 +115,11 @@ def demand(spec: str, inputs: Sequence[InputSpec] = ()) -> None:
             from chameleon_ray.compiler.frontend.onnx.declared import demand_names
 
             demand_names(path, inputs)
+
+
+def is_call(spec: str) -> bool:
+    """Whether a model is what a function of the user's makes."""
+    return _source(spec) == CALL
 
 
 def _source(spec: str) -> str:

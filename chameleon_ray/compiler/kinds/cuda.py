@@ -103,19 +103,21 @@ def devices(probed: Mapping[str, Any], error: str) -> list[Device]:
     builds = probed.get("compiler", "TVM cannot be used")
     try:
         found, lost = nvml.gpus(), nvml.lost()
+        shown = [gpu.uuid for gpu in nvml.shown()]
     except nvml.NvmlError as trouble:
         if any(sign.exists() for sign in SIGNS):
             why = probed.get("trouble") or f"{trouble}; install NVIDIA's driver"
             return [Device(NAME, "NVIDIA GPU", False, why)]
         return [Device(NAME, "no NVIDIA GPU", False, builds)]
     gone = [Device(NAME, f"NVIDIA GPU {n}", False, nvml.MEANINGS[nvml.LOST]) for n in lost]
-    return [*(_device(gpu, n, probed, error) for n, gpu in enumerate(found)), *gone]
+    return [*(_device(gpu, shown, probed, error) for gpu in found), *gone]
 
 
-def _device(gpu: nvml.Gpu, number: int, probed: Mapping[str, Any], error: str) -> Device:
+def _device(gpu: nvml.Gpu, shown: Sequence[str], probed: Mapping[str, Any], error: str) -> Device:
+    """Returns the entry of a GPU; ``shown`` has the UUIDs of those that CUDA should see."""
     name = f"{gpu.name}, {gpu.memory_bytes / (1 << 30):.0f} GiB, driver {gpu.driver}"
     target, seen = f"{NAME}:{gpu.arch}", probed.get("gpus", ())
-    if number < len(seen):
+    if gpu.uuid in shown[: len(seen)]:
         return Device(target, name, True, f"CUDA runtime {probed['runtime']}; {probed['compiler']}")
     if not seen and (probed.get("trouble") or error):
         return Device(target, name, False, probed.get("trouble") or error)

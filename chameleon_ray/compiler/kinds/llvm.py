@@ -51,7 +51,7 @@ def demand_precision(target: str, precision: str) -> None:
     if precision == TF32:
         raise TargetError(
             f"{precision} is a precision of NVIDIA's tensor cores, and the target is a CPU; give "
-            "--precision bfloat16 or float16, which keep its weights in 16 bits, or float32."
+            "--precision bfloat16 or float16, which store weights in 16 bits, or float32."
         )
     made = tvm.target.Target(json.loads(target))
     lacking = target_has_features("sse2", made) and not target_has_features("f16c", made)

@@ -44,7 +44,7 @@ def lower(
         layout: Layout of 2-D convolutions: ``NHWC``, or ``NCHW`` to leave them as imported, and on
             CPUs the order of all weights, too; ``auto`` for what suits the target.
         rewriting: Options of the search for parts to split convolutions of concatenations into.
-        precision: Precision of the products that are of float32 in the model.
+        precision: Precision asked for of what is float32 in the model; see ``precisions_of``.
 
     Returns:
         A module for ``tvm.compile`` and for the extraction of tasks. Its ``main`` calls one
@@ -53,11 +53,11 @@ def lower(
     Raises:
         ValueError: There is no such layout.
     """
-    types, products = _widened(module, target, kind), _products(module, kind, precision)
-    layout = layout_of(module, kind, layout, precision)
-    kept = types if layout == "NHWC" else ()
+    types, layout = _widened(module, target, kind), layout_of(module, kind, layout, precision)
+    precision = _tuned(kind, layout, precision)
+    products, kept = _products(module, kind, precision), (types if layout == "NHWC" else ())
     with target, quiet():
-        mod = _folded(widen(module, types), kept, _rounded(kind, precision, layout), kind.integers)
+        mod = _folded(widen(module, types), kept, _rounded(kind, precision), kind.integers)
         mod = mod if rewriting is None else partition(mod, rewriting)
         mod = _mixed(mod, products, precision)
     if layout == "NHWC" and not _has_shapes(mod):
@@ -78,7 +78,8 @@ def lower_plainly(
     """Folds, legalises and fuses a model and leaves all else as imported.
 
     Types that are computed in float32 are so here, too, with weights of float32. Products of 16-bit
-    floats have sums of float32 where the kind of target has such units.
+    floats have sums of float32 where the kind of target has such units. Elsewhere, and for TF32,
+    what is float32 in the model stays so.
     """
     types = narrow_types(module, kind.widened(target))
     products = _products(module, kind, precision)
@@ -96,17 +97,34 @@ def _products(module: IRModule, kind: TargetKind, precision: str) -> frozenset[s
     return narrow_types(module, SHORT) | asked
 
 
-def _rounded(kind: TargetKind, precision: str, layout: str) -> Collection[str]:
-    """Returns the type of 16 bits that weights of float32 are rounded to; none where they are not.
+def precisions_of(kind: TargetKind, layout: str, precision: str) -> tuple[str, str]:
+    """Returns what becomes of a precision that was asked for.
 
-    It says so to the user where that is because of the layout.
+    Args:
+        kind: Kind of the target.
+        layout: ``NHWC`` or ``NCHW``.
+        precision: Precision asked for.
+
+    Returns:
+        The precision in which ``lower`` has what is float32 in the model, and that in which
+        ``lower_plainly`` has it. Both are float32 unless there are units for the precision. TF32,
+        and 16-bit weights on CPUs, are ``lower``'s alone, in the layout ``NHWC``.
     """
-    if kind.mixed or precision not in SHORT:
-        return ()
-    if layout != "NHWC":
-        logger.warning("Weights stay of float32: only the layout NHWC has shorter ones on CPUs.")
-        return ()
-    return (precision,)
+    plain = precision if kind.mixed and precision in SHORT else "float32"
+    return (precision if layout == "NHWC" else plain), plain
+
+
+def _tuned(kind: TargetKind, layout: str, precision: str) -> str:
+    """Returns the precision that a tuned model has; says so to the user where it is another."""
+    tuned, _ = precisions_of(kind, layout, precision)
+    if tuned != precision:
+        logger.warning("The model stays in float32: %s needs the layout NHWC here.", precision)
+    return tuned
+
+
+def _rounded(kind: TargetKind, precision: str) -> Collection[str]:
+    """Returns the type of 16 bits that weights of float32 are rounded to, if they are."""
+    return (precision,) if precision in SHORT and not kind.mixed else ()
 
 
 def _mixed(mod: IRModule, products: Collection[str], precision: str) -> IRModule:

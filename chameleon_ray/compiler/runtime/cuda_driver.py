@@ -14,15 +14,18 @@ TOO_OLD = 35
 MEANINGS = {
     2: "the GPU's memory is full; end what else uses the GPU",
     46: "the GPU is in use or lost; see nvidia-smi",
+}
+"""What CUDA's errors mean, where that says what to do."""
+CERTAIN = {
     802: "the system is not ready yet; wait for, or start, NVIDIA's fabric manager",
     803: "the driver and its library have different versions; restart the machine",
     804: "this GPU does not take newer CUDA on an older driver; install driver 580 or later",
 }
-"""What CUDA's errors mean, where that says what to do."""
+"""The same for errors that have nothing to do with the files through which GPUs are used."""
 FILES = Path("/dev")
 """Folder of the files through which a process uses GPUs."""
 NEEDED_FILES = ("nvidiactl", "nvidia-uvm", "nvidia[0-9]*")
-"""Patterns of those files' names."""
+"""Patterns of those files' names; one file of each has to be open to a process."""
 
 
 def trouble() -> str:
@@ -46,16 +49,18 @@ def trouble() -> str:
 
 def reason(error: CudaError, files: Path = FILES) -> str:
     """Returns what is behind CUDA's first error, and what to do."""
+    if error.status == TOO_OLD:
+        return (
+            f"NVIDIA's driver {driver()} is too old: TVM needs a driver for CUDA 13 "
+            f"({NEEDED} or later); install one"
+        )
+    if error.status in CERTAIN:
+        return f"{CERTAIN[error.status]} ({error})"
     closed = forbidden(files)
     if closed:
         return (
             f"this user may not open {closed}; join the group that owns it, or start the container "
             "with its GPUs"
-        )
-    if error.status == TOO_OLD:
-        return (
-            f"NVIDIA's driver {driver()} is too old: TVM needs a driver for CUDA 13 "
-            f"({NEEDED} or later); install one"
         )
     meaning = MEANINGS.get(error.status)
     return f"{meaning} ({error})" if meaning else hidden() or f"{error}; see nvidia-smi"
@@ -71,15 +76,25 @@ def hidden() -> str:
 
 
 def forbidden(files: Path) -> str:
-    """Returns the first file of a GPU that this process may not open; empty if there is none."""
-    for file in (file for pattern in NEEDED_FILES for file in sorted(files.glob(pattern))):
-        try:
-            os.close(os.open(file, os.O_RDWR))
-        except PermissionError:
-            return str(file)
-        except OSError:  # CUDA's own error tells more
-            continue
+    """Returns a file that this process may not open and cannot use a GPU without; empty if none.
+
+    A scheduler of jobs closes the files of other jobs' GPUs, which is no trouble.
+    """
+    for pattern in NEEDED_FILES:
+        found = sorted(files.glob(pattern))
+        if found and all(map(_closed, found)):
+            return str(found[0])
     return ""
+
+
+def _closed(file: Path) -> bool:
+    try:
+        os.close(os.open(file, os.O_RDWR))
+    except PermissionError:
+        return True
+    except OSError:  # CUDA's own error tells more
+        return False
+    return False
 
 
 def driver() -> str:

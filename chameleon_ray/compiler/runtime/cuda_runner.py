@@ -8,7 +8,7 @@ A new one opens the GPU before it is given a job; where it cannot, the GPU is lo
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 from chameleon_ray.compiler.nvidia import BUS_ORDER, completed
 from chameleon_ray.compiler.runtime import gpu_memory
 from chameleon_ray.compiler.runtime.cuda_clock import CudaClock, opened
+from chameleon_ray.compiler.runtime.gpu_condition import condition
 from chameleon_ray.compiler.runtime.jobs import (
     ChildRunner,
     Contest,
@@ -32,7 +33,6 @@ from chameleon_ray.compiler.runtime.layer_reference import LayerReference
 from chameleon_ray.compiler.runtime.tolerance import differences
 from chameleon_ray.compiler.target import made
 from chameleon_ray.compiler.tvm_process import block_torch, load_cudart
-from chameleon_ray.measure import nvml
 from chameleon_ray.measure.calibrated import Surveyed
 from chameleon_ray.measure.isolate import Ending, Setting
 from chameleon_ray.measure.measurer import Artifact, Finalist, Timing
@@ -42,6 +42,14 @@ from chameleon_ray.task import Task
 
 ENVIRONMENT = (BUS_ORDER, ("TVM_NUM_THREADS", "1"))
 """Environment of the child: CUDA numbers the GPUs as NVML does, and TVM has one thread."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A job that opens the child's GPU."""
+
+    def run(self, timer: "CudaTimer") -> None:
+        _ = timer.clock
 
 
 @dataclass(frozen=True)
@@ -198,14 +206,6 @@ def shots_of(seconds: float, options: Measuring) -> int:
     return max(1, min(options.shots, round(options.repeat_seconds / max(seconds, 1e-9))))
 
 
-def condition() -> str:
-    """Reads clocks and temperature of this process's GPU, as JSON; empty where that fails."""
-    try:
-        return json.dumps(asdict(nvml.condition(nvml.visible().uuid)))
-    except nvml.NvmlError:
-        return ""
-
-
 def _load(code: bytes) -> Any:
     from chameleon_ray.compiler.codegen.cuda_library import Library, load
 
@@ -235,7 +235,7 @@ class CudaRunner:
         self._device = ""
         handler = "chameleon_ray.compiler.runtime.cuda_runner:timer"
         setting = Setting(handler, cores=cores, environment=ENVIRONMENT)
-        self.child = ChildRunner(setting, options, patience, fragile=True, opening=Survey())
+        self.child = ChildRunner(setting, options, patience, fragile=True, opening=Opening())
 
     def warm(self) -> None:
         """Waits until the child has opened the GPU and can time without delay."""
@@ -289,5 +289,4 @@ class CudaRunner:
         lost = self.child.open()
         if lost is None:
             return replace(timing, device=self._device)
-        why = "opening it hangs" if lost.ending is Ending.TIMEOUT else lost.error
-        raise DeviceLost(f"{self._device or 'the GPU'} cannot be used: {why}")
+        raise DeviceLost(f"{self._device or 'the GPU'} cannot be used: {lost.error}")

@@ -6,7 +6,7 @@ to wait and what becomes of a child that fails.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -162,14 +162,20 @@ class ChildRunner:
             raise DeviceLost(failed.error)
 
     def open(self) -> Outcome | None:
-        """Has a new child open the device; returns the outcome of a failure, else None."""
+        """Has a new child open the device; returns the outcome of a failure, else None.
+
+        Its error is a sentence.
+        """
         if self._opening is None or not self._child.fresh:
             return None
         opened = self._child.call(self._opening, self.options.context_timeout)
         if opened.ending is Ending.OK:
             return None
         self._child.renew(0)
-        return opened
+        if opened.for_user:
+            return opened
+        said = f"The device cannot be opened ({opened.error}); see what its driver says of it."
+        return replace(opened, error=said)
 
     def close(self) -> None:
         self._child.close()

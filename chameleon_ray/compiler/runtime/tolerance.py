@@ -20,7 +20,7 @@ FLOOR = {"float64": 1e-15, "float32": 5e-7, "tf32": 1e-4, "float16": 1e-4, "bflo
 """Error that is never too large, where values of about 1 go into an output, by type.
 
 It is four roundings of such a value, as remain where two of them cancel out. 16-bit outputs may be
-as small as one such rounding and count, so theirs is a fraction of it.
+as small as one such rounding and count, so theirs is a fraction of it. See ``_floor``, too.
 """
 ACCUMULATION = 10.0
 """Factor by which errors of a whole model's outputs may exceed the tolerance of one layer's."""
@@ -61,7 +61,7 @@ def difference(
     Args:
         output: The output.
         reference: What it should be.
-        precision: Precision that both were computed in.
+        precision: Precision of the output; the reference may have been computed in a finer one.
         factor: Factor of the tolerance.
         scale: Magnitude of what goes into the output; it counts where it is less than 1.
         step: Step of quantisation of the output, in its own unit; 0 where it is unknown.
@@ -85,7 +85,8 @@ def difference(
     if precision.quantizers and largest > 0:
         return _stepped(errors, largest, step or largest / RANGE, precision)
     kind = max(str(reference.dtype), precision.dtype, key=[*TOLERANCE].index)
-    return _rounded(errors, largest, kind, factor, scale)
+    floor = _floor(str(reference.dtype), kind, largest, scale)
+    return _rounded(errors, largest, kind, factor, floor)
 
 
 def differences(
@@ -102,8 +103,21 @@ def differences(
     return max(absolute), max(relative), all(right)
 
 
+def _floor(dtype: str, kind: str, largest: float, scale: float) -> float:
+    """Returns the error that is never too large.
+
+    Outputs that are themselves longer than 16 bits may be far smaller than 16-bit floats' floor and
+    count, such as probabilities of 50,000 words. What remains where values cancel out is smaller
+    than float32's floor in the reference, unless that was computed in 16 bits, too.
+    """
+    least = min(scale, 1.0)
+    fine, coarse = FLOOR["float32"] * least, FLOOR[kind] * least
+    counts = dtype in ("float32", "float64") and largest > fine
+    return min(fine, coarse) if counts else coarse
+
+
 def _rounded(
-    errors: np.ndarray, largest: float, kind: str, factor: float, scale: float
+    errors: np.ndarray, largest: float, kind: str, factor: float, floor: float
 ) -> Difference:
     """Judges errors of floats: the largest one, and the root mean square of all.
 
@@ -111,7 +125,7 @@ def _rounded(
     """
     worst = float(errors.max(initial=0.0))
     relative = worst / largest if largest > 0 else worst
-    allowed, floor = TOLERANCE[kind] * largest, FLOOR[kind] * min(scale, 1.0)
+    allowed = TOLERANCE[kind] * largest
     together = float(np.linalg.norm(errors)) <= allowed * max(factor, sqrt(errors.size))
     right = worst <= floor or (worst <= factor * allowed and together)
     fault = (

@@ -39,9 +39,15 @@ def _declared(value: onnx.ValueInfoProto, graph: onnx.GraphProto) -> Declared:
             "be computed with; export the model from where the text has become numbers."
         )
     shape = tuple(
-        size.dim_value if size.dim_value > 0 else size.dim_param or "?" for size in tensor.shape.dim
+        size.dim_value if size.dim_value > 0 else size.dim_param or _written(size)
+        for size in tensor.shape.dim
     )
     return Declared(value.name, shape, helper.tensor_dtype_to_np_dtype(tensor.elem_type).name)
+
+
+def _written(size: onnx.TensorShapeProto.Dimension) -> str:
+    """Returns an extent that is no size as it is in the file; some exporters write -1 or 0."""
+    return str(size.dim_value) if size.HasField("dim_value") else "?"
 
 
 def demand_names(path: Path, given: Sequence[InputSpec]) -> None:

@@ -21,6 +21,7 @@ from chameleon_ray.compiler.frontend.onnx.importer import (
 from chameleon_ray.compiler.frontend.onnx.node import Untranslatable, draws_numbers, key_of
 from chameleon_ray.compiler.frontend.onnx.normalize import has_function, nodes, normalize
 from chameleon_ray.compiler.frontend.onnx.reference import onnx_examples
+from chameleon_ray.compiler.frontend.onnx.topology import misread
 from chameleon_ray.compiler.frontend.onnx.weights import declare, set_aside
 from chameleon_ray.compiler.quiet import quiet
 
@@ -115,6 +116,11 @@ def _read(path: Path) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
         raise _invalid(path, reason(error)) from error
     if not (proto.graph.node and proto.graph.output and proto.opset_import):
         raise _invalid(path, "its graph or operator set is missing")
+    fault = misread(proto.graph, frozenset(weights))
+    if fault:
+        raise ModelError(
+            f"{path} is not a valid ONNX model: {fault}; correct what wrote it and export it again."
+        )
     return proto, weights
 
 

@@ -26,6 +26,9 @@ def run(name: str, module: Callable[..., Any], arguments: Arguments) -> Any:
     try:
         with torch.no_grad():
             outputs = module(*given.args, **given.kwargs)
+    except (SystemExit, KeyboardInterrupt) as error:
+        did = "raises KeyboardInterrupt" if isinstance(error, KeyboardInterrupt) else "ends Python"
+        raise ModelError(f"{name} {did} when it is called; take that out of it.") from error
     except Exception as error:
         shapes = ", ".join("x".join(map(str, one.shape)) for one in given.tensors())
         raise ModelError(
@@ -49,14 +52,18 @@ def _buffers(module: Any) -> list[tuple[Tensor, Tensor]]:
     return [(buffer, buffer.clone()) for buffer in module.buffers()]
 
 
-def expected(outputs: Any) -> tuple[np.ndarray, ...]:
-    """Returns a module's outputs as arrays; None and texts are left out, numbers are scalars."""
+def expected(name: str, outputs: Any) -> tuple[np.ndarray, ...]:
+    """Returns a module's outputs as arrays; None and texts are left out, numbers are scalars.
+
+    Raises:
+        ModelError: One is of a type, or stored in a way, that numpy does not have.
+    """
     found = []
     for leaf in leaves(outputs):
         if isinstance(leaf, bool | int | float):
             leaf = torch.tensor(leaf)
         if isinstance(leaf, Tensor):
-            found.append(array_of(leaf))
+            found.append(array_of(leaf, name))
     return tuple(found)
 
 

@@ -115,7 +115,7 @@ def _examples(
     name: str, module: Callable[..., Any], arguments: Arguments, draws: Sequence[Arrays]
 ) -> tuple[Example, ...]:
     return worked_out(
-        name, lambda arrays: expected(run(name, module, arguments.like(arrays))), draws
+        name, lambda arrays: expected(name, run(name, module, arguments.like(arrays))), draws
     )
 
 

@@ -1,0 +1,29 @@
+"""The failure of a job on a model, and what to do about it."""
+
+from chameleon_ray.compiler.frontend.load import is_call
+from chameleon_ray.errors import UserError
+from chameleon_ray.measure.isolate import Ending
+
+
+class StepError(UserError):
+    """A job on a model that failed without a sentence for the user.
+
+    Attributes:
+        why: Reason in the words of what failed.
+        ending: Way in which the job ended.
+    """
+
+    def __init__(self, step: str, why: str, ending: Ending = Ending.ERROR) -> None:
+        super().__init__(f"The step {step} failed: {why}")
+        self.why, self.ending = why, ending
+
+
+def advice(spec: str, failed: StepError) -> str:
+    """Says what to do about a model whose import its process did not survive."""
+    if "memory" in failed.why or "SIGKILL" in failed.why:
+        return "free memory, or give smaller inputs or a smaller model"
+    if failed.ending is Ending.ERROR:
+        return "give the model in another format, or report this with what --debug prints"
+    if is_call(spec):
+        return "call it in a Python of its own, and take out what it does to its process"
+    return "export the model again, or check that its own runtime loads it"

@@ -1,0 +1,1 @@
+"""What a hostile or careless user tries, and what must happen."""
