@@ -1,12 +1,15 @@
 """Measures how much builds disturb the timings of a kernel.
 
-    python scripts/measure_noise.py [--layer conv2d] [--timings 40] [--json FILE]
+    python scripts/measure_noise.py [--layer conv2d] [--timings 40] [--all-cores] [--json FILE]
 
 One layer of ResNet-18 is extracted and the fastest of a few random schedules is timed again and
 again by the same runner, as a candidate of the search is: the median of its repeats is one timing.
 The kernel is timed beside no builds, beside builds that run where the engine puts them, and, for
 contrast, beside builds on the timing cores. The three situations take turns, so that a drift of the
 machine meets all of them alike.
+
+With ``--all-cores`` the kernel has every core, as with ``--threads all``: builds are on the same
+cores, and are frozen while it is timed or, for contrast, are not.
 """
 
 import argparse
@@ -25,7 +28,9 @@ from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.compiler.codegen.builder import ChildBuilder
 from chameleon_ray.compiler.kinds import LLVM
 from chameleon_ray.compiler.runtime.cpu_runner import CpuRunner
+from chameleon_ray.measure.calibrated import Calibrated
 from chameleon_ray.measure.cores import available, split
+from chameleon_ray.measure.freezer import Freezer
 from chameleon_ray.measure.measurer import Artifact
 from chameleon_ray.options import Measuring, Request
 from chameleon_ray.record import Status
@@ -33,6 +38,7 @@ from chameleon_ray.space import Config, as_configs
 from chameleon_ray.task import Task
 
 SITUATIONS = ("idle", "builds on the search cores", "builds on the timing cores")
+ALL_CORES = ("idle", "builds that are frozen", "builds that are not")
 TURNS = 4
 CANDIDATES = 6
 Cores = tuple[int, ...]
@@ -44,21 +50,22 @@ def main() -> None:
     cores, load = available(), os.getloadavg()[0]
     if len(cores) < 2:
         raise SystemExit("This needs two cores: one for builds and one for timings.")
-    search_cores, timing_cores = split(cores, None)
+    search_cores, timing_cores = split(cores, len(cores) if arguments.all_cores else None)
+    situations = ALL_CORES if arguments.all_cores else SITUATIONS
+    freezer = Freezer(f"noise-{os.getpid()}") if arguments.all_cores else None
     os.sched_setaffinity(0, search_cores)  # as the engine does, before any child
     with ExitStack() as stack:
         task = layer(arguments.layer, timing_cores, stack)
-        runner = CpuRunner(LLVM, Measuring(), timing_cores, "this machine")
+        timer = CpuRunner(LLVM, Measuring(), timing_cores, "this machine")
+        runner = Calibrated(timer, "this machine", freezer=freezer)
         stack.callback(runner.close)
-        pools = [
-            [],
-            *(pool(where, len(search_cores), stack) for where in (search_cores, timing_cores)),
-        ]
+        places = ((search_cores, freezer), (timing_cores, None))
+        pools = [[], *(pool(where, len(search_cores), stack, one) for where, one in places)]
         configs = as_configs(task.space.random(np.random.default_rng(0), 64))
         artifact = fastest(task, configs, pools[1][0], runner)
-        timings: dict[str, list[float]] = {situation: [] for situation in SITUATIONS}
+        timings: dict[str, list[float]] = {situation: [] for situation in situations}
         for _ in range(TURNS):
-            for situation, builders in zip(SITUATIONS, pools, strict=True):
+            for situation, builders in zip(situations, pools, strict=True):
                 with building(task, configs, builders):
                     count = -(-arguments.timings // TURNS)
                     timings[situation] += [once(task, artifact, runner) for _ in range(count)]
@@ -74,6 +81,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("--layer", default="conv2d", help="part of the layer's name")
     parser.add_argument("--timings", type=int, default=40, help="in each situation")
+    parser.add_argument("--all-cores", action="store_true", help="as with --threads all")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     return parser.parse_args()
 
@@ -88,9 +96,9 @@ def layer(name: str, cores: Cores, stack: ExitStack) -> Task:
     return max(tasks, key=lambda task: task.space.size)
 
 
-def pool(where: Cores, count: int, stack: ExitStack) -> list[ChildBuilder]:
-    """Warm builders on the cores ``where``."""
-    builders = [ChildBuilder(LLVM, Measuring(), where) for _ in range(count)]
+def pool(where: Cores, count: int, stack: ExitStack, freezer: Freezer | None) -> list[ChildBuilder]:
+    """Warm builders on the cores ``where``, which join the freezer, if there is one."""
+    builders = [ChildBuilder(LLVM, Measuring(), where, freezer=freezer) for _ in range(count)]
     for builder in builders:
         stack.callback(builder.close)
         builder.warm()
@@ -98,7 +106,7 @@ def pool(where: Cores, count: int, stack: ExitStack) -> list[ChildBuilder]:
 
 
 def fastest(
-    task: Task, configs: Sequence[Config], builder: ChildBuilder, runner: CpuRunner
+    task: Task, configs: Sequence[Config], builder: ChildBuilder, runner: Calibrated
 ) -> Artifact:
     """The build of the fastest of the first configurations that work."""
     timed = []
@@ -136,7 +144,7 @@ def building(
             thread.join()
 
 
-def once(task: Task, artifact: Artifact, runner: CpuRunner) -> float:
+def once(task: Task, artifact: Artifact, runner: Calibrated) -> float:
     """One timing in seconds, as the search gets it."""
     timing = runner.run(task, artifact, float("inf"))
     if timing.status is not Status.OK:
@@ -146,7 +154,7 @@ def once(task: Task, artifact: Artifact, runner: CpuRunner) -> float:
 
 def summary(timings: dict[str, list[float]]) -> dict[str, dict[str, float]]:
     """Per situation: median in milliseconds, spread, and ratios to the idle machine's median."""
-    idle = median(timings[SITUATIONS[0]])
+    idle = median(timings["idle"])
     return {
         situation: {
             "timings": len(seconds),
