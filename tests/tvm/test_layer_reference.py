@@ -61,6 +61,13 @@ def test_large_layers_have_none() -> None:
     assert LayerReference().outputs(body, arrays(body), most_flop=1e5) == []
 
 
+def test_layers_that_llvm_cannot_compile_have_none() -> None:
+    x = te.placeholder((8,), "float16", "x")
+    mine = te.compute((8,), lambda i: tvm.tirx.call_intrin("float16", "tirx.ptx_mma", x[i]), "mine")
+    body = program(layers.module(x, mine))
+    assert LayerReference().outputs(body, arrays(body), MOST) == []
+
+
 def test_a_layer_s_outputs_are_computed_once_and_another_s_anew() -> None:
     one, other = program(dense("float16", 64)), program(dense("float16", 32))
     reference = LayerReference()
