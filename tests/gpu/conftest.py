@@ -2,14 +2,23 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from chameleon_ray.compiler.codegen.builder import ChildBuilder
+from chameleon_ray.compiler.kinds import CUDA
+from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
+from chameleon_ray.measure.cores import available
+from tests.cuda.kernels import PATIENT
 from tests.gpu.simulator import build
 
 ROOT = Path(__file__).parents[2]
+Tools = tuple[ChildBuilder, CudaRunner]
+"""What builds layers, and what runs them on a simulated GPU."""
 
 
 @cache
@@ -58,3 +67,22 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     return found
+
+
+@contextmanager
+def tools_for(model: str) -> Iterator[Tools]:
+    """A builder, and a runner with one simulated GPU of a model, for the length of a block."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in simulated(model=model).items():
+            patch.setenv(name, value)
+        builder, runner = ChildBuilder(CUDA, PATIENT, available()[:1]), CudaRunner(PATIENT)
+        yield builder, runner
+        builder.close()
+        runner.close()
+
+
+@pytest.fixture(scope="module")
+def tools() -> Iterator[Tools]:
+    """A builder, and a runner with a simulated H100."""
+    with tools_for("H100") as made:
+        yield made

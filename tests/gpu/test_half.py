@@ -17,7 +17,6 @@ from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.compiler.codegen.builder import ChildBuilder
 from chameleon_ray.compiler.kinds import CUDA, resolve
 from chameleon_ray.compiler.passes.lower import lower
-from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
 from chameleon_ray.compiler.spaces.design import design
 from chameleon_ray.compiler.spaces.extract import extract, layer_digest
 from chameleon_ray.compiler.spaces.sketch import Program
@@ -27,8 +26,7 @@ from chameleon_ray.options import Confirming, Request
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.space import Config, as_configs
 from chameleon_ray.task import Task
-from tests.cuda.kernels import PATIENT
-from tests.gpu.conftest import simulated
+from tests.gpu.conftest import Tools
 from tests.tvm import layers
 from tests.tvm.test_mixed_precision import Groups, of
 
@@ -38,19 +36,6 @@ DEPTH = 4608
 """Products of one output of ResNet-18's last convolutions of 3x3."""
 INFINITE = float("inf")
 QUICK = Confirming(repeats=1)
-Tools = tuple[ChildBuilder, CudaRunner]
-
-
-@pytest.fixture(scope="module")
-def tools() -> Iterator[Tools]:
-    """A builder and a runner with a simulated H100."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in simulated().items():
-            patch.setenv(name, value)
-        builder, runner = ChildBuilder(CUDA, PATIENT, available()[:1]), CudaRunner(PATIENT)
-        yield builder, runner
-        builder.close()
-        runner.close()
 
 
 def dense(first: int = 0) -> Any:

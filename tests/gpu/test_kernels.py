@@ -11,19 +11,15 @@ import numpy as np
 import pytest
 import tvm
 
-from chameleon_ray.compiler.codegen.builder import ChildBuilder
 from chameleon_ray.compiler.kinds import CUDA
 from chameleon_ray.compiler.passes.lower import lower
-from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
 from chameleon_ray.compiler.runtime.layer_precision import layer_precision
 from chameleon_ray.compiler.runtime.tolerance import differences
 from chameleon_ray.compiler.spaces.extract import extract
 from chameleon_ray.compiler.spaces.sketch import Program
-from chameleon_ray.measure.cores import available
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.task import Task
-from tests.cuda.kernels import PATIENT
-from tests.gpu.conftest import simulated
+from tests.gpu.conftest import Tools, tools_for
 from tests.tvm.layers import unoptimised
 from tests.tvm.test_cuda_space import LAYERS, cuda, model, varied
 
@@ -34,19 +30,12 @@ WINOGRAD = [name for name in LAYERS if "Winograd" in name]
 SHORT = ["bias and relu", "residual", "dense", "batched products", "softmax"]
 """Layers that are tried in 16-bit floats and TF32, too."""
 
-Tools = tuple[ChildBuilder, CudaRunner]
-
 
 @pytest.fixture(scope="module")
 def tools() -> Iterator[Tools]:
     """A builder, and a runner with a simulated A100."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in simulated(model="A100").items():
-            patch.setenv(name, value)
-        builder, runner = ChildBuilder(CUDA, PATIENT, available()[:1]), CudaRunner(PATIENT)
-        yield builder, runner
-        builder.close()
-        runner.close()
+    with tools_for("A100") as made:
+        yield made
 
 
 @cache

@@ -1,20 +1,13 @@
 """Every schedule of the CUDA templates, and of tensor cores' sketches, is right on a GPU."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
-from chameleon_ray.compiler.codegen.builder import ChildBuilder
-from chameleon_ray.compiler.kinds import CUDA
-from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
 from chameleon_ray.compiler.runtime.tolerance import difference
 from chameleon_ray.compiler.spaces.sketch import Program
 from chameleon_ray.compiler.spaces.templates import TEMPLATES
-from chameleon_ray.measure.cores import available
 from chameleon_ray.record import Status
-from tests.cuda.kernels import PATIENT
-from tests.gpu.conftest import simulated
+from tests.gpu.conftest import Tools
 from tests.gpu.test_kernels import on_cpu
 from tests.tvm.test_cuda_space import tasks, varied
 
@@ -33,22 +26,8 @@ WITHOUT = ("half convolution", "half product")
 """Layers of which MetaSchedule's sketches are tried, not the template."""
 
 
-@pytest.fixture(scope="module")
-def tools() -> Iterator[tuple[ChildBuilder, CudaRunner]]:
-    """A builder and a runner with a simulated H100."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in simulated().items():
-            patch.setenv(name, value)
-        builder, runner = ChildBuilder(CUDA, PATIENT, available()[:1]), CudaRunner(PATIENT)
-        yield builder, runner
-        builder.close()
-        runner.close()
-
-
 @pytest.mark.parametrize("name", SKETCHES)
-def test_every_schedule_is_right(
-    tools: tuple[ChildBuilder, CudaRunner], name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_schedule_is_right(tools: Tools, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     builder, runner = tools
     if name in WITHOUT:
         monkeypatch.setitem(TEMPLATES, "cuda", ())
@@ -64,7 +43,7 @@ def test_every_schedule_is_right(
 
 
 def test_slices_are_added_up_in_the_same_order_each_time(
-    tools: tuple[ChildBuilder, CudaRunner],
+    tools: Tools,
 ) -> None:
     """The kernel that adds up is the second one, and atomics are none."""
     builder, runner = tools

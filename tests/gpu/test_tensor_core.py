@@ -1,22 +1,17 @@
 """Kernels of the template for tensor cores compute what their layers do, on a simulated GPU."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import tvm
 
-from chameleon_ray.compiler.codegen.builder import ChildBuilder
 from chameleon_ray.compiler.kinds import CUDA
-from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
 from chameleon_ray.compiler.spaces.design import design
 from chameleon_ray.compiler.spaces.extract import layer_digest
-from chameleon_ray.measure.cores import available
 from chameleon_ray.record import Status
 from chameleon_ray.task import Task
-from tests.cuda.kernels import PATIENT, target, tvm_target
+from tests.cuda.kernels import target, tvm_target
 from tests.cuda.test_tensor_core import one_of_each_sketch
-from tests.gpu.conftest import simulated
+from tests.gpu.conftest import Tools
 from tests.tvm import products
 from tests.tvm.layers import unoptimised
 
@@ -28,20 +23,8 @@ It is a rounding of the output, and where factors are rounded to TF32 one of eac
 """
 
 
-@pytest.fixture(scope="module")
-def tools() -> Iterator[tuple[ChildBuilder, CudaRunner]]:
-    """A builder and a runner with a simulated H100."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in simulated().items():
-            patch.setenv(name, value)
-        builder, runner = ChildBuilder(CUDA, PATIENT, available()[:1]), CudaRunner(PATIENT)
-        yield builder, runner
-        builder.close()
-        runner.close()
-
-
 @pytest.mark.parametrize("name", products.LAYERS)
-def test_kernels_are_right(tools: tuple[ChildBuilder, CudaRunner], name: str) -> None:
+def test_kernels_are_right(tools: Tools, name: str) -> None:
     """All sketches of one layer, and of every other the last, which has all that there is."""
     builder, runner = tools
     layer = products.LAYERS[name]()
