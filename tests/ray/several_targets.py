@@ -21,6 +21,7 @@ from chameleon_ray.database import Database
 from chameleon_ray.measure import nvml
 from chameleon_ray.measure.bench import Duel, Question, Verdict
 from chameleon_ray.measure.calibrated import Calibrated, Surveyed
+from chameleon_ray.measure.freezer import Freezer
 from chameleon_ray.measure.isolate import Ending, Outcome
 from chameleon_ray.measure.measurer import Artifact, Finalist, Timing
 from chameleon_ray.options import Confirming, Measuring, Member, Request, Zoo
@@ -73,9 +74,15 @@ class Pretended:
 
 
 def pretended(
-    request: Request, kind: TargetKind, here: str, cores: tuple[int, ...], device: str
+    request: Request,
+    kind: TargetKind,
+    here: str,
+    cores: tuple[int, ...],
+    device: str,
+    freezer: Freezer | None,
 ) -> Calibrated:
-    """In place of ``workers.runner``."""
+    """In place of ``workers.runner``; what times on GPUs freezes nothing."""
+    assert freezer is None
     device = Pretended()
     place = f"{ray.get_runtime_context().get_node_id()} {device.gpu.uuid}"
     return Calibrated(device, place, request.calibrating, device)
