@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from chameleon_ray.compiler.tvm_process import nvidia_wheels
+from chameleon_ray.compiler.codegen import cuda_compiler
 
 
 def cuda_roots() -> list[Path]:
@@ -12,8 +12,7 @@ def cuda_roots() -> list[Path]:
     The headers of CUDA's own C++ library (``cccl``) are among what TVM's source includes. Not every
     place has them: they are a wheel of their own.
     """
-    named = [Path(os.environ[name]) for name in ("CUDA_PATH", "CUDA_HOME") if name in os.environ]
-    places = [*nvidia_wheels(), *named, Path("/usr/local/cuda")]
+    places = cuda_compiler.cuda_roots()
     found = [root for root in places if (root / "include" / "cuda_runtime.h").exists()]
     return sorted(dict.fromkeys(found), key=lambda root: not (root / "include" / "cccl").exists())
 

@@ -96,10 +96,9 @@ def compile_and_verify(
         progress.note(f"{lost} winners could not be applied to {model.called}.")
     options = model.request.confirming
     library = settled(Libraries(*folder.libraries), prepared, process, bench, options)
-    if (
-        model.name and library.launching is not None and library.launching.fault
-    ):  # else the end says
-        progress.note(model.saying(f"CUDA graphs are left out: {library.launching.fault}."))
+    launching = library.launching
+    if model.name and launching is not None and launching.fault:  # else the end says so
+        progress.note(model.saying(f"CUDA graphs are left out: {launching.fault}."))
     return CompiledModel(prepared, library, lost)
 
 

@@ -179,8 +179,7 @@ def _multiplying(instruction: Instruction, transposed: bool) -> Any:
     from tvm.script import tirx as T
 
     dtype, depth, row = instruction.dtype, instruction.depth, instruction.row
-    shape = _tile(instruction, "nk" if transposed else "kn")
-    rows, columns = shape
+    rows, columns = _tile(instruction, "nk" if transposed else "kn")
 
     def of_right(j: Any, k: Any) -> tuple[Any, Any]:
         return (j, k) if transposed else (k, j)
@@ -215,8 +214,7 @@ def _mma(instruction: Instruction, transposed: bool) -> Any:
     from tvm.script import tirx as T
 
     dtype, depth, row = instruction.dtype, instruction.depth, instruction.row
-    shape = _tile(instruction, "nk" if transposed else "kn")
-    rows, columns = shape
+    rows, columns = _tile(instruction, "nk" if transposed else "kn")
     form = (f"m16n8k{depth}", "row", "col", instruction.name, instruction.name, "fp32")
 
     def multiply(left: Any, right: Any, sums: Any, thread: Any, half: Any) -> Any:

@@ -123,12 +123,14 @@ def test_headers_with_cudas_own_library_come_first(
 ) -> None:
     import cuda_toolkit
 
+    from chameleon_ray.compiler.codegen import cuda_compiler
+
     bare, whole = tmp_path / "bare", tmp_path / "whole"
     for root in (bare, whole):
         (root / "include").mkdir(parents=True)
         (root / "include" / "cuda_runtime.h").touch()
     (whole / "include" / "cccl").mkdir()
-    monkeypatch.setattr(cuda_toolkit, "nvidia_wheels", lambda: [bare])
+    monkeypatch.setattr(cuda_compiler, "nvidia_wheels", lambda: [bare])
     monkeypatch.setenv("CUDA_PATH", str(whole))
     monkeypatch.setenv("CUDA_HOME", str(tmp_path / "nowhere"))
     assert cuda_toolkit.cuda_roots()[0] == whole

@@ -13,18 +13,16 @@ import tvm_ffi
 from tvm import relax
 from tvm.ir import Call, GenericConst, IRModule
 
+from chameleon_ray.compiler.passes.layout import ARITHMETIC
+from chameleon_ray.compiler.passes.widen import WIDE
 from chameleon_ray.compiler.relax import bindings_of, clean, constant, operator, with_out_dtype
 
-WIDE = "float32"
-"""Type of sums and of what is computed element by element."""
 PRODUCTS = {
     *("relax.matmul", "relax.nn.conv1d", "relax.nn.conv2d", "relax.nn.conv3d"),
     *("relax.nn.conv1d_transpose", "relax.nn.conv2d_transpose", "relax.nn.conv3d_transpose"),
 }
 """Operators that multiply 16-bit floats and add up in float32."""
-BINARY = {
-    f"relax.{name}" for name in ("add", "subtract", "multiply", "divide", "maximum", "minimum")
-}
+BINARY = {f"relax.{name}" for name in ARITHMETIC}
 """Operators of two operands that are computed in float32, like ``ELEMENTWISE``."""
 ELEMENTWISE = {
     *BINARY,
