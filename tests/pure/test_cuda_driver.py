@@ -32,8 +32,8 @@ def unprivileged() -> Iterator[None]:
 
 @pytest.fixture
 def files() -> Iterator[Path]:
-    """A folder as ``/dev``, which every user may read."""
-    with TemporaryDirectory() as made:
+    """A folder as ``/dev``, which every user may read; ``TMPDIR`` may be open to one user only."""
+    with TemporaryDirectory(dir="/tmp") as made:
         folder = Path(made)
         folder.chmod(0o755)
         for name in ("nvidia-uvm", "nvidia0", "nvidiactl", "nvidia-modeset"):
