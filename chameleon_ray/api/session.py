@@ -10,42 +10,35 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from itertools import count
 from typing import Any
 
+from chameleon_ray.api.choosing import chosen
 from chameleon_ray.api.compiled_model import (
     CompiledModel,
     SessionEnd,
     compile_and_verify,
     result_of,
 )
-from chameleon_ray.api.concurrency import in_thread, interruptible, together, wall_limit
-from chameleon_ray.api.device_group import DeviceGroup, device_groups, portions, wanted
+from chameleon_ray.api.concurrency import in_thread, interruptible
+from chameleon_ray.api.device_group import DeviceGroup, device_groups, wanted
 from chameleon_ray.api.first_verdict import judged
 from chameleon_ray.api.imported import Imported
 from chameleon_ray.api.model_process import ModelProcess
-from chameleon_ray.api.pools import layers_in_flight, start_pools
+from chameleon_ray.api.pools import start_pools
+from chameleon_ray.api.searching import Searching
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
-from chameleon_ray.api.timekeeper import Timekeeper, forecast_of
-from chameleon_ray.api.tuned_model import TunedModel, demand_success, versions
-from chameleon_ray.api.watchers import Watchers, watchers_of
-from chameleon_ray.budget import Budget
+from chameleon_ray.api.tuned_model import TunedModel, versions
 from chameleon_ray.compiler.model_host import Prepared
-from chameleon_ray.engine import Engine, Watcher
-from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder, ZooFolder
-from chameleon_ray.forecast import Forecast
 from chameleon_ray.ledger import Account
 from chameleon_ray.merging import Merged, merged
 from chameleon_ray.options import Request
 from chameleon_ray.pool import Pool
-from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.result import RunResult
 from chameleon_ray.search.system import SearchSystem
-from chameleon_ray.tuner import Tuner
-from chameleon_ray.winners import Winner, corrected
+from chameleon_ray.winners import Winner
 
 
 @dataclass(frozen=True)
@@ -118,8 +111,9 @@ class TuningSession:
             imported = await (importing or in_thread(self.prepare, process))
             with interruptible():
                 imported = await in_thread(self.judge, groups, imported, process)
-                await self.explore(system, groups, imported, process, stack)
-                winners = await self.choose(groups, imported)
+                searching = Searching(self.site, self.setup, self.progress, self.elapsed)
+                await searching.run(system, groups, imported, process, stack)
+                winners = await chosen(self.site, groups, imported, self.progress)
             await asyncio.gather(*ready)
             compiled = await asyncio.to_thread(self.compile_all, groups, imported, process, winners)
             accounts = await self.accounts(pools, process)
@@ -153,7 +147,7 @@ class TuningSession:
             UserError: No model can be imported and compiled.
         """
         prepared: dict[TunedModel, Prepared] = {}
-        for model in self.left():
+        for model in self.site.left():
             with model.trying(self.progress):
                 self.progress.phase(f"importing {model.called}")
                 known = process.prepare(model.request)
@@ -164,7 +158,7 @@ class TuningSession:
                 self.progress.phase(f"compiling {model.called} untuned")
                 process.compile_untuned(model.folder.untuned_library)
                 prepared[model] = known
-        self.left()
+        self.site.left()
         return prepared
 
     def judge(
@@ -185,129 +179,8 @@ class TuningSession:
                     self.folder.identify(self.identity(len(groups) > 1))
                 model.folder.identify(model.identity(known, self.setup.search))
             right[model] = known
-        layers = merged([(model.weight, right[model].tasks) for model in self.left()])
+        layers = merged([(model.weight, right[model].tasks) for model in self.site.left()])
         return Imported(right, layers, self.folder.database.read())
-
-    async def explore(
-        self,
-        system: SearchSystem,
-        groups: Sequence[DeviceGroup],
-        imported: Imported,
-        process: ModelProcess,
-        stack: ExitStack,
-    ) -> None:
-        """Searches on all device groups at once until the budget is spent."""
-        request, records = self.request, imported.records
-        tuners = self.tuners(system, imported)
-        forecast = await self.forecast(groups, imported, process, tuners)
-        limit = wall_limit(request, len(self.models))
-        watcher = watchers_of(request, self.setup.search, self.folder, self.progress, tuners, stack)
-        own = [group.share(tuners, imported.prepared) for group in groups]
-        budgets = self.budgets(own, records)
-        keeper = Timekeeper(forecast, limit, self.elapsed(), self.progress, budgets)
-        tasks, trials = [tuner.task for tuner in tuners], request.trials
-        self.progress.began(tasks, keeper.deadline, trials, records, forecast.runners)
-        self.progress.phase("searching")
-        keeper.keep()
-        for budget in budgets:
-            for digest, layer in budget.layers.items():
-                if layer.finished:
-                    self.progress.finished(digest, layer.finished)
-        engines = self.engines(groups, budgets, Watchers(watcher, keeper), records)
-        pairs = zip(groups, engines, strict=True)
-        await together(group.explore(engine, self.progress) for group, engine in pairs)
-
-    def tuners(self, system: SearchSystem, imported: Imported) -> list[Tuner]:
-        """Makes one tuner for every layer, with what earlier sessions learnt about it."""
-        tuners, search = [], self.setup.search
-        for task in imported.layers.tasks:
-            tuner = Tuner(task, system, search, self.request.seed, self.setup.transfer)
-            tuner.inherit(self.folder.load_agent(search.explorer, task.digest))
-            tuner.observe([record for record in imported.records if record.task == task.digest])
-            tuners.append(tuner)
-        return tuners
-
-    async def forecast(
-        self,
-        groups: Sequence[DeviceGroup],
-        imported: Imported,
-        process: ModelProcess,
-        tuners: Iterable[Tuner],
-    ) -> Forecast:
-        """Makes the forecast of the session's end from what is known before the search."""
-        builders = len(await groups[0].measurer.builders.accounts())
-        runners = [len(await group.measurer.runners.accounts()) for group in groups]
-        left = {model: imported.prepared[model] for model in self.left()}
-        return forecast_of(left, process, tuners, max(builders, 1), max(sum(runners), 1))
-
-    def budgets(self, tuners: Sequence[list[Tuner]], records: Sequence[Record]) -> list[Budget]:
-        """Makes a budget for each device group, and shares the trials that are left by layers.
-
-        Args:
-            tuners: Tuners of each group's layers.
-            records: Records of earlier sessions.
-        """
-        request = self.request
-        tunable = [sum(bool(tuner.task.space.knobs) for tuner in own) for own in tuners]
-        trials = None if request.trials is None else max(request.trials - len(records), 0)
-        pairs = zip(tuners, portions(trials, tunable), strict=True)
-        return [Budget(own, request.budgeting, share, None, self.elapsed) for own, share in pairs]
-
-    def engines(
-        self,
-        groups: Sequence[DeviceGroup],
-        budgets: Sequence[Budget],
-        watcher: Watcher,
-        records: Sequence[Record],
-    ) -> list[Engine]:
-        """Makes an engine for each device group.
-
-        Args:
-            groups: Device groups of the session.
-            budgets: Budget of each group.
-            watcher: Watcher that is told what the engines do.
-            records: Records of earlier sessions.
-        """
-        numbers = count(max((record.sequence + 1 for record in records), default=0))
-        earlier = max((record.finished for record in records), default=0.0)
-        return [
-            Engine(
-                budget=budget,
-                measurer=group.measurer,
-                device=group.device,
-                watcher=watcher,
-                clock=lambda: earlier + self.elapsed(),
-                layers_in_flight=layers_in_flight(self.request, len(self.setup.search_cores)),
-                sequence=numbers,
-            )
-            for group, budget in zip(groups, budgets, strict=True)
-        ]
-
-    async def choose(self, groups: Sequence[DeviceGroup], imported: Imported) -> dict[str, Winner]:
-        """Chooses every layer's winner, by digest; candidates found wrong are recorded as such.
-
-        Raises:
-            UserError: No measurement of any model succeeded.
-        """
-        self.progress.phase("choosing winners")
-        records, tasks = self.folder.database.read(), imported.layers.tasks
-        by_task: dict[str, list[Record]] = {task.digest: [] for task in tasks}
-        for record in records:
-            by_task.get(record.task, []).append(record)
-        for model in self.left():
-            with model.trying(self.progress):
-                layers = imported.prepared[model].tasks
-                demand_success(layers, [r for task in layers for r in by_task[task.digest]])
-        self.left()
-        options = self.request.confirming
-        choosing = []
-        for group in groups:
-            known = group.digests(imported.prepared)
-            own = [task for task in tasks if task.digest in known]
-            choosing.append(group.choose(own, by_task, options, self.progress))
-        winners = [winner for chosen in await together(choosing) for winner in chosen]
-        self.folder.database.append(corrected(records, winners))
-        return {winner.task: winner for winner in winners}
 
     def compile_all(
         self,
@@ -342,7 +215,7 @@ class TuningSession:
         Raises:
             UserError: No model was finished.
         """
-        left, elapsed = self.left(), self.elapsed()
+        left, elapsed = self.site.left(), self.elapsed()
         runners = max(sum("runner" in account.name for account in accounts), 1)
         busy = self.progress.device_seconds / elapsed / runners
         records = self.folder.database.read()
@@ -351,19 +224,6 @@ class TuningSession:
         return SessionResult(
             results, imported.prepared, imported.layers, self.device, elapsed, busy
         )
-
-    def left(self) -> list[TunedModel]:
-        """Returns the models that have not failed.
-
-        Raises:
-            UserError: All models have failed.
-        """
-        left = [model for model in self.models if not model.failure]
-        if not left:
-            alike = len({model.failure for model in self.models}) == 1 < len(self.models)
-            told = [model.failure if alike else model.told for model in self.models]
-            raise UserError(" ".join(dict.fromkeys(told)))
-        return left
 
     async def accounts(self, pools: Iterable[Pool], process: ModelProcess) -> list[Account]:
         """Returns the accounts of every process's time, this one's first."""

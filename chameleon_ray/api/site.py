@@ -39,6 +39,19 @@ class Site:
                 model.folder.close()
         self.folder.close()
 
+    def left(self) -> list[TunedModel]:
+        """Returns the models that have not failed.
+
+        Raises:
+            UserError: All models have failed.
+        """
+        left = [model for model in self.models if not model.failure]
+        if not left:
+            alike = len({model.failure for model in self.models}) == 1 < len(self.models)
+            told = [model.failure if alike else model.told for model in self.models]
+            raise UserError(" ".join(dict.fromkeys(told)))
+        return left
+
     def tell_damage(self, tell: Callable[[str], None]) -> None:
         """Sets records that cannot be read aside, and tells of each file in a sentence.
 

@@ -1,0 +1,137 @@
+"""The search of a session: tuners, budgets and engines of all its layers."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import count
+
+from chameleon_ray.api.concurrency import together, wall_limit
+from chameleon_ray.api.device_group import DeviceGroup, portions
+from chameleon_ray.api.imported import Imported
+from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.api.pools import layers_in_flight
+from chameleon_ray.api.setup import Setup
+from chameleon_ray.api.site import Site
+from chameleon_ray.api.timekeeper import Timekeeper, forecast_of
+from chameleon_ray.api.watchers import Watchers, watchers_of
+from chameleon_ray.budget import Budget
+from chameleon_ray.engine import Engine, Watcher
+from chameleon_ray.forecast import Forecast
+from chameleon_ray.record import Record
+from chameleon_ray.report.progress import Progress
+from chameleon_ray.search.system import SearchSystem
+from chameleon_ray.tuner import Tuner
+
+
+@dataclass(frozen=True)
+class Searching:
+    """The search of a session.
+
+    Attributes:
+        site: Directories and models of the session.
+        setup: Search system, and cores to work on.
+        progress: Progress of the command, which is told what happens.
+        clock: Returns the seconds since the command began.
+    """
+
+    site: Site
+    setup: Setup
+    progress: Progress
+    clock: Callable[[], float]
+
+    async def run(
+        self,
+        system: SearchSystem,
+        groups: Sequence[DeviceGroup],
+        imported: Imported,
+        process: ModelProcess,
+        stack: ExitStack,
+    ) -> None:
+        """Searches on all device groups at once until the budget is spent."""
+        request, records = self.site.request, imported.records
+        tuners = self.tuners(system, imported)
+        forecast = await self.forecast(groups, imported, process, tuners)
+        limit = wall_limit(request, len(self.site.models))
+        watcher = watchers_of(
+            request, self.setup.search, self.site.folder, self.progress, tuners, stack
+        )
+        own = [group.share(tuners, imported.prepared) for group in groups]
+        budgets = self.budgets(own, records)
+        keeper = Timekeeper(forecast, limit, self.clock(), self.progress, budgets)
+        tasks, trials = [tuner.task for tuner in tuners], request.trials
+        self.progress.began(tasks, keeper.deadline, trials, records, forecast.runners)
+        self.progress.phase("searching")
+        keeper.keep()
+        for budget in budgets:
+            for digest, layer in budget.layers.items():
+                if layer.finished:
+                    self.progress.finished(digest, layer.finished)
+        engines = self.engines(groups, budgets, Watchers(watcher, keeper), records)
+        pairs = zip(groups, engines, strict=True)
+        await together(group.explore(engine, self.progress) for group, engine in pairs)
+
+    def tuners(self, system: SearchSystem, imported: Imported) -> list[Tuner]:
+        """Makes one tuner for every layer, with what earlier sessions learnt about it."""
+        tuners, search = [], self.setup.search
+        for task in imported.layers.tasks:
+            tuner = Tuner(task, system, search, self.site.request.seed, self.setup.transfer)
+            tuner.inherit(self.site.folder.load_agent(search.explorer, task.digest))
+            tuner.observe([record for record in imported.records if record.task == task.digest])
+            tuners.append(tuner)
+        return tuners
+
+    async def forecast(
+        self,
+        groups: Sequence[DeviceGroup],
+        imported: Imported,
+        process: ModelProcess,
+        tuners: Iterable[Tuner],
+    ) -> Forecast:
+        """Makes the forecast of the session's end from what is known before the search."""
+        builders = len(await groups[0].measurer.builders.accounts())
+        runners = [len(await group.measurer.runners.accounts()) for group in groups]
+        left = {model: imported.prepared[model] for model in self.site.left()}
+        return forecast_of(left, process, tuners, max(builders, 1), max(sum(runners), 1))
+
+    def budgets(self, tuners: Sequence[list[Tuner]], records: Sequence[Record]) -> list[Budget]:
+        """Makes a budget for each device group, and shares the trials that are left by layers.
+
+        Args:
+            tuners: Tuners of each group's layers.
+            records: Records of earlier sessions.
+        """
+        request = self.site.request
+        tunable = [sum(bool(tuner.task.space.knobs) for tuner in own) for own in tuners]
+        trials = None if request.trials is None else max(request.trials - len(records), 0)
+        pairs = zip(tuners, portions(trials, tunable), strict=True)
+        return [Budget(own, request.budgeting, share, None, self.clock) for own, share in pairs]
+
+    def engines(
+        self,
+        groups: Sequence[DeviceGroup],
+        budgets: Sequence[Budget],
+        watcher: Watcher,
+        records: Sequence[Record],
+    ) -> list[Engine]:
+        """Makes an engine for each device group.
+
+        Args:
+            groups: Device groups of the session.
+            budgets: Budget of each group.
+            watcher: Watcher that is told what the engines do.
+            records: Records of earlier sessions.
+        """
+        numbers = count(max((record.sequence + 1 for record in records), default=0))
+        earlier = max((record.finished for record in records), default=0.0)
+        return [
+            Engine(
+                budget=budget,
+                measurer=group.measurer,
+                device=group.device,
+                watcher=watcher,
+                clock=lambda: earlier + self.clock(),
+                layers_in_flight=layers_in_flight(self.site.request, len(self.setup.search_cores)),
+                sequence=numbers,
+            )
+            for group, budget in zip(groups, budgets, strict=True)
+        ]

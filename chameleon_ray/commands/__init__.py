@@ -1,0 +1,1 @@
+"""The commands: one function per command, in a module of its name."""

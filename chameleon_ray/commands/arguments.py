@@ -1,0 +1,68 @@
+"""Arguments and options that several commands have, as typer reads them."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chameleon_ray.measure.cores import threads as threads_of
+from chameleon_ray.options import Request, least_values
+
+LEAST = least_values(Request)
+"""Least values of options."""
+
+Model = Annotated[
+    str, typer.Argument(help="Zoo name, .onnx or .pt2 file, or package.module:factory.")
+]
+Inputs = Annotated[
+    list[str],
+    typer.Option("--input", help="NAME:SHAPE[:DTYPE], as x:1x3x224x224:float32; or NAME=VALUE."),
+]
+Examples = Annotated[
+    list[str], typer.Option("--example", help="Values of inputs: FILE.npz, or NAME=FILE.npy.")
+]
+Run = Annotated[Path, typer.Argument(help="The directory of a finished run.")]
+Layout = Annotated[
+    str, typer.Option(help="Convolution layout: NHWC, NCHW, or auto, what suits the target.")
+]
+Precision = Annotated[
+    str, typer.Option(help="Of what is float32 in the model: float32, float16, bfloat16, or tf32.")
+]
+Aware = Annotated[
+    bool, typer.Option("--memory-aware", help="Reorder and rewrite for least memory first.")
+]
+Vendor = Annotated[
+    bool, typer.Option("--vendor/--no-vendor", help="Try kernels of cuBLASLt and cuDNN, too.")
+]
+BuildOnly = Annotated[bool, typer.Option("--build-only", help="Compile only; needs no GPU.")]
+Seconds = Annotated[float, typer.Option(min=0.1, help="Most for each search of an order.")]
+WarmStart = Annotated[list[str], typer.Option("--warm-start", help="An earlier run to learn from.")]
+Address = Annotated[str | None, typer.Option(help="Ray cluster to join; else none.")]
+Engine = Annotated[str, typer.Option(help="ray, or serial.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Tracebacks and warnings.")]
+Name = Annotated[str | None, typer.Option(help="In place of the preset's.")]
+Target = Annotated[
+    str, typer.Option(help="llvm, cuda, cuda:sm_90 or the like, or a TVM target as JSON.")
+]
+Template = Annotated[
+    list[str], typer.Option(help="A template of another package, tried before our own.")
+]
+
+
+def cores_of(text: str) -> int:
+    """Reads the value of ``--threads``."""
+    with suppress(ValueError):
+        if (count := threads_of(text)) >= LEAST["threads"]:
+            return count
+    raise typer.BadParameter(f"{text!r} is no number of cores, nor all.")
+
+
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        parser=cores_of,
+        metavar="N|all",
+        help="Cores that a kernel may use, or all; half where left out, or one per GPU.",
+    ),
+]

@@ -1,0 +1,51 @@
+"""``chameleon replay``: searches a table of recorded measurements."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chameleon_ray.answering import answering
+from chameleon_ray.commands.arguments import Debug, Name
+from chameleon_ray.commands.screen import screen, tell
+from chameleon_ray.options import Replaying
+
+
+def replay(
+    table: Annotated[
+        Path, typer.Argument(help="Kernel Tuner cache, T4 results, or records of a run.")
+    ],
+    preset: Annotated[str, typer.Option(help="The search system.")] = "chameleon",
+    explorer: Name = None,
+    sampler: Name = None,
+    cost_model: Name = None,
+    measurements: Annotated[
+        int, typer.Option(min=1, help="Of each search.")
+    ] = Replaying.measurements,
+    seeds: Annotated[int, typer.Option(min=1, help="How many searches.")] = Replaying.seeds,
+    seed: Annotated[int, typer.Option(min=0, help="Of the first search.")] = 0,
+    task: Annotated[str | None, typer.Option(help="Its digest, where there are several.")] = None,
+    warm_start: Annotated[
+        Path | None, typer.Option(help="A table measured earlier, to learn from.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Directory for the records.")] = None,
+    file: Annotated[Path | None, typer.Option("--json", help="File for the figures.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Searches a table of recorded measurements: no compiler, no device, the same search."""
+    with answering(debug):
+        from chameleon_ray.api import algorithms
+        from chameleon_ray.api import replay as replaying
+        from chameleon_ray.replay.table import read_table
+        from chameleon_ray.report.replay import line, shown
+
+        numbers = range(seed, seed + seeds)
+        search = algorithms.chosen(preset, explorer, sampler, cost_model)
+        recorded = read_table(table, task)
+        replaying.destinations(out, file, numbers)
+        teacher = None if warm_start is None else read_table(warm_start)
+        say = lambda so_far, run: tell(line(so_far, run))  # noqa: E731
+        result = replaying.replay(recorded, search, measurements, numbers, say, teacher)
+        replaying.write(result, preset, out, file)
+        for part in shown(result, preset):
+            screen.print(part, markup=False)
