@@ -1,16 +1,16 @@
 """Runs a session from Python: in a script, in a notebook, and in any thread."""
 
 import asyncio
+import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import TypeVar
 
 from chameleon_ray.api.concurrency import Stop
 
 T = TypeVar("T")
-LOOK = 0.2
-"""Seconds between two looks for Ctrl-C while a session runs in another thread."""
 
 
 def run(session: Callable[[Stop | None], T]) -> T:
@@ -37,10 +37,20 @@ def run(session: Callable[[Stop | None], T]) -> T:
             done.set_exception(error)
 
     thread = threading.Thread(target=work, name="chameleon-session")
-    thread.start()
-    while thread.is_alive():
-        try:
-            thread.join(LOOK)
-        except KeyboardInterrupt:
-            stop.ask()
+    with interrupted(stop.ask):
+        thread.start()
+        thread.join()
     return done.result()
+
+
+@contextmanager
+def interrupted(ask: Callable[[], None]) -> Iterator[None]:
+    """Has Ctrl-C call a function in the block, where the main thread runs it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: ask())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -88,14 +88,21 @@ def request_of(options: Mapping[str, Any]) -> Request:
     given: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in options.items()}
     if strange := [name for name in given if name not in OPTIONS]:
         near = get_close_matches(strange[0], OPTIONS, 1)
-        advice = f"did you mean {near[0]!r}" if near else f"there are {', '.join(OPTIONS)}"
-        raise UserError(f"There is no option {strange[0]!r}; {advice}.")
+        advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(OPTIONS)}."
+        raise UserError(f"There is no option {strange[0]!r}; {advice}")
     if isinstance(given.get("threads"), str):
-        given["threads"] = threads_of(given["threads"])
+        given["threads"] = _cores(given["threads"])
     for name, least in least_values(Request).items():
         if given.get(name) is not None and not given[name] >= least:
             raise UserError(f"{name} must be at least {least:g}, not {given[name]!r}.")
     return Request("", **given)
+
+
+def _cores(text: str) -> int:
+    try:
+        return threads_of(text)
+    except ValueError:
+        raise UserError(f"threads must be a number of cores, or all, not {text!r}.") from None
 
 
 def folder_of(name: str, out: str | os.PathLike | None, resume: bool) -> Path:
