@@ -3,7 +3,7 @@
 import asyncio
 from itertools import count
 
-from chameleon_ray.api.concurrency import RayLost
+from chameleon_ray.api.concurrency import RayLost, Stop
 from chameleon_ray.api.session import SessionResult, TuningSession
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
@@ -14,7 +14,9 @@ RESTARTS = 2
 """Most times that Ray is started again in a session."""
 
 
-def run_session(site: Site, setup: Setup, progress: Progress) -> SessionResult:
+def run_session(
+    site: Site, setup: Setup, progress: Progress, stop: Stop | None = None
+) -> SessionResult:
     """Runs a session to its end.
 
     Raises:
@@ -24,7 +26,7 @@ def run_session(site: Site, setup: Setup, progress: Progress) -> SessionResult:
     earlier = max((record.finished for record in site.folder.database.read()), default=0.0)
     for restarts in count():
         try:
-            return asyncio.run(TuningSession(site, setup, progress, earlier).run())
+            return asyncio.run(TuningSession(site, setup, progress, earlier, stop).run())
         except RayLost as error:
             if restarts == RESTARTS:
                 times = f"That happened {RESTARTS + 1} times."

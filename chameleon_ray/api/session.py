@@ -20,7 +20,7 @@ from chameleon_ray.api.compiled_model import (
     compile_and_verify,
     result_of,
 )
-from chameleon_ray.api.concurrency import guarded, in_thread, interruptible
+from chameleon_ray.api.concurrency import Stop, guarded, in_thread, interruptible
 from chameleon_ray.api.device_group import DeviceGroup, device_groups, wanted
 from chameleon_ray.api.first_verdict import judged
 from chameleon_ray.api.imported import Imported
@@ -30,7 +30,7 @@ from chameleon_ray.api.searching import Searching
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
 from chameleon_ray.api.tuned_model import TunedModel, versions
-from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.folder import RunFolder, ZooFolder
 from chameleon_ray.ledger import Account
 from chameleon_ray.merging import Merged, merged
@@ -73,6 +73,7 @@ class TuningSession:
         progress: Progress of the command, which is told what happens. Its clock began with the
             command.
         earlier: Seconds that earlier commands searched.
+        stop: Ends the session from another thread; None where signals do.
         request: The site's options, which all models have in common.
         folder: The site's directory of records and agents.
         models: The site's models, those that failed included.
@@ -83,6 +84,7 @@ class TuningSession:
     setup: Setup
     progress: Progress
     earlier: float
+    stop: Stop | None = None
     request: Request = field(init=False)
     folder: RunFolder = field(init=False)
     models: list[TunedModel] = field(init=False)
@@ -101,6 +103,8 @@ class TuningSession:
             RayLost: The private Ray was lost; the session can be run again.
             Stopped: The user interrupted the session.
         """
+        if self.stop is not None:
+            self.stop.arm()
         with ExitStack() as stack:
             kind, cores = self.setup.kind, self.setup.timing_cores
             process = ModelProcess(kind, cores, stack)

@@ -27,6 +27,7 @@ from chameleon_ray.errors import UserError
 from chameleon_ray.options import Session
 from chameleon_ray.pool import Unfit
 
+logger = logging.getLogger(__name__)
 PINNED = ("chameleon_ray", "ray", "apache-tvm", "apache-tvm-ffi")
 """Distributions whose versions must be the same on every node."""
 
@@ -75,20 +76,26 @@ def start(
     with ExitStack() as stack:
         arguments: dict[str, Any] = {"address": address}
         if address is None:
-            folder = stack.enter_context(session_folder())
-            stack.enter_context(reaped(folder))
-            stack.enter_context(environment(QUIET | locked(), {MARK: str(folder)}))
-            arguments = {"address": "local", "num_cpus": cpus, "num_gpus": gpus}
-            arguments |= {"include_dashboard": False, "object_store_memory": options.store_bytes}
-            arguments["_temp_dir"] = str(folder)
-        else:
-            stack.enter_context(environment(QUIET))
+            arguments = {"num_cpus": cpus, "num_gpus": gpus} | stack.enter_context(own(options))
         private = address is None or on_loopback(address, options.knock_seconds)
-        stack.enter_context(loopback(private))
+        for prepared in (environment(QUIET), loopback(private), unheard()):
+            stack.enter_context(prepared)
         stack.callback(ray.shutdown)
         connect(address, arguments)
         check_nodes(options)
         yield
+
+
+@contextmanager
+def own(options: Session) -> Iterator[dict[str, Any]]:
+    """Prepares for a Ray of this command alone, and provides what ``ray.init`` is to be told."""
+    with session_folder() as folder, reaped(folder), environment(locked(), {MARK: str(folder)}):
+        yield {
+            "address": "local",
+            "include_dashboard": False,
+            "object_store_memory": options.store_bytes,
+            "_temp_dir": str(folder),
+        }
 
 
 def connect(address: str | None, arguments: Mapping[str, Any]) -> None:
@@ -273,3 +280,14 @@ def loopback(private: bool) -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Keeps Ray from printing to stdout when one of its servers ends, whatever it was asked."""
+    before = ray._private.worker.print_to_stdstream
+    ray._private.worker.print_to_stdstream = lambda data, *_, **__: logger.info("%s", data)
+    try:
+        yield
+    finally:
+        ray._private.worker.print_to_stdstream = before
