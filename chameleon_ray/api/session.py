@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from chameleon_ray.api.choosing import chosen
@@ -19,12 +20,12 @@ from chameleon_ray.api.compiled_model import (
     compile_and_verify,
     result_of,
 )
-from chameleon_ray.api.concurrency import Stop, in_thread, interruptible
+from chameleon_ray.api.concurrency import Stop, guarded, in_thread, interruptible
 from chameleon_ray.api.device_group import DeviceGroup, device_groups, wanted
 from chameleon_ray.api.first_verdict import judged
 from chameleon_ray.api.imported import Imported
 from chameleon_ray.api.model_process import ModelProcess
-from chameleon_ray.api.pools import start_pools
+from chameleon_ray.api.pools import start_pools, workers_lost
 from chameleon_ray.api.searching import Searching
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
@@ -71,6 +72,7 @@ class TuningSession:
         setup: Search system, and cores to work on.
         progress: Progress of the command, which is told what happens. Its clock began with the
             command.
+        earlier: Seconds that earlier commands searched.
         stop: Ends the session from another thread; None where signals do.
         request: The site's options, which all models have in common.
         folder: The site's directory of records and agents.
@@ -81,6 +83,7 @@ class TuningSession:
     site: Site
     setup: Setup
     progress: Progress
+    earlier: float
     stop: Stop | None = None
     request: Request = field(init=False)
     folder: RunFolder = field(init=False)
@@ -97,6 +100,7 @@ class TuningSession:
 
         Raises:
             UserError: No model can be finished.
+            RayLost: The private Ray was lost; the session can be run again.
             Stopped: The user interrupted the session.
         """
         if self.stop is not None:
@@ -114,11 +118,14 @@ class TuningSession:
                 await asyncio.gather(*(group.survey(kind, self.progress) for group in groups))
             imported = await (importing or in_thread(self.prepare, process))
             with interruptible():
-                imported = await in_thread(self.judge, groups, imported, process)
-                searching = Searching(self.site, self.setup, self.progress, self.elapsed)
-                await searching.run(system, groups, imported, process, stack)
-                winners = await chosen(self.site, groups, imported, self.progress)
-            await asyncio.gather(*ready)
+                async with guarded(partial(workers_lost, self.request)):
+                    imported = await in_thread(self.judge, groups, imported, process)
+                    searching = Searching(
+                        self.site, self.setup, self.progress, self.elapsed, self.earlier
+                    )
+                    await searching.run(system, groups, imported, process, stack)
+                    winners = await chosen(self.site, groups, imported, self.progress)
+                    await asyncio.gather(*ready)
             compiled = await asyncio.to_thread(self.compile_all, groups, imported, process, winners)
             accounts = await self.accounts(pools, process)
             return self.conclude(imported, winners, compiled, accounts)
