@@ -31,6 +31,7 @@ class Winner:
         default_latency: Least seconds of the default schedule, in the final timing and the records.
         reason: Reason for keeping the default schedule; empty where a candidate was chosen.
         wrong: Candidates whose output was wrong.
+        disturbed: Share of the final timing in which other processes had its cores.
     """
 
     task: str
@@ -39,6 +40,7 @@ class Winner:
     default_latency: float
     reason: str = ""
     wrong: tuple[Config, ...] = ()
+    disturbed: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,11 @@ def _winner(
     task: Task, default: float, right: dict[Config, Finalist], wrong: tuple[Config, ...]
 ) -> Winner:
     config = min(right, key=lambda c: median(right[c].latencies))
-    latency = median(right[config].latencies)
+    latency, disturbed = median(right[config].latencies), right[config].disturbed
     if latency >= default:
         reason = "no candidate was faster than the default schedule"
-        return Winner(task.digest, DEFAULT, default, default, reason, wrong)
-    return Winner(task.digest, config, latency, default, "", wrong)
+        return Winner(task.digest, DEFAULT, default, default, reason, wrong, disturbed)
+    return Winner(task.digest, config, latency, default, "", wrong, disturbed)
 
 
 async def _contest(

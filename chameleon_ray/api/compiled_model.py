@@ -123,7 +123,8 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
         tasks=prepared.tasks,
         records=tuple(record for record in end.records if record.task in digests),
         outcomes=tuple(
-            LayerOutcome(w.task, w.config, w.default_latency, w.latency, w.reason) for w in own
+            LayerOutcome(w.task, w.config, w.default_latency, w.latency, w.reason, w.disturbed)
+            for w in own
         ),
         processes=end.accounts,
         untuned=compiled.library.untuned,

@@ -6,6 +6,8 @@ session of one model.
 """
 
 import asyncio
+import os
+import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -32,6 +34,7 @@ from chameleon_ray.api.tuned_model import TunedModel, versions
 from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.folder import RunFolder, ZooFolder
 from chameleon_ray.ledger import Account
+from chameleon_ray.measure.occupants import Occupant, occupying, others
 from chameleon_ray.merging import Merged, merged
 from chameleon_ray.options import Request
 from chameleon_ray.pool import Pool
@@ -99,6 +102,8 @@ class TuningSession:
         """
         with ExitStack() as stack:
             kind, cores = self.setup.kind, self.setup.timing_cores
+            own = self.occupant()
+            stack.enter_context(occupying(own))
             process = ModelProcess(kind, cores, stack)
             device = kind.device_name(len(cores))
             for model in self.models:
@@ -111,13 +116,28 @@ class TuningSession:
             imported = await (importing or in_thread(self.prepare, process))
             with interruptible():
                 imported = await in_thread(self.judge, groups, imported, process)
+                self.tell_of_others(own)
                 searching = Searching(self.site, self.setup, self.progress, self.elapsed)
                 await searching.run(system, groups, imported, process, stack)
+                self.tell_of_others(own)
                 winners = await chosen(self.site, groups, imported, self.progress)
             await asyncio.gather(*ready)
             compiled = await asyncio.to_thread(self.compile_all, groups, imported, process, winners)
             accounts = await self.accounts(pools, process)
             return self.conclude(imported, winners, compiled, accounts)
+
+    def occupant(self) -> Occupant:
+        """Returns what other commands on this machine are to know of this one."""
+        setup, folder = self.setup, str(self.folder.path.resolve())
+        timing = setup.timing_cores if setup.kind.gpus is None else ()
+        command = shlex.join(("chameleon", *self.site.words))
+        return Occupant(os.getpid(), command, folder, setup.search_cores, timing)
+
+    def tell_of_others(self, own: Occupant) -> None:
+        """Tells of other commands that time or build on the cores that this one times on."""
+        for told in (other.told(own) for other in others()):
+            if told and told not in self.progress.notes:
+                self.progress.note(told)
 
     def start(self, stack: ExitStack) -> tuple[SearchSystem, list[DeviceGroup], list[Pool]]:
         """Starts all pools, which ``stack`` closes, and gives every model its device group."""

@@ -49,8 +49,9 @@ class Timing:
         timing_seconds: Seconds in which the device executed the kernel.
         device: Device that the kernel ran on.
         error: Error in words; empty where there was none.
-        conditions: A GPU's clocks and temperature, and the factor that the latencies were
-            multiplied by unless it is 1, as JSON; empty where there is neither.
+        conditions: A GPU's clocks and temperature, the share of the time that other processes had
+            a CPU's cores, and the factor that the latencies were multiplied by unless it is 1, as
+            JSON; empty where there is nothing to say.
         place: Device among those of its type; empty where it does not matter.
     """
 
@@ -66,12 +67,17 @@ class Timing:
 
 @dataclass(frozen=True)
 class Finalist:
-    """One candidate of a contest: latencies in seconds, and errors against the reference."""
+    """One candidate of a contest: latencies in seconds, and errors against the reference.
+
+    Attributes:
+        disturbed: Share of the time in which it was timed that other processes had its cores.
+    """
 
     latencies: tuple[float, ...]
     max_abs_err: float
     max_rel_err: float
     right: bool
+    disturbed: float = 0.0
 
 
 @runtime_checkable

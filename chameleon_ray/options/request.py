@@ -32,6 +32,12 @@ class Measuring:
     """Number of timings of a candidate whose latency is within ``close`` of the best one."""
     repeat_seconds: float = 0.01
     """Least seconds of one timing; a shorter kernel is executed several times in it."""
+    disturbed: float = 0.02
+    """Share of a timing on a CPU that other processes may take before it is timed again."""
+    again: int = 2
+    """Most times that such a timing is taken again; the one least disturbed counts."""
+    turn_seconds: float = 120.0
+    """Most seconds of waiting for another command that is timing on the same cores."""
     shots: int = 50
     """Most executions in one timing on a GPU; the latency is their median."""
     warm_cache: bool = False

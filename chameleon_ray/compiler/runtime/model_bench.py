@@ -1,5 +1,6 @@
 """Runs whole compiled models, to compare their outputs and to time them."""
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,10 +20,12 @@ from chameleon_ray.compiler.runtime.tolerance import (
 )
 from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.measure.bench import Check, Duel, Outputs, Question, Verdict
+from chameleon_ray.measure.core_turns import turn
 from chameleon_ray.measure.example import Arrays
 from chameleon_ray.measure.isolate import Ending, Isolate, Outcome, Setting
 from chameleon_ray.measure.precision import PLAIN, Precision
-from chameleon_ray.options import Confirming
+from chameleon_ray.measure.run_delay import Stopwatch
+from chameleon_ray.options import Confirming, Measuring
 
 
 class ModelBench:
@@ -45,7 +48,9 @@ class ModelBench:
                 if contents:
                     question = replace(question, libraries=_written(contents, Path(folder)))
                 self._child = self._child or Isolate(self._setting)
-                outcome = self._child.call(question, self._seconds)
+                timing = self._cores if self._kind.gpus is None else ()
+                with turn(timing, Measuring.turn_seconds):
+                    outcome = self._child.call(question, self._seconds)
                 self._child.renew(1)
         except OSError as error:  # this machine's disk, and not the one that a run is kept on
             return Outcome(Ending.ERROR, error=f"{error.strerror or error} in {gettempdir()}")
@@ -84,6 +89,8 @@ class ModelTimer:
         from tvm import relax  # noqa: F401  warms the zygote
 
         self._tvm, self._device = tvm, kind.device()
+        cores = len(os.sched_getaffinity(0))
+        self._watch = Stopwatch(cores if kind.gpus is None else 0)
         self._failed: Exception | None = None
 
     def __call__(self, question: Question) -> Any:
@@ -150,11 +157,16 @@ class ModelTimer:
         return [tuple(latencies[1:] or latencies) for latencies in times]
 
     def _seconds(self, model: Any, inputs: list[Any]) -> float:
-        """Runs a model once; returns the seconds until the device has finished."""
-        began = time.perf_counter()
-        model(*inputs)
-        self._device.sync()
-        return time.perf_counter() - began
+        """Runs a model once; returns the seconds until the device has finished.
+
+        On one core of a CPU, what the model waited for it is no part of them.
+        """
+
+        def run() -> None:
+            model(*inputs)
+            self._device.sync()
+
+        return self._watch.time(run)
 
     def _load(self, library: str) -> Any:
         from tvm import relax
