@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from chameleon_ray.api.choosing import chosen
@@ -30,6 +31,7 @@ from chameleon_ray.api.pools import start_pools
 from chameleon_ray.api.searching import Searching
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
+from chameleon_ray.api.timekeeper import Timekeeper
 from chameleon_ray.api.tuned_model import TunedModel, versions
 from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.folder import RunFolder, ZooFolder
@@ -118,11 +120,14 @@ class TuningSession:
                 imported = await in_thread(self.judge, groups, imported, process)
                 self.tell_of_others(own)
                 searching = Searching(self.site, self.setup, self.progress, self.elapsed)
-                await searching.run(system, groups, imported, process, stack)
+                keeper = await searching.run(system, groups, imported, process, stack)
                 self.tell_of_others(own)
-                winners = await chosen(self.site, groups, imported, self.progress)
+                end = keeper.confirming()
+                winners = await chosen(self.site, groups, imported, self.progress, *end)
             await asyncio.gather(*ready)
-            compiled = await asyncio.to_thread(self.compile_all, groups, imported, process, winners)
+            compiled = await asyncio.to_thread(
+                self.compile_all, groups, imported, process, winners, keeper
+            )
             accounts = await self.accounts(pools, process)
             return self.conclude(imported, winners, compiled, accounts)
 
@@ -208,18 +213,26 @@ class TuningSession:
         imported: Imported,
         process: ModelProcess,
         winners: Mapping[str, Winner],
+        keeper: Timekeeper,
     ) -> dict[TunedModel, CompiledModel]:
         """Compiles and verifies every model; the one that the process still holds comes first."""
         records, compiled = self.folder.database.read(), dict[TunedModel, CompiledModel]()
         pairs = [(model, group) for group in groups for model in group.left]
-        for model, group in sorted(pairs, key=lambda pair: not process.holds(pair[0].request)):
+        ordered = sorted(pairs, key=lambda pair: not process.holds(pair[0].request))
+        for number, (model, group) in enumerate(ordered):
             with model.trying(self.progress):
                 if model.folder is not self.folder:
                     digests = {task.digest for task in imported.prepared[model].tasks}
                     model.folder.database.append([r for r in records if r.task in digests])
                 process.prepare(model.request)
                 compiled[model] = compile_and_verify(
-                    model, imported.prepared[model], process, group.bench, winners, self.progress
+                    model,
+                    imported.prepared[model],
+                    process,
+                    group.bench,
+                    winners,
+                    self.progress,
+                    partial(keeper.timing, len(ordered) - number),
                 )
         return compiled
 

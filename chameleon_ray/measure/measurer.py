@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from chameleon_ray.measure.build_balance import BuildBalance
 from chameleon_ray.measure.calibration import References
+from chameleon_ray.measure.kept_builds import KeptBuilds
 from chameleon_ray.options import Confirming
 from chameleon_ray.pool import Lost, Pool, PoolError
 from chameleon_ray.record import DEFAULT, Status
@@ -185,6 +186,7 @@ class Measurer:
             balance: Says when runners are to build; each of them is a ``Builder``, too, then.
         """
         self.builders, self.runners, self._balance = builders, runners, balance
+        self.kept = KeptBuilds[Artifact]()
         self._references, self._first = references, asyncio.Lock()
         self._compared = references is None or not references.wanted
 
@@ -208,6 +210,8 @@ class Measurer:
             timing = Timing(status=Status.CRASH, error=str(error))
         except Lost:
             return await self.measure(task, config, best)
+        if timing.status is Status.OK:
+            self.kept.keep(task.digest, config, artifact, median(timing.latencies))
         return Measurement(artifact, timing)
 
     async def _built(self, task: Task, config: Config) -> Artifact:

@@ -120,6 +120,14 @@ class Confirming:
     """Seconds of running an untuned model after which no further example is compared at first."""
     reserve: float = 0.15
     """Least share of wall time kept for choosing winners, compiling and verifying models."""
+    least_search: float = 0.25
+    """Least share of the time that is left after the imports in which there is a search."""
+    closing_seconds: float = 3.0
+    """Seconds for ending the workers and for writing the summary and the report."""
+    least_model_seconds: float = 0.5
+    """Least seconds of timing that whole models share where the time is up."""
+    kept_bytes: int = 1 << 20
+    """Longest code of a build that is kept until the winners are chosen."""
 
 
 @dataclass(frozen=True)

@@ -143,16 +143,24 @@ class ModelTimer:
         """
         models, options = [self._load(library) for library in duel.libraries], duel.options
         inputs = self._tensors(duel.inputs)
-        times = [[self._seconds(model, inputs)] for model in models]
-        share, spent = options.model_seconds / len(models), [first for (first,) in times]
+        share, spent = options.model_seconds / len(models), [0.0] * len(models)
+        times = [list[float]() for _ in models]
+
+        def take(number: int) -> None:
+            before = self._watch.seconds
+            times[number].append(self._seconds(models[number], inputs))
+            spent[number] += self._watch.seconds - before
+
+        everything = range(len(models))
+        for number in everything:
+            take(number)
         warm = sum(spent)
         while warm < options.warm_seconds:
             warm += sum(self._seconds(model, inputs) for model in models)
         for _ in range(options.model_repeats):
-            for number, model in enumerate(models):
+            for number in everything:
                 if spent[number] <= share:
-                    times[number].append(self._seconds(model, inputs))
-                    spent[number] += times[number][-1]
+                    take(number)
         # the first turn warms caches and allocators; it counts only where it was the only one
         return [tuple(latencies[1:] or latencies) for latencies in times]
 
