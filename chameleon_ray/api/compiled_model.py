@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass
 from chameleon_ray.api.launching import Libraries, TunedLibrary, settled
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.tuned_model import TunedModel, versions
-from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.ledger import Account
 from chameleon_ray.measure.bench import Bench
+from chameleon_ray.measure.example import Arrays
 from chameleon_ray.options import Confirming, Search
 from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.report.progress import Progress
-from chameleon_ray.report.result import LayerOutcome, RunResult
+from chameleon_ray.report.result import Described, LayerOutcome, RunResult
 from chameleon_ray.winners import Winner
 
 
@@ -103,12 +104,17 @@ def compile_and_verify(
     return CompiledModel(prepared, library, lost)
 
 
+def _described(names: Sequence[str], arrays: Arrays) -> tuple[Described, ...]:
+    """Returns name, shape and dtype of each array; names that are missing are empty."""
+    pairs = zip([*names, *[""] * len(arrays)], arrays, strict=False)
+    return tuple((name, array.shape, str(array.dtype)) for name, array in pairs)
+
+
 def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> RunResult:
     """Returns the result that a finished model's summary and report are made of."""
     prepared = compiled.prepared
     request, digests = model.request, {task.digest for task in prepared.tasks}
     own = [end.winners[task.digest] for task in prepared.tasks]
-    inputs = enumerate(prepared.inputs)
     lost = f"{compiled.lost} winners could not be applied to the model." if compiled.lost else ""
     return RunResult(
         model=prepared.name,
@@ -132,7 +138,8 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
         tuned=compiled.library.tuned,
         verified=compiled.library.verified,
         launching=compiled.library.launching,
-        inputs=tuple((f"input{n}", array.shape, str(array.dtype)) for n, array in inputs),
+        inputs=_described(prepared.input_names, prepared.inputs),
+        outputs=_described(prepared.outputs, prepared.examples[0].outputs or ()),
         explanation=lost,
         folder=model.folder.path,
         settings=asdict(request),

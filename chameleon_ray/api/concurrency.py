@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import signal
+import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 from chameleon_ray.errors import Stopped
@@ -62,17 +64,44 @@ def wall_limit(request: Request, models: int) -> float | None:
     return 60 * request.budgeting.minutes * models
 
 
+class Stop:
+    """Ends a session that runs in another thread, as Ctrl-C ends one in the main thread."""
+
+    def __init__(self) -> None:
+        self._cancel: Callable[[], object] | None = None
+        self._asked = False
+
+    def arm(self) -> None:
+        """Takes the running task as the one to end; it ends at once if that was asked already."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        self._cancel = partial(loop.call_soon_threadsafe, task.cancel)
+        if self._asked:
+            self._cancel()
+
+    def ask(self) -> None:
+        """Asks the session to end; it then raises ``Stopped``."""
+        self._asked = True
+        if self._cancel is not None:
+            self._cancel()
+
+
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Has Ctrl-C and SIGTERM end the block cleanly, as ``Stopped``."""
+    """Has Ctrl-C and SIGTERM end the block cleanly, as ``Stopped``.
+
+    Signals reach the main thread only; in another one ``Stop`` takes their place.
+    """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
-    for stop in (signal.SIGINT, signal.SIGTERM):
+    main = threading.current_thread() is threading.main_thread()
+    signals = (signal.SIGINT, signal.SIGTERM) if main else ()
+    for stop in signals:
         loop.add_signal_handler(stop, task.cancel)
     try:
         yield
     except asyncio.CancelledError as error:
         raise Stopped from error
     finally:
-        for stop in (signal.SIGINT, signal.SIGTERM):
+        for stop in signals:
             loop.remove_signal_handler(stop)

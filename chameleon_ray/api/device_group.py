@@ -10,7 +10,7 @@ from chameleon_ray.api.model_process import RunnersBench
 from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.compiler.codegen.link import GlueError, find_compiler
 from chameleon_ray.compiler.kind import TargetKind
-from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.engine import Engine
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.bench import Bench

@@ -22,7 +22,7 @@ from chameleon_ray.api.compiled_model import (
     compile_and_verify,
     result_of,
 )
-from chameleon_ray.api.concurrency import in_thread, interruptible
+from chameleon_ray.api.concurrency import Stop, in_thread, interruptible
 from chameleon_ray.api.device_group import DeviceGroup, device_groups, wanted
 from chameleon_ray.api.first_verdict import judged
 from chameleon_ray.api.imported import Imported
@@ -33,7 +33,7 @@ from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
 from chameleon_ray.api.timekeeper import Timekeeper
 from chameleon_ray.api.tuned_model import TunedModel, versions
-from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.folder import RunFolder, ZooFolder
 from chameleon_ray.ledger import Account
 from chameleon_ray.measure.occupants import Occupant, occupying, others
@@ -76,6 +76,7 @@ class TuningSession:
         setup: Search system, and cores to work on.
         progress: Progress of the command, which is told what happens. Its clock began with the
             command.
+        stop: Ends the session from another thread; None where signals do.
         request: The site's options, which all models have in common.
         folder: The site's directory of records and agents.
         models: The site's models, those that failed included.
@@ -85,6 +86,7 @@ class TuningSession:
     site: Site
     setup: Setup
     progress: Progress
+    stop: Stop | None = None
     request: Request = field(init=False)
     folder: RunFolder = field(init=False)
     models: list[TunedModel] = field(init=False)
@@ -102,6 +104,8 @@ class TuningSession:
             UserError: No model can be finished.
             Stopped: The user interrupted the session.
         """
+        if self.stop is not None:
+            self.stop.arm()
         with ExitStack() as stack:
             kind, cores = self.setup.kind, self.setup.timing_cores
             own = self.occupant()

@@ -7,7 +7,7 @@ from time import perf_counter
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.budget import Budget
-from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.forecast import Forecast, ModelWork
 from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.options import Confirming

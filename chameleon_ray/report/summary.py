@@ -16,6 +16,7 @@ from chameleon_ray.report.disturbance import disturbance_of
 from chameleon_ray.report.format import counted, milliseconds
 from chameleon_ray.report.result import (
     PHASES,
+    Described,
     Latency,
     Launching,
     LayerOutcome,
@@ -67,6 +68,8 @@ def summary(result: RunResult, options: Reporting | None = None) -> dict:
             "tuned": 1e3 * _seconds(result.tuned),
         },
         "layers_ms": 1e3 * total(result.layers, [layer.best for layer in result.layers]),
+        "inputs": [_array(array) for array in result.inputs],
+        "outputs": [_array(array) for array in result.outputs],
         "needs": [FILES[library] for library in result.libraries],
         "explanation": explain(result, options),
         "verified": verification(result.verified),
@@ -93,6 +96,11 @@ def verification(verified: Verified | None) -> dict:
         "tolerance": verified.tolerance or None if verified else None,
         "fault": verified.fault or None if verified else None,
     }
+
+
+def _array(array: Described) -> dict:
+    name, shape, dtype = array
+    return {"name": name or None, "shape": list(shape), "dtype": dtype}
 
 
 def _launching(launching: Launching | None) -> dict | None:
