@@ -6,6 +6,8 @@ session of one model.
 """
 
 import asyncio
+import os
+import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -29,10 +31,12 @@ from chameleon_ray.api.pools import start_pools, workers_lost
 from chameleon_ray.api.searching import Searching
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
+from chameleon_ray.api.timekeeper import Timekeeper
 from chameleon_ray.api.tuned_model import TunedModel, versions
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.folder import RunFolder, ZooFolder
 from chameleon_ray.ledger import Account
+from chameleon_ray.measure.occupants import Occupant, occupying, others
 from chameleon_ray.merging import Merged, merged
 from chameleon_ray.options import Request
 from chameleon_ray.pool import Pool
@@ -107,6 +111,8 @@ class TuningSession:
             self.stop.arm()
         with ExitStack() as stack:
             kind, cores = self.setup.kind, self.setup.timing_cores
+            own = self.occupant()
+            stack.enter_context(occupying(own))
             process = ModelProcess(kind, cores, stack)
             device = kind.device_name(len(cores))
             for model in self.models:
@@ -120,15 +126,33 @@ class TuningSession:
             with interruptible():
                 async with guarded(partial(workers_lost, self.request)):
                     imported = await in_thread(self.judge, groups, imported, process)
+                    self.tell_of_others(own)
                     searching = Searching(
                         self.site, self.setup, self.progress, self.elapsed, self.earlier
                     )
-                    await searching.run(system, groups, imported, process, stack)
-                    winners = await chosen(self.site, groups, imported, self.progress)
+                    keeper = await searching.run(system, groups, imported, process, stack)
+                    self.tell_of_others(own)
+                    end = keeper.confirming()
+                    winners = await chosen(self.site, groups, imported, self.progress, *end)
                     await asyncio.gather(*ready)
-            compiled = await asyncio.to_thread(self.compile_all, groups, imported, process, winners)
+            compiled = await asyncio.to_thread(
+                self.compile_all, groups, imported, process, winners, keeper
+            )
             accounts = await self.accounts(pools, process)
             return self.conclude(imported, winners, compiled, accounts)
+
+    def occupant(self) -> Occupant:
+        """Returns what other commands on this machine are to know of this one."""
+        setup, folder = self.setup, str(self.folder.path.resolve())
+        timing = setup.timing_cores if setup.kind.gpus is None else ()
+        command = shlex.join(("chameleon", *self.site.words))
+        return Occupant(os.getpid(), command, folder, setup.search_cores, timing)
+
+    def tell_of_others(self, own: Occupant) -> None:
+        """Tells of other commands that time or build on the cores that this one times on."""
+        for told in (other.told(own) for other in others()):
+            if told and told not in self.progress.notes:
+                self.progress.note(told)
 
     def start(self, stack: ExitStack) -> tuple[SearchSystem, list[DeviceGroup], list[Pool]]:
         """Starts all pools, which ``stack`` closes, and gives every model its device group."""
@@ -199,18 +223,26 @@ class TuningSession:
         imported: Imported,
         process: ModelProcess,
         winners: Mapping[str, Winner],
+        keeper: Timekeeper,
     ) -> dict[TunedModel, CompiledModel]:
         """Compiles and verifies every model; the one that the process still holds comes first."""
         records, compiled = self.folder.database.read(), dict[TunedModel, CompiledModel]()
         pairs = [(model, group) for group in groups for model in group.left]
-        for model, group in sorted(pairs, key=lambda pair: not process.holds(pair[0].request)):
+        ordered = sorted(pairs, key=lambda pair: not process.holds(pair[0].request))
+        for number, (model, group) in enumerate(ordered):
             with model.trying(self.progress):
                 if model.folder is not self.folder:
                     digests = {task.digest for task in imported.prepared[model].tasks}
                     model.folder.database.append([r for r in records if r.task in digests])
                 process.prepare(model.request)
                 compiled[model] = compile_and_verify(
-                    model, imported.prepared[model], process, group.bench, winners, self.progress
+                    model,
+                    imported.prepared[model],
+                    process,
+                    group.bench,
+                    winners,
+                    self.progress,
+                    partial(keeper.timing, len(ordered) - number),
                 )
         return compiled
 
