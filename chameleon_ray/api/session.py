@@ -6,8 +6,6 @@ session of one model.
 """
 
 import asyncio
-import os
-import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -27,6 +25,7 @@ from chameleon_ray.api.device_group import DeviceGroup, device_groups, wanted
 from chameleon_ray.api.first_verdict import judged
 from chameleon_ray.api.imported import Imported
 from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.api.neighbours import beside
 from chameleon_ray.api.pools import start_pools, workers_lost
 from chameleon_ray.api.searching import Searching
 from chameleon_ray.api.setup import Setup
@@ -36,7 +35,6 @@ from chameleon_ray.api.tuned_model import TunedModel, versions
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.folder import RunFolder, ZooFolder
 from chameleon_ray.ledger import Account
-from chameleon_ray.measure.occupants import Occupant, occupying, others
 from chameleon_ray.merging import Merged, merged
 from chameleon_ray.options import Request
 from chameleon_ray.pool import Pool
@@ -111,8 +109,7 @@ class TuningSession:
             self.stop.arm()
         with ExitStack() as stack:
             kind, cores = self.setup.kind, self.setup.timing_cores
-            own = self.occupant()
-            stack.enter_context(occupying(own))
+            neighbours = stack.enter_context(beside(self.site, self.setup, self.progress))
             process = ModelProcess(kind, cores, stack)
             device = kind.device_name(len(cores))
             for model in self.models:
@@ -126,14 +123,9 @@ class TuningSession:
             with interruptible():
                 async with guarded(partial(workers_lost, self.request)):
                     imported = await in_thread(self.judge, groups, imported, process)
-                    self.tell_of_others(own)
-                    searching = Searching(
-                        self.site, self.setup, self.progress, self.elapsed, self.earlier
-                    )
-                    keeper = await searching.run(system, groups, imported, process, stack)
-                    self.tell_of_others(own)
-                    end = keeper.confirming()
-                    winners = await chosen(self.site, groups, imported, self.progress, *end)
+                    neighbours.tell()
+                    keeper, winners = await self.search(system, groups, imported, process, stack)
+                    neighbours.tell()
                     await asyncio.gather(*ready)
             compiled = await asyncio.to_thread(
                 self.compile_all, groups, imported, process, winners, keeper
@@ -141,18 +133,19 @@ class TuningSession:
             accounts = await self.accounts(pools, process)
             return self.conclude(imported, winners, compiled, accounts)
 
-    def occupant(self) -> Occupant:
-        """Returns what other commands on this machine are to know of this one."""
-        setup, folder = self.setup, str(self.folder.path.resolve())
-        timing = setup.timing_cores if setup.kind.gpus is None else ()
-        command = shlex.join(("chameleon", *self.site.words))
-        return Occupant(os.getpid(), command, folder, setup.search_cores, timing)
-
-    def tell_of_others(self, own: Occupant) -> None:
-        """Tells of other commands that time or build on the cores that this one times on."""
-        for told in (other.told(own) for other in others()):
-            if told and told not in self.progress.notes:
-                self.progress.note(told)
+    async def search(
+        self,
+        system: SearchSystem,
+        groups: Sequence[DeviceGroup],
+        imported: Imported,
+        process: ModelProcess,
+        stack: ExitStack,
+    ) -> tuple[Timekeeper, dict[str, Winner]]:
+        """Searches all layers and chooses their winners, by digest."""
+        site, progress = self.site, self.progress
+        searching = Searching(site, self.setup, progress, self.elapsed, self.earlier)
+        keeper = await searching.run(system, groups, imported, process, stack)
+        return keeper, await chosen(site, groups, imported, progress, *keeper.confirming())
 
     def start(self, stack: ExitStack) -> tuple[SearchSystem, list[DeviceGroup], list[Pool]]:
         """Starts all pools, which ``stack`` closes, and gives every model its device group."""
