@@ -48,8 +48,7 @@ CHAINS = (
     ("merging", "task", "space", "knob"),
     ("space", "limit"),
     ("presets", "options"),
-    ("__main__", "commands", "answering"),
-    ("interface", "answering"),
+    ("__main__", "commands", "interface", "answering"),
     ("engine", "budget", "tuner", "transfer"),
     ("forecast", "tuner"),
 )
