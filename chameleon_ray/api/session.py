@@ -105,7 +105,7 @@ class TuningSession:
         """
         if self.stop is not None:
             self.stop.arm()
-        with ExitStack() as stack:
+        with interruptible(), ExitStack() as stack:
             kind, cores = self.setup.kind, self.setup.timing_cores
             process = ModelProcess(kind, cores, stack)
             device = kind.device_name(len(cores))
@@ -117,15 +117,14 @@ class TuningSession:
             if not device:  # only a runner knows the device
                 await asyncio.gather(*(group.survey(kind, self.progress) for group in groups))
             imported = await (importing or in_thread(self.prepare, process))
-            with interruptible():
-                async with guarded(partial(workers_lost, self.request)):
-                    imported = await in_thread(self.judge, groups, imported, process)
-                    searching = Searching(
-                        self.site, self.setup, self.progress, self.elapsed, self.earlier
-                    )
-                    await searching.run(system, groups, imported, process, stack)
-                    winners = await chosen(self.site, groups, imported, self.progress)
-                    await asyncio.gather(*ready)
+            async with guarded(partial(workers_lost, self.request)):
+                imported = await in_thread(self.judge, groups, imported, process)
+                searching = Searching(
+                    self.site, self.setup, self.progress, self.elapsed, self.earlier
+                )
+                await searching.run(system, groups, imported, process, stack)
+                winners = await chosen(self.site, groups, imported, self.progress)
+                await asyncio.gather(*ready)
             compiled = await asyncio.to_thread(self.compile_all, groups, imported, process, winners)
             accounts = await self.accounts(pools, process)
             return self.conclude(imported, winners, compiled, accounts)

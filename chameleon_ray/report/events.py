@@ -74,6 +74,10 @@ class EventLog:
     def finished(self, task: str, reason: str) -> None:
         self._write("finished", task=task, layer=self._names.get(task, ""), reason=reason)
 
+    def ended(self, text: str) -> None:
+        """Tells how the command ended."""
+        self._write("ended", text=text)
+
     def _told(self) -> None:
         phases, notes = self._progress.phases, self._progress.notes
         for phase in phases[self._phases :]:
