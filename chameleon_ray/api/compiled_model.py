@@ -1,7 +1,7 @@
 """The end of one model: from its layers' winners to a verified library and a result."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from chameleon_ray.api.launching import Libraries, TunedLibrary, settled
@@ -11,7 +11,7 @@ from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.ledger import Account
 from chameleon_ray.measure.bench import Bench
 from chameleon_ray.measure.example import Arrays
-from chameleon_ray.options import Search
+from chameleon_ray.options import Confirming, Search
 from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.result import Described, LayerOutcome, RunResult
@@ -72,6 +72,7 @@ def compile_and_verify(
     bench: Bench | None,
     winners: Mapping[str, Winner],
     progress: Progress,
+    timing: Callable[[], Confirming],
 ) -> CompiledModel:
     """Compiles the tuned model, compares its outputs, and times it in turns with the untuned one.
 
@@ -82,6 +83,7 @@ def compile_and_verify(
         bench: Runs whole models on the device tuned for; None where the process does.
         winners: Winners by task digest, those of other models included.
         progress: Progress of the command, which is told what the end of it does not say.
+        timing: Returns the settings of timing the model; called when it is compiled and compared.
 
     Raises:
         UserError: The model cannot be compiled or run.
@@ -96,8 +98,7 @@ def compile_and_verify(
     lost = len(chosen) - len(applied)
     if lost:
         progress.note(f"{lost} winners could not be applied to {model.called}.")
-    options = model.request.confirming
-    library = settled(Libraries(*folder.libraries), prepared, process, bench, options)
+    library = settled(Libraries(*folder.libraries), prepared, process, bench, timing)
     launching = library.launching
     if model.name and launching is not None and launching.fault:  # else the end says so
         progress.note(model.saying(f"CUDA graphs are left out: {launching.fault}."))
@@ -134,7 +135,7 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
         tasks=prepared.tasks,
         records=tuple(record for record in end.records if record.task in digests),
         outcomes=tuple(
-            LayerOutcome(w.task, w.config, w.default_latency, w.latency, w.reason, by)
+            LayerOutcome(w.task, w.config, w.default_latency, w.latency, w.reason, w.disturbed, by)
             for w, by in zip(own, searched, strict=True)
         ),
         processes=end.accounts,

@@ -39,6 +39,24 @@ async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def within(seconds: float | None, work: Iterable[Coroutine[Any, Any, T]]) -> list[T | None]:
+    """Runs coroutines side by side; gives None for those that have no result in time.
+
+    Args:
+        seconds: Seconds after which the coroutines are ended; None for never.
+        work: The coroutines. The first error ends the others, and is raised.
+    """
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+        return [task.result() if task.done() else None for task in tasks]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def _heard(future: asyncio.Future) -> None:
     if not future.cancelled():
         future.exception()

@@ -25,10 +25,12 @@ from chameleon_ray.api.device_group import DeviceGroup, device_groups, wanted
 from chameleon_ray.api.first_verdict import judged
 from chameleon_ray.api.imported import Imported
 from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.api.neighbours import beside
 from chameleon_ray.api.pools import start_pools, workers_lost
 from chameleon_ray.api.searching import Searching
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
+from chameleon_ray.api.timekeeper import Timekeeper
 from chameleon_ray.api.tuned_model import TunedModel, versions
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.folder import RunFolder, ZooFolder
@@ -107,6 +109,7 @@ class TuningSession:
             self.stop.arm()
         with interruptible(), ExitStack() as stack:
             kind, cores = self.setup.kind, self.setup.timing_cores
+            neighbours = stack.enter_context(beside(self.site, self.setup, self.progress))
             process = ModelProcess(kind, cores, stack)
             device = kind.device_name(len(cores))
             for model in self.models:
@@ -119,15 +122,29 @@ class TuningSession:
             imported = await (importing or in_thread(self.prepare, process))
             async with guarded(partial(workers_lost, self.request)):
                 imported = await in_thread(self.judge, groups, imported, process)
-                searching = Searching(
-                    self.site, self.setup, self.progress, self.elapsed, self.earlier
-                )
-                await searching.run(system, groups, imported, process, stack)
-                winners = await chosen(self.site, groups, imported, self.progress)
+                neighbours.tell()
+                keeper, winners = await self.search(system, groups, imported, process, stack)
+                neighbours.tell()
                 await asyncio.gather(*ready)
-            compiled = await asyncio.to_thread(self.compile_all, groups, imported, process, winners)
+            compiled = await asyncio.to_thread(
+                self.compile_all, groups, imported, process, winners, keeper
+            )
             accounts = await self.accounts(pools, process)
             return self.conclude(imported, winners, compiled, accounts)
+
+    async def search(
+        self,
+        system: SearchSystem,
+        groups: Sequence[DeviceGroup],
+        imported: Imported,
+        process: ModelProcess,
+        stack: ExitStack,
+    ) -> tuple[Timekeeper, dict[str, Winner]]:
+        """Searches all layers and chooses their winners, by digest."""
+        site, progress = self.site, self.progress
+        searching = Searching(site, self.setup, progress, self.elapsed, self.earlier)
+        keeper = await searching.run(system, groups, imported, process, stack)
+        return keeper, await chosen(site, groups, imported, progress, *keeper.confirming())
 
     def start(self, stack: ExitStack) -> tuple[SearchSystem, list[DeviceGroup], list[Pool]]:
         """Starts all pools, which ``stack`` closes, and gives every model its device group."""
@@ -198,18 +215,26 @@ class TuningSession:
         imported: Imported,
         process: ModelProcess,
         winners: Mapping[str, Winner],
+        keeper: Timekeeper,
     ) -> dict[TunedModel, CompiledModel]:
         """Compiles and verifies every model; the one that the process still holds comes first."""
         records, compiled = self.folder.database.read(), dict[TunedModel, CompiledModel]()
         pairs = [(model, group) for group in groups for model in group.left]
-        for model, group in sorted(pairs, key=lambda pair: not process.holds(pair[0].request)):
+        ordered = sorted(pairs, key=lambda pair: not process.holds(pair[0].request))
+        for number, (model, group) in enumerate(ordered):
             with model.trying(self.progress):
                 if model.folder is not self.folder:
                     digests = {task.digest for task in imported.prepared[model].tasks}
                     model.folder.database.append([r for r in records if r.task in digests])
                 process.prepare(model.request)
                 compiled[model] = compile_and_verify(
-                    model, imported.prepared[model], process, group.bench, winners, self.progress
+                    model,
+                    imported.prepared[model],
+                    process,
+                    group.bench,
+                    winners,
+                    self.progress,
+                    partial(keeper.timing, len(ordered) - number),
                 )
         return compiled
 

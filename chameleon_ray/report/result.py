@@ -110,6 +110,7 @@ class LayerOutcome:
         default: Confirmed seconds of the default schedule; infinite where not confirmed.
         best: Confirmed seconds of the winner; infinite where not confirmed.
         reason: Reason for keeping the default schedule, or for the search's end; may be empty.
+        disturbed: Share of the confirming timing in which other processes had its cores.
         searched: What chose the configurations that were measured; empty where not known.
     """
 
@@ -118,6 +119,7 @@ class LayerOutcome:
     default: float = inf
     best: float = inf
     reason: str = ""
+    disturbed: float = 0.0
     searched: str = ""
 
 

@@ -4,6 +4,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from math import inf, isfinite
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from chameleon_ray.ledger import Account
 from chameleon_ray.record import Status
+from chameleon_ray.report.disturbance import disturbance_of
 from chameleon_ray.report.format import counted, milliseconds
 from chameleon_ray.report.result import (
     PHASES,
@@ -72,6 +74,7 @@ def summary(result: RunResult, options: Reporting | None = None) -> dict:
         "explanation": explain(result, options),
         "verified": verification(result.verified),
         "launching": _launching(result.launching),
+        "disturbed": asdict(disturbance_of(result)),
     }
     return {key: strict(value) for key, value in body.items()}
 
