@@ -10,8 +10,10 @@ import json
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping
 from math import inf, isfinite
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import numpy as np
 
 from chameleon_ray.database import Database
 from chameleon_ray.errors import UserError
+from chameleon_ray.lock_file import opened
 from chameleon_ray.record import Record
 from chameleon_ray.space import Config
 
@@ -27,6 +30,12 @@ SAME = ("model", "model_digest", "target", "device", "precision", "layout", "spa
 """Entries of the identity that must not change between the sessions of a run."""
 EARLIER = {"precision": "float32"}
 """Entries that identities of earlier versions do not have, and what they would be."""
+TYPES = {
+    **dict.fromkeys(("model", "model_digest", "target", "device", "precision", "layout"), str),
+    **dict.fromkeys(("spaces", "options", "versions"), dict),
+}
+"""Types of entries of the identity."""
+UNZIPPING = (zipfile.BadZipFile, zlib.error, NotImplementedError)
 FILES = {"run": "run.json", "zoo": "zoo.json"}
 """File with a directory's identity, by what the directory holds."""
 
@@ -44,6 +53,19 @@ def directory_name(model: str) -> str:
 
 class FolderError(UserError):
     """A run directory that cannot be used, in one sentence that says what to do."""
+
+
+def _parsed(file: Path) -> Any:
+    """Returns what a file of JSON holds.
+
+    Raises:
+        FolderError: It is damaged.
+    """
+    try:
+        return json.loads(file.read_text())
+    except (ValueError, RecursionError, OSError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise FolderError(f"{file} is damaged ({why}); choose another --out.") from error
 
 
 class RunFolder:
@@ -75,7 +97,7 @@ class RunFolder:
         self.path = path
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._lock = (path / ".lock").open("w")
+            self._lock = opened(path / ".lock")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.database = Database(path / "records")
         except BlockingIOError as error:
@@ -142,12 +164,12 @@ class RunFolder:
         file = self.path / FILES[self.holds]
         if not self.begun:
             return None
-        try:
-            identity = json.loads(file.read_text())
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise FolderError(f"{file} is damaged ({error}); choose another --out.") from error
+        identity = _parsed(file)
         if not isinstance(identity, dict) or identity.get("schema") != SCHEMA:
             raise FolderError(f"{file} was written by another version; it cannot be used.")
+        for key, kind in TYPES.items():
+            if not isinstance(identity.get(key, kind()), kind):
+                raise FolderError(f"{file} is damaged ({key!r} is wrong); choose another --out.")
         return identity
 
     def resume(self, identity: Mapping[str, Any]) -> list[Record]:
@@ -207,16 +229,21 @@ class RunFolder:
         file = self.path / "winners.json"
         if not file.exists():
             raise FolderError(f"{self.path} has no winners yet; finish the run with --resume.")
-        winners = json.loads(file.read_text())
-        return {
-            task: (tuple(config), inf if latency is None else latency)
-            for task, (config, latency) in winners.items()
-        }
+        try:
+            return {
+                task: (tuple(map(index, config)), inf if latency is None else float(latency))
+                for task, (config, latency) in _parsed(file).items()
+            }
+        except (AttributeError, TypeError, ValueError) as error:
+            raise FolderError(
+                f"{file} is damaged ({error}); finish the run again with --resume."
+            ) from error
 
     def write(self, name: str, text: str) -> None:
         """Writes a text file, whole or not at all."""
         temporary = self.path / f".{name}.new"
-        with temporary.open("w", encoding="utf-8") as sink:
+        temporary.unlink(missing_ok=True)  # it may be a link to somewhere else
+        with temporary.open("x", encoding="utf-8") as sink:
             sink.write(text)
             sink.flush()
             os.fsync(sink.fileno())
@@ -244,7 +271,7 @@ class RunFolder:
         try:
             with np.load(self._agent(explorer, task), allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in arrays.files}
-        except (OSError, ValueError, zipfile.BadZipFile, KeyError):
+        except (OSError, ValueError, EOFError, MemoryError, KeyError, *UNZIPPING):
             return {}
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ FLOORS = (
         "pool",
         "ledger",
         "folder",
+        "lock_file",
         "database",
         "record",
         "merging",
