@@ -59,8 +59,8 @@ def listed(project: str, path: str) -> list[str]:
     wanted = [re.split(r"[^\w.-]", need)[0] for need in metadata.requires(project) or []]
     lines = []
     for name in sorted(dict.fromkeys(wanted), key=str.lower):
-        for one in metadata.distributions(name=name, path=[path]):
-            lines.append(f"{name:20} {one.version:12} {_installed(one)}")
+        found = metadata.distributions(name=name, path=[path])
+        lines += [f"{name:20} {one.version:12} {_installed(one)}" for one in found]
     return lines
 
 
