@@ -4,14 +4,20 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
-from chameleon_ray.errors import Stopped
+from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.options import Request
 
 T = TypeVar("T")
+LOOK_SECONDS = 0.5
+"""Seconds between two looks at what must not end."""
+
+
+class RayLost(UserError):
+    """The private Ray has ended, and all workers with it."""
 
 
 def in_thread(work: Callable[..., Any], *arguments: Any) -> asyncio.Future:
@@ -105,3 +111,34 @@ def interruptible() -> Iterator[None]:
     finally:
         for stop in signals:
             loop.remove_signal_handler(stop)
+
+
+@contextlib.asynccontextmanager
+async def guarded(lost: Callable[[], bool]) -> AsyncIterator[None]:
+    """Ends the block as soon as its workers are lost.
+
+    Raises:
+        RayLost: They are; whatever else the block raised came of it.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    ended = False
+
+    async def watch() -> None:
+        nonlocal ended
+        while not lost():
+            await asyncio.sleep(LOOK_SECONDS)
+        ended = True
+        task.cancel()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    except (Exception, asyncio.CancelledError) as error:
+        if not (ended or lost()):
+            raise
+        if ended:
+            task.uncancel()
+        raise RayLost("Ray ended, and all of its workers with it.") from error
+    finally:
+        watching.cancel()

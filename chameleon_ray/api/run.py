@@ -1,9 +1,7 @@
 """A run: tunes one model and leaves everything in its directory."""
 
-import asyncio
-
 from chameleon_ray.api.concurrency import Stop
-from chameleon_ray.api.session import TuningSession
+from chameleon_ray.api.restarts import run_session
 from chameleon_ray.api.setup import set_up
 from chameleon_ray.api.site import Site, directory, working
 from chameleon_ray.api.tuned_model import TunedModel
@@ -34,7 +32,7 @@ def tune(request: Request, progress: Progress, stop: Stop | None = None) -> RunR
     site = _site(request)
     with working(site, setup.search_cores):
         site.tell_damage(progress.note)
-        end = asyncio.run(TuningSession(site, setup, progress, stop).run())
+        end = run_session(site, setup, progress, stop)
         ((model, result),) = end.results.items()
         keep(model.folder, result)
     return result

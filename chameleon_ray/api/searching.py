@@ -32,12 +32,14 @@ class Searching:
         setup: Search system, and cores to work on.
         progress: Progress of the command, which is told what happens.
         clock: Returns the seconds since the command began.
+        earlier: Seconds that earlier commands searched, which the records' times go on from.
     """
 
     site: Site
     setup: Setup
     progress: Progress
     clock: Callable[[], float]
+    earlier: float = 0.0
 
     async def run(
         self,
@@ -129,14 +131,13 @@ class Searching:
             records: Records of earlier sessions.
         """
         numbers = count(max((record.sequence + 1 for record in records), default=0))
-        earlier = max((record.finished for record in records), default=0.0)
         return [
             Engine(
                 budget=budget,
                 measurer=group.measurer,
                 device=group.device,
                 watcher=watcher,
-                clock=lambda: earlier + self.clock(),
+                clock=lambda: self.earlier + self.clock(),
                 layers_in_flight=layers_in_flight(self.site.request, len(self.setup.search_cores)),
                 sequence=numbers,
             )

@@ -6,8 +6,6 @@ session of one model.
 """
 
 import asyncio
-import os
-import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -22,12 +20,13 @@ from chameleon_ray.api.compiled_model import (
     compile_and_verify,
     result_of,
 )
-from chameleon_ray.api.concurrency import Stop, in_thread, interruptible
+from chameleon_ray.api.concurrency import Stop, guarded, in_thread, interruptible
 from chameleon_ray.api.device_group import DeviceGroup, device_groups, wanted
 from chameleon_ray.api.first_verdict import judged
 from chameleon_ray.api.imported import Imported
 from chameleon_ray.api.model_process import ModelProcess
-from chameleon_ray.api.pools import start_pools
+from chameleon_ray.api.neighbours import beside
+from chameleon_ray.api.pools import start_pools, workers_lost
 from chameleon_ray.api.searching import Searching
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
@@ -36,7 +35,6 @@ from chameleon_ray.api.tuned_model import TunedModel, versions
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.folder import RunFolder, ZooFolder
 from chameleon_ray.ledger import Account
-from chameleon_ray.measure.occupants import Occupant, occupying, others
 from chameleon_ray.merging import Merged, merged
 from chameleon_ray.options import Request
 from chameleon_ray.pool import Pool
@@ -76,6 +74,7 @@ class TuningSession:
         setup: Search system, and cores to work on.
         progress: Progress of the command, which is told what happens. Its clock began with the
             command.
+        earlier: Seconds that earlier commands searched.
         stop: Ends the session from another thread; None where signals do.
         request: The site's options, which all models have in common.
         folder: The site's directory of records and agents.
@@ -86,6 +85,7 @@ class TuningSession:
     site: Site
     setup: Setup
     progress: Progress
+    earlier: float
     stop: Stop | None = None
     request: Request = field(init=False)
     folder: RunFolder = field(init=False)
@@ -102,14 +102,14 @@ class TuningSession:
 
         Raises:
             UserError: No model can be finished.
+            RayLost: The private Ray was lost; the session can be run again.
             Stopped: The user interrupted the session.
         """
         if self.stop is not None:
             self.stop.arm()
         with ExitStack() as stack:
             kind, cores = self.setup.kind, self.setup.timing_cores
-            own = self.occupant()
-            stack.enter_context(occupying(own))
+            neighbours = stack.enter_context(beside(self.site, self.setup, self.progress))
             process = ModelProcess(kind, cores, stack)
             device = kind.device_name(len(cores))
             for model in self.models:
@@ -121,32 +121,31 @@ class TuningSession:
                 await asyncio.gather(*(group.survey(kind, self.progress) for group in groups))
             imported = await (importing or in_thread(self.prepare, process))
             with interruptible():
-                imported = await in_thread(self.judge, groups, imported, process)
-                self.tell_of_others(own)
-                searching = Searching(self.site, self.setup, self.progress, self.elapsed)
-                keeper = await searching.run(system, groups, imported, process, stack)
-                self.tell_of_others(own)
-                end = keeper.confirming()
-                winners = await chosen(self.site, groups, imported, self.progress, *end)
-            await asyncio.gather(*ready)
+                async with guarded(partial(workers_lost, self.request)):
+                    imported = await in_thread(self.judge, groups, imported, process)
+                    neighbours.tell()
+                    keeper, winners = await self.search(system, groups, imported, process, stack)
+                    neighbours.tell()
+                    await asyncio.gather(*ready)
             compiled = await asyncio.to_thread(
                 self.compile_all, groups, imported, process, winners, keeper
             )
             accounts = await self.accounts(pools, process)
             return self.conclude(imported, winners, compiled, accounts)
 
-    def occupant(self) -> Occupant:
-        """Returns what other commands on this machine are to know of this one."""
-        setup, folder = self.setup, str(self.folder.path.resolve())
-        timing = setup.timing_cores if setup.kind.gpus is None else ()
-        command = shlex.join(("chameleon", *self.site.words))
-        return Occupant(os.getpid(), command, folder, setup.search_cores, timing)
-
-    def tell_of_others(self, own: Occupant) -> None:
-        """Tells of other commands that time or build on the cores that this one times on."""
-        for told in (other.told(own) for other in others()):
-            if told and told not in self.progress.notes:
-                self.progress.note(told)
+    async def search(
+        self,
+        system: SearchSystem,
+        groups: Sequence[DeviceGroup],
+        imported: Imported,
+        process: ModelProcess,
+        stack: ExitStack,
+    ) -> tuple[Timekeeper, dict[str, Winner]]:
+        """Searches all layers and chooses their winners, by digest."""
+        site, progress = self.site, self.progress
+        searching = Searching(site, self.setup, progress, self.elapsed, self.earlier)
+        keeper = await searching.run(system, groups, imported, process, stack)
+        return keeper, await chosen(site, groups, imported, progress, *keeper.confirming())
 
     def start(self, stack: ExitStack) -> tuple[SearchSystem, list[DeviceGroup], list[Pool]]:
         """Starts all pools, which ``stack`` closes, and gives every model its device group."""

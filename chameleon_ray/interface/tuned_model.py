@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from chameleon_ray.compiler.cpu_features import flags_of, lacking
 from chameleon_ray.compiler.runtime.callable_model import CallableModel
 from chameleon_ray.errors import UserError
 from chameleon_ray.interface.signature import Array, Signature
@@ -140,8 +141,18 @@ class TunedModel:
                         stacklevel=3,
                     )
                 gpu = "cuda" in self.summary["target"]
+                if not gpu:
+                    self._demand_cpu()
                 self._loaded = CallableModel(self.folder / LIBRARY, gpu, threads)
         return self._loaded
+
+    def _demand_cpu(self) -> None:
+        """Raises a ``UserError`` where the library would die by SIGILL."""
+        if missing := lacking(flags_of(self.summary["target"])):
+            raise UserError(
+                f"This CPU lacks what {self.folder / LIBRARY} was compiled for "
+                f"({' '.join(missing)}); tune the model on such a machine."
+            )
 
 
 def load(run: str | os.PathLike) -> TunedModel:

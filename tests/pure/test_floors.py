@@ -37,7 +37,7 @@ FLOORS = (
     ),
     ("search", "replay", "measure", "graph"),
     ("engine", "budget", "forecast", "tuner", "transfer", "winners"),
-    ("cluster", "compiler", "report"),
+    ("cluster", "compiler", "report", "deployment"),
     ("api",),
     ("__main__", "commands", "interface", "answering"),
 )
@@ -70,6 +70,7 @@ THIRD_PARTY = {
     "cluster": {"numpy", "gymnasium", "ray", "torch"},
     "compiler": {"numpy", "tvm", "tvm_ffi", "cuda", "torch", "onnx", "onnxruntime", "ml_dtypes"},
     "report": {"numpy", "rich"},
+    "deployment": {"numpy", "tvm_ffi"},
     "api": {"numpy", "yaml"},
     "__main__": {"typer"},
     "commands": {"rich", "typer"},
