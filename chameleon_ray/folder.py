@@ -130,6 +130,16 @@ class RunFolder:
         return self.path / "untuned.so"
 
     @property
+    def library_state(self) -> str:
+        """What the tuned library is worth, as the rest of a sentence; it is whole, or not there."""
+        if not self.library.exists():
+            return "and no library yet"
+        made = self.library.stat().st_mtime
+        if self.summary.exists() and self.summary.stat().st_mtime >= made:
+            return "and the library of an earlier session"
+        return "and a library that was not verified"
+
+    @property
     def graphs_library(self) -> Path:
         """The tuned model with graphs, which takes the place of ``library`` or is removed."""
         return self.path / "graphs.so"

@@ -8,11 +8,12 @@ import argparse
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from recorded_layers import (
     RecordedBuilder,
@@ -82,16 +83,23 @@ def runner(by_digest: Tables) -> Calibrated:
     return Calibrated(RecordedRunner(by_digest, 1.0), str(os.getpid()))
 
 
+def introduced(name: str, folder: Path, factory: Callable[[], Any]) -> Any:
+    """Makes an actor's part, and leaves its name in a file that is called as its process is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / str(os.getpid())).write_text(name)
+    return factory()
+
+
 def pools(args: argparse.Namespace, by_digest: Tables) -> tuple[SearchSystem, Measurer]:
     """Runners and builders on every node but this one."""
 
-    def start_pool(name: str, factory: object, count: int = 0) -> ActorPool:
+    def start_pool(name: str, factory: Callable[[], Any], count: int = 0) -> ActorPool:
         def spread(node: Node) -> int:
             return node.cpus and count
 
         return ActorPool(
             name,
-            factory,  # type: ignore[arg-type]
+            partial(introduced, name, args.out.with_suffix(".actors"), factory),
             {},
             time.perf_counter(),
             resources={} if count else near_driver(),

@@ -78,10 +78,9 @@ class Site:
         words = ["chameleon", *self.words, "--out", str(folder.path), "--resume"]
         words += [word for run in request.warm_start for word in ("--warm-start", run)]
         words += repeated(request, self.words[0])
-        return (
-            f"{len(folder.database.read())} measurements are kept in {folder.path}; go on with: "
-            f"{shlex.join(words)}"
-        )
+        kept = f"{len(folder.database.read())} measurements are kept in {folder.path}"
+        library = f" {folder.library_state}" if folder.holds == "run" else ""
+        return f"{kept}{library}; go on with: {shlex.join(words)}"
 
 
 @contextmanager

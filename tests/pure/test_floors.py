@@ -34,6 +34,7 @@ FLOORS = (
         "plugins",
         "reporting",
         "vendor",
+        "trust",
     ),
     ("search", "replay", "measure", "graph"),
     ("engine", "budget", "forecast", "tuner", "transfer", "winners"),
