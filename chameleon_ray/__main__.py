@@ -9,6 +9,7 @@ from chameleon_ray.commands.bench import bench
 from chameleon_ray.commands.devices import devices
 from chameleon_ray.commands.memory import memory
 from chameleon_ray.commands.replay import replay
+from chameleon_ray.commands.store import store
 from chameleon_ray.commands.tune import tune
 from chameleon_ray.commands.version import version
 from chameleon_ray.commands.zoo import zoo
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 for command in (tune, zoo, apply, bench, replay, memory, devices, version):
     app.command()(command)
+app.add_typer(store, name="store", no_args_is_help=True)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from chameleon_ray import lockfile
 from chameleon_ray.database import Database
 from chameleon_ray.errors import UserError
 from chameleon_ray.record import Record
@@ -124,6 +125,11 @@ class RunFolder:
     @property
     def summary(self) -> Path:
         return self.path / "summary.json"
+
+    @property
+    def lock(self) -> Path:
+        """The winners for version control."""
+        return self.path / lockfile.NAME
 
     @property
     def log(self) -> Path:

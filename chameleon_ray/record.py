@@ -1,5 +1,6 @@
 """A record: the result of one configuration that was tried, and all that is known about it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -50,6 +51,7 @@ class Record:
         conditions: The GPU's clocks and temperature as it was timed, and the factor that the
             latencies were multiplied by (``calibration``), as JSON; empty on a CPU and where that
             is 1.
+        origin: Where it was measured, ``store`` or another run's directory; empty in this run.
     """
 
     task: str
@@ -68,8 +70,14 @@ class Record:
     error: str = ""
     resources: str = ""
     conditions: str = ""
+    origin: str = ""
 
     @cached_property
     def latency(self) -> float:
         """Median of the repeats in seconds; infinite unless ``ok``."""
         return median(self.latencies) if self.status is Status.OK else float("inf")
+
+
+def own(records: Iterable[Record]) -> list[Record]:
+    """Returns the records that the run measured itself."""
+    return [record for record in records if not record.origin]

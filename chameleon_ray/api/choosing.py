@@ -35,7 +35,7 @@ async def chosen(
     for group in groups:
         known = group.digests(imported.prepared)
         own = [task for task in tasks if task.digest in known]
-        choosing.append(group.choose(own, by_task, options, progress))
+        choosing.append(group.choose(own, by_task, options, progress, imported.earlier))
     winners = [winner for own in await together(choosing) for winner in own]
     site.folder.database.append(corrected(records, winners))
     return {winner.task: winner for winner in winners}

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from chameleon_ray.api.gpu_assignment import demand_same, missing, surveyed
 from chameleon_ray.api.model_process import RunnersBench
@@ -22,7 +23,7 @@ from chameleon_ray.report.progress import Progress
 from chameleon_ray.task import Task
 from chameleon_ray.tuner import Tuner
 from chameleon_ray.vendor import LIBRARIES, library_of
-from chameleon_ray.winners import Winner, choose
+from chameleon_ray.winners import Earlier, Winner, choose
 
 
 @dataclass
@@ -115,6 +116,7 @@ class DeviceGroup:
         records: Mapping[str, Sequence[Record]],
         options: Confirming,
         progress: Progress,
+        earlier: Mapping[str, Earlier] = MappingProxyType({}),
     ) -> list[Winner]:
         """Chooses the winners of some tasks; there are none if the devices fail.
 
@@ -123,11 +125,15 @@ class DeviceGroup:
             records: Records by task digest.
             options: Settings of the choice.
             progress: Progress of the command, which is told what goes wrong.
+            earlier: Winners of earlier runs, by task digest.
         """
         with self.trying(progress):
             known = [self._usable(records[task.digest]) for task in tasks]
             pairs = zip(tasks, known, strict=True)
-            choosing = [choose(task, own, self.measurer, options) for task, own in pairs]
+            choosing = [
+                choose(task, own, self.measurer, options, earlier.get(task.digest))
+                for task, own in pairs
+            ]
             return await asyncio.gather(*choosing)
         return []
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from chameleon_ray.api.choosing import chosen
@@ -23,11 +24,13 @@ from chameleon_ray.api.concurrency import in_thread, interruptible
 from chameleon_ray.api.device_group import DeviceGroup, device_groups, wanted
 from chameleon_ray.api.first_verdict import judged
 from chameleon_ray.api.imported import Imported
+from chameleon_ray.api.locked import locked_winners
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.pools import start_pools
 from chameleon_ray.api.searching import Searching
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
+from chameleon_ray.api.stored_layers import StoredLayers
 from chameleon_ray.api.tuned_model import TunedModel, versions
 from chameleon_ray.compiler.model_host import Prepared
 from chameleon_ray.folder import RunFolder, ZooFolder
@@ -111,9 +114,7 @@ class TuningSession:
             imported = await (importing or in_thread(self.prepare, process))
             with interruptible():
                 imported = await in_thread(self.judge, groups, imported, process)
-                searching = Searching(self.site, self.setup, self.progress, self.elapsed)
-                await searching.run(system, groups, imported, process, stack)
-                winners = await chosen(self.site, groups, imported, self.progress)
+                winners = await self.search(system, groups, imported, process, stack)
             await asyncio.gather(*ready)
             compiled = await asyncio.to_thread(self.compile_all, groups, imported, process, winners)
             accounts = await self.accounts(pools, process)
@@ -181,6 +182,31 @@ class TuningSession:
             right[model] = known
         layers = merged([(model.weight, right[model].tasks) for model in self.site.left()])
         return Imported(right, layers, self.folder.database.read())
+
+    async def search(
+        self,
+        system: SearchSystem,
+        groups: Sequence[DeviceGroup],
+        imported: Imported,
+        process: ModelProcess,
+        stack: ExitStack,
+    ) -> dict[str, Winner]:
+        """Searches the layers that the store does not know, and chooses every layer's winner.
+
+        Where there is a lock, it has the winners, and nothing is measured.
+
+        Raises:
+            UserError: No measurement of any model succeeded, or the lock lacks a layer.
+        """
+        if self.request.locked is not None:
+            return locked_winners(Path(self.request.locked), imported)
+        stored = StoredLayers(self.site, self.setup, groups, self.progress)
+        imported = await in_thread(stored.recall, imported)
+        searching = Searching(self.site, self.setup, self.progress, self.elapsed)
+        with stored.keeping(imported):
+            await searching.run(system, groups, imported, process, stack)
+            stored.winners = await chosen(self.site, groups, imported, self.progress)
+        return dict(stored.winners)
 
     def compile_all(
         self,

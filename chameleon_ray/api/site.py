@@ -14,6 +14,7 @@ from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.folder import RunFolder, directory_name
 from chameleon_ray.measure.cores import available
 from chameleon_ray.options import Request, repeated
+from chameleon_ray.record import own
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,9 @@ class Site:
         words = ["chameleon", *self.words, "--out", str(folder.path), "--resume"]
         words += [word for run in request.warm_start for word in ("--warm-start", run)]
         words += repeated(request, self.words[0])
+        made = own(folder.database.read())
         return (
-            f"{len(folder.database.read())} measurements are kept in {folder.path}; go on with: "
-            f"{shlex.join(words)}"
+            f"{len(made)} measurements are kept in {folder.path}; go on with: {shlex.join(words)}"
         )
 
 

@@ -103,8 +103,8 @@ def written(folder: Path) -> set[str]:
     run.save_agent("ppo", "task", {"weights": np.zeros(1)})
     run.save_winners({})
     run.close()
-    others = (run.log, run.library, run.untuned_library, run.tvm_database, run.summary, run.report)
-    return {path.name for path in (*folder.iterdir(), *others)}
+    others = (run.log, run.library, run.untuned_library, run.tvm_database, run.summary, run.lock)
+    return {path.name for path in (*folder.iterdir(), *others, run.report)}
 
 
 def choices(table: str) -> set[str]:
