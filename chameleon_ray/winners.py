@@ -9,6 +9,7 @@ from it loses to any candidate that does not.
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import inf, isfinite
 from statistics import median
 
 from chameleon_ray.measure.measurer import Artifact, Builder, Finalist, Measurer, Runner, Timing
@@ -31,6 +32,8 @@ class Winner:
         default_latency: Least seconds of the default schedule, in the final timing and the records.
         reason: Reason for keeping the default schedule; empty where a candidate was chosen.
         wrong: Candidates whose output was wrong.
+        disturbed: Share of the final timing in which other processes had its cores.
+        confirmed: Whether there was time for a final timing.
     """
 
     task: str
@@ -39,6 +42,8 @@ class Winner:
     default_latency: float
     reason: str = ""
     wrong: tuple[Config, ...] = ()
+    disturbed: float = 0.0
+    confirmed: bool = True
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,24 @@ async def choose(
     )
 
 
+def unconfirmed(task: Task, records: Sequence[Record]) -> Winner:
+    """Returns the layer's fastest configuration as the search timed it, where time is up."""
+    default = min((r.latency for r in records if r.config == DEFAULT), default=float("inf"))
+    tried = [r for r in records if r.latencies and r.config != DEFAULT]
+    best = min(tried, key=_latency, default=None)
+    if best is None or best.latency >= default:
+        reason = "no candidate was faster than the default schedule"
+        return Winner(task.digest, DEFAULT, default, default, reason, confirmed=False)
+    return Winner(task.digest, best.config, best.latency, default, confirmed=False)
+
+
+def saving(task: Task, records: Sequence[Record]) -> float:
+    """Returns the seconds that a layer's best configuration seems to save the whole model."""
+    winner = unconfirmed(task, records)
+    seconds = winner.default_latency - winner.latency
+    return task.weight * seconds if isfinite(seconds) else inf
+
+
 def corrected(records: Sequence[Record], winners: Sequence[Winner]) -> list[Record]:
     """Returns corrected records of the candidates that turned out wrong, to be appended."""
     wrong = {(winner.task, config) for winner in winners for config in winner.wrong}
@@ -132,11 +155,11 @@ def _winner(
     factor: Callable[[Config], float],
 ) -> Winner:
     config = min(right, key=lambda c: factor(c) * median(right[c].latencies))
-    latency = median(right[config].latencies)
+    latency, disturbed = median(right[config].latencies), right[config].disturbed
     if factor(config) * latency >= factor(DEFAULT) * default:
         reason = "no candidate was faster than the default schedule"
-        return Winner(task.digest, DEFAULT, default, default, reason, wrong)
-    return Winner(task.digest, config, latency, default, "", wrong)
+        return Winner(task.digest, DEFAULT, default, default, reason, wrong, disturbed)
+    return Winner(task.digest, config, latency, default, "", wrong, disturbed)
 
 
 async def _contest(
@@ -173,7 +196,9 @@ async def _contest(
 
 
 async def _built(task: Task, config: Config, measurer: Measurer) -> Artifact:
-    """Builds a configuration; a build that kills its builders counts as a crash."""
+    """Builds a configuration, unless its build was kept; one that kills builders is a crash."""
+    if (kept := measurer.kept.get(task.digest, config)) is not None:
+        return kept
     try:
         return await measurer.builders.call(Builder.build, task, config)
     except PoolError as error:

@@ -180,7 +180,9 @@ class StoredLayers:
 
     def _entry(self, task: Task, records: Sequence[Record], effort: Effort) -> Entry:
         winner, layer = self.winners.get(task.digest), self.progress.layers.get(task.digest)
-        chosen = Chosen(winner.config, winner.latency, winner.default_latency) if winner else None
+        chosen = None
+        if winner is not None and winner.confirmed:
+            chosen = Chosen(winner.config, winner.latency, winner.default_latency)
         return Entry(
             name=task.name,
             shape=task.shape,

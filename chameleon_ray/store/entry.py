@@ -195,6 +195,8 @@ def _demand(record: Record, entry: Entry) -> None:
         _seconds(seconds)
     if record.config != DEFAULT:
         demand_values(record.values)
+    if not 0 <= record.disturbed <= 1:
+        raise ValueError("a record's conditions are impossible")
     if not 0 <= record.plan < LARGEST or record.origin:
         raise ValueError("a record has an impossible plan, or was not measured by its run")
 
