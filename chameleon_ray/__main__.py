@@ -11,6 +11,7 @@ from chameleon_ray.commands.export import export
 from chameleon_ray.commands.memory import memory
 from chameleon_ray.commands.pending import pending
 from chameleon_ray.commands.replay import replay
+from chameleon_ray.commands.store import store
 from chameleon_ray.commands.tune import tune
 from chameleon_ray.commands.version import version
 from chameleon_ray.commands.zoo import zoo
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 for command in (tune, zoo, apply, bench, export, pending, replay, memory, devices, version):
     app.command()(command)
+app.add_typer(store, name="store", no_args_is_help=True)
 
 
 def main() -> None:

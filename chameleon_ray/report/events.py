@@ -29,7 +29,9 @@ class EventLog:
         self._phases = self._notes = 0
         self._file: IO[str] | None = None
         with suppress(OSError):
-            self._file = open(path, "a", encoding="utf-8", buffering=1, opener=_unlinked)
+            self._file = open(  # noqa: SIM115, it is closed where the log is left
+                path, "a", encoding="utf-8", buffering=1, opener=_unlinked
+            )
 
     def __enter__(self) -> "EventLog":
         self._progress.listen(self._told)
