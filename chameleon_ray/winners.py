@@ -7,8 +7,9 @@ from it loses to any candidate that does not.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import inf, isfinite
 from statistics import median
 
 from chameleon_ray.measure.measurer import Artifact, Builder, Finalist, Measurer, Runner, Timing
@@ -31,6 +32,8 @@ class Winner:
         default_latency: Least seconds of the default schedule, in the final timing and the records.
         reason: Reason for keeping the default schedule; empty where a candidate was chosen.
         wrong: Candidates whose output was wrong.
+        disturbed: Share of the final timing in which other processes had its cores.
+        confirmed: Whether there was time for a final timing.
     """
 
     task: str
@@ -39,6 +42,21 @@ class Winner:
     default_latency: float
     reason: str = ""
     wrong: tuple[Config, ...] = ()
+    disturbed: float = 0.0
+    confirmed: bool = True
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The winner of an earlier run, which stays unless another one is notably faster.
+
+    Attributes:
+        config: Its configuration; empty for the default schedule.
+        settled: Whether it is timed beside the default schedule alone, as nothing new was found.
+    """
+
+    config: Config
+    settled: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,7 +73,11 @@ class Default:
 
 
 async def choose(
-    task: Task, records: Sequence[Record], measurer: Measurer, options: Confirming
+    task: Task,
+    records: Sequence[Record],
+    measurer: Measurer,
+    options: Confirming,
+    earlier: Earlier | None = None,
 ) -> Winner:
     """Chooses the fastest right candidate of one layer, or its default schedule."""
     default = min((r.latency for r in records if r.config == DEFAULT), default=float("inf"))
@@ -64,19 +86,43 @@ async def choose(
         return Winner(task.digest, DEFAULT, default, default, "nothing to tune")
     if not tried:
         return Winner(task.digest, DEFAULT, default, default, "no candidate could be timed")
+    if earlier == Earlier(DEFAULT, settled=True):
+        return Winner(task.digest, DEFAULT, default, default, "it won before")
     wrong: list[Config] = []
+    kept = earlier.config if earlier else None
+    tried.sort(key=lambda record: record.config != kept)
+    finalists_now = 1 if earlier and earlier.settled else options.finalists
     while tried:
-        final, tried = tried[: options.finalists], tried[options.finalists :]
+        final, tried = tried[:finalists_now], tried[finalists_now:]
+        finalists_now = options.finalists
         configs = [record.config for record in final]
         again, finalists = await _contest(task, configs, measurer, options)
         default = min(again.seconds, default) if again.right else float("inf")
         wrong += [c for c, f in finalists.items() if not f.right]
         right = {config: f for config, f in finalists.items() if f.right}
         if right:
-            return _winner(task, default, right, tuple(wrong))
+            return _winner(task, default, right, tuple(wrong), _handicap(kept, options))
     return Winner(
         task.digest, DEFAULT, default, default, "no candidate passed the final", tuple(wrong)
     )
+
+
+def unconfirmed(task: Task, records: Sequence[Record]) -> Winner:
+    """Returns the layer's fastest configuration as the search timed it, where time is up."""
+    default = min((r.latency for r in records if r.config == DEFAULT), default=float("inf"))
+    tried = [r for r in records if r.latencies and r.config != DEFAULT]
+    best = min(tried, key=_latency, default=None)
+    if best is None or best.latency >= default:
+        reason = "no candidate was faster than the default schedule"
+        return Winner(task.digest, DEFAULT, default, default, reason, confirmed=False)
+    return Winner(task.digest, best.config, best.latency, default, confirmed=False)
+
+
+def saving(task: Task, records: Sequence[Record]) -> float:
+    """Returns the seconds that a layer's best configuration seems to save the whole model."""
+    winner = unconfirmed(task, records)
+    seconds = winner.default_latency - winner.latency
+    return task.weight * seconds if isfinite(seconds) else inf
 
 
 def corrected(records: Sequence[Record], winners: Sequence[Winner]) -> list[Record]:
@@ -87,6 +133,7 @@ def corrected(records: Sequence[Record], winners: Sequence[Winner]) -> list[Reco
         replace(
             record,
             status=Status.WRONG_ANSWER,
+            origin="",
             latencies=(),
             sequence=records[-1].sequence + 1 + number,
             error="its output differs from the reference's",
@@ -95,15 +142,24 @@ def corrected(records: Sequence[Record], winners: Sequence[Winner]) -> list[Reco
     ]
 
 
+def _handicap(kept: Config | None, options: Confirming) -> Callable[[Config], float]:
+    """Returns the factor of each configuration's latency: less for the one that won before."""
+    return lambda config: 1 / (1 + options.tie) if config == kept else 1.0
+
+
 def _winner(
-    task: Task, default: float, right: dict[Config, Finalist], wrong: tuple[Config, ...]
+    task: Task,
+    default: float,
+    right: dict[Config, Finalist],
+    wrong: tuple[Config, ...],
+    factor: Callable[[Config], float],
 ) -> Winner:
-    config = min(right, key=lambda c: median(right[c].latencies))
-    latency = median(right[config].latencies)
-    if latency >= default:
+    config = min(right, key=lambda c: factor(c) * median(right[c].latencies))
+    latency, disturbed = median(right[config].latencies), right[config].disturbed
+    if factor(config) * latency >= factor(DEFAULT) * default:
         reason = "no candidate was faster than the default schedule"
-        return Winner(task.digest, DEFAULT, default, default, reason, wrong)
-    return Winner(task.digest, config, latency, default, "", wrong)
+        return Winner(task.digest, DEFAULT, default, default, reason, wrong, disturbed)
+    return Winner(task.digest, config, latency, default, "", wrong, disturbed)
 
 
 async def _contest(
@@ -140,7 +196,9 @@ async def _contest(
 
 
 async def _built(task: Task, config: Config, measurer: Measurer) -> Artifact:
-    """Builds a configuration; a build that kills its builders counts as a crash."""
+    """Builds a configuration, unless its build was kept; one that kills builders is a crash."""
+    if (kept := measurer.kept.get(task.digest, config)) is not None:
+        return kept
     try:
         return await measurer.builders.call(Builder.build, task, config)
     except PoolError as error:

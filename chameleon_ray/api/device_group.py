@@ -1,16 +1,17 @@
 """Device groups: devices of one type, and the models of a session that are tuned for them."""
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
+from chameleon_ray.api.concurrency import within
 from chameleon_ray.api.gpu_assignment import demand_same, missing, surveyed
 from chameleon_ray.api.model_process import RunnersBench
 from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.compiler.codegen.link import GlueError, find_compiler
 from chameleon_ray.compiler.kind import TargetKind
-from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.engine import Engine
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.bench import Bench
@@ -22,7 +23,7 @@ from chameleon_ray.report.progress import Progress
 from chameleon_ray.task import Task
 from chameleon_ray.tuner import Tuner
 from chameleon_ray.vendor import LIBRARIES, library_of
-from chameleon_ray.winners import Winner, choose
+from chameleon_ray.winners import Earlier, Winner, choose, saving, unconfirmed
 
 
 @dataclass
@@ -115,20 +116,31 @@ class DeviceGroup:
         records: Mapping[str, Sequence[Record]],
         options: Confirming,
         progress: Progress,
+        seconds: float | None = None,
+        earlier: Mapping[str, Earlier] = MappingProxyType({}),
     ) -> list[Winner]:
         """Chooses the winners of some tasks; there are none if the devices fail.
+
+        Layers that save most come first, as there may be no time for all.
 
         Args:
             tasks: Tasks of the group's models.
             records: Records by task digest.
             options: Settings of the choice.
             progress: Progress of the command, which is told what goes wrong.
+            seconds: Seconds after which winners are taken as the search timed them.
+            earlier: Winners of earlier runs, by task digest.
         """
         with self.trying(progress):
-            known = [self._usable(records[task.digest]) for task in tasks]
-            pairs = zip(tasks, known, strict=True)
-            choosing = [choose(task, own, self.measurer, options) for task, own in pairs]
-            return await asyncio.gather(*choosing)
+            known = {task: self._usable(records[task.digest]) for task in tasks}
+            order = sorted(tasks, key=lambda task: -saving(task, known[task]))
+            choosing = [
+                choose(task, known[task], self.measurer, options, earlier.get(task.digest))
+                for task in order
+            ]
+            found = await within(seconds, choosing)
+            pairs = zip(order, found, strict=True)
+            return [winner or unconfirmed(task, known[task]) for task, winner in pairs]
         return []
 
     def _usable(self, records: Sequence[Record]) -> list[Record]:

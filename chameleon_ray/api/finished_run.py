@@ -12,7 +12,7 @@ from chameleon_ray.api.first_verdict import judge
 from chameleon_ray.api.launching import Libraries, settled
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.compiler.kinds import kind_of
-from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder, file_name
@@ -127,7 +127,7 @@ def _verified(
     """Compares a tuned library's outputs, and settles how its kernels are launched."""
     if process.kind.graphs is None:
         return process.check(files.tuned, prepared), None
-    done = settled(files, prepared, process, None, Confirming())
+    done = settled(files, prepared, process, None, Confirming)
     return done.verified, done.launching
 
 

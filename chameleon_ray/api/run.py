@@ -1,8 +1,8 @@
 """A run: tunes one model and leaves everything in its directory."""
 
-import asyncio
-
-from chameleon_ray.api.session import TuningSession
+from chameleon_ray.api.concurrency import Stop
+from chameleon_ray.api.locked import lock_of
+from chameleon_ray.api.restarts import run_session
 from chameleon_ray.api.setup import set_up
 from chameleon_ray.api.site import Site, directory, working
 from chameleon_ray.api.tuned_model import TunedModel
@@ -16,12 +16,13 @@ from chameleon_ray.report.result import RunResult
 from chameleon_ray.report.summary import write, write_text
 
 
-def tune(request: Request, progress: Progress) -> RunResult:
+def tune(request: Request, progress: Progress, stop: Stop | None = None) -> RunResult:
     """Tunes a model and leaves everything in the run directory.
 
     Args:
         request: Request of the user.
         progress: Progress that is told what happens; its clock began with the command.
+        stop: Ends the session from another thread; None where Ctrl-C does.
 
     Raises:
         UserError: The request cannot be met.
@@ -30,17 +31,18 @@ def tune(request: Request, progress: Progress) -> RunResult:
     setup = set_up(request)
     demand(request.model, given(request.inputs, request.examples))
     site = _site(request)
-    with working(site, setup.search_cores):
+    with working(site, setup.search_cores, progress):
         site.tell_damage(progress.note)
-        end = asyncio.run(TuningSession(site, setup, progress).run())
+        end = run_session(site, setup, progress, stop)
         ((model, result),) = end.results.items()
         keep(model.folder, result)
     return result
 
 
 def keep(folder: RunFolder, result: RunResult) -> None:
-    """Writes a model's summary and report into its run directory."""
+    """Writes a model's summary, lock and report into its run directory."""
     write(folder.summary, result)
+    write_text(folder.lock, lock_of(result).dumps())
     write_text(folder.report, render(result))
 
 

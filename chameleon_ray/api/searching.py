@@ -17,9 +17,10 @@ from chameleon_ray.api.watchers import Watchers, watchers_of
 from chameleon_ray.budget import Budget
 from chameleon_ray.engine import Engine, Watcher
 from chameleon_ray.forecast import Forecast
-from chameleon_ray.record import Record
+from chameleon_ray.record import Record, own
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.search.system import SearchSystem
+from chameleon_ray.store.knowledge import Known
 from chameleon_ray.tuner import Tuner
 
 
@@ -32,12 +33,14 @@ class Searching:
         setup: Search system, and cores to work on.
         progress: Progress of the command, which is told what happens.
         clock: Returns the seconds since the command began.
+        earlier: Seconds that earlier commands searched, which the records' times go on from.
     """
 
     site: Site
     setup: Setup
     progress: Progress
     clock: Callable[[], float]
+    earlier: float = 0.0
 
     async def run(
         self,
@@ -46,8 +49,12 @@ class Searching:
         imported: Imported,
         process: ModelProcess,
         stack: ExitStack,
-    ) -> None:
-        """Searches on all device groups at once until the budget is spent."""
+    ) -> Timekeeper:
+        """Searches on all device groups at once until the budget is spent.
+
+        Returns:
+            The timekeeper, which knows what the end may take.
+        """
         request, records = self.site.request, imported.records
         tuners = self.tuners(system, imported)
         forecast = await self.forecast(groups, imported, process, tuners)
@@ -55,28 +62,32 @@ class Searching:
         watcher = watchers_of(
             request, self.setup.search, self.site.folder, self.progress, tuners, stack
         )
-        own = [group.share(tuners, imported.prepared) for group in groups]
-        budgets = self.budgets(own, records)
-        keeper = Timekeeper(forecast, limit, self.clock(), self.progress, budgets)
+        shared = [group.share(tuners, imported.prepared) for group in groups]
+        budgets = self.budgets(shared, records)
+        keeper = Timekeeper(forecast, limit, self.clock(), self.progress, budgets, self.clock)
         tasks, trials = [tuner.task for tuner in tuners], request.trials
         self.progress.began(tasks, keeper.deadline, trials, records, forecast.runners)
         self.progress.phase("searching")
         keeper.keep()
         for budget in budgets:
+            for digest in imported.settled.keys() & budget.layers.keys():
+                budget.retire(budget.layers[digest].tuner, imported.settled[digest])
             for digest, layer in budget.layers.items():
                 if layer.finished:
                     self.progress.finished(digest, layer.finished)
         engines = self.engines(groups, budgets, Watchers(watcher, keeper), records)
         pairs = zip(groups, engines, strict=True)
         await together(group.explore(engine, self.progress) for group, engine in pairs)
+        return keeper
 
     def tuners(self, system: SearchSystem, imported: Imported) -> list[Tuner]:
         """Makes one tuner for every layer, with what earlier sessions learnt about it."""
         tuners, search = [], self.setup.search
         for task in imported.layers.tasks:
             tuner = Tuner(task, system, search, self.site.request.seed, self.setup.transfer)
-            tuner.inherit(self.site.folder.load_agent(search.explorer, task.digest))
+            tuner.inherit(self.site.folder.agents.load(search.explorer, task.digest))
             tuner.observe([record for record in imported.records if record.task == task.digest])
+            tuner.suggested = imported.known.get(task.digest, Known()).candidates
             tuners.append(tuner)
         return tuners
 
@@ -91,7 +102,9 @@ class Searching:
         builders = len(await groups[0].measurer.builders.accounts())
         runners = [len(await group.measurer.runners.accounts()) for group in groups]
         left = {model: imported.prepared[model] for model in self.site.left()}
-        return forecast_of(left, process, tuners, max(builders, 1), max(sum(runners), 1))
+        measurers = [group.measurer for group in groups]
+        workers = max(builders, 1), max(sum(runners), 1)
+        return forecast_of(left, process, tuners, measurers, *workers)
 
     def budgets(self, tuners: Sequence[list[Tuner]], records: Sequence[Record]) -> list[Budget]:
         """Makes a budget for each device group, and shares the trials that are left by layers.
@@ -101,10 +114,10 @@ class Searching:
             records: Records of earlier sessions.
         """
         request = self.site.request
-        tunable = [sum(bool(tuner.task.space.knobs) for tuner in own) for own in tuners]
-        trials = None if request.trials is None else max(request.trials - len(records), 0)
+        tunable = [sum(bool(tuner.task.space.knobs) for tuner in group) for group in tuners]
+        trials = None if request.trials is None else max(request.trials - len(own(records)), 0)
         pairs = zip(tuners, portions(trials, tunable), strict=True)
-        return [Budget(own, request.budgeting, share, None, self.clock) for own, share in pairs]
+        return [Budget(group, request.budgeting, share, None, self.clock) for group, share in pairs]
 
     def engines(
         self,
@@ -122,14 +135,13 @@ class Searching:
             records: Records of earlier sessions.
         """
         numbers = count(max((record.sequence + 1 for record in records), default=0))
-        earlier = max((record.finished for record in records), default=0.0)
         return [
             Engine(
                 budget=budget,
                 measurer=group.measurer,
                 device=group.device,
                 watcher=watcher,
-                clock=lambda: earlier + self.clock(),
+                clock=lambda: self.earlier + self.clock(),
                 layers_in_flight=layers_in_flight(self.site.request, len(self.setup.search_cores)),
                 sequence=numbers,
             )

@@ -6,16 +6,15 @@ The weights stay in this process. Only tasks, example arrays and files on disk l
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.notes import Notes
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.graph.footprint import Footprint
-from chameleon_ray.measure.example import Arrays, Example
-from chameleon_ray.measure.precision import PLAIN, Precision
 from chameleon_ray.options import Scheduling
 from chameleon_ray.plugins import demand, loaded
 from chameleon_ray.space import Config
@@ -68,45 +67,6 @@ class Weigh:
 
     def run(self, host: "ModelHost") -> Footprint:
         return host.weigh(self.prepare)
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """An imported model whose layers are extracted, without its weights.
-
-    Attributes:
-        name: Name for people and for files.
-        digest: Digest of structure and weights.
-        target: Complete target, as JSON.
-        tasks: Distinct layers of the model.
-        examples: Inputs and the outputs to expect of them; the first one is timed. The outputs
-            are None where nothing but TVM could compute them.
-        reference_name: Name of what computed these outputs, as ``torch``; None where nothing did.
-        precision: Precision that the tuned model computes in.
-        untuned_precision: Precision that it is compiled in without tuning.
-        layout: Layout of its convolutions, ``NHWC`` or ``NCHW``.
-        outputs: Names of the outputs; may be empty where they have none.
-        notes: Sentences that the user should know.
-        seconds: Seconds by phase: ``import``, ``extract``.
-    """
-
-    name: str
-    digest: str
-    target: str
-    tasks: tuple[Task, ...]
-    examples: tuple[Example, ...]
-    reference_name: str | None
-    precision: Precision = PLAIN
-    untuned_precision: Precision = PLAIN
-    layout: str = ""
-    outputs: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def inputs(self) -> Arrays:
-        """Inputs that the model is timed on."""
-        return self.examples[0].inputs
 
 
 @dataclass(frozen=True)
@@ -258,6 +218,7 @@ class ModelHost:
             precision=own.with_products(kept[0]),
             untuned_precision=own.with_products(kept[1]),
             layout=layout,
+            input_names=tuple(spec.name for spec in self._model.inputs),
             outputs=self._model.outputs,
             notes=tuple(dict.fromkeys(notes.taken())),
             seconds={"import": imported - began, "extract": extracted - imported},

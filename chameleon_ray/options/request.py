@@ -1,8 +1,9 @@
 """The request for a run, and its defaults: measuring, budget, winners, placement, session."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chameleon_ray.options.option import option
+from chameleon_ray.options.storing import Storing
 
 TUNE, BOTH = ("tune",), ("tune", "zoo")
 """Commands that are given an option again to go on with a run."""
@@ -32,6 +33,12 @@ class Measuring:
     """Number of timings of a candidate whose latency is within ``close`` of the best one."""
     repeat_seconds: float = 0.01
     """Least seconds of one timing; a shorter kernel is executed several times in it."""
+    disturbed: float = 0.02
+    """Share of a timing on a CPU that other processes may take before it is timed again."""
+    again: int = 2
+    """Most times that such a timing is taken again; the one least disturbed counts."""
+    turn_seconds: float = 120.0
+    """Most seconds of waiting for another command that is timing on the same cores."""
     shots: int = 50
     """Most executions in one timing on a GPU; the latency is their median."""
     warm_cache: bool = False
@@ -100,6 +107,8 @@ class Confirming:
     """Number of a layer's fastest candidates that are timed again, in turns with the default."""
     repeats: int = 7
     """Number of timings of each finalist."""
+    tie: float = 0.02
+    """Relative difference within which the winner of an earlier run stays a layer's winner."""
     model_repeats: int = 20
     """Most timings of a whole model."""
     model_seconds: float = 8.0
@@ -114,6 +123,14 @@ class Confirming:
     """Seconds of running an untuned model after which no further example is compared at first."""
     reserve: float = 0.15
     """Least share of wall time kept for choosing winners, compiling and verifying models."""
+    least_search: float = 0.25
+    """Least share of the time that is left after the imports in which there is a search."""
+    closing_seconds: float = 3.0
+    """Seconds for ending the workers and for writing the summary and the report."""
+    least_model_seconds: float = 0.5
+    """Least seconds of timing that whole models share where the time is up."""
+    kept_bytes: int = 1 << 20
+    """Longest code of a build that is kept until the winners are chosen."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +220,13 @@ class Request:
     resume: bool = False
     warm_start: tuple[str, ...] = ()
     """Directories of earlier runs to learn from."""
+    store: str | None = option(None, resume=BOTH)
+    """Store of tuned layers: a folder, a URL, or ``none``.
+
+    Where None, what ``CHAMELEON_STORE`` names, or else a folder in the user's cache directory.
+    """
+    locked: str | None = option(None, resume=TUNE)
+    """Lock file whose winners are compiled as they are; nothing is measured then."""
     address: str | None = option(None, resume=BOTH)
     """Ray cluster to join; a new one on this machine where None."""
     threads: int | None = option(None, resume=TUNE, zoo_file=True, least=1)
@@ -228,6 +252,7 @@ class Request:
     budgeting: Budgeting = Budgeting()
     confirming: Confirming = Confirming()
     placing: Placing = Placing()
+    storing: Storing = field(default_factory=Storing)
 
     @property
     def on_cluster(self) -> bool:

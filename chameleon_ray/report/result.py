@@ -16,6 +16,8 @@ from chameleon_ray.vendor import libraries_used, library_of
 
 UNTUNED = "untuned TVM"
 """Name of the reference where nothing independent could run a model."""
+Described = tuple[str, tuple[int, ...], str]
+"""Name, shape and dtype of an input or output; the name may be empty."""
 PHASES = ("import", "extract", "explore", "sample", "fit", "build", "run", "apply", "verify")
 
 
@@ -108,6 +110,8 @@ class LayerOutcome:
         default: Confirmed seconds of the default schedule; infinite where not confirmed.
         best: Confirmed seconds of the winner; infinite where not confirmed.
         reason: Reason for keeping the default schedule, or for the search's end; may be empty.
+        disturbed: Share of the confirming timing in which other processes had its cores.
+        searched: What chose the configurations that were measured; empty where not known.
     """
 
     task: str
@@ -115,6 +119,8 @@ class LayerOutcome:
     default: float = inf
     best: float = inf
     reason: str = ""
+    disturbed: float = 0.0
+    searched: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,6 +148,7 @@ class RunResult:
         verified: Verification of the outputs; None where they were not compared.
         launching: How the tuned model's kernels are launched; None where there is only one way.
         inputs: Name, shape and dtype of each input of the model.
+        outputs: The same of each output; empty where nothing but TVM could compute them.
         explanation: Reason for a difference between model and layers; empty where none is known.
         folder: The run directory.
         settings: Options of the run, by name.
@@ -166,7 +173,8 @@ class RunResult:
     tuned: Latency | None = None
     verified: Verified | None = None
     launching: Launching | None = None
-    inputs: tuple[tuple[str, tuple[int, ...], str], ...] = ()
+    inputs: tuple[Described, ...] = ()
+    outputs: tuple[Described, ...] = ()
     explanation: str = ""
     folder: Path = Path()
     settings: Mapping[str, object] = field(default_factory=dict)
@@ -178,6 +186,11 @@ class RunResult:
         if self.untuned is None or self.tuned is None:
             return None
         return ratio(self.untuned.seconds, self.tuned.seconds)
+
+    @property
+    def walked(self) -> bool:
+        """Whether the explorer was of use: spaces may be too small for it, or never reached."""
+        return any(outcome.searched == self.explorer for outcome in self.outcomes)
 
     @property
     def libraries(self) -> tuple[str, ...]:
@@ -206,6 +219,7 @@ class LayerResult:
 
     task: Task
     measurements: int
+    known: int
     failed: int
     default: float
     best: float
@@ -216,6 +230,8 @@ class LayerResult:
     """Values of the winner's knobs by name, as JSON; empty for the default schedule."""
     library: str = ""
     """Vendor's library whose kernel won; empty where none did."""
+    searched: str = ""
+    """What chose the configurations that were measured, as the explorer's name."""
 
     @staticmethod
     def of(task: Task, records: Sequence[Record], outcome: LayerOutcome | None) -> "LayerResult":
@@ -232,6 +248,7 @@ class LayerResult:
         return LayerResult(
             task=task,
             measurements=history.measurements,
+            known=history.known,
             failed=history.failed,
             default=default,
             best=default if kept else best,
@@ -240,11 +257,17 @@ class LayerResult:
             reason=end.reason,
             values="" if kept or not values else values[-1],
             library=library_of(end.config),
+            searched=end.searched,
         )
 
     @property
     def speedup(self) -> float | None:
         return ratio(self.default, self.best)
+
+    @property
+    def from_store(self) -> bool:
+        """Whether all that is known of the layer was measured by other runs."""
+        return bool(self.known) and not self.measurements
 
 
 def total(rows: Sequence[LayerResult], latencies: Sequence[float]) -> float:

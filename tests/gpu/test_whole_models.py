@@ -15,7 +15,7 @@ from chameleon_ray.api.failed_step import StepError
 from chameleon_ray.api.launching import Libraries, settled
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.compiler.kinds import CUDA
-from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.runtime.model_bench import ModelBench
 from chameleon_ray.measure.cores import available
 from chameleon_ray.options import Confirming, Request
@@ -116,7 +116,7 @@ def test_the_faster_way_to_launch_is_kept(
     headless: Compiled, bench: ModelBench, tmp_path: Path
 ) -> None:
     files = copied(headless, tmp_path)
-    found = settled(files, headless.prepared, headless.process, bench, QUICK)
+    found = settled(files, headless.prepared, headless.process, bench, lambda: QUICK)
     assert found.verified.outcome == "verified"
     assert found.launching is not None
     assert found.launching.fault == ""
@@ -144,7 +144,7 @@ def test_graphs_that_fail_or_are_wrong_are_left_out(
     set_up(monkeypatch, simulated(**faults))
     files = copied(headless, tmp_path)
     with closing(ModelBench(CUDA, CORES)) as bench:
-        found = settled(files, headless.prepared, headless.process, bench, QUICK)
+        found = settled(files, headless.prepared, headless.process, bench, lambda: QUICK)
     assert found.verified.outcome == "verified"
     assert found.launching is not None
     assert re.match(said, found.launching.fault)

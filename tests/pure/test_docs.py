@@ -91,7 +91,7 @@ def wrong_options(text: str) -> list[str]:
 def missing_modules(text: str) -> list[str]:
     """Python files named in code that neither the package nor the repository has."""
     paths = re.findall(r"[\w/]+\.py\b", "\n".join(code(text)))
-    homes = (ROOT, ROOT / "chameleon_ray")
+    homes = (ROOT, ROOT / "chameleon_ray", ROOT / "chameleon_ray" / "deployment" / "files")
     return [path for path in paths if not any((home / path).exists() for home in homes)]
 
 
@@ -100,11 +100,11 @@ def written(folder: Path) -> set[str]:
     run = RunFolder(folder, existing=False)
     run.resume(dict.fromkeys(SAME, ""))
     run.database.append([Record("task", "llvm", "cpu", (), "{}", Status.INVALID)])
-    run.save_agent("ppo", "task", {"weights": np.zeros(1)})
+    run.agents.save("ppo", "task", {"weights": np.zeros(1)})
     run.save_winners({})
     run.close()
-    others = (run.log, run.library, run.untuned_library, run.tvm_database, run.summary, run.report)
-    return {path.name for path in (*folder.iterdir(), *others)}
+    others = (run.log, run.library, run.untuned_library, run.tvm_database, run.summary, run.lock)
+    return {path.name for path in (*folder.iterdir(), *others, run.report)}
 
 
 def choices(table: str) -> set[str]:

@@ -9,7 +9,7 @@ import pytest
 
 from chameleon_ray.api.failed_step import StepError
 from chameleon_ray.api.launching import Libraries, TunedLibrary, settled
-from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.measure.example import Example
 from chameleon_ray.options import Confirming
 from chameleon_ray.report.launching import sentence
@@ -63,7 +63,7 @@ def choose(tmp_path: Path) -> Callable[[Process], tuple[TunedLibrary, str]]:
     files.untuned.write_text("untuned")
 
     def chosen(process: Process) -> tuple[TunedLibrary, str]:
-        found = settled(files, PREPARED, process, None, Confirming())  # type: ignore[arg-type]
+        found = settled(files, PREPARED, process, None, Confirming)  # type: ignore[arg-type]
         assert sorted(tmp_path.iterdir()) == [files.tuned, files.untuned]
         return found, files.tuned.read_text()
 

@@ -129,15 +129,19 @@ def test_shares_leave_the_unknown_out():
 def test_summary_has_every_key_and_counts_every_status():
     made = summary(fake_result(Path("run")))
     assert " ".join(made["seconds"]) == "import extract explore sample fit build run apply verify"
-    assert set(made["measurements"]) == {"total", *(status.value for status in Status)}
+    assert set(made["measurements"]) == {
+        "total",
+        "from_store",
+        *(status.value for status in Status),
+    }
     counts = made["measurements"]
     assert counts["total"] == sum(counts.values()) - counts["total"]
     assert sum(entry["measurements"] for entry in made["tasks"]) == counts["total"]
     assert made["schema"] == 1
     assert " ".join(made) == (
         "schema model target device seed preset explorer sampler wall_seconds seconds "
-        "device_busy_fraction measurements tasks processes latency_ms layers_ms needs explanation "
-        "verified launching"
+        "device_busy_fraction measurements tasks processes latency_ms layers_ms inputs outputs "
+        "needs explanation verified launching disturbed"
     )
     entry = made["tasks"][0]
     assert entry["curve"][0][2] == pytest.approx(entry["default_ms"])

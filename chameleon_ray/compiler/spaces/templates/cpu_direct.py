@@ -43,7 +43,7 @@ def cpu_direct(module: Any, target: Any) -> Fitted | None:
     if len(layer.outputs) < 2 or (layer.operands < 2 and math.prod(layer.outputs[:-1]) > 1):
         return None
     with target:
-        vector = lanes(layer.outputs[-1], layer.dtype)
+        vector = math.gcd(lanes(layer.outputs[-1], layer.dtype), layer.lanes)
     if vector < NARROWEST:
         return None
     schedule = Schedule(module, seed=SEED, debug_mask=0)
@@ -55,7 +55,7 @@ def cpu_direct(module: Any, target: Any) -> Fitted | None:
     return Fitted(schedule.trace, block, (fewest, most))
 
 
-def _pad(schedule: Schedule, layer: Reduction, vector: int, part: Any) -> None:
+def pad(schedule: Schedule, layer: Reduction, vector: int, part: Any) -> None:
     """Pads the input at first, or part by parallel part where every channel is read once."""
     block = schedule.get_sblock(layer.padding)
     rank = len(schedule.get_loops(block))
@@ -94,7 +94,7 @@ def summed(schedule: Schedule, layer: Reduction, vector: int, most: int) -> list
     part = schedule.fuse(*outer)
     schedule.parallel(part)
     if layer.padding:
-        _pad(schedule, layer, vector, part)
+        pad(schedule, layer, vector, part)
     unroll(schedule, *inner)
     if not layer.dot:
         schedule.vectorize(lane)
