@@ -53,6 +53,7 @@ CHAINS = (
     ("interface", "answering"),
     ("engine", "budget", "tuner", "transfer"),
     ("forecast", "tuner"),
+    ("folder", "lock_file"),
 )
 """Within a floor a part may import those to its right; all other pairs are apart."""
 THIRD_PARTY = {
