@@ -7,6 +7,7 @@ records, which does no harm. A later record of a configuration replaces the earl
 
 import os
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 
 import pyarrow as pa
@@ -165,6 +166,8 @@ def read_part(path: Path) -> list[Record]:
 def _record(row: dict) -> Record:
     row["config"], row["latencies"] = tuple(row["config"]), tuple(row["latencies"])
     row["status"] = Status(row["status"])
+    if not all(0 <= seconds < inf for seconds in row["latencies"]):
+        raise ValueError(f"latencies of {row['latencies']} s")
     for name in LATER:
         row[name] = row[name] or ""
     return Record(**row)

@@ -54,7 +54,7 @@ def part_is_folder(stage: Stage) -> Ended:
     return stage.tune("dense.onnx", RESUME)
 
 
-@attempt(RUN, "has records of configurations that its spaces have not", 0)
+@attempt(RUN, "has records of configurations that its spaces have not", 1, "is damaged")
 def foreign_records(stage: Stage) -> Ended:
     run = stage.copy()
     table = pq.read_table(part(run)).to_pylist()

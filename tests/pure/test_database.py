@@ -139,3 +139,10 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
     monkeypatch.undo()
     assert Database(tmp_path).read() == [record(0)]
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])
+def test_impossible_latencies_are_damage(tmp_path, seconds):
+    Database(tmp_path).append([record(0, latencies=(seconds,)), record(1)])
+    with pytest.raises(DatabaseError, match="is not a readable part"):
+        Database(tmp_path).read()

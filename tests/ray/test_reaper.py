@@ -68,8 +68,8 @@ def test_the_folder_is_private_and_goes_but_for_logs_of_workers_that_died(
     with pytest.raises(UserError), session_folder() as folder:
         raise UserError("something else")
     assert not folder.exists()
-    with pytest.raises(PoolError, match=r"workers died\. Ray's logs are kept in /"):
-        with session_folder() as folder:
-            raise PoolError("3 workers died.")
+    told = pytest.raises(PoolError, match=r"workers died\. Ray's logs are kept in /")
+    with told, session_folder() as folder:
+        raise PoolError("3 workers died.")
     assert folder.exists()
     folder.rmdir()
