@@ -9,19 +9,17 @@ import fcntl
 import json
 import os
 import re
-import zipfile
-import zlib
 from collections.abc import Mapping
 from math import inf, isfinite
 from operator import index
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from chameleon_ray import lockfile
+from chameleon_ray.agents import Agents
 from chameleon_ray.database import Database
 from chameleon_ray.errors import UserError
-from chameleon_ray.lock_file import opened
+from chameleon_ray.folder_lock import opened
 from chameleon_ray.record import Record
 from chameleon_ray.space import Config
 
@@ -35,7 +33,6 @@ TYPES = {
     **dict.fromkeys(("spaces", "options", "versions"), dict),
 }
 """Types of entries of the identity."""
-UNZIPPING = (zipfile.BadZipFile, zlib.error, NotImplementedError)
 FILES = {"run": "run.json", "zoo": "zoo.json"}
 """File with a directory's identity, by what the directory holds."""
 
@@ -130,6 +127,16 @@ class RunFolder:
         return self.path / "untuned.so"
 
     @property
+    def library_state(self) -> str:
+        """What the tuned library is worth, as the rest of a sentence; it is whole, or not there."""
+        if not self.library.exists():
+            return "and no library yet"
+        made = self.library.stat().st_mtime
+        if self.summary.exists() and self.summary.stat().st_mtime >= made:
+            return "and the library of an earlier session"
+        return "and a library that was not verified"
+
+    @property
     def graphs_library(self) -> Path:
         """The tuned model with graphs, which takes the place of ``library`` or is removed."""
         return self.path / "graphs.so"
@@ -146,6 +153,11 @@ class RunFolder:
     @property
     def summary(self) -> Path:
         return self.path / "summary.json"
+
+    @property
+    def lock(self) -> Path:
+        """The winners for version control."""
+        return self.path / lockfile.NAME
 
     @property
     def log(self) -> Path:
@@ -247,30 +259,10 @@ class RunFolder:
             os.fsync(sink.fileno())
         temporary.rename(self.path / name)
 
-    def _agent(self, explorer: str, task: str) -> Path:
-        return self.path / "agents" / explorer / f"{task}.npz"
-
-    def save_agent(self, explorer: str, task: str, agent: Mapping[str, np.ndarray]) -> None:
-        """Keeps the state of a task's explorer, for ``--resume``."""
-        if not agent:
-            return
-        file = self._agent(explorer, task)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f".{task}.npz")
-        with temporary.open("wb") as sink:
-            np.savez(sink, **agent)  # type: ignore[arg-type]
-        temporary.rename(file)
-
-    def load_agent(self, explorer: str, task: str) -> dict[str, np.ndarray]:
-        """Returns the state of a task's explorer; empty where none, or half of one, was kept.
-
-        Only arrays are read, so nothing in the file is executed.
-        """
-        try:
-            with np.load(self._agent(explorer, task), allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in arrays.files}
-        except (OSError, ValueError, EOFError, MemoryError, KeyError, *UNZIPPING):
-            return {}
+    @property
+    def agents(self) -> Agents:
+        """What the layers' explorers have learnt."""
+        return Agents(self.path / "agents")
 
     def close(self) -> None:
         """Releases the directory; one in which no run was begun is removed again."""

@@ -57,6 +57,7 @@ class Tuner:
         agent: State that the explorer is given back at the next plan; empty at first.
         exhausted: Whether nothing is left to propose.
         libraries: Vendor's libraries whose kernels are proposed, too.
+        suggested: Configurations from elsewhere that are tried first.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Tuner:
         self.agent: Agent = {}
         self.exhausted = False
         self.libraries: tuple[str, ...] = ()
+        self.suggested: tuple[Config, ...] = ()
 
     async def propose(self) -> list[Config]:
         """Returns the next plan's batch, which begins with the default until that was measured.
@@ -107,8 +109,10 @@ class Tuner:
         self.plan += 1
         vendor = self._vendor()
         self.exhausted = not (len(batch) or vendor)
-        default = not self.task.has_default or any(r.config == DEFAULT for r in self.records)
-        return ([] if default else [DEFAULT]) + vendor + as_configs(batch)
+        tried = {record.config for record in self.records}
+        first = [DEFAULT] if self.task.has_default else []
+        first = [config for config in (*first, *self.suggested) if config not in tried]
+        return first + vendor + [config for config in as_configs(batch) if config not in first]
 
     def observe(self, records: Sequence[Record]) -> None:
         """Learns from configurations that were tried, by this tuner or in an earlier session."""

@@ -1,6 +1,7 @@
 """A run: tunes one model and leaves everything in its directory."""
 
 from chameleon_ray.api.concurrency import Stop
+from chameleon_ray.api.locked import lock_of
 from chameleon_ray.api.restarts import run_session
 from chameleon_ray.api.setup import set_up
 from chameleon_ray.api.site import Site, directory, working
@@ -39,8 +40,9 @@ def tune(request: Request, progress: Progress, stop: Stop | None = None) -> RunR
 
 
 def keep(folder: RunFolder, result: RunResult) -> None:
-    """Writes a model's summary and report into its run directory."""
+    """Writes a model's summary, lock and report into its run directory."""
     write(folder.summary, result)
+    write_text(folder.lock, lock_of(result).dumps())
     write_text(folder.report, render(result))
 
 

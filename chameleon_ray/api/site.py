@@ -14,6 +14,7 @@ from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.folder import RunFolder, directory_name
 from chameleon_ray.measure.cores import available
 from chameleon_ray.options import Request, repeated
+from chameleon_ray.record import own
 from chameleon_ray.report.events import EventLog
 from chameleon_ray.report.progress import Progress
 
@@ -78,10 +79,9 @@ class Site:
         words = ["chameleon", *self.words, "--out", str(folder.path), "--resume"]
         words += [word for run in request.warm_start for word in ("--warm-start", run)]
         words += repeated(request, self.words[0])
-        return (
-            f"{len(folder.database.read())} measurements are kept in {folder.path}; go on with: "
-            f"{shlex.join(words)}"
-        )
+        kept = f"{len(own(folder.database.read()))} measurements are kept in {folder.path}"
+        library = f" {folder.library_state}" if folder.holds == "run" else ""
+        return f"{kept}{library}; go on with: {shlex.join(words)}"
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from chameleon_ray.measure.cores import available
+from chameleon_ray.record import own
 from chameleon_ray.report.disturbance import disturbance_of
 from chameleon_ray.report.format import clock, counted, milliseconds, times
 from chameleon_ray.report.launching import sentence
@@ -61,10 +62,12 @@ def _work(result: RunResult) -> str:
     kept = sum(row.kept_default for row in rows)
     failed = sum(row.failed for row in rows)
     sentence = (
-        f"{counted(len(result.records), 'measurement')} ({failed} failed) in "
+        f"{counted(len(own(result.records)), 'measurement')} ({failed} failed) in "
         f"{clock(result.wall_seconds)}; {faster} of {counted(len(rows), 'layer')} faster, "
         f"{kept} kept at the default"
     )
+    if stored := sum(row.from_store for row in rows):
+        sentence += f", {stored} known from the store"
     for library in result.libraries:
         sentence += f", {sum(row.library == library for row in rows)} won by {library}"
     unknown = sum(not isfinite(row.best) for row in rows)

@@ -72,6 +72,7 @@ def _outcome(layer: LayerResult) -> str:
     else:
         word = "kept default" if layer.kept_default else "tuned"
         word = f"{layer.library}'s kernel" if layer.library else word
+    word += ", from the store" if layer.from_store else ""
     reason = f": {escape(layer.reason)}" if layer.reason else ""
     if not layer.values or not isfinite(layer.best):
         return word + reason

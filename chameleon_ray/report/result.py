@@ -219,6 +219,7 @@ class LayerResult:
 
     task: Task
     measurements: int
+    known: int
     failed: int
     default: float
     best: float
@@ -247,6 +248,7 @@ class LayerResult:
         return LayerResult(
             task=task,
             measurements=history.measurements,
+            known=history.known,
             failed=history.failed,
             default=default,
             best=default if kept else best,
@@ -261,6 +263,11 @@ class LayerResult:
     @property
     def speedup(self) -> float | None:
         return ratio(self.default, self.best)
+
+    @property
+    def from_store(self) -> bool:
+        """Whether all that is known of the layer was measured by other runs."""
+        return bool(self.known) and not self.measurements
 
 
 def total(rows: Sequence[LayerResult], latencies: Sequence[float]) -> float:

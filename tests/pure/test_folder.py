@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chameleon_ray.agents import Agents
 from chameleon_ray.api.imported import demand_own
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import FolderError, RunFolder
@@ -101,9 +102,7 @@ def test_an_agent_that_is_a_bomb_is_none(run: Path) -> None:
     header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776,), }"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("w.npy", b"\x93NUMPY\x01\x00\x76\x00" + header.ljust(117) + b"\n")
-    folder = RunFolder(run, existing=True)
-    assert folder.load_agent("random", "a") == {}
-    folder.close()
+    assert Agents(run / "agents").load("random", "a") == {}
 
 
 def test_records_of_other_spaces_are_told() -> None:
