@@ -156,6 +156,8 @@ def read_part(path: Path) -> list[Record]:
         DatabaseError: The file is damaged.
     """
     try:
+        if not path.is_file():
+            raise ValueError("it is no file")
         return as_records(pq.read_table(path, schema=SCHEMA))
     except (pa.ArrowException, OSError, TypeError, ValueError) as cause:
         raise DatabaseError(
