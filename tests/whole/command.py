@@ -68,17 +68,10 @@ class Command:
                 continue
         return found
 
-    def orphans(self, seconds: float = 20) -> dict[int, str]:
-        """What is left of it some time after its end, but for two that Ray leaves.
-
-        After a ``kill -9`` Ray's agents try for a minute to tell a dead server of it.
-        """
-
-        def left() -> dict[int, str]:
-            return {pid: line for pid, line in self.processes().items() if "Agent" not in line}
-
-        until(lambda: not left(), seconds)
-        return left()
+    def orphans(self, seconds: float = 15) -> dict[int, str]:
+        """What is left of it some time after its end."""
+        until(lambda: not self.processes(), seconds)
+        return self.processes()
 
 
 def until(true: Callable[[], object], seconds: float) -> bool:
