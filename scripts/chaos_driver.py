@@ -67,7 +67,7 @@ class Keeper:
         self.folder.database.append([record])
 
     def planned(self, tuner: Tuner) -> None:
-        self.folder.save_agent("random", tuner.task.digest, tuner.agent)
+        self.folder.agents.save("random", tuner.task.digest, tuner.agent)
 
     def finished(self, task: str, reason: str) -> None: ...
 
@@ -124,7 +124,7 @@ async def search(args: argparse.Namespace, tasks: list[Task], by_digest: Tables)
     system, measurer = pools(args, by_digest)
     tuners = [Tuner(task, system, QUICK, args.seed) for task in tasks]
     for tuner in tuners:
-        tuner.inherit(folder.load_agent("random", tuner.task.digest))
+        tuner.inherit(folder.agents.load("random", tuner.task.digest))
         tuner.observe([record for record in records if record.task == tuner.task.digest])
     earlier, began = max((r.finished for r in records), default=0.0), time.perf_counter()
     budget = Budget(tuners, Budgeting(patience=1 << 30), None, None, time.perf_counter)
