@@ -11,7 +11,6 @@ import pytest
 
 from chameleon_ray.ledger import Account
 from chameleon_ray.record import DEFAULT, Status
-from chameleon_ray.report.disturbance import disturbance_of
 from chameleon_ray.report.format import clock, digits
 from chameleon_ray.report.layer_history import LayerHistory, shares
 from chameleon_ray.report.log import LogLines
@@ -298,21 +297,3 @@ def test_log_waits_for_the_plan_to_end_and_outlives_its_stream():
         assert "2 measured" in stream.getvalue()
         stream.close()
         progress.note("nobody hears this")
-
-
-def test_a_disturbed_run_says_so():
-    result = fake_result(Path("run"))
-    calm = disturbance_of(result)
-    assert (calm.timings, calm.winners, calm.sentence) == (0, 0, "")
-    loaded = tuple(replace(r, conditions='{"disturbed": 0.4}') for r in result.records)
-    winners = tuple(replace(o, disturbed=0.5) for o in result.outcomes[:2])
-    busy = replace(result, records=loaded, outcomes=(*winners, *result.outcomes[2:]))
-    found = summary(busy)["disturbed"]
-    good = sum(bool(r.latencies) for r in loaded)
-    assert found == {"timings": good, "all": good, "share": pytest.approx(0.4), "winners": 2}
-    assert disturbance_of(busy).sentence.startswith(
-        "Disturbed: other processes had the timing cores for 40% of the time while "
-        f"{good} of {good} configurations were measured, and while 2 winners of layers"
-    )
-    few = replace(result, outcomes=(replace(result.outcomes[0], disturbed=0.04),))
-    assert disturbance_of(few).sentence == ""

@@ -1,12 +1,8 @@
 """Runners: what they make of good, broken, endless, crashing and wrong artifacts."""
 
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from statistics import median
 
 import numpy as np
 import pytest
@@ -18,9 +14,8 @@ from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.compiler.runtime.tolerance import difference
 from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.measurer import Artifact, Timing
-from chameleon_ray.measure.run_delay import THREAD
 from chameleon_ray.options import Confirming, Measuring
-from chameleon_ray.record import DEFAULT, DISTURBED, Status
+from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.space import as_configs
 from chameleon_ray.task import Task
 from tests.tvm import layers
@@ -109,26 +104,6 @@ def test_a_shared_library_is_as_good_as_llvm_ir(
     assert [finalist.max_abs_err for finalist in contest[2:]] == [
         finalist.max_abs_err for finalist in contest[:2]
     ]
-
-
-@pytest.mark.skipif(not THREAD.exists(), reason="the kernel counts no run delay")
-def test_a_load_beside_the_timing_is_taken_off_and_told(runner: CpuRunner, good: Artifact) -> None:
-    task = layers.task_of("dense")
-    quiet = runner.run(task, good, INFINITE)
-    busy = f"import os; os.sched_setaffinity(0, {{{available()[-1]}}})\nwhile 1: pass"
-    load = [subprocess.Popen([sys.executable, "-c", busy]) for _ in range(3)]
-    try:
-        time.sleep(0.3)
-        timing = runner.run(task, good, INFINITE)
-        contest = runner.contest(task, (good, good), Confirming(repeats=3))
-    finally:
-        for process in load:
-            process.kill()
-            process.wait()
-    assert json.loads(timing.conditions)[DISTURBED] > 0.3
-    assert median(timing.latencies) == pytest.approx(median(quiet.latencies), rel=0.5)
-    assert not isinstance(contest, Timing), contest
-    assert min(finalist.disturbed for finalist in contest) > 0.3
 
 
 def test_a_runner_builds_what_a_builder_does(builder: ChildBuilder, runner: CpuRunner) -> None:
