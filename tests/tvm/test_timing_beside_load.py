@@ -21,8 +21,10 @@ INFINITE = float("inf")
 
 
 @pytest.mark.skipif(not THREAD.exists(), reason="the kernel counts no run delay")
-def test_a_load_beside_the_timing_is_taken_off_and_told(runner: CpuRunner, good: Artifact) -> None:
-    task = layers.task_of("dense")
+def test_a_load_beside_the_timing_is_taken_off_and_told() -> None:
+    task, runner = layers.task_of("dense"), CpuRunner(LLVM, PATIENT, available()[-1:], "this one")
+    builder = ChildBuilder(LLVM, PATIENT, available()[:1])
+    good = builder.build(task, DEFAULT)
     quiet = runner.run(task, good, INFINITE)
     busy = f"import os; os.sched_setaffinity(0, {{{available()[-1]}}})\nwhile 1: pass"
     load = [subprocess.Popen([sys.executable, "-c", busy]) for _ in range(3)]
