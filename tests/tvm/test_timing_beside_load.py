@@ -8,12 +8,14 @@ from statistics import median
 
 import pytest
 
+from chameleon_ray.compiler.codegen.builder import ChildBuilder
+from chameleon_ray.compiler.kinds import LLVM
 from chameleon_ray.compiler.runtime.cpu_runner import CpuRunner
 from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.measurer import Timing
 from chameleon_ray.measure.run_delay import THREAD
 from chameleon_ray.options import Confirming, Measuring
-from chameleon_ray.record import DISTURBED
+from chameleon_ray.record import DEFAULT, DISTURBED
 from tests.tvm import layers
 
 PATIENT = Measuring(build_timeout=30.0, run_timeout=30.0, load_timeout=30.0, long_seconds=10.0)
@@ -39,6 +41,6 @@ def test_a_load_beside_the_timing_is_taken_off_and_told() -> None:
         builder.close()
         runner.close()
     assert json.loads(timing.conditions)[DISTURBED] > 0.3
-    assert median(timing.latencies) == pytest.approx(median(quiet.latencies), rel=0.5)
+    assert median(timing.latencies) < 2 * median(quiet.latencies)  # the clock says four times
     assert not isinstance(contest, Timing), contest
     assert min(finalist.disturbed for finalist in contest) > 0.3
