@@ -23,7 +23,7 @@ from tests.hostile.graphs import write  # noqa: E402
 from tests.hostile.leftovers import files_left  # noqa: E402
 from tests.whole.command import SERIAL, Command  # noqa: E402
 
-OPTIONS = (*SERIAL, "--trials", "4")
+OPTIONS = (*SERIAL, "--trials", "4", "--store", "none")
 PATIENCE = 300.0
 
 

@@ -23,8 +23,10 @@ PACKAGES = (
     *("onnxruntime", "numpy", "nvidia-cuda-nvrtc"),
 )
 
-CODE = ("chameleon_ray", "apache-tvm", "apache-tvm-ffi", "nvidia-cuda-nvrtc")
+CODE = ("chameleon_ray", "apache-tvm", "apache-tvm-ffi")
 """Packages that define what a configuration is compiled to."""
+COMPILER = ("nvidia-cuda-nvrtc",)
+"""Packages that define it for a GPU, too."""
 
 
 @dataclass(eq=False)
@@ -108,6 +110,7 @@ def circumstances_of(device: str, target: str) -> Circumstances:
     found = {name: known[name] for name in CODE if name in known}
     found["sources"] = digest_of_sources()
     if "cuda" in target:
+        found |= {name: known[name] for name in COMPILER if name in known}
         with suppress(NvmlError):
             found["driver"] = driver()
     return Circumstances(device, found)

@@ -3,8 +3,8 @@
 import typer
 
 from chameleon_ray.answering import UNVERIFIED, answering
-from chameleon_ray.commands.arguments import Debug, Examples, Inputs, Model, Run
-from chameleon_ray.commands.screen import screen
+from chameleon_ray.commands.arguments import Debug, Examples, Inputs, Model, Run, Store
+from chameleon_ray.commands.screen import screen, tell
 from chameleon_ray.commands.settling import settle
 
 
@@ -13,6 +13,7 @@ def apply(
     model: Model,
     inputs: Inputs = [],  # noqa: B006
     examples: Examples = [],  # noqa: B006
+    store: Store = None,
     debug: Debug = False,
 ) -> None:
     """Compiles a model with the winners of a finished run, and verifies it.
@@ -24,7 +25,7 @@ def apply(
         from chameleon_ray.report.launching import sentence
         from chameleon_ray.report.loading import needs
 
-        done = api.apply(run, model, tuple(inputs), tuple(examples))
+        done = api.apply(run, model, tuple(inputs), tuple(examples), store, tell)
         tuned = f"{done.library}: {done.applied} of {done.layers} layers tuned"
         for need in needs(done.needs):
             screen.print(need, markup=False)
