@@ -12,13 +12,40 @@ import numpy as np
 from chameleon_ray.options import Search
 from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.search.cost_model import Experience
+from chameleon_ray.search.exhaustive import walked_by
 from chameleon_ray.search.explorer import Agent
 from chameleon_ray.search.random_walk import fill
 from chameleon_ray.search.system import SearchSystem
-from chameleon_ray.space import Config, as_configs
+from chameleon_ray.space import Config, DesignSpace, as_configs
 from chameleon_ray.task import Task
 from chameleon_ray.transfer import Transfer
 from chameleon_ray.vendor import is_searched, library_of, vendor_config
+
+FIRST_PLANS = "first plans"
+NOTHING = "nothing"
+
+
+def searched_by(space: DesignSpace, records: Sequence[Record], options: Search) -> str:
+    """Tells what chose the configurations of a task that were measured.
+
+    Args:
+        space: Design space of the task.
+        records: Records of the task.
+        options: Settings of the search.
+
+    Returns:
+        The explorer's name, or ``SCORED_WHOLE`` where the space was too small for it;
+        ``FIRST_PLANS`` where no plan had a cost model, and ``NOTHING`` where there was no choice
+        or none was measured.
+    """
+    tried = [record for record in records if is_searched(record.config)]
+    if not space.knobs or not tried:
+        return NOTHING
+    last = max(record.plan for record in tried)
+    known = [record for record in tried if record.plan < last]
+    if len(known) < options.first_plan or not any(record.latencies for record in known):
+        return FIRST_PLANS
+    return walked_by(space, options.exhaustive, options.explorer)
 
 
 class Tuner:

@@ -69,8 +69,7 @@ def apply(
         tell: Called with a sentence about the store.
 
     Raises:
-        UserError: The model cannot be used, or shares no layer with the run or the store.
-        FolderError: The directory is not a finished run's.
+        UserError: The model cannot be used, shares no layer, or the run is not finished.
     """
     folder = RunFolder(path, existing=True)
     identity, winners = folder.identity() or {}, folder.load_winners()
@@ -86,7 +85,7 @@ def apply(
         files = _files(folder, identity, prepared)
         if able := process.has_device():
             prepared = _judged(request, prepared, process, files.untuned)
-        applied = _compiled(known, files, files.tuned.with_name(folder.tvm_database.name), process)
+        applied = _compiled(known, files, folder.tvm_database.name, process)
         verified, launching = _verified(files, prepared, process) if able else (None, None)
         needs, layers = libraries_used(applied), len(prepared.tasks)
         return Applied(files.tuned, len(applied), layers, verified, launching, needs)

@@ -31,7 +31,7 @@ def tune(request: Request, progress: Progress, stop: Stop | None = None) -> RunR
     setup = set_up(request)
     demand(request.model, given(request.inputs, request.examples))
     site = _site(request)
-    with working(site, setup.search_cores):
+    with working(site, setup.search_cores, progress):
         site.tell_damage(progress.note)
         end = run_session(site, setup, progress, stop)
         ((model, result),) = end.results.items()

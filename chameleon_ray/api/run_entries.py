@@ -44,7 +44,6 @@ def _entry(
     effort: Effort,
     winner: tuple[Config, float] | None,
 ) -> Entry:
-    circumstances = identity.get("circumstances") or {"device": identity["device"], "versions": {}}
     default = min((r.latency for r in records if r.config == DEFAULT), default=float("inf"))
     return Entry(
         name=identity["layers"][task],
@@ -52,11 +51,20 @@ def _entry(
         task=task,
         target=identity["target"],
         space=identity["spaces"][task],
-        circumstances=Circumstances(**circumstances),
+        circumstances=_circumstances(identity),
         records=tuple(records),
         effort=effort,
         chosen=None if winner is None else Chosen(winner[0], winner[1], default),
     )
+
+
+def _circumstances(identity: Mapping[str, Any]) -> Circumstances:
+    """Returns a run's circumstances; runs of earlier versions do not tell any versions."""
+    known = identity.get("circumstances")
+    if not isinstance(known, dict) or not isinstance(known.get("versions"), dict):
+        return Circumstances(str(identity["device"]))
+    versions = {str(name): str(version) for name, version in known["versions"].items()}
+    return Circumstances(str(known.get("device")), versions)
 
 
 def _winners(folder: RunFolder) -> dict[str, tuple[Config, float]]:

@@ -85,7 +85,7 @@ class Searching:
         tuners, search = [], self.setup.search
         for task in imported.layers.tasks:
             tuner = Tuner(task, system, search, self.site.request.seed, self.setup.transfer)
-            tuner.inherit(self.site.folder.load_agent(search.explorer, task.digest))
+            tuner.inherit(self.site.folder.agents.load(search.explorer, task.digest))
             tuner.observe([record for record in imported.records if record.task == task.digest])
             tuner.suggested = imported.known.get(task.digest, Known()).candidates
             tuners.append(tuner)

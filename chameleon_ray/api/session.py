@@ -107,7 +107,7 @@ class TuningSession:
         """
         if self.stop is not None:
             self.stop.arm()
-        with ExitStack() as stack:
+        with interruptible(), ExitStack() as stack:
             kind, cores = self.setup.kind, self.setup.timing_cores
             neighbours = stack.enter_context(beside(self.site, self.setup, self.progress))
             process = ModelProcess(kind, cores, stack)
@@ -120,18 +120,15 @@ class TuningSession:
             if not device:  # only a runner knows the device
                 await asyncio.gather(*(group.survey(kind, self.progress) for group in groups))
             imported = await (importing or in_thread(self.prepare, process))
-            with interruptible():
-                async with guarded(partial(workers_lost, self.request)):
-                    imported = await in_thread(self.judge, groups, imported, process)
-                    neighbours.tell()
-                    searching = Searching(
-                        self.site, self.setup, self.progress, self.elapsed, self.earlier
-                    )
-                    keeper, winners = await tuned(
-                        searching, system, groups, imported, process, stack
-                    )
-                    neighbours.tell()
-                    await asyncio.gather(*ready)
+            async with guarded(partial(workers_lost, self.request)):
+                imported = await in_thread(self.judge, groups, imported, process)
+                neighbours.tell()
+                searching = Searching(
+                    self.site, self.setup, self.progress, self.elapsed, self.earlier
+                )
+                keeper, winners = await tuned(searching, system, groups, imported, process, stack)
+                neighbours.tell()
+                await asyncio.gather(*ready)
             compiled = await asyncio.to_thread(
                 self.compile_all, groups, imported, process, winners, keeper
             )

@@ -1,6 +1,7 @@
 """The message at the end of a run, with what people want to know at once."""
 
 import textwrap
+from collections import Counter
 from math import isfinite
 
 from rich.console import Group, RenderableType
@@ -14,6 +15,8 @@ from chameleon_ray.report.launching import sentence
 from chameleon_ray.report.loading import MODEL, needs, snippet, threads_of
 from chameleon_ray.report.result import RunResult, Verified
 from chameleon_ray.report.summary import explain
+from chameleon_ray.search.exhaustive import SCORED_WHOLE
+from chameleon_ray.tuner import FIRST_PLANS, NOTHING
 
 
 def final_message(result: RunResult) -> RenderableType:
@@ -23,6 +26,8 @@ def final_message(result: RunResult) -> RenderableType:
         parts.append(_verdict(result.verified))
     if result.launching is not None:
         parts.append(Text(sentence(result.launching)))
+    if result.settings.get("explorer") and not result.walked:
+        parts.append(Text(f"The explorer {result.explorer} never ran: {_searched(result)}."))
     reason = explain(result)
     if reason:
         parts.append(Text(reason, "yellow"))
@@ -67,6 +72,18 @@ def _work(result: RunResult) -> str:
         sentence += f", {sum(row.library == library for row in rows)} won by {library}"
     unknown = sum(not isfinite(row.best) for row in rows)
     return sentence + (f", {unknown} never ran" if unknown else "") + "." + _threads(result)
+
+
+def _searched(result: RunResult) -> str:
+    """Tells what searched the layers in the explorer's place."""
+    found = Counter(row.searched for row in result.layers)
+    parts = {
+        SCORED_WHOLE: "{} scored whole, as spaces are small",
+        FIRST_PLANS: "{} with first plans only",
+        NOTHING: "{} with nothing to choose from",
+    }
+    said = [text.format(counted(found[by], "layer")) for by, text in parts.items() if found[by]]
+    return ", ".join(said)
 
 
 def _threads(result: RunResult) -> str:

@@ -188,7 +188,7 @@ def _settings(result: RunResult) -> str:
         "target": result.target,
         "seed": result.seed,
         "preset": result.preset,
-        "explorer": result.explorer,
+        "explorer": result.explorer if result.walked else f"{result.explorer}, which never ran",
         "sampler": result.sampler,
     }
     options = _pairs("option", system | dict(result.settings))

@@ -41,6 +41,7 @@ COLUMNS: tuple[Column[Row], ...] = (
     Column("after", "number", lambda row: digits(gflops(row.layer.task, row.layer.best))),
     Column("time before", "share", lambda row: bar(row.before, row.most)),
     Column("time after", "share", lambda row: bar(row.after, row.most)),
+    Column("searched by", "text", lambda row: escape(row.layer.searched)),
     Column("outcome", "text", lambda row: _outcome(row.layer)),
 )
 

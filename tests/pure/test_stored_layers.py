@@ -58,7 +58,7 @@ class Session:
     ) -> None:
         request = Request("net", trials=trials)
         self.folder = RunFolder(path, existing=resume)
-        self.folder.identify(dict.fromkeys(SAME, ""))
+        self.folder.identify(dict.fromkeys(SAME, "") | {"spaces": {}})
         self.tasks, self.progress = tasks, Progress()
         self.transfer = Transfer(Transferring())
         opened = open_store(store, Storing(patience=5.0)) if store else None
