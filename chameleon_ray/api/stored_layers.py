@@ -26,6 +26,8 @@ from chameleon_ray.winners import Winner
 
 SETTLED = "known from the store"
 """Why a layer is not searched again."""
+LISTINGS = 3
+"""Most times that a store is listed, whose entries another process may merge meanwhile."""
 
 
 @dataclass
@@ -201,8 +203,13 @@ def fitting(
     keys, entries = list[Key](), list(more)
     if store is not None:
         folders = dict.fromkeys(target_folder(task.target) for task in tasks)
-        keys = [key for folder in folders for key in store.entry_keys(folder)]
-        entries += store.entries(key for key in keys if key.task in by_digest)
+        for _ in range(LISTINGS):
+            keys = [key for folder in folders for key in store.entry_keys(folder)]
+            wanted = [key for key in keys if key.task in by_digest]
+            stored = store.entries(wanted)
+            if len(stored) == sum(key not in store.refused for key in wanted):
+                break
+        entries += stored
     for entry in entries:
         try:
             if entry.task in by_digest:
