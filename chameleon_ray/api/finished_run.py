@@ -155,7 +155,8 @@ def _from_store(
 ) -> dict[str, tuple[Config, float]]:
     """Returns the store's winners, on the run's device, of a model's layers that are not known."""
     left = [task for task in prepared.tasks if task.digest not in known and task.space.knobs]
-    circumstances = circumstances_of(identity["device"], identity["target"])
+    templates = tuple(identity["options"].get("template", ()))
+    circumstances = circumstances_of(identity["device"], identity["target"], templates)
     return stored_winners(store, left, circumstances, Storing()) if left else {}
 
 

@@ -62,8 +62,10 @@ class StoredLayers:
             return imported
         for group in self.groups:
             for digest in group.digests(imported.prepared):
-                target = group.models[0].request.target
-                self._circumstances[digest] = circumstances_of(group.device, target)
+                request = group.models[0].request
+                self._circumstances[digest] = circumstances_of(
+                    group.device, request.target, request.template
+                )
         tasks = [task for task in imported.layers.tasks if task.space.knobs]
         by_task, self._keys = fitting(store, tasks, self.setup.earlier, self.progress.note)
         options = self.site.request.storing
