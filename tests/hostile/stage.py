@@ -76,8 +76,7 @@ class Stage:
     @staticmethod
     def words(model: str = "dense.onnx", *options: str, out: str = "run") -> Sequence[str]:
         """Returns the arguments of a short search without Ray, into a directory."""
-        given = (*SERIAL, "--store", "none", "--trials", TRIALS)
-        return ("tune", model, *given, "--out", out, *options)
+        return ("tune", model, *SERIAL, "--trials", TRIALS, "--out", out, *options)
 
     def copy(self, name: str = "run") -> Path:
         """Copies the finished run into the folder."""
