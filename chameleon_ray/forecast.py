@@ -1,6 +1,7 @@
 """The forecast: how many seconds the end of a session will take.
 
-At the end every layer's finalists are built and timed once more. Then every model is compiled,
+At the end every layer's finalists are built and timed once more, of the lowerings that are nearly
+the fastest. Then every model is compiled,
 compared, and timed beside the untuned one. What takes long is known from measurements: default
 schedules (VGG-16's take seconds each), builds, and models that are imported again.
 """
@@ -9,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
+from chameleon_ray.lowerings import finalists
 from chameleon_ray.options import Confirming
 from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.tuner import Tuner
@@ -49,6 +51,7 @@ class Forecast:
     _builds: dict[str, float] = field(default_factory=dict)
     _runs: dict[str, float] = field(default_factory=dict)
     _defaults: dict[str, float] = field(default_factory=dict)
+    _best: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def learn(self, tuner: Tuner) -> None:
         """Updates the expected seconds of a layer's contest from its records."""
@@ -59,6 +62,7 @@ class Forecast:
         self._builds[digest] += _mean("build_seconds", defaults)
         self._runs[digest] = final * _mean("run_seconds", others)
         self._runs[digest] += _mean("run_seconds", defaults)
+        self._best.setdefault(tuner.task.layer, {})[digest] = tuner.best_latency
         known = [record.latency for record in defaults if record.latencies]
         self._defaults[digest] = min(known, default=0.0)
 
@@ -75,8 +79,9 @@ class Forecast:
     @property
     def seconds(self) -> float:
         """Seconds that the end is expected to take."""
-        builds = sum(self._builds.values()) / self.builders
-        runs = sum(self._runs.values()) / self.runners
+        final = [one for best in self._best.values() for one in finalists(best, self.options)]
+        builds = sum(self._builds[digest] for digest in final) / self.builders
+        runs = sum(self._runs[digest] for digest in final) / self.runners
         return builds + runs + sum(map(self._model, self.works))
 
     def _model(self, work: ModelWork) -> float:

@@ -7,10 +7,12 @@ from it loses to any candidate that does not.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from statistics import median
 
+from chameleon_ray.lowerings import finalists, preferred
 from chameleon_ray.measure.measurer import Artifact, Builder, Finalist, Measurer, Runner, Timing
 from chameleon_ray.options import Confirming
 from chameleon_ray.pool import Lost, PoolError
@@ -28,7 +30,8 @@ class Winner:
         config: The chosen configuration; empty for the default schedule.
         latency: Median seconds of the candidate in the final timing; ``default_latency`` where the
             default schedule was kept.
-        default_latency: Least seconds of the default schedule, in the final timing and the records.
+        default_latency: Least seconds of the default schedule, in the final timing and the records;
+            of a layer with several lowerings, that of the first one.
         reason: Reason for keeping the default schedule; empty where a candidate was chosen.
         wrong: Candidates whose output was wrong.
     """
@@ -77,6 +80,43 @@ async def choose(
     return Winner(
         task.digest, DEFAULT, default, default, "no candidate passed the final", tuple(wrong)
     )
+
+
+async def choose_lowering(
+    tasks: Sequence[Task],
+    records: Mapping[str, Sequence[Record]],
+    measurer: Measurer,
+    options: Confirming,
+) -> list[Winner]:
+    """Chooses the lowering of one layer, and its configuration.
+
+    Lowerings that are nearly the fastest are compared. Others follow where all candidates of these
+    turn out wrong.
+
+    Args:
+        tasks: Lowerings of the layer, that of the compiler's rules first.
+        records: Records by task digest.
+        measurer: Builds and times candidates.
+        options: Settings of the choice.
+
+    Returns:
+        The winner of the layer, and after it those of the other lowerings that were compared.
+    """
+    left = {task.digest: min(map(_latency, records[task.digest]), default=inf) for task in tasks}
+    compared: dict[str, Winner] = {}
+    while left and all(winner.config == DEFAULT for winner in compared.values()):
+        final = finalists(left, options)
+        left = {digest: best for digest, best in left.items() if digest not in final}
+        contests = [task for task in tasks if task.digest in final]
+        choosing = [choose(task, records[task.digest], measurer, options) for task in contests]
+        compared |= {winner.task: winner for winner in await asyncio.gather(*choosing)}
+    first, latencies = tasks[0].digest, {d: winner.latency for d, winner in compared.items()}
+    winner = compared.pop(preferred(latencies, first, options))
+    if winner.task != first:
+        before = [r.latency for r in records[first] if r.config == DEFAULT]
+        before += [compared[first].default_latency] if first in compared else []
+        winner = replace(winner, default_latency=min(before, default=inf))
+    return [winner, *compared.values()]
 
 
 def corrected(records: Sequence[Record], winners: Sequence[Winner]) -> list[Record]:

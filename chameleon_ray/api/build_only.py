@@ -20,7 +20,7 @@ from chameleon_ray.api.pools import layers_in_flight, start_pools
 from chameleon_ray.budget import Budget
 from chameleon_ray.cluster.ray_session import check_pins
 from chameleon_ray.compiler.kinds import kind_of
-from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.engine import Engine
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.cores import available

@@ -1,4 +1,4 @@
-"""The choice of a session: the winner of every layer of its models."""
+"""The choice of a session: the lowering and the winner of every layer of its models."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,10 @@ from chameleon_ray.winners import Winner, corrected
 async def chosen(
     site: Site, groups: Sequence[DeviceGroup], imported: Imported, progress: Progress
 ) -> dict[str, Winner]:
-    """Chooses every layer's winner, by digest; candidates found wrong are recorded as such.
+    """Chooses every layer's winner; candidates found wrong are recorded as such.
+
+    Returns:
+        Winners by ``Task.layer``; a winner's task is the layer's chosen lowering.
 
     Raises:
         UserError: No measurement of any model succeeded.
@@ -36,6 +39,8 @@ async def chosen(
         known = group.digests(imported.prepared)
         own = [task for task in tasks if task.digest in known]
         choosing.append(group.choose(own, by_task, options, progress))
-    winners = [winner for own in await together(choosing) for winner in own]
+    compared = [layer for own in await together(choosing) for layer in own]
+    winners = [winner for layer in compared for winner in layer]
     site.folder.database.append(corrected(records, winners))
-    return {winner.task: winner for winner in winners}
+    layer_of = {task.digest: task.layer for task in tasks}
+    return {layer_of[winner.task]: winner for winner, *_ in compared}

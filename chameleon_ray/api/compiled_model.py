@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from chameleon_ray.api.launching import Libraries, TunedLibrary, settled
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.tuned_model import TunedModel, versions
-from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.ledger import Account
 from chameleon_ray.measure.bench import Bench
 from chameleon_ray.options import Search
@@ -38,7 +38,7 @@ class SessionEnd:
 
     Attributes:
         search: The search system.
-        winners: Winner of each layer, by task digest.
+        winners: Winner of each layer, by ``Task.layer``.
         records: Records of all layers and sessions.
         accounts: Account of every process, the command's own first.
         busy_share: Share of all runners' time in which they executed kernels in the search.
@@ -78,20 +78,20 @@ def compile_and_verify(
         prepared: The imported model: its layers, and examples that all have outputs.
         process: Process that holds the model. The untuned one is compiled already.
         bench: Runs whole models on the device tuned for; None where the process does.
-        winners: Winners by task digest, those of other models included.
+        winners: Winners by ``Task.layer``, those of other models included.
         progress: Progress of the command, which is told what the end of it does not say.
 
     Raises:
         UserError: The model cannot be compiled or run.
     """
     folder = model.folder
-    own = {task.digest: winners[task.digest] for task in prepared.tasks}
-    folder.save_winners({d: (w.config, w.latency) for d, w in own.items()})
+    own = [winners[layer] for layer in dict.fromkeys(task.layer for task in prepared.tasks)]
+    chosen = {winner.task: (winner.config, winner.latency) for winner in own}
+    folder.save_winners(chosen)
     progress.phase(f"compiling {model.called}")
-    chosen = {d: (w.config, w.latency) for d, w in own.items() if w.config != DEFAULT}
     applied = process.compile_tuned(chosen, folder.library, folder.tvm_database)
     progress.phase(f"verifying {model.called}")
-    lost = len(chosen) - len(applied)
+    lost = sum(winner.config != DEFAULT for winner in own) - len(applied)
     if lost:
         progress.note(f"{lost} winners could not be applied to {model.called}.")
     options = model.request.confirming
@@ -106,7 +106,7 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
     """Returns the result that a finished model's summary and report are made of."""
     prepared = compiled.prepared
     request, digests = model.request, {task.digest for task in prepared.tasks}
-    own = [end.winners[task.digest] for task in prepared.tasks]
+    own = [end.winners[layer] for layer in dict.fromkeys(task.layer for task in prepared.tasks)]
     inputs = enumerate(prepared.inputs)
     lost = f"{compiled.lost} winners could not be applied to the model." if compiled.lost else ""
     return RunResult(

@@ -10,9 +10,10 @@ from chameleon_ray.api.model_process import RunnersBench
 from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.compiler.codegen.link import GlueError, find_compiler
 from chameleon_ray.compiler.kind import TargetKind
-from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.engine import Engine
 from chameleon_ray.errors import UserError
+from chameleon_ray.lowerings import by_layer
 from chameleon_ray.measure.bench import Bench
 from chameleon_ray.measure.calibrated import Surveyed
 from chameleon_ray.measure.measurer import Measurer
@@ -22,7 +23,7 @@ from chameleon_ray.report.progress import Progress
 from chameleon_ray.task import Task
 from chameleon_ray.tuner import Tuner
 from chameleon_ray.vendor import LIBRARIES, library_of
-from chameleon_ray.winners import Winner, choose
+from chameleon_ray.winners import Winner, choose_lowering
 
 
 @dataclass
@@ -115,19 +116,22 @@ class DeviceGroup:
         records: Mapping[str, Sequence[Record]],
         options: Confirming,
         progress: Progress,
-    ) -> list[Winner]:
-        """Chooses the winners of some tasks; there are none if the devices fail.
+    ) -> list[list[Winner]]:
+        """Chooses the winners of some layers; there are none if the devices fail.
 
         Args:
             tasks: Tasks of the group's models.
             records: Records by task digest.
             options: Settings of the choice.
             progress: Progress of the command, which is told what goes wrong.
+
+        Returns:
+            For each layer its winner, and after it those of other lowerings that were compared.
         """
         with self.trying(progress):
-            known = [self._usable(records[task.digest]) for task in tasks]
-            pairs = zip(tasks, known, strict=True)
-            choosing = [choose(task, own, self.measurer, options) for task, own in pairs]
+            known = {task.digest: self._usable(records[task.digest]) for task in tasks}
+            layers = by_layer(tasks, lambda task: task).values()
+            choosing = [choose_lowering(one, known, self.measurer, options) for one in layers]
             return await asyncio.gather(*choosing)
         return []
 

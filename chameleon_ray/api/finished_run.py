@@ -12,13 +12,12 @@ from chameleon_ray.api.first_verdict import judge
 from chameleon_ray.api.launching import Libraries, settled
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.compiler.kinds import kind_of
-from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder, file_name
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.options import Confirming, Request
-from chameleon_ray.record import DEFAULT
 from chameleon_ray.report.result import Latency, Launching, Verified
 from chameleon_ray.space import Config
 from chameleon_ray.vendor import libraries_used
@@ -81,11 +80,11 @@ def apply(
             process.compile_untuned(files.untuned)
             seconds = Confirming.first_seconds
             prepared, _ = judge(request, prepared, process, files.untuned, None, seconds)
-        chosen = {d: won for d, won in known.items() if won[0] != DEFAULT}
-        applied = process.compile_tuned(chosen, files.tuned, place / folder.tvm_database.name)
+        applied = process.compile_tuned(known, files.tuned, place / folder.tvm_database.name)
         verified, launching = _verified(files, prepared, process) if able else (None, None)
-        needs = libraries_used([chosen[digest][0] for digest in applied])
-    return Applied(files.tuned, len(applied), len(prepared.tasks), verified, launching, needs)
+        needs = libraries_used([known[digest][0] for digest in applied])
+    layers = len({task.layer for task in prepared.tasks})
+    return Applied(files.tuned, len(applied), layers, verified, launching, needs)
 
 
 def bench(path: Path, options: Confirming) -> tuple[Latency, Latency]:

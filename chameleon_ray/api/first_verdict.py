@@ -14,7 +14,7 @@ from chameleon_ray.api.device_group import DeviceGroup
 from chameleon_ray.api.failed_step import StepError
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.tuned_model import TunedModel
-from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.bench import Bench
 from chameleon_ray.measure.example import Example

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from chameleon_ray.api.failed_step import StepError
 from chameleon_ray.api.model_process import ModelProcess
-from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.bench import Bench
 from chameleon_ray.options import Confirming

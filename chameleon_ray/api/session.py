@@ -29,7 +29,7 @@ from chameleon_ray.api.searching import Searching
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
 from chameleon_ray.api.tuned_model import TunedModel, versions
-from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.folder import RunFolder, ZooFolder
 from chameleon_ray.ledger import Account
 from chameleon_ray.merging import Merged, merged

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.budget import Budget
-from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.forecast import Forecast, ModelWork
 from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
@@ -74,7 +74,7 @@ def forecast_of(
         ModelWork(
             imports=sum(known.seconds.values()),
             again=not process.holds(model.request),
-            weights={task.digest: task.weight for task in known.tasks},
+            weights={task.digest: task.weight for task in known.tasks if not task.instead},
             graphs=process.kind.graphs is not None,
         )
         for model, known in prepared.items()

@@ -56,6 +56,10 @@ def _no_types(target: Any) -> Mapping[str, str]:
     return {}
 
 
+def _no_rules(module: Any, layout: str) -> tuple[Mapping[str, Callable[..., Any]], ...]:
+    return ()
+
+
 def _no_libraries(module: Any) -> tuple[str, ...]:
     return ()
 
@@ -104,6 +108,9 @@ class TargetKind:
             complete target, given as JSON, has not the precision that was asked for.
         rules: ``(layout, rewriting)``. Returns how operators are legalised that are not left to
             TVM, by Relax's names of them. Memory is to be saved where ``rewriting`` is not None.
+        alternatives: ``(module, layout)``. Returns other rules, any of which may take the place of
+            ``rules`` for any of a module's operators: further lowerings, to be measured. Called
+            with the target in force.
         integers: ``(module, layout, rewriting)``. Turns layers of small integers into the loops
             that suit the kind's instructions for them. Called before the rules, with the target in
             force. None where layers of quantised data and weights are computed in floats.
@@ -149,6 +156,7 @@ class TargetKind:
     mixed: bool = False
     demand_precision: Callable[[str, str], None] = _nothing
     rules: Callable[[str, Scheduling | None], Mapping[str, Callable[..., Any]]]
+    alternatives: Callable[[Any, str], Sequence[Mapping[str, Callable[..., Any]]]] = _no_rules
     integers: Callable[[Any, str, Scheduling | None], Any] | None = None
     widened: Callable[[Any], Mapping[str, str]] = _no_types
 

@@ -5,17 +5,18 @@ The weights stay in this process. Only tasks, example arrays and files on disk l
 
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.notes import Notes
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.graph.footprint import Footprint
-from chameleon_ray.measure.example import Arrays, Example
-from chameleon_ray.measure.precision import PLAIN, Precision
 from chameleon_ray.options import Scheduling
 from chameleon_ray.plugins import demand, loaded
 from chameleon_ray.space import Config
@@ -71,45 +72,6 @@ class Weigh:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """An imported model whose layers are extracted, without its weights.
-
-    Attributes:
-        name: Name for people and for files.
-        digest: Digest of structure and weights.
-        target: Complete target, as JSON.
-        tasks: Distinct layers of the model.
-        examples: Inputs and the outputs to expect of them; the first one is timed. The outputs
-            are None where nothing but TVM could compute them.
-        reference_name: Name of what computed these outputs, as ``torch``; None where nothing did.
-        precision: Precision that the tuned model computes in.
-        untuned_precision: Precision that it is compiled in without tuning.
-        layout: Layout of its convolutions, ``NHWC`` or ``NCHW``.
-        outputs: Names of the outputs; may be empty where they have none.
-        notes: Sentences that the user should know.
-        seconds: Seconds by phase: ``import``, ``extract``.
-    """
-
-    name: str
-    digest: str
-    target: str
-    tasks: tuple[Task, ...]
-    examples: tuple[Example, ...]
-    reference_name: str | None
-    precision: Precision = PLAIN
-    untuned_precision: Precision = PLAIN
-    layout: str = ""
-    outputs: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def inputs(self) -> Arrays:
-        """Inputs that the model is timed on."""
-        return self.examples[0].inputs
-
-
-@dataclass(frozen=True)
 class CompileUntuned:
     """A job that compiles the model as TVM does without tuning.
 
@@ -146,7 +108,8 @@ class CompileTuned:
     """A job that compiles the model with the winners' schedules and exports these as a database.
 
     Attributes:
-        winners: Configuration and latency in seconds, by task digest; defaults are left out.
+        winners: Configuration, empty for the default, and latency in seconds, by digest of each
+            layer's chosen lowering.
         path: File of the shared library.
         database: Folder of the MetaSchedule database.
     """
@@ -184,6 +147,7 @@ class ModelHost:
         self._kind = self._extended = kind
         self._model: Any = None
         self._lowered: Any = None
+        self._lower: Callable[[], Iterator[Any]] = lambda: iter(())
         self._tuned: Any = None
         self._tasks: dict[str, Task] = {}
         self._target, self._precision = "", "float32"
@@ -237,14 +201,16 @@ class ModelHost:
         target = self._load(job)
         from chameleon_ray.compiler.frontend.precision import precision_of
         from chameleon_ray.compiler.passes.lower import layout_of, precisions_of
-        from chameleon_ray.compiler.passes.memory.lower_aware import lower_aware
-        from chameleon_ray.compiler.spaces.extract import extract
+        from chameleon_ray.compiler.passes.memory.lower_aware import lowerings_aware
+        from chameleon_ray.compiler.spaces.lowerings import extract_all
 
         imported, name, module = time.perf_counter(), self._model.name, self._model.module
         layout = layout_of(module, self._kind, job.layout, job.precision)
         asked = (target, self._kind, layout, job.memory, job.precision)
-        self._lowered = lower_aware(name, module, *asked)
-        tasks = extract(self._lowered, self._target, self._extended)
+        self._lower = partial(lowerings_aware, name, module, *asked)
+        others = self._lower()
+        self._lowered = next(others)
+        tasks = extract_all(self._lowered, others, self._target, self._extended)
         self._tasks = {task.digest: task for task in tasks}
         own, kept = precision_of(module), precisions_of(self._kind, layout, job.precision)
         extracted = time.perf_counter()
@@ -277,10 +243,12 @@ class ModelHost:
     def compile_tuned(self, job: CompileTuned) -> set[str]:
         """Compiles the kept model; returns the digests of the winners that were applied."""
         from chameleon_ray.compiler.apply import compile_model, export_database, schedule_layers
+        from chameleon_ray.compiler.spaces.lowerings import composed
 
+        others, kind = islice(self._lower(), 1, None), self._kind
+        model = composed(self._lowered, others, job.winners, self._target)
         configs = {digest: config for digest, (config, _) in job.winners.items()}
-        kind = self._kind
-        self._tuned, applied = schedule_layers(self._lowered, self._tasks, configs, kind)
+        self._tuned, applied = schedule_layers(model, self._tasks, configs, kind)
         compile_model(self._tuned, self._target, kind, job.path)
         export_database(job.database, self._tasks, job.winners, kind)
         return applied

@@ -72,7 +72,16 @@ def _outcome(layer: LayerResult) -> str:
         word = "kept default" if layer.kept_default else "tuned"
         word = f"{layer.library}'s kernel" if layer.library else word
     reason = f": {escape(layer.reason)}" if layer.reason else ""
+    reason += _lowerings(layer)
     if not layer.values or not isfinite(layer.best):
         return word + reason
     knobs = f"<details><summary>schedule</summary><code>{escape(layer.values)}</code></details>"
     return word + reason + knobs
+
+
+def _lowerings(layer: LayerResult) -> str:
+    """Renders which lowering a layer has, and what others reached, where there are several."""
+    if not layer.others:
+        return ""
+    others = ", ".join(f"{name} {milliseconds(best)} ms" for name, best in layer.others)
+    return f"<small>{escape(layer.task.lowering)}; {escape(others)}</small>"

@@ -1,13 +1,14 @@
 """The result of a run: everything that the summary and the reports are made of."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf, isfinite
 from pathlib import Path
 from statistics import median, quantiles
 
 from chameleon_ray.ledger import Account
+from chameleon_ray.lowerings import by_layer
 from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.report.layer_history import LayerHistory, Point, ratio
 from chameleon_ray.space import Config
@@ -192,9 +193,8 @@ class RunResult:
             if record.task in own:  # a resumed run may have some of layers that are gone
                 own[record.task].append(record)
         outcomes = {outcome.task: outcome for outcome in self.outcomes}
-        return tuple(
-            LayerResult.of(task, own[task.digest], outcomes.get(task.digest)) for task in self.tasks
-        )
+        layers = by_layer(self.tasks, lambda task: task).values()
+        return tuple(LayerResult.among(tasks, own, outcomes) for tasks in layers)
 
 
 @dataclass(frozen=True)
@@ -216,6 +216,35 @@ class LayerResult:
     """Values of the winner's knobs by name, as JSON; empty for the default schedule."""
     library: str = ""
     """Vendor's library whose kernel won; empty where none did."""
+    others: tuple[tuple[str, float], ...] = ()
+    """Names of the layer's other lowerings, and the best latency of each."""
+
+    @staticmethod
+    def among(
+        tasks: Sequence[Task],
+        records: Mapping[str, Sequence[Record]],
+        outcomes: Mapping[str, LayerOutcome],
+    ) -> "LayerResult":
+        """Makes the result of a layer from its lowerings, the first one first.
+
+        It is that of the lowering that has an outcome, or before there is any, of the fastest one.
+        Measurements are those of all lowerings.
+
+        Args:
+            tasks: Lowerings of the layer.
+            records: Records by task digest.
+            outcomes: Outcomes by task digest.
+        """
+        rows = [LayerResult.of(t, records[t.digest], outcomes.get(t.digest)) for t in tasks]
+        decided = [row for row in rows if row.task.digest in outcomes]
+        chosen = decided[0] if decided else min(rows, key=lambda row: row.best)
+        return replace(
+            chosen,
+            default=chosen.default if isfinite(chosen.default) else rows[0].default,
+            measurements=sum(row.measurements for row in rows),
+            failed=sum(row.failed for row in rows),
+            others=tuple((r.task.lowering, r.best) for r in rows if r is not chosen),
+        )
 
     @staticmethod
     def of(task: Task, records: Sequence[Record], outcome: LayerOutcome | None) -> "LayerResult":

@@ -184,6 +184,8 @@ def _layer(row: LayerResult) -> dict:
         "space_size": row.task.space.size,
         "measurements": row.measurements,
         "library": row.library or None,
+        "lowering": row.task.lowering or None,
+        "other_lowerings": [{"name": n, "best_ms": strict(1e3 * best)} for n, best in row.others],
         "default_ms": 1e3 * row.default,
         "best_ms": 1e3 * row.best,
         "curve": row.curve,

@@ -15,7 +15,7 @@ from chameleon_ray.api.failed_step import StepError
 from chameleon_ray.api.launching import Libraries, settled
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.compiler.kinds import CUDA
-from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.runtime.model_bench import ModelBench
 from chameleon_ray.measure.cores import available
 from chameleon_ray.options import Confirming, Request

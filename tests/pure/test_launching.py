@@ -9,7 +9,7 @@ import pytest
 
 from chameleon_ray.api.failed_step import StepError
 from chameleon_ray.api.launching import Libraries, TunedLibrary, settled
-from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.measure.example import Example
 from chameleon_ray.options import Confirming
 from chameleon_ray.report.launching import sentence

@@ -21,7 +21,7 @@ from chameleon_ray.cluster import ray_session
 from chameleon_ray.cluster.actor_pool import ActorPool
 from chameleon_ray.cluster.placement import one_per_node
 from chameleon_ray.compiler.kinds import LLVM
-from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.target import device_name
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.bench import Question

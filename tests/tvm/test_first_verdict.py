@@ -18,7 +18,7 @@ from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.compiler.apply import UncompilableError, compile_as_imported
 from chameleon_ray.compiler.frontend.onnx.exposed import expose
 from chameleon_ray.compiler.kinds import LLVM
-from chameleon_ray.compiler.model_host import Prepared
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.example import Example

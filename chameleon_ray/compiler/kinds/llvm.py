@@ -98,6 +98,22 @@ def rules(layout: str, rewriting: Scheduling | None) -> dict[str, Any]:
     return {"relax.nn.conv2d": conv2d, "relax.matmul": matmul}
 
 
+def alternatives(module: Any, layout: str) -> list[Mapping[str, Any]]:
+    """Returns rules by which convolutions have other algorithms, for ``NHWC``.
+
+    By the first of them every convolution has its second algorithm, where it has one, and so on.
+    """
+    from chameleon_ray.compiler.passes import winograd_cpu
+    from chameleon_ray.compiler.relax import bindings_of, operator
+
+    calls = [b.value for b in bindings_of(module) if operator(b.value) == "relax.nn.conv2d"]
+    most = max((len(winograd_cpu.algorithms(call)) for call in calls), default=1)
+    return [
+        {**rules(layout, None), "relax.nn.conv2d": partial(winograd_cpu.conv2d, choice=choice)}
+        for choice in range(1, most if layout == "NHWC" else 1)
+    ]
+
+
 def integers(module: Any, layout: str, rewriting: Scheduling | None) -> Any:
     """Turns layers of small integers into loops over dot products, in ``NHWC`` only."""
     from chameleon_ray.compiler.passes.integer_layers import integer_layers
@@ -197,6 +213,7 @@ LLVM = TargetKind(
     device_name=device_name,
     layout="NHWC",
     rules=rules,
+    alternatives=alternatives,
     integers=integers,
     widened=widened,
     templates=templates,
