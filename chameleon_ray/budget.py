@@ -71,8 +71,7 @@ class Budget:
         if self.over:
             return None
         free = [layer for layer in self.layers.values() if not layer.busy and not layer.finished]
-        if not self._opened:
-            free = [layer for layer in free if not layer.tuner.task.instead]
+        free = [layer for layer in free if self._is_open(layer)]
         if not free:
             return None
         layer = max(free, key=self.claim)
@@ -121,11 +120,10 @@ class Budget:
         """Whether some layer may still get a plan."""
         return not self.over and any(not layer.finished for layer in self.layers.values())
 
-    @property
-    def _opened(self) -> bool:
-        """Whether other lowerings than the first may be searched: all first ones have begun."""
-        first = (layer for layer in self.layers.values() if not layer.tuner.task.instead)
-        return all(one.finished or len(one.history) >= self.options.opening for one in first)
+    def _is_open(self, layer: Layer) -> bool:
+        """Whether a lowering may be searched: the first one, and others once that has begun."""
+        first = self._lowerings[layer.tuner.task.layer][0]
+        return layer is first or bool(first.finished) or len(first.history) >= self.options.opening
 
     def _leader(self, layer: Layer) -> Layer:
         """Returns the fastest lowering of a layer; the first one before any success."""

@@ -91,7 +91,7 @@ class Budgeting:
     improvement: float = 0.01
     """Relative decrease of a layer's latency that counts as an improvement."""
     opening: int = 2
-    """Number of plans of every layer before other lowerings than the first are searched.
+    """Number of plans of a layer's first lowering before its others are searched.
 
     Also the least number of plans after which a lowering is given up as too slow.
     """

@@ -78,13 +78,20 @@ def budget(**bests: tuple[float, ...]) -> Budget:
     return made
 
 
-def test_no_other_lowering_is_searched_before_all_layers_have_begun() -> None:
-    begun = budget(first=(1.0, 1.0), alone=(0.1,))
+def test_no_other_lowering_is_searched_before_the_first_has_begun() -> None:
+    begun = budget(first=(1.0,), alone=(0.1, 0.1))
     assert begun.next().task is FIRST
     assert begun.next().task is ALONE
     assert begun.next() is None
     assert begun.open
-    assert budget(first=(1.0, 1.0), alone=(0.1, 0.1)).next().task is OTHER
+    assert budget(first=(1.0, 1.0)).next().task is ALONE
+    assert budget(first=(1.0, 1.0), alone=(0.1,)).next().task is OTHER
+
+
+def test_another_lowering_is_searched_where_the_first_failed() -> None:
+    failing = budget(alone=(0.1,))
+    failing.retire(failing.layers[FIRST.digest].tuner, "its search failed")
+    assert failing.next().task is OTHER
 
 
 def test_another_lowering_claims_what_it_may_gain_for_its_layer() -> None:
