@@ -7,6 +7,7 @@ import typer
 from chameleon_ray.commands.apply import apply
 from chameleon_ray.commands.bench import bench
 from chameleon_ray.commands.devices import devices
+from chameleon_ray.commands.export import export
 from chameleon_ray.commands.memory import memory
 from chameleon_ray.commands.replay import replay
 from chameleon_ray.commands.tune import tune
@@ -19,7 +20,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (tune, zoo, apply, bench, replay, memory, devices, version):
+for command in (tune, zoo, apply, bench, export, replay, memory, devices, version):
     app.command()(command)
 
 

@@ -1,18 +1,19 @@
 """The forecast: how many seconds the end of a session will take.
 
-At the end every layer's finalists are built and timed once more, of the lowerings that are nearly
-the fastest. Then every model is compiled,
-compared, and timed beside the untuned one. What takes long is known from measurements: default
-schedules (VGG-16's take seconds each), builds, and models that are imported again.
+At the end every layer's finalists are timed once more, of the lowerings that are nearly its
+fastest. Then every model is compiled, compared, and timed beside the untuned one. All of it was
+done before in the same session, if in smaller portions: so a machine that is slow, or busy with
+other things, is foretold to be as slow at the end.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from chameleon_ray.lowerings import finalists
+from chameleon_ray.lowerings import contenders
 from chameleon_ray.options import Confirming
 from chameleon_ray.record import DEFAULT, Record
+from chameleon_ray.space import Config
 from chameleon_ray.tuner import Tuner
 
 
@@ -21,78 +22,118 @@ class ModelWork:
     """The work at the end for one model, without that for its layers.
 
     Attributes:
-        imports: Seconds that its import took; compiling takes about as long.
+        imports: Seconds that its import took.
         again: Whether it has to be imported once more.
         weights: Number of times that it has each layer, by digest.
         graphs: Whether it is compiled, compared and timed with recorded graphs, too.
+        compiling: Seconds that compiling it without tuning took.
+        checking: Seconds that loading and comparing it took, which is done once more each for
+            comparing and timing it.
     """
 
     imports: float
     again: bool
     weights: Mapping[str, float]
     graphs: bool = False
+    compiling: float = 0.0
+    checking: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Contest:
+    """What is known of one layer's contest: seconds of the default, and of the finalists' each."""
+
+    default: float = 0.0
+    build: float = 0.0
+    builds: tuple[bool, ...] = ()
+    run: float = 0.0
+    latency: float = 0.0
+
+    def seconds(self, finalists: int, builders: int, runners: int) -> float:
+        builds = self.build * sum(self.builds[: finalists + 1]) / builders
+        final = min(finalists, len(self.builds) - 1)
+        return builds + (self.default + self.run * final) / runners if final > 0 else 0.0
 
 
 @dataclass
 class Forecast:
-    """Foretells the end of a session from the records so far.
+    """Foretells the end of a session from what was done so far.
 
     Attributes:
         works: The work for each model.
         options: Settings of the end: the number of finalists, and how long models are timed.
         builders: Number of builders that work side by side.
         runners: Number of runners that work side by side.
+        kept: Whether the build of a layer's configuration is still there, by the layer's digest.
     """
 
     works: Sequence[ModelWork]
     options: Confirming
     builders: int
     runners: int = 1
-    _builds: dict[str, float] = field(default_factory=dict)
-    _runs: dict[str, float] = field(default_factory=dict)
-    _defaults: dict[str, float] = field(default_factory=dict)
+    kept: Callable[[str, Config], bool] = lambda task, config: False
+    _contests: dict[str, _Contest] = field(default_factory=dict)
     _best: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def learn(self, tuner: Tuner) -> None:
-        """Updates the expected seconds of a layer's contest from its records."""
+        """Updates what is known of a layer's contest from its records."""
         defaults = [record for record in tuner.records if record.config == DEFAULT]
         others = [r for r in tuner.records if r.latencies and r.config != DEFAULT]
-        digest, final = tuner.task.digest, min(len(others), self.options.finalists)
-        self._builds[digest] = final * _mean("build_seconds", others)
-        self._builds[digest] += _mean("build_seconds", defaults)
-        self._runs[digest] = final * _mean("run_seconds", others)
-        self._runs[digest] += _mean("run_seconds", defaults)
-        self._best.setdefault(tuner.task.layer, {})[digest] = tuner.best_latency
-        known = [record.latency for record in defaults if record.latencies]
-        self._defaults[digest] = min(known, default=0.0)
+        task, known = tuner.task, [r.latency for r in defaults if r.latencies]
+        digest, first = task.digest, self._contests.get(task.layer, _Contest())
+        final = sorted(others, key=lambda record: record.latency)[: self.options.finalists]
+        configs = [DEFAULT, *(record.config for record in final)]
+        self._best.setdefault(task.layer, {})[digest] = tuner.best_latency
+        self._contests[digest] = _Contest(
+            default=_mean("run_seconds", defaults) if defaults else first.default,
+            build=max(_mean("build_seconds", others), _mean("build_seconds", defaults)),
+            builds=tuple(not self.kept(digest, config) for config in configs),
+            run=_mean("run_seconds", others),
+            latency=min(known, default=0.0),
+        )
 
     def deadline(self, limit: float, began: float) -> float:
         """Returns the seconds after which a search has to end.
 
         Args:
             limit: Seconds for the whole session; a share is kept for the end in any case.
-            began: Second at which the search began; it has at least half of what was left then.
+            began: Second at which the search began; it has a share of what was left then.
         """
-        kept = max(self.seconds, self.options.reserve * limit)
-        return limit - min(kept, max(limit - began, 0.0) / 2)
+        kept, left = max(self.seconds, self.options.reserve * limit), max(limit - began, 0.0)
+        return limit - min(kept, (1 - self.options.least_search) * left)
 
     @property
     def seconds(self) -> float:
         """Seconds that the end is expected to take."""
-        final = [one for best in self._best.values() for one in finalists(best, self.options)]
-        builds = sum(self._builds[digest] for digest in final) / self.builders
-        runs = sum(self._runs[digest] for digest in final) / self.runners
-        return builds + runs + sum(map(self._model, self.works))
+        return self.contests(self.options.finalists) + self.after
+
+    @property
+    def after(self) -> float:
+        """Seconds that everything after the choice of winners is expected to take."""
+        return sum(map(self._model, self.works)) + self.options.closing_seconds
+
+    def contests(self, finalists: int) -> float:
+        """Returns the seconds that choosing winners among so many finalists is expected to take."""
+        final = [one for best in self._best.values() for one in contenders(best, self.options)]
+        workers = self.builders, self.runners
+        return sum(self._contests[digest].seconds(finalists, *workers) for digest in final)
+
+    def finalists(self, seconds: float) -> int:
+        """Returns the most finalists of a layer for whose choice the time suffices; at least 1."""
+        counts = range(self.options.finalists, 1, -1)
+        return next((count for count in counts if self.contests(count) <= seconds), 1)
 
     def _model(self, work: ModelWork) -> float:
         """Returns the seconds for a model: import where needed, compiling, and timing.
 
         Slow models are timed less often.
         """
-        untuned = sum(w * self._defaults.get(task, 0.0) for task, w in work.weights.items())
+        known = self._contests
+        untuned = sum(w * known[t].latency for t, w in work.weights.items() if t in known)
         libraries, options = 1 + work.graphs, self.options
         timing = min(options.model_seconds, (libraries + 1) * options.model_repeats * untuned)
-        return work.imports * (libraries + work.again) + timing + libraries * untuned
+        compiling = work.imports * work.again + libraries * work.compiling
+        return compiling + (libraries + 1) * work.checking + timing + libraries * untuned
 
 
 def _mean(field: str, records: Sequence[Record]) -> float:

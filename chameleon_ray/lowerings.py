@@ -40,7 +40,7 @@ def is_behind(own: Sequence[float], leader: Sequence[float], options: Budgeting)
     return own[-1] > (1 + options.slack / plans) * leader[min(plans, len(leader)) - 1]
 
 
-def finalists(best: Mapping[str, float], options: Confirming) -> list[str]:
+def contenders(best: Mapping[str, float], options: Confirming) -> list[str]:
     """Returns the lowerings of a layer that are worth a last comparison, fastest first.
 
     Args:

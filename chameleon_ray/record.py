@@ -1,5 +1,6 @@
 """A record: the result of one configuration that was tried, and all that is known about it."""
 
+import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -11,6 +12,8 @@ LONGEST_ERROR = 300
 """Most characters of an error in a record; compilers' reports have tens of thousands."""
 DEFAULT: Config = ()
 """Configuration of a task's default schedule, which is TVM's untuned one."""
+DISTURBED = "disturbed"
+"""Condition of a timing on a CPU: share of its time in which something else had its cores."""
 
 
 class Status(StrEnum):
@@ -47,9 +50,9 @@ class Record:
         error: Why it failed, in words; empty if it did not.
         resources: Registers, shared memory and occupancy of a GPU's kernels, as JSON; empty on a
             CPU.
-        conditions: The GPU's clocks and temperature as it was timed, and the factor that the
-            latencies were multiplied by (``calibration``), as JSON; empty on a CPU and where that
-            is 1.
+        conditions: The GPU's clocks and temperature as it was timed, the share of the time in which
+            something else had a CPU's cores (``disturbed``), and the factor that the latencies were
+            multiplied by (``calibration``), as JSON; empty where there is nothing to say.
     """
 
     task: str
@@ -73,3 +76,9 @@ class Record:
     def latency(self) -> float:
         """Median of the repeats in seconds; infinite unless ``ok``."""
         return median(self.latencies) if self.status is Status.OK else float("inf")
+
+    @cached_property
+    def disturbed(self) -> float:
+        """Share of the time of its timing in which something else had its cores; mostly 0."""
+        found = json.loads(self.conditions).get(DISTURBED, 0.0) if self.conditions else 0.0
+        return float(found)

@@ -19,3 +19,7 @@ class Reporting:
     """Most error texts shown, the commonest ones."""
     error_width: int = 240
     """Most characters shown of one error text."""
+    disturbed: float = 0.05
+    """Share of a winner's confirming timing that other processes may take without a word."""
+    disturbed_timings: float = 0.1
+    """Share of a run's measurements that may be disturbed without a word."""

@@ -9,10 +9,10 @@ from it loses to any candidate that does not.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf
+from math import inf, isfinite
 from statistics import median
 
-from chameleon_ray.lowerings import finalists, preferred
+from chameleon_ray.lowerings import contenders, preferred
 from chameleon_ray.measure.measurer import Artifact, Builder, Finalist, Measurer, Runner, Timing
 from chameleon_ray.options import Confirming
 from chameleon_ray.pool import Lost, PoolError
@@ -34,6 +34,8 @@ class Winner:
             of a layer with several lowerings, that of the first one.
         reason: Reason for keeping the default schedule; empty where a candidate was chosen.
         wrong: Candidates whose output was wrong.
+        disturbed: Share of the final timing in which other processes had its cores.
+        confirmed: Whether there was time for a final timing.
     """
 
     task: str
@@ -42,6 +44,8 @@ class Winner:
     default_latency: float
     reason: str = ""
     wrong: tuple[Config, ...] = ()
+    disturbed: float = 0.0
+    confirmed: bool = True
 
 
 @dataclass(frozen=True)
@@ -105,18 +109,57 @@ async def choose_lowering(
     left = {task.digest: min(map(_latency, records[task.digest]), default=inf) for task in tasks}
     compared: dict[str, Winner] = {}
     while left and all(winner.config == DEFAULT for winner in compared.values()):
-        final = finalists(left, options)
+        final = contenders(left, options)
         left = {digest: best for digest, best in left.items() if digest not in final}
         contests = [task for task in tasks if task.digest in final]
         choosing = [choose(task, records[task.digest], measurer, options) for task in contests]
         compared |= {winner.task: winner for winner in await asyncio.gather(*choosing)}
-    first, latencies = tasks[0].digest, {d: winner.latency for d, winner in compared.items()}
-    winner = compared.pop(preferred(latencies, first, options))
-    if winner.task != first:
-        before = [r.latency for r in records[first] if r.config == DEFAULT]
-        before += [compared[first].default_latency] if first in compared else []
-        winner = replace(winner, default_latency=min(before, default=inf))
-    return [winner, *compared.values()]
+    chosen = _preferred(tasks, compared, records, options)
+    return [chosen, *(winner for winner in compared.values() if winner.task != chosen.task)]
+
+
+def _preferred(
+    tasks: Sequence[Task],
+    winners: Mapping[str, Winner],
+    records: Mapping[str, Sequence[Record]],
+    options: Confirming,
+) -> Winner:
+    """Returns a layer's winner among those of its lowerings, with the first one's default."""
+    first, latencies = tasks[0].digest, {d: winner.latency for d, winner in winners.items()}
+    winner = winners[preferred(latencies, first, options)]
+    if winner.task == first:
+        return winner
+    default = min((r.latency for r in records[first] if r.config == DEFAULT), default=inf)
+    default = min(default, winners[first].default_latency) if first in winners else default
+    return replace(winner, default_latency=default)
+
+
+def fastest(
+    tasks: Sequence[Task], records: Mapping[str, Sequence[Record]], options: Confirming
+) -> Winner:
+    """Returns the winner of a layer as the search timed its lowerings, where time is up."""
+    winners = {task.digest: unconfirmed(task, records[task.digest]) for task in tasks}
+    return _preferred(tasks, winners, records, options)
+
+
+def unconfirmed(task: Task, records: Sequence[Record]) -> Winner:
+    """Returns the layer's fastest configuration as the search timed it, where time is up."""
+    default = min((r.latency for r in records if r.config == DEFAULT), default=float("inf"))
+    tried = [r for r in records if r.latencies and r.config != DEFAULT]
+    best = min(tried, key=_latency, default=None)
+    if best is None or best.latency >= default:
+        reason = "no candidate was faster than the default schedule"
+        return Winner(task.digest, DEFAULT, default, default, reason, confirmed=False)
+    return Winner(task.digest, best.config, best.latency, default, confirmed=False)
+
+
+def saving(
+    tasks: Sequence[Task], records: Mapping[str, Sequence[Record]], options: Confirming
+) -> float:
+    """Returns the seconds that a layer's best configuration seems to save the whole model."""
+    winner = fastest(tasks, records, options)
+    seconds = winner.default_latency - winner.latency
+    return tasks[0].weight * seconds if isfinite(seconds) else inf
 
 
 def corrected(records: Sequence[Record], winners: Sequence[Winner]) -> list[Record]:
@@ -139,11 +182,11 @@ def _winner(
     task: Task, default: float, right: dict[Config, Finalist], wrong: tuple[Config, ...]
 ) -> Winner:
     config = min(right, key=lambda c: median(right[c].latencies))
-    latency = median(right[config].latencies)
+    latency, disturbed = median(right[config].latencies), right[config].disturbed
     if latency >= default:
         reason = "no candidate was faster than the default schedule"
-        return Winner(task.digest, DEFAULT, default, default, reason, wrong)
-    return Winner(task.digest, config, latency, default, "", wrong)
+        return Winner(task.digest, DEFAULT, default, default, reason, wrong, disturbed)
+    return Winner(task.digest, config, latency, default, "", wrong, disturbed)
 
 
 async def _contest(
@@ -180,7 +223,9 @@ async def _contest(
 
 
 async def _built(task: Task, config: Config, measurer: Measurer) -> Artifact:
-    """Builds a configuration; a build that kills its builders counts as a crash."""
+    """Builds a configuration, unless its build was kept; one that kills builders is a crash."""
+    if (kept := measurer.kept.get(task.digest, config)) is not None:
+        return kept
     try:
         return await measurer.builders.call(Builder.build, task, config)
     except PoolError as error:

@@ -1,12 +1,13 @@
 """Compares the latencies of tuned models with those of what a user would pick instead.
 
-    python scripts/bench_frameworks.py RUN_DIR... [--layers] [--json FILE]
+    python scripts/bench_frameworks.py RUN_DIR... [--layers] [--json FILE [--more]]
 
 Each RUN_DIR is a finished ``chameleon tune`` of a classifier of the zoo, or of a factory of torch
-modules that can be imported here, too. Its model.so is timed in turns with ONNX Runtime, PyTorch
-eager and ``torch.compile`` on the same cores, with as many threads as it was tuned for: the same
-network, weights and input, in float32. ``--layers`` adds what ONNX Runtime's own profile says of
-each layer, beside the latencies of the tuned layers.
+modules that can be imported here, too. Its model.so is timed in turns with ONNX Runtime, OpenVINO,
+PyTorch eager and ``torch.compile`` on the same cores, with as many threads as it was tuned for: the
+same network, weights and input, in float32. ``--layers`` adds what ONNX Runtime's own profile says
+of each layer, beside the latencies of the tuned layers. ``--more`` adds the models to those that
+FILE has, and prints the tables and the means of all.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from typing import Any
 import bench_layers
 import numpy as np
 from bench_contestants import RUNTIMES, Contestant, ContestantError, Entry, contest, export
+from framework_table import OURS, cpu, means, table
 from spread import spread
 
 from chameleon_ray.api.replay import destinations
@@ -37,10 +39,13 @@ from chameleon_ray.compiler.runtime.model_bench import verdict
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.cores import available
 
-OURS = "this engine"
-PACKAGES = ("chameleon_ray", "apache-tvm", "onnxruntime", "torch", "numpy")
-NEEDED = {"ONNX Runtime": "onnxruntime", "PyTorch eager": "torch", "torch.compile": "torch"}
-"""Package of each rival."""
+PACKAGES = ("chameleon_ray", "apache-tvm", "onnxruntime", "openvino", "torch", "numpy")
+MODELS = ("torchvision", "timm", "transformers")
+"""Packages that models may come from."""
+NEEDED = {"ONNX Runtime": "onnxruntime", "OpenVINO": "openvino"}
+"""Package of each rival; torch's are not named."""
+COMPILING = ("torch.compile", "max-autotune")
+"""Rivals that generate C++."""
 
 
 def main() -> None:
@@ -49,7 +54,8 @@ def main() -> None:
     try:
         destinations(None, arguments.json, ())
         runs = [read(folder) for folder in arguments.runs]
-        bodies = [compared(run, arguments) for run in runs]
+        earlier = known(arguments.json) if arguments.more else []
+        bodies = [*earlier, *(compared(run, arguments) for run in runs)]
     except (UserError, ContestantError) as error:
         raise SystemExit(f"Error: {error}") from error
     except KeyboardInterrupt:
@@ -58,7 +64,7 @@ def main() -> None:
         machine = {"cpus": os.cpu_count(), "system": platform.platform()}
         body = {"models": bodies, "versions": versions(), "machine": machine}
         arguments.json.write_text(json.dumps(body, indent=2) + "\n")
-    print(table(bodies))
+    print(f"{table(bodies)}\n\n{means(bodies)}")
     for body in bodies:
         for note in body["notes"]:
             print(note)
@@ -73,9 +79,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=0.5, help="of one turn")
     parser.add_argument("--layers", action="store_true", help="beside ONNX Runtime's profile")
     parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--more", action="store_true", help="add to the figures that are there")
     arguments = parser.parse_args()
     if arguments.rounds < 1 or not arguments.seconds > 0:
         parser.error("rounds and seconds must be more than 0.")
+    if arguments.more and not arguments.json:
+        parser.error("--more adds to a file; give it with --json FILE.")
     return arguments
 
 
@@ -101,6 +110,21 @@ def read(folder: Path) -> dict[str, Any]:
     return {"folder": folder, "identity": identity, "summary": summary}
 
 
+def known(file: Path) -> list[dict[str, Any]]:
+    """The models that were timed before; none where there is no file yet.
+
+    Raises:
+        UserError: The file is none of these.
+    """
+    if not file.exists():
+        return []
+    try:
+        found: list[dict[str, Any]] = json.loads(file.read_text())["models"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"--json {file} has no figures to add to: {error}.") from error
+    return found
+
+
 def compared(run: Mapping[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:
     """One model in all runtimes.
 
@@ -118,6 +142,7 @@ def compared(run: Mapping[str, Any], arguments: argparse.Namespace) -> dict[str,
         body = figures(times) | {
             "model": entry.model,
             "threads": len(entry.cores),
+            "cpu": cpu(json.loads(run["identity"]["target"])),
             "reference": reference.name,
             "max_rel_err": {name: found.max_rel_err for name, found in agreement.items()},
             "outputs_agree": all(found.ok for found in agreement.values()),
@@ -178,11 +203,11 @@ def admitted(entry: Entry, stack: ExitStack) -> tuple[list[Contestant], list[str
     contestants, notes = [], []
     for name in RUNTIMES:
         try:
-            if name in NEEDED and find_spec(NEEDED[name]) is None:
+            if name != OURS and find_spec(NEEDED.get(name, "torch")) is None:
                 raise ContestantError("it is not installed; pip install '.[bench]'")
-            if name == "torch.compile" and not shutil.which(os.environ.get("CXX", "g++")):
+            if name in COMPILING and not shutil.which(os.environ.get("CXX", "g++")):
                 raise ContestantError("it needs a C++ compiler, and there is no g++")
-            if name == "ONNX Runtime":
+            if name in NEEDED and not entry.onnx.exists():
                 export(entry)
             print(f"{entry.model}: {name}", file=sys.stderr, flush=True)
             contestant = Contestant(name, entry)
@@ -212,32 +237,12 @@ def figures(times: Mapping[str, Sequence[float]]) -> dict[str, Any]:
 def versions() -> dict[str, str | None]:
     """Of all that takes part; None where it is not installed."""
     found: dict[str, str | None] = {}
-    for package in PACKAGES:
+    for package in (*PACKAGES, *MODELS):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = None
     return found
-
-
-def table(bodies: Sequence[Mapping]) -> str:
-    """A row per model in Markdown: latencies in ms, then this engine's over each other one's."""
-    rivals = [name for name in RUNTIMES if name != OURS]
-    titles = ["model", "threads", *(f"{name}, ms" for name in RUNTIMES)]
-    titles += [f"over {name}" for name in rivals]
-    rows = [titles, ["---"] + ["---:"] * (len(titles) - 1)]
-    for body in bodies:
-        cells = [body["model"], str(body["threads"])]
-        cells += [shown(body["latency_ms"].get(name), 2) for name in RUNTIMES]
-        rows.append(cells + [shown(body["ratio"].get(name), 2) for name in rivals])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def shown(found: Mapping[str, float] | None, digits: int) -> str:
-    """A median with its spread; a dash where there is none."""
-    if found is None:
-        return "-"
-    return f"{found['median']:.{digits}f} ± {found['spread']:.{digits}f}"
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chameleon_ray.api.build_only import build
+    from chameleon_ray.api.exporting import export
     from chameleon_ray.api.finished_run import apply, bench
     from chameleon_ray.api.gpu_assignment import cluster_devices
     from chameleon_ray.api.run import tune
@@ -24,6 +25,7 @@ __all__ = [
     "build",
     "cluster_devices",
     "devices",
+    "export",
     "read_zoo",
     "survey",
     "tune",
@@ -34,6 +36,7 @@ ORIGINS = {
     "Stopped": "chameleon_ray.errors",
     "UserError": "chameleon_ray.errors",
     "build": "chameleon_ray.api.build_only",
+    "export": "chameleon_ray.api.exporting",
     "apply": "chameleon_ray.api.finished_run",
     "bench": "chameleon_ray.api.finished_run",
     "tune": "chameleon_ray.api.run",

@@ -1,46 +1,72 @@
 """The choice of a session: the lowering and the winner of every layer of its models."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from chameleon_ray.api.concurrency import together
 from chameleon_ray.api.device_group import DeviceGroup
 from chameleon_ray.api.imported import Imported
 from chameleon_ray.api.site import Site
 from chameleon_ray.api.tuned_model import demand_success
+from chameleon_ray.options import Confirming
 from chameleon_ray.record import Record
+from chameleon_ray.report.format import counted
 from chameleon_ray.report.progress import Progress
+from chameleon_ray.task import Task
 from chameleon_ray.winners import Winner, corrected
 
 
 async def chosen(
-    site: Site, groups: Sequence[DeviceGroup], imported: Imported, progress: Progress
+    site: Site,
+    groups: Sequence[DeviceGroup],
+    imported: Imported,
+    progress: Progress,
+    options: Confirming,
+    seconds: float | None,
 ) -> dict[str, Winner]:
-    """Chooses every layer's winner; candidates found wrong are recorded as such.
+    """Chooses winners by ``Task.layer``; candidates found wrong are recorded as such.
 
-    Returns:
-        Winners by ``Task.layer``; a winner's task is the layer's chosen lowering.
+    The task of a winner is the layer's chosen lowering.
+
+    Args:
+        site: Directories and models of the session.
+        groups: Device groups of the session.
+        imported: The imported models, and their layers.
+        progress: Progress of the command.
+        options: Settings of the choice.
+        seconds: Seconds after which winners are taken as the search timed them; None for never.
 
     Raises:
         UserError: No measurement of any model succeeded.
     """
     progress.phase("choosing winners")
     records, tasks = site.folder.database.read(), imported.layers.tasks
-    by_task: dict[str, list[Record]] = {task.digest: [] for task in tasks}
-    for record in records:
-        by_task.get(record.task, []).append(record)
+    by_task = _by_task(records, tasks)
     for model in site.left():
         with model.trying(progress):
-            layers = imported.prepared[model].tasks
-            demand_success(layers, [r for task in layers for r in by_task[task.digest]])
+            demand_success(imported.prepared[model].tasks, by_task)
     site.left()
-    options = site.request.confirming
-    choosing = []
-    for group in groups:
-        known = group.digests(imported.prepared)
-        own = [task for task in tasks if task.digest in known]
-        choosing.append(group.choose(own, by_task, options, progress))
-    compared = [layer for own in await together(choosing) for layer in own]
-    winners = [winner for layer in compared for winner in layer]
-    site.folder.database.append(corrected(records, winners))
+    choosing = [
+        group.choose(group.own(tasks, imported.prepared), by_task, options, progress, seconds)
+        for group in groups
+    ]
+    compared = [layer for layers in await together(choosing) for layer in layers]
+    site.folder.database.append(corrected(records, [one for layer in compared for one in layer]))
     layer_of = {task.digest: task.layer for task in tasks}
-    return {layer_of[winner.task]: winner for winner, *_ in compared}
+    winners = {layer_of[winner.task]: winner for winner, *_ in compared}
+    _tell_late(winners.values(), progress)
+    return winners
+
+
+def _by_task(records: Sequence[Record], tasks: Sequence[Task]) -> dict[str, list[Record]]:
+    found: dict[str, list[Record]] = {task.digest: [] for task in tasks}
+    for record in records:
+        found.get(record.task, []).append(record)
+    return found
+
+
+def _tell_late(winners: Collection[Winner], progress: Progress) -> None:
+    if late := sum(not winner.confirmed for winner in winners):
+        progress.note(
+            f"The time was up before {late} of {counted(len(winners), 'winner')} of layers could "
+            "be timed once more; --resume does so."
+        )

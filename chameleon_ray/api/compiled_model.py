@@ -1,7 +1,7 @@
 """The end of one model: from its layers' winners to a verified library and a result."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from chameleon_ray.api.launching import Libraries, TunedLibrary, settled
@@ -10,10 +10,11 @@ from chameleon_ray.api.tuned_model import TunedModel, versions
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.ledger import Account
 from chameleon_ray.measure.bench import Bench
-from chameleon_ray.options import Search
+from chameleon_ray.measure.example import Arrays
+from chameleon_ray.options import Confirming, Search
 from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.report.progress import Progress
-from chameleon_ray.report.result import LayerOutcome, RunResult
+from chameleon_ray.report.result import Described, LayerOutcome, RunResult
 from chameleon_ray.winners import Winner
 
 
@@ -70,6 +71,7 @@ def compile_and_verify(
     bench: Bench | None,
     winners: Mapping[str, Winner],
     progress: Progress,
+    timing: Callable[[], Confirming],
 ) -> CompiledModel:
     """Compiles the tuned model, compares its outputs, and times it in turns with the untuned one.
 
@@ -80,6 +82,7 @@ def compile_and_verify(
         bench: Runs whole models on the device tuned for; None where the process does.
         winners: Winners by ``Task.layer``, those of other models included.
         progress: Progress of the command, which is told what the end of it does not say.
+        timing: Returns the settings of timing the model; called when it is compiled and compared.
 
     Raises:
         UserError: The model cannot be compiled or run.
@@ -94,12 +97,17 @@ def compile_and_verify(
     lost = sum(winner.config != DEFAULT for winner in own) - len(applied)
     if lost:
         progress.note(f"{lost} winners could not be applied to {model.called}.")
-    options = model.request.confirming
-    library = settled(Libraries(*folder.libraries), prepared, process, bench, options)
+    library = settled(Libraries(*folder.libraries), prepared, process, bench, timing)
     launching = library.launching
     if model.name and launching is not None and launching.fault:  # else the end says so
         progress.note(model.saying(f"CUDA graphs are left out: {launching.fault}."))
     return CompiledModel(prepared, library, lost)
+
+
+def _described(names: Sequence[str], arrays: Arrays) -> tuple[Described, ...]:
+    """Returns name, shape and dtype of each array; names that are missing are empty."""
+    pairs = zip([*names, *[""] * len(arrays)], arrays, strict=False)
+    return tuple((name, array.shape, str(array.dtype)) for name, array in pairs)
 
 
 def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> RunResult:
@@ -107,7 +115,6 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
     prepared = compiled.prepared
     request, digests = model.request, {task.digest for task in prepared.tasks}
     own = [end.winners[layer] for layer in dict.fromkeys(task.layer for task in prepared.tasks)]
-    inputs = enumerate(prepared.inputs)
     lost = f"{compiled.lost} winners could not be applied to the model." if compiled.lost else ""
     return RunResult(
         model=prepared.name,
@@ -123,14 +130,16 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
         tasks=prepared.tasks,
         records=tuple(record for record in end.records if record.task in digests),
         outcomes=tuple(
-            LayerOutcome(w.task, w.config, w.default_latency, w.latency, w.reason) for w in own
+            LayerOutcome(w.task, w.config, w.default_latency, w.latency, w.reason, w.disturbed)
+            for w in own
         ),
         processes=end.accounts,
         untuned=compiled.library.untuned,
         tuned=compiled.library.tuned,
         verified=compiled.library.verified,
         launching=compiled.library.launching,
-        inputs=tuple((f"input{n}", array.shape, str(array.dtype)) for n, array in inputs),
+        inputs=_described(prepared.input_names, prepared.inputs),
+        outputs=_described(prepared.outputs, prepared.examples[0].outputs or ()),
         explanation=lost,
         folder=model.folder.path,
         settings=asdict(request),

@@ -3,13 +3,21 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
-from chameleon_ray.errors import Stopped
+from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.options import Request
 
 T = TypeVar("T")
+LOOK_SECONDS = 0.5
+"""Seconds between two looks at what must not end."""
+
+
+class RayLost(UserError):
+    """The private Ray has ended, and all workers with it."""
 
 
 def in_thread(work: Callable[..., Any], *arguments: Any) -> asyncio.Future:
@@ -30,6 +38,24 @@ async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def within(seconds: float | None, work: Iterable[Coroutine[Any, Any, T]]) -> list[T | None]:
+    """Runs coroutines side by side; gives None for those that have no result in time.
+
+    Args:
+        seconds: Seconds after which the coroutines are ended; None for never.
+        work: The coroutines. The first error ends the others, and is raised.
+    """
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+        return [task.result() if task.done() else None for task in tasks]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def _heard(future: asyncio.Future) -> None:
     if not future.cancelled():
         future.exception()
@@ -44,17 +70,75 @@ def wall_limit(request: Request, models: int) -> float | None:
     return 60 * request.budgeting.minutes * models
 
 
+class Stop:
+    """Ends a session that runs in another thread, as Ctrl-C ends one in the main thread."""
+
+    def __init__(self) -> None:
+        self._cancel: Callable[[], object] | None = None
+        self._asked = False
+
+    def arm(self) -> None:
+        """Takes the running task as the one to end; it ends at once if that was asked already."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        self._cancel = partial(loop.call_soon_threadsafe, task.cancel)
+        if self._asked:
+            self._cancel()
+
+    def ask(self) -> None:
+        """Asks the session to end; it then raises ``Stopped``."""
+        self._asked = True
+        if self._cancel is not None:
+            self._cancel()
+
+
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Has Ctrl-C and SIGTERM end the block cleanly, as ``Stopped``."""
+    """Has Ctrl-C and SIGTERM end the block cleanly, as ``Stopped``.
+
+    Signals reach the main thread only; in another one ``Stop`` takes their place.
+    """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
-    for stop in (signal.SIGINT, signal.SIGTERM):
+    main = threading.current_thread() is threading.main_thread()
+    signals = (signal.SIGINT, signal.SIGTERM) if main else ()
+    for stop in signals:
         loop.add_signal_handler(stop, task.cancel)
     try:
         yield
     except asyncio.CancelledError as error:
         raise Stopped from error
     finally:
-        for stop in (signal.SIGINT, signal.SIGTERM):
+        for stop in signals:
             loop.remove_signal_handler(stop)
+
+
+@contextlib.asynccontextmanager
+async def guarded(lost: Callable[[], bool]) -> AsyncIterator[None]:
+    """Ends the block as soon as its workers are lost.
+
+    Raises:
+        RayLost: They are; whatever else the block raised came of it.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    ended = False
+
+    async def watch() -> None:
+        nonlocal ended
+        while not lost():
+            await asyncio.sleep(LOOK_SECONDS)
+        ended = True
+        task.cancel()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    except (Exception, asyncio.CancelledError) as error:
+        if not (ended or lost()):
+            raise
+        if ended:
+            task.uncancel()
+        raise RayLost("Ray ended, and all of its workers with it.") from error
+    finally:
+        watching.cancel()

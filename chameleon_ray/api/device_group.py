@@ -1,10 +1,10 @@
 """Device groups: devices of one type, and the models of a session that are tuned for them."""
 
-import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from chameleon_ray.api.concurrency import within
 from chameleon_ray.api.gpu_assignment import demand_same, missing, surveyed
 from chameleon_ray.api.model_process import RunnersBench
 from chameleon_ray.api.tuned_model import TunedModel
@@ -23,7 +23,7 @@ from chameleon_ray.report.progress import Progress
 from chameleon_ray.task import Task
 from chameleon_ray.tuner import Tuner
 from chameleon_ray.vendor import LIBRARIES, library_of
-from chameleon_ray.winners import Winner, choose_lowering
+from chameleon_ray.winners import Winner, choose_lowering, fastest, saving
 
 
 @dataclass
@@ -55,6 +55,11 @@ class DeviceGroup:
     def digests(self, prepared: Mapping[TunedModel, Prepared]) -> set[str]:
         """Returns the digests of all layers of the group's models that have not failed."""
         return {task.digest for model in self.left for task in prepared[model].tasks}
+
+    def own(self, tasks: Iterable[Task], prepared: Mapping[TunedModel, Prepared]) -> list[Task]:
+        """Returns those of a session's tasks that are of the group's models."""
+        digests = self.digests(prepared)
+        return [task for task in tasks if task.digest in digests]
 
     def share(
         self, tuners: Sequence[Tuner], prepared: Mapping[TunedModel, Prepared]
@@ -116,14 +121,18 @@ class DeviceGroup:
         records: Mapping[str, Sequence[Record]],
         options: Confirming,
         progress: Progress,
+        seconds: float | None = None,
     ) -> list[list[Winner]]:
         """Chooses the winners of some layers; there are none if the devices fail.
+
+        Layers that save most come first, as there may be no time for all.
 
         Args:
             tasks: Tasks of the group's models.
             records: Records by task digest.
             options: Settings of the choice.
             progress: Progress of the command, which is told what goes wrong.
+            seconds: Seconds after which winners are taken as the search timed them.
 
         Returns:
             For each layer its winner, and after it those of other lowerings that were compared.
@@ -131,8 +140,11 @@ class DeviceGroup:
         with self.trying(progress):
             known = {task.digest: self._usable(records[task.digest]) for task in tasks}
             layers = by_layer(tasks, lambda task: task).values()
-            choosing = [choose_lowering(one, known, self.measurer, options) for one in layers]
-            return await asyncio.gather(*choosing)
+            order = sorted(layers, key=lambda one: -saving(one, known, options))
+            choosing = [choose_lowering(one, known, self.measurer, options) for one in order]
+            found = await within(seconds, choosing)
+            pairs = zip(order, found, strict=True)
+            return [winners or [fastest(one, known, options)] for one, winners in pairs]
         return []
 
     def _usable(self, records: Sequence[Record]) -> list[Record]:

@@ -126,7 +126,7 @@ def _verified(
     """Compares a tuned library's outputs, and settles how its kernels are launched."""
     if process.kind.graphs is None:
         return process.check(files.tuned, prepared), None
-    done = settled(files, prepared, process, None, Confirming())
+    done = settled(files, prepared, process, None, Confirming)
     return done.verified, done.launching
 
 

@@ -4,6 +4,7 @@ A GPU's kernels may take less time than their launches. A model can record its l
 run and repeat them all at once; whether that is faster is measured.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def settled(
     prepared: Prepared,
     process: ModelProcess,
     bench: Bench | None,
-    options: Confirming,
+    timing: Callable[[], Confirming],
 ) -> TunedLibrary:
     """Verifies and times a tuned model, and keeps the faster way of launching its kernels.
 
@@ -65,7 +66,7 @@ def settled(
         prepared: The imported model: its layers, and examples that all have outputs.
         process: Process that holds the model, and has just compiled it tuned.
         bench: Runs whole models on the device tuned for; None where the process does.
-        options: Settings of the timing.
+        timing: Returns the settings of the timing; called when it begins.
 
     Raises:
         UserError: The tuned or the untuned library cannot be run.
@@ -73,7 +74,7 @@ def settled(
     verified, fault = process.check(libraries.tuned, prepared, bench), ""
     if verified.ok:
         try:
-            found = _faster(libraries, prepared, process, bench, options, verified)
+            found = _faster(libraries, prepared, process, bench, timing, verified)
             if isinstance(found, TunedLibrary):
                 return found
             fault = found
@@ -83,7 +84,7 @@ def settled(
         finally:
             libraries.graphs.unlink(missing_ok=True)
     plain = (libraries.tuned, libraries.untuned)
-    tuned, untuned = map(Latency.of, process.duel(plain, prepared.inputs, options, bench))
+    tuned, untuned = map(Latency.of, process.duel(plain, prepared.inputs, timing(), bench))
     return TunedLibrary(verified, tuned, untuned, Launching(False, None, fault) if fault else None)
 
 
@@ -92,7 +93,7 @@ def _faster(
     prepared: Prepared,
     process: ModelProcess,
     bench: Bench | None,
-    options: Confirming,
+    timing: Callable[[], Confirming],
     verified: Verified,
 ) -> TunedLibrary | str:
     """Compiles the tuned model with graphs, and keeps the faster library.
@@ -110,7 +111,7 @@ def _faster(
     if not tried.ok:
         return f"they are wrong ({tried.fault})"
     files = (libraries.graphs, libraries.tuned, libraries.untuned)
-    timed = process.duel(files, prepared.inputs, options, bench)
+    timed = process.duel(files, prepared.inputs, timing(), bench)
     graphs, tuned, untuned = map(Latency.of, timed)
     if graphs.seconds >= tuned.seconds:
         return TunedLibrary(verified, tuned, untuned, Launching(False, graphs))

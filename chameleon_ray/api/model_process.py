@@ -16,6 +16,7 @@ from chameleon_ray.compiler.codegen.builder import SINGLE_THREADED
 from chameleon_ray.compiler.frontend.examples import given
 from chameleon_ray.compiler.frontend.load import demand
 from chameleon_ray.compiler.kind import TargetKind
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.runtime.model_bench import ModelBench
 from chameleon_ray.compiler.runtime.tolerance import ACCUMULATION, TOLERANCE
 from chameleon_ray.errors import Stopped, UserError
@@ -41,11 +42,11 @@ class ModelProcess:
         self._host = Isolate(Setting(handler, kind, cores, environment=SINGLE_THREADED))
         self._bench = ModelBench(kind, cores)
         self._held: Request | None = None
-        self._prepared: model_host.Prepared | None = None
+        self._prepared: Prepared | None = None
         for child in (self._host, self._bench):
             stack.callback(self._close, child)
 
-    def prepare(self, request: Request) -> model_host.Prepared:
+    def prepare(self, request: Request) -> Prepared:
         """Imports a model and extracts its tasks, unless the process holds it already.
 
         A model that was held before is let go: weights of several may not fit.
@@ -59,7 +60,7 @@ class ModelProcess:
             self.clear()
         self._held = request
         memory = Scheduling() if request.memory_aware else None
-        prepared: model_host.Prepared = self._imported(self._job(request, memory))
+        prepared: Prepared = self._imported(self._job(request, memory))
         self._prepared = prepared
         return prepared
 
@@ -148,7 +149,7 @@ class ModelProcess:
     def check(
         self,
         library: Path,
-        prepared: model_host.Prepared,
+        prepared: Prepared,
         bench: Bench | None = None,
         patience: float = inf,
         replayed: bool = False,

@@ -272,6 +272,15 @@ def _placed(
     return counts, {"builder": builders, "runner": runners}
 
 
+def workers_lost(request: Request) -> bool:
+    """Whether this process's own Ray has ended, and all actors with it."""
+    if request.engine != "ray":
+        return False
+    from chameleon_ray.cluster import ray_session
+
+    return ray_session.lost()
+
+
 def _workers(began: float, stack: ExitStack) -> StartPool:
     def start_pool(name: str, factory: Factory) -> Pool:
         pool = InProcessPool(name, factory, PHASES, began)

@@ -1,8 +1,7 @@
 """A run: tunes one model and leaves everything in its directory."""
 
-import asyncio
-
-from chameleon_ray.api.session import TuningSession
+from chameleon_ray.api.concurrency import Stop
+from chameleon_ray.api.restarts import run_session
 from chameleon_ray.api.setup import set_up
 from chameleon_ray.api.site import Site, directory, working
 from chameleon_ray.api.tuned_model import TunedModel
@@ -16,12 +15,13 @@ from chameleon_ray.report.result import RunResult
 from chameleon_ray.report.summary import write, write_text
 
 
-def tune(request: Request, progress: Progress) -> RunResult:
+def tune(request: Request, progress: Progress, stop: Stop | None = None) -> RunResult:
     """Tunes a model and leaves everything in the run directory.
 
     Args:
         request: Request of the user.
         progress: Progress that is told what happens; its clock began with the command.
+        stop: Ends the session from another thread; None where Ctrl-C does.
 
     Raises:
         UserError: The request cannot be met.
@@ -32,7 +32,7 @@ def tune(request: Request, progress: Progress) -> RunResult:
     site = _site(request)
     with working(site, setup.search_cores):
         site.tell_damage(progress.note)
-        end = asyncio.run(TuningSession(site, setup, progress).run())
+        end = run_session(site, setup, progress, stop)
         ((model, result),) = end.results.items()
         keep(model.folder, result)
     return result

@@ -32,12 +32,14 @@ class Searching:
         setup: Search system, and cores to work on.
         progress: Progress of the command, which is told what happens.
         clock: Returns the seconds since the command began.
+        earlier: Seconds that earlier commands searched, which the records' times go on from.
     """
 
     site: Site
     setup: Setup
     progress: Progress
     clock: Callable[[], float]
+    earlier: float = 0.0
 
     async def run(
         self,
@@ -46,8 +48,12 @@ class Searching:
         imported: Imported,
         process: ModelProcess,
         stack: ExitStack,
-    ) -> None:
-        """Searches on all device groups at once until the budget is spent."""
+    ) -> Timekeeper:
+        """Searches on all device groups at once until the budget is spent.
+
+        Returns:
+            The timekeeper, which knows what the end may take.
+        """
         request, records = self.site.request, imported.records
         tuners = self.tuners(system, imported)
         forecast = await self.forecast(groups, imported, process, tuners)
@@ -57,7 +63,7 @@ class Searching:
         )
         own = [group.share(tuners, imported.prepared) for group in groups]
         budgets = self.budgets(own, records)
-        keeper = Timekeeper(forecast, limit, self.clock(), self.progress, budgets)
+        keeper = Timekeeper(forecast, limit, self.clock(), self.progress, budgets, self.clock)
         tasks, trials = [tuner.task for tuner in tuners], request.trials
         self.progress.began(tasks, keeper.deadline, trials, records, forecast.runners)
         self.progress.phase("searching")
@@ -69,6 +75,7 @@ class Searching:
         engines = self.engines(groups, budgets, Watchers(watcher, keeper), records)
         pairs = zip(groups, engines, strict=True)
         await together(group.explore(engine, self.progress) for group, engine in pairs)
+        return keeper
 
     def tuners(self, system: SearchSystem, imported: Imported) -> list[Tuner]:
         """Makes one tuner for every layer, with what earlier sessions learnt about it."""
@@ -91,7 +98,9 @@ class Searching:
         builders = len(await groups[0].measurer.builders.accounts())
         runners = [len(await group.measurer.runners.accounts()) for group in groups]
         left = {model: imported.prepared[model] for model in self.site.left()}
-        return forecast_of(left, process, tuners, max(builders, 1), max(sum(runners), 1))
+        measurers = [group.measurer for group in groups]
+        workers = max(builders, 1), max(sum(runners), 1)
+        return forecast_of(left, process, tuners, measurers, *workers)
 
     def budgets(self, tuners: Sequence[list[Tuner]], records: Sequence[Record]) -> list[Budget]:
         """Makes a budget for each device group, and shares the trials that are left by layers.
@@ -122,14 +131,13 @@ class Searching:
             records: Records of earlier sessions.
         """
         numbers = count(max((record.sequence + 1 for record in records), default=0))
-        earlier = max((record.finished for record in records), default=0.0)
         return [
             Engine(
                 budget=budget,
                 measurer=group.measurer,
                 device=group.device,
                 watcher=watcher,
-                clock=lambda: earlier + self.clock(),
+                clock=lambda: self.earlier + self.clock(),
                 layers_in_flight=layers_in_flight(self.site.request, len(self.setup.search_cores)),
                 sequence=numbers,
             )

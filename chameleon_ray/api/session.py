@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from chameleon_ray.api.choosing import chosen
@@ -19,15 +20,17 @@ from chameleon_ray.api.compiled_model import (
     compile_and_verify,
     result_of,
 )
-from chameleon_ray.api.concurrency import in_thread, interruptible
+from chameleon_ray.api.concurrency import Stop, guarded, in_thread, interruptible
 from chameleon_ray.api.device_group import DeviceGroup, device_groups, wanted
 from chameleon_ray.api.first_verdict import judged
 from chameleon_ray.api.imported import Imported
 from chameleon_ray.api.model_process import ModelProcess
-from chameleon_ray.api.pools import start_pools
+from chameleon_ray.api.neighbours import beside
+from chameleon_ray.api.pools import start_pools, workers_lost
 from chameleon_ray.api.searching import Searching
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
+from chameleon_ray.api.timekeeper import Timekeeper
 from chameleon_ray.api.tuned_model import TunedModel, versions
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.folder import RunFolder, ZooFolder
@@ -71,6 +74,8 @@ class TuningSession:
         setup: Search system, and cores to work on.
         progress: Progress of the command, which is told what happens. Its clock began with the
             command.
+        earlier: Seconds that earlier commands searched.
+        stop: Ends the session from another thread; None where signals do.
         request: The site's options, which all models have in common.
         folder: The site's directory of records and agents.
         models: The site's models, those that failed included.
@@ -80,6 +85,8 @@ class TuningSession:
     site: Site
     setup: Setup
     progress: Progress
+    earlier: float
+    stop: Stop | None = None
     request: Request = field(init=False)
     folder: RunFolder = field(init=False)
     models: list[TunedModel] = field(init=False)
@@ -95,10 +102,14 @@ class TuningSession:
 
         Raises:
             UserError: No model can be finished.
+            RayLost: The private Ray was lost; the session can be run again.
             Stopped: The user interrupted the session.
         """
+        if self.stop is not None:
+            self.stop.arm()
         with ExitStack() as stack:
             kind, cores = self.setup.kind, self.setup.timing_cores
+            neighbours = stack.enter_context(beside(self.site, self.setup, self.progress))
             process = ModelProcess(kind, cores, stack)
             device = kind.device_name(len(cores))
             for model in self.models:
@@ -110,14 +121,31 @@ class TuningSession:
                 await asyncio.gather(*(group.survey(kind, self.progress) for group in groups))
             imported = await (importing or in_thread(self.prepare, process))
             with interruptible():
-                imported = await in_thread(self.judge, groups, imported, process)
-                searching = Searching(self.site, self.setup, self.progress, self.elapsed)
-                await searching.run(system, groups, imported, process, stack)
-                winners = await chosen(self.site, groups, imported, self.progress)
-            await asyncio.gather(*ready)
-            compiled = await asyncio.to_thread(self.compile_all, groups, imported, process, winners)
+                async with guarded(partial(workers_lost, self.request)):
+                    imported = await in_thread(self.judge, groups, imported, process)
+                    neighbours.tell()
+                    keeper, winners = await self.search(system, groups, imported, process, stack)
+                    neighbours.tell()
+                    await asyncio.gather(*ready)
+            compiled = await asyncio.to_thread(
+                self.compile_all, groups, imported, process, winners, keeper
+            )
             accounts = await self.accounts(pools, process)
             return self.conclude(imported, winners, compiled, accounts)
+
+    async def search(
+        self,
+        system: SearchSystem,
+        groups: Sequence[DeviceGroup],
+        imported: Imported,
+        process: ModelProcess,
+        stack: ExitStack,
+    ) -> tuple[Timekeeper, dict[str, Winner]]:
+        """Searches all layers and chooses their winners, by digest."""
+        site, progress = self.site, self.progress
+        searching = Searching(site, self.setup, progress, self.elapsed, self.earlier)
+        keeper = await searching.run(system, groups, imported, process, stack)
+        return keeper, await chosen(site, groups, imported, progress, *keeper.confirming())
 
     def start(self, stack: ExitStack) -> tuple[SearchSystem, list[DeviceGroup], list[Pool]]:
         """Starts all pools, which ``stack`` closes, and gives every model its device group."""
@@ -188,18 +216,26 @@ class TuningSession:
         imported: Imported,
         process: ModelProcess,
         winners: Mapping[str, Winner],
+        keeper: Timekeeper,
     ) -> dict[TunedModel, CompiledModel]:
         """Compiles and verifies every model; the one that the process still holds comes first."""
         records, compiled = self.folder.database.read(), dict[TunedModel, CompiledModel]()
         pairs = [(model, group) for group in groups for model in group.left]
-        for model, group in sorted(pairs, key=lambda pair: not process.holds(pair[0].request)):
+        ordered = sorted(pairs, key=lambda pair: not process.holds(pair[0].request))
+        for number, (model, group) in enumerate(ordered):
             with model.trying(self.progress):
                 if model.folder is not self.folder:
                     digests = {task.digest for task in imported.prepared[model].tasks}
                     model.folder.database.append([r for r in records if r.task in digests])
                 process.prepare(model.request)
                 compiled[model] = compile_and_verify(
-                    model, imported.prepared[model], process, group.bench, winners, self.progress
+                    model,
+                    imported.prepared[model],
+                    process,
+                    group.bench,
+                    winners,
+                    self.progress,
+                    partial(keeper.timing, len(ordered) - number),
                 )
         return compiled
 

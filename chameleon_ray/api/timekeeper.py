@@ -1,15 +1,19 @@
 """The timekeeper: keeps the deadline of a search such that there is time for the end."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
 
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.budget import Budget
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.forecast import Forecast, ModelWork
+from chameleon_ray.measure.measurer import Measurer
+from chameleon_ray.options import Confirming
 from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
+from chameleon_ray.space import Config
 from chameleon_ray.tuner import Tuner
 
 
@@ -23,6 +27,7 @@ class Timekeeper:
         began: Second at which the session's search began.
         progress: Progress that shows the deadline.
         budgets: Budgets that keep the deadline.
+        clock: Returns the seconds since the session began.
     """
 
     forecast: Forecast
@@ -30,11 +35,36 @@ class Timekeeper:
     began: float
     progress: Progress
     budgets: Sequence[Budget] = ()
+    clock: Callable[[], float] = perf_counter
 
     @property
     def deadline(self) -> float | None:
         """Seconds after which the search ends; None without a limit."""
         return None if self.limit is None else self.forecast.deadline(self.limit, self.began)
+
+    def confirming(self) -> tuple[Confirming, float | None]:
+        """Returns the settings of the choice of winners, and the seconds after which it is cut.
+
+        Where there is too little time, there are fewer finalists.
+        """
+        options = self.forecast.options
+        if self.limit is None:
+            return options, None
+        left = max(self.limit - self.clock() - self.forecast.after, 0.0)
+        return replace(options, finalists=self.forecast.finalists(left)), left
+
+    def timing(self, models: int) -> Confirming:
+        """Returns the settings of timing a whole model, which is compiled and compared already.
+
+        Args:
+            models: Number of models that are left, this one included.
+        """
+        options = self.forecast.options
+        if self.limit is None:
+            return options
+        left = (self.limit - self.clock() - options.closing_seconds) / models
+        seconds = min(max(left, options.least_model_seconds), options.model_seconds)
+        return replace(options, model_seconds=seconds)
 
     def proposed(self, task: str, count: int) -> None: ...
 
@@ -58,28 +88,39 @@ def forecast_of(
     prepared: Mapping[TunedModel, Prepared],
     process: ModelProcess,
     tuners: Iterable[Tuner],
+    measurers: Sequence[Measurer],
     builders: int,
     runners: int,
 ) -> Forecast:
-    """Foretells the end of a session from its layers' earlier records.
+    """Foretells the end of a session from what was done so far.
 
     Args:
         prepared: The imported models, with the seconds that their imports took.
-        process: Process that still holds one of them; the others will be imported once more.
+        process: Process that still holds one of them; the others will be imported once more. It
+            has compiled and compared all of them.
         tuners: Tuners of all layers of the models.
+        measurers: Measurers of the layers, which keep builds.
         builders: Number of builders that work side by side.
         runners: Number of runners that work side by side.
     """
+    spent = process.account(0.0).busy
     works = [
         ModelWork(
             imports=sum(known.seconds.values()),
             again=not process.holds(model.request),
             weights={task.digest: task.weight for task in known.tasks if not task.instead},
             graphs=process.kind.graphs is not None,
+            compiling=spent.get("apply", 0.0) / len(prepared),
+            checking=spent.get("verify", 0.0) / len(prepared),
         )
         for model, known in prepared.items()
     ]
-    forecast = Forecast(works, next(iter(prepared)).request.confirming, builders, runners)
+
+    def kept(task: str, config: Config) -> bool:
+        return any(measurer.kept.has(task, config) for measurer in measurers)
+
+    options = next(iter(prepared)).request.confirming
+    forecast = Forecast(works, options, builders, runners, kept)
     for tuner in tuners:
         forecast.learn(tuner)
     return forecast

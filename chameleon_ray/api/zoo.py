@@ -1,14 +1,14 @@
 """Tunes a zoo: several models in one search, each then verified in a directory of its own."""
 
-import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 
 from chameleon_ray.api.algorithms import search_of
 from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.api.restarts import run_session
 from chameleon_ray.api.run import keep
-from chameleon_ray.api.session import SessionResult, TuningSession
+from chameleon_ray.api.session import SessionResult
 from chameleon_ray.api.setup import set_up
 from chameleon_ray.api.site import Site, directory, working
 from chameleon_ray.api.tuned_model import TunedModel
@@ -43,7 +43,7 @@ def tune_zoo(zoo: Zoo, progress: Progress) -> ZooResult:
     site = _site(zoo)
     with working(site, setup.search_cores):
         site.tell_damage(progress.note)
-        end = asyncio.run(TuningSession(site, setup, progress).run())
+        end = run_session(site, setup, progress)
         result = _result(zoo, site, end)
         for model, done in end.results.items():
             keep(model.folder, done)

@@ -124,7 +124,7 @@ class ActorPool:
             slot.strikes = max(slot.strikes - 1, 0)
         raise PoolError(
             f"{self._options.attempts} {self.name} workers died one after the other while doing "
-            f"'{name}'; their logs are in Ray's session folder."
+            f"'{name}'."
         )
 
     async def broadcast(

@@ -10,7 +10,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -21,10 +21,13 @@ from ray._private import ray_constants
 from chameleon_ray.cluster.address import AddressError, on_loopback, resolve
 from chameleon_ray.cluster.asking import Silent, asked
 from chameleon_ray.cluster.placement import nodes
+from chameleon_ray.cluster.reaper import MARK, reaped
+from chameleon_ray.cluster.session_folder import session_folder
 from chameleon_ray.errors import UserError
 from chameleon_ray.options import Session
 from chameleon_ray.pool import Unfit
 
+logger = logging.getLogger(__name__)
 PINNED = ("chameleon_ray", "ray", "apache-tvm", "apache-tvm-ffi")
 """Distributions whose versions must be the same on every node."""
 
@@ -70,28 +73,52 @@ def start(
         check_nodes(options)
         yield
         return
-    private = address is None or on_loopback(address, options.knock_seconds)
-    with environment(QUIET if address else QUIET | locked()), loopback(private):
-        connect(address, cpus, gpus, options)
-        try:
-            check_nodes(options)
-            yield
-        finally:
-            ray.shutdown()
+    with ExitStack() as stack:
+        arguments: dict[str, Any] = {"address": address}
+        if address is None:
+            arguments = {"num_cpus": cpus, "num_gpus": gpus} | stack.enter_context(own(options))
+        private = address is None or on_loopback(address, options.knock_seconds)
+        for prepared in (environment(QUIET), loopback(private), unheard()):
+            stack.enter_context(prepared)
+        stack.callback(ray.shutdown)
+        connect(address, arguments)
+        check_nodes(options)
+        yield
 
 
-def connect(address: str | None, cpus: int | None, gpus: int | None, options: Session) -> None:
-    """Calls ``ray.init``, and leaves nothing that matters here to its defaults."""
-    arguments: dict[str, Any] = {"address": address, "log_to_driver": False}
-    if address is None:
-        arguments |= {"address": "local", "num_cpus": cpus, "num_gpus": gpus}
-        arguments |= {"include_dashboard": False, "object_store_memory": options.store_bytes}
+@contextmanager
+def own(options: Session) -> Iterator[dict[str, Any]]:
+    """Prepares for a Ray of this command alone, and provides what ``ray.init`` is to be told."""
+    with session_folder() as folder, reaped(folder), environment(locked(), {MARK: str(folder)}):
+        yield {
+            "address": "local",
+            "include_dashboard": False,
+            "object_store_memory": options.store_bytes,
+            "_temp_dir": str(folder),
+        }
+
+
+def connect(address: str | None, arguments: Mapping[str, Any]) -> None:
+    """Calls ``ray.init`` with arguments for it; it is quiet.
+
+    Raises:
+        SessionError: Ray did not start, or could not be joined at the address.
+    """
     try:
-        ray.init(logging_level=logging.WARNING, **arguments)
+        ray.init(logging_level=logging.WARNING, log_to_driver=False, **arguments)
     except Exception as error:  # a node that starts too slowly is no more than that to Ray
         where = f"Ray at {address} cannot be joined" if address else "Ray does not start here"
         advice = "is the address right, and are Ray and Python the same there?" if address else ""
         raise SessionError(f"{where}: {error} {advice}".strip()) from error
+
+
+def lost() -> bool:
+    """Whether the raylet that this process started has ended, and all workers with it.
+
+    Ray itself goes on waiting then. Its other servers are not needed for what is under way.
+    """
+    node = ray._private.worker._global_node
+    return node is not None and any(name == "raylet" for name, _ in node.dead_processes())
 
 
 def found(address: str, options: Session) -> str:
@@ -216,16 +243,25 @@ def locked() -> dict[str, str]:
 
 
 @contextmanager
-def environment(wanted: Mapping[str, str]) -> Iterator[None]:
-    """Sets environment variables that are not set yet, and unsets them again."""
-    added = {name: value for name, value in wanted.items() if name not in os.environ}
+def environment(wanted: Mapping[str, str], own: Mapping[str, str] = {}) -> Iterator[None]:
+    """Sets environment variables, and puts them back to what they were.
+
+    Args:
+        wanted: Variables that are set unless the user has.
+        own: Variables that are set in any case.
+    """
+    added = {name: value for name, value in wanted.items() if name not in os.environ} | dict(own)
+    before = {name: os.environ.get(name) for name in added}
     os.environ.update(added)
     read_again()
     try:
         yield
     finally:
-        for name in added:
-            del os.environ[name]
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
         read_again()
 
 
@@ -244,3 +280,14 @@ def loopback(private: bool) -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Keeps Ray from printing to stdout when one of its servers ends, whatever it was asked."""
+    before = ray._private.worker.print_to_stdstream
+    ray._private.worker.print_to_stdstream = lambda data, *_, **__: logger.info("%s", data)
+    try:
+        yield
+    finally:
+        ray._private.worker.print_to_stdstream = before

@@ -224,6 +224,7 @@ class ModelHost:
             precision=own.with_products(kept[0]),
             untuned_precision=own.with_products(kept[1]),
             layout=layout,
+            input_names=tuple(spec.name for spec in self._model.inputs),
             outputs=self._model.outputs,
             notes=tuple(dict.fromkeys(notes.taken())),
             seconds={"import": imported - began, "extract": extracted - imported},

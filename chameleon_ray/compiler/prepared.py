@@ -1,4 +1,4 @@
-"""What is known of an imported model outside of the process that holds it."""
+"""What is known of a model once its process has imported it: all but its weights."""
 
 from dataclasses import dataclass, field
 
@@ -22,6 +22,7 @@ class Prepared:
         precision: Precision that the tuned model computes in.
         untuned_precision: Precision that it is compiled in without tuning.
         layout: Layout of its convolutions, ``NHWC`` or ``NCHW``.
+        input_names: Names of the inputs, in order.
         outputs: Names of the outputs; may be empty where they have none.
         notes: Sentences that the user should know.
         seconds: Seconds by phase: ``import``, ``extract``.
@@ -36,6 +37,7 @@ class Prepared:
     precision: Precision = PLAIN
     untuned_precision: Precision = PLAIN
     layout: str = ""
+    input_names: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from chameleon_ray.measure.core_turns import is_at
+
 _JOINED: list[IO[str]] = []
 """Files of this process, which are locked for as long as it or a fork of it lives."""
 
@@ -40,7 +42,7 @@ class Freezer:
         while True:
             file = path.open("w")
             fcntl.flock(file, fcntl.LOCK_EX)
-            if _is(file, path):
+            if is_at(file, path):
                 break
             file.close()  # it was taken for that of a process which has ended, and removed
         _JOINED.append(file)
@@ -86,14 +88,6 @@ class Freezer:
                 else:
                     path.unlink()
         return [member for member in found if abs(member) != os.getpid()]
-
-
-def _is(file: IO[str], path: Path) -> bool:
-    """Whether an open file is the one that is found by a path now."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _send(member: int, what: signal.Signals) -> None:

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from chameleon_ray.measure.build_balance import BuildBalance
 from chameleon_ray.measure.calibration import References
+from chameleon_ray.measure.kept_builds import KeptBuilds
 from chameleon_ray.options import Confirming
 from chameleon_ray.pool import Lost, Pool, PoolError
 from chameleon_ray.record import DEFAULT, Status
@@ -49,8 +50,9 @@ class Timing:
         timing_seconds: Seconds in which the device executed the kernel.
         device: Device that the kernel ran on.
         error: Error in words; empty where there was none.
-        conditions: A GPU's clocks and temperature, and the factor that the latencies were
-            multiplied by unless it is 1, as JSON; empty where there is neither.
+        conditions: A GPU's clocks and temperature, the share of the time that other processes had
+            a CPU's cores, and the factor that the latencies were multiplied by unless it is 1, as
+            JSON; empty where there is nothing to say.
         place: Device among those of its type; empty where it does not matter.
     """
 
@@ -66,12 +68,17 @@ class Timing:
 
 @dataclass(frozen=True)
 class Finalist:
-    """One candidate of a contest: latencies in seconds, and errors against the reference."""
+    """One candidate of a contest: latencies in seconds, and errors against the reference.
+
+    Attributes:
+        disturbed: Share of the time in which it was timed that other processes had its cores.
+    """
 
     latencies: tuple[float, ...]
     max_abs_err: float
     max_rel_err: float
     right: bool
+    disturbed: float = 0.0
 
 
 @runtime_checkable
@@ -179,6 +186,7 @@ class Measurer:
             balance: Says when runners are to build; each of them is a ``Builder``, too, then.
         """
         self.builders, self.runners, self._balance = builders, runners, balance
+        self.kept = KeptBuilds[Artifact]()
         self._references, self._first = references, asyncio.Lock()
         self._compared = references is None or not references.wanted
 
@@ -202,6 +210,8 @@ class Measurer:
             timing = Timing(status=Status.CRASH, error=str(error))
         except Lost:
             return await self.measure(task, config, best)
+        if timing.status is Status.OK:
+            self.kept.keep(task.digest, config, artifact, median(timing.latencies))
         return Measurement(artifact, timing)
 
     async def _built(self, task: Task, config: Config) -> Artifact:

@@ -32,6 +32,12 @@ class Measuring:
     """Number of timings of a candidate whose latency is within ``close`` of the best one."""
     repeat_seconds: float = 0.01
     """Least seconds of one timing; a shorter kernel is executed several times in it."""
+    disturbed: float = 0.02
+    """Share of a timing on a CPU that other processes may take before it is timed again."""
+    again: int = 2
+    """Most times that such a timing is taken again; the one least disturbed counts."""
+    turn_seconds: float = 120.0
+    """Most seconds of waiting for another command that is timing on the same cores."""
     shots: int = 50
     """Most executions in one timing on a GPU; the latency is their median."""
     warm_cache: bool = False
@@ -128,6 +134,14 @@ class Confirming:
     """Seconds of running an untuned model after which no further example is compared at first."""
     reserve: float = 0.15
     """Least share of wall time kept for choosing winners, compiling and verifying models."""
+    least_search: float = 0.25
+    """Least share of the time that is left after the imports in which there is a search."""
+    closing_seconds: float = 3.0
+    """Seconds for ending the workers and for writing the summary and the report."""
+    least_model_seconds: float = 0.5
+    """Least seconds of timing that whole models share where the time is up."""
+    kept_bytes: int = 1 << 20
+    """Longest code of a build that is kept until the winners are chosen."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from chameleon_ray.measure.cores import available
+from chameleon_ray.report.disturbance import disturbance_of
 from chameleon_ray.report.format import clock, counted, milliseconds, times
 from chameleon_ray.report.launching import sentence
 from chameleon_ray.report.loading import MODEL, needs, snippet, threads_of
@@ -24,6 +25,8 @@ def final_message(result: RunResult) -> RenderableType:
     reason = explain(result)
     if reason:
         parts.append(Text(reason, "yellow"))
+    if disturbed := disturbance_of(result).sentence:
+        parts.append(Text(disturbed, "yellow"))
     if result.tuned is not None:
         parts += [Text(need) for need in needs(result.libraries)]
     parts.append(Text(_files(result)))

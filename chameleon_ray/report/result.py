@@ -17,6 +17,8 @@ from chameleon_ray.vendor import libraries_used, library_of
 
 UNTUNED = "untuned TVM"
 """Name of the reference where nothing independent could run a model."""
+Described = tuple[str, tuple[int, ...], str]
+"""Name, shape and dtype of an input or output; the name may be empty."""
 PHASES = ("import", "extract", "explore", "sample", "fit", "build", "run", "apply", "verify")
 
 
@@ -109,6 +111,7 @@ class LayerOutcome:
         default: Confirmed seconds of the default schedule; infinite where not confirmed.
         best: Confirmed seconds of the winner; infinite where not confirmed.
         reason: Reason for keeping the default schedule, or for the search's end; may be empty.
+        disturbed: Share of the confirming timing in which other processes had its cores.
     """
 
     task: str
@@ -116,6 +119,7 @@ class LayerOutcome:
     default: float = inf
     best: float = inf
     reason: str = ""
+    disturbed: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,7 @@ class RunResult:
         verified: Verification of the outputs; None where they were not compared.
         launching: How the tuned model's kernels are launched; None where there is only one way.
         inputs: Name, shape and dtype of each input of the model.
+        outputs: The same of each output; empty where nothing but TVM could compute them.
         explanation: Reason for a difference between model and layers; empty where none is known.
         folder: The run directory.
         settings: Options of the run, by name.
@@ -167,7 +172,8 @@ class RunResult:
     tuned: Latency | None = None
     verified: Verified | None = None
     launching: Launching | None = None
-    inputs: tuple[tuple[str, tuple[int, ...], str], ...] = ()
+    inputs: tuple[Described, ...] = ()
+    outputs: tuple[Described, ...] = ()
     explanation: str = ""
     folder: Path = Path()
     settings: Mapping[str, object] = field(default_factory=dict)

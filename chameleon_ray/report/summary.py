@@ -4,6 +4,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from math import inf, isfinite
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import numpy as np
 
 from chameleon_ray.ledger import Account
 from chameleon_ray.record import Status
+from chameleon_ray.report.disturbance import disturbance_of
 from chameleon_ray.report.format import counted, milliseconds
 from chameleon_ray.report.result import (
     PHASES,
+    Described,
     Latency,
     Launching,
     LayerOutcome,
@@ -65,10 +68,13 @@ def summary(result: RunResult, options: Reporting | None = None) -> dict:
             "tuned": 1e3 * _seconds(result.tuned),
         },
         "layers_ms": 1e3 * total(result.layers, [layer.best for layer in result.layers]),
+        "inputs": [_array(array) for array in result.inputs],
+        "outputs": [_array(array) for array in result.outputs],
         "needs": [FILES[library] for library in result.libraries],
         "explanation": explain(result, options),
         "verified": verification(result.verified),
         "launching": _launching(result.launching),
+        "disturbed": asdict(disturbance_of(result)),
     }
     return {key: strict(value) for key, value in body.items()}
 
@@ -90,6 +96,11 @@ def verification(verified: Verified | None) -> dict:
         "tolerance": verified.tolerance or None if verified else None,
         "fault": verified.fault or None if verified else None,
     }
+
+
+def _array(array: Described) -> dict:
+    name, shape, dtype = array
+    return {"name": name or None, "shape": list(shape), "dtype": dtype}
 
 
 def _launching(launching: Launching | None) -> dict | None:

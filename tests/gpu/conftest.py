@@ -2,10 +2,13 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
 
 import pytest
 
@@ -13,11 +16,46 @@ from chameleon_ray.compiler.codegen.builder import ChildBuilder
 from chameleon_ray.compiler.kinds import CUDA
 from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
 from chameleon_ray.measure.cores import available
+from chameleon_ray.measure.measurer import Artifact
+from chameleon_ray.space import Config
+from chameleon_ray.task import Task
 from tests.cuda.kernels import PATIENT
 from tests.gpu.simulator import build
 
 ROOT = Path(__file__).parents[2]
-Tools = tuple[ChildBuilder, CudaRunner]
+BUILDERS = 2
+"""Most builders; each takes some 200 MiB of memory."""
+
+
+class Builders:
+    """A builder on each of a few cores, which build ahead of what runs the layers."""
+
+    def __init__(self) -> None:
+        self._all = [ChildBuilder(CUDA, PATIENT, (core,)) for core in available()[:BUILDERS]]
+        self._idle: SimpleQueue[ChildBuilder] = SimpleQueue()
+        self._threads = ThreadPoolExecutor(len(self._all))
+        for one in self._all:
+            self._idle.put(one)
+
+    def build(self, task: Task, config: Config) -> Artifact:
+        """See ``Builder``."""
+        one = self._idle.get()
+        try:
+            return one.build(task, config)
+        finally:
+            self._idle.put(one)
+
+    def ahead(self, task: Task, configs: Iterable[Config]) -> Iterator[Artifact]:
+        """Yields the artifacts of configurations, while the next ones are built."""
+        return self._threads.map(partial(self.build, task), configs)
+
+    def close(self) -> None:
+        self._threads.shutdown()
+        for one in self._all:
+            one.close()
+
+
+Tools = tuple[Builders, CudaRunner]
 """What builds layers, and what runs them on a simulated GPU."""
 
 
@@ -70,19 +108,27 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 @contextmanager
-def tools_for(model: str) -> Iterator[Tools]:
-    """A builder, and a runner with one simulated GPU of a model, for the length of a block."""
+def with_gpu(**machine: Any) -> Iterator[None]:
+    """Has processes that are started in a block find a simulated machine; see ``simulated``."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in simulated(model=model).items():
+        for name, value in simulated(**machine).items():
             patch.setenv(name, value)
-        builder, runner = ChildBuilder(CUDA, PATIENT, available()[:1]), CudaRunner(PATIENT)
-        yield builder, runner
-        builder.close()
-        runner.close()
+        yield
 
 
-@pytest.fixture(scope="module")
-def tools() -> Iterator[Tools]:
-    """A builder, and a runner with a simulated H100."""
-    with tools_for("H100") as made:
-        yield made
+@pytest.fixture(scope="package")
+def builders() -> Iterator[Builders]:
+    """Builders for simulated GPUs of all models."""
+    with with_gpu():
+        made = Builders()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="package")
+def tools(builders: Builders) -> Iterator[Tools]:
+    """Builders, and a runner with a simulated H100."""
+    with with_gpu():
+        runner = CudaRunner(PATIENT)
+    yield builders, runner
+    runner.close()

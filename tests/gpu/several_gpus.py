@@ -1,8 +1,8 @@
 """A program that uses several simulated GPUs on two simulated nodes; its last line is what it saw.
 
-With ``pinned``, actors own the GPUs of one model among eight. With ``tuned FOLDER ...``,
-``chameleon tune`` runs with the other arguments, on three GPUs of two models: one GPU is lost while
-it works, and a process on another one falls silent.
+With ``pinned FOLDER``, actors own the GPUs of one model among eight. With ``tuned FOLDER MODEL
+TRIALS OUT`` a model is tuned on three GPUs of two models: one GPU is lost meanwhile, and a process
+on another one falls silent. The program calls itself with ``tuning`` for the tuning.
 """
 
 import asyncio
@@ -19,19 +19,28 @@ from typing import Any
 
 from chaos_nodes import Nodes, until
 
+from chameleon_ray import api
+from chameleon_ray.answering import errors
 from chameleon_ray.api.gpu_assignment import left_out, shared_out
 from chameleon_ray.cluster import ray_session
 from chameleon_ray.cluster.actor_pool import ActorPool
 from chameleon_ray.cluster.gpus import GpuInventory, owning
 from chameleon_ray.cluster.placement import one_per_gpu
+from chameleon_ray.commands.screen import screen
 from chameleon_ray.compiler.tvm_process import CUDART, load_cudart
 from chameleon_ray.measure import nvml
+from chameleon_ray.options import Measuring, Request
+from chameleon_ray.report.console import final_message
+from chameleon_ray.report.live_table import watching
+from chameleon_ray.report.progress import Progress
 from tests.gpu.conftest import simulated
 
 CALLS, SECONDS = 42, 0.5
 """Calls of the pinned pool, and what each takes."""
 LAUNCHES = 300
 """Launches of a process after which its GPU is lost."""
+MEASURING = Measuring(context_timeout=12.0, default_timeout=15.0)
+"""Less patience than the command's with a process that falls silent."""
 
 
 class Device:
@@ -75,10 +84,9 @@ async def pinned(nodes: Nodes) -> dict[str, Any]:
 
 
 def tuned(nodes: Nodes, arguments: list[str], lost: Path, trace: Path) -> dict[str, Any]:
-    """What ``chameleon tune`` said on a head without a driver, and what went wrong meanwhile."""
-    command = [sys.executable, "-m", "chameleon_ray", "tune", *arguments]
+    """What was said of a tuning on a head without a driver, and what went wrong meanwhile."""
     child = subprocess.Popen(
-        [*command, "--address", nodes.address],
+        [sys.executable, __file__, "tuning", nodes.address, *arguments],
         env={**os.environ, **simulated(driver=None)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -88,6 +96,24 @@ def tuned(nodes: Nodes, arguments: list[str], lost: Path, trace: Path) -> dict[s
     said, _ = child.communicate()
     fallen = lost.read_text().split() if lost.exists() else []
     return {"status": child.returncode, "said": said, "hung": hung, "lost": fallen}
+
+
+def tune(address: str, model: str, trials: str, out: str) -> None:
+    """Does what the command ``tune`` does, with less patience."""
+    request = Request(
+        model,
+        target="cuda",
+        trials=int(trials),
+        explorer="random",
+        sampler="greedy",
+        address=address,
+        out=out,
+        measuring=MEASURING,
+    )
+    progress = Progress()
+    with watching(progress, errors):
+        result = api.tune(request, progress)
+    screen.print(final_message(result))
 
 
 def silenced(trace: Path) -> bool:
@@ -102,9 +128,8 @@ def silenced(trace: Path) -> bool:
     return True
 
 
-def main() -> None:
-    """Two nodes with GPUs of two models."""
-    kind, *rest = sys.argv[1:]
+def look(kind: str, rest: list[str]) -> None:
+    """Prints what was seen on two nodes with GPUs of two models."""
     few, folder = kind == "tuned", Path(rest[0])
     lost, trace = folder / "lost", folder / "trace"
     faults = {"lost": lost, "lost_after": LAUNCHES} if few else {}
@@ -124,6 +149,15 @@ def main() -> None:
     finally:
         nodes.close()
     print(json.dumps(found))
+
+
+def main() -> None:
+    """Looks, or tunes for one that looks."""
+    kind, *rest = sys.argv[1:]
+    if kind == "tuning":
+        tune(*rest)
+    else:
+        look(kind, rest)
 
 
 if __name__ == "__main__":

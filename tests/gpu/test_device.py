@@ -50,6 +50,21 @@ def test_a_driver_too_old_is_named() -> None:
     assert "needs a driver for CUDA 13 (580 or later)" in found
 
 
+LISTING = """
+from chameleon_ray.compiler.kinds.devices import devices
+print(devices(6.0)[-1])
+"""
+
+
+def test_a_driver_that_never_answers_is_waited_for_for_a_while() -> None:
+    environment = {**os.environ, **simulated(silent=1)}
+    command = [sys.executable, "-c", LISTING]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "usable=False" in done.stdout
+    assert "does not answer (stopped after 6 s)" in done.stdout
+
+
 NUMBERS = np.arange(64, dtype="float32")
 KERNEL = 'extern "C" __global__ void kernel(float* a) { %s }'
 DOUBLED = KERNEL % "a[blockIdx.x * blockDim.x + threadIdx.x] *= 2;"

@@ -14,7 +14,6 @@ from tvm import te
 
 from chameleon_ray.api.first_verdict import ImpreciseError, judge
 from chameleon_ray.api.model_process import ModelProcess
-from chameleon_ray.compiler.codegen.builder import ChildBuilder
 from chameleon_ray.compiler.kinds import CUDA, resolve
 from chameleon_ray.compiler.passes.lower import lower
 from chameleon_ray.compiler.spaces.design import design
@@ -26,7 +25,7 @@ from chameleon_ray.options import Confirming, Request
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.space import Config, as_configs
 from chameleon_ray.task import Task
-from tests.gpu.conftest import Tools
+from tests.gpu.conftest import Builders, Tools
 from tests.tvm import layers
 from tests.tvm.test_mixed_precision import Groups, of
 
@@ -56,7 +55,7 @@ def task(module: Any) -> Task:
     return Task("dense", layer_digest(module["main"], ARCH), ARCH, 1, 1e6, space, program.dumps())
 
 
-def built(builder: ChildBuilder, one: Task, count: int) -> Iterator[tuple[Config, Artifact]]:
+def built(builder: Builders, one: Task, count: int) -> Iterator[tuple[Config, Artifact]]:
     """The default schedule and the first configurations, of many at random, that compile."""
     rng, found = np.random.default_rng(0), 0
     for config in (DEFAULT, *as_configs(one.space.random(rng, 30))):

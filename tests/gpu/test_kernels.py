@@ -13,13 +13,15 @@ import tvm
 
 from chameleon_ray.compiler.kinds import CUDA
 from chameleon_ray.compiler.passes.lower import lower
+from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
 from chameleon_ray.compiler.runtime.layer_precision import layer_precision
 from chameleon_ray.compiler.runtime.tolerance import differences
 from chameleon_ray.compiler.spaces.extract import extract
 from chameleon_ray.compiler.spaces.sketch import Program
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.task import Task
-from tests.gpu.conftest import Tools, tools_for
+from tests.cuda.kernels import PATIENT
+from tests.gpu.conftest import Builders, Tools, with_gpu
 from tests.tvm.layers import unoptimised
 from tests.tvm.test_cuda_space import LAYERS, cuda, model, varied
 
@@ -32,10 +34,12 @@ SHORT = ["bias and relu", "residual", "dense", "batched products", "softmax"]
 
 
 @pytest.fixture(scope="module")
-def tools() -> Iterator[Tools]:
-    """A builder, and a runner with a simulated A100."""
-    with tools_for("A100") as made:
-        yield made
+def tools(builders: Builders) -> Iterator[Tools]:
+    """Builders, and a runner with a simulated A100."""
+    with with_gpu(model="A100"):
+        runner = CudaRunner(PATIENT)
+    yield builders, runner
+    runner.close()
 
 
 @cache
@@ -53,10 +57,9 @@ def on_cpu(task: Task, arrays: list[np.ndarray]) -> list[np.ndarray]:
 
 def right(tools: Tools, task: Task, configs: Sequence[tuple[int, ...]]) -> int:
     """Demands that configurations that compile are right; returns how many these are."""
-    builder, runner = tools
+    builders, runner = tools
     reference, precision, found = list[np.ndarray](), layer_precision(task.program), 0
-    for config in configs:
-        artifact = builder.build(task, config)
+    for config, artifact in zip(configs, builders.ahead(task, configs), strict=True):
         if artifact.status is not Status.OK:
             assert "simulated GPU" not in artifact.error
             continue

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,6 @@ import pytest
 from tvm import relax, te, topi
 
 from chameleon_ray.compiler.apply import compile_model
-from chameleon_ray.compiler.codegen.builder import ChildBuilder
 from chameleon_ray.compiler.kinds import CUDA
 from chameleon_ray.compiler.passes.lower import lower
 from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
@@ -28,7 +27,7 @@ from chameleon_ray.options import Confirming
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.task import Task
 from tests.cuda.kernels import PATIENT, target, task, tvm_target
-from tests.gpu.conftest import simulated
+from tests.gpu.conftest import Builders, simulated
 from tests.tvm import layers
 
 INFINITE = float("inf")
@@ -37,20 +36,9 @@ QUICK = replace(PATIENT, shots=5, wake_seconds=0.0, run_timeout=20.0, context_ti
 
 
 @pytest.fixture(scope="module")
-def builder() -> Iterator[ChildBuilder]:
-    """A builder for simulated H100s."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in simulated().items():
-            patch.setenv(name, value)
-        made = ChildBuilder(CUDA, PATIENT, available()[:1])
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def good(builder: ChildBuilder) -> Artifact:
+def good(builders: Builders) -> Artifact:
     """A layer's default schedule."""
-    artifact = builder.build(task("dense"), DEFAULT)
+    artifact = builders.build(task("dense"), DEFAULT)
     assert artifact.status is Status.OK, artifact.error
     return artifact
 
@@ -176,13 +164,13 @@ def test_a_layer_too_large_for_the_memory_says_how_much_it_needs(
 
 
 def test_layers_that_fit_one_by_one_are_timed_one_after_the_other(
-    monkeypatch: pytest.MonkeyPatch, builder: ChildBuilder
+    monkeypatch: pytest.MonkeyPatch, builders: Builders
 ) -> None:
     """Buffers of earlier layers stay on the GPU only as long as there is room."""
     runner = on(monkeypatch, memory=576 << 20)
     for megabytes in (20, 24):
         one = added(megabytes)
-        timing = runner.run(one, builder.build(one, DEFAULT), INFINITE)
+        timing = runner.run(one, builders.build(one, DEFAULT), INFINITE)
         assert timing.status is Status.OK, timing.error
     runner.close()
 

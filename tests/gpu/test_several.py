@@ -34,8 +34,7 @@ def test_every_actor_has_a_gpu_of_the_model_to_itself(tmp_path: Path) -> None:
 
 def test_a_lost_gpu_and_a_silent_process_cost_no_record(tmp_path: Path) -> None:
     model, out = dense_layers(tmp_path / "dense.onnx", 32, 16, 8), tmp_path / "run"
-    search = ("--explorer", "random", "--sampler", "greedy", "--trials", TRIALS)
-    found = seen("tuned", tmp_path, model, "--target", "cuda", *search, "--out", out)
+    found = seen("tuned", tmp_path, model, TRIALS, out)
     assert found["status"] == 0, found["said"]
     assert found["hung"]
     assert found["lost"] == ["0"]

@@ -28,14 +28,14 @@ WITHOUT = ("half convolution", "half product")
 
 @pytest.mark.parametrize("name", SKETCHES)
 def test_every_schedule_is_right(tools: Tools, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    builder, runner = tools
+    builders, runner = tools
     if name in WITHOUT:
         monkeypatch.setitem(TEMPLATES, "cuda", ())
     one = max(tasks.__wrapped__(name, "sm_90"), key=lambda task: task.flop)
     sketches = len(Program.loads(one.program).sketches)
     assert sketches == SKETCHES[name]
-    for config in varied(one, 1):
-        artifact = builder.build(one, config)
+    configs = varied(one, 1)
+    for config, artifact in zip(configs, builders.ahead(one, configs), strict=True):
         assert artifact.status is Status.OK, (config, artifact.error)
         outputs = runner.outputs(one, artifact)
         assert isinstance(outputs, list), outputs

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from chameleon_ray.api.model_process import ModelProcess
-from chameleon_ray.compiler.codegen.builder import ChildBuilder
 from chameleon_ray.compiler.kinds import CUDA
 from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
 from chameleon_ray.compiler.runtime.model_bench import ModelBench
@@ -26,7 +25,7 @@ from chameleon_ray.task import Task
 from chameleon_ray.vendor import vendor_config
 from chameleon_ray.winners import choose
 from tests.cuda.kernels import PATIENT, task
-from tests.gpu.conftest import simulated
+from tests.gpu.conftest import Builders, Tools, simulated
 from tests.gpu.vendor.build import standins
 from tests.whole.onnx_net import dense_layers
 
@@ -34,7 +33,6 @@ CORES = available()[-1:]
 INFINITE = float("inf")
 CUBLASLT = vendor_config("cuBLASLt", 0)
 CONVOLUTION = vendor_config("cuDNN", 0)
-Tools = tuple[ChildBuilder, CudaRunner]
 
 
 @dataclass(frozen=True)
@@ -65,11 +63,9 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tools(kept: Path) -> Iterator[Tools]:
+def tools(builders: Builders, kept: Path) -> Iterator[Tools]:
     with ExitStack() as stack:
-        runner, builder = started(stack, kept), ChildBuilder(CUDA, PATIENT, CORES)
-        stack.callback(builder.close)
-        yield builder, runner
+        yield builders, started(stack, kept)
 
 
 def pool(worker: object) -> InProcessPool:
@@ -111,7 +107,7 @@ def test_a_layer_that_a_library_has_no_function_for_is_invalid(tools: Tools) -> 
     assert "cuBLASLt has no function for this layer" in artifact.error
 
 
-def winner(builder: ChildBuilder, runner: CudaRunner) -> Config:
+def winner(builder: Builders, runner: CudaRunner) -> Config:
     """The winner of a contest of a call with the default schedule."""
     one = task("dense")
     records = [record(one, DEFAULT, 2.0), record(one, CUBLASLT, 1.0)]

@@ -116,7 +116,7 @@ def test_the_faster_way_to_launch_is_kept(
     headless: Compiled, bench: ModelBench, tmp_path: Path
 ) -> None:
     files = copied(headless, tmp_path)
-    found = settled(files, headless.prepared, headless.process, bench, QUICK)
+    found = settled(files, headless.prepared, headless.process, bench, lambda: QUICK)
     assert found.verified.outcome == "verified"
     assert found.launching is not None
     assert found.launching.fault == ""
@@ -144,7 +144,7 @@ def test_graphs_that_fail_or_are_wrong_are_left_out(
     set_up(monkeypatch, simulated(**faults))
     files = copied(headless, tmp_path)
     with closing(ModelBench(CUDA, CORES)) as bench:
-        found = settled(files, headless.prepared, headless.process, bench, QUICK)
+        found = settled(files, headless.prepared, headless.process, bench, lambda: QUICK)
     assert found.verified.outcome == "verified"
     assert found.launching is not None
     assert re.match(said, found.launching.fault)

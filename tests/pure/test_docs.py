@@ -91,7 +91,7 @@ def wrong_options(text: str) -> list[str]:
 def missing_modules(text: str) -> list[str]:
     """Python files named in code that neither the package nor the repository has."""
     paths = re.findall(r"[\w/]+\.py\b", "\n".join(code(text)))
-    homes = (ROOT, ROOT / "chameleon_ray")
+    homes = (ROOT, ROOT / "chameleon_ray", ROOT / "chameleon_ray" / "deployment" / "files")
     return [path for path in paths if not any((home / path).exists() for home in homes)]
 
 

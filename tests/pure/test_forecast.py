@@ -13,7 +13,16 @@ from tests.pure import toys
 from tests.pure.fake_result import record
 
 TASK = toys.task("tiny-a")
-OPTIONS = Confirming(finalists=2, model_seconds=8.0, model_repeats=10, reserve=0.1)
+OPTIONS = Confirming(
+    finalists=2,
+    model_seconds=8.0,
+    model_repeats=10,
+    reserve=0.1,
+    least_search=0.25,
+    closing_seconds=0.0,
+)
+WORK = {"imports": 20.0, "compiling": 8.0, "checking": 1.0}
+"""Of one library: 8 s to compile it, one to compare and one to time it."""
 
 
 def known(*records):
@@ -30,19 +39,20 @@ def tried(config, latency, build, run):
 MEASURED = known(tried(DEFAULT, 2.0, 3.0, 5.0), *(tried((n,), 0.1, 1.0, 0.5) for n in range(4)))
 
 
-def forecast(builders=1, again=False, runners=1):
-    return Forecast([ModelWork(10.0, again, {TASK.digest: 2.0})], OPTIONS, builders, runners)
+def forecast(builders=1, again=False, runners=1, **options):
+    work = ModelWork(again=again, weights={TASK.digest: 2.0}, **WORK)
+    return Forecast([work], OPTIONS, builders, runners, **options)
 
 
-def test_nothing_is_known_but_what_the_import_took():
+def test_nothing_is_known_but_what_was_done_before():
     assert forecast().seconds == pytest.approx(10.0)
-    assert forecast(again=True).seconds == pytest.approx(20.0)
+    assert forecast(again=True).seconds == pytest.approx(30.0)
 
 
 def test_contests_and_the_untuned_model_are_foretold():
     foretold = forecast()
     foretold.learn(MEASURED)
-    builds, runs, untuned = 3.0 + 2 * 1.0, 5.0 + 2 * 0.5, 2.0 * 2.0
+    builds, runs, untuned = 3 * 3.0, 5.0 + 2 * 0.5, 2.0 * 2.0
     assert foretold.seconds == pytest.approx(builds + runs + 10.0 + 8.0 + untuned)
     shared = forecast(builders=5, runners=2)
     shared.learn(MEASURED)
@@ -50,12 +60,14 @@ def test_contests_and_the_untuned_model_are_foretold():
 
 
 def test_a_model_is_compiled_compared_and_timed_with_graphs_too():
-    work = ModelWork(10.0, again=True, weights={TASK.digest: 0.1}, graphs=True)
+    work = ModelWork(again=True, weights={TASK.digest: 0.1}, graphs=True, **WORK)
     foretold = Forecast([work], OPTIONS, builders=1)
     foretold.learn(MEASURED)
-    contest, untuned = 3.0 + 2 * 1.0 + 5.0 + 2 * 0.5, 0.1 * 2.0
+    contest, untuned = 3 * 3.0 + 5.0 + 2 * 0.5, 0.1 * 2.0
     timing = 3 * 10 * untuned
-    assert foretold.seconds == pytest.approx(contest + 3 * 10.0 + timing + 2 * untuned)
+    assert foretold.seconds == pytest.approx(
+        contest + 20.0 + 2 * 8.0 + 3 * 1.0 + timing + 2 * untuned
+    )
 
 
 def test_a_layer_that_nothing_works_for_has_no_contest():
@@ -66,9 +78,9 @@ def test_a_layer_that_nothing_works_for_has_no_contest():
 
 @pytest.mark.parametrize(
     ("limit", "began", "deadline"),
-    [(1000, 0, 900), (100, 0, 90), (50, 0, 40), (12, 0, 6), (12, 8, 10), (12, 14, 12)],
+    [(1000, 0, 900), (100, 0, 90), (50, 0, 40), (12, 0, 3), (12, 8, 9), (12, 14, 12)],
 )
-def test_a_share_is_kept_and_half_of_what_is_left_is_searched(limit, began, deadline):
+def test_a_share_is_kept_and_a_quarter_of_what_is_left_is_searched(limit, began, deadline):
     assert forecast().deadline(limit, began) == pytest.approx(deadline)
 
 
@@ -76,7 +88,34 @@ def test_the_deadline_moves_with_what_is_known():
     progress = Progress()
     budget = Budget([MEASURED], Budgeting(), None, 90.0, lambda: 0.0)
     Timekeeper(forecast(), 100.0, 0.0, progress, [budget]).planned(MEASURED)
-    assert budget.deadline == progress.wall_limit == pytest.approx(100.0 - 33.0)
+    assert budget.deadline == progress.wall_limit == pytest.approx(100.0 - 37.0)
     endless = Budget([MEASURED], Budgeting(), 10, None, lambda: 0.0)
     Timekeeper(forecast(), None, 0.0, progress, [endless]).planned(MEASURED)
     assert endless.deadline is None
+
+
+def test_builds_that_are_kept_take_no_time():
+    foretold = forecast(kept=lambda task, config: config != DEFAULT)
+    foretold.learn(MEASURED)
+    assert foretold.contests(2) == pytest.approx(3.0 + 5.0 + 2 * 0.5)
+    assert foretold.contests(1) == pytest.approx(3.0 + 5.0 + 0.5)
+
+
+def keeper(limit, now):
+    foretold = forecast()
+    foretold.learn(MEASURED)
+    return Timekeeper(foretold, limit, 0.0, Progress(), clock=lambda: now)
+
+
+@pytest.mark.parametrize(("now", "finalists", "left"), [(0, 2, 78), (63, 2, 15), (64, 1, 14)])
+def test_the_choice_is_cut_to_what_is_left(now, finalists, left):
+    options, seconds = keeper(100.0, now).confirming()
+    assert (options.finalists, seconds) == (finalists, pytest.approx(left))
+    assert keeper(100.0, 200).confirming()[1] == 0
+    assert keeper(None, now).confirming() == (OPTIONS, None)
+
+
+@pytest.mark.parametrize(("now", "seconds"), [(0, 8.0), (94, 3.0), (200, 0.5)])
+def test_timing_the_model_is_cut_to_what_is_left(now, seconds):
+    assert keeper(100.0, now).timing(2).model_seconds == pytest.approx(seconds)
+    assert keeper(None, now).timing(2) == OPTIONS

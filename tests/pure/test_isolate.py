@@ -15,15 +15,6 @@ from tests.pure.misdeeds import gone
 MISDEEDS = "tests.pure.misdeeds"
 
 
-@pytest.fixture(scope="module")
-def isolate():
-    core = min(os.sched_getaffinity(0))
-    setting = Setting(f"{MISDEEDS}:doer", "hello", (core,), 1 << 28, (("CHAMELEON_TEST", "yes"),))
-    child = Isolate(setting)
-    yield child
-    child.close()
-
-
 def test_a_job_returns_its_value_and_the_child_stays(isolate):
     first = isolate.call(("greet", "you"), 5)
     second = isolate.call(("greet", "me"), 5)

@@ -14,15 +14,6 @@ from tests.pure.misdeeds import gone
 MISDEEDS = "tests.pure.misdeeds"
 
 
-@pytest.fixture(scope="module")
-def isolate():
-    core = min(os.sched_getaffinity(0))
-    setting = Setting(f"{MISDEEDS}:doer", "hello", (core,), 1 << 28, (("CHAMELEON_TEST", "yes"),))
-    child = Isolate(setting)
-    yield child
-    child.close()
-
-
 def test_a_job_that_forks_and_returns_twice_is_answered_once(isolate):
     copy = isolate.call(("fork",), 5).value
     assert copy > 0

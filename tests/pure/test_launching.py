@@ -63,7 +63,7 @@ def choose(tmp_path: Path) -> Callable[[Process], tuple[TunedLibrary, str]]:
     files.untuned.write_text("untuned")
 
     def chosen(process: Process) -> tuple[TunedLibrary, str]:
-        found = settled(files, PREPARED, process, None, Confirming())  # type: ignore[arg-type]
+        found = settled(files, PREPARED, process, None, Confirming)  # type: ignore[arg-type]
         assert sorted(tmp_path.iterdir()) == [files.tuned, files.untuned]
         return found, files.tuned.read_text()
 

@@ -9,7 +9,7 @@ import pytest
 
 from chameleon_ray.budget import Budget
 from chameleon_ray.forecast import Forecast
-from chameleon_ray.lowerings import by_layer, finalists, is_behind, preferred
+from chameleon_ray.lowerings import by_layer, contenders, is_behind, preferred
 from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.merging import merged
 from chameleon_ray.options import Budgeting, Confirming
@@ -58,8 +58,8 @@ def test_a_lowering_is_compared_with_the_leader_after_as_many_plans(
 
 def test_the_nearly_fastest_are_compared_and_the_first_one_is_preferred() -> None:
     options = Confirming(near=1.1, clearly=0.02)
-    assert finalists({"a": 1.05, "b": 1.0, "c": 1.2}, options) == ["b", "a"]
-    assert finalists({"a": inf, "b": inf}, options) == ["a", "b"]
+    assert contenders({"a": 1.05, "b": 1.0, "c": 1.2}, options) == ["b", "a"]
+    assert contenders({"a": inf, "b": inf}, options) == ["a", "b"]
     assert preferred({"a": 1.01, "b": 1.0}, "a", options) == "a"
     assert preferred({"a": 1.03, "b": 1.0}, "a", options) == "b"
     assert preferred({"b": 1.0}, "a", options) == "b"

@@ -7,11 +7,12 @@ from math import inf
 from pathlib import Path
 
 from chameleon_ray.folder import RunFolder
+from chameleon_ray.measure.kept_builds import KeptBuilds
 from chameleon_ray.measure.measurer import Artifact, Measurer, Timing
 from chameleon_ray.options import Confirming
 from chameleon_ray.pool import PoolError
 from chameleon_ray.record import DEFAULT, Status
-from chameleon_ray.winners import choose
+from chameleon_ray.winners import choose, saving, unconfirmed
 from tests.pure import toys
 from tests.pure.engine_checks import local
 from tests.pure.test_database import record
@@ -146,3 +147,39 @@ def test_a_latency_that_is_not_known_is_kept_as_null(tmp_path: Path) -> None:
     assert "Infinity" not in (run.path / "winners.json").read_text()
     assert run.load_winners() == winners
     run.close()
+
+
+def test_what_the_search_timed_stands_where_there_is_no_time():
+    winner = unconfirmed(TASK, RECORDS)
+    assert (winner.config, winner.latency, winner.default_latency) == ((0, 2), LATENCY[0, 2], 0.1)
+    assert not winner.confirmed
+    slow = [record(0, config=DEFAULT, latencies=(1e-9,)), *RECORDS[:3]]
+    assert unconfirmed(TASK, slow).config == DEFAULT
+    assert unconfirmed(TASK, []).config == DEFAULT
+    known = {TASK.digest: RECORDS}
+    assert saving([TASK], known, Confirming()) == TASK.weight * (0.1 - LATENCY[0, 2])
+
+
+def test_builds_of_the_fastest_are_not_made_again():
+    class Never(toys.ToyBuilder):
+        def build(self, task, config):
+            raise AssertionError(config)
+
+    measurer = Measurer(local("builder", Never), local("runner", toys.ToyRunner))
+    for config in (DEFAULT, *LATENCY):
+        artifact = toys.ToyBuilder().build(TASK, config)
+        measurer.kept.keep(TASK.digest, config, artifact, LATENCY.get(config, 0.1))
+    winner = asyncio.run(choose(TASK, RECORDS, measurer, Confirming(finalists=2)))
+    assert winner.config == (0, 2)
+
+
+def test_only_likely_finalists_are_kept():
+    kept = KeptBuilds[Artifact](count=2, most_bytes=10)
+    for config, seconds in {**LATENCY, DEFAULT: 9.0}.items():
+        kept.keep("task", config, Artifact(b"code"), seconds)
+    slowest = max(LATENCY, key=LATENCY.get)
+    assert [c for c in (*LATENCY, DEFAULT) if not kept.has("task", c)] == [slowest]
+    kept.keep("task", (9,), Artifact(b"much too long"), 1e-9)
+    kept.keep("task", (8,), object(), 1e-9)
+    kept.keep("task", (7,), Artifact(b"code"), inf)
+    assert not any(kept.has("task", (n,)) for n in (7, 8, 9))

@@ -100,7 +100,8 @@ def algorithms(call: Call) -> tuple[int, ...]:
     channels. The time of fetching a weight and of transforming a tile is counted in
     multiplications, too.
     """
-    if not pack_weights.is_packable(call) or not _has_tiles(call):
+    whole = call.attrs.groups == 1 and pack_weights.is_packable(call)
+    if not whole or not _has_tiles(call):
         return (PLAIN,)
     _, _, inputs, outputs = (int(size) for size in call.args[1].ty.shape)
     images, rows, columns, _ = (int(size) for size in call.ty.shape)

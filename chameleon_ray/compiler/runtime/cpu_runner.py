@@ -1,8 +1,9 @@
 """Times compiled candidates on a CPU, on the cores that are the runner's."""
 
-import math
+import json
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -11,15 +12,19 @@ import numpy as np
 
 from chameleon_ray.compiler.codegen.builder import Compiler, Job, artifact_of
 from chameleon_ray.compiler.kind import TargetKind
+from chameleon_ray.compiler.runtime.cpu_clock import CpuClock
 from chameleon_ray.compiler.runtime.jobs import ChildRunner, Contest, Race, Raced, Reference
 from chameleon_ray.compiler.runtime.layer_inputs import LayerInputs
 from chameleon_ray.compiler.runtime.layer_precision import layer_precision
 from chameleon_ray.compiler.runtime.tolerance import differences
 from chameleon_ray.compiler.tvm_process import block_torch
+from chameleon_ray.measure.core_turns import turn
 from chameleon_ray.measure.isolate import Setting
 from chameleon_ray.measure.measurer import Artifact, Finalist, Timing
 from chameleon_ray.measure.racing import race, take_turns
+from chameleon_ray.measure.run_delay import Stopwatch, stolen
 from chameleon_ray.options import Confirming, Measuring
+from chameleon_ray.record import DISTURBED
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 
@@ -35,6 +40,8 @@ class CpuTimer:
         import tvm  # warms the zygote
 
         self._kind, self._device = kind, tvm.cpu()
+        self._cores = os.sched_getaffinity(0)
+        self._threads = len(self._cores)
         self._inputs = LayerInputs()
         self._compiler: Compiler | None = None
 
@@ -55,28 +62,33 @@ class CpuTimer:
         buffers = self.arguments(job.program)
         library = _load(job.code)
         kernel = library["main"]
-        began = time.perf_counter()
-        kernel(*buffers)
-        first = time.perf_counter() - began
+        began, watch, before = time.perf_counter(), Stopwatch(self._threads), stolen(self._cores)
+        first = watch.time(lambda: kernel(*buffers))
         if first < job.options.repeat_seconds:  # short: caches were cold, try again
-            kernel(*buffers)
-            first = time.perf_counter() - began - first
+            first = watch.time(lambda: kernel(*buffers))
+        kept = None
         if first > min(job.options.hopeless * job.best, job.options.long_seconds):
-            executing = time.perf_counter() - began
+            latencies: tuple[float, ...] = (first,)
             kept = self._reference(job, first) if job.default else None
-            return Raced((first,), executing, reference=kept)
-        latencies = race(_clock(library, buffers, first, job.options), job.best, job.options)
-        return Raced(latencies, time.perf_counter() - began)
+        else:
+            clock = CpuClock(library, buffers, first, job.options, watch)
+            latencies = race(clock, job.best, job.options)
+        executing = time.perf_counter() - began
+        conditions = _conditions(watch, stolen(self._cores) - before, job.options)
+        return Raced(latencies, executing, conditions, kept)
 
     def contest(self, job: Contest) -> list[Finalist]:
         """Compares all candidates' outputs with the first's, and times them in turns."""
         buffers, options = self.arguments(job.program), job.options
         libraries = [_load(code) for code in job.codes]
         first, errors = zip(*self._compared(job, libraries), strict=True)
-        pairs = zip(libraries, first, strict=True)
-        clocks = [_clock(library, buffers, seconds, options) for library, seconds in pairs]
+        watches = [Stopwatch(self._threads) for _ in libraries]
+        pairs = zip(libraries, first, watches, strict=True)
+        clocks = [CpuClock(one, buffers, s, options, watch) for one, s, watch in pairs]
         latencies = take_turns(clocks, first, job.repeats, options)
-        return [Finalist(tuple(t), *error) for t, error in zip(latencies, errors, strict=True)]
+        found = [Finalist(tuple(t), *error) for t, error in zip(latencies, errors, strict=True)]
+        shares = [watch.share for watch in watches]
+        return [replace(one, disturbed=s) for one, s in zip(found, shares, strict=True)]
 
     def _compared(
         self, job: Contest, libraries: list[Any]
@@ -94,9 +106,8 @@ class CpuTimer:
             yield job.reference.seconds, (0.0, 0.0, True)
         for library in libraries:
             buffers = self._inputs.tensors(job.program, self._device)
-            began = time.perf_counter()
-            library["main"](*buffers)
-            seconds = time.perf_counter() - began
+            kernel = library["main"]
+            seconds = Stopwatch(self._threads).time(lambda: kernel(*buffers))  # noqa: B023
             outputs = [buffer.numpy() for buffer in buffers]
             reference = reference or outputs
             yield seconds, differences(outputs, reference, precision)
@@ -107,27 +118,10 @@ class CpuTimer:
         return Reference(seconds, {n: o for n, (o, i) in pairs if not np.array_equal(o, i)})
 
 
-def _clock(
-    library: Any, buffers: list[Any], seconds: float, options: Measuring
-) -> Callable[[], float]:
-    """Makes a clock, which gives the seconds of one execution, averaged over ``repeat_seconds``.
-
-    Args:
-        library: Compiled code.
-        buffers: Arguments of the kernel.
-        seconds: Seconds of an earlier execution, from which the first number of executions follows.
-        options: Settings of the timing, with its least duration.
-    """
-    import tvm
-
-    evaluate = library.time_evaluator(
-        "main",
-        tvm.cpu(),
-        number=math.ceil(1.1 * options.repeat_seconds / seconds),
-        repeat=1,
-        min_repeat_ms=int(options.repeat_seconds * 1e3),
-    )
-    return lambda: float(evaluate(*buffers).mean)
+def _conditions(watch: Stopwatch, stolen: float, options: Measuring) -> str:
+    """Says as JSON which share of the timings something else took; empty where that is little."""
+    share = watch.share + (stolen / watch.seconds if watch.seconds > 0 else 0.0)
+    return json.dumps({DISTURBED: round(min(share, 1.0), 3)}) if share > options.disturbed else ""
 
 
 def _load(code: bytes) -> Any:
@@ -172,7 +166,7 @@ class CpuRunner:
     def __init__(
         self, kind: TargetKind, options: Measuring, cores: tuple[int, ...], device: str
     ) -> None:
-        self.device, self._kind = device, kind
+        self.device, self._kind, self._cores = device, kind, cores
         setting = Setting(
             handler="chameleon_ray.compiler.runtime.cpu_runner:timer",
             argument=kind,
@@ -188,7 +182,9 @@ class CpuRunner:
 
     def run(self, task: Task, artifact: Artifact, best: float) -> Timing:
         """Times one artifact; see ``Runner``."""
-        return replace(self.child.run(task, artifact, best), device=self.device)
+        with turn(self._cores, self.child.options.turn_seconds):
+            timing = self.child.run(task, artifact, best)
+        return replace(timing, device=self.device)
 
     def build(self, task: Task, config: Config) -> Artifact:
         """Compiles a configuration where nothing is timed meanwhile; see ``Builder``."""
@@ -200,7 +196,8 @@ class CpuRunner:
         self, task: Task, artifacts: tuple[Artifact, ...], options: Confirming
     ) -> tuple[Finalist, ...] | Timing:
         """Compares and times artifacts in turns; see ``Runner``."""
-        found = self.child.contest(task, artifacts, options)
+        with turn(self._cores, self.child.options.turn_seconds):
+            found = self.child.contest(task, artifacts, options)
         return replace(found, device=self.device) if isinstance(found, Timing) else found
 
     def close(self) -> None:

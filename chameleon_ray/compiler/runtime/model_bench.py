@@ -1,5 +1,6 @@
 """Runs whole compiled models, to compare their outputs and to time them."""
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,10 +20,12 @@ from chameleon_ray.compiler.runtime.tolerance import (
 )
 from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.measure.bench import Check, Duel, Outputs, Question, Verdict
+from chameleon_ray.measure.core_turns import turn
 from chameleon_ray.measure.example import Arrays
 from chameleon_ray.measure.isolate import Ending, Isolate, Outcome, Setting
 from chameleon_ray.measure.precision import PLAIN, Precision
-from chameleon_ray.options import Confirming
+from chameleon_ray.measure.run_delay import Stopwatch
+from chameleon_ray.options import Confirming, Measuring
 
 
 class ModelBench:
@@ -45,7 +48,9 @@ class ModelBench:
                 if contents:
                     question = replace(question, libraries=_written(contents, Path(folder)))
                 self._child = self._child or Isolate(self._setting)
-                outcome = self._child.call(question, self._seconds)
+                timing = self._cores if self._kind.gpus is None else ()
+                with turn(timing, Measuring.turn_seconds):
+                    outcome = self._child.call(question, self._seconds)
                 self._child.renew(1)
         except OSError as error:  # this machine's disk, and not the one that a run is kept on
             return Outcome(Ending.ERROR, error=f"{error.strerror or error} in {gettempdir()}")
@@ -84,6 +89,8 @@ class ModelTimer:
         from tvm import relax  # noqa: F401  warms the zygote
 
         self._tvm, self._device = tvm, kind.device()
+        cores = len(os.sched_getaffinity(0))
+        self._watch = Stopwatch(cores if kind.gpus is None else 0)
         self._failed: Exception | None = None
 
     def __call__(self, question: Question) -> Any:
@@ -136,25 +143,38 @@ class ModelTimer:
         """
         models, options = [self._load(library) for library in duel.libraries], duel.options
         inputs = self._tensors(duel.inputs)
-        times = [[self._seconds(model, inputs)] for model in models]
-        share, spent = options.model_seconds / len(models), [first for (first,) in times]
+        share, spent = options.model_seconds / len(models), [0.0] * len(models)
+        times = [list[float]() for _ in models]
+
+        def take(number: int) -> None:
+            before = self._watch.seconds
+            times[number].append(self._seconds(models[number], inputs))
+            spent[number] += self._watch.seconds - before
+
+        everything = range(len(models))
+        for number in everything:
+            take(number)
         warm = sum(spent)
         while warm < options.warm_seconds:
             warm += sum(self._seconds(model, inputs) for model in models)
         for _ in range(options.model_repeats):
-            for number, model in enumerate(models):
+            for number in everything:
                 if spent[number] <= share:
-                    times[number].append(self._seconds(model, inputs))
-                    spent[number] += times[number][-1]
+                    take(number)
         # the first turn warms caches and allocators; it counts only where it was the only one
         return [tuple(latencies[1:] or latencies) for latencies in times]
 
     def _seconds(self, model: Any, inputs: list[Any]) -> float:
-        """Runs a model once; returns the seconds until the device has finished."""
-        began = time.perf_counter()
-        model(*inputs)
-        self._device.sync()
-        return time.perf_counter() - began
+        """Runs a model once; returns the seconds until the device has finished.
+
+        On one core of a CPU, what the model waited for it is no part of them.
+        """
+
+        def run() -> None:
+            model(*inputs)
+            self._device.sync()
+
+        return self._watch.time(run)
 
     def _load(self, library: str) -> Any:
         from tvm import relax

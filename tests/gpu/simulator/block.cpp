@@ -118,7 +118,7 @@ static bool operate(unsigned first, unsigned end) {
     lanes[n - first] = thread.given;
     thread.state = State::kReady;
   }
-  if (operation) operation(lanes);
+  if (operation) operate_uncounted(operation, lanes);
   return operation != nullptr;
 }
 
@@ -133,6 +133,7 @@ static void run_warp(unsigned first, unsigned end) {
 // Lets those go on that wait for the block; false where there are none.
 static bool release(unsigned count) {
   bool any = false;
+  pass_barrier(count);
   for (unsigned n = 0; n < count; ++n)
     if (threads[n].state == State::kAtBlock) {
       threads[n].state = State::kReady;
@@ -178,7 +179,7 @@ void run_grid(Body body, void** arguments, dim3_simulated grid, dim3_simulated b
   dim3_simulated& at = simulated_block_index;
   for (at.z = 0; at.z < grid.z; ++at.z)
     for (at.y = 0; at.y < grid.y; ++at.y)
-      for (at.x = 0; at.x < grid.x; ++at.x) run_block(block.x * block.y * block.z);
+      for (at.x = 0; at.x < grid.x && !enough(); ++at.x) run_block(block.x * block.y * block.z);
 }
 
 }  // namespace simulated

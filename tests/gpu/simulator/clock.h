@@ -1,4 +1,4 @@
-// The clock of the simulated GPUs: the CPU's, or a formula where SIMULATED_CLOCK is "formula".
+// The clock of the simulated GPUs: the CPU's, or a formula where SIMULATED_CLOCK is "formula" or "sample".
 //
 // The formula is for tests of searches. It orders kernels by what a GPU would take them for, roughly;
 // it is always the same for the same launch, and its seconds are nobody's.

@@ -47,6 +47,8 @@ void simulated_copy_async(void* to, const void* from, int size) {
   static const bool early = number_of("SIMULATED_EARLY", 0);
   if (reinterpret_cast<size_t>(to) % size || reinterpret_cast<size_t>(from) % size)
     simulated_trap("cp.async: an address is no multiple of the copy's size");
+  simulated_count_access(from, size, false);
+  simulated_count_access(to, size, true);
   if (early)
     memcpy(to, from, size);
   else

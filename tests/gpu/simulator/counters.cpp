@@ -21,26 +21,41 @@ struct Access {
   unsigned size;
 };
 
-// What a thread has touched since the block began, in its order; what it has read before it keeps.
+// What a thread has touched since the block began, in its order. It keeps what it has read, but of
+// shared memory only until the next barrier, when another thread may have written it.
 struct Trace {
   std::vector<Access> global, shared;
-  std::unordered_set<uintptr_t> read;
+  std::unordered_set<uintptr_t> read, read_shared;
 };
 
 static Trace traces[kMostThreads];
 static Counts counts;
-static bool recording;
+static bool recording, operating;
 
-bool counting() {
+static bool clock_is(const char* name) {
   const char* clock = getenv("SIMULATED_CLOCK");
-  return clock && !strcmp(clock, "formula");
+  return clock && !strcmp(clock, name);
 }
+
+bool counting() { return clock_is("formula") || clock_is("sample"); }
+
+bool enough() { return counts.blocks >= kSample && clock_is("sample"); }
 
 void begin_counting() { counts = {}; }
 
 void begin_block(unsigned threads) {
   recording = counting() && counts.blocks < kSample;
   for (unsigned n = 0; recording && n < threads; ++n) traces[n] = {};
+}
+
+void pass_barrier(unsigned threads) {
+  for (unsigned n = 0; recording && n < threads; ++n) traces[n].read_shared.clear();
+}
+
+void operate_uncounted(void (*operation)(void**), void** lanes) {
+  operating = true;
+  operation(lanes);
+  operating = false;
 }
 
 // Sectors that one access of all lanes touches.
@@ -91,21 +106,28 @@ void end_block(unsigned threads) {
 
 Counts counted() { return counts; }
 
-static void touched(uintptr_t address, unsigned size, bool write) {
-  if (!recording) return;
+static void reached(uintptr_t address, unsigned size, bool write) {
   Trace& trace = traces[simulated_thread];
-  if (on_stack(address)) {
-    counts.arithmetic += write ? size / 4.0 : 0;
-    return;
-  }
-  if (!write && !trace.read.insert(address).second) return;  // it is in a register
-  (is_device_memory(address) ? trace.global : trace.shared).push_back({address, size});
+  bool global = is_device_memory(address);
+  auto& read = global ? trace.read : trace.read_shared;
+  if (!write && !read.insert(address).second) return;  // it is in a register
+  (global ? trace.global : trace.shared).push_back({address, size});
+}
+
+static void touched(uintptr_t address, unsigned size, bool write) {
+  if (!recording || operating) return;
+  if (!on_stack(address)) reached(address, size, write);
+  else if (write) counts.arithmetic += size / 4.0;
 }
 
 }  // namespace simulated
 
 void simulated_count_product(int multiply_adds) {
   if (simulated::recording) simulated::counts.tensor += multiply_adds;
+}
+
+void simulated_count_access(const void* address, int size, int write) {
+  if (simulated::recording) simulated::reached(reinterpret_cast<uintptr_t>(address), size, write);
 }
 
 #define SIMULATED_ACCESS(size)                                              \

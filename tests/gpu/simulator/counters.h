@@ -1,5 +1,6 @@
 // What the first blocks of a kernel do, counted while they run, where SIMULATED_CLOCK is "formula".
 //
+// Where it is "sample", no other blocks run: the same times, and outputs that are not computed.
 // Kernels are then compiled with a call before each access to memory, as for a sanitizer.
 #pragma once
 #include <cstddef>
@@ -16,12 +17,19 @@ struct Counts {
 };
 
 bool counting();  // whether the clock is a formula
+bool enough();    // whether the rest of a launch's blocks need not run
 
 void begin_counting();              // of a launch
 void begin_block(unsigned threads);
+void pass_barrier(unsigned threads);
 void end_block(unsigned threads);
+
+// Does what the lanes of a warp do together; what that touches is told by simulated_count_access.
+void operate_uncounted(void (*operation)(void**), void** lanes);
+
 Counts counted();
 
 }  // namespace simulated
 
 extern "C" void simulated_count_product(int multiply_adds);  // of one warp
+extern "C" void simulated_count_access(const void* address, int size, int write);

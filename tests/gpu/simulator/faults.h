@@ -8,6 +8,7 @@
 //   SIMULATED_CAPTURE          CUDA's answer at the end of a capture, which then gives no graph
 //   SIMULATED_REPLAYS          "nothing": a launch of a graph does nothing, and says that all is well
 //   SIMULATED_CONTEXT_SECONDS  seconds that a process waits for when it begins to use a GPU
+//   SIMULATED_SILENT           1: the management library does not answer for an hour
 //   SIMULATED_TRACE            a file that gets a line with the number of every process that begins
 #pragma once
 

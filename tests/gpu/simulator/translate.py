@@ -70,7 +70,7 @@ def main(source: str, library: str) -> int:
     except UnknownAssembly as unknown:
         print(f"error: the simulated GPU does not know what a kernel uses: {unknown}")
         return 1
-    counted = COUNTED if os.environ.get("SIMULATED_CLOCK") == "formula" else ()
+    counted = COUNTED if os.environ.get("SIMULATED_CLOCK") in ("formula", "sample") else ()
     command = [*settings["compile"], *counted, "-o", library, code]
     done = subprocess.run(command, capture_output=True, text=True)
     code.unlink()

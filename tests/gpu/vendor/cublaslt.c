@@ -83,6 +83,21 @@ int cublasLtMatmulPreferenceCreate(void **made) {
   return SUCCESS;
 }
 
+int cublasLtMatmulPreferenceDestroy(void *made) {
+  free(made);
+  return SUCCESS;
+}
+
+int cublasLtMatmulDescDestroy(void *made) {
+  free(made);
+  return SUCCESS;
+}
+
+int cublasLtMatrixLayoutDestroy(void *made) {
+  free(made);
+  return SUCCESS;
+}
+
 int cublasLtMatmulPreferenceSetAttribute(void *of, int attribute, const void *value, size_t size) {
   (void)of, (void)value;
   return size == (attribute == 1 ? 8 : 4) ? SUCCESS : INVALID;

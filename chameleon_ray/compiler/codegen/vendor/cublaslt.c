@@ -39,6 +39,9 @@ static int ready(int device) {
         {"cublasLtMatrixLayoutSetAttribute", &lt.layout_set},
         {"cublasLtMatmulPreferenceCreate", &lt.preference_create},
         {"cublasLtMatmulPreferenceSetAttribute", &lt.preference_set},
+        {"cublasLtMatmulPreferenceDestroy", &lt.preference_destroy},
+        {"cublasLtMatmulDescDestroy", &lt.desc_destroy},
+        {"cublasLtMatrixLayoutDestroy", &lt.layout_destroy},
         {"cublasLtMatmulAlgoGetHeuristic", &lt.heuristic}, {"cublasLtMatmul", &lt.matmul}};
     for (size_t n = 0; n < sizeof functions / sizeof *functions; ++n)
       *(void **)functions[n].place = function_of(&cublaslt, functions[n].name);
@@ -97,7 +100,7 @@ static int chosen(const Call *call, Product *product) {
   int returned = 0, rank = (int)call->numbers[ALGORITHM];
   uint32_t alignment = ALIGNMENT;
   uint64_t most = (uint64_t)call->tensors[WORKSPACE]->shape[0];
-  void *preference, *handle = handles[call->device];
+  void *preference = NULL, *handle = handles[call->device];
   int status = lt.preference_create(&preference);
   if (!status)
     status = lt.preference_set(preference, LT_PREF_MAX_WORKSPACE_BYTES, &most, sizeof most);
@@ -108,12 +111,34 @@ static int chosen(const Call *call, Product *product) {
                           product->output, preference, MOST_ALGORITHMS, results, &returned);
     if (status == LT_NOT_SUPPORTED) status = returned = 0;
   }
+  if (preference) lt.preference_destroy(preference);
   if (status) return fail("RuntimeError", "cuBLASLt: %s", lt.words(status));
   if (rank >= returned || results[rank].state)
     return fail(UNAVAILABLE, "cuBLASLt has %d algorithms for this layer.", returned);
   product->algo = results[rank].algo;
   product->workspace = results[rank].workspace;
   return 0;
+}
+
+static void *forgotten(Product *product) {
+  if (product->desc) lt.desc_destroy(product->desc);
+  void *layouts[] = {product->left, product->right, product->output};
+  for (int n = 0; n < 3; ++n)
+    if (layouts[n]) lt.layout_destroy(layouts[n]);
+  free(product);
+  return NULL;
+}
+
+/* Makes what a product needs; NULL, with the error set, where it cannot be done. */
+static Product *prepared(const Call *call) {
+  Product *product = calloc(1, sizeof *product);
+  if (!product) {
+    fail("MemoryError", "no memory is left for a plan of cuBLASLt");
+    return NULL;
+  }
+  int status = described(call, product);
+  if (status) fail("RuntimeError", "cuBLASLt: %s", lt.words(status));
+  return status || chosen(call, product) ? forgotten(product) : product;
 }
 
 int vendor_matmul(const Call *call) {
@@ -126,15 +151,10 @@ int vendor_matmul(const Call *call) {
   if (ready(call->device)) return -1;
   key_of(call, NUMBERS, key);
   Plan *plan = plan_of(&plans, key);
-  Product *product = plan ? plan->state : NULL;
-  if (!product) {
-    product = calloc(1, sizeof *product);
-    if (!plan || !product) return fail("MemoryError", "no memory is left for a plan of cuBLASLt");
-    int status = described(call, product);
-    if (status) return fail("RuntimeError", "cuBLASLt: %s", lt.words(status));
-    if (chosen(call, product)) return -1;
-    plan->state = product;
-  }
+  if (!plan) return fail("MemoryError", "no memory is left for a plan of cuBLASLt");
+  if (!plan->state) plan->state = prepared(call);
+  Product *product = plan->state;
+  if (!product) return -1;
   void *bias = data_of(call->tensors[BIAS]), *output = data_of(call->tensors[OUTPUT]);
   int status = 0;
   if (n[OPERANDS] & HAS_BIAS)

@@ -36,6 +36,9 @@ typedef struct {
   int (*layout_create)(void **layout, int type, uint64_t rows, uint64_t columns, int64_t leading);
   int (*layout_set)(void *layout, int attribute, const void *value, size_t size);
   int (*preference_create)(void **preference);
+  int (*preference_destroy)(void *preference);
+  int (*desc_destroy)(void *desc);
+  int (*layout_destroy)(void *layout);
   int (*preference_set)(void *preference, int attribute, const void *value, size_t size);
   int (*heuristic)(void *handle, void *desc, void *a, void *b, void *c, void *d, void *preference,
                    int wanted, LtResult *results, int *returned);

@@ -1,6 +1,6 @@
 /* Convolutions by cuDNN's graphs: output = activation(conv(left, right) + residual + bias).
 
-   What is made for a plan is kept for the process's life, as the plan is. */
+   A plan and what it is made of are kept for the process's life. */
 #include "cudnn.h"
 
 #include <stdbool.h>
@@ -43,6 +43,10 @@ static int ready(int device) {
   if (cudnn.trouble[0]) return fail(UNAVAILABLE, "%s", cudnn.trouble);
   status = dnn.create(&handles[device]);
   return status ? failed() : 0;
+}
+
+static void unmade(void *descriptor) {
+  if (descriptor) dnn.destroy(descriptor);
 }
 
 static void *made(int type) {
@@ -181,6 +185,7 @@ static bool is_exact(void *config) {
   void *engine = made(DNN_ENGINE);
   if (!status) status = dnn.get(config, DNN_CONFIG_ENGINE, DNN_T_DESCRIPTOR, 1, &one, &engine);
   if (!status) status = dnn.get(engine, DNN_ENGINE_NOTES, DNN_T_NOTE, DNN_NOTES, &count, notes);
+  unmade(engine);
   for (int64_t n = 0; n < count; ++n)
     if (notes[n] == DNN_TENSOR_CORE || notes[n] == DNN_DOWN_CONVERT_INPUTS ||
         notes[n] == DNN_REDUCED_PRECISION)
@@ -200,8 +205,12 @@ static int engines_of(const Call *call, void *graph, int mode, void **configs) {
   for (int n = 0; n < MOST_ALGORITHMS; ++n) configs[n] = made(DNN_ENGINECFG);
   if (!status)
     status = dnn.get(heuristics, DNN_HEUR_RESULTS, DNN_T_DESCRIPTOR, MOST_ALGORITHMS, &count, configs);
-  for (int64_t n = 0; !status && n < count && n < MOST_ALGORITHMS; ++n)
-    if (!plain || is_exact(configs[n])) configs[kept++] = configs[n];
+  unmade(heuristics);
+  for (int64_t n = 0; n < MOST_ALGORITHMS; ++n)
+    if (!status && n < count && (!plain || is_exact(configs[n])))
+      configs[kept++] = configs[n];
+    else
+      unmade(configs[n]);
   return kept;
 }
 
@@ -216,6 +225,8 @@ static int chosen(const Call *call, void **plan) {
     status = 0;
     count = engines_of(call, graph, DNN_MODE_FALLBACK, configs);
   }
+  for (int n = 0; n < count; ++n)
+    if (n != rank) unmade(configs[n]);
   if (status || rank >= count)
     return fail(UNAVAILABLE, "cuDNN has %d algorithms for this layer.", status ? 0 : count);
   *plan = made(DNN_PLAN);
@@ -256,6 +267,6 @@ int vendor_conv2d(const Call *call) {
   put(pack, DNN_PACK_WORKSPACE, DNN_T_VOID_PTR, 1, &workspace);
   done(pack);
   if (!status) status = dnn.execute(handles[call->device], plan->state, pack);
-  if (pack) dnn.destroy(pack);
+  unmade(pack);
   return status ? failed() : 0;
 }

@@ -54,6 +54,7 @@ template <bool transposed>
 void load_matrices(unsigned long row, std::initializer_list<unsigned*> to) {
   if (row % 16) simulated_trap("ldmatrix: the address of a row is no multiple of 16");
   Load mine = {reinterpret_cast<const unsigned short*>(row), {}};
+  if (unsigned(lane()) < 8 * to.size()) simulated_count_access(mine.row, 16, false);
   auto operation = to.size() == 4   ? load_lanes<transposed, 4>
                    : to.size() == 2 ? load_lanes<transposed, 2>
                                     : load_lanes<transposed, 1>;

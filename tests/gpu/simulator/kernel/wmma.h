@@ -53,9 +53,17 @@ static void fill_fragment(F& to, V value) {
   for (auto& element : to.x) element = value;
 }
 
+template <class T>
+static void count_rows(const T* start, int rows, int length, unsigned stride, bool write) {
+  for (int row = 0; row < rows; ++row)
+    simulated_count_access(start + row * stride, length * sizeof(T), write);
+}
+
 template <class F, class T>
 static void load(F& to, const T* from, unsigned stride, bool by_columns) {
   by_first_lane([&to, from, stride, by_columns] {
+    count_rows<T>(from, by_columns ? F::columns : F::rows, by_columns ? F::rows : F::columns, stride,
+                  false);
     for (int row = 0; row < F::rows; ++row)
       for (int column = 0; column < F::columns; ++column)
         to.at(row, column) = by_columns ? from[column * stride + row] : from[row * stride + column];
@@ -77,9 +85,11 @@ template <int M, int N, int K, class T>
 static void store_matrix_sync(T* to, const fragment<accumulator, M, N, K, T>& from,
                               unsigned stride, layout_t layout) {
   by_first_lane([to, &from, stride, layout] {
+    bool by_columns = layout == mem_col_major;
+    count_rows<T>(to, by_columns ? N : M, by_columns ? M : N, stride, true);
     for (int row = 0; row < M; ++row)
       for (int column = 0; column < N; ++column)
-        (layout == mem_col_major ? to[column * stride + row] : to[row * stride + column]) =
+        (by_columns ? to[column * stride + row] : to[row * stride + column]) =
             from.at(row, column);
   });
 }

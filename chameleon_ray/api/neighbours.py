@@ -1,0 +1,41 @@
+"""Other commands on this machine: they are told of this one, and the user of them."""
+
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from chameleon_ray.api.setup import Setup
+from chameleon_ray.api.site import Site
+from chameleon_ray.measure.occupants import Occupant, occupying, others
+from chameleon_ray.report.progress import Progress
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Commands that work beside this one.
+
+    Attributes:
+        own: What they know of this one.
+        progress: Progress of this one, which tells the user.
+    """
+
+    own: Occupant
+    progress: Progress
+
+    def tell(self) -> None:
+        """Tells of commands that time or build on the cores that this one times on, once each."""
+        for told in (other.told(self.own) for other in others()):
+            if told and told not in self.progress.notes:
+                self.progress.note(told)
+
+
+@contextmanager
+def beside(site: Site, setup: Setup, progress: Progress) -> Iterator[Neighbours]:
+    """Lets other commands on this machine know of a session for the length of a ``with`` block."""
+    timing = setup.timing_cores if setup.kind.gpus is None else ()
+    command, folder = shlex.join(("chameleon", *site.words)), str(site.folder.path.resolve())
+    own = Occupant(os.getpid(), command, folder, setup.search_cores, timing)
+    with occupying(own):
+        yield Neighbours(own, progress)

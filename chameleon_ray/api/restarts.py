@@ -1,0 +1,35 @@
+"""Runs a session, and runs it again from its records where its private Ray was lost."""
+
+import asyncio
+from itertools import count
+
+from chameleon_ray.api.concurrency import RayLost, Stop
+from chameleon_ray.api.session import SessionResult, TuningSession
+from chameleon_ray.api.setup import Setup
+from chameleon_ray.api.site import Site
+from chameleon_ray.errors import UserError
+from chameleon_ray.report.progress import Progress
+
+RESTARTS = 2
+"""Most times that Ray is started again in a session."""
+
+
+def run_session(
+    site: Site, setup: Setup, progress: Progress, stop: Stop | None = None
+) -> SessionResult:
+    """Runs a session to its end.
+
+    Raises:
+        UserError: No model can be finished, or Ray was lost again and again.
+        Stopped: The user interrupted the session.
+    """
+    earlier = max((record.finished for record in site.folder.database.read()), default=0.0)
+    for restarts in count():
+        try:
+            return asyncio.run(TuningSession(site, setup, progress, earlier, stop).run())
+        except RayLost as error:
+            if restarts == RESTARTS:
+                times = f"That happened {RESTARTS + 1} times."
+                raise UserError(f"{error} {times} {site.go_on}") from error
+            progress.note(f"{error} It is started again, and what was measured is kept.")
+    raise AssertionError

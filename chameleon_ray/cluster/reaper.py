@@ -1,0 +1,73 @@
+"""The reaper of a private Ray: ends what is left of it where the command was killed.
+
+Ray's servers end with the command that started them. Its agents first try for a minute to tell
+those servers of it. The reaper is a process that waits for the command's end, gives the others a
+moment, and ends what still carries the session's mark. It also removes the session's folder.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+MARK = "CHAMELEON_RAY_FOLDER"
+"""Environment variable of all processes of a private Ray; its value is the session's folder."""
+GRACE, PATIENCE = 3.0, 10.0
+"""Seconds in which processes may end by themselves, and then in which killed ones are gone."""
+LONGEST_PAUSE = 0.1
+ENDED = b"ended"
+
+
+@contextlib.contextmanager
+def reaped(folder: Path) -> Iterator[None]:
+    """Has the reaper watch over this process for a ``with`` block; after that it does nothing.
+
+    Args:
+        folder: The session's folder, which processes of the session carry as their mark.
+    """
+    command = [sys.executable, "-I", "-S", __file__, str(folder)]
+    null = subprocess.DEVNULL
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=null, stderr=null, start_new_session=True
+    ) as process:
+        try:
+            yield
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                process.communicate(ENDED)
+
+
+def marked(folder: str) -> list[int]:
+    """Returns the ids of the processes that carry a session's mark, this one's apart."""
+    mark, found = f"{MARK}={folder}".encode(), []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+    return found
+
+
+def reap(folder: str) -> None:
+    """Ends the processes of a session, and removes its folder."""
+    began, pause = time.monotonic(), 0.01
+    while (left := marked(folder)) and time.monotonic() - began < GRACE + PATIENCE:
+        if time.monotonic() - began > GRACE:
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    if sys.stdin.buffer.read() != ENDED:
+        reap(sys.argv[1])

@@ -1,0 +1,89 @@
+"""A compiled model that any thread may call: one library, and a virtual machine per thread.
+
+TVM's virtual machine keeps the values of a call in itself, so two calls at a time of one machine
+end in a segmentation fault. Machines of one library share its code and weights.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chameleon_ray.compiler.tvm_process import load_cudart
+from chameleon_ray.compiler.vendor_path import look_in_wheels
+
+ALIGNMENT = 64
+"""Bytes by which compiled code expects its inputs to be aligned."""
+
+
+class CallableModel:
+    """Calls a compiled model with NumPy arrays or torch tensors."""
+
+    def __init__(self, library: Path, gpu: bool, threads: int | None) -> None:
+        """Loads a library.
+
+        Args:
+            library: File of the compiled model.
+            gpu: Whether it runs on a GPU.
+            threads: Number of threads that it is tuned for; None where that is no CPU's. Where
+                the environment has TVM's own variable, that counts.
+        """
+        if threads is not None:
+            os.environ.setdefault("TVM_NUM_THREADS", str(threads))
+            os.environ.setdefault("TVM_BIND_THREADS", "0")
+        if gpu:
+            load_cudart()
+            look_in_wheels()
+        import tvm
+        import tvm_ffi
+        from tvm import relax
+
+        self._import, self._copy = tvm_ffi.from_dlpack, tvm.runtime.tensor
+        self._machine = relax.VirtualMachine
+        self._gpu, self._device = gpu, tvm.cuda() if gpu else tvm.cpu()
+        self._library = tvm.runtime.load_module(str(library))
+        self._own = threading.local()
+
+    def __call__(self, inputs: Sequence[Any]) -> list[Any]:
+        """Runs the model once.
+
+        Args:
+            inputs: NumPy arrays or torch tensors of the shapes and types that it was compiled for.
+
+        Returns:
+            The outputs in order: torch tensors if any input is one, else NumPy arrays.
+        """
+        torch = sys.modules.get("torch")
+        main = getattr(self._own, "main", None) or self._started()
+        outputs = _flat(main(*map(self._tensor, inputs)))
+        if self._gpu:
+            self._device.sync()
+        if torch is not None and any(isinstance(one, torch.Tensor) for one in inputs):
+            return [torch.from_dlpack(one) for one in outputs]
+        return [one.numpy() if self._gpu else np.from_dlpack(one) for one in outputs]
+
+    def _started(self) -> Any:
+        """Starts the calling thread's own machine."""
+        self._own.main = self._machine(self._library, self._device)["main"]
+        return self._own.main
+
+    def _tensor(self, array: Any) -> Any:
+        """Hands memory over to TVM as it is where that is possible, and copied where not."""
+        try:
+            tensor = self._import(array, require_alignment=ALIGNMENT, require_contiguous=True)
+        except (RuntimeError, ValueError, BufferError):  # misaligned, strided, or read-only
+            if not isinstance(array, np.ndarray):  # a tensor of torch's
+                return self._tensor(array.contiguous().clone())
+            return self._copy(array, self._device)
+        return tensor.copyto(self._device) if tensor.device != self._device else tensor
+
+
+def _flat(value: Any) -> list[Any]:
+    """Lists a model's outputs in order, given as one tensor or a (nested) tuple of them."""
+    if hasattr(value, "__dlpack__"):
+        return [value]
+    return [tensor for part in value for tensor in _flat(part)]

@@ -1,0 +1,132 @@
+"""Loads model.so with TVM's runtime and NumPy only: pip install numpy apache-tvm-ffi.
+
+    from loader import Model
+    model = Model()
+    outputs = model(image)
+
+Any number of threads may call one model; each has a virtual machine of its own.
+"""
+
+import ctypes
+import hashlib
+import json
+import os
+import platform
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FOLDER = Path(__file__).resolve().parent
+CPUINFO = Path("/proc/cpuinfo")
+LIBRARIES = ("libtvm_runtime.so", "libtvm_runtime_extra.so")
+CPU, POOLED = 1, 2
+
+
+class ModelError(Exception):
+    """A model that cannot be used here, or a call that does not fit it; a sentence."""
+
+
+class Model:
+    """A tuned model on a CPU."""
+
+    def __init__(self, folder: Path = FOLDER) -> None:
+        """Checks the manifest against this machine and the files, and loads the library."""
+        self.manifest = json.loads((folder / "manifest.json").read_text())
+        check(self.manifest, folder)
+        os.environ.setdefault("TVM_NUM_THREADS", str(self.manifest["threads"]))
+        os.environ.setdefault("TVM_BIND_THREADS", "0")
+        import tvm_ffi
+
+        for name in LIBRARIES:
+            ctypes.CDLL(str(folder / "lib" / name), mode=ctypes.RTLD_GLOBAL)
+        self._ffi, self._own = tvm_ffi, threading.local()
+        self._library = tvm_ffi.load_module(str(folder / "model.so"))
+
+    def __call__(self, *inputs: Any) -> list[np.ndarray]:
+        """Runs the model on NumPy arrays in the manifest's order; returns a list of arrays."""
+        wanted = self.manifest["inputs"]
+        if len(inputs) != len(wanted):
+            raise ModelError(f"The model takes {len(wanted)} inputs, not {len(inputs)}.")
+        tensors = [self._tensor(*pair) for pair in zip(wanted, inputs, strict=True)]
+        main = getattr(self._own, "main", None) or self._started()
+        return [np.from_dlpack(one) for one in flat(main(*tensors))]
+
+    def _started(self) -> Any:
+        machine = self._library["vm_load_executable"]()
+        machine["vm_initialization"](CPU, 0, POOLED)
+        self._own.main = machine["main"]
+        return self._own.main
+
+    def _tensor(self, wanted: dict[str, Any], array: Any) -> Any:
+        array = np.asarray(array)
+        if list(array.shape) != wanted["shape"] or str(array.dtype) != wanted["dtype"]:
+            raise ModelError(
+                f"The input {wanted['name']!r} is {array.shape} {array.dtype}, but the model takes "
+                f"{tuple(wanted['shape'])} {wanted['dtype']}."
+            )
+        return self._ffi.from_dlpack(aligned(array))
+
+
+def check(manifest: dict, folder: Path) -> None:
+    """Raises a ``ModelError`` where a file was changed, or this machine cannot run the library."""
+    if manifest["machine"] != platform.machine():
+        raise ModelError(
+            f"model.so is for {manifest['machine']}, and this machine is {platform.machine()}."
+        )
+    flags = [line for line in CPUINFO.read_text().splitlines() if line.startswith("flags")]
+    here = set(flags[0].partition(":")[2].split()) if flags else set(manifest["cpu_flags"])
+    lacking = [flag for flag in manifest["cpu_flags"] if flag not in here]
+    if lacking:
+        raise ModelError(
+            f"This CPU lacks what model.so was compiled for: {' '.join(lacking)}; tune the model "
+            "on such a machine."
+        )
+    for name, digest in manifest["files"].items():
+        path = folder / name
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            raise ModelError(f"{path} is missing or not the file that was exported; export again.")
+
+
+def aligned(array: np.ndarray, bytes: int = 64) -> np.ndarray:
+    """Returns an array that is contiguous, writable and aligned, copied where it has to be."""
+    usable = array.flags.c_contiguous and array.flags.writeable
+    if usable and array.ctypes.data % bytes == 0:
+        return array
+    memory = np.empty(array.nbytes + bytes, np.uint8)
+    begin = -memory.ctypes.data % bytes
+    copy = memory[begin : begin + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def flat(value: Any) -> list[Any]:
+    """Lists outputs in order, given as one tensor or a (nested) sequence of them."""
+    if hasattr(value, "__dlpack__"):
+        return [value]
+    return [tensor for part in value for tensor in flat(part)]
+
+
+def main() -> None:
+    """Times the model on zeros."""
+    began = time.perf_counter()
+    model = Model()
+    zeros = [np.zeros(one["shape"], one["dtype"]) for one in model.manifest["inputs"]]
+    model(*zeros)
+    print(f"first result after {time.perf_counter() - began:.3f} s")
+    took = list[float]()
+    while sum(took) < 2:
+        began = time.perf_counter()
+        model(*zeros)
+        took.append(time.perf_counter() - began)
+    print(f"median {1e3 * sorted(took)[len(took) // 2]:.3f} ms")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ModelError as error:
+        sys.exit(f"Error: {error}")

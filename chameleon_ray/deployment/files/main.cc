@@ -1,0 +1,75 @@
+// Runs model.so once: reads one raw file per input, writes one per output, or times it.
+//
+//   main MODEL.so IN.bin ... -- OUT.bin ...      main MODEL.so --time SECONDS
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <iostream>
+
+#include "model.h"
+
+using Clock = std::chrono::steady_clock;
+
+static double Seconds(Clock::time_point since) {
+  return std::chrono::duration<double>(Clock::now() - since).count();
+}
+
+static void Read(const char* path, tvm::ffi::Tensor* tensor) {
+  std::ifstream file(path, std::ios::binary);
+  size_t bytes = tvm::ffi::GetDataSize(*tensor->GetDLTensorPtr());
+  if (!file.read(static_cast<char*>(tensor->data_ptr()), bytes))
+    throw std::runtime_error(std::string(path) + " does not hold " + std::to_string(bytes) +
+                             " bytes");
+}
+
+static int Run(int argc, char** argv) {
+  std::vector<tvm::ffi::Tensor> inputs;
+  for (const manifest::Array& array : manifest::inputs) {
+    inputs.push_back(chameleon::Empty(array));
+    std::memset(inputs.back().data_ptr(), 0,
+                tvm::ffi::GetDataSize(*inputs.back().GetDLTensorPtr()));
+  }
+  Clock::time_point began = Clock::now();
+  chameleon::Model model(argv[1]);
+  if (argc == 4 && !std::strcmp(argv[2], "--time")) {
+    model(inputs);
+    std::printf("first result after %.3f s\n", Seconds(began));
+    std::vector<double> took;
+    for (Clock::time_point start = Clock::now(); Seconds(start) < std::atof(argv[3]);) {
+      Clock::time_point call = Clock::now();
+      model(inputs);
+      took.push_back(Seconds(call));
+    }
+    std::sort(took.begin(), took.end());
+    if (!took.empty()) std::printf("median %.3f ms\n", 1e3 * took[took.size() / 2]);
+    return 0;
+  }
+  int place = 2;
+  for (tvm::ffi::Tensor& input : inputs) {
+    if (place >= argc || !std::strcmp(argv[place], "--"))
+      throw std::runtime_error("give a file for each input, then -- and one for each output");
+    Read(argv[place++], &input);
+  }
+  place += place < argc;  // the --
+  for (const tvm::ffi::Tensor& output : model(inputs)) {
+    if (place >= argc) break;
+    std::ofstream file(argv[place++], std::ios::binary);
+    file.write(static_cast<const char*>(output.data_ptr()),
+               tvm::ffi::GetDataSize(*output.GetDLTensorPtr()));
+  }
+  return 0;
+}
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    std::cerr << "main MODEL.so IN.bin ... -- OUT.bin ..., or main MODEL.so --time SECONDS\n";
+    return 2;
+  }
+  try {
+    return Run(argc, argv);
+  } catch (const std::exception& error) {
+    std::cerr << "Error: " << error.what() << "\n";
+    return 1;
+  }
+}

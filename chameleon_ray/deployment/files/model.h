@@ -1,0 +1,101 @@
+// A tuned model as a C++ object: loads model.so with TVM's runtime, which lies in lib/.
+//
+// A machine keeps the values of a call in itself. So an object serves one thread at a time; give
+// each thread its own, which shares code and weights with the others.
+#pragma once
+
+#include <tvm/ffi/extra/module.h>
+#include <tvm/ffi/tvm_ffi.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "manifest.h"
+
+namespace chameleon {
+namespace ffi = tvm::ffi;
+
+struct Aligned {  // memory as compiled code expects it
+  void AllocData(DLTensor* tensor) {
+    size_t bytes = ffi::GetDataSize(*tensor);
+    tensor->data = std::aligned_alloc(64, (bytes + 64) / 64 * 64);
+  }
+  void FreeData(DLTensor* tensor) { std::free(tensor->data); }
+};
+
+inline ffi::Tensor Empty(const manifest::Array& array) {
+  DLDataType type = ffi::StringToDLDataType(array.dtype);
+  ffi::Shape shape(array.shape.begin(), array.shape.end());
+  return ffi::Tensor::FromNDAlloc(Aligned(), shape, type, DLDevice{kDLCPU, 0});
+}
+
+// Throws where this machine's CPU lacks what the code was compiled for: it would die by SIGILL.
+inline void CheckCpu() {
+  std::ifstream file("/proc/cpuinfo");
+  std::set<std::string> here;
+  for (std::string line; here.empty() && std::getline(file, line);) {
+    if (line.rfind("flags", 0) != 0) continue;
+    std::istringstream words(line.substr(line.find(':') + 1));
+    for (std::string word; words >> word;) here.insert(word);
+  }
+  std::string lacking;
+  for (const std::string& flag : manifest::cpu_flags)
+    if (!here.empty() && !here.count(flag)) lacking += " " + flag;
+  if (!lacking.empty())
+    throw std::runtime_error("This CPU lacks what model.so was compiled for:" + lacking +
+                             "; tune the model on such a machine.");
+}
+
+class Model {
+ public:
+  explicit Model(const std::string& library)
+      : library_(Loaded(library)), machine_(Started(library_)), main_(Get(machine_, "main")) {}
+
+  // Runs the model on inputs in the manifest's order, aligned to 64 bytes as Empty makes them.
+  std::vector<ffi::Tensor> operator()(const std::vector<ffi::Tensor>& inputs) {
+    std::vector<ffi::AnyView> arguments(inputs.begin(), inputs.end());
+    ffi::Any result;
+    main_.CallPacked(ffi::PackedArgs(arguments.data(), arguments.size()), &result);
+    std::vector<ffi::Tensor> outputs;
+    Collect(result, &outputs);
+    return outputs;
+  }
+
+ private:
+  static ffi::Module Loaded(const std::string& library) {
+    CheckCpu();
+    setenv("TVM_NUM_THREADS", std::to_string(manifest::threads).c_str(), 0);
+    setenv("TVM_BIND_THREADS", "0", 0);
+    bool here = library.find('/') == std::string::npos;  // else it is looked up as a system's
+    return ffi::Module::LoadFromFile(here ? "./" + library : library);
+  }
+
+  static ffi::Module Started(const ffi::Module& library) {
+    constexpr int kPooled = 2;  // kind of TVM's allocator
+    ffi::Module machine = Get(library, "vm_load_executable")().cast<ffi::Module>();
+    Get(machine, "vm_initialization")(static_cast<int>(kDLCPU), 0, kPooled);
+    return machine;
+  }
+
+  static ffi::Function Get(const ffi::Module& module, const char* name) {
+    return module->GetFunction(name).value();
+  }
+
+  static void Collect(const ffi::Any& value, std::vector<ffi::Tensor>* outputs) {
+    if (auto tensor = value.as<ffi::Tensor>()) {
+      outputs->push_back(*tensor);
+      return;
+    }
+    for (const ffi::Any& part : value.cast<ffi::Array<ffi::Any>>()) Collect(part, outputs);
+  }
+
+  ffi::Module library_, machine_;
+  ffi::Function main_;
+};
+
+}  // namespace chameleon

@@ -1,0 +1,1 @@
+"""The Python interface: tunes models that are in memory, and calls tuned ones."""

@@ -1,0 +1,92 @@
+"""Models in memory, as the files that a run imports: so a run can be resumed without them."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chameleon_ray.errors import UserError
+from chameleon_ray.folder import file_name
+
+EXAMPLES = "examples.npz"
+"""File of the example inputs of a model that is no torch module."""
+
+
+def name_of(model: Any) -> str:
+    """Returns a model's name for people and directories."""
+    if isinstance(model, str | os.PathLike):
+        return os.fspath(model)
+    graph = getattr(model, "graph", None)
+    own = getattr(graph, "name", None) if hasattr(model, "SerializeToString") else None
+    return file_name(own or type(model).__name__)
+
+
+def spec_of(model: Any, example_inputs: Any, folder: Path) -> tuple[str, tuple[str, ...]]:
+    """Returns what a run takes for a model: its specification, and its example inputs.
+
+    Args:
+        model: A specification already, a torch module, a program of ``torch.export``, or an ONNX
+            ``ModelProto``.
+        example_inputs: Arguments of a module's call: a tuple, a mapping by name, or one tensor.
+            For another model its inputs by name.
+        folder: Directory that models in memory are written to.
+
+    Raises:
+        UserError: The model is none of these, cannot be exported, or the inputs do not suit it.
+    """
+    if isinstance(model, str | os.PathLike):
+        return os.fspath(model), _examples(example_inputs, folder)
+    if hasattr(model, "SerializeToString"):
+        return _onnx(model, folder), _examples(example_inputs, folder)
+    if hasattr(model, "forward") or hasattr(model, "graph_signature"):
+        return _program(model, example_inputs, folder), ()
+    raise UserError(
+        f"A model of type {type(model).__name__} cannot be tuned; give a torch.nn.Module, a "
+        "program of torch.export, an ONNX ModelProto, a file's path, or a name of the zoo."
+    )
+
+
+def _onnx(model: Any, folder: Path) -> str:
+    path = folder / f"{name_of(model)}.onnx"
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(model.SerializeToString())
+    return str(path)
+
+
+def _program(model: Any, example_inputs: Any, folder: Path) -> str:
+    """Writes a torch module's program to a file."""
+    import torch
+
+    from chameleon_ray.compiler.frontend.torch.arguments import of_examples
+    from chameleon_ray.compiler.frontend.torch.exporting import export
+
+    path = folder / f"{name_of(model)}.pt2"
+    program = model
+    if not hasattr(model, "graph_signature"):
+        if example_inputs is None:
+            raise UserError("A torch module needs example_inputs, as tune(module, (tensor,)).")
+        was = model.training
+        try:
+            arguments = of_examples("example_inputs", example_inputs)
+            program = export(name_of(model), model.eval(), arguments)
+        finally:
+            model.train(was)
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.export.save(program, path)
+    return str(path)
+
+
+def _examples(inputs: Any, folder: Path) -> tuple[str, ...]:
+    """Writes example inputs by name to a file; there is none where nothing is given."""
+    if inputs is None:
+        return ()
+    if not isinstance(inputs, Mapping):
+        raise UserError(
+            "The example_inputs of this model must be a mapping of its inputs' names to arrays."
+        )
+    path = folder / EXAMPLES
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **{name: np.asarray(one) for name, one in inputs.items()})  # type: ignore[arg-type]
+    return (str(path),)

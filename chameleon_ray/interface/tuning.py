@@ -1,0 +1,117 @@
+"""``tune``: tunes a model that is in memory, in a file, or of the zoo."""
+
+import os
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from chameleon_ray.answering import errors
+from chameleon_ray.api.concurrency import Stop
+from chameleon_ray.api.run import tune as tune_run
+from chameleon_ray.api.site import directory
+from chameleon_ray.errors import UserError
+from chameleon_ray.interface.in_memory import name_of, spec_of
+from chameleon_ray.interface.running import run
+from chameleon_ray.interface.tuned_model import TunedModel, load
+from chameleon_ray.measure.cores import threads as threads_of
+from chameleon_ray.options import Request, least_values
+from chameleon_ray.report.live_table import watching
+from chameleon_ray.report.progress import Progress
+from chameleon_ray.report.result import RunResult
+
+TAKEN = ("model", "examples", "out", "resume", "build_only")
+"""Fields of a request that are parameters of their own here, or make no model."""
+OPTIONS = tuple(one.name for one in fields(Request) if one.name not in TAKEN)
+
+
+def tune(
+    model: Any,
+    example_inputs: Any = None,
+    *,
+    minutes: float | None = None,
+    trials: int | None = None,
+    target: str = "llvm",
+    threads: int | str | None = None,
+    out: str | os.PathLike | None = None,
+    resume: bool = False,
+    quiet: bool = False,
+    **options: Any,
+) -> TunedModel:
+    """Tunes a model and returns it ready to be called: in a script, a notebook, or beside Ray.
+
+    Args:
+        model: A torch module or a program of ``torch.export``, an ONNX ``ModelProto``, the path of
+            a file, or a name of the zoo. A module is tuned in inference mode; those in memory are
+            written to the run directory.
+        example_inputs: Arguments of the module's call: a tuple, a mapping by name, or one tensor.
+            For another model its inputs by name; drawn where left out.
+        minutes, trials: Most wall time and measurements; six minutes where neither is given.
+        target: ``llvm``, ``cuda``, ``cuda:sm_90`` or the like, or a TVM target as JSON.
+        threads: Cores that a kernel may use, or ``all``; half of them where None.
+        out: The run directory; a new one under ``runs/`` where None.
+        resume: Whether to go on with the run in ``out``.
+        quiet: Whether to print no progress.
+        options: Other options of ``chameleon tune``, as ``seed=1`` or ``precision="float16"``.
+
+    Raises:
+        UserError: The model cannot be tuned, or its outputs differ from the original's.
+        Stopped: The user interrupted the session; the message says how to go on.
+    """
+    folder = folder_of(name_of(model), out, resume)
+    known = {"minutes": minutes, "trials": trials, "target": target, "threads": threads}
+    request = request_of({**options, **known})
+    spec, examples = spec_of(model, example_inputs, folder)
+    asked = replace(request, model=spec, examples=examples, out=str(folder), resume=resume)
+    demand_right(run(lambda stop: _watched(asked, quiet, stop)))
+    return load(folder)
+
+
+def demand_right(result: RunResult) -> None:
+    """Raises a ``UserError`` where a tuned model's outputs differ from the original's."""
+    if result.verified is None or not result.verified.ok:
+        fault = result.verified.fault if result.verified else "they were not compared"
+        raise UserError(
+            f"The tuned model's outputs differ from those of the original ({fault}); do not use "
+            f"{result.folder / 'model.so'}."
+        )
+
+
+def request_of(options: Mapping[str, Any]) -> Request:
+    """Returns a request with these options, of a model that is named later.
+
+    Raises:
+        UserError: There is no such option, or a number is too small.
+    """
+    given: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in options.items()}
+    if strange := [name for name in given if name not in OPTIONS]:
+        near = get_close_matches(strange[0], OPTIONS, 1)
+        advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(OPTIONS)}."
+        raise UserError(f"There is no option {strange[0]!r}; {advice}")
+    if isinstance(given.get("threads"), str):
+        given["threads"] = _cores(given["threads"])
+    for name, least in least_values(Request).items():
+        if given.get(name) is not None and not given[name] >= least:
+            raise UserError(f"{name} must be at least {least:g}, not {given[name]!r}.")
+    return Request("", **given)
+
+
+def _cores(text: str) -> int:
+    try:
+        return threads_of(text)
+    except ValueError:
+        raise UserError(f"threads must be a number of cores, or all, not {text!r}.") from None
+
+
+def folder_of(name: str, out: str | os.PathLike | None, resume: bool) -> Path:
+    """Returns the run directory asked for, or a new one under ``runs/``."""
+    return directory(Request(name, out=None if out is None else os.fspath(out), resume=resume))
+
+
+def _watched(request: Request, quiet: bool, stop: Stop | None) -> RunResult:
+    """Runs a request, and shows its progress on standard error unless it is to be quiet."""
+    progress = Progress()
+    with nullcontext() if quiet else watching(progress, errors):
+        return tune_run(request, progress, stop)

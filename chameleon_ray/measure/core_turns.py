@@ -1,0 +1,97 @@
+"""Turns at cores: whatever times on a core of this machine has it alone among our processes.
+
+Two commands that time on the same cores would falsify each other's latencies. So each takes a turn
+for as long as a timing lasts. A turn is a lock that the system releases when its holder ends, in
+whatever way. Processes of one user respect each other's turns.
+"""
+
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+LOOK_SECONDS = 0.002
+"""Seconds between two looks at whether a turn is over."""
+
+
+@contextmanager
+def turn(cores: Iterable[int], patience: float) -> Iterator[bool]:
+    """Waits for its turn at some cores, and has them for the length of a block.
+
+    Who waits is next: behind a door that only one can be in, so nobody takes two turns in a row
+    while another waits.
+
+    Args:
+        cores: Numbers of the cores.
+        patience: Seconds after which the block goes ahead without a turn, as whoever has it may
+            have been stopped.
+
+    Yields:
+        Whether the cores are this block's alone.
+    """
+    deadline = time.monotonic() + patience
+    with ExitStack() as stack:
+        alone = True
+        for core in sorted(cores):
+            with locked(_path(f"core-{core}-next"), deadline):
+                alone = stack.enter_context(locked(_path(f"core-{core}"), deadline)) and alone
+        yield alone
+
+
+@contextmanager
+def locked(path: Path, deadline: float) -> Iterator[bool]:
+    """Holds a lock for the length of a block; its file is there only as long.
+
+    Args:
+        path: File of the lock.
+        deadline: Value of ``time.monotonic()`` at which the block goes ahead without the lock.
+
+    Yields:
+        Whether the lock is held. It is not, either, where its file cannot be written.
+    """
+    file = _taken(path, deadline)
+    try:
+        yield file is not None
+    finally:
+        if file is not None:
+            with suppress(OSError):
+                path.unlink()
+            file.close()
+
+
+def _taken(path: Path, deadline: float) -> IO[str] | None:
+    """Takes a lock; returns its file, or None where that was not possible in time."""
+    while True:
+        try:
+            file = path.open("a")
+        except OSError:
+            return None
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if time.monotonic() > deadline:
+                    file.close()
+                    return None
+                time.sleep(LOOK_SECONDS)
+            else:
+                break
+        if is_at(file, path):
+            return file
+        file.close()  # whoever had it has removed the file
+
+
+def is_at(file: IO[str], path: Path) -> bool:
+    """Whether an open file is the one that is found by a path now."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _path(name: str) -> Path:
+    return Path(tempfile.gettempdir(), f"chameleon-{os.getuid()}-{name}.lock")

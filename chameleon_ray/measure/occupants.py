@@ -1,0 +1,107 @@
+"""The commands that time on this machine: each says which cores it has, and who it is.
+
+A command's entry is a file that it locks for as long as it lives, so nobody is taken for one that
+has ended. Entries of one user are seen.
+"""
+
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from chameleon_ray.measure.core_turns import is_at
+
+
+@dataclass(frozen=True)
+class Occupant:
+    """A command under way.
+
+    Attributes:
+        process: Id of its process.
+        command: Its command line.
+        folder: Directory that it writes to.
+        building: Cores that it searches and builds on.
+        timing: Cores that it times on; empty where it times on GPUs, or not at all.
+    """
+
+    process: int
+    command: str
+    folder: str
+    building: tuple[int, ...]
+    timing: tuple[int, ...]
+
+    @property
+    def called(self) -> str:
+        """The command for people."""
+        return f"process {self.process} ({self.command}, in {self.folder})"
+
+    def told(self, own: "Occupant") -> str:
+        """Says how this command and one's own are in each other's way; empty where they are not."""
+        timing, built = set(self.timing) & set(own.timing), set(self.building) & set(own.timing)
+        if timing:
+            return (
+                f"Another command, {self.called}, times on the same cores ({_listed(timing)}): "
+                "the two take turns, so each of them measures less."
+            )
+        if built and own.timing:
+            return (
+                f"Another command, {self.called}, builds on cores that this one times on "
+                f"({_listed(built)}): latencies are disturbed; give both the same --threads, or "
+                "run one after the other."
+            )
+        return ""
+
+
+@contextmanager
+def occupying(own: Occupant) -> Iterator[None]:
+    """Has other commands know of one for the length of a block."""
+    folder = _folder()
+    path = folder / str(own.process)
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        file = path.open("w")
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.write(json.dumps(asdict(own)))
+        file.flush()
+    except OSError:  # nobody will know of it
+        yield
+        return
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()
+        file.close()
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def others() -> list[Occupant]:
+    """Returns the commands under way, but for this process's own."""
+    found = []
+    for path in sorted(_folder().glob("*")):
+        with suppress(OSError, ValueError, TypeError), path.open("r+") as file:
+            if path.name == str(os.getpid()):
+                continue
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                body = json.loads(file.read())
+                cores = {name: tuple(body[name]) for name in ("building", "timing")}
+                found.append(Occupant(**{**body, **cores}))
+            else:
+                if is_at(file, path):
+                    path.unlink()
+    return found
+
+
+def _folder() -> Path:
+    return Path(tempfile.gettempdir(), f"chameleon-{os.getuid()}-commands")
+
+
+def _listed(cores: set[int]) -> str:
+    return ", ".join(map(str, sorted(cores)))

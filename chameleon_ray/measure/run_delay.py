@@ -1,0 +1,90 @@
+"""Run delay: how long a thread that could run waited for a core that something else had.
+
+Linux counts it for every thread. With the time on the core it adds up to the time that passed, so
+it says exactly how much of a timing other processes took. Steal time, in which the machine itself
+had to wait for its host, counts as well.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+THREAD = Path("/proc/thread-self/schedstat")
+THREADS = Path("/proc/self/task")
+STATISTICS = Path("/proc/stat")
+TICK = 0.01
+"""Seconds that a unit of ``/proc/stat`` stands for."""
+
+
+def of_thread() -> float:
+    """Returns the seconds that this thread has waited so far; 0 where the system does not say."""
+    return _waited(THREAD)
+
+
+def of_process() -> float:
+    """Returns the seconds that the threads of this process have waited so far, added up."""
+    return sum(_waited(task / "schedstat") for task in THREADS.glob("*"))
+
+
+def stolen(cores: Iterable[int]) -> float:
+    """Returns the seconds since the machine's start that its host kept some cores to itself."""
+    wanted = {f"cpu{core}" for core in cores}
+    try:
+        rows = [line.split() for line in STATISTICS.read_text().splitlines()]
+        return TICK * sum(int(row[8]) for row in rows if row and row[0] in wanted)
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+def _waited(file: Path) -> float:
+    try:
+        return int(file.read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+class Stopwatch:
+    """Times work on cores of this process, and finds out how far other processes disturb it.
+
+    What one thread waited for its core is no part of its time, so it is taken off. Where several
+    threads work together it cannot be, as any of them may have held up all.
+
+    Attributes:
+        seconds: Seconds that all work took so far, waiting included.
+        waited: Seconds of these that it waited, by all threads together but not more.
+    """
+
+    def __init__(self, threads: int) -> None:
+        """Starts with nothing timed.
+
+        Args:
+            threads: Number of threads that the work runs on.
+        """
+        self.seconds = self.waited = 0.0
+        self._alone = threads == 1
+        self._delay = of_thread if self._alone else of_process
+
+    def share_of(self, work: Callable[[], object]) -> float:
+        """Does some work; returns the share of its time that it waited."""
+        waited, began = self._delay(), time.perf_counter()
+        work()
+        seconds = time.perf_counter() - began
+        waited = min(max(self._delay() - waited, 0.0), seconds)
+        self.seconds += seconds
+        self.waited += waited
+        return waited / seconds if seconds > 0 else 0.0
+
+    def time(self, work: Callable[[], object]) -> float:
+        """Does some work; returns the seconds that it took, without waiting where that is known."""
+        before = self.seconds
+        share = self.share_of(work)
+        return self.without(self.seconds - before, share)
+
+    def without(self, seconds: float, share: float) -> float:
+        """Takes the waiting, a share of the time, off seconds that were timed meanwhile."""
+        return seconds * (1 - share) if self._alone and share < 1 else seconds
+
+    @property
+    def share(self) -> float:
+        """Share of all time that the work waited."""
+        return self.waited / self.seconds if self.seconds > 0 else 0.0

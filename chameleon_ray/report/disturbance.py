@@ -1,0 +1,52 @@
+"""How far other processes disturbed the timings of a run, and the sentence that says so."""
+
+from dataclasses import dataclass
+from statistics import fmean
+
+from chameleon_ray.report.format import counted
+from chameleon_ray.report.result import RunResult
+from chameleon_ray.reporting import Reporting
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """The timings of a run whose cores other processes had for a notable part of the time.
+
+    Attributes:
+        timings: Number of measurements that were disturbed.
+        all: Number of all measurements that succeeded.
+        share: Share of their time in which the disturbed ones waited for a core, on average.
+        winners: Number of winners whose final timing was disturbed.
+    """
+
+    timings: int
+    all: int
+    share: float
+    winners: int
+
+    @property
+    def sentence(self) -> str:
+        """What people should know of it; empty where nothing notable was disturbed."""
+        notable = self.timings > Reporting.disturbed_timings * self.all
+        if not self.winners and not notable:
+            return ""
+        return (
+            f"Disturbed: other processes had the timing cores for {self.share:.0%} of the time "
+            f"while {self.timings} of {counted(self.all, 'configuration')} were measured, and "
+            f"while {counted(self.winners, 'winner')} of layers were confirmed; tune again on a "
+            "quiet machine where the latencies matter."
+        )
+
+
+def disturbance_of(result: RunResult, notable: float = Reporting.disturbed) -> Disturbance:
+    """Sums up how far the timings of a run were disturbed.
+
+    Args:
+        result: The run.
+        notable: Least share of a confirming timing that counts.
+    """
+    good = [record for record in result.records if record.latencies]
+    disturbed = [record.disturbed for record in good if record.disturbed]
+    winners = [one.disturbed for one in result.outcomes if one.disturbed > notable]
+    share = fmean(disturbed or winners or [0.0])
+    return Disturbance(len(disturbed), len(good), share, len(winners))

@@ -1,0 +1,193 @@
+"""Sends a random signal at a random moment to runs of a tiny model, and goes on with each.
+
+    python scripts/random_signals.py [--runs 200] [--seconds 3600] [--out DIR]
+
+Every fourth run has Ray, the others are without. Each is undisturbed once, for its length; then a
+run gets SIGINT, SIGTERM, SIGHUP or SIGKILL, drawn by its number, at a moment drawn uniformly from
+that length. Afterwards there must be no process of it, no port, a library that is whole or none,
+and records that can be read. Then ``--resume`` must end verified, with all those records kept as
+they were, nothing measured twice, and no file left in the temporary directory but Ray's own logs.
+
+``--out`` keeps a line of JSON for each run; a later call goes on behind the last of them. The exit
+status is 1 where anything was wrong.
+"""
+
+import argparse
+import json
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from chameleon_ray.database import read_part  # noqa: E402
+from chameleon_ray.record import Record  # noqa: E402
+from tests.hostile.leftovers import files_left  # noqa: E402
+from tests.whole.command import SERIAL, Command, records  # noqa: E402
+from tests.whole.onnx_net import dense_layers  # noqa: E402
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
+OPTIONS = {"ray": ("--explorer", "random", "--trials", "28"), "serial": (*SERIAL, "--trials", "28")}
+"""Options of a run by its engine."""
+RAY_EVERY = 4
+PATIENCE = 240.0
+"""Seconds in which any command has to end."""
+
+
+class Trial:
+    """One run that is disturbed and gone on with; it collects what is wrong."""
+
+    def __init__(self, number: int, model: Path, folder: Path) -> None:
+        self.number, self.model, self.folder = number, model, folder
+        self.engine = "ray" if number % RAY_EVERY == 0 else "serial"
+        self.wrong: list[str] = []
+        self.temporary = folder / "t"
+        self.temporary.mkdir()
+
+    def start(self, *more: str) -> Command:
+        """Starts the command, with a temporary directory of its own."""
+        arguments = ("tune", str(self.model), *OPTIONS[self.engine], "--out", str(self.out), *more)
+        temporary = {"TMPDIR": str(self.temporary), "RAY_TMPDIR": str(self.temporary)}
+        return Command(*arguments, environment=temporary, cwd=self.folder)
+
+    @property
+    def out(self) -> Path:
+        """The run directory."""
+        return self.folder / "run"
+
+    def undisturbed(self) -> float:
+        """Returns the seconds that a run takes to its end."""
+        began, command = time.monotonic(), self.start()
+        code, _, err = command.wait(PATIENCE)
+        assert code == 0, err
+        return time.monotonic() - began
+
+    def run(self, length: float) -> dict[str, Any]:
+        """Disturbs the run and goes on with it; returns what happened."""
+        rng = random.Random(self.number)
+        moment, what = rng.uniform(0, length), rng.choice(SIGNALS)
+        command = self.start()
+        time.sleep(moment)
+        sent = time.monotonic()
+        command.process.send_signal(what)
+        code, _, err = command.wait(PATIENCE)
+        took = time.monotonic() - sent
+        self._demand(not (left := _left(command)), f"processes and ports left: {left}")
+        self._demand(code in (0, 130, -what), f"status {code}: {err}")
+        self._demand(self._library_is_whole(), "model.so is torn")
+        before = self._records()
+        self._go_on(before)
+        return {
+            "number": self.number,
+            "engine": self.engine,
+            "signal": what.name,
+            "moment": round(moment, 2),
+            "ended_after": round(took, 2),
+            "status": code,
+            "records": len(before),
+            "said": err,
+            "wrong": self.wrong,
+        }
+
+    def _go_on(self, before: list[Record]) -> None:
+        command = self.start(*(["--resume"] if (self.out / "run.json").exists() else []))
+        code, out, err = command.wait(PATIENCE)
+        self._demand(code == 0 and "Verified" in out, f"gone on with, status {code}: {err}")
+        self._demand(not (left := _left(command)), f"gone on with, left: {left}")
+        files = [one for one in files_left(self.temporary) if not one.startswith("ray/session_")]
+        self._demand(not files, f"files left: {files[:5]}")
+        after = {(r.task, r.config): r for r in self._records()}
+        self._demand(all(after.get((r.task, r.config)) == r for r in before), "records changed")
+
+    def _records(self) -> list[Record]:
+        """Reads all records, of which none may be there twice and no part torn."""
+        for part in sorted((self.out / "records").glob("*.parquet")):
+            try:
+                read_part(part)
+            except Exception as error:
+                self.wrong.append(f"torn: {part.name} ({error})")
+                return []
+        known = records(self.out) if (self.out / "records").exists() else []
+        twice = len(known) - len({(r.task, r.config) for r in known})
+        self._demand(not twice, f"{twice} records are there twice")
+        return known
+
+    def _library_is_whole(self) -> bool:
+        """Whether the library is as long as its own header says, or is not there."""
+        path = self.out / "model.so"
+        if not path.exists():
+            return True
+        data = path.read_bytes()
+        sections = int.from_bytes(data[40:48], "little")
+        size, count = (int.from_bytes(data[at : at + 2], "little") for at in (58, 60))
+        return data[:4] == b"\x7fELF" and sections + size * count <= len(data)
+
+    def _demand(self, true: object, fault: str) -> None:
+        if not true:
+            self.wrong.append(fault)
+
+
+def _left(command: Command) -> dict[int, str]:
+    """Returns what lives on of a command: its processes, and the ports that they listen on."""
+    left = {}
+    for pid, line in command.orphans().items():
+        try:
+            found = psutil.Process(pid).net_connections()
+        except (psutil.Error, OSError):
+            found = []
+        ports = [one.laddr.port for one in found if one.status == psutil.CONN_LISTEN]
+        left[pid] = f"{line[:120]} {ports or ''}".strip()
+    return left
+
+
+def tried(number: int, out: Path, lengths: dict[str, float]) -> dict[str, Any]:
+    """Makes one run in a directory of its own, which stays only where something was wrong."""
+    folder = Path(tempfile.mkdtemp(prefix="s-", dir="/tmp"))  # Ray's sockets need short names
+    model = Path(dense_layers(folder / "dense.onnx", 64, 192))
+    try:
+        trial = Trial(number, model, folder)
+        if trial.engine not in lengths:
+            lengths[trial.engine] = trial.undisturbed()
+            (out / "lengths.json").write_text(json.dumps(lengths))
+            shutil.rmtree(trial.out)
+        return trial.run(lengths[trial.engine])
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def main() -> int:
+    """Makes as many runs as there is time for, and sums up all that were made so far."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=1e9, help="starts no run after them")
+    parser.add_argument("--out", type=Path, default=Path("random_signals"))
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    log, known = args.out / "runs.jsonl", args.out / "lengths.json"
+    done = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    lengths = json.loads(known.read_text()) if known.exists() else {}
+    began = time.monotonic()
+    for number in range(len(done), args.runs):
+        if time.monotonic() - began > args.seconds:
+            break
+        done.append(tried(number, args.out, lengths))
+        with log.open("a") as file:
+            file.write(json.dumps(done[-1]) + "\n")
+        print(json.dumps(done[-1]), flush=True)
+    wrong = [one for one in done if one["wrong"]]
+    signals = Counter(one["signal"] for one in done)
+    print(f"{len(done)} runs, {len(done) - len(wrong)} as they must be; {dict(signals)}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

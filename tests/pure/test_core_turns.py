@@ -1,0 +1,112 @@
+"""Turns at cores, and the commands that know of each other: with real locks of real processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from chameleon_ray.measure.core_turns import turn
+from chameleon_ray.measure.occupants import Occupant, occupying, others
+
+OWN = Occupant(os.getpid(), "chameleon tune net", "/runs/net", (0, 1), (2, 3))
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Locks of this test alone; what is left of them fails it."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    yield tmp_path
+    assert not list(tmp_path.iterdir())
+
+
+@contextmanager
+def other(folder: Path, code: str) -> Iterator[subprocess.Popen]:
+    """A process that runs ``code`` inside ``with`` and says so."""
+    script = f"import time; {code}\n    print(1, flush=True); time.sleep(60)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        env={**os.environ, "TMPDIR": str(folder)},
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        process.stdout.read(1)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+TAKES = "from chameleon_ray.measure.core_turns import turn\nwith turn({}, 5):"
+
+
+def test_a_turn_waits_for_another_processs_and_has_an_end(own_folder: Path) -> None:
+    with other(own_folder, TAKES.format((1, 2))):
+        began = time.monotonic()
+        with turn((2, 3), 0.2) as alone:
+            assert not alone
+        assert 0.2 <= time.monotonic() - began < 2
+        with turn((3, 4), 5) as alone:
+            assert alone
+    with turn((1, 2), 5) as alone:  # who had it was killed
+        assert alone
+
+
+def test_who_waits_is_next(own_folder: Path) -> None:
+    script = (
+        "from chameleon_ray.measure.core_turns import turn\nimport time\n"
+        "print(1, flush=True)\n"
+        "for _ in range(5):\n    with turn((0,), 30) as alone: assert alone; time.sleep(0.02)"
+    )
+    environment = {**os.environ, "TMPDIR": str(own_folder)}
+    with subprocess.Popen(
+        [sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE
+    ) as second:
+        assert second.stdout is not None
+        second.stdout.read(1)
+        mine = 0
+        while second.poll() is None:
+            with turn((0,), 30):
+                time.sleep(0.02)
+            mine += 1
+    assert second.returncode == 0
+    assert mine < 40  # taking turns, about five, and those while Python ends
+
+
+def test_a_folder_that_cannot_be_written_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    with turn((0,), 5) as alone:
+        assert not alone
+    with occupying(OWN):
+        assert others() == []
+
+
+def test_commands_know_of_those_that_live(own_folder: Path) -> None:
+    code = (
+        "import os; from chameleon_ray.measure.occupants import *\n"
+        "with occupying(Occupant(os.getpid(), 'chameleon bench', '/runs/a', (0, 1), (2,))):"
+    )
+    with occupying(OWN), other(own_folder, code) as process:
+        (found,) = others()
+        assert found == Occupant(process.pid, "chameleon bench", "/runs/a", (0, 1), (2,))
+        assert found.told(OWN) == (
+            f"Another command, process {process.pid} (chameleon bench, in /runs/a), times on the "
+            "same cores (2): the two take turns, so each of them measures less."
+        )
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert others() == []
+
+
+def test_builds_on_cores_that_time_are_told() -> None:
+    builds = replace(OWN, process=7, building=(2, 4), timing=(5,))
+    assert "builds on cores that this one times on (2)" in builds.told(OWN)
+    assert replace(OWN, process=7, building=(4,), timing=(5,)).told(OWN) == ""

@@ -1,0 +1,62 @@
+"""Run delay: a stopwatch beside a real load on the same core, and without one."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from chameleon_ray.measure.run_delay import THREAD, Stopwatch, of_process, of_thread, stolen
+
+pytestmark = pytest.mark.skipif(not THREAD.exists(), reason="the kernel counts no run delay")
+CORE = min(os.sched_getaffinity(0))
+
+
+@pytest.fixture
+def one_core() -> Iterator[None]:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {CORE})
+    yield
+    os.sched_setaffinity(0, before)
+
+
+def spin(seconds: float = 0.2) -> None:
+    """Works for so many seconds of CPU time."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
+def test_what_others_take_is_no_part_of_a_time(one_core: None) -> None:
+    busy = [sys.executable, "-c", "while 1: pass"]
+    load = [subprocess.Popen(busy) for _ in range(2)]
+    try:
+        time.sleep(0.2)
+        watch = Stopwatch(1)
+        seconds = watch.time(spin)
+        several = Stopwatch(2)
+        whole = several.time(spin)
+    finally:
+        for process in load:
+            process.kill()
+            process.wait()
+    assert watch.share > 0.3
+    assert seconds == pytest.approx(0.2, rel=0.1)
+    assert watch.seconds > 0.28
+    assert several.share > 0.3
+    assert whole == several.seconds
+
+
+def test_sleep_is_no_delay() -> None:
+    watch = Stopwatch(1)
+    watch.time(lambda: time.sleep(0.1))
+    assert watch.waited < 0.05
+    assert watch.seconds >= 0.1
+
+
+def test_counters_grow() -> None:
+    assert 0 <= of_thread() <= of_process() + 1e-3
+    assert stolen({CORE}) >= 0
+    assert Stopwatch(1).share == 0

@@ -1,0 +1,91 @@
+"""Tunes models in memory in one process, as a user's script does, and calls the result.
+
+``python -m tests.whole.in_memory OUT`` prints one line of JSON with what came of it.
+"""
+
+import asyncio
+import json
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import chameleon_ray as cr
+
+SERIAL = {"engine": "serial", "explorer": "random", "quiet": True}
+THREADS, CALLS = 8, 200
+
+
+class Net(torch.nn.Module):
+    """A convolution, and a product of two inputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = torch.nn.Conv2d(3, 8, 3, padding=1)
+
+    def forward(self, image: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        features = torch.relu(self.convolution(image))
+        return features * scale, features.mean((2, 3))
+
+
+def main(out: Path) -> dict[str, Any]:
+    torch.manual_seed(0)
+    net = Net().train()
+    inputs = (torch.rand(1, 3, 16, 16), torch.rand(1))
+    tuned = asyncio.run(in_a_cell(net, inputs, out / "run"))
+    assert net.training, "the module is left as it was"
+    return {
+        "verified": tuned.verified,
+        "inputs": [str(one) for one in tuned.inputs],
+        "layers": tuned.layers.num_rows,
+        "records": cr.records(tuned.folder).num_rows,
+        "html": tuned._repr_html_(),
+        "error": differs(net, cr.load(tuned.save(out / "saved")), inputs),
+        "threads": by_threads(net, tuned),
+        "strided": differs(net, tuned, (torch.rand(1, 16, 16, 3).permute(0, 3, 1, 2), inputs[1])),
+    }
+
+
+async def in_a_cell(net: Net, inputs: tuple[torch.Tensor, ...], out: Path) -> cr.TunedModel:
+    """Tunes where an event loop runs already, as in a notebook's cell."""
+    return cr.tune(net, inputs, trials=4, out=out, **SERIAL)
+
+
+def differs(net: torch.nn.Module, tuned: cr.TunedModel, inputs: tuple[torch.Tensor, ...]) -> float:
+    """Largest error of torch's and NumPy's arrays in and out, of inputs in order and by name."""
+    with torch.no_grad():
+        expected = net(*inputs)
+    by_torch = tuned(*inputs)
+    by_numpy = tuned(scale=inputs[1].numpy(), image=inputs[0].numpy())
+    assert all(isinstance(one, torch.Tensor) for one in by_torch)
+    assert all(isinstance(one, np.ndarray) for one in by_numpy)
+    pairs = [*zip(by_torch, expected, strict=True), *zip(by_numpy, expected, strict=True)]
+    return max(float(np.abs(np.asarray(a) - b.numpy()).max()) for a, b in pairs)
+
+
+def by_threads(net: torch.nn.Module, tuned: cr.TunedModel) -> int:
+    """Wrong outputs of many threads that call one model at a time, each with inputs of its own."""
+    wrong = []
+
+    def call(number: int) -> None:
+        own = torch.Generator().manual_seed(number)
+        inputs = torch.rand(1, 3, 16, 16, generator=own), torch.rand(1, generator=own)
+        with torch.no_grad():
+            expected = net(*inputs)
+        for _ in range(CALLS):
+            pairs = zip(tuned(*inputs), expected, strict=True)
+            wrong.extend(number for a, b in pairs if not torch.allclose(a, b, atol=1e-5))
+
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return len(wrong)
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(Path(sys.argv[1]))))

@@ -1,0 +1,121 @@
+"""An exported model: equal outputs in C++ and in Python without TVM's compiler, or a sentence."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from chameleon_ray.__main__ import app
+from chameleon_ray.deployment.manifest import Manifest
+
+TRY = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import loader, numpy
+try:
+    outputs = loader.Model()(numpy.load(sys.argv[2]))
+    assert not {"tvm", "chameleon_ray"} & set(sys.modules)
+    numpy.save(sys.argv[3], outputs[0])
+except loader.ModelError as error:
+    print(error)
+"""
+
+
+@pytest.fixture(scope="module")
+def exported(serial: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exported") / "dense"
+    result = CliRunner().invoke(app, ["export", str(serial), str(folder)])
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+def by_loader(folder: Path, inputs: Path, outputs: Path) -> str:
+    """What the exported loader says in a Python without this package; else it writes outputs."""
+    program = [sys.executable, "-c", TRY, *map(str, (folder, inputs, outputs))]
+    done = subprocess.run(program, capture_output=True, text=True, cwd=outputs.parent, env={})
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_outputs_are_equal_in_every_language(exported: Path, serial: Path, tmp_path: Path) -> None:
+    image = np.random.default_rng(0).random((48, 64), np.float32)
+    np.save(tmp_path / "in.npy", image)
+    image.tofile(tmp_path / "in.bin")
+    assert by_loader(exported, tmp_path / "in.npy", tmp_path / "out.npy") == ""
+    by_python = np.load(tmp_path / "out.npy")
+    program, library = built(exported, tmp_path), exported / "model.so"
+    words = [program, library, tmp_path / "in.bin", "--", tmp_path / "out.bin"]
+    subprocess.run(list(map(str, words)), check=True, env={})
+    by_cpp = np.fromfile(tmp_path / "out.bin", np.float32).reshape(by_python.shape)
+    assert by_cpp.tobytes() == by_python.tobytes()
+    code = (
+        "import sys, numpy, chameleon_ray as cr; "
+        "numpy.save(sys.argv[3], cr.load(sys.argv[1])(numpy.load(sys.argv[2])))"
+    )
+    ours = tmp_path / "ours.npy"
+    words = [sys.executable, "-c", code, serial, tmp_path / "in.npy", ours]
+    subprocess.run(list(map(str, words)), check=True)
+    assert np.load(ours).tobytes() == by_python.tobytes()
+
+
+def built(folder: Path, place: Path) -> Path:
+    """Builds the C++ program as its CMake file does."""
+    if shutil.which("cmake") is None:
+        pytest.skip("There is no CMake to build the example with.")
+    build = place / "build"
+    for words in (["-S", folder / "cpp", "-B", build], ["--build", build]):
+        done = subprocess.run(["cmake", *map(str, words)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return build / "main"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        (
+            "cpu_flags",
+            ["sse4_2", "avx4096"],
+            "This CPU lacks what model.so was compiled for: avx4096; tune the model on such a "
+            "machine.",
+        ),
+        ("machine", "sparc", "model.so is for sparc, and this machine is"),
+        ("files", {"model.so": "0"}, "model.so is missing or not the file that was exported"),
+        ("inputs", [{"name": "x", "shape": [1], "dtype": "int8"}], "The input 'x' is (48, 64)"),
+    ],
+)
+def test_what_does_not_fit_gets_a_sentence(
+    exported: Path, tmp_path: Path, key: str, value: Any, said: str
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(exported, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {key: value}))
+    np.save(tmp_path / "in.npy", np.zeros((48, 64), "float32"))
+    assert said in by_loader(folder, tmp_path / "in.npy", tmp_path / "out.npy")
+
+
+def test_what_cannot_be_exported_gets_a_sentence(serial: Path, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    for words, said in (
+        ((serial, tmp_path / "full"), "full is not empty; choose another directory."),
+        ((tmp_path, tmp_path / "new"), "holds no run to go on with"),
+    ):
+        result = CliRunner().invoke(app, ["export", *map(str, words)])
+        assert result.exit_code == 1
+        assert said in result.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_names_are_literals_of_cpp() -> None:
+    rows = [{"name": 'a"b\\n?é', "shape": [1, 2], "dtype": "int8"}]
+    known = {"outputs": [], "target": "", "machine": "", "cpu_flags": [], "needs": []}
+    manifest = Manifest("m", rows, threads=2, versions={}, files={}, **known)
+    assert '{{"a\\042b\\134n\\077\\303\\251", {1, 2}, "int8"}}' in manifest.header()
+    assert "threads = 2;" in manifest.header()
