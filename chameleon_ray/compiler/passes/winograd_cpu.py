@@ -59,8 +59,8 @@ TRANSFORM = 6
 """Multiplications in the time that one place of a tile takes to be transformed."""
 WORTH = 0.6
 """Greatest cost, over that of the plain convolution, at which Winograd's algorithm is chosen."""
-NEAR = 1.6
-"""Cost, over the least, up to which an algorithm is an alternative; costs are off by up to that."""
+NEAR = 1.4
+"""Greatest cost, over the least, at which an algorithm is worth measuring."""
 PLAIN = 0
 """Stands for m where a convolution is computed plainly."""
 
