@@ -1,14 +1,13 @@
 """Lowers an imported model to fused loop nests, ready to be tuned and compiled."""
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator
 
 import tvm
 from tvm import relax
 from tvm.ir import IRModule
 
-from chameleon_ray.compiler.kind import TargetKind
+from chameleon_ray.compiler.kind import Rules, TargetKind
 from chameleon_ray.compiler.passes import tensor_products
 from chameleon_ray.compiler.passes.booleans import without_boolean_equality
 from chameleon_ray.compiler.passes.fold import fold_batch_norm, fold_constants
@@ -85,8 +84,9 @@ def lowerings(
         mod = mod if rewriting is None else group_sums(mod)
         mod = kind.integers(mod, layout, rewriting) if kind.integers else mod
         mod = join_conversions(mod) if products else mod
-        alternatives = kind.alternatives(mod, layout) if rewriting is None else ()
-    for rules in (kind.rules(layout, rewriting), *alternatives):
+        first = kind.rules(layout, rewriting)
+        others = kind.alternatives(mod, first) if rewriting is None else ()
+    for rules in (first, *others):
         with target, quiet():
             lowered = _fused(_legalised(mod, rules, layout, products))
         yield lowered
@@ -207,9 +207,7 @@ def _folded(
     return end_blocks_at_casts(fold_constants(in_integers(mod)) if integers else mod)
 
 
-def _legalised(
-    mod: IRModule, rules: Mapping[str, Any], layout: str, products: Collection[str]
-) -> IRModule:
+def _legalised(mod: IRModule, rules: Rules, layout: str, products: Collection[str]) -> IRModule:
     if products and layout == "NHWC":
         rules = {**rules, **tensor_products.rules(products)}
     return _whole(relax.transform.LegalizeOps(rules)(mod), products)
