@@ -5,6 +5,7 @@ from pathlib import Path
 
 from chameleon_ray.api.imported import Imported
 from chameleon_ray.lockfile import Lock, LockedLayer, LockError
+from chameleon_ray.lowerings import by_layer
 from chameleon_ray.report.result import RunResult
 from chameleon_ray.space import Config
 from chameleon_ray.store.knowledge import fits
@@ -48,15 +49,21 @@ def locked_winners(path: Path, imported: Imported) -> dict[str, Winner]:
                 f"{path} is a lock for the target {lock.target}, and this is {task.target}; "
                 "tune without --locked to make one for it."
             )
-    lacking = [task for task in tasks if task.digest not in lock.layers]
-    if len(lacking) == len(tasks) or lock.layers.keys() - {task.digest for task in tasks}:
+    layers = [_lowered(lock, own) for own in by_layer(tasks, lambda task: task).values()]
+    lacking = [task for task in layers if task.digest not in lock.layers]
+    if len(lacking) == len(layers) or lock.layers.keys() - {task.digest for task in tasks}:
         raise LockError(
             f"{path} is a lock of another model ({lock.model}, with other layers); "
             "tune without --locked to make one of this."
         )
-    for task in tasks:
+    for task in layers:
         demand_winner(path, lock, task)
-    return {task.digest: _winner(task, lock.layers[task.digest]) for task in tasks}
+    return {task.layer: _winner(task, lock.layers[task.digest]) for task in layers}
+
+
+def _lowered(lock: Lock, lowerings: Sequence[Task]) -> Task:
+    """Returns the lowering of a layer that a lock has, or the first one."""
+    return next((task for task in lowerings if task.digest in lock.layers), lowerings[0])
 
 
 def kept(path: Path, tasks: Sequence[Task]) -> dict[str, Config]:

@@ -97,6 +97,16 @@ class Budgeting:
     """Number of plans without an improvement after which a layer is finished."""
     improvement: float = 0.01
     """Relative decrease of a layer's latency that counts as an improvement."""
+    opening: int = 2
+    """Number of plans of a layer's first lowering before its others are searched.
+
+    Also the least number of plans after which a lowering is given up as too slow.
+    """
+    slack: float = 1.0
+    """Margin, over the number of plans, by which a lowering may be slower than the fastest.
+
+    After p plans it may take 1 + slack / p times as long as that did after p plans.
+    """
 
 
 @dataclass(frozen=True)
@@ -109,6 +119,10 @@ class Confirming:
     """Number of timings of each finalist."""
     tie: float = 0.02
     """Relative difference within which the winner of an earlier run stays a layer's winner."""
+    near: float = 1.1
+    """Most times the latency of a layer's fastest lowering at which another is timed again, too."""
+    clearly: float = 0.02
+    """Relative gain that another lowering than the first must have to be chosen."""
     model_repeats: int = 20
     """Most timings of a whole model."""
     model_seconds: float = 8.0

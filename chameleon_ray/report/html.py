@@ -11,9 +11,10 @@ from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.css import CSS
 from chameleon_ray.report.format import clock, digits, milliseconds, percent, times
 from chameleon_ray.report.launching import sentence
+from chameleon_ray.report.layer_result import LayerResult
 from chameleon_ray.report.layer_table import layer_name, layer_table
 from chameleon_ray.report.loading import needs, snippet
-from chameleon_ray.report.result import Latency, LayerResult, RunResult
+from chameleon_ray.report.result import Latency, RunResult
 from chameleon_ray.report.summary import explain
 from chameleon_ray.reporting import Reporting
 

@@ -14,17 +14,8 @@ from chameleon_ray.ledger import Account
 from chameleon_ray.record import Status, own
 from chameleon_ray.report.disturbance import disturbance_of
 from chameleon_ray.report.format import counted, milliseconds
-from chameleon_ray.report.result import (
-    PHASES,
-    Described,
-    Latency,
-    Launching,
-    LayerOutcome,
-    LayerResult,
-    RunResult,
-    Verified,
-    total,
-)
+from chameleon_ray.report.layer_result import LayerOutcome, LayerResult, total
+from chameleon_ray.report.result import PHASES, Described, Latency, Launching, RunResult, Verified
 from chameleon_ray.reporting import Reporting
 from chameleon_ray.vendor import FILES
 
@@ -198,6 +189,8 @@ def _layer(row: LayerResult) -> dict:
         "from_store": row.known,
         "library": row.library or None,
         "searched": row.searched or None,
+        "lowering": row.task.lowering or None,
+        "other_lowerings": [{"name": n, "best_ms": strict(1e3 * best)} for n, best in row.others],
         "default_ms": 1e3 * row.default,
         "best_ms": 1e3 * row.best,
         "curve": row.curve,

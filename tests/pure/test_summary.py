@@ -13,9 +13,10 @@ from chameleon_ray.ledger import Account
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.report.format import clock, digits
 from chameleon_ray.report.layer_history import LayerHistory, shares
+from chameleon_ray.report.layer_result import LayerOutcome
 from chameleon_ray.report.log import LogLines
 from chameleon_ray.report.progress import Progress
-from chameleon_ray.report.result import Latency, Launching, LayerOutcome, RunResult
+from chameleon_ray.report.result import Latency, Launching, RunResult
 from chameleon_ray.report.summary import explain, summary, write
 from chameleon_ray.reporting import Reporting
 from tests.pure.fake_result import fake_result, record, task
