@@ -99,7 +99,9 @@ def test_all_that_is_measured_was_built_once(balance: BuildBalance | None, helpe
         builders, runners = Pool(), Pool()
         measurer = Measurer(builders, runners, balance=balance)  # type: ignore[arg-type]
         configs: list[Config] = [(n,) for n in range(20)]
-        found = await asyncio.gather(*(measurer.measure(None, c, lambda: 1.0) for c in configs))  # type: ignore[arg-type]
+        found = await asyncio.gather(
+            *(measurer.measure(task("a"), c, lambda: 1.0) for c in configs)
+        )
         assert len(found) == 20
         return builders, runners
 
