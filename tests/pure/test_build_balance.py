@@ -10,6 +10,7 @@ from chameleon_ray.measure.build_balance import BuildBalance
 from chameleon_ray.measure.measurer import Artifact, Builder, Measurer, Timing
 from chameleon_ray.pool import Method
 from chameleon_ray.space import Config
+from tests.pure.fake_result import task
 
 
 async def begun(coroutine: Any) -> asyncio.Task:
