@@ -30,7 +30,7 @@ app.add_typer(store, name="store", no_args_is_help=True)
 
 
 def occupy() -> None:
-    """Opens standard descriptors that are closed, lest a file gets their number and what is said."""
+    """Opens standard descriptors that are closed, lest a file gets the number of one."""
     for descriptor in range(3):
         with suppress(OSError):
             os.fstat(descriptor)
