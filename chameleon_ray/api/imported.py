@@ -9,6 +9,7 @@ from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.errors import UserError
 from chameleon_ray.merging import Merged
 from chameleon_ray.record import Record
+from chameleon_ray.space import Config
 from chameleon_ray.store.knowledge import Known
 from chameleon_ray.task import Task
 from chameleon_ray.vendor import is_searched
@@ -25,6 +26,7 @@ class Imported:
         records: Measurements of earlier sessions, and those that stores knew.
         known: What stores know of each layer, by digest.
         settled: Why a layer is not searched, by digest; other layers are.
+        locked: Configurations of the directory's own lock, by digest.
     """
 
     prepared: Mapping[TunedModel, Prepared]
@@ -32,11 +34,12 @@ class Imported:
     records: list[Record]
     known: Mapping[str, Known] = field(default_factory=dict)
     settled: Mapping[str, str] = field(default_factory=dict)
+    locked: Mapping[str, Config] = field(default_factory=dict)
 
     @property
     def earlier(self) -> dict[str, Earlier]:
-        """Winners of earlier runs, by digest."""
-        return {
+        """Winners of earlier runs, by digest; the store's come before the lock's."""
+        return {digest: Earlier(config) for digest, config in self.locked.items()} | {
             digest: Earlier(known.chosen.config, digest in self.settled)
             for digest, known in self.known.items()
             if known.chosen is not None

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from chameleon_ray.database import Database
 from chameleon_ray.record import Record
+from chameleon_ray.store.store import NONE, VARIABLE
 
 ROOT = Path(__file__).parents[2]
 NET, DENSE, SLOW = (f"tests.whole.net:{name}" for name in ("make", "dense", "slow"))
@@ -35,7 +36,13 @@ class Command:
         python = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH", "")]))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "chameleon_ray", *arguments],
-            env={**os.environ, **environment, "PYTHONPATH": python, MARK: self.mark},
+            env={
+                **os.environ,
+                VARIABLE: NONE,
+                **environment,
+                "PYTHONPATH": python,
+                MARK: self.mark,
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
