@@ -7,10 +7,11 @@ from it loses to any candidate that does not.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 from statistics import median
+from types import MappingProxyType
 
 from chameleon_ray.lowerings import contenders, preferred
 from chameleon_ray.measure.measurer import Artifact, Builder, Finalist, Measurer, Runner, Timing
@@ -49,6 +50,19 @@ class Winner:
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """The winner of an earlier run, which stays unless another one is notably faster.
+
+    Attributes:
+        config: Its configuration; empty for the default schedule.
+        settled: Whether it is timed beside the default schedule alone, as nothing new was found.
+    """
+
+    config: Config
+    settled: bool = False
+
+
+@dataclass(frozen=True)
 class Default:
     """What came of a layer's default schedule in a contest.
 
@@ -62,7 +76,11 @@ class Default:
 
 
 async def choose(
-    task: Task, records: Sequence[Record], measurer: Measurer, options: Confirming
+    task: Task,
+    records: Sequence[Record],
+    measurer: Measurer,
+    options: Confirming,
+    earlier: Earlier | None = None,
 ) -> Winner:
     """Chooses the fastest right candidate of one layer, or its default schedule."""
     default = min((r.latency for r in records if r.config == DEFAULT), default=float("inf"))
@@ -71,16 +89,22 @@ async def choose(
         return Winner(task.digest, DEFAULT, default, default, "nothing to tune")
     if not tried:
         return Winner(task.digest, DEFAULT, default, default, "no candidate could be timed")
+    if earlier == Earlier(DEFAULT, settled=True):
+        return Winner(task.digest, DEFAULT, default, default, "it won before")
     wrong: list[Config] = []
+    kept = earlier.config if earlier else None
+    tried.sort(key=lambda record: record.config != kept)
+    finalists_now = 1 if earlier and earlier.settled else options.finalists
     while tried:
-        final, tried = tried[: options.finalists], tried[options.finalists :]
+        final, tried = tried[:finalists_now], tried[finalists_now:]
+        finalists_now = options.finalists
         configs = [record.config for record in final]
         again, finalists = await _contest(task, configs, measurer, options)
         default = min(again.seconds, default) if again.right else float("inf")
         wrong += [c for c, f in finalists.items() if not f.right]
         right = {config: f for config, f in finalists.items() if f.right}
         if right:
-            return _winner(task, default, right, tuple(wrong))
+            return _winner(task, default, right, tuple(wrong), _handicap(kept, options))
     return Winner(
         task.digest, DEFAULT, default, default, "no candidate passed the final", tuple(wrong)
     )
@@ -91,6 +115,7 @@ async def choose_lowering(
     records: Mapping[str, Sequence[Record]],
     measurer: Measurer,
     options: Confirming,
+    earlier: Mapping[str, Earlier] = MappingProxyType({}),
 ) -> list[Winner]:
     """Chooses the lowering of one layer, and its configuration.
 
@@ -102,6 +127,7 @@ async def choose_lowering(
         records: Records by task digest.
         measurer: Builds and times candidates.
         options: Settings of the choice.
+        earlier: Winners of earlier runs, by task digest.
 
     Returns:
         The winner of the layer, and after it those of the other lowerings that were compared.
@@ -112,7 +138,10 @@ async def choose_lowering(
         final = contenders(left, options)
         left = {digest: best for digest, best in left.items() if digest not in final}
         contests = [task for task in tasks if task.digest in final]
-        choosing = [choose(task, records[task.digest], measurer, options) for task in contests]
+        choosing = [
+            choose(task, records[task.digest], measurer, options, earlier.get(task.digest))
+            for task in contests
+        ]
         compared |= {winner.task: winner for winner in await asyncio.gather(*choosing)}
     chosen = _preferred(tasks, compared, records, options)
     return [chosen, *(winner for winner in compared.values() if winner.task != chosen.task)]
@@ -170,6 +199,7 @@ def corrected(records: Sequence[Record], winners: Sequence[Winner]) -> list[Reco
         replace(
             record,
             status=Status.WRONG_ANSWER,
+            origin="",
             latencies=(),
             sequence=records[-1].sequence + 1 + number,
             error="its output differs from the reference's",
@@ -178,12 +208,21 @@ def corrected(records: Sequence[Record], winners: Sequence[Winner]) -> list[Reco
     ]
 
 
+def _handicap(kept: Config | None, options: Confirming) -> Callable[[Config], float]:
+    """Returns the factor of each configuration's latency: less for the one that won before."""
+    return lambda config: 1 / (1 + options.tie) if config == kept else 1.0
+
+
 def _winner(
-    task: Task, default: float, right: dict[Config, Finalist], wrong: tuple[Config, ...]
+    task: Task,
+    default: float,
+    right: dict[Config, Finalist],
+    wrong: tuple[Config, ...],
+    factor: Callable[[Config], float],
 ) -> Winner:
-    config = min(right, key=lambda c: median(right[c].latencies))
+    config = min(right, key=lambda c: factor(c) * median(right[c].latencies))
     latency, disturbed = median(right[config].latencies), right[config].disturbed
-    if latency >= default:
+    if factor(config) * latency >= factor(DEFAULT) * default:
         reason = "no candidate was faster than the default schedule"
         return Winner(task.digest, DEFAULT, default, default, reason, wrong, disturbed)
     return Winner(task.digest, config, latency, default, "", wrong, disturbed)

@@ -13,8 +13,10 @@ from chameleon_ray.measure.bench import Bench
 from chameleon_ray.measure.example import Arrays
 from chameleon_ray.options import Confirming, Search
 from chameleon_ray.record import DEFAULT, Record
+from chameleon_ray.report.layer_result import LayerOutcome
 from chameleon_ray.report.progress import Progress
-from chameleon_ray.report.result import Described, LayerOutcome, RunResult
+from chameleon_ray.report.result import Described, RunResult
+from chameleon_ray.tuner import searched_by
 from chameleon_ray.winners import Winner
 
 
@@ -115,6 +117,11 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
     prepared = compiled.prepared
     request, digests = model.request, {task.digest for task in prepared.tasks}
     own = [end.winners[layer] for layer in dict.fromkeys(task.layer for task in prepared.tasks)]
+    spaces = {task.digest: task.space for task in prepared.tasks}
+    searched = [
+        searched_by(spaces[w.task], [r for r in end.records if r.task == w.task], end.search)
+        for w in own
+    ]
     lost = f"{compiled.lost} winners could not be applied to the model." if compiled.lost else ""
     return RunResult(
         model=prepared.name,
@@ -130,8 +137,8 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
         tasks=prepared.tasks,
         records=tuple(record for record in end.records if record.task in digests),
         outcomes=tuple(
-            LayerOutcome(w.task, w.config, w.default_latency, w.latency, w.reason, w.disturbed)
-            for w in own
+            LayerOutcome(w.task, w.config, w.default_latency, w.latency, w.reason, w.disturbed, by)
+            for w, by in zip(own, searched, strict=True)
         ),
         processes=end.accounts,
         untuned=compiled.library.untuned,

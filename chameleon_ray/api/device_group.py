@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from chameleon_ray.api.concurrency import within
 from chameleon_ray.api.gpu_assignment import demand_same, missing, surveyed
@@ -23,7 +24,7 @@ from chameleon_ray.report.progress import Progress
 from chameleon_ray.task import Task
 from chameleon_ray.tuner import Tuner
 from chameleon_ray.vendor import LIBRARIES, library_of
-from chameleon_ray.winners import Winner, choose_lowering, fastest, saving
+from chameleon_ray.winners import Earlier, Winner, choose_lowering, fastest, saving
 
 
 @dataclass
@@ -122,6 +123,7 @@ class DeviceGroup:
         options: Confirming,
         progress: Progress,
         seconds: float | None = None,
+        earlier: Mapping[str, Earlier] = MappingProxyType({}),
     ) -> list[list[Winner]]:
         """Chooses the winners of some layers; there are none if the devices fail.
 
@@ -133,6 +135,7 @@ class DeviceGroup:
             options: Settings of the choice.
             progress: Progress of the command, which is told what goes wrong.
             seconds: Seconds after which winners are taken as the search timed them.
+            earlier: Winners of earlier runs, by task digest.
 
         Returns:
             For each layer its winner, and after it those of other lowerings that were compared.
@@ -141,7 +144,9 @@ class DeviceGroup:
             known = {task.digest: self._usable(records[task.digest]) for task in tasks}
             layers = by_layer(tasks, lambda task: task).values()
             order = sorted(layers, key=lambda one: -saving(one, known, options))
-            choosing = [choose_lowering(one, known, self.measurer, options) for one in order]
+            choosing = [
+                choose_lowering(one, known, self.measurer, options, earlier) for one in order
+            ]
             found = await within(seconds, choosing)
             pairs = zip(order, found, strict=True)
             return [winners or [fastest(one, known, options)] for one, winners in pairs]

@@ -14,9 +14,9 @@ from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.merging import merged
 from chameleon_ray.options import Budgeting, Confirming
 from chameleon_ray.record import DEFAULT, Status
+from chameleon_ray.report.layer_result import LayerOutcome, LayerResult
 from chameleon_ray.report.layer_table import layer_table
 from chameleon_ray.report.progress import Progress
-from chameleon_ray.report.result import LayerOutcome, LayerResult
 from chameleon_ray.tuner import Tuner
 from chameleon_ray.winners import choose_lowering, corrected
 from tests.pure import toys

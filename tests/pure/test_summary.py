@@ -13,9 +13,10 @@ from chameleon_ray.ledger import Account
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.report.format import clock, digits
 from chameleon_ray.report.layer_history import LayerHistory, shares
+from chameleon_ray.report.layer_result import LayerOutcome
 from chameleon_ray.report.log import LogLines
 from chameleon_ray.report.progress import Progress
-from chameleon_ray.report.result import Latency, Launching, LayerOutcome, RunResult
+from chameleon_ray.report.result import Latency, Launching, RunResult
 from chameleon_ray.report.summary import explain, summary, write
 from chameleon_ray.reporting import Reporting
 from tests.pure.fake_result import fake_result, record, task
@@ -129,7 +130,11 @@ def test_shares_leave_the_unknown_out():
 def test_summary_has_every_key_and_counts_every_status():
     made = summary(fake_result(Path("run")))
     assert " ".join(made["seconds"]) == "import extract explore sample fit build run apply verify"
-    assert set(made["measurements"]) == {"total", *(status.value for status in Status)}
+    assert set(made["measurements"]) == {
+        "total",
+        "from_store",
+        *(status.value for status in Status),
+    }
     counts = made["measurements"]
     assert counts["total"] == sum(counts.values()) - counts["total"]
     assert sum(entry["measurements"] for entry in made["tasks"]) == counts["total"]

@@ -16,10 +16,10 @@ from chameleon_ray.options import Confirming, Search
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.report.console import final_message
 from chameleon_ray.report.html import render
+from chameleon_ray.report.layer_result import LayerOutcome
 from chameleon_ray.report.layer_table import layer_table
 from chameleon_ray.report.loading import snippet
 from chameleon_ray.report.progress import Progress
-from chameleon_ray.report.result import LayerOutcome
 from chameleon_ray.report.summary import summary
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.space import Config

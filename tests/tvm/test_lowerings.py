@@ -18,8 +18,9 @@ from chameleon_ray.compiler.relax import constant
 from chameleon_ray.compiler.spaces.lowerings import composed, extract_all, pairs
 from chameleon_ray.options import Confirming, Measuring, Request
 from chameleon_ray.record import DEFAULT
+from chameleon_ray.report.layer_result import LayerResult
 from chameleon_ray.report.progress import Progress
-from chameleon_ray.report.result import LayerResult, RunResult
+from chameleon_ray.report.result import RunResult
 from chameleon_ray.space import as_configs
 from chameleon_ray.task import Task
 from tests.tvm import layers

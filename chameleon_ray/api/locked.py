@@ -1,0 +1,84 @@
+"""Locks of models: the one that a run leaves, and the winners of one that is given."""
+
+from pathlib import Path
+
+from chameleon_ray.api.imported import Imported
+from chameleon_ray.lockfile import Lock, LockedLayer, LockError
+from chameleon_ray.lowerings import by_layer
+from chameleon_ray.report.result import RunResult
+from chameleon_ray.store.knowledge import fits
+from chameleon_ray.task import Task
+from chameleon_ray.winners import Winner
+
+REASON = "the lock has the default schedule"
+
+
+def lock_of(result: RunResult) -> Lock:
+    """Returns the lock of a finished run."""
+    layers, outcomes = {task.digest: task for task in result.tasks}, result.outcomes
+    return Lock(
+        model=result.model,
+        target=result.target,
+        device=result.device,
+        versions=result.versions,
+        layers={
+            end.task: LockedLayer(
+                layers[end.task].name,
+                layers[end.task].space.digest,
+                end.config,
+                end.best,
+                end.default,
+            )
+            for end in outcomes
+        },
+    )
+
+
+def locked_winners(path: Path, imported: Imported) -> dict[str, Winner]:
+    """Returns the winners that a lock has for a session's layers, by ``Task.layer``.
+
+    Raises:
+        LockError: The lock is of another model or target, or lacks a layer.
+    """
+    lock, tasks = Lock.read(path), imported.layers.tasks
+    for task in tasks:
+        if task.target != lock.target:
+            raise LockError(
+                f"{path} is a lock for the target {lock.target}, and this is {task.target}; "
+                "tune without --locked to make one for it."
+            )
+    layers = by_layer(tasks, lambda task: task).values()
+    chosen = [next((t for t in own if t.digest in lock.layers), own[0]) for own in layers]
+    digests = {task.digest for task in tasks}
+    if not digests & lock.layers.keys() or lock.layers.keys() - digests:
+        raise LockError(
+            f"{path} is a lock of another model ({lock.model}, with other layers); "
+            "tune without --locked to make one of this."
+        )
+    for task in chosen:
+        demand_winner(path, lock, task)
+    return {task.layer: _winner(task, lock.layers[task.digest]) for task in chosen}
+
+
+def demand_winner(path: Path, lock: Lock, task: Task) -> None:
+    """Demands that a lock has a winner for a layer that is a configuration of its space.
+
+    Raises:
+        LockError: It has none.
+    """
+    known = lock.layers.get(task.digest)
+    if known is None:
+        why = "has no layer"
+    elif known.space != task.space.digest or not fits(known.config, task):
+        why = "has another design space for the layer"
+    else:
+        return
+    raise LockError(
+        f"{path} {why} {task.name} ({task.shape}) of this model; tune without --locked "
+        "to make a new lock."
+    )
+
+
+def _winner(task: Task, layer: LockedLayer) -> Winner:
+    reason = "" if layer.config else REASON
+    return Winner(task.digest, layer.config, layer.latency, layer.default_latency, reason)
