@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 from statistics import median
+from types import MappingProxyType
 
 from chameleon_ray.lowerings import contenders, preferred
 from chameleon_ray.measure.measurer import Artifact, Builder, Finalist, Measurer, Runner, Timing
@@ -114,7 +115,7 @@ async def choose_lowering(
     records: Mapping[str, Sequence[Record]],
     measurer: Measurer,
     options: Confirming,
-    earlier: Mapping[str, Earlier],
+    earlier: Mapping[str, Earlier] = MappingProxyType({}),
 ) -> list[Winner]:
     """Chooses the lowering of one layer, and its configuration.
 
@@ -126,8 +127,7 @@ async def choose_lowering(
         records: Records by task digest.
         measurer: Builds and times candidates.
         options: Settings of the choice.
-        earlier: Winners of earlier runs, by task digest; their lowering stays unless another one is
-            clearly faster.
+        earlier: Winners of earlier runs, by task digest.
 
     Returns:
         The winner of the layer, and after it those of the other lowerings that were compared.
@@ -143,8 +143,7 @@ async def choose_lowering(
             for task in contests
         ]
         compared |= {winner.task: winner for winner in await asyncio.gather(*choosing)}
-    kept = next((task.digest for task in tasks if task.digest in earlier), tasks[0].digest)
-    chosen = _preferred(tasks, compared, records, options, kept)
+    chosen = _preferred(tasks, compared, records, options)
     return [chosen, *(winner for winner in compared.values() if winner.task != chosen.task)]
 
 
@@ -153,14 +152,10 @@ def _preferred(
     winners: Mapping[str, Winner],
     records: Mapping[str, Sequence[Record]],
     options: Confirming,
-    kept: str,
 ) -> Winner:
-    """Returns a layer's winner among those of its lowerings, with the first one's default.
-
-    The lowering that is kept has to be beaten clearly.
-    """
+    """Returns a layer's winner among those of its lowerings, with the first one's default."""
     first, latencies = tasks[0].digest, {d: winner.latency for d, winner in winners.items()}
-    winner = winners[preferred(latencies, kept, options)]
+    winner = winners[preferred(latencies, first, options)]
     if winner.task == first:
         return winner
     default = min((r.latency for r in records[first] if r.config == DEFAULT), default=inf)
@@ -173,7 +168,7 @@ def fastest(
 ) -> Winner:
     """Returns the winner of a layer as the search timed its lowerings, where time is up."""
     winners = {task.digest: unconfirmed(task, records[task.digest]) for task in tasks}
-    return _preferred(tasks, winners, records, options, tasks[0].digest)
+    return _preferred(tasks, winners, records, options)
 
 
 def unconfirmed(task: Task, records: Sequence[Record]) -> Winner:

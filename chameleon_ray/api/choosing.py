@@ -45,10 +45,8 @@ async def chosen(
         with model.trying(progress):
             demand_success(imported.prepared[model].tasks, by_task)
     site.left()
-    earlier, choosing = imported.earlier, []
-    for group in groups:
-        own = group.own(tasks, imported.prepared)
-        choosing.append(group.choose(own, by_task, options, progress, seconds, earlier))
+    known, told = imported.prepared, (by_task, options, progress, seconds, imported.earlier)
+    choosing = [group.choose(group.own(tasks, known), *told) for group in groups]
     compared = [layer for layers in await together(choosing) for layer in layers]
     site.folder.database.append(corrected(records, [one for layer in compared for one in layer]))
     layer_of = {task.digest: task.layer for task in tasks}

@@ -116,11 +116,12 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
     """Returns the result that a finished model's summary and report are made of."""
     prepared = compiled.prepared
     request, digests = model.request, {task.digest for task in prepared.tasks}
-    searched = [
-        searched_by(task.space, [r for r in end.records if r.task == task.digest], end.search)
-        for task in prepared.tasks
-    ]
     own = [end.winners[layer] for layer in dict.fromkeys(task.layer for task in prepared.tasks)]
+    spaces = {task.digest: task.space for task in prepared.tasks}
+    searched = [
+        searched_by(spaces[w.task], [r for r in end.records if r.task == w.task], end.search)
+        for w in own
+    ]
     lost = f"{compiled.lost} winners could not be applied to the model." if compiled.lost else ""
     return RunResult(
         model=prepared.name,

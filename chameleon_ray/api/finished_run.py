@@ -18,6 +18,7 @@ from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder, file_name
+from chameleon_ray.lowerings import by_layer
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.options import Confirming, Request, Storing
 from chameleon_ray.report.result import Latency, Launching, Verified
@@ -58,13 +59,14 @@ def apply(
 ) -> Applied:
     """Compiles a model with the winners of a finished run, and of a store for other layers.
 
-    Another model than the run's goes into ``applied/NAME`` below its directory. Where this machine
-    has no device to run it on, it is compiled only.
+    The run's own model goes into its directory, another one into ``applied/NAME`` below it. Where
+    this machine has no device to run it on, it is compiled only.
 
     Args:
         path: The run directory.
         model: The run's model, or one with layers in common with it.
-        inputs, examples, store, tell: As for ``tune``; ``tell`` hears of the store.
+        inputs, examples, store: As for ``tune``.
+        tell: Called with a sentence about the store.
 
     Raises:
         UserError: The model cannot be used, shares no layer, or the run is not finished.
@@ -76,18 +78,17 @@ def apply(
         stack.callback(folder.close)
         process = ModelProcess(kind_of(identity["target"]), _timing_cores(identity), stack)
         prepared = process.prepare(request)
-        known = _in_common(identity, winners, prepared)
-        known |= _from_store(open_store(store, Storing(), tell), identity, prepared, known)
+        own, opened = _in_common(identity, winners, prepared), open_store(store, Storing(), tell)
+        known = own | _from_store(opened, identity, prepared, own)
         if not known:
             raise UserError(f"{model} has no layer in common with the run in {path}.")
         files = _files(folder, identity, prepared)
         if able := process.has_device():
             prepared = _judged(request, prepared, process, files.untuned)
-        applied = process.compile_tuned(known, files.tuned, files.tuned.with_name("tvm_db"))
+        applied = _compiled(known, files, folder.tvm_database.name, process)
         verified, launching = _verified(files, prepared, process) if able else (None, None)
-    needs = libraries_used([known[digest][0] for digest in applied])
-    layers = {task.layer for task in prepared.tasks}
-    return Applied(files.tuned, len(applied), len(layers), verified, launching, needs)
+        needs, layers = libraries_used(applied), len({task.layer for task in prepared.tasks})
+        return Applied(files.tuned, len(applied), layers, verified, launching, needs)
 
 
 def bench(path: Path, options: Confirming) -> tuple[Latency, Latency]:
@@ -129,6 +130,17 @@ def _judged(request: Request, prepared: Prepared, process: ModelProcess, untuned
     return judge(request, prepared, process, untuned, None, Confirming.first_seconds)[0]
 
 
+def _compiled(
+    known: Mapping[str, tuple[Config, float]],
+    files: Libraries,
+    database: str,
+    process: ModelProcess,
+) -> list[Config]:
+    """Compiles a model with winners; returns the configurations that were applied."""
+    applied = process.compile_tuned(known, files.tuned, files.tuned.with_name(database))
+    return [known[digest][0] for digest in applied]
+
+
 def _files(folder: RunFolder, identity: dict[str, Any], prepared: Prepared) -> Libraries:
     """Returns the files of a model's libraries, in a folder of its own unless it is the run's."""
     other = prepared.digest != identity["model_digest"]
@@ -140,16 +152,18 @@ def _files(folder: RunFolder, identity: dict[str, Any], prepared: Prepared) -> L
 def _from_store(
     store: Store | None, identity: dict[str, Any], prepared: Prepared, known: Collection[str]
 ) -> dict[str, tuple[Config, float]]:
-    """Returns the store's winners, on the run's device, of a model's layers that are not known."""
+    """Returns the store's winners, on the run's device, of a model's layers that are not known.
+
+    Of several lowerings of a layer that won at some time, it is the fastest.
+    """
     layers = {task.layer for task in prepared.tasks if task.digest in known}
     left = [task for task in prepared.tasks if task.layer not in layers and task.space.knobs]
     templates = tuple(identity["options"].get("template", ()))
     circumstances = circumstances_of(identity["device"], identity["target"], templates)
     found = stored_winners(store, left, circumstances, Storing()) if left else {}
-    slowest_first = sorted(found, key=lambda digest: -found[digest][1])
-    layer_of = {task.digest: task.layer for task in left}
-    best = {layer_of[digest]: digest for digest in slowest_first}  # the last one of a layer stays
-    return {digest: found[digest] for digest in best.values()}
+    groups = by_layer((task for task in left if task.digest in found), lambda task: task)
+    best = [min(own, key=lambda task: found[task.digest][1]) for own in groups.values()]
+    return {task.digest: found[task.digest] for task in best}
 
 
 def _verified(

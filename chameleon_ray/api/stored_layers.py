@@ -39,7 +39,7 @@ class StoredLayers:
         setup: Store, entries of earlier runs, and what tasks know of each other.
         groups: Device groups of the session, whose devices are known.
         progress: Progress of the command, which is told what is known.
-        winners: Winners by layer digest, once they are chosen.
+        winners: Winners by task digest, once they are chosen.
     """
 
     site: Site
@@ -170,7 +170,7 @@ class StoredLayers:
     def _entry(self, task: Task, records: Sequence[Record], effort: Effort) -> Entry:
         winner, layer = self.winners.get(task.layer), self.progress.layers.get(task.digest)
         chosen = None
-        if winner is not None and winner.confirmed and winner.task == task.digest:
+        if winner is not None and winner.task == task.digest and winner.confirmed:
             chosen = Chosen(winner.config, winner.latency, winner.default_latency)
         return Entry(
             name=task.name,

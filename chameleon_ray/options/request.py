@@ -117,12 +117,12 @@ class Confirming:
     """Number of a layer's fastest candidates that are timed again, in turns with the default."""
     repeats: int = 7
     """Number of timings of each finalist."""
-    tie: float = 0.02
-    """Relative difference within which the winner of an earlier run stays a layer's winner."""
     near: float = 1.1
     """Most times the latency of a layer's fastest lowering at which another is timed again, too."""
     clearly: float = 0.02
     """Relative gain that another lowering than the first must have to be chosen."""
+    tie: float = 0.02
+    """Relative difference within which the winner of an earlier run stays a layer's winner."""
     model_repeats: int = 20
     """Most timings of a whole model."""
     model_seconds: float = 8.0

@@ -1,4 +1,4 @@
-"""The result of one layer: its winner, and what led to it."""
+"""The result of one layer: its winner, and what its measurements came to."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -175,7 +175,7 @@ class RunResult:
         return libraries_used([outcome.config for outcome in self.outcomes])
 
     @cached_property
-    def layers(self) -> tuple["LayerResult", ...]:
+    def layers(self) -> tuple[LayerResult, ...]:
         """Results of all layers, in the model's order."""
         own: dict[str, list[Record]] = {task.digest: [] for task in self.tasks}
         for record in self.records:

@@ -183,7 +183,7 @@ def test_earlier_records_of_libraries_that_are_left_out_now_do_not_win() -> None
     own = group(H100, model("cuda"))
     own.measurer = Measurer(local("builder", toys.ToyBuilder), local("runner", toys.ToyRunner))
     known = {task.digest: records}
-    (winner,) = asyncio.run(own.choose([task], known, Confirming(), Progress()))
+    ((winner,),) = asyncio.run(own.choose([task], known, Confirming(), Progress()))
     assert winner.config == (0, 1)
 
 
