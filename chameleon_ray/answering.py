@@ -1,13 +1,15 @@
 """Turns the errors of a command into a sentence on stderr and an exit status."""
 
 import logging
+import signal
+import threading
 
 import typer
-from rich.console import Console
 
 from chameleon_ray.errors import Stopped, UserError
+from chameleon_ray.report.terminal import Terminal
 
-errors = Console(stderr=True)
+errors = Terminal(stderr=True)
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 UNVERIFIED = 3
@@ -24,13 +26,18 @@ class answering:  # noqa: N801  reads as a phrase
         self.debug = debug
         logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR)
 
-    def __enter__(self) -> None: ...
+    def __enter__(self) -> None:
+        """Has a polite kill and the end of the terminal stop the command as Ctrl-C does."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) != signal.SIG_IGN:  # as with nohup
+                    signal.signal(number, signal.default_int_handler)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None or self.debug:
             return
         if isinstance(error, Stopped | KeyboardInterrupt):
-            errors.print(f"Stopped. {error}", highlight=False, soft_wrap=True, markup=False)
+            errors.print(f"Stopped. {error}".strip(), highlight=False, soft_wrap=True, markup=False)
             raise typer.Exit(INTERRUPTED) from None
         if isinstance(error, UserError):
             told = f"Error: {error}"

@@ -34,9 +34,10 @@ SCHEMA = pa.schema(
         ("error", pa.string()),
         ("resources", pa.string()),
         ("conditions", pa.string()),
+        ("origin", pa.string()),
     ]
 )
-LATER = ("resources", "conditions")
+LATER = ("resources", "conditions", "origin")
 """Columns that parts of earlier versions do not have."""
 PARTS_BEFORE_MERGE = 128
 DAMAGED = ".damaged"
@@ -129,8 +130,7 @@ class Database:
         self._parts, self._written = 0, {}
 
     def _write(self, records: list[Record], name: str) -> None:
-        rows = [{name: getattr(record, name) for name in SCHEMA.names} for record in records]
-        table = pa.Table.from_pylist(rows, schema=SCHEMA)
+        table = as_table(records)
         temporary = self.folder / f".{name}.{os.getpid()}"
         try:
             with temporary.open("wb") as sink:
@@ -155,11 +155,26 @@ def read_part(path: Path) -> list[Record]:
         DatabaseError: The file is damaged.
     """
     try:
-        return [_record(row) for row in pq.read_table(path, schema=SCHEMA).to_pylist()]
+        return as_records(pq.read_table(path, schema=SCHEMA))
     except (pa.ArrowException, OSError, TypeError, ValueError) as cause:
         raise DatabaseError(
             f"{path} is not a readable part of the records ({cause}); move it away to go on."
         ) from cause
+
+
+def as_table(records: Sequence[Record]) -> pa.Table:
+    """Returns records as rows of ``SCHEMA``."""
+    rows = [{name: getattr(record, name) for name in SCHEMA.names} for record in records]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def as_records(table: pa.Table) -> list[Record]:
+    """Returns the rows of a table as records; columns of later versions may have no values.
+
+    Raises:
+        TypeError, ValueError: A row is no record.
+    """
+    return [_record(row) for row in table.to_pylist()]
 
 
 def _record(row: dict) -> Record:

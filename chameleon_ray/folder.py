@@ -9,16 +9,17 @@ import fcntl
 import json
 import os
 import re
-import zipfile
 from collections.abc import Mapping
 from math import inf, isfinite
+from operator import index
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from chameleon_ray import lockfile
+from chameleon_ray.agents import Agents
 from chameleon_ray.database import Database
 from chameleon_ray.errors import UserError
+from chameleon_ray.folder_lock import opened
 from chameleon_ray.record import Record
 from chameleon_ray.space import Config
 
@@ -27,6 +28,11 @@ SAME = ("model", "model_digest", "target", "device", "precision", "layout", "spa
 """Entries of the identity that must not change between the sessions of a run."""
 EARLIER = {"precision": "float32"}
 """Entries that identities of earlier versions do not have, and what they would be."""
+TYPES = {
+    **dict.fromkeys(("model", "model_digest", "target", "device", "precision", "layout"), str),
+    **dict.fromkeys(("spaces", "options", "versions"), dict),
+}
+"""Types of entries of the identity."""
 FILES = {"run": "run.json", "zoo": "zoo.json"}
 """File with a directory's identity, by what the directory holds."""
 
@@ -44,6 +50,19 @@ def directory_name(model: str) -> str:
 
 class FolderError(UserError):
     """A run directory that cannot be used, in one sentence that says what to do."""
+
+
+def _parsed(file: Path) -> Any:
+    """Returns what a file of JSON holds.
+
+    Raises:
+        FolderError: It is damaged.
+    """
+    try:
+        return json.loads(file.read_text())
+    except (ValueError, RecursionError, OSError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise FolderError(f"{file} is damaged ({why}); choose another --out.") from error
 
 
 class RunFolder:
@@ -75,7 +94,7 @@ class RunFolder:
         self.path = path
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._lock = (path / ".lock").open("w")
+            self._lock = opened(path / ".lock")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.database = Database(path / "records")
         except BlockingIOError as error:
@@ -108,6 +127,16 @@ class RunFolder:
         return self.path / "untuned.so"
 
     @property
+    def library_state(self) -> str:
+        """What the tuned library is worth, as the rest of a sentence; it is whole, or not there."""
+        if not self.library.exists():
+            return "and no library yet"
+        made = self.library.stat().st_mtime
+        if self.summary.exists() and self.summary.stat().st_mtime >= made:
+            return "and the library of an earlier session"
+        return "and a library that was not verified"
+
+    @property
     def graphs_library(self) -> Path:
         """The tuned model with graphs, which takes the place of ``library`` or is removed."""
         return self.path / "graphs.so"
@@ -126,6 +155,11 @@ class RunFolder:
         return self.path / "summary.json"
 
     @property
+    def lock(self) -> Path:
+        """The winners for version control."""
+        return self.path / lockfile.NAME
+
+    @property
     def log(self) -> Path:
         return self.path / "log.jsonl"
 
@@ -142,12 +176,12 @@ class RunFolder:
         file = self.path / FILES[self.holds]
         if not self.begun:
             return None
-        try:
-            identity = json.loads(file.read_text())
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise FolderError(f"{file} is damaged ({error}); choose another --out.") from error
+        identity = _parsed(file)
         if not isinstance(identity, dict) or identity.get("schema") != SCHEMA:
             raise FolderError(f"{file} was written by another version; it cannot be used.")
+        for key, kind in TYPES.items():
+            if not isinstance(identity.get(key, kind()), kind):
+                raise FolderError(f"{file} is damaged ({key!r} is wrong); choose another --out.")
         return identity
 
     def resume(self, identity: Mapping[str, Any]) -> list[Record]:
@@ -207,45 +241,30 @@ class RunFolder:
         file = self.path / "winners.json"
         if not file.exists():
             raise FolderError(f"{self.path} has no winners yet; finish the run with --resume.")
-        winners = json.loads(file.read_text())
-        return {
-            task: (tuple(config), inf if latency is None else latency)
-            for task, (config, latency) in winners.items()
-        }
+        try:
+            return {
+                task: (tuple(map(index, config)), inf if latency is None else float(latency))
+                for task, (config, latency) in _parsed(file).items()
+            }
+        except (AttributeError, TypeError, ValueError) as error:
+            raise FolderError(
+                f"{file} is damaged ({error}); finish the run again with --resume."
+            ) from error
 
     def write(self, name: str, text: str) -> None:
         """Writes a text file, whole or not at all."""
         temporary = self.path / f".{name}.new"
-        with temporary.open("w", encoding="utf-8") as sink:
+        temporary.unlink(missing_ok=True)  # it may be a link to somewhere else
+        with temporary.open("x", encoding="utf-8") as sink:
             sink.write(text)
             sink.flush()
             os.fsync(sink.fileno())
         temporary.rename(self.path / name)
 
-    def _agent(self, explorer: str, task: str) -> Path:
-        return self.path / "agents" / explorer / f"{task}.npz"
-
-    def save_agent(self, explorer: str, task: str, agent: Mapping[str, np.ndarray]) -> None:
-        """Keeps the state of a task's explorer, for ``--resume``."""
-        if not agent:
-            return
-        file = self._agent(explorer, task)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f".{task}.npz")
-        with temporary.open("wb") as sink:
-            np.savez(sink, **agent)  # type: ignore[arg-type]
-        temporary.rename(file)
-
-    def load_agent(self, explorer: str, task: str) -> dict[str, np.ndarray]:
-        """Returns the state of a task's explorer; empty where none, or half of one, was kept.
-
-        Only arrays are read, so nothing in the file is executed.
-        """
-        try:
-            with np.load(self._agent(explorer, task), allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in arrays.files}
-        except (OSError, ValueError, zipfile.BadZipFile, KeyError):
-            return {}
+    @property
+    def agents(self) -> Agents:
+        """What the layers' explorers have learnt."""
+        return Agents(self.path / "agents")
 
     def close(self) -> None:
         """Releases the directory; one in which no run was begun is removed again."""

@@ -71,6 +71,10 @@ class Knob:
                 return features.astype(np.float32)
         return np.full(self.features.shape[1], np.nan, dtype=np.float32)
 
+    def index(self, value: Choice | Sequence[int]) -> int | None:
+        """Returns the number of a choice, which may come from JSON; None where it is none."""
+        return self._numbers.get(_frozen(value))
+
     @cached_property
     def _numbers(self) -> dict[Choice, int]:
         return {choice: number for number, choice in enumerate(self.choices)}

@@ -1,6 +1,7 @@
 """A record: the result of one configuration that was tried, and all that is known about it."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -53,6 +54,7 @@ class Record:
         conditions: The GPU's clocks and temperature as it was timed, the share of the time in which
             something else had a CPU's cores (``disturbed``), and the factor that the latencies were
             multiplied by (``calibration``), as JSON; empty where there is nothing to say.
+        origin: Where it was measured: ``store`` where another run did; empty where this run did.
     """
 
     task: str
@@ -71,6 +73,7 @@ class Record:
     error: str = ""
     resources: str = ""
     conditions: str = ""
+    origin: str = ""
 
     @cached_property
     def latency(self) -> float:
@@ -82,3 +85,8 @@ class Record:
         """Share of the time of its timing in which something else had its cores; mostly 0."""
         found = json.loads(self.conditions).get(DISTURBED, 0.0) if self.conditions else 0.0
         return float(found)
+
+
+def own(records: Iterable[Record]) -> list[Record]:
+    """Returns the records that the run measured itself."""
+    return [record for record in records if not record.origin]

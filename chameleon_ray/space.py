@@ -7,8 +7,10 @@ array in bulk.
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -209,6 +211,33 @@ class DesignSpace:
         counts = [True] * len(config) if self.active is None else self.active[config[0]]
         named = zip(self.knobs, config, counts, strict=True)
         return {knob.name: knob.choices[index] for knob, index, used in named if used}
+
+    def config(self, values: Mapping[str, Any]) -> Config | None:
+        """Returns the configuration with these choices, by name: the inverse of ``values``.
+
+        Choices of knobs that do not count are ignored. None where a choice is missing or not one of
+        this space, or where the configuration is not valid.
+        """
+        found = [
+            knob.index(values[knob.name]) if knob.name in values else None for knob in self.knobs
+        ]
+        if not found or found[0] is None:
+            return None
+        counts = [True] * len(found) if self.active is None else self.active[found[0]]
+        config = [index if used else 0 for index, used in zip(found, counts, strict=True)]
+        if any(index is None for index in config):
+            return None
+        known = tuple(index for index in config if index is not None)
+        return known if self.has(known) else None
+
+    def has(self, config: Config) -> bool:
+        """Whether a configuration, of whatever length and numbers, is one of the space's."""
+        if len(config) != len(self.knobs) or not config:
+            return False
+        if any(not 0 <= n < size for n, size in zip(config, self.dims, strict=True)):
+            return False
+        row = np.array([config], dtype=np.int64)
+        return bool((self.canonical(row) == row).all() and self.valid(row)[0])
 
     def enumerate(self) -> np.ndarray:
         """Lists every valid configuration, once; for small spaces."""

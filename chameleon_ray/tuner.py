@@ -12,13 +12,40 @@ import numpy as np
 from chameleon_ray.options import Search
 from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.search.cost_model import Experience
+from chameleon_ray.search.exhaustive import walked_by
 from chameleon_ray.search.explorer import Agent
 from chameleon_ray.search.random_walk import fill
 from chameleon_ray.search.system import SearchSystem
-from chameleon_ray.space import Config, as_configs
+from chameleon_ray.space import Config, DesignSpace, as_configs
 from chameleon_ray.task import Task
 from chameleon_ray.transfer import Transfer
 from chameleon_ray.vendor import is_searched, library_of, vendor_config
+
+FIRST_PLANS = "first plans"
+NOTHING = "nothing"
+
+
+def searched_by(space: DesignSpace, records: Sequence[Record], options: Search) -> str:
+    """Tells what chose the configurations of a task that were measured.
+
+    Args:
+        space: Design space of the task.
+        records: Records of the task.
+        options: Settings of the search.
+
+    Returns:
+        The explorer's name, or ``SCORED_WHOLE`` where the space was too small for it;
+        ``FIRST_PLANS`` where no plan had a cost model, and ``NOTHING`` where there was no choice
+        or none was measured.
+    """
+    tried = [record for record in records if is_searched(record.config)]
+    if not space.knobs or not tried:
+        return NOTHING
+    last = max(record.plan for record in tried)
+    known = [record for record in tried if record.plan < last]
+    if len(known) < options.first_plan or not any(record.latencies for record in known):
+        return FIRST_PLANS
+    return walked_by(space, options.exhaustive, options.explorer)
 
 
 class Tuner:
@@ -30,6 +57,7 @@ class Tuner:
         agent: State that the explorer is given back at the next plan; empty at first.
         exhausted: Whether nothing is left to propose.
         libraries: Vendor's libraries whose kernels are proposed, too.
+        suggested: Configurations from elsewhere that are tried first.
     """
 
     def __init__(
@@ -56,6 +84,7 @@ class Tuner:
         self.agent: Agent = {}
         self.exhausted = False
         self.libraries: tuple[str, ...] = ()
+        self.suggested: tuple[Config, ...] = ()
 
     async def propose(self) -> list[Config]:
         """Returns the next plan's batch, which begins with the default until that was measured.
@@ -80,8 +109,10 @@ class Tuner:
         self.plan += 1
         vendor = self._vendor()
         self.exhausted = not (len(batch) or vendor)
-        default = not self.task.has_default or any(r.config == DEFAULT for r in self.records)
-        return ([] if default else [DEFAULT]) + vendor + as_configs(batch)
+        tried = {record.config for record in self.records}
+        first = [DEFAULT] if self.task.has_default else []
+        first = [config for config in (*first, *self.suggested) if config not in tried]
+        return first + vendor + [config for config in as_configs(batch) if config not in first]
 
     def observe(self, records: Sequence[Record]) -> None:
         """Learns from configurations that were tried, by this tuner or in an earlier session."""

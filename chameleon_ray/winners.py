@@ -7,7 +7,7 @@ from it loses to any candidate that does not.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 from statistics import median
@@ -47,6 +47,19 @@ class Winner:
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """The winner of an earlier run, which stays unless another one is notably faster.
+
+    Attributes:
+        config: Its configuration; empty for the default schedule.
+        settled: Whether it is timed beside the default schedule alone, as nothing new was found.
+    """
+
+    config: Config
+    settled: bool = False
+
+
+@dataclass(frozen=True)
 class Default:
     """What came of a layer's default schedule in a contest.
 
@@ -60,7 +73,11 @@ class Default:
 
 
 async def choose(
-    task: Task, records: Sequence[Record], measurer: Measurer, options: Confirming
+    task: Task,
+    records: Sequence[Record],
+    measurer: Measurer,
+    options: Confirming,
+    earlier: Earlier | None = None,
 ) -> Winner:
     """Chooses the fastest right candidate of one layer, or its default schedule."""
     default = min((r.latency for r in records if r.config == DEFAULT), default=float("inf"))
@@ -69,16 +86,22 @@ async def choose(
         return Winner(task.digest, DEFAULT, default, default, "nothing to tune")
     if not tried:
         return Winner(task.digest, DEFAULT, default, default, "no candidate could be timed")
+    if earlier == Earlier(DEFAULT, settled=True):
+        return Winner(task.digest, DEFAULT, default, default, "it won before")
     wrong: list[Config] = []
+    kept = earlier.config if earlier else None
+    tried.sort(key=lambda record: record.config != kept)
+    finalists_now = 1 if earlier and earlier.settled else options.finalists
     while tried:
-        final, tried = tried[: options.finalists], tried[options.finalists :]
+        final, tried = tried[:finalists_now], tried[finalists_now:]
+        finalists_now = options.finalists
         configs = [record.config for record in final]
         again, finalists = await _contest(task, configs, measurer, options)
         default = min(again.seconds, default) if again.right else float("inf")
         wrong += [c for c, f in finalists.items() if not f.right]
         right = {config: f for config, f in finalists.items() if f.right}
         if right:
-            return _winner(task, default, right, tuple(wrong))
+            return _winner(task, default, right, tuple(wrong), _handicap(kept, options))
     return Winner(
         task.digest, DEFAULT, default, default, "no candidate passed the final", tuple(wrong)
     )
@@ -110,6 +133,7 @@ def corrected(records: Sequence[Record], winners: Sequence[Winner]) -> list[Reco
         replace(
             record,
             status=Status.WRONG_ANSWER,
+            origin="",
             latencies=(),
             sequence=records[-1].sequence + 1 + number,
             error="its output differs from the reference's",
@@ -118,12 +142,21 @@ def corrected(records: Sequence[Record], winners: Sequence[Winner]) -> list[Reco
     ]
 
 
+def _handicap(kept: Config | None, options: Confirming) -> Callable[[Config], float]:
+    """Returns the factor of each configuration's latency: less for the one that won before."""
+    return lambda config: 1 / (1 + options.tie) if config == kept else 1.0
+
+
 def _winner(
-    task: Task, default: float, right: dict[Config, Finalist], wrong: tuple[Config, ...]
+    task: Task,
+    default: float,
+    right: dict[Config, Finalist],
+    wrong: tuple[Config, ...],
+    factor: Callable[[Config], float],
 ) -> Winner:
-    config = min(right, key=lambda c: median(right[c].latencies))
+    config = min(right, key=lambda c: factor(c) * median(right[c].latencies))
     latency, disturbed = median(right[config].latencies), right[config].disturbed
-    if latency >= default:
+    if factor(config) * latency >= factor(DEFAULT) * default:
         reason = "no candidate was faster than the default schedule"
         return Winner(task.digest, DEFAULT, default, default, reason, wrong, disturbed)
     return Winner(task.digest, config, latency, default, "", wrong, disturbed)

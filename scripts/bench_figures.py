@@ -66,10 +66,20 @@ def on_table(seeds: Sequence[dict]) -> dict:
         "fraction_of_optimum": {mark: float(share.mean()) for mark, share in shares.items()},
         "spread": {mark: float(share.std()) for mark, share in shares.items()},
         "measurements_to_95": float(np.exp(np.log(firsts).mean())),
+        "seconds_to_95": geometric(seconds_to(seed, GOAL) for seed in seeds),
         "reached_95": sum(seed["reached"][GOAL] for seed in seeds),
         "failed_share": mean(seeds, "failed_share"),
         "search_seconds_per_measurement": mean(seeds, "search_seconds_per_measurement"),
     }
+
+
+def seconds_to(seed: dict, goal: str) -> float:
+    """Seconds until one search has a share of the optimum's speed, its measurements' included.
+
+    The search's are CPU seconds here; a measurement's are those of builds and runs when recorded.
+    """
+    each = seed["search_seconds_per_measurement"] + seed["recorded_seconds"] / len(seed["plans"])
+    return float(each * seed["measurements_to"][goal])
 
 
 def average(tables: Sequence[dict]) -> dict:
@@ -83,6 +93,7 @@ def average(tables: Sequence[dict]) -> dict:
             for name in ("fraction_of_optimum", "spread")
         },
         "measurements_to_95": geometric(table["measurements_to_95"] for table in tables),
+        "seconds_to_95": geometric(table["seconds_to_95"] for table in tables),
         "reached_95": sum(table["reached_95"] for table in tables),
         "failed_share": mean(tables, "failed_share"),
         "search_seconds_per_measurement": mean(tables, "search_seconds_per_measurement"),

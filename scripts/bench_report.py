@@ -45,27 +45,29 @@ def walked(body: dict) -> Iterator[tuple[str, list[str], list[list[str]]]]:
 
 def averages(systems: Mapping[str, dict], group: str, marks: Sequence[str]) -> Rows:
     """A row per system, then what was given of Kernel Tuner."""
-    titles = ["system", *(f"after {mark}" for mark in marks), "to 95%", "reached", "autotvm's"]
-    titles += ["failed", "CPU ms"]
+    titles = ["system", *(f"after {mark}" for mark in marks), "to 95%", "seconds", "reached"]
+    titles += ["autotvm's", "failed", "CPU ms"]
     rows = []
     for system, entry in systems.items():
         seen = entry[group]
         ratio = seen["baseline_to_this"]
         row = [system, *(spread(seen, mark) for mark in marks)]
-        row += [digits(seen["measurements_to_95"]), f"{seen['reached_95']} of {seen['runs']}"]
+        row += [digits(seen["measurements_to_95"]), digits(seen["seconds_to_95"])]
+        row += [f"{seen['reached_95']} of {seen['runs']}"]
         row += [UNKNOWN if ratio is None else f"{ratio:.2f}x", percent(seen["failed_share"])]
         rows.append([*row, digits(1e3 * seen["search_seconds_per_measurement"])])
     return titles, rows + given(group, marks, len(titles))
 
 
 def on_one(systems: Mapping[str, dict], table: str, marks: Sequence[str]) -> Rows:
-    titles = ["system", *(f"after {mark}" for mark in marks), "to 95%", "reached"]
+    titles = ["system", *(f"after {mark}" for mark in marks), "to 95%", "seconds", "reached"]
     rows = []
     for system, entry in systems.items():
         seen = entry["tables"][table]
         row = [system, *(spread(seen, mark) for mark in marks)]
         reached = f"{seen['reached_95']} of {seen['runs']}"
-        rows.append([*row, digits(seen["measurements_to_95"]), reached])
+        row += [digits(seen["measurements_to_95"]), digits(seen["seconds_to_95"])]
+        rows.append([*row, reached])
     return titles, rows + given(table, marks, len(titles))
 
 

@@ -43,7 +43,7 @@ class Driver:
     """The run's process, started again where it was killed."""
 
     def __init__(self, args: argparse.Namespace, address: str, out: Path) -> None:
-        self._log = out.with_suffix(".log").open("a")
+        self._log, self._names = out.with_suffix(".log").open("a"), out.with_suffix(".actors")
         options = ("copies", "run_seconds", "runners", "builders", "seed")
         given = [f"--{name.replace('_', '-')}={getattr(args, name)}" for name in options]
         self._command = [sys.executable, str(DRIVER), f"--address={address}", f"--out={out}"]
@@ -60,6 +60,11 @@ class Driver:
         self.process.wait()
         self.start()
 
+    def name_of(self, actor: int) -> str:
+        """Returns the name of the pool of an actor, by its process."""
+        file = self._names / str(actor)
+        return file.read_text() if file.exists() else "an actor that starts"
+
     @property
     def running(self) -> bool:
         """Whether the run is under way."""
@@ -74,10 +79,13 @@ class Killer:
     driver: Driver
     args: argparse.Namespace
     kills: Counter = field(default_factory=Counter)
-    gaps: dict[str, list[float]] = field(default_factory=lambda: {"actors": [], "more": []})
+    gaps: dict[str, list[tuple[float, str]]] = field(
+        default_factory=lambda: {"actors": [], "more": []}
+    )
     full: int = 0
     short_since: float | None = None
     lost: str = "actors"
+    killed: list[str] = field(default_factory=list)
 
     def plan(self) -> Iterator[tuple[float, str]]:
         """Moments in seconds, and what is killed then."""
@@ -108,8 +116,9 @@ class Killer:
         if short and self.short_since is None:
             self.short_since = now
         elif not short and self.short_since is not None:
-            self.gaps[self.lost].append(now - self.short_since)
+            self.gaps[self.lost].append((now - self.short_since, ", ".join(self.killed)))
             self.short_since, self.lost = None, "actors"
+            self.killed.clear()
 
     def _shot(self, rng: random.Random) -> bool:
         """Kills an actor; whether there was one."""
@@ -117,7 +126,9 @@ class Killer:
         if not actors:
             return False
         with suppress(psutil.NoSuchProcess):
-            psutil.Process(rng.choice(actors)).kill()
+            chosen = rng.choice(actors)
+            psutil.Process(chosen).kill()
+            self.killed.append(self.driver.name_of(chosen))
             return True
         return False
 
@@ -127,9 +138,11 @@ class Killer:
                 return
         elif what == "driver":
             self.lost = "more"
+            self.killed.append("driver")
             self.driver.kill()
         else:
             self.lost = "more"
+            self.killed.append("node")
             self.nodes.kill(rng.randrange(len(self.nodes.living)))
             time.sleep(REPLACED_AFTER)
             self.nodes.add()
@@ -177,13 +190,15 @@ def run(args: argparse.Namespace, nodes: Nodes, out: Path, disturbed: bool) -> t
     return time.monotonic() - began, killer
 
 
-def spans(gaps: list[float]) -> str:
-    """How long they were, in words."""
+def spans(gaps: list[tuple[float, str]]) -> str:
+    """How long they were, in words, and what was killed in the longest one."""
     if not gaps:
         return "never"
     ordered = sorted(gaps)
-    median, most = ordered[len(gaps) // 2], ordered[9 * len(gaps) // 10]
-    return f"{median:.1f} s (median), {most:.1f} s (nine of ten), {ordered[-1]:.1f} s (longest)"
+    (median, _), (most, _) = ordered[len(gaps) // 2], ordered[9 * len(gaps) // 10]
+    longest, killed = ordered[-1]
+    told = f"{longest:.1f} s (longest, after kills of: {killed})"
+    return f"{median:.1f} s (median), {most:.1f} s (nine of ten), {told}"
 
 
 def parsed() -> argparse.Namespace:

@@ -8,11 +8,12 @@ import argparse
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from recorded_layers import (
     RecordedBuilder,
@@ -66,7 +67,7 @@ class Keeper:
         self.folder.database.append([record])
 
     def planned(self, tuner: Tuner) -> None:
-        self.folder.save_agent("random", tuner.task.digest, tuner.agent)
+        self.folder.agents.save("random", tuner.task.digest, tuner.agent)
 
     def finished(self, task: str, reason: str) -> None: ...
 
@@ -82,16 +83,23 @@ def runner(by_digest: Tables) -> Calibrated:
     return Calibrated(RecordedRunner(by_digest, 1.0), str(os.getpid()))
 
 
+def introduced(name: str, folder: Path, factory: Callable[[], Any]) -> Any:
+    """Makes an actor's part, and leaves its name in a file that is called as its process is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / str(os.getpid())).write_text(name)
+    return factory()
+
+
 def pools(args: argparse.Namespace, by_digest: Tables) -> tuple[SearchSystem, Measurer]:
     """Runners and builders on every node but this one."""
 
-    def start_pool(name: str, factory: object, count: int = 0) -> ActorPool:
+    def start_pool(name: str, factory: Callable[[], Any], count: int = 0) -> ActorPool:
         def spread(node: Node) -> int:
             return node.cpus and count
 
         return ActorPool(
             name,
-            factory,  # type: ignore[arg-type]
+            partial(introduced, name, args.out.with_suffix(".actors"), factory),
             {},
             time.perf_counter(),
             resources={} if count else near_driver(),
@@ -116,7 +124,7 @@ async def search(args: argparse.Namespace, tasks: list[Task], by_digest: Tables)
     system, measurer = pools(args, by_digest)
     tuners = [Tuner(task, system, QUICK, args.seed) for task in tasks]
     for tuner in tuners:
-        tuner.inherit(folder.load_agent("random", tuner.task.digest))
+        tuner.inherit(folder.agents.load("random", tuner.task.digest))
         tuner.observe([record for record in records if record.task == tuner.task.digest])
     earlier, began = max((r.finished for r in records), default=0.0), time.perf_counter()
     budget = Budget(tuners, Budgeting(patience=1 << 30), None, None, time.perf_counter)

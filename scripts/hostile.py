@@ -1,18 +1,23 @@
-"""Runs the table of hostile attempts through the real command, and prints it as Markdown.
+"""Runs the table of hostile attempts through the real command, and writes it as Markdown.
 
-    python scripts/hostile.py [WORDS ...]
+    python scripts/hostile.py [--jobs N] [--keep FILE] [WORDS ...]
 
-With words, only attempts whose description has one of them are run. Each is a command of its own,
-``chameleon tune MODEL --trials 4``, without Ray. After it there must be the exit status that the
-table says, one sentence on stderr where it is an error, no process, and no file in the temporary
-directory. The exit status is 1 where anything differs.
+With words, only attempts that have one of them are run. Each is a command of its own, in a folder
+of its own. After it there must be the exit status that the table says, one sentence on stderr where
+it is an error, no process, no socket and no file in the temporary directory, and in the run
+directory whole records and strict JSON. ``--keep`` adds the rows to a file of JSON, in the place of
+older rows of the same attempts, and prints the table of all that is in it. The exit status is 1
+where anything differs.
 """
 
-import os
-import re
+import argparse
+import json
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -20,60 +25,89 @@ sys.path.insert(0, str(ROOT))
 
 from tests.hostile.attempts import CALLED, READ, Attempt  # noqa: E402
 from tests.hostile.graphs import write  # noqa: E402
-from tests.hostile.leftovers import files_left  # noqa: E402
-from tests.whole.command import SERIAL, Command  # noqa: E402
+from tests.hostile.stage import CommandAttempt, Ended, Stage, table, tried  # noqa: E402
 
-OPTIONS = (*SERIAL, "--trials", "4")
-PATIENCE = 300.0
+HEAD = "| what | does | status | what is said |\n|---|---|---|---|"
+LONGEST = 260
 
 
-def tried(attempt: Attempt, folder: Path) -> tuple[int, str, str]:
-    """Runs one attempt; returns exit status, what is said, and what is wrong."""
-    temporary = folder / "t"
-    temporary.mkdir()
-    write(folder)
-    given = [word for one in attempt.inputs for word in ("--input", one)]
-    spec = attempt.spec(Path())
-    command = Command(
-        *("tune", spec, *given, *OPTIONS, "--out", "run"),
-        environment={"TMPDIR": str(temporary)},
-        cwd=folder,
-    )
-    code, _, err = command.wait(PATIENCE)
-    wrong = []
-    if code != (1 if attempt.said else 0):
-        wrong.append(f"exit status {code}")
-    if attempt.said and not re.fullmatch(r"Error: [^\n]+\.", err.strip()):
-        wrong.append("not one sentence")
-    wrong += [f"{words!r} is not said" for words in attempt.said if words not in err]
-    wrong += [f"process left: {line}" for line in command.orphans().values()]
-    wrong += [f"file left: {name}" for name in files_left(temporary)]
-    if not attempt.said and not (folder / "run" / "model.so").is_file():
-        wrong.append("no library")
-    return code, err.strip().removeprefix("Error: "), "; ".join(wrong)
+def importing(kind: str, one: Attempt) -> CommandAttempt:
+    """Makes an attempt on the command of one on the import of a model."""
+
+    def act(stage: Stage) -> Ended:
+        write(stage.folder)
+        given = [word for text in one.inputs for word in ("--input", text)]
+        return stage.tune(one.spec(Path()), *given)
+
+    return CommandAttempt(kind, one.what, act, 1 if one.said else 0, one.said)
+
+
+@cache
+def finished() -> Path:
+    """Makes the finished run that attempts copy."""
+    stage = Stage(Path(tempfile.mkdtemp(prefix="finished-")), lambda: Path())
+    ended = stage.tune()
+    assert ended.code == 0, ended
+    return stage.folder / "run"
+
+
+def row(one: CommandAttempt) -> dict:
+    """Runs one attempt; returns its row."""
+    if why := one.able():
+        return {"kind": one.kind, "what": one.what, "code": "", "said": f"not tried: {why}"}
+    folder = Path(tempfile.mkdtemp(prefix="h-"))
+    try:
+        ended, wrong = tried(one, folder, finished)
+    except Exception as error:
+        ended, wrong = Ended(-1), f"{type(error).__name__}: {error}"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    said = ended.err.strip().removeprefix("Error: ") or "goes on, and ends as usual"
+    said = said if ended.code >= 0 else "killed; nothing of it is left"
+    said = " ".join(said.replace(str(folder), "FOLDER").replace("|", "\\|").split())
+    if len(said) > LONGEST:
+        said = f"{said[: LONGEST // 2]} ... {said[-LONGEST // 2 :]}"
+    return {"kind": one.kind, "what": one.what, "code": ended.code, "said": said, "wrong": wrong}
+
+
+def line(one: dict) -> str:
+    fault = f" **WRONG: {one['wrong']}**" if one.get("wrong") else ""
+    return f"| {one['kind']} | {one['what']} | {one['code']} | {one['said']}{fault} |"
+
+
+def kept(file: Path | None, rows: list[dict], order: Callable[[dict], int]) -> list[dict]:
+    """Returns the rows with those of earlier calls."""
+    if file is None:
+        return rows
+    earlier = json.loads(file.read_text()) if file.exists() else []
+    known = {(one["kind"], one["what"]): one for one in [*earlier, *rows]}
+    merged = sorted(known.values(), key=order)
+    file.write_text(json.dumps(merged, indent=1))
+    return merged
 
 
 def main() -> int:
     """Runs the attempts that the words choose."""
-    words = sys.argv[1:]
-    rows = [("a factory", one) for one in CALLED] + [("a file", one) for one in READ]
-    chosen = [row for row in rows if not words or any(word in row[1].what for word in words)]
-    print("| what | does | status | what is said |\n|---|---|---|---|", flush=True)
-    failures = 0
-    for kind, attempt in chosen:
-        folder = Path(tempfile.mkdtemp(prefix="hostile-"))
-        try:
-            code, said, wrong = tried(attempt, folder)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        failures += bool(wrong)
-        said = (said or "tuned and verified").replace("|", "\\|")
-        fault = f" **WRONG: {wrong}**" if wrong else ""
-        print(f"| {kind} | {attempt.what} | {code} | {said}{fault} |", flush=True)
-    print(f"\n{len(chosen) - failures} of {len(chosen)} as the table says.", file=sys.stderr)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("words", nargs="*")
+    asked = parser.parse_args()
+    every = [importing("a factory", one) for one in CALLED]
+    every += [importing("a file", one) for one in READ] + table()
+    named = {one: f"{one.kind} {one.what}" for one in every}
+    chosen = [o for o in every if not asked.words or any(w in named[o] for w in asked.words)]
+    finished()
+    with ThreadPoolExecutor(asked.jobs) as pool:
+        rows = list(pool.map(row, chosen))
+    shutil.rmtree(finished().parent, ignore_errors=True)
+    places = {(one.kind, one.what): number for number, one in enumerate(every)}
+    shown = kept(asked.keep, rows, lambda one: places.get((one["kind"], one["what"]), 10**6))
+    print(HEAD, *map(line, shown), sep="\n")
+    failures = sum(bool(one.get("wrong")) for one in rows)
+    print(f"\n{len(rows) - failures} of {len(rows)} as the table says.", file=sys.stderr)
     return 1 if failures else 0
 
 
 if __name__ == "__main__":
-    os.environ["COLUMNS"] = "1000"
     sys.exit(main())

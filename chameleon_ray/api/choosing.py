@@ -49,7 +49,7 @@ async def chosen(
     for group in groups:
         known = group.digests(imported.prepared)
         own = [task for task in tasks if task.digest in known]
-        choosing.append(group.choose(own, by_task, options, progress, seconds))
+        choosing.append(group.choose(own, by_task, options, progress, seconds, imported.earlier))
     winners = [winner for own in await together(choosing) for winner in own]
     _tell_late(winners, progress)
     site.folder.database.append(corrected(records, winners))

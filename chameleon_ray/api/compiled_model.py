@@ -15,6 +15,7 @@ from chameleon_ray.options import Confirming, Search
 from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.result import Described, LayerOutcome, RunResult
+from chameleon_ray.tuner import searched_by
 from chameleon_ray.winners import Winner
 
 
@@ -114,6 +115,10 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
     """Returns the result that a finished model's summary and report are made of."""
     prepared = compiled.prepared
     request, digests = model.request, {task.digest for task in prepared.tasks}
+    searched = [
+        searched_by(task.space, [r for r in end.records if r.task == task.digest], end.search)
+        for task in prepared.tasks
+    ]
     own = [end.winners[task.digest] for task in prepared.tasks]
     lost = f"{compiled.lost} winners could not be applied to the model." if compiled.lost else ""
     return RunResult(
@@ -130,8 +135,8 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
         tasks=prepared.tasks,
         records=tuple(record for record in end.records if record.task in digests),
         outcomes=tuple(
-            LayerOutcome(w.task, w.config, w.default_latency, w.latency, w.reason, w.disturbed)
-            for w in own
+            LayerOutcome(w.task, w.config, w.default_latency, w.latency, w.reason, w.disturbed, by)
+            for w, by in zip(own, searched, strict=True)
         ),
         processes=end.accounts,
         untuned=compiled.library.untuned,

@@ -12,6 +12,7 @@ from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.options import Request
 
 T = TypeVar("T")
+POLITE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOOK_SECONDS = 0.5
 """Seconds between two looks at what must not end."""
 
@@ -94,16 +95,23 @@ class Stop:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Has Ctrl-C and SIGTERM end the block cleanly, as ``Stopped``.
+    """Has Ctrl-C, SIGTERM and the end of the terminal end the block cleanly, as ``Stopped``.
 
-    Signals reach the main thread only; in another one ``Stop`` takes their place.
+    The first of them counts; those that follow do not disturb what it began. Signals reach the main
+    thread only; in another one ``Stop`` takes their place.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     main = threading.current_thread() is threading.main_thread()
-    signals = (signal.SIGINT, signal.SIGTERM) if main else ()
+    handlers = {one: signal.getsignal(one) for one in POLITE} if main else {}
+    signals = [one for one, handler in handlers.items() if handler != signal.SIG_IGN]
+
+    def once() -> None:
+        if not task.cancelling():
+            task.cancel()
+
     for stop in signals:
-        loop.add_signal_handler(stop, task.cancel)
+        loop.add_signal_handler(stop, once)
     try:
         yield
     except asyncio.CancelledError as error:
@@ -111,6 +119,7 @@ def interruptible() -> Iterator[None]:
     finally:
         for stop in signals:
             loop.remove_signal_handler(stop)
+            signal.signal(stop, handlers[stop])
 
 
 @contextlib.asynccontextmanager

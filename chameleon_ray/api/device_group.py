@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from chameleon_ray.api.concurrency import within
 from chameleon_ray.api.gpu_assignment import demand_same, missing, surveyed
@@ -22,7 +23,7 @@ from chameleon_ray.report.progress import Progress
 from chameleon_ray.task import Task
 from chameleon_ray.tuner import Tuner
 from chameleon_ray.vendor import LIBRARIES, library_of
-from chameleon_ray.winners import Winner, choose, saving, unconfirmed
+from chameleon_ray.winners import Earlier, Winner, choose, saving, unconfirmed
 
 
 @dataclass
@@ -116,6 +117,7 @@ class DeviceGroup:
         options: Confirming,
         progress: Progress,
         seconds: float | None = None,
+        earlier: Mapping[str, Earlier] = MappingProxyType({}),
     ) -> list[Winner]:
         """Chooses the winners of some tasks; there are none if the devices fail.
 
@@ -127,11 +129,15 @@ class DeviceGroup:
             options: Settings of the choice.
             progress: Progress of the command, which is told what goes wrong.
             seconds: Seconds after which winners are taken as the search timed them.
+            earlier: Winners of earlier runs, by task digest.
         """
         with self.trying(progress):
             known = {task: self._usable(records[task.digest]) for task in tasks}
             order = sorted(tasks, key=lambda task: -saving(task, known[task]))
-            choosing = [choose(task, known[task], self.measurer, options) for task in order]
+            choosing = [
+                choose(task, known[task], self.measurer, options, earlier.get(task.digest))
+                for task in order
+            ]
             found = await within(seconds, choosing)
             pairs = zip(order, found, strict=True)
             return [winner or unconfirmed(task, known[task]) for task, winner in pairs]

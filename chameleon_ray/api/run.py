@@ -1,6 +1,7 @@
 """A run: tunes one model and leaves everything in its directory."""
 
 from chameleon_ray.api.concurrency import Stop
+from chameleon_ray.api.locked import lock_of
 from chameleon_ray.api.restarts import run_session
 from chameleon_ray.api.setup import set_up
 from chameleon_ray.api.site import Site, directory, working
@@ -30,7 +31,7 @@ def tune(request: Request, progress: Progress, stop: Stop | None = None) -> RunR
     setup = set_up(request)
     demand(request.model, given(request.inputs, request.examples))
     site = _site(request)
-    with working(site, setup.search_cores):
+    with working(site, setup.search_cores, progress):
         site.tell_damage(progress.note)
         end = run_session(site, setup, progress, stop)
         ((model, result),) = end.results.items()
@@ -39,8 +40,9 @@ def tune(request: Request, progress: Progress, stop: Stop | None = None) -> RunR
 
 
 def keep(folder: RunFolder, result: RunResult) -> None:
-    """Writes a model's summary and report into its run directory."""
+    """Writes a model's summary, lock and report into its run directory."""
     write(folder.summary, result)
+    write_text(folder.lock, lock_of(result).dumps())
     write_text(folder.report, render(result))
 
 

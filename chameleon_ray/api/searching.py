@@ -17,9 +17,10 @@ from chameleon_ray.api.watchers import Watchers, watchers_of
 from chameleon_ray.budget import Budget
 from chameleon_ray.engine import Engine, Watcher
 from chameleon_ray.forecast import Forecast
-from chameleon_ray.record import Record
+from chameleon_ray.record import Record, own
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.search.system import SearchSystem
+from chameleon_ray.store.knowledge import Known
 from chameleon_ray.tuner import Tuner
 
 
@@ -61,14 +62,16 @@ class Searching:
         watcher = watchers_of(
             request, self.setup.search, self.site.folder, self.progress, tuners, stack
         )
-        own = [group.share(tuners, imported.prepared) for group in groups]
-        budgets = self.budgets(own, records)
+        shared = [group.share(tuners, imported.prepared) for group in groups]
+        budgets = self.budgets(shared, records)
         keeper = Timekeeper(forecast, limit, self.clock(), self.progress, budgets, self.clock)
         tasks, trials = [tuner.task for tuner in tuners], request.trials
         self.progress.began(tasks, keeper.deadline, trials, records, forecast.runners)
         self.progress.phase("searching")
         keeper.keep()
         for budget in budgets:
+            for digest in imported.settled.keys() & budget.layers.keys():
+                budget.retire(budget.layers[digest].tuner, imported.settled[digest])
             for digest, layer in budget.layers.items():
                 if layer.finished:
                     self.progress.finished(digest, layer.finished)
@@ -82,8 +85,9 @@ class Searching:
         tuners, search = [], self.setup.search
         for task in imported.layers.tasks:
             tuner = Tuner(task, system, search, self.site.request.seed, self.setup.transfer)
-            tuner.inherit(self.site.folder.load_agent(search.explorer, task.digest))
+            tuner.inherit(self.site.folder.agents.load(search.explorer, task.digest))
             tuner.observe([record for record in imported.records if record.task == task.digest])
+            tuner.suggested = imported.known.get(task.digest, Known()).candidates
             tuners.append(tuner)
         return tuners
 
@@ -110,10 +114,10 @@ class Searching:
             records: Records of earlier sessions.
         """
         request = self.site.request
-        tunable = [sum(bool(tuner.task.space.knobs) for tuner in own) for own in tuners]
-        trials = None if request.trials is None else max(request.trials - len(records), 0)
+        tunable = [sum(bool(tuner.task.space.knobs) for tuner in group) for group in tuners]
+        trials = None if request.trials is None else max(request.trials - len(own(records)), 0)
         pairs = zip(tuners, portions(trials, tunable), strict=True)
-        return [Budget(own, request.budgeting, share, None, self.clock) for own, share in pairs]
+        return [Budget(group, request.budgeting, share, None, self.clock) for group, share in pairs]
 
     def engines(
         self,

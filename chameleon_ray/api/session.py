@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
-from chameleon_ray.api.choosing import chosen
 from chameleon_ray.api.compiled_model import (
     CompiledModel,
     SessionEnd,
@@ -32,6 +31,7 @@ from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
 from chameleon_ray.api.timekeeper import Timekeeper
 from chameleon_ray.api.tuned_model import TunedModel, versions
+from chameleon_ray.api.tuning import tuned
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.folder import RunFolder, ZooFolder
 from chameleon_ray.ledger import Account
@@ -107,7 +107,7 @@ class TuningSession:
         """
         if self.stop is not None:
             self.stop.arm()
-        with ExitStack() as stack:
+        with interruptible(), ExitStack() as stack:
             kind, cores = self.setup.kind, self.setup.timing_cores
             neighbours = stack.enter_context(beside(self.site, self.setup, self.progress))
             process = ModelProcess(kind, cores, stack)
@@ -120,32 +120,20 @@ class TuningSession:
             if not device:  # only a runner knows the device
                 await asyncio.gather(*(group.survey(kind, self.progress) for group in groups))
             imported = await (importing or in_thread(self.prepare, process))
-            with interruptible():
-                async with guarded(partial(workers_lost, self.request)):
-                    imported = await in_thread(self.judge, groups, imported, process)
-                    neighbours.tell()
-                    keeper, winners = await self.search(system, groups, imported, process, stack)
-                    neighbours.tell()
-                    await asyncio.gather(*ready)
+            async with guarded(partial(workers_lost, self.request)):
+                imported = await in_thread(self.judge, groups, imported, process)
+                neighbours.tell()
+                searching = Searching(
+                    self.site, self.setup, self.progress, self.elapsed, self.earlier
+                )
+                keeper, winners = await tuned(searching, system, groups, imported, process, stack)
+                neighbours.tell()
+                await asyncio.gather(*ready)
             compiled = await asyncio.to_thread(
                 self.compile_all, groups, imported, process, winners, keeper
             )
             accounts = await self.accounts(pools, process)
             return self.conclude(imported, winners, compiled, accounts)
-
-    async def search(
-        self,
-        system: SearchSystem,
-        groups: Sequence[DeviceGroup],
-        imported: Imported,
-        process: ModelProcess,
-        stack: ExitStack,
-    ) -> tuple[Timekeeper, dict[str, Winner]]:
-        """Searches all layers and chooses their winners, by digest."""
-        site, progress = self.site, self.progress
-        searching = Searching(site, self.setup, progress, self.elapsed, self.earlier)
-        keeper = await searching.run(system, groups, imported, process, stack)
-        return keeper, await chosen(site, groups, imported, progress, *keeper.confirming())
 
     def start(self, stack: ExitStack) -> tuple[SearchSystem, list[DeviceGroup], list[Pool]]:
         """Starts all pools, which ``stack`` closes, and gives every model its device group."""

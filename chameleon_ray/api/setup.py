@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chameleon_ray.api.algorithms import search_of
+from chameleon_ray.api.run_entries import entries_of
 from chameleon_ray.api.warm_start import transfer_of
 from chameleon_ray.cluster import gpus, ray_session
 from chameleon_ray.compiler.codegen.link import find_linker
@@ -11,6 +12,8 @@ from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.options import Request, Search
+from chameleon_ray.store.entry import Entry
+from chameleon_ray.store.store import Store, open_store
 from chameleon_ray.transfer import Transfer
 
 
@@ -25,6 +28,8 @@ class Setup:
         timing_cores: Cores for timing alone.
         transfer: Knowledge that tasks have of each other; None where they learn nothing from
             others.
+        store: Store of tuned layers; None where there is none.
+        earlier: Entries of the runs of ``--warm-start``.
     """
 
     kind: TargetKind
@@ -32,6 +37,8 @@ class Setup:
     search_cores: tuple[int, ...]
     timing_cores: tuple[int, ...]
     transfer: Transfer | None
+    store: Store | None = None
+    earlier: tuple[Entry, ...] = ()
 
 
 def set_up(request: Request) -> Setup:
@@ -46,8 +53,15 @@ def set_up(request: Request) -> Setup:
     ray_session.check_pins()
     find_linker()
     search_cores, timing_cores = split(available(), request.threads, _gpus(request, kind))
+    runs = [Path(run) for run in request.warm_start]
     return Setup(
-        kind, search, search_cores, timing_cores, transfer_of(search, map(Path, request.warm_start))
+        kind,
+        search,
+        search_cores,
+        timing_cores,
+        transfer_of(search, runs),
+        open_store(request.store, request.storing),
+        tuple(entry for run in runs for entry in entries_of(run)),
     )
 
 

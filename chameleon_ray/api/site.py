@@ -14,6 +14,9 @@ from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.folder import RunFolder, directory_name
 from chameleon_ray.measure.cores import available
 from chameleon_ray.options import Request, repeated
+from chameleon_ray.record import own
+from chameleon_ray.report.events import EventLog
+from chameleon_ray.report.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,11 @@ class Site:
             for sentence in folder.database.set_aside():
                 tell(sentence)
 
+    def log_end(self, progress: Progress, text: str) -> None:
+        """Logs how the command ended, where a run was begun."""
+        if self.folder.begun:
+            EventLog(self.folder.log, progress, ()).ended(text)
+
     @property
     def go_on(self) -> str:
         """Sentence that tells what is kept, and the command that goes on with it."""
@@ -71,19 +79,19 @@ class Site:
         words = ["chameleon", *self.words, "--out", str(folder.path), "--resume"]
         words += [word for run in request.warm_start for word in ("--warm-start", run)]
         words += repeated(request, self.words[0])
-        return (
-            f"{len(folder.database.read())} measurements are kept in {folder.path}; go on with: "
-            f"{shlex.join(words)}"
-        )
+        kept = f"{len(own(folder.database.read()))} measurements are kept in {folder.path}"
+        library = f" {folder.library_state}" if folder.holds == "run" else ""
+        return f"{kept}{library}; go on with: {shlex.join(words)}"
 
 
 @contextmanager
-def working(site: Site, cores: tuple[int, ...]) -> Iterator[None]:
+def working(site: Site, cores: tuple[int, ...], progress: Progress) -> Iterator[None]:
     """Keeps this process on some cores while a session works, and closes its site afterwards.
 
     Args:
         site: The session's directories.
         cores: Cores for search and builds. Timing cores stay free of every process started inside.
+        progress: Progress of the command; how it ended is logged, as nobody may read the screen.
 
     Raises:
         UserError: The disk is full, or cannot be written; the message says how to go on.
@@ -93,11 +101,16 @@ def working(site: Site, cores: tuple[int, ...]) -> Iterator[None]:
     try:
         os.sched_setaffinity(0, cores)
         yield
+        site.log_end(progress, "Done; summary.json and report.html tell what came of it.")
     except (Stopped, KeyboardInterrupt, asyncio.CancelledError) as stop:
+        site.log_end(progress, f"Stopped. {site.go_on}")
         raise Stopped(site.go_on) from stop
     except OSError as error:
         reason = f"Writing to {site.folder.path} failed: {error.strerror or error}."
         raise UserError(f"{reason} {site.go_on}") from error
+    except UserError as error:
+        site.log_end(progress, f"Error: {error}")
+        raise
     finally:
         os.sched_setaffinity(0, before)
         site.close()

@@ -8,17 +8,23 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from chameleon_ray.compiler.prepared import Prepared
+from chameleon_ray.compiler.sources import digest_of_sources
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder
+from chameleon_ray.measure.nvml import NvmlError, driver
 from chameleon_ray.options import Request, Search
 from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
+from chameleon_ray.store.key import Circumstances
 from chameleon_ray.task import Task
 
 PACKAGES = (
     *("chameleon_ray", "apache-tvm", "apache-tvm-ffi", "ray", "xgboost", "torch", "onnx"),
-    *("onnxruntime", "numpy"),
+    *("onnxruntime", "numpy", "nvidia-cuda-nvrtc"),
 )
+
+CODE = ("chameleon_ray", "apache-tvm", "apache-tvm-ffi", "nvidia-cuda-nvrtc")
+"""Packages that define what a configuration is compiled to."""
 
 
 @dataclass(eq=False)
@@ -87,7 +93,24 @@ class TunedModel:
             "inputs": [[list(array.shape), str(array.dtype)] for array in prepared.inputs],
             "options": {**asdict(self.request), "search": asdict(search)},
             "versions": versions(),
+            "circumstances": asdict(circumstances_of(self.device, prepared.target)),
         }
+
+
+def circumstances_of(device: str, target: str) -> Circumstances:
+    """Returns what latencies on a device depend on beside the layers.
+
+    Args:
+        device: Name of the device.
+        target: TVM target, as JSON.
+    """
+    known = versions()
+    found = {name: known[name] for name in CODE if name in known}
+    found["sources"] = digest_of_sources()
+    if "cuda" in target:
+        with suppress(NvmlError):
+            found["driver"] = driver()
+    return Circumstances(device, found)
 
 
 def demand_success(layers: Sequence[Task], own: Sequence[Record]) -> None:

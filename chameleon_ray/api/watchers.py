@@ -70,7 +70,7 @@ class Recorder:
         self.progress.measured(record, timing_seconds)
 
     def planned(self, tuner: Tuner) -> None:
-        self.folder.save_agent(self.explorer, tuner.task.digest, tuner.agent)
+        self.folder.agents.save(self.explorer, tuner.task.digest, tuner.agent)
 
     def finished(self, task: str, reason: str) -> None:
         self.progress.finished(task, reason)

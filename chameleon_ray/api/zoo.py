@@ -41,7 +41,7 @@ def tune_zoo(zoo: Zoo, progress: Progress) -> ZooResult:
     """
     setup = set_up(zoo.common)
     site = _site(zoo)
-    with working(site, setup.search_cores):
+    with working(site, setup.search_cores, progress):
         site.tell_damage(progress.note)
         end = run_session(site, setup, progress)
         result = _result(zoo, site, end)

@@ -1,11 +1,17 @@
 """``chameleon apply``: compiles a model with the winners of a finished run."""
 
+from pathlib import Path
+
 import typer
 
 from chameleon_ray.answering import UNVERIFIED, answering
 from chameleon_ray.commands.arguments import Debug, Examples, Inputs, Model, Run
-from chameleon_ray.commands.screen import screen
+from chameleon_ray.commands.screen import screen, tell
 from chameleon_ray.commands.settling import settle
+from chameleon_ray.trust import warning
+
+READ = ("run.json", "winners.json")
+"""Files that decide how the model is compiled."""
 
 
 def apply(
@@ -24,6 +30,8 @@ def apply(
         from chameleon_ray.report.launching import sentence
         from chameleon_ray.report.loading import needs
 
+        if told := warning(Path(run), READ, "compiles, writes and runs libraries there"):
+            tell(told)
         done = api.apply(run, model, tuple(inputs), tuple(examples))
         tuned = f"{done.library}: {done.applied} of {done.layers} layers tuned"
         for need in needs(done.needs):

@@ -38,6 +38,13 @@ Vendor = Annotated[
 BuildOnly = Annotated[bool, typer.Option("--build-only", help="Compile only; needs no GPU.")]
 Seconds = Annotated[float, typer.Option(min=0.1, help="Most for each search of an order.")]
 WarmStart = Annotated[list[str], typer.Option("--warm-start", help="An earlier run to learn from.")]
+Store = Annotated[
+    str | None,
+    typer.Option(help="Store of tuned layers: a folder, a URL, or none; else CHAMELEON_STORE's."),
+]
+Locked = Annotated[
+    str | None, typer.Option("--locked", help="Compile the winners of this lock; measure nothing.")
+]
 Address = Annotated[str | None, typer.Option(help="Ray cluster to join; else none.")]
 Engine = Annotated[str, typer.Option(help="ray, or serial.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Tracebacks and warnings.")]

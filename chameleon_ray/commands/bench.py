@@ -1,12 +1,17 @@
 """``chameleon bench``: times a finished run's model."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from chameleon_ray.answering import answering
 from chameleon_ray.commands.arguments import Debug, Run
-from chameleon_ray.commands.screen import screen
+from chameleon_ray.commands.screen import screen, tell
+from chameleon_ray.trust import warning
+
+RUN = ("run.json", "model.so", "untuned.so")
+"""Files that are read and executed."""
 
 
 def bench(
@@ -19,6 +24,8 @@ def bench(
         from chameleon_ray import api
         from chameleon_ray.options import Confirming
 
+        if told := warning(Path(run), RUN, "runs its native code"):
+            tell(told)
         untuned, tuned = api.bench(run, Confirming(model_repeats=repeats, model_seconds=60))
         for name, latency in (("untuned", untuned), ("tuned", tuned)):
             screen.print(

@@ -2,9 +2,8 @@
 
 from functools import partial
 
-from rich.console import Console
-
 from chameleon_ray.answering import errors
+from chameleon_ray.report.terminal import Terminal
 
-screen = Console(soft_wrap=True, highlight=False)
+screen = Terminal(soft_wrap=True)
 tell = partial(errors.print, highlight=False, soft_wrap=True, markup=False)

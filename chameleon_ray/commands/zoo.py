@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from chameleon_ray.answering import answering, errors
-from chameleon_ray.commands.arguments import LEAST, Address, Debug, Engine, WarmStart
+from chameleon_ray.commands.arguments import LEAST, Address, Debug, Engine, Store, WarmStart
 from chameleon_ray.commands.screen import screen, tell
 from chameleon_ray.commands.settling import settle_all
 from chameleon_ray.options import Request
@@ -23,6 +23,7 @@ def zoo(
     out: Annotated[str | None, typer.Option(help="The zoo's directory; else a new one.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the zoo in --out.")] = False,
     warm_start: WarmStart = [],  # noqa: B006
+    store: Store = None,
     address: Address = None,
     engine: Engine = "ray",
     layers: Annotated[bool, typer.Option("--layers", help="Count layers; tune nothing.")] = False,
@@ -32,7 +33,7 @@ def zoo(
 
     Exit status: as that of tune; 1 or else 3 if any model would have it.
     """
-    given = {"trials": trials, "minutes": minutes, "out": out, "resume": resume}
+    given = {"trials": trials, "minutes": minutes, "out": out, "resume": resume, "store": store}
     from chameleon_ray.report.progress import Progress
 
     progress = Progress()
@@ -50,5 +51,4 @@ def zoo(
             with watching(progress, errors):
                 result = api.tune_zoo(asked, progress)
             screen.print(words.final_message(result))
-            entries = list(result.entries)
-        settle_all(entries)
+        settle_all(entries if layers else list(result.entries))

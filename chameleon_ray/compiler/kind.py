@@ -107,6 +107,8 @@ class TargetKind:
         integers: ``(module, layout, rewriting)``. Turns layers of small integers into the loops
             that suit the kind's instructions for them. Called before the rules, with the target in
             force. None where layers of quantised data and weights are computed in floats.
+        joined: ``(module, layout)``. Joins operators that become one layer. Called before layouts
+            are changed, with the target in force. None where that is left to TVM.
         widened: ``(target)``. Returns the types of float that are computed in float32, each with
             the reason, as the end of a sentence.
         templates: ``()``. Returns the templates (``spaces.templates.template``). The first that
@@ -150,6 +152,7 @@ class TargetKind:
     demand_precision: Callable[[str, str], None] = _nothing
     rules: Callable[[str, Scheduling | None], Mapping[str, Callable[..., Any]]]
     integers: Callable[[Any, str, Scheduling | None], Any] | None = None
+    joined: Callable[[Any, str], Any] | None = None
     widened: Callable[[Any], Mapping[str, str]] = _no_types
 
     templates: Callable[[], Sequence[Callable[[Any, Any], Any]]]

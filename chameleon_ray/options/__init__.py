@@ -23,6 +23,7 @@ from chameleon_ray.options.search import (
     Search,
     Transferring,
 )
+from chameleon_ray.options.storing import Storing
 from chameleon_ray.options.zoo import Member, Zoo
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Scheduling",
     "Search",
     "Session",
+    "Storing",
     "Transferring",
     "Zoo",
     "least_values",

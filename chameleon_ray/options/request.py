@@ -1,8 +1,9 @@
 """The request for a run, and its defaults: measuring, budget, winners, placement, session."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chameleon_ray.options.option import option
+from chameleon_ray.options.storing import Storing
 
 TUNE, BOTH = ("tune",), ("tune", "zoo")
 """Commands that are given an option again to go on with a run."""
@@ -106,6 +107,8 @@ class Confirming:
     """Number of a layer's fastest candidates that are timed again, in turns with the default."""
     repeats: int = 7
     """Number of timings of each finalist."""
+    tie: float = 0.02
+    """Relative difference within which the winner of an earlier run stays a layer's winner."""
     model_repeats: int = 20
     """Most timings of a whole model."""
     model_seconds: float = 8.0
@@ -217,6 +220,13 @@ class Request:
     resume: bool = False
     warm_start: tuple[str, ...] = ()
     """Directories of earlier runs to learn from."""
+    store: str | None = option(None, resume=BOTH)
+    """Store of tuned layers: a folder, a URL, or ``none``.
+
+    Where None, what ``CHAMELEON_STORE`` names, or else a folder in the user's cache directory.
+    """
+    locked: str | None = option(None, resume=TUNE)
+    """Lock file whose winners are compiled as they are; nothing is measured then."""
     address: str | None = option(None, resume=BOTH)
     """Ray cluster to join; a new one on this machine where None."""
     threads: int | None = option(None, resume=TUNE, zoo_file=True, least=1)
@@ -242,6 +252,7 @@ class Request:
     budgeting: Budgeting = Budgeting()
     confirming: Confirming = Confirming()
     placing: Placing = Placing()
+    storing: Storing = field(default_factory=Storing)
 
     @property
     def on_cluster(self) -> bool:

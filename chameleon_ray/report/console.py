@@ -1,18 +1,22 @@
 """The message at the end of a run, with what people want to know at once."""
 
 import textwrap
+from collections import Counter
 from math import isfinite
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from chameleon_ray.measure.cores import available
+from chameleon_ray.record import own
 from chameleon_ray.report.disturbance import disturbance_of
 from chameleon_ray.report.format import clock, counted, milliseconds, times
 from chameleon_ray.report.launching import sentence
 from chameleon_ray.report.loading import MODEL, needs, snippet, threads_of
 from chameleon_ray.report.result import RunResult, Verified
 from chameleon_ray.report.summary import explain
+from chameleon_ray.search.exhaustive import SCORED_WHOLE
+from chameleon_ray.tuner import FIRST_PLANS, NOTHING
 
 
 def final_message(result: RunResult) -> RenderableType:
@@ -22,6 +26,8 @@ def final_message(result: RunResult) -> RenderableType:
         parts.append(_verdict(result.verified))
     if result.launching is not None:
         parts.append(Text(sentence(result.launching)))
+    if result.settings.get("explorer") and not result.walked:
+        parts.append(Text(f"The explorer {result.explorer} never ran: {_searched(result)}."))
     reason = explain(result)
     if reason:
         parts.append(Text(reason, "yellow"))
@@ -56,14 +62,28 @@ def _work(result: RunResult) -> str:
     kept = sum(row.kept_default for row in rows)
     failed = sum(row.failed for row in rows)
     sentence = (
-        f"{counted(len(result.records), 'measurement')} ({failed} failed) in "
+        f"{counted(len(own(result.records)), 'measurement')} ({failed} failed) in "
         f"{clock(result.wall_seconds)}; {faster} of {counted(len(rows), 'layer')} faster, "
         f"{kept} kept at the default"
     )
+    if stored := sum(row.from_store for row in rows):
+        sentence += f", {stored} known from the store"
     for library in result.libraries:
         sentence += f", {sum(row.library == library for row in rows)} won by {library}"
     unknown = sum(not isfinite(row.best) for row in rows)
     return sentence + (f", {unknown} never ran" if unknown else "") + "." + _threads(result)
+
+
+def _searched(result: RunResult) -> str:
+    """Tells what searched the layers in the explorer's place."""
+    found = Counter(row.searched for row in result.layers)
+    parts = {
+        SCORED_WHOLE: "{} scored whole, as spaces are small",
+        FIRST_PLANS: "{} with first plans only",
+        NOTHING: "{} with nothing to choose from",
+    }
+    said = [text.format(counted(found[by], "layer")) for by, text in parts.items() if found[by]]
+    return ", ".join(said)
 
 
 def _threads(result: RunResult) -> str:

@@ -1,6 +1,7 @@
 """A run's log for programs, in JSON lines."""
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -28,7 +29,9 @@ class EventLog:
         self._phases = self._notes = 0
         self._file: IO[str] | None = None
         with suppress(OSError):
-            self._file = path.open("a", encoding="utf-8", buffering=1)
+            self._file = open(  # noqa: SIM115, it is closed where the log is left
+                path, "a", encoding="utf-8", buffering=1, opener=_unlinked
+            )
 
     def __enter__(self) -> "EventLog":
         self._progress.listen(self._told)
@@ -74,6 +77,10 @@ class EventLog:
     def finished(self, task: str, reason: str) -> None:
         self._write("finished", task=task, layer=self._names.get(task, ""), reason=reason)
 
+    def ended(self, text: str) -> None:
+        """Tells how the command ended."""
+        self._write("ended", text=text)
+
     def _told(self) -> None:
         phases, notes = self._progress.phases, self._progress.notes
         for phase in phases[self._phases :]:
@@ -91,6 +98,11 @@ class EventLog:
         moment = {"event": event, "time": time.time() + seconds - now, "seconds": seconds}
         with suppress(OSError):
             self._file.write(json.dumps(moment | fields, allow_nan=False) + "\n")
+
+
+def _unlinked(path: str, flags: int) -> int:
+    """Opens a file unless it is a link."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 def _milliseconds(seconds: float) -> float | None:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from chameleon_ray.record import Record, Status
+from chameleon_ray.record import Record, Status, own
 from chameleon_ray.report.charts import bar, convergence, lives
 from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.css import CSS
@@ -32,7 +32,7 @@ def render(result: RunResult, options: Reporting | None = None) -> str:
         _section("Layers", _layers(result.layers)),
         _section("Convergence", _convergence(result.layers)),
         _section("Where the time went", _time(result)),
-        _section("Measurements", _measurements(result.records, options or Reporting())),
+        _section("Measurements", _measurements(own(result.records), options or Reporting())),
         _section("Loading the model", _loading(result)),
         _section("Settings", _settings(result)),
     ]
@@ -70,7 +70,7 @@ def _headline(result: RunResult) -> str:
     facts = {
         "Device": result.device,
         "Wall time": clock(result.wall_seconds),
-        "Measurements": str(len(result.records)),
+        "Measurements": str(len(own(result.records))),
         "Device busy": percent(result.device_busy_fraction),
         "Layers faster": f"{sum((row.speedup or 0) > 1 for row in rows)} of {len(rows)}",
         "Layers at default": str(sum(row.kept_default for row in rows)),
@@ -188,7 +188,7 @@ def _settings(result: RunResult) -> str:
         "target": result.target,
         "seed": result.seed,
         "preset": result.preset,
-        "explorer": result.explorer,
+        "explorer": result.explorer if result.walked else f"{result.explorer}, which never ran",
         "sampler": result.sampler,
     }
     options = _pairs("option", system | dict(result.settings))

@@ -27,6 +27,8 @@ class LayerHistory:
 
     task: Task
     measurements: int = 0
+    known: int = 0
+    """Number of records that the run did not have to measure."""
     ok: int = 0
     default: float = inf
     best: float = inf
@@ -46,11 +48,12 @@ class LayerHistory:
 
     def add(self, record: Record) -> None:
         """Takes the layer's next record."""
-        self.measurements += 1
+        self.measurements += not record.origin
+        self.known += bool(record.origin)
         self.seconds = max(self.seconds, record.finished)
         if record.status is not Status.OK:
             return
-        self.ok += 1
+        self.ok += not record.origin
         self.device = self.device or record.device
         if record.device != self.device:
             return

@@ -41,6 +41,7 @@ COLUMNS: tuple[Column[Row], ...] = (
     Column("after", "number", lambda row: digits(gflops(row.layer.task, row.layer.best))),
     Column("time before", "share", lambda row: bar(row.before, row.most)),
     Column("time after", "share", lambda row: bar(row.after, row.most)),
+    Column("searched by", "text", lambda row: escape(row.layer.searched)),
     Column("outcome", "text", lambda row: _outcome(row.layer)),
 )
 
@@ -71,6 +72,7 @@ def _outcome(layer: LayerResult) -> str:
     else:
         word = "kept default" if layer.kept_default else "tuned"
         word = f"{layer.library}'s kernel" if layer.library else word
+    word += ", from the store" if layer.from_store else ""
     reason = f": {escape(layer.reason)}" if layer.reason else ""
     if not layer.values or not isfinite(layer.best):
         return word + reason

@@ -48,7 +48,7 @@ def snippet(result: RunResult) -> str:
         "",
         f"device = {device}",
         f"library = tvm.runtime.load_module({str(result.folder / MODEL)!r})",
-        "machine = relax.VirtualMachine(library, device)",
+        "machine = relax.VirtualMachine(library, device)  # one for each thread that calls it",
         *made,
         f'output = machine["main"]({passed.removeprefix(", ")})',
     ]

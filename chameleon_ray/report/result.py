@@ -111,6 +111,7 @@ class LayerOutcome:
         best: Confirmed seconds of the winner; infinite where not confirmed.
         reason: Reason for keeping the default schedule, or for the search's end; may be empty.
         disturbed: Share of the confirming timing in which other processes had its cores.
+        searched: What chose the configurations that were measured; empty where not known.
     """
 
     task: str
@@ -119,6 +120,7 @@ class LayerOutcome:
     best: float = inf
     reason: str = ""
     disturbed: float = 0.0
+    searched: str = ""
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,11 @@ class RunResult:
         return ratio(self.untuned.seconds, self.tuned.seconds)
 
     @property
+    def walked(self) -> bool:
+        """Whether the explorer was of use: spaces may be too small for it, or never reached."""
+        return any(outcome.searched == self.explorer for outcome in self.outcomes)
+
+    @property
     def libraries(self) -> tuple[str, ...]:
         """Vendor's libraries that the tuned model calls."""
         return libraries_used([outcome.config for outcome in self.outcomes])
@@ -212,6 +219,7 @@ class LayerResult:
 
     task: Task
     measurements: int
+    known: int
     failed: int
     default: float
     best: float
@@ -222,6 +230,8 @@ class LayerResult:
     """Values of the winner's knobs by name, as JSON; empty for the default schedule."""
     library: str = ""
     """Vendor's library whose kernel won; empty where none did."""
+    searched: str = ""
+    """What chose the configurations that were measured, as the explorer's name."""
 
     @staticmethod
     def of(task: Task, records: Sequence[Record], outcome: LayerOutcome | None) -> "LayerResult":
@@ -238,6 +248,7 @@ class LayerResult:
         return LayerResult(
             task=task,
             measurements=history.measurements,
+            known=history.known,
             failed=history.failed,
             default=default,
             best=default if kept else best,
@@ -246,11 +257,17 @@ class LayerResult:
             reason=end.reason,
             values="" if kept or not values else values[-1],
             library=library_of(end.config),
+            searched=end.searched,
         )
 
     @property
     def speedup(self) -> float | None:
         return ratio(self.default, self.best)
+
+    @property
+    def from_store(self) -> bool:
+        """Whether all that is known of the layer was measured by other runs."""
+        return bool(self.known) and not self.measurements
 
 
 def total(rows: Sequence[LayerResult], latencies: Sequence[float]) -> float:

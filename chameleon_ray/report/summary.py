@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from chameleon_ray.ledger import Account
-from chameleon_ray.record import Status
+from chameleon_ray.record import Status, own
 from chameleon_ray.report.disturbance import disturbance_of
 from chameleon_ray.report.format import counted, milliseconds
 from chameleon_ray.report.result import (
@@ -46,7 +46,8 @@ SCHEMA = 1
 
 def summary(result: RunResult, options: Reporting | None = None) -> dict:
     """Returns ``summary.json`` as plain, strict JSON data; unknown values are None."""
-    counts = Counter(record.status for record in result.records)
+    made = own(result.records)
+    counts = Counter(record.status for record in made)
     body = {
         "schema": SCHEMA,
         "model": result.model,
@@ -54,12 +55,12 @@ def summary(result: RunResult, options: Reporting | None = None) -> dict:
         "device": result.device,
         "seed": result.seed,
         "preset": result.preset,
-        "explorer": result.explorer,
+        "explorer": result.explorer if result.walked else None,
         "sampler": result.sampler,
         "wall_seconds": result.wall_seconds,
         "seconds": dict.fromkeys(PHASES, 0.0) | dict(result.seconds),
         "device_busy_fraction": result.device_busy_fraction,
-        "measurements": {"total": len(result.records)}
+        "measurements": {"total": len(made), "from_store": len(result.records) - len(made)}
         | {status.value: counts[status] for status in Status},
         "tasks": [_layer(layer) for layer in result.layers],
         "processes": [_process(process) for process in result.processes],
@@ -194,7 +195,9 @@ def _layer(row: LayerResult) -> dict:
         "flop": row.task.flop,
         "space_size": row.task.space.size,
         "measurements": row.measurements,
+        "from_store": row.known,
         "library": row.library or None,
+        "searched": row.searched or None,
         "default_ms": 1e3 * row.default,
         "best_ms": 1e3 * row.best,
         "curve": row.curve,

@@ -14,7 +14,7 @@ from rich.text import Text
 from chameleon_ray.merging import Merged
 from chameleon_ray.options import Request
 from chameleon_ray.presets import PRESETS
-from chameleon_ray.record import Record, Status
+from chameleon_ray.record import Record, Status, own
 from chameleon_ray.report.columns import Column, text_table
 from chameleon_ray.report.format import UNKNOWN, clock, counted, milliseconds, percent, times
 from chameleon_ray.report.layer_history import Point
@@ -118,7 +118,7 @@ class ZooResult:
     @property
     def saved(self) -> int:
         """Number of measurements that tuning each model alone would have made again."""
-        return self.merged.saved([record.task for record in self.records])
+        return self.merged.saved([record.task for record in own(self.records)])
 
     @property
     def speedup(self) -> float | None:
@@ -169,7 +169,8 @@ class ZooResult:
 
 def figures(result: ZooResult) -> dict:
     """Returns ``summary.json`` of a zoo as strict JSON data; unknown values are None."""
-    counts = Counter(record.status for record in result.records)
+    made = own(result.records)
+    counts = Counter(record.status for record in made)
     before, after = result.weighted
     body = {
         "schema": SCHEMA,
@@ -185,7 +186,8 @@ def figures(result: ZooResult) -> dict:
             "after_merging": len(result.merged.tasks),
             "taught": result.taught,
         },
-        "measurements": {"total": len(result.records), "saved_by_merging": result.saved}
+        "measurements": {"total": len(made), "from_store": len(result.records) - len(made)}
+        | {"saved_by_merging": result.saved}
         | {status.value: counts[status] for status in Status},
         "weighted_ms": {"untuned": 1e3 * before, "tuned": 1e3 * after},
         "speedup": result.speedup,
@@ -234,8 +236,9 @@ def outputs(entry: ZooEntry) -> str:
 
 def sentences(result: ZooResult) -> list[str]:
     """Returns sentences about all models together."""
-    failed = sum(record.status is not Status.OK for record in result.records)
-    made = counted(len(result.records), "measurement")
+    mine = own(result.records)
+    failed = sum(record.status is not Status.OK for record in mine)
+    made = counted(len(mine), "measurement")
     return [
         f"{merging(result.merged)}; {result.taught} began with what layers of the same "
         "operators had taught.",

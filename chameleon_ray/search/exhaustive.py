@@ -8,6 +8,19 @@ import numpy as np
 from chameleon_ray.search.explorer import Agent, Explorer, Score, Trail, best
 from chameleon_ray.space import DesignSpace
 
+SCORED_WHOLE = "scored whole"
+
+
+def walked_by(space: DesignSpace, limit: int, walker: str) -> str:
+    """Returns the name of what explores a space: the walker's, or ``SCORED_WHOLE``.
+
+    Args:
+        space: The space.
+        limit: Size of the largest space that is scored whole; 0 where none is.
+        walker: Name of the explorer of larger ones.
+    """
+    return SCORED_WHOLE if space.size <= limit else walker
+
 
 class ExhaustiveExplorer:
     """Scores a small space whole, which no walk can better; leaves large spaces to a walker."""

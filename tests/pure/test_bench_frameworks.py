@@ -12,8 +12,10 @@ sys.path.append(str(SCRIPTS))  # the scripts import each other by their bare nam
 
 import bench_layers  # noqa: E402
 from bench_contestants import ContestantError, contest, timed  # noqa: E402
-from bench_frameworks import figures, table  # noqa: E402
+from bench_frameworks import figures  # noqa: E402
+from framework_table import means, table  # noqa: E402
 
+CPU = {"name": "Some CPU", "mcpu": "znver4", "vectors": "AVX-512"}
 TASKS = [
     {"name": "fused_conv2d_add_relu", "shape": "1x8x8x4, 1x3x3x4x16, 1x1x1x16, 1x4x4x16"},
     {"name": "fused_winograd_add_relu", "shape": "1x4x4x16, 6x6x1x16x16, 1x1x1x16, 1x4x4x16"},
@@ -66,10 +68,28 @@ def test_ratios_are_ours_over_theirs_round_by_round() -> None:
 
 def test_table_has_a_dash_for_who_is_missing() -> None:
     body = figures({"this engine": [0.002], "PyTorch eager": [0.004]})
-    lines = table([body | {"model": "net", "threads": 1}]).splitlines()
+    lines = table([body | {"model": "net", "threads": 1, "cpu": CPU}]).splitlines()
     assert len({line.count("|") for line in lines}) == 1
-    assert lines[2].count(" - ") == 4
+    assert lines[2].count(" - ") == 8
     assert "0.50 ± 0.00" in lines[2]
+    assert "Some CPU (znver4, AVX-512)" in lines[2]
+
+
+def test_means_are_geometric_and_per_number_of_threads() -> None:
+    def body(threads: int, ours: float, **others: float) -> dict:
+        names = {"onnx": "ONNX Runtime", "vino": "OpenVINO"}
+        times = {"this engine": [ours]} | {names[name]: [t] for name, t in others.items()}
+        return figures(times) | {"threads": threads}
+
+    bodies = [
+        body(1, 2.0, onnx=4.0, vino=1.0),
+        body(1, 8.0, onnx=4.0, vino=8.0),
+        body(2, 3.0, vino=4.0),
+    ]
+    rows = [line.strip("| ").split(" | ") for line in means(bodies).splitlines()]
+    assert rows[0][:4] == ["threads", "models", "over ONNX Runtime", "over OpenVINO"]
+    assert rows[2] == ["1", "2", "1.00", "1.41", "-", "-", "-", "2.00"]
+    assert rows[3] == ["2", "1", "-", "0.75", "-", "-", "-", "0.75"]
 
 
 def test_layers_are_those_that_compute_the_same() -> None:
@@ -162,6 +182,7 @@ def test_other_runs_are_refused(model: str, target: str, sentence: str, tmp_path
         (["nowhere"], "nowhere is no finished run"),
         (["nowhere", "--rounds", "0"], "more than 0"),
         (["nowhere", "--json", "nowhere/file.json"], "--json nowhere/file.json"),
+        (["nowhere", "--more"], "give it with --json FILE"),
     ],
 )
 def test_bad_arguments_are_a_sentence(arguments: list[str], sentence: str) -> None:

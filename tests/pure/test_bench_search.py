@@ -85,6 +85,7 @@ def seed(curve: list[float | None], queries: list[int], first: float, reached: i
         "reached": {"0.95": reached},
         "failed_share": 0.5,
         "search_seconds_per_measurement": 0.1,
+        "recorded_seconds": 1.2,
         "curves": [curve],
         "plans": [0, 0, 1, 1, 2, 2],
         "queries": queries,
@@ -115,6 +116,7 @@ def test_figures_of_known_runs() -> None:
     assert table["fraction_of_optimum"] == {"2": 0.375}
     assert table["spread"] == {"2": 0.125}
     assert (table["measurements_to_95"], table["reached_95"]) == (pytest.approx(6.0), 1)
+    assert table["seconds_to_95"] == pytest.approx(6.0 * (0.1 + 1.2 / 6))
     assert body["autotvm"]["all"]["measurements_to_95"] == pytest.approx(6.0)
     assert body["sa"]["convolution"]["baseline_to_this"] == pytest.approx(1.0)
 

@@ -100,11 +100,11 @@ def written(folder: Path) -> set[str]:
     run = RunFolder(folder, existing=False)
     run.resume(dict.fromkeys(SAME, ""))
     run.database.append([Record("task", "llvm", "cpu", (), "{}", Status.INVALID)])
-    run.save_agent("ppo", "task", {"weights": np.zeros(1)})
+    run.agents.save("ppo", "task", {"weights": np.zeros(1)})
     run.save_winners({})
     run.close()
-    others = (run.log, run.library, run.untuned_library, run.tvm_database, run.summary, run.report)
-    return {path.name for path in (*folder.iterdir(), *others)}
+    others = (run.log, run.library, run.untuned_library, run.tvm_database, run.summary, run.lock)
+    return {path.name for path in (*folder.iterdir(), *others, run.report)}
 
 
 def choices(table: str) -> set[str]:

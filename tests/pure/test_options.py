@@ -20,12 +20,13 @@ def test_what_is_repeated_to_go_on() -> None:
     known = options_of(Request).items()
     assert [name for name, one in known if "tune" in one.resume] == [
         *("target", "trials", "minutes", "preset", "explorer", "sampler"),
-        *("cost_model", "template", "seed", "address", "threads", "layout", "precision"),
+        *("cost_model", "template", "seed", "store", "locked", "address", "threads", "layout"),
+        "precision",
         "vendor",
         "engine",
     ]
     assert [name for name, one in known if "zoo" in one.resume] == [
-        *("trials", "minutes", "address", "engine")
+        *("trials", "minutes", "store", "address", "engine")
     ]
 
 

@@ -129,7 +129,11 @@ def test_shares_leave_the_unknown_out():
 def test_summary_has_every_key_and_counts_every_status():
     made = summary(fake_result(Path("run")))
     assert " ".join(made["seconds"]) == "import extract explore sample fit build run apply verify"
-    assert set(made["measurements"]) == {"total", *(status.value for status in Status)}
+    assert set(made["measurements"]) == {
+        "total",
+        "from_store",
+        *(status.value for status in Status),
+    }
     counts = made["measurements"]
     assert counts["total"] == sum(counts.values()) - counts["total"]
     assert sum(entry["measurements"] for entry in made["tasks"]) == counts["total"]

@@ -47,15 +47,16 @@ def assert_same_outputs(model: Model, module: tvm.IRModule) -> None:
         np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize(("cell", "optimum"), [("b", 53_312), ("c", 16_268)])
-def test_swiftnet_takes_what_was_computed_and_no_more(cell: str, optimum: int) -> None:
+@pytest.mark.parametrize(("cell", "optimum", "wider"), [("b", 53_312, 0), ("c", 16_268, 4)])
+def test_swiftnet_takes_what_was_computed_and_no_more(cell: str, optimum: int, wider: int) -> None:
     model = load(f"swiftnet-{cell}")
     found, modules = compare(model.name, model.module, tvm_target(), LLVM, "NHWC", OPTIONS)
     before, scheduled, after = (found.stages[s] for s in (MODEL_ORDER, SCHEDULED, REWRITTEN))
     assert after.peak == 4 * optimum  # which is of bytes, this of floats
     assert after.optimal
     copied = graph_of(swiftnet.cell(cell), itemsize=4, copies=True)  # concatenations, and no more
-    assert scheduled.peak == schedule(copied, OPTIONS).peak <= before.peak
+    input_lives_longer = 4 * wider * 7**2  # as its convolution is fused with the sum at the end
+    assert scheduled.peak == schedule(copied, OPTIONS).peak + input_lives_longer <= before.peak
     assert after.peak < scheduled.peak
     assert after.planned < 0.4 * before.planned
     assert after.planned >= after.peak

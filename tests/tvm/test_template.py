@@ -21,6 +21,7 @@ from chameleon_ray.compiler.spaces.extract import extract
 from chameleon_ray.compiler.spaces.sketch import Program
 from chameleon_ray.compiler.spaces.templates import TEMPLATES
 from chameleon_ray.compiler.spaces.templates.cpu_direct import cpu_direct
+from chameleon_ray.compiler.spaces.templates.cpu_packed import cpu_packed
 from chameleon_ray.compiler.spaces.templates.cpu_winograd import cpu_winograd
 from chameleon_ray.compiler.target import vector_registers
 from chameleon_ray.space import as_configs
@@ -93,6 +94,10 @@ FITTING: dict[str, tuple[tuple[int, ...], Callable[[Expr], Expr]]] = {
     "depthwise": (IMAGE, lambda x: conv(x, 8, 8, padding=1, groups=8)),
     "depthwise stride": (IMAGE, lambda x: conv(x, 8, 8, 5, padding=2, groups=8, strides=2)),
     "separable": (IMAGE, separable),
+    "groups": (IMAGE, lambda x: conv(x, 8, 64, padding=1, groups=2)),
+    "groups of 4": (IMAGE, lambda x: conv(x, 8, 8, padding=1, groups=2, strides=2)),
+    "odd channels": (IMAGE, lambda x: op.nn.relu(conv(x, 8, 10, padding=1) + weights(10, 1, 1))),
+    "1x1, odd channels": (IMAGE, lambda x: conv(x, 8, 21, 1)),
     "max pool": (IMAGE, lambda x: op.nn.max_pool2d(conv(x, 8, 16), (3, 3), 2, padding=1)),
     "dense": ((1, 40), lambda x: op.nn.relu(op.matmul(x, weights(40, 96)) + weights(96))),
     "dense rows": ((12, 40), lambda x: op.matmul(x, weights(40, 64))),
@@ -104,8 +109,8 @@ FITTING: dict[str, tuple[tuple[int, ...], Callable[[Expr], Expr]]] = {
     "3x3, 19 columns": ((1, 8, 5, 37), lambda x: conv(x, 8, 16, padding=1, strides=2)),
 }
 ALIEN: dict[str, tuple[tuple[int, ...], Callable[[Expr], Expr]]] = {
-    "odd channels": (IMAGE, lambda x: conv(x, 8, 10, padding=1)),
-    "groups": (IMAGE, lambda x: conv(x, 8, 16, padding=1, groups=2)),
+    "two columns": ((12, 40), lambda x: op.matmul(x, weights(40, 2))),
+    "two filters to a group": (IMAGE, lambda x: conv(x, 8, 16, padding=1, groups=8)),
     "pooling": (IMAGE, lambda x: op.nn.max_pool2d(x, (3, 3), 2, padding=1)),
     "softmax": ((8, 64), lambda x: op.nn.softmax(x, -1)),
     "rows summed": ((8, 64), lambda x: op.sum(x, -1)),
@@ -127,7 +132,7 @@ def fitted(name: str) -> list[Task]:
     return [
         task
         for task, module in modules
-        if any(t(module, TARGET) for t in (cpu_direct, cpu_winograd))
+        if any(t(module, TARGET) for t in (cpu_direct, cpu_winograd, cpu_packed))
     ]
 
 
@@ -202,6 +207,14 @@ def test_weights_are_packed_in_blocks_of_channels() -> None:
     (task,) = fitted("dense rows")
     vector = 16 if vector_registers(TARGET) == 32 else 8
     assert Program.loads(task.program).arguments[1][0] == (64 // vector, 40, vector)
+
+
+def test_a_block_of_packed_weights_is_of_one_group() -> None:
+    (task,) = fitted("groups of 4")
+    assert Program.loads(task.program).arguments[1][0] == (2, 3, 3, 4, 4)
+    (task,) = fitted("groups")
+    vector = 16 if vector_registers(TARGET) == 32 else 8
+    assert Program.loads(task.program).arguments[1][0] == (64 // vector, 3, 3, 4, vector)
 
 
 def test_weights_without_blocks_are_not_packed() -> None:

@@ -60,7 +60,9 @@ def test_killed_then_interrupted_it_goes_on_where_it_was(dense: str, tmp_path: P
     assert second.orphans() == {}
     assert_goes_on(before, run)
     before = records(run)
-    said = re.fullmatch(r"Stopped\. (\d+) measurements are kept in (\S+); go on with: (.+)", err)
+    said = re.fullmatch(
+        r"Stopped\. (\d+) measurements are kept in (\S+) and no library yet; go on with: (.+)", err
+    )
     assert said is not None, err
     assert int(said[1]) == len(before) < TRIALS
     assert said[2] == str(run)
@@ -128,7 +130,7 @@ def test_a_full_disk_ends_the_run_and_keeps_its_records(dense: str, small_disk: 
     assert (code, out) == (1, "")
     said = re.fullmatch(
         r"Error: Writing to (\S+) failed: No space left on device\. "
-        r"(\d+) measurements are kept in .*; go on with: .*",
+        r"(\d+) measurements are kept in .* and no library yet; go on with: .*",
         err,
     )
     assert said is not None, err

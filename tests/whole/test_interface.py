@@ -8,6 +8,10 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
 from tests.whole.command import ROOT
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -60,3 +64,28 @@ def test_an_interrupted_cell_ends_the_session(tmp_path: Path) -> None:
     said, _ = process.communicate(timeout=60)
     assert f"measurements are kept in {out}" in said, said
     assert "--resume" in said
+
+
+CELLS = (
+    "import torch, chameleon_ray as cr",
+    """net, image = torch.nn.Conv2d(3, 8, 3), torch.rand(1, 3, 16, 16)
+model = cr.tune(net, image, trials=4, out="run", engine="serial", explorer="random")
+model""",
+    "float((model(image) - net(image)).abs().max())",
+    """table = cr.records("run").to_pandas()
+best = table.latencies.map(min).cummin()
+[len(best), bool(best.is_monotonic_decreasing)]""",
+)
+"""What a notebook's user writes."""
+
+
+def test_a_notebook_tunes_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # the kernel has this process's environment
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(one) for one in CELLS])
+    NotebookClient(notebook, timeout=180, resources={"metadata": {"path": tmp_path}}).execute()
+    _, tuned, error, curve = (cell.outputs for cell in notebook.cells)
+    progress = "".join(one.text for one in tuned if one.output_type == "stream")
+    assert "searching" in progress
+    assert "<td>verified (torch)</td>" in tuned[-1].data["text/html"]
+    assert float(error[-1].data["text/plain"]) < 1e-5
+    assert curve[-1].data["text/plain"] == "[4, True]"

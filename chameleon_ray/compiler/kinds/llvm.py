@@ -105,6 +105,14 @@ def integers(module: Any, layout: str, rewriting: Scheduling | None) -> Any:
     return integer_layers(module, rewriting is None) if layout == "NHWC" else module
 
 
+def joined(module: Any, layout: str) -> Any:
+    """Makes a layer of attention, and of a product with what follows it, in ``NHWC`` only."""
+    from chameleon_ray.compiler.passes.attention import with_attention
+    from chameleon_ray.compiler.passes.late_reshapes import with_late_reshapes
+
+    return with_attention(with_late_reshapes(module)) if layout == "NHWC" else module
+
+
 def widened(target: Any) -> dict[str, str]:
     """Returns the 16-bit floats, which are all computed in float32."""
     from tvm.target.codegen import target_has_features
@@ -198,6 +206,7 @@ LLVM = TargetKind(
     layout="NHWC",
     rules=rules,
     integers=integers,
+    joined=joined,
     widened=widened,
     templates=templates,
     generator=generator,

@@ -59,7 +59,7 @@ def lower(
     with target, quiet():
         mod = _folded(widen(module, types), kept, _rounded(kind, precision), kind.integers)
         mod = mod if rewriting is None else partition(mod, rewriting)
-        mod = _mixed(mod, products, precision)
+        mod = _joined(_mixed(mod, products, precision), kind, layout)
     if layout == "NHWC" and not _has_shapes(mod):
         logger.warning("Convolutions stay NCHW: the model computes some shapes at run time.")
         layout = "NCHW"
@@ -135,6 +135,11 @@ def _mixed(mod: IRModule, products: Collection[str], precision: str) -> IRModule
     if precision in SHORT and precision in products:
         mod = in_half(mod, precision)
     return join_norms(mod) if set(products) & set(SHORT) else mod
+
+
+def _joined(mod: IRModule, kind: TargetKind, layout: str) -> IRModule:
+    """Joins operators that the kind of target has one layer for, where their shapes are known."""
+    return kind.joined(mod, layout) if kind.joined and _has_shapes(mod) else mod
 
 
 def layout_of(module: IRModule, kind: TargetKind, asked: str, precision: str) -> str:

@@ -43,15 +43,15 @@ def conv2d(builder: relax.BlockBuilder, call: Call, rounding: bool = True) -> re
         rounding: Whether more columns may be computed than there are.
     """
     attrs, weights = call.attrs, call.args[1]
-    dtype = str(call.ty.dtype)
-    block = lanes(int(call.ty.shape[3]), dtype) if is_packable(call) else 0
+    dtype, groups = str(call.ty.dtype), int(attrs.groups)
+    block = lanes(int(call.ty.shape[3]) // groups, dtype) if is_packable(call) else 0
     if block < NARROWEST:
         return call.op.get_attr("FLegalize")(builder, call)
     height, width, channels, filters = (int(size) for size in weights.ty.shape)
     split = weights.value.numpy().reshape(height, width, channels, filters // block, block)
     packed = split.transpose(3, 0, 1, 2, 4)
     window = [list(map(int, sizes)) for sizes in (attrs.strides, attrs.padding, attrs.dilation)]
-    loops = partial(packed_conv2d, window=window, rounding=rounding)
+    loops = partial(packed_conv2d, window=window, rounding=rounding, groups=groups)
     return called(builder, call, loops, packed, "conv2d", str(weights.ty.dtype))
 
 
@@ -78,22 +78,25 @@ def is_packable(call: Call) -> bool:
         _is_plain(call)
         and attrs.data_layout == attrs.out_layout == "NHWC"
         and attrs.kernel_layout == "HWIO"
-        and attrs.groups == 1
         and isinstance(call.ty.shape, relax.ShapeExpr)
     )
 
 
-def packed_conv2d(data: Any, weights: Any, window: list[list[int]], rounding: bool) -> Any:
+def packed_conv2d(
+    data: Any, weights: Any, window: list[list[int]], rounding: bool, groups: int = 1
+) -> Any:
     """Convolves with packed weights, by the formula below.
 
-    ``out[n, y, x, f] = sum data[n, y s + i d, x s + j d, c] weights[f // b, i, j, c, f % b]``.
+    ``out[n, y, x, f] = sum data[n, y s + i d, x s + j d, c] weights[f // b, i, j, c, f % b]``,
+    where a group's filters sum up the channels c of their own group.
 
     Args:
-        data: ``(N, H, W, C)``.
+        data: ``(N, H, W, G C)``.
         weights: ``(F / b, I, J, C, b)``.
         window: Strides down and across; padding at the top, left, bottom, right; dilation down and
             across.
         rounding: Whether more columns may be computed than there are.
+        groups: Groups G of channels, each convolved by itself; b divides the filters of one.
     """
     blocks, height, width, channels, block = (int(size) for size in weights.shape)
     strides, (top, left, bottom, right), dilation = window
@@ -112,8 +115,9 @@ def packed_conv2d(data: Any, weights: Any, window: list[list[int]], rounding: bo
     def point(n: Any, y: Any, x: Any, f: Any) -> Any:
         row = y * strides[0] + ry * dilation[0]
         column = x * strides[1] + rx * dilation[1]
+        first = f // (blocks * block // groups) * channels if groups > 1 else 0
         weight = weights[f // block, ry, rx, rc, f % block].astype(data.dtype)
-        return te.sum(data[n, row, column, rc] * weight, axis=[ry, rx, rc])
+        return te.sum(data[n, row, column, first + rc] * weight, axis=[ry, rx, rc])
 
     shape = (data.shape[0], rows, columns, blocks * block)
     return computed(shape, 2, point, "conv2d_nhwc", rounding)

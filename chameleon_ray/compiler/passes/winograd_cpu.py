@@ -63,7 +63,8 @@ WORTH = 0.6
 
 def conv2d(builder: relax.BlockBuilder, call: Call) -> relax.Expr:
     """Legalises a 2-D convolution, by Winograd's algorithm where that saves much."""
-    tile = _tile(call) if pack_weights.is_packable(call) else 0
+    whole = call.attrs.groups == 1 and pack_weights.is_packable(call)
+    tile = _tile(call) if whole else 0
     if not tile:
         return pack_weights.conv2d(builder, call)
     weights = call.args[1]

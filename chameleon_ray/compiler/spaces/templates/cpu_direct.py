@@ -43,7 +43,7 @@ def cpu_direct(module: Any, target: Any) -> Fitted | None:
     if layer.operands < 2 or len(layer.outputs) < 2:
         return None
     with target:
-        vector = lanes(layer.outputs[-1], layer.dtype)
+        vector = math.gcd(lanes(layer.outputs[-1], layer.dtype), layer.lanes)
     if vector < NARROWEST:
         return None
     schedule = Schedule(module, seed=SEED, debug_mask=0)
@@ -54,7 +54,7 @@ def cpu_direct(module: Any, target: Any) -> Fitted | None:
     return Fitted(schedule.trace, block, (most // 4, most))
 
 
-def _pad(schedule: Schedule, layer: Reduction, vector: int, part: Any) -> None:
+def pad(schedule: Schedule, layer: Reduction, vector: int, part: Any) -> None:
     """Pads the input at first, or part by parallel part where every channel is read once."""
     block = schedule.get_sblock(layer.padding)
     rank = len(schedule.get_loops(block))
@@ -93,7 +93,7 @@ def summed(schedule: Schedule, layer: Reduction, vector: int, most: int) -> list
     part = schedule.fuse(*outer)
     schedule.parallel(part)
     if layer.padding:
-        _pad(schedule, layer, vector, part)
+        pad(schedule, layer, vector, part)
     unroll(schedule, *inner)
     if not layer.dot:
         schedule.vectorize(lane)

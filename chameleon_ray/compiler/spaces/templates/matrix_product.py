@@ -125,6 +125,27 @@ def as_product(schedule: Schedule, layer: Reduction, product: MatrixProduct) -> 
     return last
 
 
+def flatten_factor(schedule: Schedule, copy: Any, product: MatrixProduct, without: int) -> None:
+    """Lets the block that copies a factor go over one axis of each group, if it does not yet.
+
+    Args:
+        schedule: Schedule of the layer, with ``as_product`` applied.
+        copy: The block.
+        product: The product.
+        without: The group that the factor does not have.
+    """
+    left = [axis for axis in product.axes if axis.group != without and axis.extent > 1]
+    made, axes = schedule.get(copy), []
+    if len(made.iter_vars) == product.leading + 2:
+        return
+    for iterator in made.iter_vars:
+        extent = int(iterator.dom.extent)
+        axes.append(left.pop(0) if extent > 1 else Axis(left[0].group if left else DEPTH, 1))
+    groups = [group for group in range(4) if group != without]
+    dtype = str(made.iter_vars[0].var.ty)
+    schedule.transform_block_layout(copy, _fused(axes, groups, dtype))
+
+
 def _fused(axes: Sequence[Axis], groups: Sequence[int], dtype: str) -> IndexMap:
     """Makes the map of axes to the groups that they are of, with indices of a type."""
 

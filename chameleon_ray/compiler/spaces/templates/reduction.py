@@ -6,6 +6,7 @@ from operator import gt
 from typing import Any
 
 import tvm
+import tvm_ffi
 from tvm.s_tir import Schedule
 from tvm.sym import Analyzer
 
@@ -29,8 +30,10 @@ class Reduction:
         operands: Number of buffers it reads.
         matrices: Whether it multiplies matrices: some of its axes are of its first operand only,
             others of its second only. Depthwise and grouped convolutions do not.
-        shared: Whether one of its operands serves all channels; None where the channels of an
-            operand are not contiguous.
+        lanes: Channels that are surely contiguous in every operand that depends on them, from
+            each multiple of their number on; all of them where they are not in blocks.
+        shared: Whether one of its operands serves all of these channels; None where the channels
+            of an operand are not contiguous.
         copies: Blocks that pass the layer's input on to it, element by element.
         padding: Block that pads the layer's input for it; empty where there is none.
         between: Elementwise blocks from its result on, except for the last.
@@ -44,6 +47,7 @@ class Reduction:
     reduced: tuple[int, ...]
     operands: int
     matrices: bool
+    lanes: int
     shared: bool | None
     copies: tuple[str, ...]
     padding: str
@@ -86,7 +90,7 @@ def _described(before: list[Any], block: Any, after: list[Any]) -> Reduction | N
     spatial = _iterators(block, PARALLEL)
     if not spatial:  # a sum of everything
         return None
-    shared = _shared(block)
+    lanes = min([_extent(spatial[-1]), *_blocks(block, spatial[-1].var)])
     if not _writes(block, spatial) or not are_elementwise(block, after, cut=True):
         return None
     copies = tuple(b.name_hint for b in before if _is_whole(b))
@@ -98,7 +102,8 @@ def _described(before: list[Any], block: Any, after: list[Any]) -> Reduction | N
         reduced=tuple(_extent(i) for i in _iterators(block, REDUCED)),
         operands=len(block.reads),
         matrices=_multiplies_matrices(block),
-        shared=shared,
+        lanes=lanes,
+        shared=_shared(block, lanes),
         copies=copies,
         padding="".join(b.name_hint for b in before if b.name_hint not in copies),
         between=tuple(b.name_hint for b in after[:-1]),
@@ -118,8 +123,15 @@ def _starts(region: Any) -> list[Any]:
     return [part.min for part in region.region]
 
 
-def _shared(block: Any) -> bool | None:
-    """Whether an operand does not depend on the channels.
+def _blocks(block: Any, channels: Any) -> list[int]:
+    """Returns the channels in a block of each operand whose last index is a place in a block."""
+    ends = [_starts(read)[-1] for read in block.reads]
+    places = (end for end in ends if isinstance(end, tvm.tirx.FloorMod))
+    return [int(end.b) for end in places if end.a.same_as(channels)]
+
+
+def _shared(block: Any, lanes: int) -> bool | None:
+    """Whether an operand is the same for all of the channels that are contiguous.
 
     Returns:
         None where an operand depends on them, but neighbouring channels are not contiguous in it.
@@ -128,10 +140,17 @@ def _shared(block: Any) -> bool | None:
     for iterator in block.iter_vars:
         if _extent(iterator) == 1:
             analyzer.bind(iterator.var, iterator.dom.min)
+    first, lane = (tvm.tirx.Var(name, channels.ty) for name in ("first", "lane"))
+    analyzer.bind(lane, tvm.ir.Range(0, lanes))
+
+    def neighbour(found: Any) -> Any:
+        return first * lanes + lane if found.same_as(channels) else found
+
     shared = False
     for read in block.reads:
         starts = [analyzer.simplify(start) for start in _starts(read)]
-        if not any(_depends(start, channels) for start in starts):
+        moved = [tvm_ffi.structural_map(start, (tvm.ir.Var, neighbour)) for start in starts]
+        if not any(_depends(analyzer.simplify(start), lane) for start in moved):
             shared = True
         elif not _is_contiguous(starts, channels):
             return None

@@ -1,0 +1,81 @@
+"""Locks of models: the one that a run leaves, and the winners of one that is given."""
+
+from pathlib import Path
+
+from chameleon_ray.api.imported import Imported
+from chameleon_ray.lockfile import Lock, LockedLayer, LockError
+from chameleon_ray.report.result import RunResult
+from chameleon_ray.store.knowledge import fits
+from chameleon_ray.task import Task
+from chameleon_ray.winners import Winner
+
+REASON = "the lock has the default schedule"
+
+
+def lock_of(result: RunResult) -> Lock:
+    """Returns the lock of a finished run."""
+    layers, outcomes = {task.digest: task for task in result.tasks}, result.outcomes
+    return Lock(
+        model=result.model,
+        target=result.target,
+        device=result.device,
+        versions=result.versions,
+        layers={
+            end.task: LockedLayer(
+                layers[end.task].name,
+                layers[end.task].space.digest,
+                end.config,
+                end.best,
+                end.default,
+            )
+            for end in outcomes
+        },
+    )
+
+
+def locked_winners(path: Path, imported: Imported) -> dict[str, Winner]:
+    """Returns the winners that a lock has for the layers of a session's models.
+
+    Raises:
+        LockError: The lock is of another model or target, or lacks a layer.
+    """
+    lock, tasks = Lock.read(path), imported.layers.tasks
+    for task in tasks:
+        if task.target != lock.target:
+            raise LockError(
+                f"{path} is a lock for the target {lock.target}, and this is {task.target}; "
+                "tune without --locked to make one for it."
+            )
+    lacking = [task for task in tasks if task.digest not in lock.layers]
+    if len(lacking) == len(tasks) or lock.layers.keys() - {task.digest for task in tasks}:
+        raise LockError(
+            f"{path} is a lock of another model ({lock.model}, with other layers); "
+            "tune without --locked to make one of this."
+        )
+    for task in tasks:
+        demand_winner(path, lock, task)
+    return {task.digest: _winner(task, lock.layers[task.digest]) for task in tasks}
+
+
+def demand_winner(path: Path, lock: Lock, task: Task) -> None:
+    """Demands that a lock has a winner for a layer that is a configuration of its space.
+
+    Raises:
+        LockError: It has none.
+    """
+    known = lock.layers.get(task.digest)
+    if known is None:
+        why = "has no layer"
+    elif known.space != task.space.digest or not fits(known.config, task):
+        why = "has another design space for the layer"
+    else:
+        return
+    raise LockError(
+        f"{path} {why} {task.name} ({task.shape}) of this model; tune without --locked "
+        "to make a new lock."
+    )
+
+
+def _winner(task: Task, layer: LockedLayer) -> Winner:
+    reason = "" if layer.config else REASON
+    return Winner(task.digest, layer.config, layer.latency, layer.default_latency, reason)

@@ -1,0 +1,85 @@
+"""The commands on stores: what they hold, garbage collection, and copies of entries."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from chameleon_ray.api.run_entries import entries_of
+from chameleon_ray.errors import UserError
+from chameleon_ray.folder import FILES
+from chameleon_ray.options import Storing
+from chameleon_ray.store.collection import Collected, added, collect, copied
+from chameleon_ray.store.entry import Entry
+from chameleon_ray.store.store import Store, open_store
+
+Tell = Callable[[str], None]
+
+
+def opened(name: str | None, tell: Tell) -> Store:
+    """Opens a store that a command is about.
+
+    Raises:
+        UserError: There is none.
+    """
+    store = open_store(name, Storing(), tell)
+    if store is None:
+        raise UserError("There is no store, as it is none; give --store a folder or a URL.")
+    return store
+
+
+def stored(name: str | None, tell: Tell, layer: str = "") -> list[Entry]:
+    """Returns the entries of a store, or those of layers with this digest or in whose name it is.
+
+    Raises:
+        UserError: There is no store, or no such layer.
+    """
+    store = opened(name, tell)
+    entries = store.entries(store.entry_keys())
+    found = [e for e in entries if e.task.startswith(layer) or layer in e.name]
+    if layer and not found:
+        raise UserError(f"The store {store.name} has no layer {layer}; chameleon store ls has all.")
+    return found
+
+
+def collected(name: str | None, days: float | None, tell: Tell) -> Collected:
+    """Removes what is of no use from a store; ``days`` as in ``Storing`` where None.
+
+    Raises:
+        UserError: There is no store, or it does not answer.
+    """
+    return collect(opened(name, tell), Storing().days if days is None else days)
+
+
+def exported(name: str | None, target: str, tell: Tell) -> int:
+    """Adds the entries of a store to another one, a folder or a URL; returns their number.
+
+    Raises:
+        UserError: A store cannot be opened, or the other one not be written.
+    """
+    return _demanded(copied, opened(name, tell), opened(target, tell))
+
+
+def imported(name: str | None, source: str, tell: Tell) -> int:
+    """Adds the entries of another store, or of a run directory, to a store; returns their number.
+
+    Raises:
+        UserError: A store or the run cannot be read, or the store not be written.
+    """
+    store, path = opened(name, tell), Path(source)
+    if (path / FILES["run"]).exists():
+        return _demanded(added, entries_of(path), store)
+    if "://" not in source and not path.is_dir():
+        raise UserError(f"{source} is neither a store nor a run directory; check the path.")
+    return _demanded(copied, opened(source, tell), store)
+
+
+def _demanded(copy: Callable[..., int], source: object, target: Store) -> int:
+    """Copies entries, and demands that the target took them.
+
+    Raises:
+        UserError: It did not.
+    """
+    places = len(target.places)
+    count = copy(source, target)
+    if len(target.places) < places:
+        raise UserError(f"Not all entries could be written to {target.name or 'the store'}.")
+    return count

@@ -1,0 +1,172 @@
+"""The backend ``chameleon`` of ``torch.compile``: graphs become tuned libraries.
+
+A graph that was tuned before is loaded from the cache. Another one is tuned on the spot where the
+options give minutes or trials; else torch computes it, and it waits for ``chameleon pending``.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from chameleon_ray.errors import UserError
+from chameleon_ray.interface.graph_cache import PROGRAM, folder_of, is_tuned
+from chameleon_ray.interface.tuned_model import load
+from chameleon_ray.interface.tuning import request_of, tune
+
+BUDGET = ("minutes", "trials")
+"""Options that have a graph tuned on the spot."""
+LASTING = ("target", "threads", "layout", "precision", "memory_aware", "template")
+"""Options that libraries differ by; the others decide how they are searched for."""
+Outputs = Sequence[Any]
+
+
+def chameleon(
+    graph: torch.fx.GraphModule,
+    example_inputs: Sequence[Any],
+    *,
+    options: dict[str, Any] | None = None,
+) -> Callable[..., Outputs]:
+    """Compiles a graph, as ``torch.compile(model, backend="chameleon")`` has it do.
+
+    Args:
+        graph: The graph; parameters and buffers are inputs of it.
+        example_inputs: Its inputs: tensors, and symbolic numbers where shapes are dynamic.
+        options: Options of ``tune``, such as ``{"minutes": 2}``.
+
+    Raises:
+        UserError: There is no such option.
+    """
+    asked = dict(options or {})
+    request_of({name: value for name, value in asked.items() if name != "quiet"})
+    tensors = [one for one in example_inputs if isinstance(one, Tensor)]
+    if torch.is_grad_enabled() and any(one.requires_grad for one in tensors):
+        warnings.warn("chameleon compiles inference only: use torch.no_grad().", stacklevel=2)
+        return graph.forward
+    return Graph(graph, [_is_static(one) for one in example_inputs], asked)
+
+
+def _is_static(value: Any) -> bool:
+    """Whether an input is a parameter or a buffer, which torch hands over with every call."""
+    return isinstance(value, torch.nn.Parameter) or hasattr(value, "_dynamo_static_input_type")
+
+
+class Graph:
+    """A graph of torch's, with a library for each combination of shapes that it is called with."""
+
+    def __init__(
+        self, graph: torch.fx.GraphModule, static: Sequence[bool], options: dict[str, Any]
+    ) -> None:
+        """Takes the graph, which of its inputs are parameters or buffers, and options."""
+        self._graph, self._options = graph, options
+        self._static = [place for place, fixed in enumerate(static) if fixed]
+        self._free = [place for place, fixed in enumerate(static) if not fixed]
+        self._known: dict[tuple[Any, ...], Callable[..., Outputs]] = {}
+
+    def __call__(self, *values: Any) -> Outputs:
+        key = tuple(_shape(values[place]) for place in self._free)
+        compiled = self._known.get(key)
+        if compiled is None:
+            compiled = self._known[key] = self._compiled(values)
+        return compiled(*values)
+
+    def _compiled(self, values: Sequence[Any]) -> Callable[..., Outputs]:
+        """Returns the graph's library for inputs of these shapes; the graph where there is none."""
+        places = [place for place in self._free if isinstance(values[place], Tensor)]
+        try:
+            closed = Closed(self._graph, values, places)
+            folder = folder_of(closed.parts(values, self._options))
+            if not is_tuned(folder):
+                if not (folder / PROGRAM).exists():
+                    folder.mkdir(parents=True, exist_ok=True)
+                    inputs = tuple(values[place] for place in places)
+                    torch.export.save(torch.export.export(closed, inputs), folder / PROGRAM)
+                if not any(self._options.get(name) for name in BUDGET):
+                    warnings.warn(
+                        "A graph is not tuned yet, and computed by torch; chameleon pending tunes "
+                        "it.",
+                        stacklevel=2,
+                    )
+                    return self._graph.forward
+                began = (folder / "run.json").exists()
+                tune(folder / PROGRAM, out=folder, resume=began, **self._options)
+            return Library(self._graph, load(folder), closed, values, self._static, places)
+        except (UserError, torch._dynamo.exc.TorchDynamoException, RuntimeError) as error:
+            warnings.warn(f"A graph is computed by torch: {error}", stacklevel=2)
+            return self._graph.forward
+
+
+class Closed(torch.nn.Module):
+    """A graph whose parameters, buffers and numbers are constants."""
+
+    def __init__(self, graph: torch.fx.GraphModule, values: Sequence[Any], free: list[int]) -> None:
+        """Takes the graph, values of all its inputs, and the places of those that stay inputs.
+
+        Raises:
+            UserError: The graph has outputs that are no tensors, or returns an input as it is.
+        """
+        super().__init__()
+        self._graph, self._values, self._free = graph, list(values), free
+        (end,) = (node for node in graph.graph.nodes if node.op == "output")
+        self.outputs = list(end.args[0])
+        if strange := [one for one in self.outputs if not _is_computed(one)]:
+            raise UserError(f"its output {strange[0]!r} is no tensor that it computes.")
+
+    def forward(self, *inputs: Tensor) -> Any:
+        values = list(self._values)
+        for place, value in zip(self._free, inputs, strict=True):
+            values[place] = value
+        return self._graph(*values)
+
+    def parts(self, values: Sequence[Any], options: dict[str, Any]) -> list[bytes]:
+        """Returns all that the library depends on, as bytes."""
+        lasting = [(name, options.get(name)) for name in LASTING]
+        parts = [self._graph.code.encode(), repr(lasting).encode()]
+        for place, value in enumerate(values):
+            parts.append(repr(_shape(value)).encode())
+            if isinstance(value, Tensor) and place not in self._free:
+                flat = value.detach().contiguous().reshape(-1)
+                parts.append(np.asarray(flat.view(torch.uint8)).tobytes())
+        return parts
+
+
+class Library:
+    """A tuned graph, as long as its parameters are those that it was tuned with."""
+
+    def __init__(
+        self,
+        graph: torch.fx.GraphModule,
+        model: Callable[..., Any],
+        closed: Closed,
+        values: Sequence[Any],
+        static: list[int],
+        free: list[int],
+    ) -> None:
+        self._graph, self._model, self._static, self._free = graph, model, static, free
+        self._several = len(closed.outputs) > 1
+        self._states = [_state(values[place]) for place in static]
+
+    def __call__(self, *values: Any) -> Outputs:
+        if [_state(values[place]) for place in self._static] != self._states:
+            return self._graph(*values)  # a parameter was changed or replaced
+        outputs = self._model(*[values[place] for place in self._free])
+        return outputs if self._several else (outputs,)
+
+
+def _state(tensor: Tensor) -> tuple[int, int]:
+    return tensor.data_ptr(), tensor._version
+
+
+def _shape(value: Any) -> Any:
+    """Returns what a library is made for: shape and type of a tensor, the value of a number."""
+    if isinstance(value, Tensor):
+        return tuple(value.shape), str(value.dtype)
+    return int(value)
+
+
+def _is_computed(output: Any) -> bool:
+    computed = isinstance(output, torch.fx.Node) and output.op != "placeholder"
+    return computed and isinstance(output.meta.get("example_value"), Tensor)

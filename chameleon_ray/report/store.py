@@ -1,0 +1,59 @@
+"""What a store holds, for people: a table of its layers, and all that is known of one."""
+
+from collections.abc import Iterable, Sequence
+from math import inf
+
+from rich.table import Table
+
+from chameleon_ray.record import DEFAULT
+from chameleon_ray.report.format import counted, milliseconds, times
+from chameleon_ray.report.layer_history import ratio
+from chameleon_ray.store.entry import Entry
+
+
+def listed(entries: Iterable[Entry]) -> Table:
+    """Returns a table with a row per entry: what it is of, and how fast its best is."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("layer", "shape", "device"):
+        table.add_column(title, overflow="fold")
+    for title in ("records", "default ms", "best ms", "faster"):
+        table.add_column(title, justify="right")
+    table.add_column("digest")
+    for entry in sorted(entries, key=lambda one: (one.circumstances.device, one.name, one.task)):
+        default, best = _latencies(entry)
+        table.add_row(
+            *(entry.name, entry.shape, entry.circumstances.device, str(len(entry.records))),
+            *(milliseconds(default), milliseconds(best), times(ratio(default, best)), entry.task),
+        )
+    return table
+
+
+def shown(entries: Sequence[Entry]) -> list[str]:
+    """Returns lines with all that is known of a layer."""
+    lines = []
+    for entry in entries:
+        default, best = _latencies(entry)
+        lines += [
+            f"{entry.name} ({entry.shape})",
+            f"  layer {entry.task}, space {entry.space}",
+            f"  target {entry.target}",
+            f"  device {entry.circumstances.device}",
+            f"  versions {_pairs(entry.circumstances.versions.items())}",
+            f"  {counted(len(entry.records), 'record')}, default {milliseconds(default)} ms, "
+            f"best {milliseconds(best)} ms",
+            f"  search: {entry.ended or 'may go on'}",
+        ]
+        if entry.chosen is not None:
+            config = list(entry.chosen.config) or "the default schedule"
+            lines.append(f"  winner {config}, {milliseconds(entry.chosen.latency)} ms")
+    return lines
+
+
+def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in pairs)
+
+
+def _latencies(entry: Entry) -> tuple[float, float]:
+    """Returns the least seconds of the default schedule, and of all configurations."""
+    default = min((r.latency for r in entry.records if r.config == DEFAULT), default=inf)
+    return default, min((record.latency for record in entry.records), default=inf)

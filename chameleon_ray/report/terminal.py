@@ -1,0 +1,60 @@
+"""A console for what strangers may have named: it shows control characters, and obeys none.
+
+Names of models, inputs and files, and texts of errors, may come from files of others. Written to a
+terminal as they are, they could move its cursor, rename its window or hide what was said.
+"""
+
+import errno
+import os
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Characters that a terminal obeys, but for tabs and new lines, and those that turn text around."""
+GONE = (errno.EPIPE, errno.EIO)
+"""Errors of a stream whose reader has left."""
+
+
+def printable(text: str) -> str:
+    """Returns a text with its control characters spelt out, as ``\\\\x1b``."""
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+class Terminal(Console):
+    """A console that shows control characters, and goes on where nobody reads it any more."""
+
+    def __init__(self, **options: Any) -> None:
+        """Takes options of ``Console``; nothing is coloured by what it looks like."""
+        super().__init__(highlight=False, **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(printable(segment.text), segment.style)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Prints, as ``Console`` does; ends the command where the disk of its output is full."""
+        try:
+            super().print(*objects, **options)
+        except OSError as error:
+            self.on_broken_pipe()
+            if error.errno not in GONE and not self.stderr:
+                why = os.strerror(error.errno or 0)
+                print(f"Error: standard output cannot be written: {why}.", file=sys.stderr)
+                raise SystemExit(1) from None
+
+    def on_broken_pipe(self) -> None:
+        """Drops what is printed from now on; the command's work and its status are not changed."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)

@@ -1,0 +1,173 @@
+"""The store: entries in one or several places, near ones first; it is read and written through.
+
+Whatever goes wrong with a place or an entry is a sentence, never an error: a place that does not
+answer is left alone from then on, and an entry that cannot be used counts as missing.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from chameleon_ray.options import Storing
+from chameleon_ray.store.entry import Entry, EntryError
+from chameleon_ray.store.key import Key
+from chameleon_ray.store.place import Place, PlaceError, default_folder, entries_below
+
+T = TypeVar("T")
+NONE = "none"
+"""Name of no store at all."""
+VARIABLE = "CHAMELEON_STORE"
+"""Environment variable that names the store where the command line does not."""
+TOLD = 5
+"""Most entries that cannot be used of which each is told."""
+
+
+class Store:
+    """Entries in some places.
+
+    Attributes:
+        places: Places that work, near ones first; entries are written to all of them.
+        options: Settings of reading and writing.
+        tell: Called with a sentence for people.
+        refused: Keys of entries that could not be used.
+    """
+
+    def __init__(
+        self, places: Sequence[Place], options: Storing, tell: Callable[[str], None]
+    ) -> None:
+        self.places, self.options, self.tell = list(places), options, tell
+        self._there: dict[str, set[str]] = defaultdict(set)
+        self.refused: list[Key] = []
+        self._told = 0
+
+    @property
+    def name(self) -> str:
+        """Names of the places, for people."""
+        return ", ".join(place.name for place in self.places)
+
+    def entry_keys(self, target: str = "") -> list[Key]:
+        """Returns the keys of all entries for a target, or of all entries.
+
+        Args:
+            target: Folder of the target, as ``target_folder`` names it.
+        """
+        found: dict[str, Key] = {}
+        for place in list(self.places):
+            names = self._attempt(place, partial(place.names, entries_below(target)))
+            strange = []
+            for name in sorted(names or ()):
+                if key := Key.parse(name):
+                    found[name] = key
+                    self._there[name].add(place.name)
+                elif not name.rpartition("/")[2].startswith("."):
+                    strange.append(name)
+            if strange:
+                self.tell(
+                    f"The store {place.name} has {len(strange)} files that are no entries, such as "
+                    f"{strange[0]}; they are left alone."
+                )
+        return [found[name] for name in sorted(found)]
+
+    def entries(self, keys: Iterable[Key]) -> list[Entry]:
+        """Returns the entries with these keys; those that cannot be used are left out.
+
+        What only a far place has is kept in the near ones, too.
+        """
+        missing = {key.name: key for key in keys if key not in self.refused}
+        found, damage = list[Entry](), dict[str, str]()
+        for place in list(self.places):
+            names = [name for name in missing if place.name in self._there[name]]
+            content = self._attempt(place, partial(place.read, names))
+            for name, data in (content or {}).items():
+                try:
+                    found.append(Entry.loads(missing[name], data, self.options))
+                except EntryError as error:
+                    damage[name] = str(error)
+                    self._there[name].discard(place.name)  # another place's copy takes its place
+                else:
+                    self._write({name: data}, self.places[: self.places.index(place)])
+                    del missing[name]
+        for name in damage.keys() & missing.keys():
+            self._there[name] |= {place.name for place in self.places}
+            self.refused.append(missing[name])
+            self.refuse(damage[name])
+        return found
+
+    def publish(self, entries: Iterable[Entry]) -> int:
+        """Adds entries to all places; returns how many bytes they have."""
+        content = {key.name: data for key, data in (entry.dumps() for entry in entries)}
+        self._write(content, self.places)
+        return sum(map(len, content.values()))
+
+    def level(self, keys: Iterable[Key]) -> None:
+        """Adds what some place has of these entries to the places that lack it."""
+        lacking = [
+            key
+            for key in keys
+            if any(place.name not in self._there[key.name] for place in self.places)
+        ]
+        self.publish(self.entries(lacking))
+
+    def remove(self, keys: Iterable[Key]) -> None:
+        """Removes entries from all places."""
+        names = [key.name for key in keys]
+        for place in list(self.places):
+            own = [name for name in names if place.name in self._there[name]]
+            self._attempt(place, partial(place.remove, own))
+
+    def age(self, key: Key) -> float:
+        """Returns the seconds since an entry was last written; 0 where that is not known."""
+        own = [place for place in self.places if place.name in self._there[key.name]]
+        ages = [self._attempt(place, partial(place.age, key.name)) for place in own]
+        return min((age or 0.0 for age in ages), default=0.0)
+
+    def refuse(self, sentence: str) -> None:
+        """Tells of an entry that cannot be used; of many, some are told."""
+        self._told += 1
+        if self._told <= TOLD:
+            self.tell(f"{sentence} It counts as missing.")
+        elif self._told == TOLD + 1:
+            self.tell("More entries of the store cannot be used; chameleon store gc removes them.")
+
+    def _write(self, content: dict[str, bytes], places: Sequence[Place]) -> None:
+        for place in list(places):
+            for name, data in content.items():
+                if place.name in self._there[name] or place not in self.places:
+                    continue
+                self._attempt(place, partial(place.write, name, data))
+                self._there[name].add(place.name)
+
+    def _attempt(self, place: Place, step: Callable[[], T]) -> T | None:
+        """Returns what a step gives; a place that fails is left alone from then on."""
+        try:
+            return step()
+        except PlaceError as error:
+            self.tell(f"{error} The command goes on without it.")
+            self.places.remove(place)
+            return None
+
+
+def open_store(
+    name: str | None, options: Storing, tell: Callable[[str], None] = lambda sentence: None
+) -> Store | None:
+    """Opens a store.
+
+    Args:
+        name: A folder, a URL, ``none``, or None for what the environment names, else the folder in
+            the user's cache directory. A URL has that folder in front of it.
+        options: Settings of reading and writing.
+        tell: Called with a sentence for people.
+
+    Raises:
+        PlaceError: There is no such protocol.
+    """
+    name = name or os.environ.get(VARIABLE) or default_folder()
+    if name == NONE:
+        return None
+    place = Place(name, options.patience)
+    places = [place]
+    if not (place.local or place.fleeting):
+        places.insert(0, Place(default_folder(), options.patience))
+    return Store(places, options, tell)

@@ -1,0 +1,116 @@
+"""Locks: the same winners give the same text, and what does not fit is refused in a sentence."""
+
+import json
+from math import inf
+from pathlib import Path
+
+import pytest
+
+from chameleon_ray.api.imported import Imported
+from chameleon_ray.api.locked import lock_of, locked_winners
+from chameleon_ray.lockfile import Lock, LockedLayer, LockError
+from chameleon_ray.merging import merged
+from chameleon_ray.record import DEFAULT
+from chameleon_ray.winners import Winner
+from tests.pure import toys
+from tests.pure.fake_result import fake_result
+
+TASKS = [toys.task("convolution-1"), toys.task("sketched-1"), toys.task("tiny-1")]
+
+
+def lock(**fields: object) -> Lock:
+    layers = {
+        task.digest: LockedLayer(
+            task.name, task.space.digest, (0,) * len(task.space.knobs), 1e-3, inf
+        )
+        for task in TASKS
+    }
+    layers[TASKS[1].digest] = LockedLayer("default", TASKS[1].space.digest, DEFAULT, 2e-3, 2e-3)
+    known = {"model": "net", "target": TASKS[0].target, "device": "toy", "versions": {"tvm": "1"}}
+    return Lock(**(known | {"layers": layers} | fields))  # type: ignore[arg-type]
+
+
+def imported(tasks=TASKS) -> Imported:
+    return Imported({}, merged([(1, tasks)]), [])
+
+
+def file(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "chameleon.lock"
+    path.write_text(text)
+    return path
+
+
+def test_a_lock_is_strict_json_and_read_back(tmp_path: Path) -> None:
+    text = lock().dumps()
+    assert Lock.read(file(tmp_path, text)) == lock()
+    assert Lock.read(file(tmp_path, text)).dumps() == text
+    assert json.loads(text, parse_constant=lambda word: pytest.fail(word))["schema"] == 1
+
+
+def test_a_run_s_lock_has_its_winners(tmp_path: Path) -> None:
+    result = fake_result(tmp_path)
+    made = Lock.read(file(tmp_path, lock_of(result).dumps()))
+    assert {digest: layer.config for digest, layer in made.layers.items()} == {
+        outcome.task: outcome.config for outcome in result.outcomes
+    }
+
+
+def test_a_lock_has_every_layer_s_winner(tmp_path: Path) -> None:
+    winners = locked_winners(file(tmp_path, lock().dumps()), imported())
+    assert winners[TASKS[0].digest] == Winner(
+        TASKS[0].digest, (0,) * len(TASKS[0].space.knobs), 1e-3, inf
+    )
+    assert winners[TASKS[1].digest].reason == "the lock has the default schedule"
+    assert winners.keys() == {task.digest for task in TASKS}
+
+
+@pytest.mark.parametrize(
+    ("made", "tasks", "words"),
+    [
+        (lock(), [*TASKS, toys.task("tiny-2")], "has no layer tiny-2"),
+        (lock(), TASKS[:2], "is a lock of another model"),
+        (lock(), [toys.task("tiny-3")], "is a lock of another model"),
+        (lock(target="llvm"), TASKS, "is a lock for the target llvm, and this is"),
+        (
+            lock(layers={t.digest: LockedLayer(t.name, "0" * 16, (), 1.0, 1.0) for t in TASKS}),
+            TASKS,
+            "has another design space for the layer convolution-1",
+        ),
+        (
+            lock(
+                layers={
+                    t.digest: LockedLayer(t.name, t.space.digest, (9999,), 1.0, 1.0) for t in TASKS
+                }
+            ),
+            TASKS,
+            "has another design space for the layer convolution-1",
+        ),
+    ],
+)
+def test_a_lock_that_does_not_fit_is_refused(
+    made: Lock, tasks: list, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(LockError) as error:
+        locked_winners(file(tmp_path, made.dumps()), imported(tasks))
+    assert words in str(error.value)
+    assert str(error.value).count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "{", '{"schema": 2}', "[" * 100_000),
+        lock().dumps().replace("0.001", '"1"'),
+        lock().dumps().replace("0.001", "-1"),
+        lock().dumps().replace('"net"', "7"),
+        lock().dumps().replace("0,", "1.5,", 1),
+    ],
+)
+def test_a_file_that_is_no_lock_is_refused(text: str, tmp_path: Path) -> None:
+    with pytest.raises(LockError, match=r"give the chameleon\.lock of a run"):
+        Lock.read(file(tmp_path, text))
+
+
+def test_a_lock_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LockError, match="cannot be read"):
+        Lock.read(tmp_path / "no")

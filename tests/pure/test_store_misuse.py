@@ -1,0 +1,91 @@
+"""What somebody else left in a store, or what is left of an entry: a miss and a sentence each."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from chameleon_ray.database import as_table
+from chameleon_ray.store.collection import collect
+from chameleon_ray.store.entry import META
+from chameleon_ray.store.key import content_digest
+from chameleon_ray.store.place import Place
+from chameleon_ray.store.store import Store
+from tests.pure.store_entries import OPTIONS, entry
+
+
+def with_bytes(data: bytes) -> tuple[str, bytes]:
+    """A file whose name says what its bytes are."""
+    key = replace(entry().dumps()[0], content=content_digest(data))
+    return key.name, data
+
+
+def with_meta(**fields: object) -> tuple[str, bytes]:
+    table = pq.read_table(pa.BufferReader(entry().dumps()[1]))
+    meta = json.loads(table.schema.metadata[META]) | fields
+    return written(table.replace_schema_metadata({META: json.dumps(meta).encode()}))
+
+
+def written(table: pa.Table) -> tuple[str, bytes]:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    return with_bytes(sink.getvalue().to_pybytes())
+
+
+def with_record(**fields: object) -> tuple[str, bytes]:
+    table = pq.read_table(pa.BufferReader(entry().dumps()[1]))
+    body = as_table([replace(entry().records[1], **fields)])  # type: ignore[arg-type]
+    return written(body.replace_schema_metadata(table.schema.metadata))
+
+
+MISUSES: dict[str, Callable[[], tuple[str, bytes]]] = {
+    "half of it": lambda: with_bytes(entry().dumps()[1][:-400]),
+    "other bytes": lambda: (entry().dumps()[0].name, b"x" + entry().dumps()[1][1:]),
+    "nothing": lambda: with_bytes(b""),
+    "a pickle": lambda: with_bytes(b"\x80\x04c__builtin__\nexec\n(V1\ntR."),
+    "another table": lambda: written(pa.table({"a": [1]})),
+    "no metadata": lambda: written(as_table(entry().records)),
+    "another layer": lambda: with_meta(task="0" * 16),
+    "another device": lambda: with_meta(device="other"),
+    "a path as name": lambda: with_meta(name="../../etc"),
+    "no text": lambda: with_meta(ended=7),
+    "a long text": lambda: with_meta(ended="x" * 10_000),
+    "versions as list": lambda: with_meta(versions=["a"]),
+    "a winner of texts": lambda: with_meta(
+        chosen={"config": ["a"], "latency": 1.0, "default_latency": 1.0}
+    ),
+    "a winner in no time": lambda: with_meta(
+        chosen={"config": [], "latency": 0.0, "default_latency": 1.0}
+    ),
+    "NaN": lambda: with_record(latencies=(float("nan"),)),
+    "negative seconds": lambda: with_record(latencies=(-1.0,)),
+    "a status without latencies": lambda: with_record(latencies=()),
+    "a negative index": lambda: with_record(config=(-7, 0)),
+    "knobs that are code": lambda: with_record(values='{"a": {"b": 1}}'),
+    "knobs that are no JSON": lambda: with_record(values="__import__('os')"),
+    "deep knobs": lambda: with_record(values="[" * 30_000),
+    "huge knobs": lambda: with_record(values='{"a": [1e300]}'),
+    "an impossible plan": lambda: with_record(plan=-1),
+    "another's record": lambda: with_record(task="1" * 16),
+}
+
+
+@pytest.mark.parametrize("misuse", MISUSES)
+def test_what_cannot_be_used_is_a_miss_and_a_sentence(misuse: str, tmp_path: Path) -> None:
+    told: list[str] = []
+    store = Store([Place(str(tmp_path / "store"), 5.0)], OPTIONS, told.append)
+    store.publish([entry(seed=1)])
+    name, data = MISUSES[misuse]()
+    path = tmp_path / "store" / name
+    path.write_bytes(data)
+    fresh = Store(store.places, OPTIONS, told.append)
+    assert fresh.entries(fresh.entry_keys()) == [entry(seed=1)]
+    (sentence,) = told
+    assert name in sentence
+    assert sentence.endswith(". It counts as missing.")
+    assert collect(fresh, 9.0).unusable == 1
+    assert not path.exists()

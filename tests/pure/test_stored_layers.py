@@ -1,0 +1,207 @@
+"""A session and the store: what is known is not searched, what is new is kept, for toy layers."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from chameleon_ray.api.imported import Imported
+from chameleon_ray.api.run_entries import entries_of
+from chameleon_ray.api.setup import Setup
+from chameleon_ray.api.site import Site
+from chameleon_ray.api.stored_layers import SETTLED, StoredLayers
+from chameleon_ray.api.tuned_model import TunedModel, circumstances_of
+from chameleon_ray.folder import SAME, RunFolder
+from chameleon_ray.merging import merged
+from chameleon_ray.options import Request, Search, Storing, Transferring
+from chameleon_ray.record import DEFAULT, Record, Status, own
+from chameleon_ray.report.progress import Progress
+from chameleon_ray.store.entry import Entry
+from chameleon_ray.store.store import Store, open_store
+from chameleon_ray.task import Task
+from chameleon_ray.transfer import Transfer
+from chameleon_ray.winners import Earlier, Winner
+from tests.pure import toys
+from tests.pure.test_transfer import records_of
+
+TASKS = [toys.task("convolution-1"), toys.task("convolution-2"), toys.task("sketched-1")]
+
+
+@dataclass
+class Group:
+    """A group of toy devices, which has all layers."""
+
+    tasks: Sequence[Task]
+    device: str = "toy"
+    models: list = field(default_factory=lambda: [SimpleNamespace(request=Request("net"))])
+
+    def digests(self, prepared: Any) -> set[str]:
+        return {task.digest for task in self.tasks}
+
+
+class Session:
+    """What a session has of a store, in a directory of its own."""
+
+    def __init__(
+        self,
+        path: Path,
+        store: str | None,
+        tasks: Sequence[Task] = TASKS,
+        trials: int = 30,
+        earlier: Sequence[Entry] = (),
+        device: str = "toy",
+        resume: bool = False,
+    ) -> None:
+        request = Request("net", trials=trials)
+        self.folder = RunFolder(path, existing=resume)
+        self.folder.identify(dict.fromkeys(SAME, ""))
+        self.tasks, self.progress = tasks, Progress()
+        self.transfer = Transfer(Transferring())
+        opened = open_store(store, Storing(patience=5.0)) if store else None
+        setup = Setup(None, Search(), (0,), (0,), self.transfer, opened, tuple(earlier))  # type: ignore[arg-type]
+        site = Site(request, self.folder, [TunedModel(request, self.folder)], ["tune", "net"])
+        groups: list[Any] = [Group(tasks, device)]
+        self.stored = StoredLayers(site, setup, groups, self.progress)
+        layers = merged([(1, tasks)])
+        self.imported = self.stored.recall(Imported({}, layers, self.folder.database.read()))
+
+    def search(self, count: int = 10, stop: bool = False) -> list[Record]:
+        """Measures so many configurations of layers that are not settled, and keeps them."""
+        left = [task for task in self.tasks if task.digest not in self.imported.settled]
+        number = len(self.folder.database.read())
+        try:
+            with self.stored.keeping(self.imported):
+                for task in left:
+                    made = [replace(records_of(task, 1)[0], config=DEFAULT, values="{}")]
+                    made += records_of(task, count - 1)
+                    made = [replace(r, sequence=number + n) for n, r in enumerate(made)]
+                    self.folder.database.append(made)
+                    number += len(made)
+                    if stop:
+                        raise KeyboardInterrupt
+                best = [(t.digest, records_of(t, 1)[0].config, 1e-3, 2e-3) for t in self.tasks]
+                self.stored.winners = {known[0]: Winner(*known) for known in best}
+        finally:
+            self.folder.close()
+        return own(self.folder.database.read())
+
+
+def test_the_second_time_nothing_is_left_to_search(tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    first = Session(tmp_path / "a", store)
+    assert first.imported.settled == {}
+    assert first.progress.notes == ["0 of 3 layers known, 3 to tune."]
+    made = first.search()
+    second = Session(tmp_path / "b", store)
+    assert second.progress.notes == ["3 of 3 layers known, 0 to tune."]
+    assert second.imported.settled == {task.digest: SETTLED for task in TASKS}
+    assert second.imported.earlier[TASKS[0].digest] == Earlier(
+        records_of(TASKS[0], 1)[0].config, settled=True
+    )
+    taken = second.folder.database.read()
+    assert [(r.task, r.config) for r in taken] == [(r.task, r.config) for r in made]
+    assert {r.origin for r in taken} == {"store"}
+    assert second.search() == []
+    assert len(list((tmp_path / "store").rglob("*.parquet"))) == 3
+
+
+def test_another_model_tunes_what_is_new_only(tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    Session(tmp_path / "a", store, TASKS[:2], trials=20).search()
+    other = Session(tmp_path / "b", store)
+    assert other.progress.notes == ["2 of 3 layers known, 1 to tune."]
+    assert {record.task for record in other.search()} == {TASKS[2].digest}
+    assert Session(tmp_path / "c", store).progress.notes == ["3 of 3 layers known, 0 to tune."]
+
+
+def test_the_kind_s_entries_teach_a_new_layer(tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    Session(tmp_path / "a", store, TASKS[:1]).search()
+    other = Session(tmp_path / "b", store, TASKS[1:2])
+    assert other.imported.settled == {}
+    assert other.transfer.lessons(TASKS[1]) is not None
+
+
+def test_who_asks_for_more_gets_more(tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    Session(tmp_path / "a", store, trials=30).search()
+    more = Session(tmp_path / "b", store, trials=300)
+    assert more.imported.settled == {}
+    assert more.progress.notes == ["0 of 3 layers known, 3 to tune, 3 of them known in part."]
+    assert len(own(more.imported.records)) == 0
+    assert len(more.imported.records) == 30
+
+
+def test_an_interrupted_session_gives_what_it_has(tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    with pytest.raises(KeyboardInterrupt):
+        Session(tmp_path / "a", store).search(stop=True)
+    again = Session(tmp_path / "b", store)
+    assert {record.task for record in again.imported.records} == {TASKS[0].digest}
+    resumed = Session(tmp_path / "a", store, resume=True)
+    assert resumed.imported.settled == {}
+    assert len(resumed.imported.records) == 10
+
+
+def test_another_device_s_winners_are_timed_first(tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    Session(tmp_path / "a", store, TASKS[:1]).search()
+    other = Session(tmp_path / "b", store, TASKS[:1], device="another")
+    known = other.imported.known[TASKS[0].digest]
+    assert known.candidates[0] == records_of(TASKS[0], 1)[0].config
+    assert other.imported.records == []
+    assert other.progress.notes == [
+        "0 of 1 layer known, 1 to tune, 1 of them with candidates to time first."
+    ]
+
+
+def test_an_equal_layer_of_a_warm_start_is_measured(tmp_path: Path) -> None:
+    made = Session(tmp_path / "a", None, TASKS[:1])
+    made.search()
+    identity = {
+        "schema": 2,
+        "layers": {TASKS[0].digest: TASKS[0].name},
+        "spaces": {TASKS[0].digest: TASKS[0].space.digest},
+        "target": TASKS[0].target,
+        "device": "toy",
+        "circumstances": {
+            "device": "toy",
+            "versions": circumstances_of("toy", TASKS[0].target).versions,
+        },
+    }
+
+    (tmp_path / "a" / "run.json").write_text(json.dumps(identity))
+    entries = entries_of(tmp_path / "a")
+    assert [len(entry.records) for entry in entries] == [10]
+    warm = Session(tmp_path / "b", None, trials=30, earlier=entries)
+    assert warm.imported.settled == {TASKS[0].digest: SETTLED}
+    assert warm.progress.notes == ["1 of 3 layers known, 2 to tune."]
+
+
+def test_a_store_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    session = Session(tmp_path / "a", str(tmp_path / "file" / "store"))
+    assert len(session.search()) == 30
+    assert session.progress.notes[-1] == (
+        f"The store {tmp_path}/file/store cannot be written: Not a directory. "
+        "The command goes on without it."
+    )
+
+
+def test_an_impossible_entry_is_a_miss_and_a_sentence(tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    task = TASKS[0]
+    bad = Record(task.digest, task.target, "toy", (10**6,), "{}", Status.OK, (1e-9,))
+    circumstances = circumstances_of("toy", task.target)
+    opened = open_store(store, Storing())
+    assert isinstance(opened, Store)
+    opened.publish(
+        [Entry(task.name, "", task.digest, task.target, task.space.digest, circumstances, (bad,))]
+    )
+    session = Session(tmp_path / "a", store)
+    assert session.imported.records == []
+    assert "has a configuration that its design space lacks" in session.progress.notes[0]
