@@ -15,7 +15,7 @@ from tvm.relax import Expr
 
 from chameleon_ray.compiler.kinds import CUDA, LLVM, resolve
 from chameleon_ray.compiler.passes import winograd_cuda
-from chameleon_ray.compiler.passes.lower import lower, lower_plainly
+from chameleon_ray.compiler.passes.lower import lower, lower_plainly, lowerings
 from chameleon_ray.compiler.spaces import design
 from chameleon_ray.compiler.spaces.extract import extract
 from chameleon_ray.compiler.spaces.sketch import InvalidConfig, Program
@@ -92,8 +92,10 @@ def model(name: str) -> Any:
 
 
 @cache
-def tasks(name: str, arch: str = "sm_80") -> list[Task]:
-    return extract(lower(model(name), cuda(arch), CUDA), str(cuda(arch)), CUDA)
+def tasks(name: str, arch: str = "sm_80", precision: str = "float32") -> list[Task]:
+    """The tasks of a model, by Winograd's algorithm where the model is named after it."""
+    *_, last = lowerings(model(name), cuda(arch), CUDA, precision=precision)
+    return extract(last, str(cuda(arch)), CUDA)
 
 
 def drawn(task: Task, count: int, seed: int = 1) -> list[tuple[int, ...]]:
