@@ -149,15 +149,21 @@ def place(cores: tuple[int, ...]) -> str:
 
 
 def rules(layout: str, rewriting: Scheduling | None) -> dict[str, Any]:
-    """Returns the rule of Winograd's convolutions, for ``NCHW``.
+    """Returns no rules: TVM's loops come first.
 
-    There is none where memory is to be saved, as these convolutions take workspaces.
+    A layer that no search has reached is then as fast as without tuning.
     """
-    from chameleon_ray.compiler.passes import winograd_cuda
+    return {}
 
-    if layout != "NCHW" or rewriting is not None:
-        return {}
-    return {"relax.nn.conv2d": winograd_cuda.conv2d}
+
+def alternatives(module: Any, layout: str) -> list[Mapping[str, Any]]:
+    """Returns the rule of Winograd's convolutions, where any fits; for ``NCHW``."""
+    from chameleon_ray.compiler.passes import winograd_cuda
+    from chameleon_ray.compiler.relax import bindings_of, operator
+
+    calls = (b.value for b in bindings_of(module) if operator(b.value) == "relax.nn.conv2d")
+    fit = layout == "NCHW" and any(map(winograd_cuda.is_suitable, calls))
+    return [{"relax.nn.conv2d": winograd_cuda.conv2d}] if fit else []
 
 
 def templates() -> Sequence[Any]:
@@ -281,6 +287,7 @@ CUDA = TargetKind(
     layout="NCHW",
     mixed=True,
     rules=rules,
+    alternatives=alternatives,
     templates=templates,
     generator=generator,
     limits=limits,

@@ -163,8 +163,10 @@ def name_of(function: Any) -> str:
     """Returns the name of the algorithm of a convolution's loops, for people."""
     schedule = Schedule(layer_module(function), debug_mask=0)
     blocks = map(schedule.get, schedule.get_child_blocks(schedule.get_sblock("root")))
-    tiles = [block.writes[0].source.shape[3] for block in blocks if block.name_hint == WINOGRAD]
-    return f"Winograd {int(tiles[0])}x{int(tiles[0])}" if tiles else "direct"
+    shapes = [block.writes[0].source.shape for block in blocks if block.name_hint == WINOGRAD]
+    # (*grid, m, m, F) on CPUs, and (m, m, F, tiles) on GPUs
+    tiles = [int(shape[3 if len(shape) > 4 else 0]) for shape in shapes]
+    return f"Winograd {tiles[0]}x{tiles[0]}" if tiles else "direct"
 
 
 def _corresponds(one: Any, two: Any, known: dict[Any, Any]) -> bool:
