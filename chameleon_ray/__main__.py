@@ -1,6 +1,8 @@
 """The command line: every error is one sentence on stderr, and an exit status."""
 
+import os
 import sys
+from contextlib import suppress
 
 import typer
 
@@ -28,8 +30,18 @@ for command in (tune, zoo, apply, bench, check, export, pending, replay, memory,
 app.add_typer(store, name="store", no_args_is_help=True)
 
 
+def occupy() -> None:
+    """Opens standard descriptors that are closed, lest a file gets their number and what is said."""
+    for descriptor in range(3):
+        with suppress(OSError):
+            os.fstat(descriptor)
+            continue
+        os.open(os.devnull, os.O_RDWR)  # it gets the lowest free number
+
+
 def main() -> None:
     """Runs the ``chameleon`` command."""
+    occupy()
     app()
     sys.exit(0)
 

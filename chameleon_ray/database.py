@@ -7,6 +7,7 @@ records, which does no harm. A later record of a configuration replaces the earl
 
 import os
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 
 import pyarrow as pa
@@ -155,6 +156,8 @@ def read_part(path: Path) -> list[Record]:
         DatabaseError: The file is damaged.
     """
     try:
+        if not path.is_file():
+            raise ValueError("it is no file")
         return as_records(pq.read_table(path, schema=SCHEMA))
     except (pa.ArrowException, OSError, TypeError, ValueError) as cause:
         raise DatabaseError(
@@ -180,6 +183,8 @@ def as_records(table: pa.Table) -> list[Record]:
 def _record(row: dict) -> Record:
     row["config"], row["latencies"] = tuple(row["config"]), tuple(row["latencies"])
     row["status"] = Status(row["status"])
+    if not all(0 <= seconds < inf for seconds in row["latencies"]):
+        raise ValueError(f"latencies of {row['latencies']} s")
     for name in LATER:
         row[name] = row[name] or ""
     return Record(**row)

@@ -247,9 +247,7 @@ class RunFolder:
                 for task, (config, latency) in _parsed(file).items()
             }
         except (AttributeError, TypeError, ValueError) as error:
-            raise FolderError(
-                f"{file} is damaged ({error}); finish the run again with --resume."
-            ) from error
+            raise FolderError(f"{file} is damaged ({error}); finish the run again.") from error
 
     def write(self, name: str, text: str) -> None:
         """Writes a text file, whole or not at all."""

@@ -60,16 +60,20 @@ class Lock:
     layers: Mapping[str, LockedLayer]
 
     def dumps(self) -> str:
-        """Returns the text of the file."""
+        """Returns the text of the file, which has a line per layer."""
         body = {
             "schema": SCHEMA,
             "model": self.model,
             "target": self.target,
             "device": self.device,
             "versions": dict(sorted(self.versions.items())),
-            "layers": {digest: _body(layer) for digest, layer in sorted(self.layers.items())},
         }
-        return json.dumps(body, indent=1, allow_nan=False) + "\n"
+        layers = [
+            f"  {json.dumps(digest)}: {json.dumps(_body(layer), allow_nan=False)}"
+            for digest, layer in sorted(self.layers.items())
+        ]
+        head = json.dumps(body, indent=1).removesuffix("\n}")
+        return "\n".join([f'{head},\n "layers": {{', ",\n".join(layers), " }", "}", ""])
 
     @staticmethod
     def read(path: Path) -> "Lock":

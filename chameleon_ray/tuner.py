@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from chameleon_ray.options import Search
-from chameleon_ray.record import DEFAULT, Record
+from chameleon_ray.record import DEFAULT, Record, own
 from chameleon_ray.search.cost_model import Experience
 from chameleon_ray.search.exhaustive import walked_by
 from chameleon_ray.search.explorer import Agent
@@ -23,6 +23,7 @@ from chameleon_ray.vendor import is_searched, library_of, vendor_config
 
 FIRST_PLANS = "first plans"
 NOTHING = "nothing"
+STORED = "earlier runs"
 
 
 def searched_by(space: DesignSpace, records: Sequence[Record], options: Search) -> str:
@@ -35,12 +36,14 @@ def searched_by(space: DesignSpace, records: Sequence[Record], options: Search) 
 
     Returns:
         The explorer's name, or ``SCORED_WHOLE`` where the space was too small for it;
-        ``FIRST_PLANS`` where no plan had a cost model, and ``NOTHING`` where there was no choice
-        or none was measured.
+        ``FIRST_PLANS`` where no plan had a cost model, ``STORED`` where other runs measured all of
+        them, and ``NOTHING`` where there was no choice or none was measured.
     """
     tried = [record for record in records if is_searched(record.config)]
     if not space.knobs or not tried:
         return NOTHING
+    if not own(tried):
+        return STORED
     last = max(record.plan for record in tried)
     known = [record for record in tried if record.plan < last]
     if len(known) < options.first_plan or not any(record.latencies for record in known):

@@ -52,7 +52,14 @@ def chameleon(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     if not outside.exists():
         shutil.rmtree(folder, ignore_errors=True)
         command = [sys.executable, "-m", "chameleon_ray", "tune", settings["model"]]
-        command += ["--out", str(folder), "--minutes", str(settings["our_minutes"])]
+        command += [
+            "--store",
+            "none",
+            "--out",
+            str(folder),
+            "--minutes",
+            str(settings["our_minutes"]),
+        ]
         command += ["--seed", str(settings["seed"])]
         command += ["--threads", str(len(settings["timing_cores"]))]
         began = time.perf_counter()

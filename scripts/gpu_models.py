@@ -35,7 +35,7 @@ def ours(given: Given) -> dict[str, Any]:
     spec = f"gpu_zoo:{factory(given.argument, given.small)}"
     command = [sys.executable, "-m", "chameleon_ray", "tune", spec, "--target", "cuda"]
     minutes = ["--minutes", f"{given.seconds / 60:.2f}"]
-    command += [*(TINY if given.small else minutes), "--out", str(folder)]
+    command += [*(TINY if given.small else minutes), "--store", "none", "--out", str(folder)]
     command += ["--precision", "tf32"] if given.argument == "tf32" else []
     began = time.perf_counter()
     said = run(command)

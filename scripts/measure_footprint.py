@@ -84,6 +84,7 @@ def measured(arguments: argparse.Namespace, run: Path) -> dict[str, Any]:
         UserError: It failed; its last words.
     """
     command = [sys.executable, "-m", "chameleon_ray", "tune", arguments.model, "--out", str(run)]
+    command += ["--store", "none"]
     for name in ("trials", "minutes"):
         if getattr(arguments, name) is not None:
             command += [f"--{name}", str(getattr(arguments, name))]

@@ -6,7 +6,7 @@ Every fourth run has Ray, the others are without. Each is undisturbed once, for 
 run gets SIGINT, SIGTERM, SIGHUP or SIGKILL, drawn by its number, at a moment drawn uniformly from
 that length. Afterwards there must be no process of it, no port, a library that is whole or none,
 and records that can be read. Then ``--resume`` must end verified, with all those records kept as
-they were, nothing measured twice, and no file left in the temporary directory but Ray's own logs.
+they were, nothing measured twice, and no file left in the temporary directory.
 
 ``--out`` keeps a line of JSON for each run; a later call goes on behind the last of them. The exit
 status is 1 where anything was wrong.
@@ -103,7 +103,7 @@ class Trial:
         code, out, err = command.wait(PATIENCE)
         self._demand(code == 0 and "Verified" in out, f"gone on with, status {code}: {err}")
         self._demand(not (left := _left(command)), f"gone on with, left: {left}")
-        files = [one for one in files_left(self.temporary) if not one.startswith("ray/session_")]
+        files = files_left(self.temporary)
         self._demand(not files, f"files left: {files[:5]}")
         after = {(r.task, r.config): r for r in self._records()}
         self._demand(all(after.get((r.task, r.config)) == r for r in before), "records changed")

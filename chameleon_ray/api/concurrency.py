@@ -119,7 +119,7 @@ def interruptible() -> Iterator[None]:
     finally:
         for stop in signals:
             loop.remove_signal_handler(stop)
-            signal.signal(stop, handlers[stop])
+            signal.signal(stop, handlers[stop] or signal.SIG_DFL)
 
 
 @contextlib.asynccontextmanager

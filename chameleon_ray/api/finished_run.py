@@ -1,6 +1,6 @@
 """Applies the winners of a finished run to a model, and times the run's libraries."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +11,19 @@ import numpy as np
 from chameleon_ray.api.first_verdict import judge
 from chameleon_ray.api.launching import Libraries, settled
 from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.api.stored_layers import stored_winners
+from chameleon_ray.api.tuned_model import circumstances_of
 from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder, file_name
 from chameleon_ray.measure.cores import available, split
-from chameleon_ray.options import Confirming, Request
+from chameleon_ray.options import Confirming, Request, Storing
 from chameleon_ray.record import DEFAULT
 from chameleon_ray.report.result import Latency, Launching, Verified
 from chameleon_ray.space import Config
+from chameleon_ray.store.store import NONE, Store, open_store
 from chameleon_ray.vendor import libraries_used
 
 
@@ -47,9 +50,14 @@ class Applied:
 
 
 def apply(
-    path: Path, model: str, inputs: tuple[str, ...] = (), examples: tuple[str, ...] = ()
+    path: Path,
+    model: str,
+    inputs: tuple[str, ...] = (),
+    examples: tuple[str, ...] = (),
+    store: str | None = NONE,
+    tell: Callable[[str], None] = lambda sentence: None,
 ) -> Applied:
-    """Compiles a model with the winners of a finished run.
+    """Compiles a model with the winners of a finished run, and of a store for other layers.
 
     The run's own model goes into its directory, another one into ``applied/NAME`` below it. Where
     this machine has no device to run it on, it is compiled only.
@@ -57,12 +65,11 @@ def apply(
     Args:
         path: The run directory.
         model: The run's model, or one with layers in common with it.
-        inputs: Inputs as ``NAME:SHAPE[:DTYPE]`` or ``NAME=VALUE``, as for ``tune``.
-        examples: Example inputs as ``FILE.npz`` or ``NAME=FILE.npy``, as for ``tune``.
+        inputs, examples, store: As for ``tune``.
+        tell: Called with a sentence about the store.
 
     Raises:
-        UserError: The model cannot be used, or shares no layer with the run.
-        FolderError: The directory is not a finished run's.
+        UserError: The model cannot be used, shares no layer, or the run is not finished.
     """
     folder = RunFolder(path, existing=True)
     identity, winners = folder.identity() or {}, folder.load_winners()
@@ -71,21 +78,17 @@ def apply(
         stack.callback(folder.close)
         process = ModelProcess(kind_of(identity["target"]), _timing_cores(identity), stack)
         prepared = process.prepare(request)
-        if not (known := _in_common(identity, winners, prepared)):
+        own, opened = _in_common(identity, winners, prepared), open_store(store, Storing(), tell)
+        known = own | _from_store(opened, identity, prepared, own)
+        if not known:
             raise UserError(f"{model} has no layer in common with the run in {path}.")
-        other = prepared.digest != identity["model_digest"]
-        place = path / "applied" / file_name(prepared.name) if other else path
-        place.mkdir(parents=True, exist_ok=True)
-        files = Libraries(*(place / file.name for file in folder.libraries))
+        files = _files(folder, identity, prepared)
         if able := process.has_device():
-            process.compile_untuned(files.untuned)
-            seconds = Confirming.first_seconds
-            prepared, _ = judge(request, prepared, process, files.untuned, None, seconds)
-        chosen = {d: won for d, won in known.items() if won[0] != DEFAULT}
-        applied = process.compile_tuned(chosen, files.tuned, place / folder.tvm_database.name)
+            prepared = _judged(request, prepared, process, files.untuned)
+        applied = _compiled(known, files, folder.tvm_database.name, process)
         verified, launching = _verified(files, prepared, process) if able else (None, None)
-        needs = libraries_used([chosen[digest][0] for digest in applied])
-    return Applied(files.tuned, len(applied), len(prepared.tasks), verified, launching, needs)
+        needs, layers = libraries_used(applied), len(prepared.tasks)
+        return Applied(files.tuned, len(applied), layers, verified, launching, needs)
 
 
 def bench(path: Path, options: Confirming) -> tuple[Latency, Latency]:
@@ -132,6 +135,42 @@ def _in_common(
     spaces = {task.digest: task.space.digest for task in prepared.tasks}
     own = identity["spaces"]
     return {d: won for d, won in winners.items() if d in spaces and spaces[d] == own[d]}
+
+
+def _judged(request: Request, prepared: Prepared, process: ModelProcess, untuned: Path) -> Prepared:
+    """Compiles the untuned model, and compares its outputs with the original's."""
+    process.compile_untuned(untuned)
+    return judge(request, prepared, process, untuned, None, Confirming.first_seconds)[0]
+
+
+def _compiled(
+    known: Mapping[str, tuple[Config, float]],
+    files: Libraries,
+    database: str,
+    process: ModelProcess,
+) -> list[Config]:
+    """Compiles a model with winners; returns the configurations that were applied."""
+    chosen = {d: won for d, won in known.items() if won[0] != DEFAULT}
+    applied = process.compile_tuned(chosen, files.tuned, files.tuned.with_name(database))
+    return [chosen[digest][0] for digest in applied]
+
+
+def _files(folder: RunFolder, identity: dict[str, Any], prepared: Prepared) -> Libraries:
+    """Returns the files of a model's libraries, in a folder of its own unless it is the run's."""
+    other = prepared.digest != identity["model_digest"]
+    place = folder.path / "applied" / file_name(prepared.name) if other else folder.path
+    place.mkdir(parents=True, exist_ok=True)
+    return Libraries(*(place / file.name for file in folder.libraries))
+
+
+def _from_store(
+    store: Store | None, identity: dict[str, Any], prepared: Prepared, known: Collection[str]
+) -> dict[str, tuple[Config, float]]:
+    """Returns the store's winners, on the run's device, of a model's layers that are not known."""
+    left = [task for task in prepared.tasks if task.digest not in known and task.space.knobs]
+    templates = tuple(identity["options"].get("template", ()))
+    circumstances = circumstances_of(identity["device"], identity["target"], templates)
+    return stored_winners(store, left, circumstances, Storing()) if left else {}
 
 
 def _verified(

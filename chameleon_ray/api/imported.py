@@ -1,13 +1,18 @@
 """What a session knows once its models are imported and judged."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.compiler.prepared import Prepared
+from chameleon_ray.errors import UserError
 from chameleon_ray.merging import Merged
 from chameleon_ray.record import Record
+from chameleon_ray.space import Config
 from chameleon_ray.store.knowledge import Known
+from chameleon_ray.task import Task
+from chameleon_ray.vendor import is_searched
 from chameleon_ray.winners import Earlier
 
 
@@ -21,6 +26,7 @@ class Imported:
         records: Measurements of earlier sessions, and those that stores knew.
         known: What stores know of each layer, by digest.
         settled: Why a layer is not searched, by digest; other layers are.
+        locked: Configurations of the directory's own lock, by digest.
     """
 
     prepared: Mapping[TunedModel, Prepared]
@@ -28,12 +34,28 @@ class Imported:
     records: list[Record]
     known: Mapping[str, Known] = field(default_factory=dict)
     settled: Mapping[str, str] = field(default_factory=dict)
+    locked: Mapping[str, Config] = field(default_factory=dict)
 
     @property
     def earlier(self) -> dict[str, Earlier]:
-        """Winners of earlier runs, by digest."""
-        return {
+        """Winners of earlier runs, by digest; the store's come before the lock's."""
+        return {digest: Earlier(config) for digest, config in self.locked.items()} | {
             digest: Earlier(known.chosen.config, digest in self.settled)
             for digest, known in self.known.items()
             if known.chosen is not None
         }
+
+
+def demand_own(records: Iterable[Record], tasks: Iterable[Task], where: Path) -> None:
+    """Raises a ``UserError`` where records are of configurations that their tasks do not have."""
+    spaces = {task.digest: task.space for task in tasks}
+    for record in records:
+        space = spaces.get(record.task)
+        if space is None or not is_searched(record.config):
+            continue
+        known = len(record.config) == len(space.knobs)
+        if not known or not all(0 <= c < d for c, d in zip(record.config, space.dims, strict=True)):
+            raise UserError(
+                f"{where} holds measurements of configurations that the layers do not have, and is "
+                "damaged; choose another --out."
+            )

@@ -1,10 +1,12 @@
 """Locks of models: the one that a run leaves, and the winners of one that is given."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from chameleon_ray.api.imported import Imported
 from chameleon_ray.lockfile import Lock, LockedLayer, LockError
 from chameleon_ray.report.result import RunResult
+from chameleon_ray.space import Config
 from chameleon_ray.store.knowledge import fits
 from chameleon_ray.task import Task
 from chameleon_ray.winners import Winner
@@ -55,6 +57,20 @@ def locked_winners(path: Path, imported: Imported) -> dict[str, Winner]:
     for task in tasks:
         demand_winner(path, lock, task)
     return {task.digest: _winner(task, lock.layers[task.digest]) for task in tasks}
+
+
+def kept(path: Path, tasks: Sequence[Task]) -> dict[str, Config]:
+    """Returns the configurations of a lock that layers still have; none where it cannot be read."""
+    try:
+        layers = Lock.read(path).layers if path.exists() else {}
+    except LockError:  # it is written anew
+        return {}
+    known = [(task, layers[task.digest]) for task in tasks if task.digest in layers]
+    return {
+        task.digest: layer.config
+        for task, layer in known
+        if layer.space == task.space.digest and fits(layer.config, task)
+    }
 
 
 def demand_winner(path: Path, lock: Lock, task: Task) -> None:

@@ -24,6 +24,8 @@ def entries_of(path: Path) -> list[Entry]:
         winners = _winners(folder)
     finally:
         folder.close()
+    if not isinstance(identity.get("layers"), dict):
+        raise FolderError(f"{path} does not tell the names of its layers; it cannot be used.")
     by_task: dict[str, list[Record]] = {task: [] for task in identity["layers"]}
     for record in records:
         by_task.get(record.task, []).append(record)
@@ -33,7 +35,7 @@ def entries_of(path: Path) -> list[Entry]:
     return [
         _entry(identity, task, mine, shares, winners.get(task))
         for task, mine in by_task.items()
-        if mine
+        if mine and task in identity["spaces"]
     ]
 
 
@@ -44,19 +46,27 @@ def _entry(
     effort: Effort,
     winner: tuple[Config, float] | None,
 ) -> Entry:
-    circumstances = identity.get("circumstances") or {"device": identity["device"], "versions": {}}
     default = min((r.latency for r in records if r.config == DEFAULT), default=float("inf"))
     return Entry(
-        name=identity["layers"][task],
+        name=str(identity["layers"][task]),
         shape="",
         task=task,
         target=identity["target"],
-        space=identity["spaces"][task],
-        circumstances=Circumstances(**circumstances),
+        space=str(identity["spaces"][task]),
+        circumstances=_circumstances(identity),
         records=tuple(records),
         effort=effort,
         chosen=None if winner is None else Chosen(winner[0], winner[1], default),
     )
+
+
+def _circumstances(identity: Mapping[str, Any]) -> Circumstances:
+    """Returns a run's circumstances; runs of earlier versions do not tell any versions."""
+    known = identity.get("circumstances")
+    if not isinstance(known, dict) or not isinstance(known.get("versions"), dict):
+        return Circumstances(str(identity["device"]))
+    versions = {str(name): str(version) for name, version in known["versions"].items()}
+    return Circumstances(str(known.get("device")), versions)
 
 
 def _winners(folder: RunFolder) -> dict[str, tuple[Config, float]]:

@@ -22,7 +22,7 @@ from chameleon_ray.api.compiled_model import (
 from chameleon_ray.api.concurrency import Stop, guarded, in_thread, interruptible
 from chameleon_ray.api.device_group import DeviceGroup, device_groups, wanted
 from chameleon_ray.api.first_verdict import judged
-from chameleon_ray.api.imported import Imported
+from chameleon_ray.api.imported import Imported, demand_own
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.neighbours import beside
 from chameleon_ray.api.pools import start_pools, workers_lost
@@ -196,7 +196,9 @@ class TuningSession:
                 model.folder.identify(model.identity(known, self.setup.search))
             right[model] = known
         layers = merged([(model.weight, right[model].tasks) for model in self.site.left()])
-        return Imported(right, layers, self.folder.database.read())
+        records = self.folder.database.read()
+        demand_own(records, layers.tasks, self.folder.database.folder)
+        return Imported(right, layers, records)
 
     def compile_all(
         self,

@@ -10,6 +10,7 @@ from chameleon_ray.cluster import gpus, ray_session
 from chameleon_ray.compiler.codegen.link import find_linker
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.kinds import kind_of
+from chameleon_ray.lockfile import Lock
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.options import Request, Search
 from chameleon_ray.store.entry import Entry
@@ -52,6 +53,8 @@ def set_up(request: Request) -> Setup:
     kind.demand(request.target)
     ray_session.check_pins()
     find_linker()
+    if request.locked is not None:
+        Lock.read(Path(request.locked))  # which says at once what is wrong with it
     search_cores, timing_cores = split(available(), request.threads, _gpus(request, kind))
     runs = [Path(run) for run in request.warm_start]
     return Setup(

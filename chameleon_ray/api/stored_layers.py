@@ -1,7 +1,7 @@
 """The layers of a session in stores: what is known of them is taken, what is new is given."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import inf
@@ -12,17 +12,22 @@ from chameleon_ray.api.imported import Imported
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
 from chameleon_ray.api.tuned_model import circumstances_of
+from chameleon_ray.options import Storing
 from chameleon_ray.record import Record, own
 from chameleon_ray.report.format import counted
 from chameleon_ray.report.progress import Progress
+from chameleon_ray.space import Config
 from chameleon_ray.store.entry import Chosen, Effort, Entry, EntryError
 from chameleon_ray.store.key import Circumstances, Key, kind_folder, target_folder
 from chameleon_ray.store.knowledge import Known, demand_fit, known_of
+from chameleon_ray.store.store import Store
 from chameleon_ray.task import Task
 from chameleon_ray.winners import Winner
 
 SETTLED = "known from the store"
 """Why a layer is not searched again."""
+LISTINGS = 3
+"""Most times that a store is listed, whose entries another process may merge meanwhile."""
 
 
 @dataclass
@@ -57,10 +62,12 @@ class StoredLayers:
             return imported
         for group in self.groups:
             for digest in group.digests(imported.prepared):
-                target = group.models[0].request.target
-                self._circumstances[digest] = circumstances_of(group.device, target)
+                request = group.models[0].request
+                self._circumstances[digest] = circumstances_of(
+                    group.device, request.target, request.template
+                )
         tasks = [task for task in imported.layers.tasks if task.space.knobs]
-        by_task = self._entries(tasks)
+        by_task, self._keys = fitting(store, tasks, self.setup.earlier, self.progress.note)
         options = self.site.request.storing
         known = {
             task.digest: known_of(
@@ -83,24 +90,6 @@ class StoredLayers:
         finally:
             if self.setup.store is not None:
                 self._give(imported, self.progress.elapsed - began)
-
-    def _entries(self, tasks: Sequence[Task]) -> dict[str, list[Entry]]:
-        """Returns the entries of each layer that fit its space, by digest."""
-        by_digest, store = {task.digest: task for task in tasks}, self.setup.store
-        found: dict[str, list[Entry]] = defaultdict(list)
-        entries = list(self.setup.earlier)
-        if store is not None:
-            folders = dict.fromkeys(target_folder(task.target) for task in tasks)
-            self._keys = [key for folder in folders for key in store.entry_keys(folder)]
-            entries += store.entries(key for key in self._keys if key.task in by_digest)
-        for entry in entries:
-            try:
-                if entry.task in by_digest:
-                    demand_fit(entry, by_digest[entry.task])
-                    found[entry.task].append(entry)
-            except EntryError as error:
-                (store.refuse if store is not None else self.progress.note)(str(error))
-        return found
 
     def _settled(
         self, tasks: Sequence[Task], known: Mapping[str, Known], records: Sequence[Record]
@@ -195,3 +184,51 @@ class StoredLayers:
             effort=effort,
             chosen=chosen,
         )
+
+
+def fitting(
+    store: Store | None, tasks: Sequence[Task], more: Sequence[Entry], tell: Callable[[str], None]
+) -> tuple[dict[str, list[Entry]], list[Key]]:
+    """Finds the entries of layers that fit the layers' spaces.
+
+    Args:
+        store: The store; None where there is none.
+        tasks: The layers.
+        more: Entries from elsewhere.
+        tell: Called with a sentence about an entry that is refused where there is no store.
+
+    Returns:
+        The entries by the layers' digests, and the keys of all of the targets' entries.
+    """
+    by_digest = {task.digest: task for task in tasks}
+    found: dict[str, list[Entry]] = defaultdict(list)
+    keys, entries = list[Key](), list(more)
+    if store is not None:
+        folders = dict.fromkeys(target_folder(task.target) for task in tasks)
+        for _ in range(LISTINGS):
+            keys = [key for folder in folders for key in store.entry_keys(folder)]
+            wanted = [key for key in keys if key.task in by_digest]
+            stored = store.entries(wanted)
+            if len(stored) == sum(key not in store.refused for key in wanted):
+                break
+        entries += stored
+    for entry in entries:
+        try:
+            if entry.task in by_digest:
+                demand_fit(entry, by_digest[entry.task])
+                found[entry.task].append(entry)
+        except EntryError as error:
+            (store.refuse if store is not None else tell)(str(error))
+    return found, keys
+
+
+def stored_winners(
+    store: Store | None, tasks: Sequence[Task], circumstances: Circumstances, options: Storing
+) -> dict[str, tuple[Config, float]]:
+    """Returns the winners that a store has of layers, and their seconds, by digest."""
+    by_task, _ = fitting(store, tasks, (), lambda sentence: None)
+    known = {
+        task.digest: known_of(task, by_task[task.digest], circumstances, options).chosen
+        for task in tasks
+    }
+    return {digest: (one.config, one.latency) for digest, one in known.items() if one}

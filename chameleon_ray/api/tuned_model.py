@@ -13,6 +13,7 @@ from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder
 from chameleon_ray.measure.nvml import NvmlError, driver
 from chameleon_ray.options import Request, Search
+from chameleon_ray.plugins import demand
 from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.store.key import Circumstances
@@ -23,8 +24,10 @@ PACKAGES = (
     *("onnxruntime", "numpy", "nvidia-cuda-nvrtc"),
 )
 
-CODE = ("chameleon_ray", "apache-tvm", "apache-tvm-ffi", "nvidia-cuda-nvrtc")
+CODE = ("chameleon_ray", "apache-tvm", "apache-tvm-ffi")
 """Packages that define what a configuration is compiled to."""
+COMPILER = ("nvidia-cuda-nvrtc",)
+"""Packages that define it for a GPU, too."""
 
 
 @dataclass(eq=False)
@@ -93,21 +96,28 @@ class TunedModel:
             "inputs": [[list(array.shape), str(array.dtype)] for array in prepared.inputs],
             "options": {**asdict(self.request), "search": asdict(search)},
             "versions": versions(),
-            "circumstances": asdict(circumstances_of(self.device, prepared.target)),
+            "circumstances": asdict(
+                circumstances_of(self.device, prepared.target, self.request.template)
+            ),
         }
 
 
-def circumstances_of(device: str, target: str) -> Circumstances:
+def circumstances_of(device: str, target: str, templates: Sequence[str] = ()) -> Circumstances:
     """Returns what latencies on a device depend on beside the layers.
 
     Args:
         device: Name of the device.
         target: TVM target, as JSON.
+        templates: Templates of other packages.
     """
     known = versions()
     found = {name: known[name] for name in CODE if name in known}
     found["sources"] = digest_of_sources()
+    for template in templates:
+        package = demand("template", template).dist
+        found[f"template {template}"] = package.version if package is not None else ""
     if "cuda" in target:
+        found |= {name: known[name] for name in COMPILER if name in known}
         with suppress(NvmlError):
             found["driver"] = driver()
     return Circumstances(device, found)

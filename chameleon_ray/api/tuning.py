@@ -9,7 +9,7 @@ from chameleon_ray.api.choosing import chosen
 from chameleon_ray.api.concurrency import in_thread
 from chameleon_ray.api.device_group import DeviceGroup
 from chameleon_ray.api.imported import Imported
-from chameleon_ray.api.locked import locked_winners
+from chameleon_ray.api.locked import kept, locked_winners
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.searching import Searching
 from chameleon_ray.api.stored_layers import StoredLayers
@@ -40,6 +40,7 @@ async def tuned(
         return await searching.run(system, groups, imported, process, stack), winners
     stored = StoredLayers(site, searching.setup, groups, progress)
     imported = await in_thread(stored.recall, imported)
+    imported = replace(imported, locked=kept(site.folder.lock, imported.layers.tasks))
     with stored.keeping(imported):
         keeper = await searching.run(system, groups, imported, process, stack)
         stored.winners = await chosen(site, groups, imported, progress, *keeper.confirming())

@@ -75,6 +75,8 @@ def _parsed(path: Path) -> Any:
         raise UserError(f"{path} cannot be read: {error.strerror}; give a zoo's file.") from error
     except UnicodeDecodeError:
         raise ValueError("it is not a text file") from None
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark is not None else ""

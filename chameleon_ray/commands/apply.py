@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from chameleon_ray.answering import UNVERIFIED, answering
-from chameleon_ray.commands.arguments import Debug, Examples, Inputs, Model, Run
+from chameleon_ray.commands.arguments import Debug, Examples, Inputs, Model, Run, Store
 from chameleon_ray.commands.screen import screen, tell
 from chameleon_ray.commands.settling import settle
 from chameleon_ray.trust import warning
@@ -19,6 +19,7 @@ def apply(
     model: Model,
     inputs: Inputs = [],  # noqa: B006
     examples: Examples = [],  # noqa: B006
+    store: Store = None,
     debug: Debug = False,
 ) -> None:
     """Compiles a model with the winners of a finished run, and verifies it.
@@ -32,7 +33,7 @@ def apply(
 
         if told := warning(Path(run), READ, "compiles, writes and runs libraries there"):
             tell(told)
-        done = api.apply(run, model, tuple(inputs), tuple(examples))
+        done = api.apply(run, model, tuple(inputs), tuple(examples), store, tell)
         tuned = f"{done.library}: {done.applied} of {done.layers} layers tuned"
         for need in needs(done.needs):
             screen.print(need, markup=False)

@@ -1,5 +1,6 @@
 """``chameleon pending``: tunes the graphs of ``torch.compile`` that wait for it."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from chameleon_ray.answering import answering
 from chameleon_ray.commands.arguments import LEAST, Debug
 from chameleon_ray.commands.screen import screen, tell
+from chameleon_ray.errors import Stopped, UserError
 
 
 def pending(
@@ -23,15 +25,29 @@ def pending(
     with answering(debug):
         from chameleon_ray.interface.graph_cache import PROGRAM, waiting
 
-        folders = waiting()
+        folders, failed = waiting(), 0
         if list_only or not folders:
             tell(f"{len(folders)} graphs wait for being tuned.")
         for folder in folders:
             if list_only:
                 screen.print(str(folder / PROGRAM), markup=False)
-                continue
-            from chameleon_ray.interface.tuning import tune
+            else:
+                failed += not _tuned(folder / PROGRAM, minutes, trials)
+        if failed:
+            raise UserError(f"{failed} of {len(folders)} graphs could not be tuned; see above.")
 
-            began = (folder / "run.json").exists()
-            model = tune(folder / PROGRAM, out=folder, resume=began, minutes=minutes, trials=trials)
-            screen.print(repr(model), markup=False)
+
+def _tuned(program: Path, minutes: float | None, trials: int | None) -> bool:
+    """Tunes a graph; says why where it cannot be, as torch goes on computing it then."""
+    from chameleon_ray.interface.tuning import tune
+
+    began = (program.parent / "run.json").exists()
+    try:
+        model = tune(program, out=program.parent, resume=began, minutes=minutes, trials=trials)
+    except Stopped:
+        raise
+    except UserError as error:
+        tell(f"{program}: {error}")
+        return False
+    screen.print(repr(model), markup=False)
+    return True

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.export.graph_signature import OutputKind
 
-from chameleon_ray.errors import UserError
+from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.interface.graph_cache import PROGRAM, folder_of, is_tuned
 from chameleon_ray.interface.tuned_model import load
 from chameleon_ray.interface.tuning import request_of, tune
@@ -83,7 +84,7 @@ class Graph:
                 if not (folder / PROGRAM).exists():
                     folder.mkdir(parents=True, exist_ok=True)
                     inputs = tuple(values[place] for place in places)
-                    torch.export.save(torch.export.export(closed, inputs), folder / PROGRAM)
+                    torch.export.save(exported(closed, inputs), folder / PROGRAM)
                 if not any(self._options.get(name) for name in BUDGET):
                     warnings.warn(
                         "A graph is not tuned yet, and computed by torch; chameleon pending tunes "
@@ -94,9 +95,25 @@ class Graph:
                 began = (folder / "run.json").exists()
                 tune(folder / PROGRAM, out=folder, resume=began, **self._options)
             return Library(self._graph, load(folder), closed, values, self._static, places)
-        except (UserError, torch._dynamo.exc.TorchDynamoException, RuntimeError) as error:
-            warnings.warn(f"A graph is computed by torch: {error}", stacklevel=2)
+        except Stopped:
+            raise
+        except Exception as error:  # whatever torch or the importer says of a graph
+            why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            warnings.warn(f"A graph is computed by torch: {why}", stacklevel=2)
             return self._graph.forward
+
+
+def exported(closed: torch.nn.Module, inputs: tuple[Tensor, ...]) -> torch.export.ExportedProgram:
+    """Exports a module.
+
+    Raises:
+        UserError: It changes an input or a buffer, which a library does not.
+    """
+    program = torch.export.export(closed, inputs)
+    kinds = {spec.kind for spec in program.graph_signature.output_specs}
+    if kinds != {OutputKind.USER_OUTPUT}:
+        raise UserError("it changes one of its inputs or buffers in place.")
+    return program
 
 
 class Closed(torch.nn.Module):

@@ -108,6 +108,9 @@ class TunedModel:
             raise UserError(f"Writing to {place} failed: {error.strerror or error}.") from error
         return place
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return load, (self.folder,)
+
     def __repr__(self) -> str:
         took = f", {1e3 * self.seconds:.3g} ms" if self.seconds else ""
         inputs = ", ".join(map(str, self.inputs))

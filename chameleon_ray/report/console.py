@@ -17,7 +17,7 @@ from chameleon_ray.report.remaining import told
 from chameleon_ray.report.result import RunResult, Verified
 from chameleon_ray.report.summary import explain
 from chameleon_ray.search.exhaustive import SCORED_WHOLE
-from chameleon_ray.tuner import FIRST_PLANS, NOTHING
+from chameleon_ray.tuner import FIRST_PLANS, NOTHING, STORED
 
 
 def final_message(result: RunResult) -> RenderableType:
@@ -84,6 +84,7 @@ def _searched(result: RunResult) -> str:
         SCORED_WHOLE: "{} scored whole, as spaces are small",
         FIRST_PLANS: "{} with first plans only",
         NOTHING: "{} with nothing to choose from",
+        STORED: "{} known from earlier runs",
     }
     said = [text.format(counted(found[by], "layer")) for by, text in parts.items() if found[by]]
     return ", ".join(said)

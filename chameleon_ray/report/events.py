@@ -29,9 +29,7 @@ class EventLog:
         self._phases = self._notes = 0
         self._file: IO[str] | None = None
         with suppress(OSError):
-            self._file = open(  # noqa: SIM115, it is closed where the log is left
-                path, "a", encoding="utf-8", buffering=1, opener=_unlinked
-            )
+            self._file = os.fdopen(_appending(path), "a", encoding="utf-8", buffering=1)
 
     def __enter__(self) -> "EventLog":
         self._progress.listen(self._told)
@@ -100,9 +98,9 @@ class EventLog:
             self._file.write(json.dumps(moment | fields, allow_nan=False) + "\n")
 
 
-def _unlinked(path: str, flags: int) -> int:
-    """Opens a file unless it is a link."""
-    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+def _appending(path: Path) -> int:
+    """Opens a file to append to, unless it is a link."""
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
 
 
 def _milliseconds(seconds: float) -> float | None:

@@ -14,16 +14,16 @@ from chameleon_ray.store.entry import Entry
 def listed(entries: Iterable[Entry]) -> Table:
     """Returns a table with a row per entry: what it is of, and how fast its best is."""
     table = Table(box=None, pad_edge=False)
-    for title in ("layer", "shape", "device"):
+    table.add_column("digest", no_wrap=True)
+    for title in ("layer", "device"):
         table.add_column(title, overflow="fold")
     for title in ("records", "default ms", "best ms", "faster"):
-        table.add_column(title, justify="right")
-    table.add_column("digest")
+        table.add_column(title, justify="right", no_wrap=True)
     for entry in sorted(entries, key=lambda one: (one.circumstances.device, one.name, one.task)):
         default, best = _latencies(entry)
         table.add_row(
-            *(entry.name, entry.shape, entry.circumstances.device, str(len(entry.records))),
-            *(milliseconds(default), milliseconds(best), times(ratio(default, best)), entry.task),
+            *(entry.task, entry.name, entry.circumstances.device, str(len(entry.records))),
+            *(milliseconds(default), milliseconds(best), times(ratio(default, best))),
         )
     return table
 

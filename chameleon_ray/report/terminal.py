@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -55,6 +56,7 @@ class Terminal(Console):
     def on_broken_pipe(self) -> None:
         """Drops what is printed from now on; the command's work and its status are not changed."""
         self.quiet = True
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.file.fileno())
-        os.close(nowhere)
+        with suppress(OSError):  # a stream that is no descriptor's, as in a notebook
+            where, nowhere = self.file.fileno(), os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, where)
+            os.close(nowhere)

@@ -25,6 +25,8 @@ FLEETING = {"memory"}
 """Protocols whose content ends with the process."""
 STALE = 24 * 3600.0
 """Age in seconds of unfinished files that no writer can still be working on."""
+BATCH = 32
+"""Files that are read in one step."""
 UNFINISHED = ".new-"
 """Beginning of the name of a file that is being written."""
 
@@ -90,9 +92,13 @@ class Place:
         Raises:
             PlaceError: The place does not answer.
         """
+        wanted, content = list(names), dict[str, bytes]()
+        for start in range(0, len(wanted), BATCH):
+            content |= self._read(wanted[start : start + BATCH])
+        return content
+
+    def _read(self, names: Iterable[str]) -> dict[str, bytes]:
         paths = {self._path(name): name for name in names}
-        if not paths:
-            return {}
 
         def fetch() -> dict[str, bytes]:
             found = self._files.cat(list(paths), recursive=False, on_error="return")

@@ -54,7 +54,7 @@ def part_is_folder(stage: Stage) -> Ended:
     return stage.tune("dense.onnx", RESUME)
 
 
-@attempt(RUN, "has records of configurations that its spaces have not", 0)
+@attempt(RUN, "has records of configurations that its spaces have not", 1, "is damaged")
 def foreign_records(stage: Stage) -> Ended:
     run = stage.copy()
     table = pq.read_table(part(run)).to_pylist()
@@ -90,7 +90,7 @@ def run_json_types(stage: Stage) -> Ended:
     return stage.run("apply", "run", "dense.onnx")
 
 
-@attempt(RUN, "has a winners.json of other types", 1, "winners.json", torn=True)
+@attempt(RUN, "has a winners.json of other types", 1, "winners.json", torn=True, quick=True)
 def winners_types(stage: Stage) -> Ended:
     (stage.copy() / "winners.json").write_text('{"a": 1, "b": [["x"], "y"]}')
     return stage.run("apply", "run", "dense.onnx")
@@ -143,7 +143,7 @@ def agents(stage: Stage) -> Ended:
     return stage.tune("dense.onnx", RESUME, "--trials", "8")
 
 
-@attempt(RUN, "has a lock that is a link to another file", 1, ".lock", torn=True)
+@attempt(RUN, "has a lock that is a link to another file", 1, ".lock", torn=True, quick=True)
 def linked_lock(stage: Stage) -> Ended:
     run, victim = stage.folder / "run", stage.folder / "victim"
     run.mkdir()

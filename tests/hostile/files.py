@@ -47,7 +47,7 @@ def weighed(stage: Stage, name: str, **external: object) -> str:
     return name
 
 
-@attempt(FILE, "has weights in ../secret", 1, quick=True)
+@attempt(FILE, "has weights in ../secret", 1)
 def outside(stage: Stage) -> Ended:
     (stage.folder / "in").mkdir()
     (stage.folder / "secret").write_bytes(bytes(128))
@@ -111,7 +111,7 @@ def loop(stage: Stage) -> Ended:
     return stage.tune("m.onnx")
 
 
-@attempt(FILE, "is a pickle that calls itself .pt2", 1, "m.pt2", quick=True)
+@attempt(FILE, "is a pickle that calls itself .pt2", 1, "m.pt2")
 def pickled(stage: Stage) -> Ended:
     (stage.folder / "m.pt2").write_bytes(pickle.dumps(Harm(stage.folder)))
     return harmless(stage, stage.tune("m.pt2"))
@@ -151,7 +151,7 @@ def cut(stage: Stage) -> Ended:
     return stage.tune("m.pt2")
 
 
-@attempt(FILE, "of example values holds a pickle", 1, "v.npz", quick=True)
+@attempt(FILE, "of example values holds a pickle", 1, "v.npz")
 def values_pickled(stage: Stage) -> Ended:
     np.savez(stage.folder / "v.npz", x=np.array([Harm(stage.folder)], dtype=object))
     return harmless(stage, stage.tune("dense.onnx", "--example", "v.npz"))
@@ -181,13 +181,13 @@ def laughs(stage: Stage) -> Ended:
     return stage.run("zoo", "z.yaml", "--out", "run", "--engine", "serial")
 
 
-@attempt(FILE, "of a zoo is nested 100,000 deep", 1, "z.yaml")
+@attempt(FILE, "of a zoo is nested 100,000 deep", 1, "z.yaml", quick=True)
 def deep(stage: Stage) -> Ended:
     (stage.folder / "z.yaml").write_text("models: " + "[" * 100_000)
     return stage.run("zoo", "z.yaml", "--out", "run", "--engine", "serial")
 
 
-@attempt(FILE, "of a zoo names a model ../../out", 1, "../../out")
+@attempt(FILE, "of a zoo names a model ../../out", 1, "../../out", quick=True)
 def traversal(stage: Stage) -> Ended:
     text = "models:\n  - {model: dense.onnx, name: ../../out}\n"
     (stage.folder / "z.yaml").write_text(text)

@@ -22,7 +22,7 @@ from tests.whole.onnx_net import dense_layers
 PATIENCE, GONE = 240.0, 15.0
 """Most seconds for a command to end, and then for its processes."""
 TRIALS = "4"
-SENTENCE = re.compile(r"(Error|Stopped)[:.] [^\n]+\.(\nError: [^\n]+\.)*")
+SENTENCE = re.compile(r"(Error: [^\n]+(\.|: [^\n.]+)\n?)+")
 GOING_ON = re.compile(
     r"Stopped\. (Nothing was measured yet\.|\d+ measurements are kept in .*)", re.S
 )

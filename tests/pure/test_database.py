@@ -139,3 +139,19 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
     monkeypatch.undo()
     assert Database(tmp_path).read() == [record(0)]
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])
+def test_impossible_latencies_are_damage(tmp_path, seconds):
+    Database(tmp_path).append([record(0, latencies=(seconds,)), record(1)])
+    with pytest.raises(DatabaseError, match="is not a readable part"):
+        Database(tmp_path).read()
+
+
+def test_a_folder_in_the_place_of_a_part_is_set_aside(tmp_path):
+    Database(tmp_path).append([record(0)])
+    (tmp_path / "part-000000009.parquet").mkdir()
+    database = Database(tmp_path)
+    (told,) = database.set_aside()
+    assert "cannot be read (it is no file)" in told
+    assert database.read() == [record(0)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chameleon_ray.api.imported import Imported
-from chameleon_ray.api.locked import lock_of, locked_winners
+from chameleon_ray.api.locked import kept, lock_of, locked_winners
 from chameleon_ray.lockfile import Lock, LockedLayer, LockError
 from chameleon_ray.merging import merged
 from chameleon_ray.record import DEFAULT
@@ -109,6 +109,14 @@ def test_a_lock_that_does_not_fit_is_refused(
 def test_a_file_that_is_no_lock_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(LockError, match=r"give the chameleon\.lock of a run"):
         Lock.read(file(tmp_path, text))
+
+
+def test_a_resumed_run_keeps_what_its_lock_has(tmp_path: Path) -> None:
+    path = file(tmp_path, lock().dumps())
+    known = {digest: layer.config for digest, layer in lock().layers.items()}
+    assert kept(path, TASKS) == known
+    assert kept(path, TASKS[:1]) == {TASKS[0].digest: known[TASKS[0].digest]}
+    assert kept(tmp_path / "no", TASKS) == kept(file(tmp_path, "["), TASKS) == {}
 
 
 def test_a_lock_that_is_not_there_is_refused(tmp_path: Path) -> None:

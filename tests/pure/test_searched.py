@@ -13,7 +13,7 @@ from chameleon_ray.report.result import LayerOutcome
 from chameleon_ray.report.summary import summary
 from chameleon_ray.search.exhaustive import SCORED_WHOLE
 from chameleon_ray.space import DesignSpace
-from chameleon_ray.tuner import FIRST_PLANS, NOTHING, searched_by
+from chameleon_ray.tuner import FIRST_PLANS, NOTHING, STORED, searched_by
 from tests.pure.engine_checks import QUICK
 from tests.pure.fake_result import record
 from tests.pure.test_summary import A, B, result
@@ -29,6 +29,9 @@ def test_it_says_what_searched_each_layer() -> None:
     assert searched_by(large, later, options) == "ppo"
     assert searched_by(large, first, options) == FIRST_PLANS
     assert searched_by(large, [record(A, 1.0, DEFAULT)], options) == NOTHING
+    stored = [replace(one, origin="store") for one in later]
+    assert searched_by(large, stored, options) == STORED
+    assert searched_by(large, [*stored, later[0]], options) != STORED
     assert searched_by(DesignSpace(()), [record(A, 1.0, DEFAULT)], options) == NOTHING
 
 

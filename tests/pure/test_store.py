@@ -20,7 +20,7 @@ from chameleon_ray.store.collection import collect, copied
 from chameleon_ray.store.entry import Chosen, Effort
 from chameleon_ray.store.key import Circumstances, Key
 from chameleon_ray.store.knowledge import STORE, demand_fit, known_of
-from chameleon_ray.store.place import STALE, UNFINISHED, Place, PlaceError, default_folder
+from chameleon_ray.store.place import BATCH, STALE, UNFINISHED, Place, PlaceError, default_folder
 from chameleon_ray.store.store import NONE, VARIABLE, Store, open_store
 from tests.pure import toys
 from tests.pure.store_entries import HERE, OPTIONS, TASK, entry
@@ -52,6 +52,15 @@ def test_what_is_published_is_found_again(where: str, tmp_path: Path, told: list
     other.remove(keys)
     assert other.entry_keys() == []
     assert told == []
+
+
+def test_many_files_are_read_in_steps(tmp_path: Path) -> None:
+    place = Place(str(tmp_path), 5.0)
+    for number in range(2 * BATCH + 1):
+        (tmp_path / str(number)).write_bytes(b"%d" % number)
+    names = [str(number) for number in range(2 * BATCH + 1)]
+    assert place.read([*names, "gone"]) == {name: name.encode() for name in names}
+    assert place.read([]) == {}
 
 
 def test_equal_entries_are_one_file(store: Store) -> None:

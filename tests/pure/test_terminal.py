@@ -55,3 +55,11 @@ def test_a_full_disk_is_told_of() -> None:
     assert done.returncode == 1
     assert done.stderr.endswith("\n")
     assert "Error: standard output cannot be written: No space left on device." in done.stderr
+
+
+def test_no_file_gets_the_number_of_a_closed_stream() -> None:
+    program = "import os; from chameleon_ray.__main__ import occupy; occupy(); n = os.open('/', 0)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}; os._exit(n)"], preexec_fn=lambda: os.closerange(0, 3)
+    )
+    assert done.returncode >= 3

@@ -134,7 +134,7 @@ def test_kinds_are_operators_without_numbers():
 def test_an_earlier_run_of_the_same_layer_teaches_it(tmp_path):
     task = toys.task("sketched-1")
     folder = RunFolder(tmp_path / "run", existing=False)
-    folder.resume(dict.fromkeys(SAME) | {"layers": {task.digest: task.name}})
+    folder.resume(dict.fromkeys(SAME, "") | {"spaces": {}, "layers": {task.digest: task.name}})
     folder.database.append(records_of(task, 20))
     folder.close()
     transfer = transfer_of(PRESETS["chameleon"], [tmp_path / "run"])

@@ -12,7 +12,7 @@ from chameleon_ray.measure.measurer import Artifact, Measurer, Timing
 from chameleon_ray.options import Confirming
 from chameleon_ray.pool import PoolError
 from chameleon_ray.record import DEFAULT, Status
-from chameleon_ray.winners import choose, saving, unconfirmed
+from chameleon_ray.winners import Earlier, choose, saving, unconfirmed
 from tests.pure import toys
 from tests.pure.engine_checks import local
 from tests.pure.test_database import record
@@ -182,3 +182,29 @@ def test_only_likely_finalists_are_kept():
     kept.keep("task", (8,), object(), 1e-9)
     kept.keep("task", (7,), Artifact(b"code"), inf)
     assert not any(kept.has("task", (n,)) for n in (7, 8, 9))
+
+
+def test_the_winner_of_an_earlier_run_stays_unless_another_is_notably_faster() -> None:
+    class Close(toys.ToyRunner):
+        @staticmethod
+        def latency(one, config):
+            return {(0, 2): 1e-3, (0, 1): 1.01e-3, (0, 0): 1.5e-3, DEFAULT: 2e-3}[config]
+
+    class Draw(toys.ToyRunner):
+        @staticmethod
+        def latency(one, config):
+            return 1e-3 if config == DEFAULT else 0.99e-3
+
+    def winner(earlier: Earlier | None, runner: type = Close) -> tuple[int, ...]:
+        measurer = Measurer(local("builder", toys.ToyBuilder), local("runner", runner))
+        return asyncio.run(choose(TASK, RECORDS, measurer, Confirming(), earlier)).config
+
+    assert winner(None) == (0, 2)
+    assert winner(Earlier((0, 1))) == (0, 1)
+    assert winner(Earlier((0, 0))) == (0, 2)
+    assert winner(Earlier((0, 0), settled=True)) == (0, 0)
+    assert winner(Earlier(DEFAULT), Draw) == DEFAULT
+    assert winner(None, Draw) != DEFAULT
+    assert winner(Earlier(DEFAULT, settled=True)) == DEFAULT
+    wrong = partial(toys.ToyRunner, ((0, 0),))
+    assert winner(Earlier((0, 0), settled=True), wrong) == (0, 2)  # type: ignore[arg-type]

@@ -263,7 +263,7 @@ def test_a_directory_holds_a_run_or_a_zoo(tmp_path: Path) -> None:
 
 def test_a_run_that_an_earlier_version_began_is_of_float32(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run", existing=False)
-    identity: dict[str, Any] = dict.fromkeys(SAME, "") | {"precision": "float32"}
+    identity: dict[str, Any] = dict.fromkeys(SAME, "") | {"precision": "float32", "spaces": {}}
     folder.identify({key: value for key, value in identity.items() if key != "precision"})
     folder.identify(identity)
     with pytest.raises(FolderError, match=r"a run of another precision \(float32, now tf32\)"):

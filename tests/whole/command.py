@@ -12,6 +12,7 @@ from pathlib import Path
 
 from chameleon_ray.database import Database
 from chameleon_ray.record import Record
+from chameleon_ray.store.store import NONE, VARIABLE
 
 ROOT = Path(__file__).parents[2]
 NET, DENSE, SLOW = (f"tests.whole.net:{name}" for name in ("make", "dense", "slow"))
@@ -35,7 +36,13 @@ class Command:
         python = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH", "")]))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "chameleon_ray", *arguments],
-            env={**os.environ, **environment, "PYTHONPATH": python, MARK: self.mark},
+            env={
+                **os.environ,
+                VARIABLE: NONE,
+                **environment,
+                "PYTHONPATH": python,
+                MARK: self.mark,
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -68,17 +75,10 @@ class Command:
                 continue
         return found
 
-    def orphans(self, seconds: float = 20) -> dict[int, str]:
-        """What is left of it some time after its end, but for two that Ray leaves.
-
-        After a ``kill -9`` Ray's agents try for a minute to tell a dead server of it.
-        """
-
-        def left() -> dict[int, str]:
-            return {pid: line for pid, line in self.processes().items() if "Agent" not in line}
-
-        until(lambda: not left(), seconds)
-        return left()
+    def orphans(self, seconds: float = 15) -> dict[int, str]:
+        """What is left of it some time after its end."""
+        until(lambda: not self.processes(), seconds)
+        return self.processes()
 
 
 def until(true: Callable[[], object], seconds: float) -> bool:

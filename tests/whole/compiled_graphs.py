@@ -45,12 +45,26 @@ def main(trials: int | None) -> dict[str, Any]:
         found["other image"] = error(net, compiled, torch.rand(1, 3, 16, 16))
         net.convolution.weight.mul_(2)
         found["other weights"] = error(net, compiled, image)
+    with torch.no_grad(), warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        found["in place"] = in_place(torch.zeros(2, 3)), [str(one.message) for one in told]
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         compiled(image)["scores"].sum().backward()
         found["gradient"] = net.dense.weight.grad is not None
         found["training"] = texts(told)
     return found
+
+
+def in_place(image: torch.Tensor) -> bool:
+    """Whether a graph that changes its input does so when it is compiled, too."""
+
+    def step(image: torch.Tensor) -> torch.Tensor:
+        image.add_(1)
+        return image.exp()
+
+    outputs = torch.compile(step, backend="chameleon")(image)
+    return bool((image == 1).all()) and torch.allclose(outputs, torch.full((2, 3), torch.e))
 
 
 def error(net: torch.nn.Module, compiled: Any, image: torch.Tensor) -> float:

@@ -32,6 +32,11 @@ def reaches(command: Command, run: Path, count: int) -> None:
     assert command.process.poll() is None, command.wait()
 
 
+def lines(command: Command, words: str) -> list[str]:
+    """Command lines of its processes that have these words."""
+    return [line for line in command.processes().values() if words in line]
+
+
 def assert_goes_on(before: list[Record], run: Path) -> None:
     """Everything recorded is still there, as it was, and nothing was measured twice."""
     after = records(run)
@@ -46,9 +51,12 @@ def test_killed_then_interrupted_it_goes_on_where_it_was(dense: str, tmp_path: P
     run = tmp_path / "run"
     first = Command("tune", dense, *RANDOM, "--out", str(run))
     reaches(first, run, 4)
+    folder = Path(lines(first, "cluster/reaper.py")[0].split()[-1])
+    assert folder.stat().st_mode & 0o777 == 0o700
     os.kill(first.process.pid, signal.SIGKILL)
     first.wait()
     assert first.orphans() == {}
+    assert not folder.exists()
     before = records(run)
     assert len(before) >= 4
 
@@ -161,9 +169,13 @@ def test_it_survives_the_loss_of_its_workers(dense: str, tmp_path: Path) -> None
         os.kill(child, signal.SIGKILL)
         reaches(command, run, measured(run) + 3)
     os.kill(actor, signal.SIGKILL)
+    reaches(command, run, measured(run) + 3)
+    (raylet,) = [pid for pid, line in command.processes().items() if "raylet/raylet " in line]
+    os.kill(raylet, signal.SIGKILL)
     code, out, err = command.wait()
     assert code == 0, err
     assert "Verified" in out
+    assert "raylet" not in out
     known = records(run)
     assert len(known) == len({(record.task, record.config) for record in known}) == TRIALS
     statuses = Counter(record.status for record in known)

@@ -10,8 +10,8 @@ QUICK = [one for one in table() if one.quick]
 
 
 @pytest.mark.parametrize("attempt", QUICK, ids=lambda one: f"{one.kind} {one.what}")
-def test_a_command(attempt: CommandAttempt, tmp_path: Path, serial: Path) -> None:
-    ended, wrong = tried(attempt, tmp_path, lambda: serial)
+def test_a_command(attempt: CommandAttempt, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    ended, wrong = tried(attempt, tmp_path, lambda: request.getfixturevalue("serial"))
     assert not wrong, ended
 
 

@@ -44,6 +44,7 @@ def test_a_model_in_memory_is_tuned_and_called(tmp_path: Path) -> None:
     assert "<td>verified (torch)</td>" in found["html"]
     assert found["error"] < 1e-5
     assert found["strided"] < 1e-5
+    assert found["as it comes"] < 1e-5
     assert found["threads"] == 0
     saved = sorted(path.name for path in (tmp_path / "saved").iterdir())
     assert saved == ["model.so", "report.html", "run.json", "summary.json", "winners.json"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hostile.stage import unsound
 from tests.whole.command import NET, SERIAL, chameleon, records, tuned
 from tests.whole.onnx_net import nothing_to_tune
 
@@ -47,6 +48,8 @@ def test_everything_is_there(run: Path) -> None:
     assert len(list((run / "tvm_db").glob("*.json"))) == 2
     assert "<html" in (run / "report.html").read_text()
     assert not [path for path in run.rglob(".*") if path.name != ".lock"]
+    assert unsound(run.parent) == []
+    assert json.loads((run / "log.jsonl").read_text().splitlines()[-1])["event"] == "ended"
 
 
 def test_every_config_is_one_record(run: Path, summary: dict) -> None:

@@ -22,6 +22,11 @@ def compiled(cache: Path, *arguments: str) -> dict[str, Any]:
 def demand_right(found: dict[str, Any]) -> None:
     assert max(found["error"], found["other image"], found["other weights"]) < 1e-5
     assert found["gradient"] is True
+    right, told = found["in place"]
+    assert right is True
+    assert told == [
+        "A graph is computed by torch: it changes one of its inputs or buffers in place."
+    ]
     assert found["training"] == ["chameleon compiles inference only: use torch.no_grad()."] * 2
 
 

@@ -173,6 +173,7 @@ def existing(spec: str) -> Path:
     """
     path = Path(spec)
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
+        what = "is a folder" if path.is_dir() else "is no file"
+        what = what if path.exists() else "does not exist"
         raise ModelError(f"The model file {path} {what}; check the path.")
     return path

@@ -7,6 +7,7 @@ end in a segmentation fault. Machines of one library share its code and weights.
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,13 @@ class CallableModel:
                 the environment has TVM's own variable, that counts.
         """
         if threads is not None:
-            os.environ.setdefault("TVM_NUM_THREADS", str(threads))
             os.environ.setdefault("TVM_BIND_THREADS", "0")
+            if os.environ.setdefault("TVM_NUM_THREADS", str(threads)) != str(threads):
+                warnings.warn(
+                    f"{library} is tuned for {threads} threads, and TVM_NUM_THREADS in this "
+                    f"process is {os.environ['TVM_NUM_THREADS']}, which counts for all models.",
+                    stacklevel=5,
+                )
         if gpu:
             load_cudart()
             look_in_wheels()
@@ -64,21 +70,27 @@ class CallableModel:
             self._device.sync()
         if torch is not None and any(isinstance(one, torch.Tensor) for one in inputs):
             return [torch.from_dlpack(one) for one in outputs]
-        return [one.numpy() if self._gpu else np.from_dlpack(one) for one in outputs]
+        return [self._array(one) for one in outputs]
 
     def _started(self) -> Any:
         """Starts the calling thread's own machine."""
         self._own.main = self._machine(self._library, self._device)["main"]
         return self._own.main
 
+    def _array(self, tensor: Any) -> np.ndarray:
+        """Returns an array over the same memory where NumPy knows the type, and can reach it."""
+        known = not self._gpu and str(tensor.dtype) != "bfloat16"
+        return np.from_dlpack(tensor) if known else tensor.numpy()
+
     def _tensor(self, array: Any) -> Any:
         """Hands memory over to TVM as it is where that is possible, and copied where not."""
         try:
             tensor = self._import(array, require_alignment=ALIGNMENT, require_contiguous=True)
         except (RuntimeError, ValueError, BufferError):  # misaligned, strided, or read-only
-            if not isinstance(array, np.ndarray):  # a tensor of torch's
-                return self._tensor(array.contiguous().clone())
-            return self._copy(array, self._device)
+            if isinstance(array, np.ndarray):
+                return self._copy(array, self._device)
+            plain = array.detach().resolve_conj().resolve_neg().contiguous()  # it is torch's
+            tensor = self._import(plain.clone())
         return tensor.copyto(self._device) if tensor.device != self._device else tensor
 
 

@@ -6,6 +6,9 @@ from typing import Any
 from chameleon_ray.measure.run_delay import Stopwatch
 from chameleon_ray.options import Measuring
 
+SHORTEST = 1e-5
+"""Least seconds of one execution that are believed before more than one was timed."""
+
 
 class CpuClock:
     """Gives the seconds of one execution, averaged over ``repeat_seconds``, with each call.
@@ -37,7 +40,7 @@ class CpuClock:
         self._evaluate = library.time_evaluator(
             "main",
             tvm.cpu(),
-            number=math.ceil(1.1 * options.repeat_seconds / seconds),
+            number=math.ceil(1.1 * options.repeat_seconds / max(seconds, SHORTEST)),
             repeat=1,
             min_repeat_ms=int(options.repeat_seconds * 1e3),
         )

@@ -40,7 +40,7 @@ def cpu_direct(module: Any, target: Any) -> Fitted | None:
     layer = find_reduction(module)
     if layer is None or layer.shared is None or layer.dtype not in DTYPES:
         return None
-    if layer.operands < 2 or len(layer.outputs) < 2:
+    if len(layer.outputs) < 2 or (layer.operands < 2 and math.prod(layer.outputs[:-1]) > 1):
         return None
     with target:
         vector = math.gcd(lanes(layer.outputs[-1], layer.dtype), layer.lanes)
@@ -51,7 +51,8 @@ def cpu_direct(module: Any, target: Any) -> Fitted | None:
         schedule.compute_inline(schedule.get_sblock(name))
     most = vector_registers(target) - SPARE
     block = summed(schedule, layer, vector, most)
-    return Fitted(schedule.trace, block, (most // 4, most))
+    fewest = most // 4 if layer.operands > 1 else 1  # a mean has few sums, and needs its parts
+    return Fitted(schedule.trace, block, (fewest, most))
 
 
 def pad(schedule: Schedule, layer: Reduction, vector: int, part: Any) -> None:

@@ -1,0 +1,116 @@
+"""A run directory that somebody else has written to: nothing is followed, all is told."""
+
+import json
+import os
+import zipfile
+from math import inf
+from pathlib import Path
+
+import pytest
+
+from chameleon_ray.agents import Agents
+from chameleon_ray.api.imported import demand_own
+from chameleon_ray.errors import UserError
+from chameleon_ray.folder import FolderError, RunFolder
+from chameleon_ray.record import DEFAULT
+from chameleon_ray.vendor import LIBRARIES, vendor_config
+from tests.pure.fake_result import record, task
+
+IDENTITY = {
+    **dict.fromkeys(("model", "model_digest", "target", "device", "precision", "layout"), "x"),
+    "spaces": {},
+}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = RunFolder(tmp_path / "run", existing=False)
+    folder.identify(IDENTITY)
+    folder.save_winners({"a": ((1, 2), 3e-3), "b": ((), inf)})
+    folder.close()
+    return tmp_path / "run"
+
+
+def test_what_is_kept_comes_back(run: Path) -> None:
+    folder = RunFolder(run, existing=True)
+    assert folder.load_winners() == {"a": ((1, 2), 3e-3), "b": ((), inf)}
+    assert (folder.identity() or {}).items() >= IDENTITY.items()
+    folder.close()
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, Path.mkdir, lambda lock: lock.symlink_to("precious")])
+def test_a_lock_that_is_no_file_is_told(tmp_path: Path, put) -> None:
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / "run").mkdir()
+    put(tmp_path / "run" / ".lock")
+    with pytest.raises(FolderError, match=r"its \.lock is a link, or no file; remove it\."):
+        RunFolder(tmp_path / "run", existing=False)
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
+def test_links_in_the_place_of_files_are_not_followed(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("kept")
+    (run / ".winners.json.new").symlink_to(tmp_path / "precious")
+    folder = RunFolder(run, existing=True)
+    folder.save_winners({})
+    assert (tmp_path / "precious").read_text() == "kept"
+    assert folder.load_winners() == {}
+    folder.close()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[" * 100_000,
+        "[]",
+        '{"a": 1}',
+        '{"a": [["x"], 1]}',
+        '{"a": [[1], "x"]}',
+        '{"a": [[1.5], 1]}',
+    ],
+)
+def test_tampered_winners_are_told(run: Path, text: str) -> None:
+    (run / "winners.json").write_text(text)
+    folder = RunFolder(run, existing=True)
+    with pytest.raises(FolderError, match=r"winners\.json is damaged \(.+\)"):
+        folder.load_winners()
+    folder.close()
+
+
+@pytest.mark.parametrize("key", ["model", "target", "spaces", "layout"])
+def test_an_identity_of_other_types_is_told(run: Path, key: str) -> None:
+    known = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(known | {key: 7}))
+    folder = RunFolder(run, existing=True)
+    with pytest.raises(FolderError, match=rf"run\.json is damaged \('{key}' is wrong\)"):
+        folder.identity()
+    folder.close()
+
+
+def test_an_identity_that_is_nested_too_deep_is_told(run: Path) -> None:
+    (run / "run.json").write_text("[" * 100_000)
+    folder = RunFolder(run, existing=True)
+    with pytest.raises(FolderError, match=r"run\.json is damaged"):
+        folder.identity()
+    folder.close()
+
+
+def test_an_agent_that_is_a_bomb_is_none(run: Path) -> None:
+    path = run / "agents" / "random" / "a.npz"
+    path.parent.mkdir(parents=True)
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776,), }"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("w.npy", b"\x93NUMPY\x01\x00\x76\x00" + header.ljust(117) + b"\n")
+    assert Agents(run / "agents").load("random", "a") == {}
+
+
+def test_records_of_other_spaces_are_told() -> None:
+    layer = task("a")
+    right = [record(layer, 1.0, DEFAULT), record(layer, 1.0), record(task("b"), 1.0, (99,))]
+    demand_own(
+        [*right, record(layer, 1.0, vendor_config(LIBRARIES[0], 3))], [layer], Path("records")
+    )
+    for config in ((1,), (1, 1, 1), (10**6, 1), (1, -1)):
+        with pytest.raises(UserError, match="records holds measurements of configurations that"):
+            demand_own([record(layer, 1.0, config)], [layer], Path("records"))

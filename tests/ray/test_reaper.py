@@ -1,0 +1,75 @@
+"""A private Ray's processes and folder go with the command, however it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from chameleon_ray.cluster.reaper import MARK, marked
+from chameleon_ray.cluster.session_folder import session_folder
+from chameleon_ray.errors import UserError
+from chameleon_ray.pool import PoolError
+from tests.whole.command import until
+
+COMMAND = """
+import os, subprocess, sys, time
+from pathlib import Path
+from chameleon_ray.cluster.reaper import MARK, reaped
+folder = Path(sys.argv[1])
+with reaped(folder):
+    marked = {**os.environ, MARK: str(folder)}
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], env=marked)
+    print("ready", flush=True)
+    if sys.argv[2] == "stay":
+        time.sleep(600)
+"""
+
+
+def command(folder: Path, how: str) -> subprocess.Popen[str]:
+    folder.mkdir()
+    words = [sys.executable, "-c", COMMAND, str(folder), how]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def test_what_outlives_a_killed_command_is_ended(tmp_path: Path) -> None:
+    process = command(tmp_path / "ray", "stay")
+    assert len(marked(str(tmp_path / "ray"))) == 1
+    process.kill()
+    process.wait()
+    assert until(lambda: not marked(str(tmp_path / "ray")), 15)
+    assert until(lambda: not (tmp_path / "ray").exists(), 5)
+
+
+def test_it_leaves_all_alone_where_the_command_ends_by_itself(tmp_path: Path) -> None:
+    process = command(tmp_path / "ray", "go")
+    assert process.wait(20) == 0
+    time.sleep(0.5)
+    (left,) = marked(str(tmp_path / "ray"))
+    os.kill(left, signal.SIGKILL)
+    assert (tmp_path / "ray").exists()
+    assert MARK not in os.environ
+
+
+def test_the_folder_is_private_and_goes_but_for_logs_of_workers_that_died(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", "/nonexistent")
+    with session_folder() as folder:
+        assert folder.stat().st_mode & 0o777 == 0o700
+        (folder / "log").write_text("")
+    assert not folder.exists()
+    with pytest.raises(UserError), session_folder() as folder:
+        raise UserError("something else")
+    assert not folder.exists()
+    told = pytest.raises(PoolError, match=r"workers died\. Ray's logs are kept in /")
+    with told, session_folder() as folder:
+        raise PoolError("3 workers died.")
+    assert folder.exists()
+    folder.rmdir()
