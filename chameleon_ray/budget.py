@@ -13,6 +13,7 @@ from itertools import groupby
 from chameleon_ray.lowerings import by_layer, is_behind
 from chameleon_ray.options import Budgeting
 from chameleon_ray.record import Record
+from chameleon_ray.search.posterior import rivals
 from chameleon_ray.tuner import Tuner
 from chameleon_ray.vendor import is_searched
 
@@ -43,7 +44,11 @@ class Layer:
 
 
 class Budget:
-    """Shares ``trials`` measurements, and the time until ``deadline``, between tuners."""
+    """Shares ``trials`` measurements, and the time until ``deadline``, between tuners.
+
+    A layer is finished once its best latency is believed to be within the share ``until`` of the
+    least one of its space.
+    """
 
     def __init__(
         self,
@@ -52,8 +57,9 @@ class Budget:
         trials: int | None,
         deadline: float | None,
         clock: Callable[[], float],
+        until: float | None = None,
     ) -> None:
-        self.options, self.deadline, self.clock = options, deadline, clock
+        self.options, self.deadline, self.clock, self.until = options, deadline, clock, until
         self.remaining = math.inf if trials is None else trials
         self.layers = {tuner.task.digest: Layer(tuner) for tuner in tuners}
         self._lowerings = by_layer(self.layers.values(), lambda layer: layer.tuner.task)
@@ -176,6 +182,16 @@ class Budget:
             layer.finished = f"no improvement in {stale} plans"
         elif len(tried) >= layer.tuner.task.space.size:
             layer.finished = "its whole space was measured"
+        elif self.until is not None:
+            layer.finished = self._near(layer.tuner, self.until)
+
+    def _near(self, tuner: Tuner, until: float) -> str:
+        """Returns why a layer is near enough to the best of its space; empty where it is not."""
+        options = self.options.bounding
+        left = rivals(tuner.task.space, tuner.records, options)
+        if left is None or left.within(options.confidence) > until:
+            return ""
+        return f"{left.told(options.confidence)}, as asked for"
 
     def _race(self, layer: Layer) -> None:
         """Gives up the lowerings of a layer that are too far behind its fastest one."""

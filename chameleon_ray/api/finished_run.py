@@ -99,20 +99,33 @@ def bench(path: Path, options: Confirming) -> tuple[Latency, Latency]:
         FolderError: The directory is not a finished run's.
     """
     folder = RunFolder(path, existing=True)
+    try:
+        tuned, untuned = in_turns(folder, (folder.library, folder.untuned_library), options)
+    finally:
+        folder.close()
+    return Latency.of(untuned), Latency.of(tuned)
+
+
+def in_turns(
+    folder: RunFolder, libraries: tuple[Path, ...], options: Confirming
+) -> list[tuple[float, ...]]:
+    """Times libraries of a finished run's model in turns; returns each one's latencies in seconds.
+
+    Raises:
+        UserError: A library is missing or does not run, or there is no device to run it on.
+    """
     identity = folder.identity() or {}
-    libraries = (folder.library, folder.untuned_library)
+    for library in libraries:
+        if not library.exists():
+            raise UserError(f"{library} is missing; finish the run with --resume.")
+    rng = np.random.default_rng(0)
+    inputs = [random_array(rng, tuple(shape), dtype) for shape, dtype in identity["inputs"]]
     with ExitStack() as stack:
-        stack.callback(folder.close)
-        for library in libraries:
-            if not library.exists():
-                raise UserError(f"{library} is missing; finish the run with --resume.")
-        rng = np.random.default_rng(0)
-        inputs = [random_array(rng, tuple(shape), dtype) for shape, dtype in identity["inputs"]]
         process = ModelProcess(kind_of(identity["target"]), _timing_cores(identity), stack)
         if not process.has_device():
-            raise UserError(f"This machine has no device to time {path} on; use one that has.")
-        tuned, untuned = process.duel(libraries, tuple(inputs), options)
-    return Latency.of(untuned), Latency.of(tuned)
+            where = folder.library.parent
+            raise UserError(f"This machine has no device to time {where} on; use one that has.")
+        return process.duel(libraries, tuple(inputs), options)
 
 
 def _in_common(

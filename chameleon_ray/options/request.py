@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from chameleon_ray.options.bounding import Bounding
 from chameleon_ray.options.option import option
 from chameleon_ray.options.storing import Storing
 
@@ -107,6 +108,7 @@ class Budgeting:
 
     After p plans it may take 1 + slack / p times as long as that did after p plans.
     """
+    bounding: Bounding = field(default_factory=Bounding)
 
 
 @dataclass(frozen=True)
@@ -216,7 +218,15 @@ class Request:
     trials: int | None = option(None, resume=BOTH, zoo_file=True, least=1, budget=True)
     """Most measurements; no limit where None."""
     minutes: float | None = option(None, resume=BOTH, zoo_file=True, least=0.1, budget=True)
-    """Most minutes of the whole command; ``Budgeting.minutes`` where ``trials`` is None, too."""
+    """Most minutes of the whole command.
+
+    ``Budgeting.minutes`` where ``trials`` and ``until`` are None, too.
+    """
+    until: float | None = option(None, resume=BOTH, zoo_file=True, least=0.0, budget=True)
+    """A layer is finished once its best is believed to be within this share of its space's best.
+
+    Where None, only patience ends a layer.
+    """
     preset: str = option("chameleon", resume=TUNE, zoo_file=True)
     explorer: str | None = option(None, resume=TUNE, zoo_file=True)
     """Explorer in place of the preset's."""

@@ -15,6 +15,7 @@ from chameleon_ray.record import Status, own
 from chameleon_ray.report.disturbance import disturbance_of
 from chameleon_ray.report.format import counted, milliseconds
 from chameleon_ray.report.layer_result import LayerOutcome, LayerResult, total
+from chameleon_ray.report.remaining import remaining
 from chameleon_ray.report.result import PHASES, Described, Latency, Launching, RunResult, Verified
 from chameleon_ray.reporting import Reporting
 from chameleon_ray.vendor import FILES
@@ -54,6 +55,7 @@ def summary(result: RunResult, options: Reporting | None = None) -> dict:
         "measurements": {"total": len(made), "from_store": len(result.records) - len(made)}
         | {status.value: counts[status] for status in Status},
         "tasks": [_layer(layer) for layer in result.layers],
+        "remaining": remaining(result),
         "processes": [_process(process) for process in result.processes],
         "latency_ms": {
             "untuned": 1e3 * _seconds(result.untuned),
