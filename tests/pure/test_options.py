@@ -19,14 +19,14 @@ TIMES_NOTHING = {"build_only"}
 def test_what_is_repeated_to_go_on() -> None:
     known = options_of(Request).items()
     assert [name for name, one in known if "tune" in one.resume] == [
-        *("target", "trials", "minutes", "preset", "explorer", "sampler"),
+        *("target", "trials", "minutes", "until", "preset", "explorer", "sampler"),
         *("cost_model", "template", "seed", "store", "locked", "address", "threads", "layout"),
         "precision",
         "vendor",
         "engine",
     ]
     assert [name for name, one in known if "zoo" in one.resume] == [
-        *("trials", "minutes", "store", "address", "engine")
+        *("trials", "minutes", "until", "store", "address", "engine")
     ]
 
 
@@ -34,6 +34,7 @@ def test_what_a_zoo_s_file_may_set() -> None:
     assert {name: set(types) for name, types in zoo_file.COMMON.items()} == {
         "trials": {int},
         "minutes": {int, float},
+        "until": {int, float},
         "preset": {str},
         "explorer": {str},
         "sampler": {str},
@@ -46,8 +47,8 @@ def test_what_a_zoo_s_file_may_set() -> None:
         "memory_aware": {bool},
         "vendor": {bool},
     }
-    assert zoo_file.LEAST == {"trials": 1, "minutes": 0.1, "threads": 1, "seed": 0}
-    assert tuple(zoo_file.BUDGET) == ("trials", "minutes")
+    assert zoo_file.LEAST == {"trials": 1, "minutes": 0.1, "until": 0.0, "threads": 1, "seed": 0}
+    assert tuple(zoo_file.BUDGET) == ("trials", "minutes", "until")
 
 
 def test_no_option_of_tune_is_forgotten_by_the_command_that_goes_on() -> None:

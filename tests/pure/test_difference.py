@@ -1,0 +1,38 @@
+"""Two runs compared by layer."""
+
+from math import inf
+
+from chameleon_ray.report.difference import Change, changes, versions
+
+BEFORE = {
+    "layers": {"a": "one", "b": "two", "c": "three"},
+    "spaces": {"a": "1", "b": "1", "c": "1"},
+    "device": "cpu",
+    "versions": {"tvm": "1"},
+}
+AFTER = BEFORE | {
+    "layers": {"a": "one", "b": "two", "d": "four"},
+    "spaces": {"a": "1", "b": "2", "d": "1"},
+    "versions": {"tvm": "2"},
+}
+
+
+def test_layers_are_compared_and_changes_named() -> None:
+    before = {"a": ((1,), 2.0), "b": ((1,), 1.0), "c": ((1,), 1.0)}
+    after = {"a": ((2,), 1.0), "b": ((1,), 1.0), "d": ((1,), 1.0)}
+    assert changes((BEFORE, AFTER), (before, after)) == [
+        Change("one", 2.0, 1.0, "configuration"),
+        Change("two", 1.0, 1.0, "space"),
+        Change("three", 1.0, inf, "only in the first run"),
+        Change("four", inf, 1.0, "only in the second run"),
+    ]
+
+
+def test_equal_runs_have_no_changes() -> None:
+    winners = {"a": ((1,), 2.0)}
+    assert {row.changed for row in changes((BEFORE, BEFORE), (winners, winners))} == {""}
+    assert versions(BEFORE, BEFORE) == []
+
+
+def test_versions_that_differ_are_told() -> None:
+    assert versions(BEFORE, AFTER) == ["tvm: 1 -> 2"]
