@@ -8,6 +8,7 @@ import typer
 
 from chameleon_ray.commands.apply import apply
 from chameleon_ray.commands.bench import bench
+from chameleon_ray.commands.check import check
 from chameleon_ray.commands.devices import devices
 from chameleon_ray.commands.export import export
 from chameleon_ray.commands.memory import memory
@@ -24,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (tune, zoo, apply, bench, export, pending, replay, memory, devices, version):
+for command in (tune, zoo, apply, bench, check, export, pending, replay, memory, devices, version):
     app.command()(command)
 app.add_typer(store, name="store", no_args_is_help=True)
 

@@ -14,6 +14,8 @@ INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 UNVERIFIED = 3
 """Exit status where outputs could be compared with untuned TVM's only."""
+SLOWER = 4
+"""Exit status where a library has become slower."""
 
 
 class answering:  # noqa: N801  reads as a phrase

@@ -1,22 +1,26 @@
 """The budget: decides which layer gets the next plan.
 
 A layer's claim is its weight times the latency it is expected to lose in one more plan. This is
-Ansor's gradient (Zheng et al., OSDI 2020, section 6), over plans instead of seconds.
+Ansor's gradient (Zheng et al., OSDI 2020, section 6), over plans instead of seconds. Where a layer
+has several lowerings, each has a claim, which is what it is expected to gain for the layer.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
+from chameleon_ray.lowerings import by_layer, is_behind
 from chameleon_ray.options import Budgeting
 from chameleon_ray.record import Record
+from chameleon_ray.search.posterior import rivals
 from chameleon_ray.tuner import Tuner
 from chameleon_ray.vendor import is_searched
 
 
 @dataclass
 class Layer:
-    """The progress of one tuner, as the budget sees it.
+    """The progress of one tuner, as the budget sees it: a layer, or one lowering of it.
 
     Attributes:
         history: Best latency in seconds after each plan.
@@ -33,9 +37,18 @@ class Layer:
     busy: bool = False
     finished: str = ""
 
+    @property
+    def latency(self) -> float:
+        """Best latency in seconds so far; infinite before the first success."""
+        return self.history[-1] if self.history else math.inf
+
 
 class Budget:
-    """Shares ``trials`` measurements, and the time until ``deadline``, between tuners."""
+    """Shares ``trials`` measurements, and the time until ``deadline``, between tuners.
+
+    A layer is finished once its best latency is believed to be within the share ``until`` of the
+    least one of its space.
+    """
 
     def __init__(
         self,
@@ -44,20 +57,27 @@ class Budget:
         trials: int | None,
         deadline: float | None,
         clock: Callable[[], float],
+        until: float | None = None,
     ) -> None:
-        self.options, self.deadline, self.clock = options, deadline, clock
+        self.options, self.deadline, self.clock, self.until = options, deadline, clock, until
         self.remaining = math.inf if trials is None else trials
         self.layers = {tuner.task.digest: Layer(tuner) for tuner in tuners}
+        self._lowerings = by_layer(self.layers.values(), lambda layer: layer.tuner.task)
         for layer in self.layers.values():
             if not layer.tuner.task.space.knobs:
                 layer.finished = "nothing to tune"
-            self._learn(layer, layer.tuner.records)
+            records = sorted(layer.tuner.records, key=lambda record: record.plan)
+            for _, plan in groupby(records, lambda record: record.plan):
+                self._learn(layer, list(plan))
+        for layer in self.layers.values():
+            self._race(layer)
 
     def next(self) -> Tuner | None:
         """Hands out the tuner with the greatest claim; None where none is free or wanted."""
         if self.over:
             return None
         free = [layer for layer in self.layers.values() if not layer.busy and not layer.finished]
+        free = [layer for layer in free if self._is_open(layer)]
         if not free:
             return None
         layer = max(free, key=self.claim)
@@ -70,14 +90,20 @@ class Budget:
         self.remaining -= granted
         return granted
 
-    def settle(self, tuner: Tuner, records: Sequence[Record]) -> str:
-        """Takes back a tuner whose plan is measured; returns why it is finished, if it is."""
-        layer = self.layers[tuner.task.digest]
+    def settle(self, tuner: Tuner, records: Sequence[Record]) -> dict[str, str]:
+        """Takes back a tuner whose plan is measured; returns what is finished by that, and why.
+
+        Returns:
+            Reasons by digest of the task: the tuner's own, and other lowerings of its layer.
+        """
+        layer, rivals = self.layers[tuner.task.digest], self._lowerings[tuner.task.layer]
+        open_before = [rival for rival in rivals if not rival.finished]
         layer.busy = False
         self._learn(layer, records)
         if tuner.exhausted:
             layer.finished = "its whole space was measured"
-        return layer.finished
+        self._race(layer)
+        return {one.tuner.task.digest: one.finished for one in open_before if one.finished}
 
     def retire(self, tuner: Tuner, reason: str) -> str:
         """Gives a tuner no more plans; returns the reason."""
@@ -100,17 +126,35 @@ class Budget:
         """Whether some layer may still get a plan."""
         return not self.over and any(not layer.finished for layer in self.layers.values())
 
+    def _is_open(self, layer: Layer) -> bool:
+        """Whether a lowering may be searched: the first one, and others once that has begun."""
+        first = self._lowerings[layer.tuner.task.layer][0]
+        return layer is first or bool(first.finished) or len(first.history) >= self.options.opening
+
+    def _leader(self, layer: Layer) -> Layer:
+        """Returns the fastest lowering of a layer; the first one before any success."""
+        return min(self._lowerings[layer.tuner.task.layer], key=lambda one: one.latency)
+
     def claim(self, layer: Layer) -> float:
-        """Returns the seconds that one more plan is expected to save; infinite before a success."""
-        if not layer.history or math.isinf(layer.history[-1]):
-            return math.inf
+        """Returns the seconds that one more plan is expected to save its layer.
+
+        It is infinite before the layer's first success. Another lowering that has had no success
+        may save all.
+        """
+        fastest = self._leader(layer).latency
+        if math.isinf(layer.latency):
+            return layer.tuner.task.weight * fastest
+        return layer.tuner.task.weight * max(self._gain(layer) - (layer.latency - fastest), 0.0)
+
+    def _gain(self, layer: Layer) -> float:
+        """Returns the seconds that a plan is expected to take from the layer's own latency."""
         plans, latency = len(layer.history), layer.history[-1]
         window = min(self.options.window, plans - 1)
         past = layer.history[-1 - window]
         backward = (past - latency) / window if window and math.isfinite(past) else 0.0
         forward = max(latency / plans, latency - self._reachable(layer))
         alpha = self.options.backward
-        return layer.tuner.task.weight * (alpha * backward + (1 - alpha) * forward)
+        return alpha * backward + (1 - alpha) * forward
 
     def _reachable(self, layer: Layer) -> float:
         """Returns the latency at the best throughput of the same kind of layer over ``similar``."""
@@ -132,9 +176,28 @@ class Budget:
             if record.latency < layer.mark * (1 - self.options.improvement):
                 layer.mark, layer.gained = record.latency, record.plan
         stale = max(record.plan for record in records) - layer.gained
-        layer.history.append(layer.tuner.best_latency)
+        layer.history.append(min(layer.latency, *(record.latency for record in records)))
         tried = [record for record in layer.tuner.records if is_searched(record.config)]
         if stale >= self.options.patience:
             layer.finished = f"no improvement in {stale} plans"
         elif len(tried) >= layer.tuner.task.space.size:
             layer.finished = "its whole space was measured"
+        elif self.until is not None:
+            layer.finished = self._near(layer.tuner, self.until)
+
+    def _near(self, tuner: Tuner, until: float) -> str:
+        """Returns why a layer is near enough to the best of its space; empty where it is not."""
+        options = self.options.bounding
+        left = rivals(tuner.task.space, tuner.records, options)
+        if left is None or left.within(options.confidence) > until:
+            return ""
+        return f"{left.told(options.confidence)}, as asked for"
+
+    def _race(self, layer: Layer) -> None:
+        """Gives up the lowerings of a layer that are too far behind its fastest one."""
+        leader = self._leader(layer)
+        for rival in self._lowerings[layer.tuner.task.layer]:
+            late = rival is not leader and is_behind(rival.history, leader.history, self.options)
+            if late and not rival.finished:
+                times = rival.latency / leader.latency
+                rival.finished = f"{leader.tuner.task.lowering} is {times:.1f} times as fast"

@@ -129,8 +129,8 @@ class Engine:
                 one.cancel()
         tuner.observe(records)
         self.watcher.planned(tuner)
-        if reason := self.budget.settle(tuner, records):
-            self.watcher.finished(tuner.task.digest, reason)
+        for task, reason in self.budget.settle(tuner, records).items():
+            self.watcher.finished(task, reason)
 
     async def _measure(self, tuner: Tuner, config: Config, plan: int, share: float) -> Record:
         digest = tuner.task.digest

@@ -1,14 +1,16 @@
 """The forecast: how many seconds the end of a session will take.
 
-At the end every layer's finalists are timed once more. Then every model is compiled, compared, and
-timed beside the untuned one. All of it was done before in the same session, if in smaller portions:
-so a machine that is slow, or busy with other things, is foretold to be as slow at the end.
+At the end every layer's finalists are timed once more, of the lowerings that are nearly its
+fastest. Then every model is compiled, compared, and timed beside the untuned one. All of it was
+done before in the same session, if in smaller portions: so a machine that is slow, or busy with
+other things, is foretold to be as slow at the end.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
+from chameleon_ray.lowerings import contenders
 from chameleon_ray.options import Confirming
 from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.space import Config
@@ -71,16 +73,19 @@ class Forecast:
     runners: int = 1
     kept: Callable[[str, Config], bool] = lambda task, config: False
     _contests: dict[str, _Contest] = field(default_factory=dict)
+    _best: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def learn(self, tuner: Tuner) -> None:
         """Updates what is known of a layer's contest from its records."""
         defaults = [record for record in tuner.records if record.config == DEFAULT]
         others = [r for r in tuner.records if r.latencies and r.config != DEFAULT]
-        digest, known = tuner.task.digest, [r.latency for r in defaults if r.latencies]
+        task, known = tuner.task, [r.latency for r in defaults if r.latencies]
+        digest, first = task.digest, self._contests.get(task.layer, _Contest())
         final = sorted(others, key=lambda record: record.latency)[: self.options.finalists]
         configs = [DEFAULT, *(record.config for record in final)]
+        self._best.setdefault(task.layer, {})[digest] = tuner.best_latency
         self._contests[digest] = _Contest(
-            default=_mean("run_seconds", defaults),
+            default=_mean("run_seconds", defaults) if defaults else first.default,
             build=max(_mean("build_seconds", others), _mean("build_seconds", defaults)),
             builds=tuple(not self.kept(digest, config) for config in configs),
             run=_mean("run_seconds", others),
@@ -109,10 +114,9 @@ class Forecast:
 
     def contests(self, finalists: int) -> float:
         """Returns the seconds that choosing winners among so many finalists is expected to take."""
-        return sum(
-            contest.seconds(finalists, self.builders, self.runners)
-            for contest in self._contests.values()
-        )
+        final = [one for best in self._best.values() for one in contenders(best, self.options)]
+        workers = self.builders, self.runners
+        return sum(self._contests[digest].seconds(finalists, *workers) for digest in final)
 
     def finalists(self, seconds: float) -> int:
         """Returns the most finalists of a layer for whose choice the time suffices; at least 1."""

@@ -15,12 +15,18 @@ class Merged:
             models take turns, each as often as it is important. A weight is the sum over the models
             of the model's importance times how often the layer occurs in it.
         users: Number of models that have a layer, by digest.
-        before: Number of layers of all models, each counted in every model that has it.
+        before: Number of layers of all models, each counted in every model that has it. Lowerings
+            other than a layer's first are not counted.
     """
 
     tasks: tuple[Task, ...]
     users: dict[str, int]
     before: int
+
+    @property
+    def distinct(self) -> tuple[Task, ...]:
+        """The first lowering of each layer."""
+        return tuple(task for task in self.tasks if not task.instead)
 
     def saved(self, digests: Iterable[str]) -> int:
         """Counts the measurements that tuning each model alone would have made again.
@@ -53,4 +59,5 @@ def merged(models: Sequence[tuple[float, Sequence[Task]]]) -> Merged:
         weight = more if known is None else known.weight + more
         tasks[layer.digest] = replace(known or layer, weight=weight)
         users[layer.digest] = users.get(layer.digest, 0) + 1
-    return Merged(tuple(tasks.values()), users, len(turns))
+    before = sum(not layer.instead for _, layers in models for layer in layers)
+    return Merged(tuple(tasks.values()), users, before)

@@ -24,6 +24,9 @@ class Task:
         shape: Shapes of inputs and outputs in words, for people.
         has_default: Whether there is a default schedule; a recorded space has none.
         vendor: Libraries (``vendor.py``) that have a function for the layer.
+        lowering: Name of the algorithm, for people, where the layer may be computed by several.
+        instead: Digest of the task whose place this one may take, as it computes the same by
+            another algorithm; empty for the one that the model has where nothing is measured.
     """
 
     name: str
@@ -36,6 +39,13 @@ class Task:
     shape: str = ""
     has_default: bool = True
     vendor: tuple[str, ...] = ()
+    lowering: str = ""
+    instead: str = ""
+
+    @property
+    def layer(self) -> str:
+        """Digest that tells a layer, the same for all tasks of which the model gets one."""
+        return self.instead or self.digest
 
     @cached_property
     def kind(self) -> str:

@@ -7,11 +7,13 @@ from it loses to any candidate that does not.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 from statistics import median
+from types import MappingProxyType
 
+from chameleon_ray.lowerings import contenders, preferred
 from chameleon_ray.measure.measurer import Artifact, Builder, Finalist, Measurer, Runner, Timing
 from chameleon_ray.options import Confirming
 from chameleon_ray.pool import Lost, PoolError
@@ -29,7 +31,8 @@ class Winner:
         config: The chosen configuration; empty for the default schedule.
         latency: Median seconds of the candidate in the final timing; ``default_latency`` where the
             default schedule was kept.
-        default_latency: Least seconds of the default schedule, in the final timing and the records.
+        default_latency: Least seconds of the default schedule, in the final timing and the records;
+            of a layer with several lowerings, that of the first one.
         reason: Reason for keeping the default schedule; empty where a candidate was chosen.
         wrong: Candidates whose output was wrong.
         disturbed: Share of the final timing in which other processes had its cores.
@@ -107,6 +110,67 @@ async def choose(
     )
 
 
+async def choose_lowering(
+    tasks: Sequence[Task],
+    records: Mapping[str, Sequence[Record]],
+    measurer: Measurer,
+    options: Confirming,
+    earlier: Mapping[str, Earlier] = MappingProxyType({}),
+) -> list[Winner]:
+    """Chooses the lowering of one layer, and its configuration.
+
+    Lowerings that are nearly the fastest are compared. Others follow where all candidates of these
+    turn out wrong.
+
+    Args:
+        tasks: Lowerings of the layer, that of the compiler's rules first.
+        records: Records by task digest.
+        measurer: Builds and times candidates.
+        options: Settings of the choice.
+        earlier: Winners of earlier runs, by task digest.
+
+    Returns:
+        The winner of the layer, and after it those of the other lowerings that were compared.
+    """
+    left = {task.digest: min(map(_latency, records[task.digest]), default=inf) for task in tasks}
+    compared: dict[str, Winner] = {}
+    while left and all(winner.config == DEFAULT for winner in compared.values()):
+        final = contenders(left, options)
+        left = {digest: best for digest, best in left.items() if digest not in final}
+        contests = [task for task in tasks if task.digest in final]
+        choosing = [
+            choose(task, records[task.digest], measurer, options, earlier.get(task.digest))
+            for task in contests
+        ]
+        compared |= {winner.task: winner for winner in await asyncio.gather(*choosing)}
+    chosen = _preferred(tasks, compared, records, options)
+    return [chosen, *(winner for winner in compared.values() if winner.task != chosen.task)]
+
+
+def _preferred(
+    tasks: Sequence[Task],
+    winners: Mapping[str, Winner],
+    records: Mapping[str, Sequence[Record]],
+    options: Confirming,
+) -> Winner:
+    """Returns a layer's winner among those of its lowerings, with the first one's default."""
+    first, latencies = tasks[0].digest, {d: winner.latency for d, winner in winners.items()}
+    winner = winners[preferred(latencies, first, options)]
+    if winner.task == first:
+        return winner
+    default = min((r.latency for r in records[first] if r.config == DEFAULT), default=inf)
+    default = min(default, winners[first].default_latency) if first in winners else default
+    return replace(winner, default_latency=default)
+
+
+def fastest(
+    tasks: Sequence[Task], records: Mapping[str, Sequence[Record]], options: Confirming
+) -> Winner:
+    """Returns the winner of a layer as the search timed its lowerings, where time is up."""
+    winners = {task.digest: unconfirmed(task, records[task.digest]) for task in tasks}
+    return _preferred(tasks, winners, records, options)
+
+
 def unconfirmed(task: Task, records: Sequence[Record]) -> Winner:
     """Returns the layer's fastest configuration as the search timed it, where time is up."""
     default = min((r.latency for r in records if r.config == DEFAULT), default=float("inf"))
@@ -118,11 +182,13 @@ def unconfirmed(task: Task, records: Sequence[Record]) -> Winner:
     return Winner(task.digest, best.config, best.latency, default, confirmed=False)
 
 
-def saving(task: Task, records: Sequence[Record]) -> float:
+def saving(
+    tasks: Sequence[Task], records: Mapping[str, Sequence[Record]], options: Confirming
+) -> float:
     """Returns the seconds that a layer's best configuration seems to save the whole model."""
-    winner = unconfirmed(task, records)
+    winner = fastest(tasks, records, options)
     seconds = winner.default_latency - winner.latency
-    return task.weight * seconds if isfinite(seconds) else inf
+    return tasks[0].weight * seconds if isfinite(seconds) else inf
 
 
 def corrected(records: Sequence[Record], winners: Sequence[Winner]) -> list[Record]:

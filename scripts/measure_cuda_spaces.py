@@ -22,8 +22,8 @@ from tvm.s_tir.schedule import ScheduleError
 
 from chameleon_ray.compiler.frontend.load import load
 from chameleon_ray.compiler.kinds import CUDA, resolve
-from chameleon_ray.compiler.passes.lower import lower
-from chameleon_ray.compiler.spaces.extract import extract
+from chameleon_ray.compiler.passes.lower import lowerings
+from chameleon_ray.compiler.spaces.lowerings import extract_all
 from chameleon_ray.compiler.spaces.sketch import InvalidConfig, Program
 from chameleon_ray.space import Config, as_configs
 from chameleon_ray.task import Task
@@ -47,9 +47,9 @@ def main() -> None:
         module = load(model).module
         for precision in arguments.precision:
             made = tvm.target.Target(json.loads(target))
-            lowered = lower(module, made, CUDA, precision=precision)
+            first, *others = lowerings(module, made, CUDA, precision=precision)
             groups = defaultdict(list)
-            for task in extract(lowered, target, CUDA):
+            for task in extract_all(first, others, target, CUDA):
                 groups[maker(task)].append(task)
             for name, tasks in sorted(groups.items()):
                 print(row(model, precision, name, tasks, arguments.proposals), flush=True)

@@ -31,7 +31,8 @@ from chameleon_ray.measure.cores import available
 from chameleon_ray.options import Boosting, Gaussian
 from chameleon_ray.replay.table import Table, read_table
 from chameleon_ray.search.boosting import boosted
-from chameleon_ray.search.gaussian import GaussianCostModel, UnitBox
+from chameleon_ray.search.gaussian import GaussianCostModel
+from chameleon_ray.search.unit_box import UnitBox
 from chameleon_ray.space import Config, as_configs
 
 LEARNT = (16, 32, 64, 128)

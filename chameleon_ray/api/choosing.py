@@ -1,6 +1,6 @@
-"""The choice of a session: the winner of every layer of its models."""
+"""The choice of a session: the lowering and the winner of every layer of its models."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from chameleon_ray.api.concurrency import together
 from chameleon_ray.api.device_group import DeviceGroup
@@ -11,6 +11,7 @@ from chameleon_ray.options import Confirming
 from chameleon_ray.record import Record
 from chameleon_ray.report.format import counted
 from chameleon_ray.report.progress import Progress
+from chameleon_ray.task import Task
 from chameleon_ray.winners import Winner, corrected
 
 
@@ -22,7 +23,9 @@ async def chosen(
     options: Confirming,
     seconds: float | None,
 ) -> dict[str, Winner]:
-    """Chooses every layer's winner, by digest; candidates found wrong are recorded as such.
+    """Chooses winners by ``Task.layer``; candidates found wrong are recorded as such.
+
+    The task of a winner is the layer's chosen lowering.
 
     Args:
         site: Directories and models of the session.
@@ -37,26 +40,29 @@ async def chosen(
     """
     progress.phase("choosing winners")
     records, tasks = site.folder.database.read(), imported.layers.tasks
-    by_task: dict[str, list[Record]] = {task.digest: [] for task in tasks}
-    for record in records:
-        by_task.get(record.task, []).append(record)
+    by_task = _by_task(records, tasks)
     for model in site.left():
         with model.trying(progress):
-            layers = imported.prepared[model].tasks
-            demand_success(layers, [r for task in layers for r in by_task[task.digest]])
+            demand_success(imported.prepared[model].tasks, by_task)
     site.left()
-    choosing = []
-    for group in groups:
-        known = group.digests(imported.prepared)
-        own = [task for task in tasks if task.digest in known]
-        choosing.append(group.choose(own, by_task, options, progress, seconds, imported.earlier))
-    winners = [winner for own in await together(choosing) for winner in own]
-    _tell_late(winners, progress)
-    site.folder.database.append(corrected(records, winners))
-    return {winner.task: winner for winner in winners}
+    known, told = imported.prepared, (by_task, options, progress, seconds, imported.earlier)
+    choosing = [group.choose(group.own(tasks, known), *told) for group in groups]
+    compared = [layer for layers in await together(choosing) for layer in layers]
+    site.folder.database.append(corrected(records, [one for layer in compared for one in layer]))
+    layer_of = {task.digest: task.layer for task in tasks}
+    winners = {layer_of[winner.task]: winner for winner, *_ in compared}
+    _tell_late(winners.values(), progress)
+    return winners
 
 
-def _tell_late(winners: Sequence[Winner], progress: Progress) -> None:
+def _by_task(records: Sequence[Record], tasks: Sequence[Task]) -> dict[str, list[Record]]:
+    found: dict[str, list[Record]] = {task.digest: [] for task in tasks}
+    for record in records:
+        found.get(record.task, []).append(record)
+    return found
+
+
+def _tell_late(winners: Collection[Winner], progress: Progress) -> None:
     if late := sum(not winner.confirmed for winner in winners):
         progress.note(
             f"The time was up before {late} of {counted(len(winners), 'winner')} of layers could "

@@ -13,8 +13,9 @@ from chameleon_ray.measure.bench import Bench
 from chameleon_ray.measure.example import Arrays
 from chameleon_ray.options import Confirming, Search
 from chameleon_ray.record import DEFAULT, Record
+from chameleon_ray.report.layer_result import LayerOutcome
 from chameleon_ray.report.progress import Progress
-from chameleon_ray.report.result import Described, LayerOutcome, RunResult
+from chameleon_ray.report.result import Described, RunResult
 from chameleon_ray.tuner import searched_by
 from chameleon_ray.winners import Winner
 
@@ -40,7 +41,7 @@ class SessionEnd:
 
     Attributes:
         search: The search system.
-        winners: Winner of each layer, by task digest.
+        winners: Winner of each layer, by ``Task.layer``.
         records: Records of all layers and sessions.
         accounts: Account of every process, the command's own first.
         busy_share: Share of all runners' time in which they executed kernels in the search.
@@ -81,7 +82,7 @@ def compile_and_verify(
         prepared: The imported model: its layers, and examples that all have outputs.
         process: Process that holds the model. The untuned one is compiled already.
         bench: Runs whole models on the device tuned for; None where the process does.
-        winners: Winners by task digest, those of other models included.
+        winners: Winners by ``Task.layer``, those of other models included.
         progress: Progress of the command, which is told what the end of it does not say.
         timing: Returns the settings of timing the model; called when it is compiled and compared.
 
@@ -89,13 +90,13 @@ def compile_and_verify(
         UserError: The model cannot be compiled or run.
     """
     folder = model.folder
-    own = {task.digest: winners[task.digest] for task in prepared.tasks}
-    folder.save_winners({d: (w.config, w.latency) for d, w in own.items()})
+    own = [winners[layer] for layer in dict.fromkeys(task.layer for task in prepared.tasks)]
+    chosen = {winner.task: (winner.config, winner.latency) for winner in own}
+    folder.save_winners(chosen)
     progress.phase(f"compiling {model.called}")
-    chosen = {d: (w.config, w.latency) for d, w in own.items() if w.config != DEFAULT}
     applied = process.compile_tuned(chosen, folder.library, folder.tvm_database)
     progress.phase(f"verifying {model.called}")
-    lost = len(chosen) - len(applied)
+    lost = sum(winner.config != DEFAULT for winner in own) - len(applied)
     if lost:
         progress.note(f"{lost} winners could not be applied to {model.called}.")
     library = settled(Libraries(*folder.libraries), prepared, process, bench, timing)
@@ -115,11 +116,12 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
     """Returns the result that a finished model's summary and report are made of."""
     prepared = compiled.prepared
     request, digests = model.request, {task.digest for task in prepared.tasks}
+    own = [end.winners[layer] for layer in dict.fromkeys(task.layer for task in prepared.tasks)]
+    spaces = {task.digest: task.space for task in prepared.tasks}
     searched = [
-        searched_by(task.space, [r for r in end.records if r.task == task.digest], end.search)
-        for task in prepared.tasks
+        searched_by(spaces[w.task], [r for r in end.records if r.task == w.task], end.search)
+        for w in own
     ]
-    own = [end.winners[task.digest] for task in prepared.tasks]
     lost = f"{compiled.lost} winners could not be applied to the model." if compiled.lost else ""
     return RunResult(
         model=prepared.name,

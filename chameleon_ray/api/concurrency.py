@@ -66,7 +66,7 @@ def wall_limit(request: Request, models: int) -> float | None:
     """Returns the seconds that a command may take for so many models; None without a limit."""
     if request.minutes is not None:
         return 60 * request.minutes
-    if request.trials is not None:
+    if request.trials is not None or request.until is not None:
         return None
     return 60 * request.budgeting.minutes * models
 

@@ -1,6 +1,6 @@
 """Device groups: devices of one type, and the models of a session that are tuned for them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -14,6 +14,7 @@ from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.engine import Engine
 from chameleon_ray.errors import UserError
+from chameleon_ray.lowerings import by_layer
 from chameleon_ray.measure.bench import Bench
 from chameleon_ray.measure.calibrated import Surveyed
 from chameleon_ray.measure.measurer import Measurer
@@ -23,7 +24,7 @@ from chameleon_ray.report.progress import Progress
 from chameleon_ray.task import Task
 from chameleon_ray.tuner import Tuner
 from chameleon_ray.vendor import LIBRARIES, library_of
-from chameleon_ray.winners import Earlier, Winner, choose, saving, unconfirmed
+from chameleon_ray.winners import Earlier, Winner, choose_lowering, fastest, saving
 
 
 @dataclass
@@ -55,6 +56,11 @@ class DeviceGroup:
     def digests(self, prepared: Mapping[TunedModel, Prepared]) -> set[str]:
         """Returns the digests of all layers of the group's models that have not failed."""
         return {task.digest for model in self.left for task in prepared[model].tasks}
+
+    def own(self, tasks: Iterable[Task], prepared: Mapping[TunedModel, Prepared]) -> list[Task]:
+        """Returns those of a session's tasks that are of the group's models."""
+        digests = self.digests(prepared)
+        return [task for task in tasks if task.digest in digests]
 
     def share(
         self, tuners: Sequence[Tuner], prepared: Mapping[TunedModel, Prepared]
@@ -118,8 +124,8 @@ class DeviceGroup:
         progress: Progress,
         seconds: float | None = None,
         earlier: Mapping[str, Earlier] = MappingProxyType({}),
-    ) -> list[Winner]:
-        """Chooses the winners of some tasks; there are none if the devices fail.
+    ) -> list[list[Winner]]:
+        """Chooses the winners of some layers; there are none if the devices fail.
 
         Layers that save most come first, as there may be no time for all.
 
@@ -130,17 +136,20 @@ class DeviceGroup:
             progress: Progress of the command, which is told what goes wrong.
             seconds: Seconds after which winners are taken as the search timed them.
             earlier: Winners of earlier runs, by task digest.
+
+        Returns:
+            For each layer its winner, and after it those of other lowerings that were compared.
         """
         with self.trying(progress):
-            known = {task: self._usable(records[task.digest]) for task in tasks}
-            order = sorted(tasks, key=lambda task: -saving(task, known[task]))
+            known = {task.digest: self._usable(records[task.digest]) for task in tasks}
+            layers = by_layer(tasks, lambda task: task).values()
+            order = sorted(layers, key=lambda one: -saving(one, known, options))
             choosing = [
-                choose(task, known[task], self.measurer, options, earlier.get(task.digest))
-                for task in order
+                choose_lowering(one, known, self.measurer, options, earlier) for one in order
             ]
             found = await within(seconds, choosing)
             pairs = zip(order, found, strict=True)
-            return [winner or unconfirmed(task, known[task]) for task, winner in pairs]
+            return [winners or [fastest(one, known, options)] for one, winners in pairs]
         return []
 
     def _usable(self, records: Sequence[Record]) -> list[Record]:

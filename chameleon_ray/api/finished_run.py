@@ -18,9 +18,9 @@ from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder, file_name
+from chameleon_ray.lowerings import by_layer
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.options import Confirming, Request, Storing
-from chameleon_ray.record import DEFAULT
 from chameleon_ray.report.result import Latency, Launching, Verified
 from chameleon_ray.space import Config
 from chameleon_ray.store.store import NONE, Store, open_store
@@ -87,7 +87,7 @@ def apply(
             prepared = _judged(request, prepared, process, files.untuned)
         applied = _compiled(known, files, folder.tvm_database.name, process)
         verified, launching = _verified(files, prepared, process) if able else (None, None)
-        needs, layers = libraries_used(applied), len(prepared.tasks)
+        needs, layers = libraries_used(applied), len({task.layer for task in prepared.tasks})
         return Applied(files.tuned, len(applied), layers, verified, launching, needs)
 
 
@@ -99,20 +99,33 @@ def bench(path: Path, options: Confirming) -> tuple[Latency, Latency]:
         FolderError: The directory is not a finished run's.
     """
     folder = RunFolder(path, existing=True)
+    try:
+        tuned, untuned = in_turns(folder, (folder.library, folder.untuned_library), options)
+    finally:
+        folder.close()
+    return Latency.of(untuned), Latency.of(tuned)
+
+
+def in_turns(
+    folder: RunFolder, libraries: tuple[Path, ...], options: Confirming
+) -> list[tuple[float, ...]]:
+    """Times libraries of a finished run's model in turns; returns each one's latencies in seconds.
+
+    Raises:
+        UserError: A library is missing or does not run, or there is no device to run it on.
+    """
     identity = folder.identity() or {}
-    libraries = (folder.library, folder.untuned_library)
+    for library in libraries:
+        if not library.exists():
+            raise UserError(f"{library} is missing; finish the run with --resume.")
+    rng = np.random.default_rng(0)
+    inputs = [random_array(rng, tuple(shape), dtype) for shape, dtype in identity["inputs"]]
     with ExitStack() as stack:
-        stack.callback(folder.close)
-        for library in libraries:
-            if not library.exists():
-                raise UserError(f"{library} is missing; finish the run with --resume.")
-        rng = np.random.default_rng(0)
-        inputs = [random_array(rng, tuple(shape), dtype) for shape, dtype in identity["inputs"]]
         process = ModelProcess(kind_of(identity["target"]), _timing_cores(identity), stack)
         if not process.has_device():
-            raise UserError(f"This machine has no device to time {path} on; use one that has.")
-        tuned, untuned = process.duel(libraries, tuple(inputs), options)
-    return Latency.of(untuned), Latency.of(tuned)
+            where = folder.library.parent
+            raise UserError(f"This machine has no device to time {where} on; use one that has.")
+        return process.duel(libraries, tuple(inputs), options)
 
 
 def _in_common(
@@ -137,9 +150,8 @@ def _compiled(
     process: ModelProcess,
 ) -> list[Config]:
     """Compiles a model with winners; returns the configurations that were applied."""
-    chosen = {d: won for d, won in known.items() if won[0] != DEFAULT}
-    applied = process.compile_tuned(chosen, files.tuned, files.tuned.with_name(database))
-    return [chosen[digest][0] for digest in applied]
+    applied = process.compile_tuned(known, files.tuned, files.tuned.with_name(database))
+    return [known[digest][0] for digest in applied]
 
 
 def _files(folder: RunFolder, identity: dict[str, Any], prepared: Prepared) -> Libraries:
@@ -153,11 +165,18 @@ def _files(folder: RunFolder, identity: dict[str, Any], prepared: Prepared) -> L
 def _from_store(
     store: Store | None, identity: dict[str, Any], prepared: Prepared, known: Collection[str]
 ) -> dict[str, tuple[Config, float]]:
-    """Returns the store's winners, on the run's device, of a model's layers that are not known."""
-    left = [task for task in prepared.tasks if task.digest not in known and task.space.knobs]
+    """Returns the store's winners, on the run's device, of a model's layers that are not known.
+
+    Of several lowerings of a layer that won at some time, it is the fastest.
+    """
+    layers = {task.layer for task in prepared.tasks if task.digest in known}
+    left = [task for task in prepared.tasks if task.layer not in layers and task.space.knobs]
     templates = tuple(identity["options"].get("template", ()))
     circumstances = circumstances_of(identity["device"], identity["target"], templates)
-    return stored_winners(store, left, circumstances, Storing()) if left else {}
+    found = stored_winners(store, left, circumstances, Storing()) if left else {}
+    groups = by_layer((task for task in left if task.digest in found), lambda task: task)
+    best = [min(own, key=lambda task: found[task.digest][1]) for own in groups.values()]
+    return {task.digest: found[task.digest] for task in best}
 
 
 def _verified(

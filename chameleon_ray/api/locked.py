@@ -5,6 +5,7 @@ from pathlib import Path
 
 from chameleon_ray.api.imported import Imported
 from chameleon_ray.lockfile import Lock, LockedLayer, LockError
+from chameleon_ray.lowerings import by_layer
 from chameleon_ray.report.result import RunResult
 from chameleon_ray.space import Config
 from chameleon_ray.store.knowledge import fits
@@ -36,7 +37,7 @@ def lock_of(result: RunResult) -> Lock:
 
 
 def locked_winners(path: Path, imported: Imported) -> dict[str, Winner]:
-    """Returns the winners that a lock has for the layers of a session's models.
+    """Returns the winners that a lock has for a session's layers, by ``Task.layer``.
 
     Raises:
         LockError: The lock is of another model or target, or lacks a layer.
@@ -48,15 +49,17 @@ def locked_winners(path: Path, imported: Imported) -> dict[str, Winner]:
                 f"{path} is a lock for the target {lock.target}, and this is {task.target}; "
                 "tune without --locked to make one for it."
             )
-    lacking = [task for task in tasks if task.digest not in lock.layers]
-    if len(lacking) == len(tasks) or lock.layers.keys() - {task.digest for task in tasks}:
+    layers = by_layer(tasks, lambda task: task).values()
+    chosen = [next((t for t in own if t.digest in lock.layers), own[0]) for own in layers]
+    digests = {task.digest for task in tasks}
+    if not digests & lock.layers.keys() or lock.layers.keys() - digests:
         raise LockError(
             f"{path} is a lock of another model ({lock.model}, with other layers); "
             "tune without --locked to make one of this."
         )
-    for task in tasks:
+    for task in chosen:
         demand_winner(path, lock, task)
-    return {task.digest: _winner(task, lock.layers[task.digest]) for task in tasks}
+    return {task.layer: _winner(task, lock.layers[task.digest]) for task in chosen}
 
 
 def kept(path: Path, tasks: Sequence[Task]) -> dict[str, Config]:

@@ -117,7 +117,10 @@ class Searching:
         tunable = [sum(bool(tuner.task.space.knobs) for tuner in group) for group in tuners]
         trials = None if request.trials is None else max(request.trials - len(own(records)), 0)
         pairs = zip(tuners, portions(trials, tunable), strict=True)
-        return [Budget(group, request.budgeting, share, None, self.clock) for group, share in pairs]
+        return [
+            Budget(group, request.budgeting, share, None, self.clock, request.until)
+            for group, share in pairs
+        ]
 
     def engines(
         self,

@@ -177,9 +177,9 @@ class StoredLayers:
         store.level(key for key in self._keys if key.task in digests)
 
     def _entry(self, task: Task, records: Sequence[Record], effort: Effort) -> Entry:
-        winner, layer = self.winners.get(task.digest), self.progress.layers.get(task.digest)
+        winner, layer = self.winners.get(task.layer), self.progress.layers.get(task.digest)
         chosen = None
-        if winner is not None and winner.confirmed:
+        if winner is not None and winner.task == task.digest and winner.confirmed:
             chosen = Chosen(winner.config, winner.latency, winner.default_latency)
         return Entry(
             name=task.name,

@@ -108,7 +108,7 @@ def forecast_of(
         ModelWork(
             imports=sum(known.seconds.values()),
             again=not process.holds(model.request),
-            weights={task.digest: task.weight for task in known.tasks},
+            weights={task.digest: task.weight for task in known.tasks if not task.instead},
             graphs=process.kind.graphs is not None,
             compiling=spent.get("apply", 0.0) / len(prepared),
             checking=spent.get("verify", 0.0) / len(prepared),

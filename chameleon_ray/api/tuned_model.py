@@ -1,7 +1,7 @@
 """One model of a session: its request, its run directory, and its failure if it has one."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -123,18 +123,19 @@ def circumstances_of(device: str, target: str, templates: Sequence[str] = ()) ->
     return Circumstances(device, found)
 
 
-def demand_success(layers: Sequence[Task], own: Sequence[Record]) -> None:
+def demand_success(layers: Sequence[Task], records: Mapping[str, Sequence[Record]]) -> None:
     """Sees to it that there is something to choose winners from, where there is a choice.
 
     Args:
         layers: Layers of a model.
-        own: Records of these layers.
+        records: Records by task digest, of all of these layers.
 
     Raises:
         UserError: Nothing was measured, or no measurement succeeded.
     """
     if not any(task.space.knobs for task in layers):
         return
+    own = [record for task in layers for record in records[task.digest]]
     if not own:
         raise UserError("Nothing was measured in the time given; give more --minutes or --trials.")
     if not any(record.latencies for record in own):

@@ -36,7 +36,8 @@ async def tuned(
     site, progress = searching.site, searching.progress
     if site.request.locked is not None:
         winners = locked_winners(Path(site.request.locked), imported)
-        imported = replace(imported, settled=dict.fromkeys(winners, "locked"))
+        digests = (task.digest for task in imported.layers.tasks)
+        imported = replace(imported, settled=dict.fromkeys(digests, "locked"))
         return await searching.run(system, groups, imported, process, stack), winners
     stored = StoredLayers(site, searching.setup, groups, progress)
     imported = await in_thread(stored.recall, imported)

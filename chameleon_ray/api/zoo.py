@@ -1,6 +1,6 @@
 """Tunes a zoo: several models in one search, each then verified in a directory of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -81,8 +81,8 @@ def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[ZooEntry], Merge
             member.name,
             member.request,
             member.weight,
-            layers=len(layers.get(member.name, ())),
-            shared=found.shared(task.digest for task in layers.get(member.name, ())),
+            layers=len(_layers(layers.get(member.name, ()))),
+            shared=found.shared(_layers(layers.get(member.name, ()))),
             failure=failures.get(member.name, ""),
         )
         for member in zoo.members
@@ -119,7 +119,7 @@ def _result(zoo: Zoo, site: Site, end: SessionResult) -> ZooResult:
 
 def _entry(model: TunedModel, end: SessionResult) -> ZooEntry:
     known = end.prepared.get(model)
-    digests = [task.digest for task in known.tasks] if known else []
+    digests = _layers(known.tasks) if known else []
     return ZooEntry(
         name=model.name,
         request=model.request,
@@ -130,3 +130,8 @@ def _entry(model: TunedModel, end: SessionResult) -> ZooEntry:
         result=end.results.get(model),
         failure=model.failure,
     )
+
+
+def _layers(tasks: Iterable[Task]) -> list[str]:
+    """Returns the digests of a model's layers, whatever lowerings these have."""
+    return [task.digest for task in tasks if not task.instead]

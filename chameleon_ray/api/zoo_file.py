@@ -58,7 +58,7 @@ def read_zoo(path: Path, request: Request) -> Zoo:
         if body.get("threads") == "all":
             body["threads"] = threads("all")
         common = {key: _typed(key, body[key], COMMON[key]) for key in COMMON if key in body}
-        if request.trials is not None or request.minutes is not None:
+        if any(getattr(request, name) is not None for name in BUDGET):
             common = {key: value for key, value in common.items() if key not in BUDGET}
         targets = _targets(body.get("targets", [request.target]))
         common["target"] = next(iter(targets.values()))  # all are of one kind

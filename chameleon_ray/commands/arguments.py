@@ -36,6 +36,16 @@ Vendor = Annotated[
     bool, typer.Option("--vendor/--no-vendor", help="Try kernels of cuBLASLt and cuDNN, too.")
 ]
 BuildOnly = Annotated[bool, typer.Option("--build-only", help="Compile only; needs no GPU.")]
+Trials = Annotated[int | None, typer.Option(min=LEAST["trials"], help="Most measurements.")]
+Minutes = Annotated[float | None, typer.Option(min=LEAST["minutes"], help="Most wall time.")]
+Until = Annotated[
+    float | None,
+    typer.Option(
+        parser=lambda text: share_of(text),
+        metavar="PERCENT",
+        help="End layers believed to be so near to the best of their space, as 2%.",
+    ),
+]
 Seconds = Annotated[float, typer.Option(min=0.1, help="Most for each search of an order.")]
 WarmStart = Annotated[list[str], typer.Option("--warm-start", help="An earlier run to learn from.")]
 Store = Annotated[
@@ -55,6 +65,15 @@ Target = Annotated[
 Template = Annotated[
     list[str], typer.Option(help="A template of another package, tried before our own.")
 ]
+
+
+def share_of(text: str) -> float:
+    """Reads a percentage, as ``2%``, or a share, as ``0.02``."""
+    with suppress(ValueError):
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        if 0 <= share < 1:
+            return share
+    raise typer.BadParameter(f"{text!r} is no percentage; give one such as 2%.")
 
 
 def cores_of(text: str) -> int:

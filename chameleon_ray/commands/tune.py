@@ -16,6 +16,7 @@ from chameleon_ray.commands.arguments import (
     Inputs,
     Layout,
     Locked,
+    Minutes,
     Model,
     Name,
     Precision,
@@ -23,6 +24,8 @@ from chameleon_ray.commands.arguments import (
     Target,
     Template,
     Threads,
+    Trials,
+    Until,
     Vendor,
     WarmStart,
 )
@@ -36,12 +39,9 @@ def tune(
     inputs: Inputs = [],  # noqa: B006
     examples: Examples = [],  # noqa: B006
     target: Target = "llvm",
-    trials: Annotated[
-        int | None, typer.Option(min=LEAST["trials"], help="Most measurements.")
-    ] = None,
-    minutes: Annotated[
-        float | None, typer.Option(min=LEAST["minutes"], help="Most wall time.")
-    ] = None,
+    trials: Trials = None,
+    minutes: Minutes = None,
+    until: Until = None,
     preset: Annotated[str, typer.Option(help="The search system.")] = "chameleon",
     explorer: Name = None,
     sampler: Name = None,

@@ -6,7 +6,16 @@ from typing import Annotated
 import typer
 
 from chameleon_ray.answering import answering, errors
-from chameleon_ray.commands.arguments import LEAST, Address, Debug, Engine, Store, WarmStart
+from chameleon_ray.commands.arguments import (
+    Address,
+    Debug,
+    Engine,
+    Minutes,
+    Store,
+    Trials,
+    Until,
+    WarmStart,
+)
 from chameleon_ray.commands.screen import screen, tell
 from chameleon_ray.commands.settling import settle_all
 from chameleon_ray.options import Request
@@ -14,12 +23,9 @@ from chameleon_ray.options import Request
 
 def zoo(
     file: Annotated[Path, typer.Argument(help="YAML: models, targets, budget.")],
-    trials: Annotated[
-        int | None, typer.Option(min=LEAST["trials"], help="Most measurements of all.")
-    ] = None,
-    minutes: Annotated[
-        float | None, typer.Option(min=LEAST["minutes"], help="Most wall time of all.")
-    ] = None,
+    trials: Trials = None,
+    minutes: Minutes = None,
+    until: Until = None,
     out: Annotated[str | None, typer.Option(help="The zoo's directory; else a new one.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the zoo in --out.")] = False,
     warm_start: WarmStart = [],  # noqa: B006
@@ -33,7 +39,8 @@ def zoo(
 
     Exit status: as that of tune; 1 or else 3 if any model would have it.
     """
-    given = {"trials": trials, "minutes": minutes, "out": out, "resume": resume, "store": store}
+    budget = {"trials": trials, "minutes": minutes, "until": until}
+    given = budget | {"out": out, "resume": resume, "store": store}
     from chameleon_ray.report.progress import Progress
 
     progress = Progress()

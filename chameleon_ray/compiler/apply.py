@@ -16,9 +16,10 @@ from chameleon_ray.compiler.frontend.model import reason
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.passes.elementary import left_to_tvm
 from chameleon_ray.compiler.passes.lower import lower_plainly
-from chameleon_ray.compiler.spaces.extract import layer_digest, layer_module
+from chameleon_ray.compiler.spaces.extract import is_layer, layer_digest, layer_module
 from chameleon_ray.compiler.spaces.sketch import Program
 from chameleon_ray.errors import UserError
+from chameleon_ray.record import DEFAULT
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 from chameleon_ray.vendor import CALLS, library_of
@@ -36,7 +37,8 @@ def schedule_layers(
     Args:
         module: Relax module as ``lower`` gives it.
         tasks: Tasks by digest.
-        winners: Configurations by task digest; a task that is left out keeps its default.
+        winners: Configurations by task digest; a task that is left out keeps its default, and so
+            does one whose configuration is empty.
         kind: Kind of the target.
 
     Returns:
@@ -46,10 +48,11 @@ def schedule_layers(
     scheduled = {
         digest: _chosen(Program.loads(tasks[digest].program), config, kind)["main"]
         for digest, config in winners.items()
+        if config != DEFAULT
     }
     functions, applied = {}, set()
     for variable, function in module.functions.items():
-        digest = layer_digest(function, target) if _is_layer(function) else ""
+        digest = layer_digest(function, target) if is_layer(function) else ""
         if digest in scheduled:
             function = scheduled[digest].with_attr("global_symbol", variable.name_hint)
             function = function.with_attr("tirx.is_scheduled", True)
@@ -159,8 +162,8 @@ def export_database(
     Args:
         folder: Folder of the database; replaced where it exists.
         tasks: Tasks by digest.
-        winners: Configuration and latency in seconds, by task digest. A vendor's are left out, as
-            TVM has no schedule for them.
+        winners: Configuration and latency in seconds, by task digest. Default schedules are left
+            out, and a vendor's, as TVM has no schedule for them.
         kind: Kind of the target.
     """
     shutil.rmtree(folder, ignore_errors=True)
@@ -169,7 +172,7 @@ def export_database(
         str(folder / "database_workload.json"), str(folder / "database_tuning_record.json")
     )
     for digest, (config, latency) in winners.items():
-        if library_of(config):
+        if library_of(config) or config == DEFAULT:
             continue
         program = Program.loads(tasks[digest].program)
         module = layer_module(program.module["main"])
@@ -181,7 +184,3 @@ def export_database(
             ms.arg_info.ArgInfo.from_entry_func(module, remove_preproc=True),
         )
         database.commit_tuning_record(record)
-
-
-def _is_layer(function: Any) -> bool:
-    return isinstance(function, tvm.tirx.PrimFunc)

@@ -15,6 +15,8 @@ from chameleon_ray.space import Config
 
 Environment = tuple[tuple[str, str], ...]
 """Environment variables and their values."""
+Rules = Mapping[str, Callable[..., Any]]
+"""How operators are legalised, by Relax's names of them."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,10 @@ def _nothing(*_: Any) -> None: ...
 
 def _no_types(target: Any) -> Mapping[str, str]:
     return {}
+
+
+def _no_rules(module: Any, rules: Rules) -> tuple[Rules, ...]:
+    return ()
 
 
 def _no_libraries(module: Any) -> tuple[str, ...]:
@@ -104,6 +110,9 @@ class TargetKind:
             complete target, given as JSON, has not the precision that was asked for.
         rules: ``(layout, rewriting)``. Returns how operators are legalised that are not left to
             TVM, by Relax's names of them. Memory is to be saved where ``rewriting`` is not None.
+        alternatives: ``(module, rules)``. Returns further rules, any of which may take the place of
+            these for any of a module's operators: other lowerings, to be measured. Called with the
+            target in force.
         integers: ``(module, layout, rewriting)``. Turns layers of small integers into the loops
             that suit the kind's instructions for them. Called before the rules, with the target in
             force. None where layers of quantised data and weights are computed in floats.
@@ -150,7 +159,8 @@ class TargetKind:
     layout: str
     mixed: bool = False
     demand_precision: Callable[[str, str], None] = _nothing
-    rules: Callable[[str, Scheduling | None], Mapping[str, Callable[..., Any]]]
+    rules: Callable[[str, Scheduling | None], Rules]
+    alternatives: Callable[[Any, Rules], Sequence[Rules]] = _no_rules
     integers: Callable[[Any, str, Scheduling | None], Any] | None = None
     joined: Callable[[Any, str], Any] | None = None
     widened: Callable[[Any], Mapping[str, str]] = _no_types

@@ -5,8 +5,10 @@ The weights stay in this process. Only tasks, example arrays and files on disk l
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +108,8 @@ class CompileTuned:
     """A job that compiles the model with the winners' schedules and exports these as a database.
 
     Attributes:
-        winners: Configuration and latency in seconds, by task digest; defaults are left out.
+        winners: Configuration, empty for the default, and latency in seconds, by digest of each
+            layer's chosen lowering.
         path: File of the shared library.
         database: Folder of the MetaSchedule database.
     """
@@ -144,6 +147,7 @@ class ModelHost:
         self._kind = self._extended = kind
         self._model: Any = None
         self._lowered: Any = None
+        self._lower: Callable[[], Iterator[Any]] = lambda: iter(())
         self._tuned: Any = None
         self._tasks: dict[str, Task] = {}
         self._target, self._precision = "", "float32"
@@ -197,14 +201,16 @@ class ModelHost:
         target = self._load(job)
         from chameleon_ray.compiler.frontend.precision import precision_of
         from chameleon_ray.compiler.passes.lower import layout_of, precisions_of
-        from chameleon_ray.compiler.passes.memory.lower_aware import lower_aware
-        from chameleon_ray.compiler.spaces.extract import extract
+        from chameleon_ray.compiler.passes.memory.lower_aware import lowerings_aware
+        from chameleon_ray.compiler.spaces.lowerings import extract_all
 
         imported, name, module = time.perf_counter(), self._model.name, self._model.module
         layout = layout_of(module, self._kind, job.layout, job.precision)
         asked = (target, self._kind, layout, job.memory, job.precision)
-        self._lowered = lower_aware(name, module, *asked)
-        tasks = extract(self._lowered, self._target, self._extended)
+        self._lower = partial(lowerings_aware, name, module, *asked)
+        others = self._lower()
+        self._lowered = next(others)
+        tasks = extract_all(self._lowered, others, self._target, self._extended)
         self._tasks = {task.digest: task for task in tasks}
         own, kept = precision_of(module), precisions_of(self._kind, layout, job.precision)
         extracted = time.perf_counter()
@@ -238,10 +244,12 @@ class ModelHost:
     def compile_tuned(self, job: CompileTuned) -> set[str]:
         """Compiles the kept model; returns the digests of the winners that were applied."""
         from chameleon_ray.compiler.apply import compile_model, export_database, schedule_layers
+        from chameleon_ray.compiler.spaces.lowerings import composed
 
+        others, kind = islice(self._lower(), 1, None), self._kind
+        model = composed(self._lowered, others, job.winners, self._target)
         configs = {digest: config for digest, (config, _) in job.winners.items()}
-        kind = self._kind
-        self._tuned, applied = schedule_layers(self._lowered, self._tasks, configs, kind)
+        self._tuned, applied = schedule_layers(model, self._tasks, configs, kind)
         compile_model(self._tuned, self._target, kind, job.path)
         export_database(job.database, self._tasks, job.winners, kind)
         return applied

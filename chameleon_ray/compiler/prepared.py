@@ -15,7 +15,7 @@ class Prepared:
         name: Name for people and for files.
         digest: Digest of structure and weights.
         target: Complete target, as JSON.
-        tasks: Distinct layers of the model.
+        tasks: Distinct layers of the model, and then further lowerings of some.
         examples: Inputs and the outputs to expect of them; the first one is timed. The outputs
             are None where nothing but TVM could compute them.
         reference_name: Name of what computed these outputs, as ``torch``; None where nothing did.

@@ -76,13 +76,21 @@ class Stopwatch:
 
     def time(self, work: Callable[[], object]) -> float:
         """Does some work; returns the seconds that it took, without waiting where that is known."""
-        before = self.seconds
-        share = self.share_of(work)
-        return self.without(self.seconds - before, share)
+        seconds, waited = self.seconds, self.waited
+        self.share_of(work)
+        passed = self.seconds - seconds
+        return self.undisturbed(passed, passed, self.waited - waited)
 
-    def without(self, seconds: float, share: float) -> float:
-        """Takes the waiting, a share of the time, off seconds that were timed meanwhile."""
-        return seconds * (1 - share) if self._alone and share < 1 else seconds
+    def undisturbed(self, timed: float, passed: float, waited: float) -> float:
+        """Takes waiting off a timing, as far as it must have been in it.
+
+        Args:
+            timed: Seconds that were timed.
+            passed: Seconds that passed, these included.
+            waited: Seconds of those that passed in which the work waited.
+        """
+        inside = max(waited - (passed - timed), 0.0) if self._alone else 0.0
+        return timed - inside if inside < timed else timed
 
     @property
     def share(self) -> float:

@@ -1,5 +1,6 @@
 """Requests and defaults, as frozen dataclasses; ``reporting`` has those of the reports."""
 
+from chameleon_ray.options.bounding import Bounding
 from chameleon_ray.options.option import least_values, options_of, repeated, zoo_file_types
 from chameleon_ray.options.request import (
     Budgeting,
@@ -30,6 +31,7 @@ __all__ = [
     "PPO",
     "Annealing",
     "Boosting",
+    "Bounding",
     "Budgeting",
     "Calibrating",
     "Confirming",

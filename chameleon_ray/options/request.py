@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from chameleon_ray.options.bounding import Bounding
 from chameleon_ray.options.option import option
 from chameleon_ray.options.storing import Storing
 
@@ -97,6 +98,17 @@ class Budgeting:
     """Number of plans without an improvement after which a layer is finished."""
     improvement: float = 0.01
     """Relative decrease of a layer's latency that counts as an improvement."""
+    opening: int = 2
+    """Number of plans of a layer's first lowering before its others are searched.
+
+    Also the least number of plans after which a lowering is given up as too slow.
+    """
+    slack: float = 1.0
+    """Margin, over the number of plans, by which a lowering may be slower than the fastest.
+
+    After p plans it may take 1 + slack / p times as long as that did after p plans.
+    """
+    bounding: Bounding = field(default_factory=Bounding)
 
 
 @dataclass(frozen=True)
@@ -107,6 +119,10 @@ class Confirming:
     """Number of a layer's fastest candidates that are timed again, in turns with the default."""
     repeats: int = 7
     """Number of timings of each finalist."""
+    near: float = 1.1
+    """Most times the latency of a layer's fastest lowering at which another is timed again, too."""
+    clearly: float = 0.02
+    """Relative gain that another lowering than the first must have to be chosen."""
     tie: float = 0.02
     """Relative difference within which the winner of an earlier run stays a layer's winner."""
     model_repeats: int = 20
@@ -202,7 +218,15 @@ class Request:
     trials: int | None = option(None, resume=BOTH, zoo_file=True, least=1, budget=True)
     """Most measurements; no limit where None."""
     minutes: float | None = option(None, resume=BOTH, zoo_file=True, least=0.1, budget=True)
-    """Most minutes of the whole command; ``Budgeting.minutes`` where ``trials`` is None, too."""
+    """Most minutes of the whole command.
+
+    ``Budgeting.minutes`` where ``trials`` and ``until`` are None, too.
+    """
+    until: float | None = option(None, resume=BOTH, zoo_file=True, least=0.0, budget=True)
+    """A layer is finished once its best is believed to be within this share of its space's best.
+
+    Where None, only patience ends a layer.
+    """
     preset: str = option("chameleon", resume=TUNE, zoo_file=True)
     explorer: str | None = option(None, resume=TUNE, zoo_file=True)
     """Explorer in place of the preset's."""

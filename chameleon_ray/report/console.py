@@ -13,6 +13,7 @@ from chameleon_ray.report.disturbance import disturbance_of
 from chameleon_ray.report.format import clock, counted, milliseconds, times
 from chameleon_ray.report.launching import sentence
 from chameleon_ray.report.loading import MODEL, needs, snippet, threads_of
+from chameleon_ray.report.remaining import told
 from chameleon_ray.report.result import RunResult, Verified
 from chameleon_ray.report.summary import explain
 from chameleon_ray.search.exhaustive import SCORED_WHOLE
@@ -31,6 +32,8 @@ def final_message(result: RunResult) -> RenderableType:
     reason = explain(result)
     if reason:
         parts.append(Text(reason, "yellow"))
+    if remaining := told(result):
+        parts.append(Text(remaining))
     if disturbed := disturbance_of(result).sentence:
         parts.append(Text(disturbed, "yellow"))
     if result.tuned is not None:

@@ -11,9 +11,11 @@ from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.css import CSS
 from chameleon_ray.report.format import clock, digits, milliseconds, percent, times
 from chameleon_ray.report.launching import sentence
+from chameleon_ray.report.layer_result import LayerResult
 from chameleon_ray.report.layer_table import layer_name, layer_table
 from chameleon_ray.report.loading import needs, snippet
-from chameleon_ray.report.result import Latency, LayerResult, RunResult
+from chameleon_ray.report.remaining import told
+from chameleon_ray.report.result import Latency, RunResult
 from chameleon_ray.report.summary import explain
 from chameleon_ray.reporting import Reporting
 
@@ -79,6 +81,7 @@ def _headline(result: RunResult) -> str:
         f"<div><dt>{key}</dt><dd>{escape(value)}</dd></div>" for key, value in facts.items()
     )
     said = [sentence(result.launching) if result.launching else "", explain(result) or ""]
+    said.append(told(result))
     said += needs(result.libraries) if result.tuned is not None else []
     why = "".join(f"<p>{escape(each)}</p>" for each in said if each)
     return (

@@ -9,7 +9,7 @@ from chameleon_ray.report.charts import bar
 from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.format import digits, milliseconds, times
 from chameleon_ray.report.layer_history import gflops, shares
-from chameleon_ray.report.result import LayerResult
+from chameleon_ray.report.layer_result import LayerResult
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,16 @@ def _outcome(layer: LayerResult) -> str:
         word = f"{layer.library}'s kernel" if layer.library else word
     word += ", from the store" if layer.from_store else ""
     reason = f": {escape(layer.reason)}" if layer.reason else ""
+    reason += _lowerings(layer)
     if not layer.values or not isfinite(layer.best):
         return word + reason
     knobs = f"<details><summary>schedule</summary><code>{escape(layer.values)}</code></details>"
     return word + reason + knobs
+
+
+def _lowerings(layer: LayerResult) -> str:
+    """Renders which lowering a layer has, and what others reached, where there are several."""
+    if not layer.others:
+        return ""
+    others = ", ".join(f"{name} {milliseconds(best)} ms" for name, best in layer.others)
+    return f"<small>{escape(layer.task.lowering)}; {escape(others)}</small>"

@@ -129,7 +129,7 @@ def lines(progress: Progress, width: int, height: int) -> list[Line]:
     if not progress.layers:
         return _fitted([*head, *foot], width, height)
     room = max(1, height - len(head) - len(foot) - 3)
-    rows = list(progress.layers.values())
+    rows = progress.fastest
     shown = _shown(rows, room)
     if len(rows) > len(shown):
         foot.insert(0, Line(f"  ... and {len(rows) - len(shown)} more", "dim"))

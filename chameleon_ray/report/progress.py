@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isfinite
 from typing import NamedTuple
 
+from chameleon_ray.lowerings import by_layer
 from chameleon_ray.record import Record
 from chameleon_ray.report.layer_history import LayerHistory, shares
 from chameleon_ray.task import Task
@@ -148,11 +149,23 @@ class Progress:
         return self.device_seconds / seconds if isfinite(seconds) and seconds > 0 else None
 
     @property
+    def fastest(self) -> list[LiveLayer]:
+        """Each layer once: its fastest lowering so far, with what is in flight of any.
+
+        The default latency is that of the first lowering.
+        """
+        rows = []
+        for lowerings in by_layer(self.layers.values(), lambda layer: layer.task).values():
+            best = min(lowerings, key=lambda layer: layer.history.best)
+            history = replace(best.history, default=lowerings[0].history.default)
+            in_flight = sum(layer.in_flight for layer in lowerings)
+            rows.append(replace(best, history=history, in_flight=in_flight))
+        return rows
+
+    @property
     def weighted(self) -> tuple[float, float]:
         """Weighted sums of default and best seconds, over the layers where both are known."""
-        known = [
-            layer.history for layer in self.layers.values() if layer.history.speedup is not None
-        ]
+        known = [layer.history for layer in self.fastest if layer.history.speedup is not None]
         if not known:
             return inf, inf
         default = sum(history.task.weight * history.default for history in known)
@@ -161,13 +174,14 @@ class Progress:
     @property
     def unknown(self) -> int:
         """Number of layers that ``weighted`` leaves out."""
-        return sum(layer.history.speedup is None for layer in self.layers.values())
+        return sum(layer.history.speedup is None for layer in self.fastest)
 
     @property
     def shares(self) -> dict[str, float | None]:
         """Each task's share of the time of the layers with a known latency, at their best."""
-        parts = shares([layer.history.weighted for layer in self.layers.values()])
-        return dict(zip(self.layers, parts, strict=True))
+        rows = self.fastest
+        parts = shares([layer.history.weighted for layer in rows])
+        return dict(zip((layer.task.digest for layer in rows), parts, strict=True))
 
     @property
     def left(self) -> float | None:

@@ -3,16 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import inf, isfinite
 from pathlib import Path
 from statistics import median, quantiles
 
 from chameleon_ray.ledger import Account
-from chameleon_ray.record import DEFAULT, Record
-from chameleon_ray.report.layer_history import LayerHistory, Point, ratio
-from chameleon_ray.space import Config
+from chameleon_ray.lowerings import by_layer
+from chameleon_ray.record import Record
+from chameleon_ray.report.layer_history import ratio
+from chameleon_ray.report.layer_result import LayerOutcome, LayerResult
 from chameleon_ray.task import Task
-from chameleon_ray.vendor import libraries_used, library_of
+from chameleon_ray.vendor import libraries_used
 
 UNTUNED = "untuned TVM"
 """Name of the reference where nothing independent could run a model."""
@@ -101,29 +101,6 @@ class Launching:
 
 
 @dataclass(frozen=True)
-class LayerOutcome:
-    """The choice for one task at the end.
-
-    Attributes:
-        task: Digest of the task.
-        config: Configuration of the winner; empty where the default schedule was kept.
-        default: Confirmed seconds of the default schedule; infinite where not confirmed.
-        best: Confirmed seconds of the winner; infinite where not confirmed.
-        reason: Reason for keeping the default schedule, or for the search's end; may be empty.
-        disturbed: Share of the confirming timing in which other processes had its cores.
-        searched: What chose the configurations that were measured; empty where not known.
-    """
-
-    task: str
-    config: Config = DEFAULT
-    default: float = inf
-    best: float = inf
-    reason: str = ""
-    disturbed: float = 0.0
-    searched: str = ""
-
-
-@dataclass(frozen=True)
 class RunResult:
     """The result of a run.
 
@@ -198,80 +175,12 @@ class RunResult:
         return libraries_used([outcome.config for outcome in self.outcomes])
 
     @cached_property
-    def layers(self) -> tuple["LayerResult", ...]:
+    def layers(self) -> tuple[LayerResult, ...]:
         """Results of all layers, in the model's order."""
         own: dict[str, list[Record]] = {task.digest: [] for task in self.tasks}
         for record in self.records:
             if record.task in own:  # a resumed run may have some of layers that are gone
                 own[record.task].append(record)
         outcomes = {outcome.task: outcome for outcome in self.outcomes}
-        return tuple(
-            LayerResult.of(task, own[task.digest], outcomes.get(task.digest)) for task in self.tasks
-        )
-
-
-@dataclass(frozen=True)
-class LayerResult:
-    """One layer at the end; latencies in seconds of one execution, infinite where unknown.
-
-    Latencies that were confirmed replace those of the search. The curve is the search's own.
-    """
-
-    task: Task
-    measurements: int
-    known: int
-    failed: int
-    default: float
-    best: float
-    curve: list[Point]
-    kept_default: bool
-    reason: str
-    values: str
-    """Values of the winner's knobs by name, as JSON; empty for the default schedule."""
-    library: str = ""
-    """Vendor's library whose kernel won; empty where none did."""
-    searched: str = ""
-    """What chose the configurations that were measured, as the explorer's name."""
-
-    @staticmethod
-    def of(task: Task, records: Sequence[Record], outcome: LayerOutcome | None) -> "LayerResult":
-        """Makes the result of a layer from its own records and its outcome.
-
-        The outcome is None where the search did not come to its end. Where the default schedule
-        was kept, it is also the layer's best.
-        """
-        history, end = LayerHistory.of(task, records), outcome or LayerOutcome(task.digest)
-        kept = outcome is not None and end.config == DEFAULT
-        default = end.default if isfinite(end.default) else history.default
-        best = end.best if isfinite(end.best) else history.best
-        values = [record.values for record in records if record.config == end.config]
-        return LayerResult(
-            task=task,
-            measurements=history.measurements,
-            known=history.known,
-            failed=history.failed,
-            default=default,
-            best=default if kept else best,
-            curve=history.curve,
-            kept_default=kept,
-            reason=end.reason,
-            values="" if kept or not values else values[-1],
-            library=library_of(end.config),
-            searched=end.searched,
-        )
-
-    @property
-    def speedup(self) -> float | None:
-        return ratio(self.default, self.best)
-
-    @property
-    def from_store(self) -> bool:
-        """Whether all that is known of the layer was measured by other runs."""
-        return bool(self.known) and not self.measurements
-
-
-def total(rows: Sequence[LayerResult], latencies: Sequence[float]) -> float:
-    """Returns the weighted sum of the layers' known latencies; infinite where none is known."""
-    pairs = zip(rows, latencies, strict=True)
-    known = [row.task.weight * latency for row, latency in pairs if isfinite(latency)]
-    return sum(known) if known else inf
+        layers = by_layer(self.tasks, lambda task: task).values()
+        return tuple(LayerResult.among(tasks, own, outcomes) for tasks in layers)

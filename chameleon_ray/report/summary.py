@@ -14,17 +14,9 @@ from chameleon_ray.ledger import Account
 from chameleon_ray.record import Status, own
 from chameleon_ray.report.disturbance import disturbance_of
 from chameleon_ray.report.format import counted, milliseconds
-from chameleon_ray.report.result import (
-    PHASES,
-    Described,
-    Latency,
-    Launching,
-    LayerOutcome,
-    LayerResult,
-    RunResult,
-    Verified,
-    total,
-)
+from chameleon_ray.report.layer_result import LayerOutcome, LayerResult, total
+from chameleon_ray.report.remaining import remaining
+from chameleon_ray.report.result import PHASES, Described, Latency, Launching, RunResult, Verified
 from chameleon_ray.reporting import Reporting
 from chameleon_ray.vendor import FILES
 
@@ -63,6 +55,7 @@ def summary(result: RunResult, options: Reporting | None = None) -> dict:
         "measurements": {"total": len(made), "from_store": len(result.records) - len(made)}
         | {status.value: counts[status] for status in Status},
         "tasks": [_layer(layer) for layer in result.layers],
+        "remaining": remaining(result),
         "processes": [_process(process) for process in result.processes],
         "latency_ms": {
             "untuned": 1e3 * _seconds(result.untuned),
@@ -197,6 +190,8 @@ def _layer(row: LayerResult) -> dict:
         "measurements": row.measurements,
         "from_store": row.known,
         "library": row.library or None,
+        "lowering": row.task.lowering or None,
+        "other_lowerings": [{"name": n, "best_ms": strict(1e3 * best)} for n, best in row.others],
         "searched": row.searched or None,
         "default_ms": 1e3 * row.default,
         "best_ms": 1e3 * row.best,

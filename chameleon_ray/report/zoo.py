@@ -156,13 +156,15 @@ class ZooResult:
         return list(self._points())
 
     def _points(self) -> Iterator[Point]:
-        weights = {task.digest: task.weight for task in self.merged.tasks}
+        weights = {task.layer: task.weight for task in self.merged.tasks}
+        layers = {task.digest: task.layer for task in self.merged.tasks}
         best = dict.fromkeys(weights, inf)
         for number, record in enumerate(self.records, 1):
-            if record.latency >= best.get(record.task, 0.0):
+            layer = layers.get(record.task, "")
+            if record.latency >= best.get(layer, 0.0):
                 continue
-            best[record.task] = record.latency
-            total = sum(weights[digest] * seconds for digest, seconds in best.items())
+            best[layer] = record.latency
+            total = sum(weights[layer] * seconds for layer, seconds in best.items())
             if isfinite(total):
                 yield Point(number, record.finished, 1e3 * total)
 
@@ -183,7 +185,7 @@ def figures(result: ZooResult) -> dict:
         "models": [_model(entry) for entry in result.entries],
         "tasks": {
             "before_merging": result.merged.before,
-            "after_merging": len(result.merged.tasks),
+            "after_merging": len(result.merged.distinct),
             "taught": result.taught,
         },
         "measurements": {"total": len(made), "from_store": len(result.records) - len(made)}
@@ -219,7 +221,7 @@ def table(entries: Sequence[ZooEntry]) -> Table:
 
 def merging(layers: Merged) -> str:
     """Tells the number of layers, before and after merging."""
-    return f"{layers.before} layers, {len(layers.tasks)} after merging equal ones"
+    return f"{layers.before} layers, {len(layers.distinct)} after merging equal ones"
 
 
 def outputs(entry: ZooEntry) -> str:

@@ -7,19 +7,20 @@ Functions*, 1998, equation 15.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import erfcx, ndtr
 from sklearn.gaussian_process import GaussianProcessRegressor
-from threadpoolctl import ThreadpoolController
 
 from chameleon_ray.options import Gaussian
 from chameleon_ray.search.boosting import boosted
 from chameleon_ray.search.cost_model import Experience, informative
 from chameleon_ray.search.covariance import NoisyMatern
 from chameleon_ray.search.explorer import Score
+from chameleon_ray.search.linear_algebra import pools
+from chameleon_ray.search.unit_box import UnitBox
 from chameleon_ray.space import DesignSpace
 
 UNLIKELY = 0.01
@@ -32,37 +33,6 @@ STEPS = 10
 """Most steps of the search for a kernel's parameters."""
 DOUBT = 4
 """Number of configurations that the trust in other tasks weighs as much as."""
-
-
-@dataclass(frozen=True, eq=False)
-class UnitBox:
-    """Configurations as points of a box whose sides all have length 1.
-
-    Attributes:
-        space: Space of the configurations.
-        used: ``(inputs,)`` numbers of the features that are inputs.
-        low: ``(inputs,)`` least value of each feature in the space.
-        span: ``(inputs,)`` difference between the feature's greatest and its least value.
-    """
-
-    space: DesignSpace
-    used: np.ndarray
-    low: np.ndarray
-    span: np.ndarray
-
-    @staticmethod
-    def of(space: DesignSpace) -> "UnitBox":
-        """Chooses the features of a space that do not follow from others of the same knob."""
-        used = np.concatenate([independent(knob.features) for knob in space.knobs])
-        columns = [column for knob in space.knobs for column in knob.features.T]
-        chosen = [columns[number] for number in np.flatnonzero(used)]
-        low, span = [column.min() for column in chosen], [np.ptp(column) for column in chosen]
-        return UnitBox(space, np.flatnonzero(used), np.array(low), np.array(span))
-
-    def __call__(self, configs: np.ndarray) -> np.ndarray:
-        """Returns the ``(n, inputs)`` points of configurations; 0.5 for knobs that do not count."""
-        points = (self.space.features(configs)[:, self.used] - self.low) / self.span
-        return np.nan_to_num(points, nan=0.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,29 +185,6 @@ class GaussianCostModel:
         process = GaussianProcessRegressor(kernel, normalize_y=True, optimizer=climb)
         with pools().limit(limits=1):
             return process.fit(points, fitness)
-
-
-@cache
-def pools() -> ThreadpoolController:
-    """Returns the thread pools of this process's linear algebra; cached, as the search is slow."""
-    return ThreadpoolController()
-
-
-def independent(features: np.ndarray) -> np.ndarray:
-    """Finds a largest set of columns none of which is a linear function of the others.
-
-    Args:
-        features: ``(choices, features)``; of dependent columns the first ones are kept.
-
-    Returns:
-        ``(features,)`` bool.
-    """
-    basis, chosen = np.ones((len(features), 1)), []
-    for column in features.T:
-        wider = np.column_stack([basis, column])
-        chosen.append(bool(np.linalg.matrix_rank(wider) > basis.shape[1]))
-        basis = wider if chosen[-1] else basis
-    return np.array(chosen, dtype=bool)
 
 
 def climbed(

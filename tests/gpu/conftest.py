@@ -17,6 +17,7 @@ from chameleon_ray.compiler.kinds import CUDA
 from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
 from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.measurer import Artifact
+from chameleon_ray.options import Measuring
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 from tests.cuda.kernels import PATIENT
@@ -30,8 +31,8 @@ BUILDERS = 2
 class Builders:
     """A builder on each of a few cores, which build ahead of what runs the layers."""
 
-    def __init__(self) -> None:
-        self._all = [ChildBuilder(CUDA, PATIENT, (core,)) for core in available()[:BUILDERS]]
+    def __init__(self, options: Measuring = PATIENT) -> None:
+        self._all = [ChildBuilder(CUDA, options, (core,)) for core in available()[:BUILDERS]]
         self._idle: SimpleQueue[ChildBuilder] = SimpleQueue()
         self._threads = ThreadPoolExecutor(len(self._all))
         for one in self._all:

@@ -14,7 +14,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -22,16 +22,14 @@ import numpy as np
 from measure_tensor_core import LAYERS, task_of
 from record_space import around, connected
 
-from chameleon_ray.compiler.codegen.builder import ChildBuilder
-from chameleon_ray.compiler.kinds import CUDA
 from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
 from chameleon_ray.database import Database
-from chameleon_ray.measure.measurer import Timing
+from chameleon_ray.measure.measurer import Artifact, Timing
 from chameleon_ray.options import Measuring
 from chameleon_ray.record import Record, Status
 from chameleon_ray.space import Config, as_configs, distinct
 from chameleon_ray.task import Task
-from tests.gpu.conftest import simulated
+from tests.gpu.conftest import Builders, simulated
 
 DEVICE = "simulated H100: latencies of a formula, not measured"
 ONCE = Measuring(
@@ -56,30 +54,24 @@ class Recorder:
 
     def __init__(self, task: Task, deadline: float) -> None:
         self.task, self.deadline = task, deadline
-        self.builder, self.runner = ChildBuilder(CUDA, ONCE), CudaRunner(ONCE)
+        self.builders, self.runner = Builders(ONCE), CudaRunner(ONCE)
 
-    def record(self, configs: Iterable[Config], database: Database) -> bool:
+    def record(self, configs: Sequence[Config], database: Database) -> bool:
         """Records what has no record yet; returns whether time was left for all of it."""
         known = {record.config for record in database.read()}
-        batch: list[Record] = []
-        for config in configs:
-            if config in known:
-                continue
+        left = [config for config in configs if config not in known]
+        for start in range(0, len(left), BATCH):
             if time.monotonic() > self.deadline:
-                break
-            batch.append(self.one(config))
-            if len(batch) == BATCH:
-                database.append(batch)
-                batch = []
-        else:
-            database.append(batch)
-            return True
-        database.append(batch)
-        return False
+                return False
+            batch = left[start : start + BATCH]
+            built = zip(batch, self.builders.ahead(self.task, batch), strict=True)
+            database.append(
+                [self.one(*pair, len(known) + start + n) for n, pair in enumerate(built)]
+            )
+        return True
 
-    def one(self, config: Config) -> Record:
-        """The record of one configuration."""
-        artifact = self.builder.build(self.task, config)
+    def one(self, config: Config, artifact: Artifact, sequence: int) -> Record:
+        """The record of one configuration that was built."""
         timing = Timing(status=artifact.status)
         if artifact.status is Status.OK:
             timing = self.runner.run(self.task, artifact, float("inf"))
@@ -94,10 +86,11 @@ class Recorder:
             build_seconds=round(artifact.seconds, 4),
             run_seconds=round(timing.seconds, 4),
             error=artifact.error or timing.error,
+            sequence=sequence,
         )
 
     def close(self) -> None:
-        self.builder.close()
+        self.builders.close()
         self.runner.close()
 
 

@@ -9,7 +9,8 @@ from chameleon_ray.compiler.runtime.tolerance import differences
 from chameleon_ray.compiler.spaces.sketch import Program
 from chameleon_ray.record import Status
 from chameleon_ray.task import Task
-from tests.gpu.test_kernels import Tools, on_cpu, tasks, tools  # noqa: F401
+from tests.gpu.test_kernels import Tools, on_cpu, tools  # noqa: F401
+from tests.tvm.test_cuda_space import tasks
 
 TILES = {
     "tile0.0": (1, 16, 2, 2),
@@ -37,7 +38,7 @@ def config_of(task: Task, sketch: int) -> tuple[int, ...]:
 @pytest.mark.parametrize("sketch", [0, 1])
 def test_a_step_waits_until_the_last_one_was_read(tools: Tools, sketch: int) -> None:  # noqa: F811
     builder, runner = tools
-    (task,) = tasks("bias and relu", "float32")
+    (task,) = tasks("bias and relu")
     artifact = builder.build(task, config_of(task, sketch))
     assert artifact.status is Status.OK, artifact.error
     outputs = runner.outputs(task, artifact)
@@ -46,7 +47,7 @@ def test_a_step_waits_until_the_last_one_was_read(tools: Tools, sketch: int) -> 
 
 
 def test_there_is_one_barrier_before_a_fetch_and_one_after_it() -> None:
-    (task,) = tasks("bias and relu", "float32")
+    (task,) = tasks("bias and relu")
     program = Program.loads(task.program)
     module = program.schedule(config_of(task, 0), CUDA.generator).mod
     lines = [line.strip() for line in with_barriers(module).script().splitlines()]

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,53 +17,72 @@ from tests.gpu.launching import Launch, launch
 H100 = "cuda:sm_90 NVIDIA H100 80GB HBM3"
 
 
-def devices(environment: dict[str, str]) -> list[str]:
-    """What ``chameleon devices`` says of GPUs."""
-    command = [sys.executable, "-m", "chameleon_ray", "devices"]
-    environment = {**os.environ, **environment}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+MACHINES: dict[str, dict[str, Any]] = {
+    "two": {"devices": 2},
+    "another model": {"model": "T4"},
+    "little memory": {"memory": 1 << 30},
+    "no GPU": {"devices": 0},
+    "no driver": {"driver": None},
+    "an old driver": {"driver": "570.86.15"},
+    "a silent driver": {"silent": 1},
+}
+LISTING = """
+from chameleon_ray.compiler.kinds.devices import devices
+print(devices(8.0)[-1])
+"""
+
+
+def devices(machine: str) -> str:
+    """What ``chameleon devices`` says; of a driver that is silent, with less patience."""
+    silent = machine == "a silent driver"
+    words = ["-c", LISTING] if silent else ["-m", "chameleon_ray", "devices"]
+    environment = {**os.environ, **simulated(**MACHINES[machine])}
+    command = [sys.executable, *words]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
     assert done.returncode == 0, done.stderr
-    return [line.split(": ", 1)[1] for line in done.stdout.splitlines() if "llvm" not in line]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def listed() -> dict[str, list[str]]:
+    """What is said of the GPUs of all machines, a few of them at a time."""
+    simulated()  # builds the simulator once
+    with ThreadPoolExecutor(3) as threads:
+        said = threads.map(devices, MACHINES)
+        lines = [[one for one in text.splitlines() if "llvm" not in one] for text in said]
+        return dict(zip(MACHINES, lines, strict=True))
 
 
 @pytest.mark.parametrize(
-    ("environment", "said"),
+    ("machine", "said"),
     [
-        (
-            {"devices": 2},
-            ["cuda:sm_90 NVIDIA H100 80GB HBM3, 80 GiB, driver 580.95.05: ready."] * 2,
-        ),
-        ({"model": "T4"}, ["cuda:sm_75 Tesla T4, 15 GiB, driver 580.95.05: ready."]),
-        ({"memory": 1 << 30}, [f"{H100}, 1 GiB"]),
-        ({"devices": 0}, ["cuda       no NVIDIA GPU"]),
-        ({"driver": None}, ["cuda       no NVIDIA GPU"]),
+        ("two", ["cuda:sm_90 NVIDIA H100 80GB HBM3, 80 GiB, driver 580.95.05: ready."] * 2),
+        ("another model", ["cuda:sm_75 Tesla T4, 15 GiB, driver 580.95.05: ready."]),
+        ("little memory", [f"{H100}, 1 GiB"]),
+        ("no GPU", ["cuda       no NVIDIA GPU"]),
+        ("no driver", ["cuda       no NVIDIA GPU"]),
     ],
 )
-def test_chameleon_sees_the_devices(environment: dict, said: list[str]) -> None:
-    found = devices(simulated(**environment))
+def test_chameleon_sees_the_devices(
+    listed: dict[str, list[str]], machine: str, said: list[str]
+) -> None:
+    found = [line.split(": ", 1)[1] for line in listed[machine]]
     assert len(found) == len(said)
     assert all(line.startswith(start) for line, start in zip(found, said, strict=True)), found
 
 
-def test_a_driver_too_old_is_named() -> None:
-    (found,) = devices(simulated(driver="570.86.15"))
+def test_a_driver_too_old_is_named(listed: dict[str, list[str]]) -> None:
+    (found,) = listed["an old driver"]
     assert "driver 570.86.15" in found
     assert "needs a driver for CUDA 13 (580 or later)" in found
 
 
-LISTING = """
-from chameleon_ray.compiler.kinds.devices import devices
-print(devices(6.0)[-1])
-"""
-
-
-def test_a_driver_that_never_answers_is_waited_for_for_a_while() -> None:
-    environment = {**os.environ, **simulated(silent=1)}
-    command = [sys.executable, "-c", LISTING]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert "usable=False" in done.stdout
-    assert "does not answer (stopped after 6 s)" in done.stdout
+def test_a_driver_that_never_answers_is_waited_for_for_a_while(
+    listed: dict[str, list[str]],
+) -> None:
+    (found,) = listed["a silent driver"]
+    assert "usable=False" in found
+    assert "does not answer (stopped after 8 s)" in found
 
 
 NUMBERS = np.arange(64, dtype="float32")

@@ -5,25 +5,21 @@ reference is the layer's own loops, which LLVM compiles for the CPU.
 """
 
 from collections.abc import Iterator, Sequence
-from functools import cache
 
 import numpy as np
 import pytest
 import tvm
 
-from chameleon_ray.compiler.kinds import CUDA
-from chameleon_ray.compiler.passes.lower import lower
 from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
 from chameleon_ray.compiler.runtime.layer_precision import layer_precision
 from chameleon_ray.compiler.runtime.tolerance import differences
-from chameleon_ray.compiler.spaces.extract import extract
 from chameleon_ray.compiler.spaces.sketch import Program
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.task import Task
 from tests.cuda.kernels import PATIENT
 from tests.gpu.conftest import Builders, Tools, with_gpu
 from tests.tvm.layers import unoptimised
-from tests.tvm.test_cuda_space import LAYERS, cuda, model, varied
+from tests.tvm.test_cuda_space import LAYERS, tasks, varied
 
 INFINITE = float("inf")
 CONFIGS = 2
@@ -40,12 +36,6 @@ def tools(builders: Builders) -> Iterator[Tools]:
         runner = CudaRunner(PATIENT)
     yield builders, runner
     runner.close()
-
-
-@cache
-def tasks(name: str, precision: str) -> list[Task]:
-    lowered = lower(model(name), cuda(), CUDA, precision=precision)
-    return extract(lowered, str(cuda()), CUDA)
 
 
 def on_cpu(task: Task, arrays: list[np.ndarray]) -> list[np.ndarray]:
@@ -73,7 +63,7 @@ def right(tools: Tools, task: Task, configs: Sequence[tuple[int, ...]]) -> int:
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_generated_cuda_computes_what_the_layer_does(tools: Tools, name: str) -> None:
-    for task in tasks(name, "float32"):
+    for task in tasks(name):
         sketches = len(Program.loads(task.program).sketches)
         assert right(tools, task, varied(task, CONFIGS)[: CONFIGS * sketches])
 
@@ -81,7 +71,7 @@ def test_generated_cuda_computes_what_the_layer_does(tools: Tools, name: str) ->
 @pytest.mark.parametrize("precision", ["float16", "bfloat16", "tf32"])
 @pytest.mark.parametrize("name", SHORT)
 def test_short_floats_are_right(tools: Tools, name: str, precision: str) -> None:
-    for task in tasks(name, precision):
+    for task in tasks(name, precision=precision):
         sketches = len(Program.loads(task.program).sketches)
         assert right(tools, task, (DEFAULT, *varied(task, 1)[:sketches]))
 
@@ -89,5 +79,5 @@ def test_short_floats_are_right(tools: Tools, name: str, precision: str) -> None
 @pytest.mark.parametrize("name", WINOGRAD)
 def test_default_schedules_compute_what_winograd_does(tools: Tools, name: str) -> None:
     """They are what candidates are compared with, and DLight's first rule fails on them."""
-    (task,) = tasks(name, "float32")
+    (task,) = tasks(name)
     assert right(tools, task, [DEFAULT])

@@ -8,7 +8,8 @@ import numpy as np
 from chameleon_ray.knob import Knob
 from chameleon_ray.ledger import Account
 from chameleon_ray.record import DEFAULT, Record, Status
-from chameleon_ray.report.result import PHASES, Latency, LayerOutcome, RunResult, Verified
+from chameleon_ray.report.layer_result import LayerOutcome
+from chameleon_ray.report.result import PHASES, Latency, RunResult, Verified
 from chameleon_ray.space import DesignSpace
 from chameleon_ray.task import Task
 

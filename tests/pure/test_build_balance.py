@@ -10,6 +10,7 @@ from chameleon_ray.measure.build_balance import BuildBalance
 from chameleon_ray.measure.measurer import Artifact, Builder, Measurer, Timing
 from chameleon_ray.pool import Method
 from chameleon_ray.space import Config
+from tests.pure.fake_result import task
 
 
 async def begun(coroutine: Any) -> asyncio.Task:
@@ -99,7 +100,9 @@ def test_all_that_is_measured_was_built_once(balance: BuildBalance | None, helpe
         builders, runners = Pool(), Pool()
         measurer = Measurer(builders, runners, balance=balance)  # type: ignore[arg-type]
         configs: list[Config] = [(n,) for n in range(20)]
-        found = await asyncio.gather(*(measurer.measure(None, c, lambda: 1.0) for c in configs))  # type: ignore[arg-type]
+        found = await asyncio.gather(
+            *(measurer.measure(task("a"), c, lambda: 1.0) for c in configs)
+        )
         assert len(found) == 20
         return builders, runners
 

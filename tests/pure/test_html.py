@@ -12,8 +12,9 @@ from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.report.charts import convergence, ticks
 from chameleon_ray.report.html import commonest, render
 from chameleon_ray.report.layer_history import Point
+from chameleon_ray.report.layer_result import LayerOutcome
 from chameleon_ray.report.loading import snippet
-from chameleon_ray.report.result import Latency, LayerOutcome
+from chameleon_ray.report.result import Latency
 from chameleon_ray.reporting import Reporting
 from tests.pure.fake_result import fake_result, record, task
 

@@ -60,3 +60,19 @@ def test_counters_grow() -> None:
     assert 0 <= of_thread() <= of_process() + 1e-3
     assert stolen({CORE}) >= 0
     assert Stopwatch(1).share == 0
+
+
+@pytest.mark.parametrize(
+    ("timed", "passed", "waited", "left"),
+    [
+        (1.0, 1.0, 0.4, 0.6),
+        (1.0, 3.0, 0.4, 1.0),  # it may all have been before
+        (1.0, 1.2, 0.5, 0.7),
+        (1.0, 1.0, 1.0, 1.0),  # nothing would be left
+    ],
+)
+def test_only_waiting_that_was_timed_is_taken_off(
+    timed: float, passed: float, waited: float, left: float
+) -> None:
+    assert Stopwatch(1).undisturbed(timed, passed, waited) == pytest.approx(left)
+    assert Stopwatch(2).undisturbed(timed, passed, waited) == timed

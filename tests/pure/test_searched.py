@@ -9,7 +9,7 @@ from rich.console import Console
 from chameleon_ray.knob import Knob
 from chameleon_ray.record import DEFAULT
 from chameleon_ray.report.console import final_message
-from chameleon_ray.report.result import LayerOutcome
+from chameleon_ray.report.layer_result import LayerOutcome
 from chameleon_ray.report.summary import summary
 from chameleon_ray.search.exhaustive import SCORED_WHOLE
 from chameleon_ray.space import DesignSpace

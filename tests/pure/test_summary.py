@@ -13,9 +13,10 @@ from chameleon_ray.ledger import Account
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.report.format import clock, digits
 from chameleon_ray.report.layer_history import LayerHistory, shares
+from chameleon_ray.report.layer_result import LayerOutcome
 from chameleon_ray.report.log import LogLines
 from chameleon_ray.report.progress import Progress
-from chameleon_ray.report.result import Latency, Launching, LayerOutcome, RunResult
+from chameleon_ray.report.result import Latency, Launching, RunResult
 from chameleon_ray.report.summary import explain, summary, write
 from chameleon_ray.reporting import Reporting
 from tests.pure.fake_result import fake_result, record, task
@@ -140,8 +141,8 @@ def test_summary_has_every_key_and_counts_every_status():
     assert made["schema"] == 1
     assert " ".join(made) == (
         "schema model target device seed preset explorer sampler wall_seconds seconds "
-        "device_busy_fraction measurements tasks processes latency_ms layers_ms inputs outputs "
-        "needs explanation verified launching disturbed"
+        "device_busy_fraction measurements tasks remaining processes latency_ms layers_ms "
+        "inputs outputs needs explanation verified launching disturbed"
     )
     entry = made["tasks"][0]
     assert entry["curve"][0][2] == pytest.approx(entry["default_ms"])

@@ -16,10 +16,10 @@ from chameleon_ray.options import Confirming, Search
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.report.console import final_message
 from chameleon_ray.report.html import render
+from chameleon_ray.report.layer_result import LayerOutcome
 from chameleon_ray.report.layer_table import layer_table
 from chameleon_ray.report.loading import snippet
 from chameleon_ray.report.progress import Progress
-from chameleon_ray.report.result import LayerOutcome
 from chameleon_ray.report.summary import summary
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.space import Config
@@ -183,7 +183,7 @@ def test_earlier_records_of_libraries_that_are_left_out_now_do_not_win() -> None
     own = group(H100, model("cuda"))
     own.measurer = Measurer(local("builder", toys.ToyBuilder), local("runner", toys.ToyRunner))
     known = {task.digest: records}
-    (winner,) = asyncio.run(own.choose([task], known, Confirming(), Progress()))
+    ((winner,),) = asyncio.run(own.choose([task], known, Confirming(), Progress()))
     assert winner.config == (0, 1)
 
 

@@ -156,7 +156,8 @@ def test_what_the_search_timed_stands_where_there_is_no_time():
     slow = [record(0, config=DEFAULT, latencies=(1e-9,)), *RECORDS[:3]]
     assert unconfirmed(TASK, slow).config == DEFAULT
     assert unconfirmed(TASK, []).config == DEFAULT
-    assert saving(TASK, RECORDS) == TASK.weight * (0.1 - LATENCY[0, 2])
+    known = {TASK.digest: RECORDS}
+    assert saving([TASK], known, Confirming()) == TASK.weight * (0.1 - LATENCY[0, 2])
 
 
 def test_builds_of_the_fastest_are_not_made_again():

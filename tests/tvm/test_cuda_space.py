@@ -14,10 +14,10 @@ from tvm import relax
 from tvm.relax import Expr
 
 from chameleon_ray.compiler.kinds import CUDA, LLVM, resolve
-from chameleon_ray.compiler.passes import winograd_cuda
-from chameleon_ray.compiler.passes.lower import lower, lower_plainly
+from chameleon_ray.compiler.passes.lower import lower_plainly, lowerings
 from chameleon_ray.compiler.spaces import design
 from chameleon_ray.compiler.spaces.extract import extract
+from chameleon_ray.compiler.spaces.lowerings import extract_all
 from chameleon_ray.compiler.spaces.sketch import InvalidConfig, Program
 from chameleon_ray.knob import Knob
 from chameleon_ray.limit import Box, Limit, Product
@@ -92,8 +92,10 @@ def model(name: str) -> Any:
 
 
 @cache
-def tasks(name: str, arch: str = "sm_80") -> list[Task]:
-    return extract(lower(model(name), cuda(arch), CUDA), str(cuda(arch)), CUDA)
+def tasks(name: str, arch: str = "sm_80", precision: str = "float32") -> list[Task]:
+    """The tasks of a model, by Winograd's algorithm where the model is named after it."""
+    *_, last = lowerings(model(name), cuda(arch), CUDA, precision=precision)
+    return extract(last, str(cuda(arch)), CUDA)
 
 
 def drawn(task: Task, count: int, seed: int = 1) -> list[tuple[int, ...]]:
@@ -113,7 +115,8 @@ def sizes(task: Task) -> list[int]:
     return [len(knob) for knob in task.space.knobs if knob.name != "sketch"]
 
 
-def conv_task(shape: tuple[int, ...], outputs: int, size: int, **attributes: Any) -> Task:
+def conv_tasks(shape: tuple[int, ...], outputs: int, size: int, **attributes: Any) -> list[Task]:
+    """A convolution's lowerings."""
     builder = relax.BlockBuilder()
     x = relax.Var("x", relax.TensorType(shape, "float32"))
     with builder.function("main", [x]):
@@ -121,8 +124,8 @@ def conv_task(shape: tuple[int, ...], outputs: int, size: int, **attributes: Any
             kernel = relax.const(np.ones((outputs, shape[1], size, size), dtype="float32"))
             out = builder.emit_output(builder.emit(op.nn.conv2d(x, kernel, **attributes)))
         builder.emit_func_output(out)
-    (task,) = extract(lower(builder.get(), cuda(), CUDA), str(cuda()), CUDA)
-    return task
+    first, *others = lowerings(builder.get(), cuda(), CUDA)
+    return extract_all(first, others, str(cuda()), CUDA)
 
 
 @pytest.mark.parametrize(
@@ -144,13 +147,18 @@ def test_convolutions_of_resnet_have_the_knobs_of_the_paper(
 
     Of its Winograd template a knob with one choice is left out.
     """
-    assert sizes(conv_task(shape, outputs, size, **attributes)) == dims
+    assert sizes(conv_tasks(shape, outputs, size, **attributes)[-1]) == dims
 
 
-def test_direct_convolution_in_place_of_winograd(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(winograd_cuda, "LEAST", 1 << 20)
-    task = conv_task((1, 64, 56, 56), 64, 3, padding=1)
-    assert sizes(task) == [84, 80, 80, 7, 2, 2, 3, 2]
+def test_a_convolution_is_direct_until_winograds_is_faster() -> None:
+    """So one that no search reaches is what it is untuned, and libraries may compute it."""
+    direct, winograd = conv_tasks((1, 64, 56, 56), 64, 3, padding=1)
+    assert sizes(direct) == [84, 80, 80, 7, 2, 2, 3, 2]
+    assert (direct.lowering, direct.vendor, direct.has_default) == ("direct", ("cuDNN",), True)
+    assert (winograd.lowering, winograd.instead) == ("Winograd 4x4", direct.digest)
+    assert winograd.vendor == ()
+    (small,) = conv_tasks((1, 32, 56, 56), 64, 3, padding=1)
+    assert small.lowering == ""
 
 
 @pytest.mark.parametrize("name", [name for name in LAYERS if "Winograd" in name])
@@ -161,7 +169,7 @@ def test_winograd_computes_what_the_convolution_does(name: str) -> None:
 
     data = np.random.default_rng(0).standard_normal(LAYERS[name][0]).astype("float32")
     module = model(name)
-    loops = lower(module, cuda(), CUDA)
+    *_, loops = lowerings(module, cuda(), CUDA)
     assert any("winograd" in str(variable) for variable in loops.functions)
     plain = output(lower_plainly(module, tvm_target(), LLVM))
     np.testing.assert_allclose(output(loops), plain, rtol=1e-4, atol=1e-4)

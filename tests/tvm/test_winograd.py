@@ -9,10 +9,11 @@ from tvm import relax, te
 
 from chameleon_ray.compiler.apply import schedule_layers
 from chameleon_ray.compiler.kinds import LLVM
-from chameleon_ray.compiler.passes.lower import lower
+from chameleon_ray.compiler.passes.lower import lower, lowerings
 from chameleon_ray.compiler.passes.winograd_cpu import A, B, G, loops
 from chameleon_ray.compiler.relax import constant
 from chameleon_ray.compiler.spaces.extract import extract
+from chameleon_ray.compiler.spaces.lowerings import extract_all
 from chameleon_ray.space import as_configs
 from tests.tvm import layers
 
@@ -88,6 +89,22 @@ def test_it_is_used_where_it_is_worth_it(
 ) -> None:
     lowered = lower(convolution_model(shape, weights, **attributes), TARGET, LLVM)
     assert any("winograd" in name.name_hint for name in lowered.functions) == used
+
+
+@pytest.mark.parametrize(
+    ("channels", "width", "names"),
+    [
+        (64, 56, [""]),  # four times as cheap as without
+        (256, 14, ["Winograd 2x2", "Winograd 4x4"]),
+        (512, 7, ["direct", "Winograd 2x2", "Winograd 4x4"]),
+    ],
+)
+def test_what_is_nearly_as_cheap_is_measured(channels: int, width: int, names: list[str]) -> None:
+    shape, weights = (1, channels, width, width), (channels, channels, 3, 3)
+    first, *others = lowerings(convolution_model(shape, weights, padding=1), TARGET, LLVM)
+    assert len(others) == len(names) - 1
+    tasks = extract_all(first, others, layers.target(), LLVM)
+    assert [task.lowering for task in tasks if task.flop > 1e6] == names
 
 
 @pytest.mark.parametrize("tuned", [True, False])

@@ -24,10 +24,7 @@ NAME = "cuda"
 AMPERE = 80
 """First compute capability with bfloat16 and TF32."""
 GRAPHS = Graphs({"relax.backend.use_cuda_graph": True}, "vm.builtin.cuda_graph.run_or_capture")
-"""CUDA graphs, which take in all kernels but those that read an input or write an output.
-
-Also left out are kernels whose shapes are known at run time only.
-"""
+"""CUDA graphs: of all kernels of known shapes that read no input and write no output."""
 SIGNS = (Path("/proc/driver/nvidia/gpus"), Path("/dev/nvidia0"))
 """Files that exist where there is a GPU, whether or not its driver works."""
 
@@ -149,15 +146,18 @@ def place(cores: tuple[int, ...]) -> str:
 
 
 def rules(layout: str, rewriting: Scheduling | None) -> dict[str, Any]:
-    """Returns the rule of Winograd's convolutions, for ``NCHW``.
+    """Returns no rules: what no search has reached is then as fast as without tuning."""
+    return {}
 
-    There is none where memory is to be saved, as these convolutions take workspaces.
-    """
+
+def alternatives(module: Any, rules: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Returns the rules with that of Winograd's convolutions, where any fits."""
     from chameleon_ray.compiler.passes import winograd_cuda
+    from chameleon_ray.compiler.relax import bindings_of, operator
 
-    if layout != "NCHW" or rewriting is not None:
-        return {}
-    return {"relax.nn.conv2d": winograd_cuda.conv2d}
+    calls = (b.value for b in bindings_of(module) if operator(b.value) == "relax.nn.conv2d")
+    fit = any(map(winograd_cuda.is_suitable, calls))
+    return [{**rules, "relax.nn.conv2d": winograd_cuda.conv2d}] if fit else []
 
 
 def templates() -> Sequence[Any]:
@@ -281,6 +281,7 @@ CUDA = TargetKind(
     layout="NCHW",
     mixed=True,
     rules=rules,
+    alternatives=alternatives,
     templates=templates,
     generator=generator,
     limits=limits,

@@ -98,6 +98,23 @@ def rules(layout: str, rewriting: Scheduling | None) -> dict[str, Any]:
     return {"relax.nn.conv2d": conv2d, "relax.matmul": matmul}
 
 
+def alternatives(module: Any, rules: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Returns rules by which convolutions have other algorithms, where there are rules at all.
+
+    By the first of them every convolution has its second algorithm, where it has one, and so on.
+    What the rules pack for matrix products is shared.
+    """
+    from chameleon_ray.compiler.passes import winograd_cpu
+    from chameleon_ray.compiler.relax import bindings_of, operator
+
+    calls = [b.value for b in bindings_of(module) if operator(b.value) == "relax.nn.conv2d"]
+    most = max((len(winograd_cpu.algorithms(call)) for call in calls), default=1)
+    return [
+        {**rules, "relax.nn.conv2d": partial(winograd_cpu.conv2d, choice=choice)}
+        for choice in range(1, most if rules else 1)
+    ]
+
+
 def integers(module: Any, layout: str, rewriting: Scheduling | None) -> Any:
     """Turns layers of small integers into loops over dot products, in ``NHWC`` only."""
     from chameleon_ray.compiler.passes.integer_layers import integer_layers
@@ -205,6 +222,7 @@ LLVM = TargetKind(
     device_name=device_name,
     layout="NHWC",
     rules=rules,
+    alternatives=alternatives,
     integers=integers,
     joined=joined,
     widened=widened,

@@ -1,13 +1,13 @@
 """Lowers an imported model to fused loop nests, ready to be tuned and compiled."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import tvm
 from tvm import relax
 from tvm.ir import IRModule
 
-from chameleon_ray.compiler.kind import TargetKind
+from chameleon_ray.compiler.kind import Rules, TargetKind
 from chameleon_ray.compiler.passes import tensor_products
 from chameleon_ray.compiler.passes.booleans import without_boolean_equality
 from chameleon_ray.compiler.passes.fold import fold_batch_norm, fold_constants
@@ -53,6 +53,22 @@ def lower(
     Raises:
         ValueError: There is no such layout.
     """
+    return next(lowerings(module, target, kind, layout, rewriting, precision))
+
+
+def lowerings(
+    module: IRModule,
+    target: tvm.target.Target,
+    kind: TargetKind,
+    layout: str = "auto",
+    rewriting: Scheduling | None = None,
+    precision: str = "float32",
+) -> Iterator[IRModule]:
+    """Yields a model as ``lower`` gives it, and then with each of the kind's alternatives.
+
+    All have the same calls in the same order, but some call other PrimFuncs with other weights.
+    Where memory is to be saved there are no alternatives. Arguments are those of ``lower``.
+    """
     types, layout = _widened(module, target, kind), layout_of(module, kind, layout, precision)
     precision = _tuned(kind, layout, precision)
     products, kept = _products(module, kind, precision), (types if layout == "NHWC" else ())
@@ -66,7 +82,14 @@ def lower(
     with target, quiet():
         mod = to_nhwc(mod, "OHWI" if products else "HWIO") if layout == "NHWC" else mod
         mod = mod if rewriting is None else group_sums(mod)
-        return _fused(_legalised(mod, kind, layout, rewriting, products))
+        mod = kind.integers(mod, layout, rewriting) if kind.integers else mod
+        mod = join_conversions(mod) if products else mod
+        first = kind.rules(layout, rewriting)
+        others = kind.alternatives(mod, first) if rewriting is None else ()
+    for rules in (first, *others):
+        with target, quiet():
+            lowered = _fused(_legalised(mod, rules, layout, products))
+        yield lowered
 
 
 def lower_plainly(
@@ -189,18 +212,9 @@ def _folded(
     return end_blocks_at_casts(fold_constants(in_integers(mod)) if integers else mod)
 
 
-def _legalised(
-    mod: IRModule,
-    kind: TargetKind,
-    layout: str,
-    rewriting: Scheduling | None,
-    products: Collection[str],
-) -> IRModule:
-    mod = kind.integers(mod, layout, rewriting) if kind.integers else mod
-    mod = join_conversions(mod) if products else mod
-    rules = dict(kind.rules(layout, rewriting))
+def _legalised(mod: IRModule, rules: Rules, layout: str, products: Collection[str]) -> IRModule:
     if products and layout == "NHWC":
-        rules |= tensor_products.rules(products)
+        rules = {**rules, **tensor_products.rules(products)}
     return _whole(relax.transform.LegalizeOps(rules)(mod), products)
 
 

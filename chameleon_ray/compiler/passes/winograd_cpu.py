@@ -59,13 +59,23 @@ TRANSFORM = 6
 """Multiplications in the time that one place of a tile takes to be transformed."""
 WORTH = 0.6
 """Greatest cost, over that of the plain convolution, at which Winograd's algorithm is chosen."""
+NEAR = 1.4
+"""Greatest cost, over the least, at which an algorithm is worth measuring."""
+PLAIN = 0
+"""Stands for m where a convolution is computed plainly."""
 
 
-def conv2d(builder: relax.BlockBuilder, call: Call) -> relax.Expr:
-    """Legalises a 2-D convolution, by Winograd's algorithm where that saves much."""
-    whole = call.attrs.groups == 1 and pack_weights.is_packable(call)
-    tile = _tile(call) if whole else 0
-    if not tile:
+def conv2d(builder: relax.BlockBuilder, call: Call, choice: int = 0) -> relax.Expr:
+    """Legalises a 2-D convolution, by Winograd's algorithm where that saves much.
+
+    Args:
+        builder: Builder of the module.
+        call: The operator's call.
+        choice: Number of the algorithm among ``algorithms``; the first where there are fewer.
+    """
+    found = algorithms(call)
+    tile = found[choice if choice < len(found) else 0]
+    if tile == PLAIN:
         return pack_weights.conv2d(builder, call)
     weights = call.args[1]
     block = pack_weights.lanes(int(call.ty.shape[3]), DTYPE)
@@ -82,26 +92,36 @@ def steps_of(call: Call) -> set[int]:
     return {int(step) for step in (*call.attrs.strides, *call.attrs.dilation)}
 
 
-def _tile(call: Call) -> int:
-    """Returns the m that saves most; 0 where none is worth it.
+def algorithms(call: Call) -> tuple[int, ...]:
+    """Returns the algorithms worth measuring for a convolution, each as its m; at least one.
 
-    The costs compared are multiplications, over those of one pixel's input and output channels. The
-    time of fetching a weight and of transforming a tile is counted in multiplications, too.
+    The first is the one to choose without measuring: the m that saves most, or ``PLAIN`` where none
+    is worth it. The costs compared are multiplications, over those of one pixel's input and output
+    channels. The time of fetching a weight and of transforming a tile is counted in
+    multiplications, too.
     """
+    whole = call.attrs.groups == 1 and pack_weights.is_packable(call)
+    if not whole or not _has_tiles(call):
+        return (PLAIN,)
+    _, _, inputs, outputs = (int(size) for size in call.args[1].ty.shape)
+    images, rows, columns, _ = (int(size) for size in call.ty.shape)
+    costs = {m: cost(m, (images, rows, columns), inputs, outputs) for m in A}
+    first = min(A, key=lambda m: costs[m])
+    first = first if costs[first] < WORTH else PLAIN
+    costs[PLAIN] = 1.0
+    near = [m for m in costs if m != first and costs[m] <= NEAR * min(costs.values())]
+    return (first, *sorted(near, key=lambda m: costs[m]))
+
+
+def _has_tiles(call: Call) -> bool:
+    """Whether Winograd's algorithm fits a convolution whose weights can be packed."""
     height, width, inputs, outputs = (int(size) for size in call.args[1].ty.shape)
     steps = steps_of(call)
     dtype, static = str(call.ty.dtype), is_static(call.ty, call.args[0].ty)
     if (height, width) != (3, 3) or steps != {1} or dtype != DTYPE or not static:
-        return 0
-    if (
-        min(pack_weights.lanes(inputs, DTYPE), pack_weights.lanes(outputs, DTYPE))
-        < pack_weights.NARROWEST
-    ):
-        return 0
-    images, rows, columns, _ = (int(size) for size in call.ty.shape)
-    costs = {m: cost(m, (images, rows, columns), inputs, outputs) for m in A}
-    best = min(A, key=lambda m: costs[m])
-    return best if costs[best] < WORTH else 0
+        return False
+    narrowest = min(pack_weights.lanes(inputs, DTYPE), pack_weights.lanes(outputs, DTYPE))
+    return narrowest >= pack_weights.NARROWEST
 
 
 def cost(m: int, pixels: tuple[int, int, int], inputs: int, outputs: int) -> float:

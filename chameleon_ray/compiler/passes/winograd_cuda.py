@@ -25,7 +25,7 @@ LEAST = 64
 
 def conv2d(builder: relax.BlockBuilder, call: Call) -> relax.Expr:
     """Legalises a 2-D convolution, by Winograd's algorithm where it has many input channels."""
-    if not _is_suitable(call):
+    if not is_suitable(call):
         return call.op.get_attr("FLegalize")(builder, call)
     data, weights = call.args
     m = 2 if int(data.ty.shape[2]) % 8 else 4
@@ -36,7 +36,8 @@ def conv2d(builder: relax.BlockBuilder, call: Call) -> relax.Expr:
     return called(builder, call, tiled, moved, "winograd")
 
 
-def _is_suitable(call: Call) -> bool:
+def is_suitable(call: Call) -> bool:
+    """Whether the algorithm may be worth its transforms for a 2-D convolution."""
     attrs, (data, weights) = call.attrs, call.args
     kinds = {str(value.ty.dtype) for value in (call, data, weights)}
     if not isinstance(weights, GenericConst) or kinds != {DTYPE} or not is_static(call.ty, data.ty):

@@ -34,16 +34,9 @@ class CpuClock:
             options: Settings of the timing, with its least duration.
             watch: Stopwatch of all timings of one job.
         """
-        import tvm
-
-        self._buffers, self._options, self._watch = buffers, options, watch
-        self._evaluate = library.time_evaluator(
-            "main",
-            tvm.cpu(),
-            number=math.ceil(1.1 * options.repeat_seconds / max(seconds, SHORTEST)),
-            repeat=1,
-            min_repeat_ms=int(options.repeat_seconds * 1e3),
-        )
+        self._library, self._buffers = library, buffers
+        self._options, self._watch = options, watch
+        self._number = self._enough(max(seconds, SHORTEST))
 
     def __call__(self) -> float:
         """Times the kernel."""
@@ -52,13 +45,29 @@ class CpuClock:
             found.append(self._once())
             if found[-1][0] <= self._options.disturbed:
                 break
-        share, seconds = min(found)
-        return self._watch.without(seconds, share)
+        return min(found)[1]
+
+    def _enough(self, seconds: float) -> int:
+        """Returns the number of executions, of so many seconds each, that make a timing."""
+        return math.ceil(1.1 * self._options.repeat_seconds / seconds)
 
     def _once(self) -> tuple[float, float]:
-        """Times the kernel once; returns the share of the time that it waited, and the seconds."""
-        means = list[float]()
-        share = self._watch.share_of(
-            lambda: means.append(float(self._evaluate(*self._buffers).mean))
-        )
-        return share, means[0]
+        """Times the kernel once; returns the share of the time that it waited, and the seconds.
+
+        TVM executes it once more than it times. Waiting is taken off as far as it cannot have been
+        meanwhile.
+        """
+        import tvm
+
+        while True:
+            number, means = self._number, list[float]()
+            evaluate = self._library.time_evaluator("main", tvm.cpu(), number=number, repeat=1)
+            passed, waited = self._watch.seconds, self._watch.waited
+            share = self._watch.share_of(
+                lambda: means.append(float(evaluate(*self._buffers).mean))  # noqa: B023
+            )
+            passed, waited = self._watch.seconds - passed, self._watch.waited - waited
+            timed = number * means[0]
+            if timed >= self._options.repeat_seconds or self._enough(means[0]) <= number:
+                return share, self._watch.undisturbed(timed, passed, waited) / number
+            self._number = self._enough(means[0])

@@ -32,7 +32,7 @@ def extract(module: Any, target: str, kind: TargetKind) -> list[Task]:
         names.setdefault(digest, variable)
         weights[digest] += count
     return [
-        _task(module[variable], variable.name_hint, digest, weights[digest], target, kind)
+        task_of(module[variable], variable.name_hint, digest, weights[digest], target, kind)
         for digest, variable in names.items()
     ]
 
@@ -62,9 +62,24 @@ def _calls(module: Any) -> Counter:
     return found
 
 
-def _task(
-    function: Any, name: str, digest: str, weight: int, target: str, kind: TargetKind
+def is_layer(function: Any) -> bool:
+    """Whether a function of a module is loops."""
+    return isinstance(function, tvm.tirx.PrimFunc)
+
+
+def task_of(
+    function: Any, name: str, digest: str, weight: float, target: str, kind: TargetKind
 ) -> Task:
+    """Makes the task of a layer, with its design space.
+
+    Args:
+        function: Loops of the layer.
+        name: Its name in the model.
+        digest: Its digest.
+        weight: How often the model calls it.
+        target: TVM target, as JSON.
+        kind: Kind of the target.
+    """
     module = layer_module(function)
     if not _static(function):
         return Task(name, digest, target, weight, 0.0, DesignSpace(()), b"", "dynamic shape")

@@ -2,12 +2,13 @@
 
 import logging
 import time
+from collections.abc import Iterator
 
 import tvm
 from tvm.ir import IRModule
 
 from chameleon_ray.compiler.kind import TargetKind
-from chameleon_ray.compiler.passes.lower import lower
+from chameleon_ray.compiler.passes.lower import lower, lowerings
 from chameleon_ray.compiler.passes.memory.plan import Unplannable, planned_bytes, program, reorder
 from chameleon_ray.graph.footprint import MODEL_ORDER, REWRITTEN, SCHEDULED, Footprint, Stage
 from chameleon_ray.graph.scheduler import schedule
@@ -64,15 +65,10 @@ def lower_aware(
     target: tvm.target.Target,
     kind: TargetKind,
     layout: str,
-    options: Scheduling | None,
+    options: Scheduling,
     precision: str = "float32",
 ) -> IRModule:
-    """Lowers a model to the version, of three, that needs least memory by TVM's planner.
-
-    Where ``options`` is None, it is the version in the model's own order.
-    """
-    if options is None:
-        return lower(module, target, kind, layout, precision=precision)
+    """Lowers a model to the version, of three, that needs least memory by TVM's planner."""
     try:
         footprint, modules = compare(name, module, target, kind, layout, options, precision)
     except Unplannable as reason:
@@ -88,6 +84,24 @@ def lower_aware(
             *(best.planned / 1e3, before.planned / 1e3, footprint.chosen),
         )
     return modules[footprint.chosen]
+
+
+def lowerings_aware(
+    name: str,
+    module: IRModule,
+    target: tvm.target.Target,
+    kind: TargetKind,
+    layout: str,
+    options: Scheduling | None,
+    precision: str = "float32",
+) -> Iterator[IRModule]:
+    """Yields all lowerings of a model (``lowerings``), or the one that needs least memory.
+
+    That is the only one where there are options of saving memory.
+    """
+    if options is None:
+        return lowerings(module, target, kind, layout, precision=precision)
+    return iter([lower_aware(name, module, target, kind, layout, options, precision)])
 
 
 def _stage(

@@ -1,0 +1,83 @@
+"""What a run leaves: how near layers are to the best of their spaces, and what time is worth."""
+
+from collections.abc import Mapping
+from math import isfinite
+
+from chameleon_ray.options import Bounding
+from chameleon_ray.report.format import counted, milliseconds
+from chameleon_ray.report.result import RunResult
+from chameleon_ray.search.posterior import Rivals, rivals
+
+MINUTES = 2
+"""Minutes of more search whose worth is told."""
+PORTIONS = 16
+"""Number of parts in which those minutes' measurements are given to the layers that gain most."""
+
+
+def judged(result: RunResult) -> dict[str, Rivals]:
+    """Returns what is believed of the rivals of every layer searched enough, by its digest."""
+    options, found = Bounding(), dict[str, Rivals]()
+    for task in result.tasks:
+        own = [record for record in result.records if record.task == task.digest]
+        if task.space.knobs and (known := rivals(task.space, own, options)) is not None:
+            found[task.digest] = known
+    return found
+
+
+def remaining(result: RunResult) -> dict:
+    """Returns what is left to gain as plain data: each layer's bound, and what more time saves."""
+    found, confidence = judged(result), Bounding().confidence
+    return {
+        "confidence": confidence,
+        "within": {digest: one.within(confidence) for digest, one in found.items()},
+        "minutes": MINUTES,
+        "worth_ms": 1e3 * worth(result, found),
+    }
+
+
+def told(result: RunResult) -> str:
+    """Tells what is left to gain, in sentences: first of all the layers never reached."""
+    tunable = [row for row in result.layers if row.task.space.knobs]
+    reached = [row for row in tunable if row.measurements or row.known]
+    parts = []
+    if missing := len(tunable) - len(reached):
+        parts.append(f"{missing} of {counted(len(tunable), 'layer')} never reached.")
+    found = judged(result)
+    near = {digest: one.within(Bounding().confidence) for digest, one in found.items()}
+    known = [row for row in reached if row.task.digest in near and isfinite(row.best)]
+    if unknown := len(reached) - len(known):
+        parts.append(f"{counted(unknown, 'layer')} measured too little to be judged.")
+    whole = sum(row.task.weight * row.best for row in known)
+    if known and whole > 0:
+        excess = [row.task.weight * row.best * _share(near[row.task.digest]) for row in known]
+        parts.append(
+            f"The other layers take at most {100 * sum(excess) / whole:.2g} % more than the best "
+            f"of their spaces, each with {Bounding().confidence:.0%} confidence."
+        )
+        gain = milliseconds(worth(result, found))
+        parts.append(f"{MINUTES} more minutes are worth about {gain} ms of it.")
+    return " ".join(parts)
+
+
+def worth(result: RunResult, found: Mapping[str, Rivals]) -> float:
+    """Returns the seconds that ``MINUTES`` more minutes are expected to take off the model."""
+    times = [record.finished for record in result.records if not record.origin]
+    spent = max(times, default=0.0) - min(times, default=0.0)
+    rows = [row for row in result.layers if row.task.digest in found and isfinite(row.best)]
+    if spent <= 0 or not rows:
+        return 0.0
+    portion = max(round(60 * MINUTES * len(times) / spent / PORTIONS), 1)
+    given, saved = [0] * len(rows), [0.0] * len(rows)
+    for _ in range(PORTIONS):
+        following = [
+            row.task.weight * row.best * found[row.task.digest].worth(count + portion)
+            for row, count in zip(rows, given, strict=True)
+        ]
+        most = max(range(len(rows)), key=lambda n: following[n] - saved[n])
+        given[most], saved[most] = given[most] + portion, following[most]
+    return sum(saved)
+
+
+def _share(bound: float) -> float:
+    """Returns the share of the best latency that a bound, over the least one, leaves."""
+    return bound / (1 + bound) if isfinite(bound) else 1.0

@@ -1,0 +1,25 @@
+"""The comparison of a run's library with a baseline, as Markdown and as plain data."""
+
+from chameleon_ray.measure.slowdown import Slowdown
+
+
+def markdown(name: str, found: Slowdown, limit: float) -> str:
+    """Renders the comparison as a table of one row."""
+    verdict = "slower" if found.reaches(limit) else "not slower"
+    return (
+        "| run | slower by | chance if equal | turns | limit | verdict |\n"
+        "|---|---|---|---|---|---|\n"
+        f"| {name} | {100 * found.share:+.1f} % | {found.chance:.2g} | {found.turns} "
+        f"| {100 * limit:g} % | {verdict} |"
+    )
+
+
+def plain(found: Slowdown, limit: float) -> dict:
+    """Returns the comparison as JSON's own types."""
+    return {
+        "slower_by": found.share,
+        "chance_if_equal": found.chance,
+        "turns": found.turns,
+        "limit": limit,
+        "slower": found.reaches(limit),
+    }
