@@ -84,12 +84,13 @@ class StoredLayers:
     @contextmanager
     def keeping(self, imported: Imported) -> Iterator[None]:
         """Gives the store what the block measured, also where it is interrupted."""
-        began = self.progress.elapsed
+        began, limit = self.progress.elapsed, None
         try:
             yield
+            limit = wall_limit(self.site.request, len(self.site.models))
         finally:
             if self.setup.store is not None:
-                self._give(imported, self.progress.elapsed - began)
+                self._give(imported, limit or self.progress.elapsed - began)
 
     def _settled(
         self, tasks: Sequence[Task], known: Mapping[str, Known], records: Sequence[Record]
@@ -100,11 +101,14 @@ class StoredLayers:
         asked = Effort(
             inf if limit is None else limit / count, inf if trials is None else trials / count
         )
+        least = request.storing.enough * self.setup.search.first_plan
+        sizes = {task.digest: task.space.size for task in tasks}
         begun = {record.task for record in own(records)}  # by an earlier session, which goes on
         return {
             digest: SETTLED
             for digest, one in known.items()
-            if digest not in begun and one.suffices(asked, request.storing)
+            if digest not in begun
+            and one.suffices(asked, min(least, sizes[digest]), request.storing)
         }
 
     def _teach(self, tasks: Iterable[Task]) -> None:
@@ -148,7 +152,12 @@ class StoredLayers:
         self.progress.note(", ".join(filter(None, parts)) + ".")
 
     def _give(self, imported: Imported, seconds: float) -> None:
-        """Gives the store an entry for every layer of which something was measured."""
+        """Gives the store an entry for every layer of which something was measured.
+
+        Args:
+            imported: What was known before.
+            seconds: Seconds that the command had, or its search where it was interrupted.
+        """
         store, records = self.setup.store, own(self.site.folder.database.read())
         assert store is not None
         there = {

@@ -35,17 +35,21 @@ class Known:
     effort: Effort = field(default_factory=Effort)
     chosen: Chosen | None = None
 
-    def suffices(self, asked: Effort, options: Storing) -> bool:
+    def suffices(self, asked: Effort, least: float, options: Storing) -> bool:
         """Whether the layer need not be searched further.
 
         Args:
             asked: What a command would give the layer's search; infinite where it has no limit.
+            least: Configurations of the space that must have been tried unless the search ended.
             options: Settings of the store.
         """
         if not any(record.latencies for record in self.records):
             return False
+        tried = sum(is_searched(record.config) for record in self.records)
         had, enough = self.effort, options.enough
-        return bool(self.ended) or any(
+        if self.ended or tried < least:
+            return bool(self.ended)
+        return any(
             part >= enough * whole
             for part, whole in ((had.seconds, asked.seconds), (had.trials, asked.trials))
         )

@@ -207,12 +207,13 @@ def test_a_wrong_answer_stays_wrong() -> None:
         ({"effort": Effort(10, 5)}, Effort(np.inf, 11), False),
         ({"effort": Effort(0, 0)}, Effort(np.inf, 1), False),
         ({"ended": "it failed", "records": ()}, Effort(1, 1), False),
+        ({"effort": Effort(10, 5), "records": entry().records[:4]}, Effort(1, 1), False),
     ],
 )
 def test_a_layer_is_searched_no_further_where_it_had_enough(
     fields: dict, asked: Effort, enough: bool
 ) -> None:
-    assert known_of(TASK, [entry(**fields)], HERE, OPTIONS).suffices(asked, OPTIONS) is enough
+    assert known_of(TASK, [entry(**fields)], HERE, OPTIONS).suffices(asked, 4, OPTIONS) is enough
 
 
 def test_garbage_collection_loses_nothing(store: Store, tmp_path: Path, told: list[str]) -> None:
