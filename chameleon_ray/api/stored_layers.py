@@ -12,6 +12,7 @@ from chameleon_ray.api.imported import Imported
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
 from chameleon_ray.api.tuned_model import circumstances_of
+from chameleon_ray.budget import lasts
 from chameleon_ray.options import Storing
 from chameleon_ray.record import Record, own
 from chameleon_ray.report.format import counted
@@ -189,7 +190,7 @@ class StoredLayers:
             space=task.space.digest,
             circumstances=self._circumstances[task.digest],
             records=tuple(records),
-            ended=layer.reason if layer else "",
+            ended=layer.reason if layer and lasts(layer.reason) else "",
             effort=effort,
             chosen=chosen,
         )

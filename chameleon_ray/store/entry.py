@@ -7,7 +7,7 @@ when it is read, and its configurations against the layer's space before they ar
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import pyarrow as pa
@@ -54,7 +54,7 @@ class Chosen:
     Attributes:
         config: Its configuration; empty for the default schedule.
         latency: Its median seconds.
-        default_latency: Median seconds of the default schedule.
+        default_latency: Median seconds of the default schedule; infinite where it is not known.
     """
 
     config: Config
@@ -142,9 +142,10 @@ def _first_line(error: Exception) -> str:
 
 
 def _finite_only(chosen: Chosen | None) -> dict[str, Any] | None:
-    if chosen is None or not (isfinite(chosen.latency) and isfinite(chosen.default_latency)):
+    if chosen is None or not isfinite(chosen.latency):
         return None
-    return asdict(chosen)
+    default = chosen.default_latency if isfinite(chosen.default_latency) else None
+    return asdict(chosen) | {"default_latency": default}
 
 
 def _read(data: bytes, options: Storing) -> Entry:
@@ -174,8 +175,8 @@ def _read(data: bytes, options: Storing) -> Entry:
 
 
 def _chosen(body: Mapping[str, Any]) -> Chosen:
-    config, seconds = _config(body["config"]), [body["latency"], body["default_latency"]]
-    latency, default = map(_seconds, seconds)
+    config, latency = _config(body["config"]), _seconds(body["latency"])
+    default = inf if body["default_latency"] is None else _seconds(body["default_latency"])
     if not (latency > 0 and default > 0):
         raise ValueError("a winner's latency is 0")
     return Chosen(config, latency, default)
