@@ -134,8 +134,7 @@ async def choose_lowering(
         The winner of the layer, and after it those of the other lowerings that were compared.
     """
     before = next((task for task in tasks if task.digest in earlier), None)
-    if before is not None and earlier[before.digest].settled:
-        known = earlier[before.digest]
+    if before and (known := earlier[before.digest]).settled:
         again = await choose(before, records[before.digest], measurer, options, known)
         if again.config == known.config:
             return [_preferred(tasks, {again.task: again}, records, options)]

@@ -79,11 +79,11 @@ def _change(
     """Compares a layer, whose lowerings in both runs are given; none where it has no such layer."""
     sides = zip((before, after), winners, strict=True)
     chosen = [next((d for d in own if d in won), "") for own, won in sides]
-    configs, seconds = zip(
-        *(won.get(d, (None, inf)) for d, won in zip(chosen, winners, strict=True)), strict=True
+    (config, seconds), (other, later) = (
+        won.get(d, (None, inf)) for d, won in zip(chosen, winners, strict=True)
     )
     spaces = [one["spaces"].get(d) for d, one in zip(chosen, identities, strict=True)]
-    changed = "configuration" if configs[0] != configs[1] else ""
+    changed = "configuration" if config != other else ""
     if not (before and after):
         changed = f"only in the {'first' if before else 'second'} run"
     elif all(chosen) and chosen[0] != chosen[1]:
@@ -91,7 +91,7 @@ def _change(
     elif spaces[0] != spaces[1]:
         changed = "space"
     name = (identities[0]["layers"] | identities[1]["layers"])[(before or after)[0]]
-    return Change(name, *seconds, changed)
+    return Change(name, seconds, later, changed)
 
 
 def _ratio(row: Change) -> float | None:

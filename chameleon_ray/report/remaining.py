@@ -36,7 +36,12 @@ def remaining(result: RunResult) -> dict:
 
 
 def told(result: RunResult) -> str:
-    """Tells what is left to gain, in sentences: first of all the layers never reached."""
+    """Tells what is left to gain, in sentences: first of all the layers never reached.
+
+    There are none where nothing was measured, as a lock had the winners.
+    """
+    if not result.records:
+        return ""
     tunable = [row for row in result.layers if row.task.space.knobs]
     reached = [row for row in tunable if row.measurements or row.known]
     parts = []
