@@ -59,7 +59,7 @@ class Budget:
     """Shares ``trials`` measurements, and the time until ``deadline``, between tuners.
 
     A layer is finished once its best latency is believed to be within the share ``until`` of the
-    least one of its space.
+    least one of its space. Of larger spaces than are judged whole, too little is known for that.
     """
 
     def __init__(
@@ -201,7 +201,7 @@ class Budget:
         """Returns why a layer is near enough to the best of its space; empty where it is not."""
         options = self.options.bounding
         left = rivals(tuner.task.space, tuner.records, options)
-        if left is None or left.within(options.confidence) > until:
+        if left is None or not left.whole or left.within(options.confidence) > until:
             return ""
         return f"{left.told(options.confidence)}, as asked for"
 
