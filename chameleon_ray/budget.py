@@ -17,6 +17,18 @@ from chameleon_ray.search.posterior import rivals
 from chameleon_ray.tuner import Tuner
 from chameleon_ray.vendor import is_searched
 
+WHOLE = "its whole space was measured"
+STALE = "no improvement in"
+FASTER = "as fast"
+
+
+def lasts(reason: str) -> bool:
+    """Whether a reason for the end of a search is one for later commands, too.
+
+    It is not where the search failed, or found what its command asked for.
+    """
+    return reason == WHOLE or reason.startswith(STALE) or reason.endswith(FASTER)
+
 
 @dataclass
 class Layer:
@@ -47,7 +59,7 @@ class Budget:
     """Shares ``trials`` measurements, and the time until ``deadline``, between tuners.
 
     A layer is finished once its best latency is believed to be within the share ``until`` of the
-    least one of its space.
+    least one of its space. Of larger spaces than are judged whole, too little is known for that.
     """
 
     def __init__(
@@ -101,7 +113,7 @@ class Budget:
         layer.busy = False
         self._learn(layer, records)
         if tuner.exhausted:
-            layer.finished = "its whole space was measured"
+            layer.finished = WHOLE
         self._race(layer)
         return {one.tuner.task.digest: one.finished for one in open_before if one.finished}
 
@@ -179,9 +191,9 @@ class Budget:
         layer.history.append(min(layer.latency, *(record.latency for record in records)))
         tried = [record for record in layer.tuner.records if is_searched(record.config)]
         if stale >= self.options.patience:
-            layer.finished = f"no improvement in {stale} plans"
+            layer.finished = f"{STALE} {stale} plans"
         elif len(tried) >= layer.tuner.task.space.size:
-            layer.finished = "its whole space was measured"
+            layer.finished = WHOLE
         elif self.until is not None:
             layer.finished = self._near(layer.tuner, self.until)
 
@@ -189,7 +201,7 @@ class Budget:
         """Returns why a layer is near enough to the best of its space; empty where it is not."""
         options = self.options.bounding
         left = rivals(tuner.task.space, tuner.records, options)
-        if left is None or left.within(options.confidence) > until:
+        if left is None or not left.whole or left.within(options.confidence) > until:
             return ""
         return f"{left.told(options.confidence)}, as asked for"
 
@@ -200,4 +212,5 @@ class Budget:
             late = rival is not leader and is_behind(rival.history, leader.history, self.options)
             if late and not rival.finished:
                 times = rival.latency / leader.latency
-                rival.finished = f"{leader.tuner.task.lowering} is {times:.1f} times as fast"
+                much = f"{times:.1f} times" if math.isfinite(times) else "infinitely"
+                rival.finished = f"{leader.tuner.task.lowering} is {much} {FASTER}"

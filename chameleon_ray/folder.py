@@ -30,7 +30,7 @@ EARLIER = {"precision": "float32"}
 """Entries that identities of earlier versions do not have, and what they would be."""
 TYPES = {
     **dict.fromkeys(("model", "model_digest", "target", "device", "precision", "layout"), str),
-    **dict.fromkeys(("spaces", "options", "versions"), dict),
+    **dict.fromkeys(("spaces", "options", "versions", "lowerings"), dict),
 }
 """Types of entries of the identity."""
 FILES = {"run": "run.json", "zoo": "zoo.json"}

@@ -52,16 +52,21 @@ def contenders(best: Mapping[str, float], options: Confirming) -> list[str]:
     return [one for one in order if best[one] <= options.near * best[order[0]]]
 
 
-def preferred(latencies: Mapping[str, float], first: str, options: Confirming) -> str:
+def preferred(
+    latencies: Mapping[str, float], first: str, options: Confirming, kept: str = ""
+) -> str:
     """Returns the lowering that a layer is compiled with.
 
     Args:
         latencies: Confirmed latency in seconds of each lowering that was compared; at least one.
         first: The lowering of the compiler's rules, which another one must beat clearly.
         options: Settings of the choice.
+        kept: The lowering that won in an earlier run, which is favoured in place of the first.
     """
 
+    favoured = kept if kept in latencies else first
+
     def handicapped(digest: str) -> float:
-        return latencies[digest] * (1.0 if digest == first else 1 + options.clearly)
+        return latencies[digest] * (1.0 if digest == favoured else 1 + options.clearly)
 
     return min(latencies, key=handicapped)

@@ -55,7 +55,8 @@ class Earlier:
 
     Attributes:
         config: Its configuration; empty for the default schedule.
-        settled: Whether it is timed beside the default schedule alone, as nothing new was found.
+        settled: Whether it is timed beside the default schedule alone, as nothing new was found of
+            any lowering of the layer.
     """
 
     config: Config
@@ -89,7 +90,7 @@ async def choose(
         return Winner(task.digest, DEFAULT, default, default, "nothing to tune")
     if not tried:
         return Winner(task.digest, DEFAULT, default, default, "no candidate could be timed")
-    if earlier == Earlier(DEFAULT, settled=True):
+    if earlier == Earlier(DEFAULT, settled=True) and isfinite(default):
         return Winner(task.digest, DEFAULT, default, default, "it won before")
     wrong: list[Config] = []
     kept = earlier.config if earlier else None
@@ -127,11 +128,16 @@ async def choose_lowering(
         records: Records by task digest.
         measurer: Builds and times candidates.
         options: Settings of the choice.
-        earlier: Winners of earlier runs, by task digest.
+        earlier: Winners of earlier runs, by task digest; at most one of the layer.
 
     Returns:
         The winner of the layer, and after it those of the other lowerings that were compared.
     """
+    before = next((task for task in tasks if task.digest in earlier), None)
+    if before and (known := earlier[before.digest]).settled:
+        again = await choose(before, records[before.digest], measurer, options, known)
+        if again.config == known.config:
+            return [_preferred(tasks, {again.task: again}, records, options)]
     left = {task.digest: min(map(_latency, records[task.digest]), default=inf) for task in tasks}
     compared: dict[str, Winner] = {}
     while left and all(winner.config == DEFAULT for winner in compared.values()):
@@ -143,7 +149,7 @@ async def choose_lowering(
             for task in contests
         ]
         compared |= {winner.task: winner for winner in await asyncio.gather(*choosing)}
-    chosen = _preferred(tasks, compared, records, options)
+    chosen = _preferred(tasks, compared, records, options, before.digest if before else "")
     return [chosen, *(winner for winner in compared.values() if winner.task != chosen.task)]
 
 
@@ -152,10 +158,11 @@ def _preferred(
     winners: Mapping[str, Winner],
     records: Mapping[str, Sequence[Record]],
     options: Confirming,
+    kept: str = "",
 ) -> Winner:
     """Returns a layer's winner among those of its lowerings, with the first one's default."""
     first, latencies = tasks[0].digest, {d: winner.latency for d, winner in winners.items()}
-    winner = winners[preferred(latencies, first, options)]
+    winner = winners[preferred(latencies, first, options, kept)]
     if winner.task == first:
         return winner
     default = min((r.latency for r in records[first] if r.config == DEFAULT), default=inf)

@@ -7,6 +7,7 @@ from pathlib import Path
 from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.errors import UserError
+from chameleon_ray.lowerings import by_layer
 from chameleon_ray.merging import Merged
 from chameleon_ray.record import Record
 from chameleon_ray.space import Config
@@ -38,12 +39,24 @@ class Imported:
 
     @property
     def earlier(self) -> dict[str, Earlier]:
-        """Winners of earlier runs, by digest; the store's come before the lock's."""
-        return {digest: Earlier(config) for digest, config in self.locked.items()} | {
-            digest: Earlier(known.chosen.config, digest in self.settled)
-            for digest, known in self.known.items()
-            if known.chosen is not None
-        }
+        """Winners of earlier runs, one of each layer, by the digest of the lowering.
+
+        The store's come before the lock's; of several lowerings that won at some time, it is the
+        fastest.
+        """
+        found = {}
+        for tasks in by_layer(self.layers.tasks, lambda task: task).values():
+            digests = [task.digest for task in tasks]
+            stored = {d: self.known[d].chosen for d in digests if d in self.known}
+            won = {digest: chosen for digest, chosen in stored.items() if chosen is not None}
+            if won:
+                digest = min(won, key=lambda one: won[one].latency)
+                tunable = {task.digest for task in tasks if task.space.knobs}
+                settled = self.settled.keys() >= tunable
+                found[digest] = Earlier(won[digest].config, settled)
+            elif locked := [digest for digest in digests if digest in self.locked]:
+                found[locked[0]] = Earlier(self.locked[locked[0]])
+        return found
 
 
 def demand_own(records: Iterable[Record], tasks: Iterable[Task], where: Path) -> None:

@@ -12,6 +12,8 @@ from chameleon_ray.api.imported import Imported
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
 from chameleon_ray.api.tuned_model import circumstances_of
+from chameleon_ray.budget import lasts
+from chameleon_ray.lowerings import by_layer
 from chameleon_ray.options import Storing
 from chameleon_ray.record import Record, own
 from chameleon_ray.report.format import counted
@@ -103,12 +105,16 @@ class StoredLayers:
         )
         least = request.storing.enough * self.setup.search.first_plan
         sizes = {task.digest: task.space.size for task in tasks}
+        others = {task.digest for task in tasks if task.instead}  # which need not work at all
         begun = {record.task for record in own(records)}  # by an earlier session, which goes on
         return {
             digest: SETTLED
             for digest, one in known.items()
             if digest not in begun
-            and one.suffices(asked, min(least, sizes[digest]), request.storing)
+            and (
+                one.suffices(asked, min(least, sizes[digest]), request.storing)
+                or bool(one.records and one.ended and digest in others)
+            )
         }
 
     def _teach(self, tasks: Iterable[Task]) -> None:
@@ -141,11 +147,17 @@ class StoredLayers:
         self, tasks: Sequence[Task], known: Mapping[str, Known], settled: Mapping[str, str]
     ) -> None:
         """Says how many layers need not be tuned, and what is known of the others."""
-        others = [one for digest, one in known.items() if digest not in settled]
-        begun = sum(bool(one.records) for one in others)
-        timed = sum(bool(one.candidates) and not one.records for one in others)
+        layers = by_layer(tasks, lambda task: task).values()
+        left = [own for own in layers if any(task.digest not in settled for task in own)]
+        others = [[known[task.digest] for task in own] for own in left]
+        begun = sum(any(one.records for one in own) for own in others)
+        timed = sum(
+            any(one.candidates for one in own) and not any(one.records for one in own)
+            for own in others
+        )
+        done = len(layers) - len(left)
         parts = [
-            f"{len(settled)} of {counted(len(tasks), 'layer')} known, {len(others)} to tune",
+            f"{done} of {counted(len(layers), 'layer')} known, {len(left)} to tune",
             f"{begun} of them known in part" if begun else "",
             f"{timed} of them with candidates to time first" if timed else "",
         ]
@@ -189,7 +201,7 @@ class StoredLayers:
             space=task.space.digest,
             circumstances=self._circumstances[task.digest],
             records=tuple(records),
-            ended=layer.reason if layer else "",
+            ended=layer.reason if layer and lasts(layer.reason) else "",
             effort=effort,
             chosen=chosen,
         )

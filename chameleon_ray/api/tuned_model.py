@@ -93,6 +93,7 @@ class TunedModel:
             "layout": prepared.layout,
             "spaces": {task.digest: task.space.digest for task in prepared.tasks},
             "layers": {task.digest: task.name for task in prepared.tasks},
+            "lowerings": {task.digest: task.layer for task in prepared.tasks if task.instead},
             "inputs": [[list(array.shape), str(array.dtype)] for array in prepared.inputs],
             "options": {**asdict(self.request), "search": asdict(search)},
             "versions": versions(),

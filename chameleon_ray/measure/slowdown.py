@@ -1,13 +1,15 @@
 """Slowdown: whether one library is slower than another, told from latencies taken in turns."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import NormalDist
 
 import numpy as np
 
 SIGNIFICANT = 0.002
 """Probability with which equal libraries may look as different, for a slowdown to be believed."""
+EXCLUDED = 0.01
+"""Probability of seeming as fast for a library at the limit, below which it is not at the limit."""
 LEAST = 12
 """Least number of turns; fewer cannot be significant in a busy machine's noise."""
 
@@ -20,11 +22,14 @@ class Slowdown:
         share: By how much the library is slower: 0.05 for 5 %; negative where it is faster.
         chance: Probability of such a difference, or a greater one, between equal libraries.
         turns: Number of turns.
+        ratios: Logarithm of the library's latency over the baseline's in each turn, less that of
+            what is expected.
     """
 
     share: float
     chance: float
     turns: int
+    ratios: tuple[float, ...] = field(default=(), repr=False, compare=False)
 
     @staticmethod
     def of(
@@ -47,11 +52,17 @@ class Slowdown:
             raise ValueError(f"{len(library)} and {len(baseline)} latencies cannot be compared")
         ratios = np.log(np.asarray(library) / np.asarray(baseline) / expected)
         share = float(np.expm1(np.median(ratios)))
-        return Slowdown(share, chance_of(ratios[ratios != 0]), len(ratios))
+        chance = chance_of(ratios[ratios != 0])
+        return Slowdown(share, chance, len(ratios), tuple(ratios.tolist()))
 
     def reaches(self, limit: float) -> bool:
-        """Whether a slowdown of ``limit`` is believed: significant, and nearer to it than to 0."""
-        return self.chance < SIGNIFICANT and self.share > limit / 2
+        """Whether it is slower for certain, by ``limit`` or by so much that it may be the limit.
+
+        So a library that is slower by the limit is found nearly always. One that is certainly less
+        slow than that is let through, however certainly it is slower.
+        """
+        below = np.log1p(limit) - np.asarray(self.ratios)
+        return self.chance < SIGNIFICANT and chance_of(below[below != 0]) >= EXCLUDED
 
 
 def chance_of(differences: np.ndarray) -> float:

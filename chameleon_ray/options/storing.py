@@ -22,5 +22,7 @@ class Storing:
     """Bytes of the largest entry that is read."""
     most_records: int = 100_000
     """Records of the largest entry that is read."""
+    most_text: int = 64 << 20
+    """Bytes of the largest column of texts that is read, once it is unpacked."""
     days: float = 365.0
     """Days after which ``chameleon store gc`` removes an entry, since it was written."""

@@ -1,6 +1,6 @@
 """The difference between two runs, layer by layer, from the files that they left."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -40,22 +40,15 @@ Winners = Mapping[str, tuple[Config, float]]
 def changes(
     identities: tuple[Mapping[str, Any], Mapping[str, Any]], winners: tuple[Winners, Winners]
 ) -> list[Change]:
-    """Compares the layers of two runs, those of the first run first.
+    """Compares the layers of two runs, those of the first run first; lowerings are one layer.
 
     Args:
         identities: What ``run.json`` of each has.
-        winners: Configuration and seconds of each run's winners, by the layer's digest.
+        winners: Configuration and seconds of each run's winners, by the digest of the lowering.
     """
-    names = identities[0]["layers"] | identities[1]["layers"]
-    none = ((), inf)
+    first, second = map(_layers, identities)
     return [
-        Change(
-            name,
-            winners[0].get(digest, none)[1],
-            winners[1].get(digest, none)[1],
-            _changed(digest, identities, winners),
-        )
-        for digest, name in names.items()
+        _change(first.get(d, ()), second.get(d, ()), identities, winners) for d in first | second
     ]
 
 
@@ -69,18 +62,36 @@ def versions(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _changed(
-    digest: str,
+def _layers(identity: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Returns the digests of each layer's lowerings, the first one first, by that of the first."""
+    lowerings, found = identity.get("lowerings", {}), dict[str, list[str]]()
+    for digest in sorted(identity["layers"], key=lambda one: one in lowerings):
+        found.setdefault(lowerings.get(digest, digest), []).append(digest)
+    return found
+
+
+def _change(
+    before: Sequence[str],
+    after: Sequence[str],
     identities: tuple[Mapping[str, Any], Mapping[str, Any]],
     winners: tuple[Winners, Winners],
-) -> str:
-    for run, other in ((0, "second"), (1, "first")):
-        if digest not in identities[run]["layers"]:
-            return f"only in the {other} run"
-    if identities[0]["spaces"].get(digest) != identities[1]["spaces"].get(digest):
-        return "space"
-    before, after = (each.get(digest, (None, inf))[0] for each in winners)
-    return "configuration" if before != after else ""
+) -> Change:
+    """Compares a layer, whose lowerings in both runs are given; none where it has no such layer."""
+    sides = zip((before, after), winners, strict=True)
+    chosen = [next((d for d in own if d in won), "") for own, won in sides]
+    (config, seconds), (other, later) = (
+        won.get(d, (None, inf)) for d, won in zip(chosen, winners, strict=True)
+    )
+    spaces = [one["spaces"].get(d) for d, one in zip(chosen, identities, strict=True)]
+    changed = "configuration" if config != other else ""
+    if not (before and after):
+        changed = f"only in the {'first' if before else 'second'} run"
+    elif all(chosen) and chosen[0] != chosen[1]:
+        changed = "lowering"
+    elif spaces[0] != spaces[1]:
+        changed = "space"
+    name = (identities[0]["layers"] | identities[1]["layers"])[(before or after)[0]]
+    return Change(name, seconds, later, changed)
 
 
 def _ratio(row: Change) -> float | None:

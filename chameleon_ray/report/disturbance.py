@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from statistics import fmean
 
+from chameleon_ray.record import own
 from chameleon_ray.report.format import counted
 from chameleon_ray.report.result import RunResult
 from chameleon_ray.reporting import Reporting
@@ -14,7 +15,7 @@ class Disturbance:
 
     Attributes:
         timings: Number of measurements that were disturbed.
-        all: Number of all measurements that succeeded.
+        all: Number of all measurements that the run made itself and that succeeded.
         share: Share of their time in which the disturbed ones waited for a core, on average.
         winners: Number of winners whose final timing was disturbed.
     """
@@ -30,11 +31,13 @@ class Disturbance:
         notable = self.timings > Reporting.disturbed_timings * self.all
         if not self.winners and not notable:
             return ""
+        measured = (
+            f"{self.timings} of {counted(self.all, 'configuration')} were measured, and while "
+        )
         return (
             f"Disturbed: other processes had the timing cores for {self.share:.0%} of the time "
-            f"while {self.timings} of {counted(self.all, 'configuration')} were measured, and "
-            f"while {counted(self.winners, 'winner')} of layers were confirmed; tune again on a "
-            "quiet machine where the latencies matter."
+            f"while {measured if self.all else ''}{counted(self.winners, 'winner')} of layers were "
+            "confirmed; tune again on a quiet machine where the latencies matter."
         )
 
 
@@ -45,7 +48,7 @@ def disturbance_of(result: RunResult, notable: float = Reporting.disturbed) -> D
         result: The run.
         notable: Least share of a confirming timing that counts.
     """
-    good = [record for record in result.records if record.latencies]
+    good = [record for record in own(result.records) if record.latencies]
     disturbed = [record.disturbed for record in good if record.disturbed]
     winners = [one.disturbed for one in result.outcomes if one.disturbed > notable]
     share = fmean(disturbed or winners or [0.0])

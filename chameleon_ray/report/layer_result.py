@@ -96,7 +96,7 @@ class LayerResult:
         history, end = LayerHistory.of(task, records), outcome or LayerOutcome(task.digest)
         kept = outcome is not None and end.config == DEFAULT
         default = end.default if isfinite(end.default) else history.default
-        best = end.best if isfinite(end.best) else history.best
+        known = default if kept else history.best
         values = [record.values for record in records if record.config == end.config]
         return LayerResult(
             task=task,
@@ -104,7 +104,7 @@ class LayerResult:
             known=history.known,
             failed=history.failed,
             default=default,
-            best=default if kept else best,
+            best=end.best if isfinite(end.best) else known,
             curve=history.curve,
             kept_default=kept,
             reason=end.reason,

@@ -29,30 +29,36 @@ def remaining(result: RunResult) -> dict:
     found, confidence = judged(result), Bounding().confidence
     return {
         "confidence": confidence,
-        "within": {digest: one.within(confidence) for digest, one in found.items()},
+        "within": _bounds(found),
         "minutes": MINUTES,
         "worth_ms": 1e3 * worth(result, found),
     }
 
 
 def told(result: RunResult) -> str:
-    """Tells what is left to gain, in sentences: first of all the layers never reached."""
+    """Tells what is left to gain, in sentences: first of all the layers never reached.
+
+    There are none where nothing was measured, as a lock had the winners.
+    """
+    if not result.records:
+        return ""
     tunable = [row for row in result.layers if row.task.space.knobs]
     reached = [row for row in tunable if row.measurements or row.known]
     parts = []
     if missing := len(tunable) - len(reached):
         parts.append(f"{missing} of {counted(len(tunable), 'layer')} never reached.")
     found = judged(result)
-    near = {digest: one.within(Bounding().confidence) for digest, one in found.items()}
+    near = _bounds(found)
     known = [row for row in reached if row.task.digest in near and isfinite(row.best)]
     if unknown := len(reached) - len(known):
-        parts.append(f"{counted(unknown, 'layer')} measured too little to be judged.")
+        why = "measured too little, or of too large a space, to be judged"
+        parts.append(f"{counted(unknown, 'layer')} {why}.")
     whole = sum(row.task.weight * row.best for row in known)
     if known and whole > 0:
         excess = [row.task.weight * row.best * _share(near[row.task.digest]) for row in known]
         parts.append(
             f"The other layers take at most {100 * sum(excess) / whole:.2g} % more than the best "
-            f"of their spaces, each with {Bounding().confidence:.0%} confidence."
+            f"of their spaces, each with {Bounding().confidence:.0%} confidence as estimated."
         )
         gain = milliseconds(worth(result, found))
         parts.append(f"{MINUTES} more minutes are worth about {gain} ms of it.")
@@ -76,6 +82,12 @@ def worth(result: RunResult, found: Mapping[str, Rivals]) -> float:
         most = max(range(len(rows)), key=lambda n: following[n] - saved[n])
         given[most], saved[most] = given[most] + portion, following[most]
     return sum(saved)
+
+
+def _bounds(found: Mapping[str, Rivals]) -> dict[str, float]:
+    """Returns the bounds of layers whose spaces are judged whole."""
+    confidence = Bounding().confidence
+    return {digest: one.within(confidence) for digest, one in found.items() if one.whole}
 
 
 def _share(bound: float) -> float:

@@ -7,10 +7,11 @@ when it is read, and its configurations against the layer's space before they ar
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chameleon_ray.database import SCHEMA, as_records, as_table
@@ -34,6 +35,9 @@ LARGEST = 1 << 31
 LONGEST = 4096
 """Most characters of a text, and most entries of a configuration."""
 
+MOST_VALUES = 100
+"""Most values of all columns per record, on average over the most records that there may be."""
+
 
 class EntryError(UserError):
     """An entry that cannot be used, in one sentence that says why."""
@@ -54,7 +58,7 @@ class Chosen:
     Attributes:
         config: Its configuration; empty for the default schedule.
         latency: Its median seconds.
-        default_latency: Median seconds of the default schedule.
+        default_latency: Median seconds of the default schedule; infinite where it is not known.
     """
 
     config: Config
@@ -142,28 +146,23 @@ def _first_line(error: Exception) -> str:
 
 
 def _finite_only(chosen: Chosen | None) -> dict[str, Any] | None:
-    if chosen is None or not (isfinite(chosen.latency) and isfinite(chosen.default_latency)):
+    if chosen is None or not isfinite(chosen.latency):
         return None
-    return asdict(chosen)
+    default = chosen.default_latency if isfinite(chosen.default_latency) else None
+    return asdict(chosen) | {"default_latency": default}
 
 
 def _read(data: bytes, options: Storing) -> Entry:
     """Reads an entry, and checks types and ranges; see ``Entry.loads`` for what is raised."""
-    if len(data) > options.most_bytes:
-        raise ValueError(f"it has {len(data)} bytes")
-    file = pq.ParquetFile(pa.BufferReader(data))
-    if file.metadata.num_rows > options.most_records:
-        raise ValueError(f"it has {file.metadata.num_rows} records")
-    if file.schema_arrow.remove_metadata() != SCHEMA:
-        raise ValueError("it has other columns")
-    meta = json.loads((file.schema_arrow.metadata or {})[META])
+    table, body = _unpacked(data, options)
+    meta = json.loads(body)
     chosen, effort = meta["chosen"], meta["effort"]
     entry = Entry(
         **{name: _text(meta[name]) for name in ("name", "shape", "task", "target", "space")},
         circumstances=Circumstances(
             _text(meta["device"]), {_text(k): _text(v) for k, v in meta["versions"].items()}
         ),
-        records=tuple(as_records(file.read())),
+        records=tuple(as_records(table)),
         ended=_text(meta["ended"]),
         effort=Effort(_seconds(effort["seconds"]), _seconds(effort["trials"])),
         chosen=None if chosen is None else _chosen(chosen),
@@ -173,9 +172,36 @@ def _read(data: bytes, options: Storing) -> Entry:
     return entry
 
 
+def _unpacked(data: bytes, options: Storing) -> tuple[pa.Table, bytes]:
+    """Returns an entry's table and metadata; few bytes that stand for very many are refused.
+
+    Texts stay dictionaries and so as small as they are in the file.
+    """
+    if len(data) > options.most_bytes:
+        raise ValueError(f"it has {len(data)} bytes")
+    texts = [field.name for field in SCHEMA if field.type == pa.string()]
+    file = pq.ParquetFile(pa.BufferReader(data))
+    if file.metadata.num_rows > options.most_records:
+        raise ValueError(f"it has {file.metadata.num_rows} records")
+    if file.schema_arrow.remove_metadata() != SCHEMA:
+        raise ValueError("it has other columns")
+    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+    columns = [group.column(number) for group in groups for number in range(group.num_columns)]
+    if sum(column.total_uncompressed_size for column in columns) > 8 * options.most_bytes:
+        raise ValueError("it is too large once unpacked")
+    if sum(column.num_values for column in columns) > MOST_VALUES * options.most_records:
+        raise ValueError("it has too many values")
+    table = pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts).read()
+    for name in texts:
+        chunks = [(pc.binary_length(part.dictionary), part.indices) for part in table[name].chunks]
+        if sum(pc.sum(sizes.take(own)).as_py() or 0 for sizes, own in chunks) > options.most_text:
+            raise ValueError(f"its column {name} is too large once unpacked")
+    return table, (file.schema_arrow.metadata or {})[META]
+
+
 def _chosen(body: Mapping[str, Any]) -> Chosen:
-    config, seconds = _config(body["config"]), [body["latency"], body["default_latency"]]
-    latency, default = map(_seconds, seconds)
+    config, latency = _config(body["config"]), _seconds(body["latency"])
+    default = inf if body["default_latency"] is None else _seconds(body["default_latency"])
     if not (latency > 0 and default > 0):
         raise ValueError("a winner's latency is 0")
     return Chosen(config, latency, default)

@@ -28,6 +28,16 @@ def test_layers_are_compared_and_changes_named() -> None:
     ]
 
 
+def test_the_lowerings_of_a_layer_are_one_row() -> None:
+    run = BEFORE | {"lowerings": {"b": "a"}}
+    before, after = {"a": ((1,), 2.0)}, {"b": ((2,), 1.0)}
+    assert changes((run, run), (before, after)) == [
+        Change("one", 2.0, 1.0, "lowering"),
+        Change("three", inf, inf, ""),
+    ]
+    assert changes((BEFORE, run), (before, before))[0] == Change("one", 2.0, 2.0, "")
+
+
 def test_equal_runs_have_no_changes() -> None:
     winners = {"a": ((1,), 2.0)}
     assert {row.changed for row in changes((BEFORE, BEFORE), (winners, winners))} == {""}

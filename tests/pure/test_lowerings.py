@@ -7,7 +7,7 @@ from math import inf
 
 import pytest
 
-from chameleon_ray.budget import Budget
+from chameleon_ray.budget import Budget, lasts
 from chameleon_ray.forecast import Forecast
 from chameleon_ray.lowerings import by_layer, contenders, is_behind, preferred
 from chameleon_ray.measure.measurer import Measurer
@@ -18,7 +18,7 @@ from chameleon_ray.report.layer_result import LayerOutcome, LayerResult
 from chameleon_ray.report.layer_table import layer_table
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.tuner import Tuner
-from chameleon_ray.winners import choose_lowering, corrected
+from chameleon_ray.winners import Earlier, choose_lowering, corrected
 from tests.pure import toys
 from tests.pure.engine_checks import QUICK, local
 from tests.pure.test_database import record
@@ -63,6 +63,9 @@ def test_the_nearly_fastest_are_compared_and_the_first_one_is_preferred() -> Non
     assert preferred({"a": 1.01, "b": 1.0}, "a", options) == "a"
     assert preferred({"a": 1.03, "b": 1.0}, "a", options) == "b"
     assert preferred({"b": 1.0}, "a", options) == "b"
+    assert preferred({"a": 0.99, "b": 1.0}, "a", options, kept="b") == "b"
+    assert preferred({"a": 0.97, "b": 1.0}, "a", options, kept="b") == "a"
+    assert preferred({"a": 1.01, "b": 1.0}, "a", options, kept="c") == "a"
 
 
 def budget(**bests: tuple[float, ...]) -> Budget:
@@ -155,13 +158,20 @@ class Runner(toys.ToyRunner):
         return super().contest(one, artifacts, options)
 
 
-def chosen(first: float, other: float, wrong: tuple = (), confirmed: dict | None = None) -> list:
+def chosen(
+    first: float,
+    other: float,
+    wrong: tuple = (),
+    confirmed: dict | None = None,
+    earlier: dict | None = None,
+) -> list:
     seconds = confirmed or {FIRST.digest: first, OTHER.digest: other}
     runner = partial(Runner, seconds=seconds, wrong_tasks=wrong)
     measurer = Measurer(local("builder", toys.ToyBuilder), local("runner", runner))
     options = Confirming(finalists=3)
     tried = records(first, other)
-    return asyncio.run(choose_lowering([FIRST, OTHER], tried, measurer, options))
+    choosing = choose_lowering([FIRST, OTHER], tried, measurer, options, earlier or {})
+    return asyncio.run(choosing)
 
 
 def test_the_fastest_lowering_wins_with_the_default_of_the_first() -> None:
@@ -185,6 +195,46 @@ def test_a_lowering_whose_candidates_are_all_wrong_loses_to_a_slower_one() -> No
     corrections = corrected(tried, [winner, wrong])
     assert {(one.task, one.status) for one in corrections} == {(OTHER.digest, Status.WRONG_ANSWER)}
     assert len(corrections) == len(CONFIGS)
+
+
+def test_what_won_before_is_kept_where_nothing_new_is_known() -> None:
+    other, default = {OTHER.digest: Earlier((0, 1), settled=True)}, Earlier(DEFAULT, settled=True)
+    (winner,) = chosen(2.0, 1.0, earlier=other)
+    assert (winner.task, winner.config, winner.default_latency) == (OTHER.digest, (0, 1), 9.0)
+    (winner,) = chosen(2.0, 1.0, earlier={FIRST.digest: default})
+    assert (winner.task, winner.config) == (FIRST.digest, DEFAULT)
+    winner, *_ = chosen(2.0, 1.0, wrong=(OTHER.digest,), earlier=other)
+    assert (winner.task, winner.config) == (FIRST.digest, (0, 0))
+
+
+def test_a_near_tie_keeps_the_lowering_that_won_before() -> None:
+    confirmed = {FIRST.digest: 1.0, OTHER.digest: 1.01}
+    winner, _ = chosen(1.0, 1.01, (), confirmed, {OTHER.digest: Earlier((0, 0))})
+    assert winner.task == OTHER.digest
+    winner, _ = chosen(1.0, 1.01, (), confirmed)
+    assert winner.task == FIRST.digest
+
+
+def test_the_latest_default_of_another_lowering_is_not_the_layer_s() -> None:
+    outcome = LayerOutcome(OTHER.digest, DEFAULT, 9.0, 3.0)
+    row = LayerResult.among([FIRST, OTHER], records(5.0, 4.0), {OTHER.digest: outcome})
+    assert (row.default, row.best, row.kept_default) == (9.0, 3.0, True)
+
+
+@pytest.mark.parametrize(
+    ("reason", "known"),
+    [
+        ("its whole space was measured", True),
+        ("no improvement in 12 plans", True),
+        ("Winograd is 4.0 times as fast", True),
+        ("Winograd is infinitely as fast", True),
+        ("its search failed: no memory", False),
+        ("within 9 % of the best of its space with 90% confidence, as asked for", False),
+        ("known from the store", False),
+    ],
+)
+def test_ends_of_searches_that_hold_for_later_commands(reason: str, known: bool) -> None:
+    assert lasts(reason) == known
 
 
 def test_where_all_are_wrong_the_default_is_kept() -> None:

@@ -1,5 +1,6 @@
 """The bound on what is left to gain in a layer, and the search that ends where it is small."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,15 @@ import pytest
 import typer
 
 from chameleon_ray.api.replay import record_of
+from chameleon_ray.budget import Budget
 from chameleon_ray.commands.arguments import share_of
-from chameleon_ray.options import Bounding
+from chameleon_ray.options import Bounding, Budgeting
 from chameleon_ray.record import Record
 from chameleon_ray.replay.table import read_table
 from chameleon_ray.search.posterior import Rivals, rivals
+from chameleon_ray.tuner import Tuner
+from tests.pure import toys
+from tests.pure.engine_checks import QUICK
 
 DATA = Path(__file__).parents[1] / "data"
 OPTIONS = Bounding()
@@ -96,3 +101,16 @@ def test_percentages_are_read(text: str, share: float) -> None:
 def test_what_is_no_percentage_is_told(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="such as 2%"):
         share_of(text)
+
+
+@pytest.mark.parametrize(("largest", "ended"), [(4096, True), (10, False)])
+def test_a_search_ends_early_only_where_the_whole_space_is_judged(
+    largest: int, ended: bool
+) -> None:
+    task = replace(toys.task("tiny-1"), space=TABLE.space)
+    tuner = Tuner(task, None, QUICK, 0)  # type: ignore[arg-type]
+    options = Budgeting(bounding=Bounding(rivals=largest))
+    made = Budget([tuner], options, None, None, lambda: 0.0, until=100.0)
+    got = [replace(record, task=task.digest) for record in measured(np.arange(30))]
+    tuner.observe(got)
+    assert bool(made.settle(tuner, got)) == ended

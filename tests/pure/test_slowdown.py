@@ -24,11 +24,12 @@ def test_slowdowns_are_found_and_noise_is_not_one(factor: float, least: int, mos
     assert least <= alarms <= most
 
 
-def test_a_small_but_certain_slowdown_is_below_the_limit() -> None:
-    found = Slowdown.of([1.01] * TURNS, [1.0] * TURNS)
-    assert found.share == pytest.approx(0.01)
+@pytest.mark.parametrize(("share", "alarm"), [(0.01, False), (0.04, False), (0.051, True)])
+def test_a_certain_slowdown_is_held_against_the_limit(share: float, alarm: bool) -> None:
+    found = Slowdown.of([1 + share] * TURNS, [1.0] * TURNS)
+    assert found.share == pytest.approx(share)
     assert found.chance < 1e-6
-    assert not found.reaches(0.05)
+    assert found.reaches(0.05) == alarm
 
 
 def test_a_ratio_that_was_there_before_is_no_slowdown() -> None:

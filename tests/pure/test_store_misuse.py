@@ -42,6 +42,17 @@ def with_record(**fields: object) -> tuple[str, bytes]:
     return written(body.replace_schema_metadata(table.schema.metadata))
 
 
+def with_unpacked(rows: int, text: str) -> tuple[str, bytes]:
+    """An entry of a few kB, whose records all have the same long text as their error."""
+    table = pq.read_table(pa.BufferReader(entry().dumps()[1]))
+    table = pa.concat_tables([table.slice(1, 1)] * rows)
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([text]))
+    sink = pa.BufferOutputStream()
+    packed = table.set_column(table.schema.get_field_index("error"), "error", texts)
+    pq.write_table(packed, sink, compression="zstd", store_schema=False)
+    return with_bytes(sink.getvalue().to_pybytes())
+
+
 MISUSES: dict[str, Callable[[], tuple[str, bytes]]] = {
     "half of it": lambda: with_bytes(entry().dumps()[1][:-400]),
     "other bytes": lambda: (entry().dumps()[0].name, b"x" + entry().dumps()[1][1:]),
@@ -70,6 +81,7 @@ MISUSES: dict[str, Callable[[], tuple[str, bytes]]] = {
     "deep knobs": lambda: with_record(values="[" * 30_000),
     "huge knobs": lambda: with_record(values='{"a": [1e300]}'),
     "an impossible plan": lambda: with_record(plan=-1),
+    "a text that unpacks to much": lambda: with_unpacked(100, "x" * 1_000_000),
     "another's record": lambda: with_record(task="1" * 16),
 }
 

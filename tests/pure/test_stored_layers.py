@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -184,6 +185,47 @@ def test_an_equal_layer_of_a_warm_start_is_measured(tmp_path: Path) -> None:
     warm = Session(tmp_path / "b", None, trials=30, earlier=entries)
     assert warm.imported.settled == {TASKS[0].digest: SETTLED}
     assert warm.progress.notes == ["1 of 3 layers known, 2 to tune."]
+
+
+def test_lowerings_are_one_layer_and_the_fastest_that_won_is_kept(tmp_path: Path) -> None:
+    store, first = str(tmp_path / "store"), TASKS[0]
+    tasks = [first, replace(TASKS[1], instead=first.digest), TASKS[2]]
+    session = Session(tmp_path / "a", store, tasks)
+    assert session.progress.notes == ["0 of 2 layers known, 2 to tune."]
+    won = Winner(tasks[1].digest, records_of(tasks[1], 1)[0].config, 1e-3, inf)
+    with session.stored.keeping(session.imported):
+        for number, task in enumerate(tasks):
+            made = records_of(task, 10)
+            session.folder.database.append(
+                [replace(r, sequence=10 * number + n) for n, r in enumerate(made)]
+            )
+        session.stored.winners = {first.digest: won}
+    again = Session(tmp_path / "b", store, tasks)
+    assert again.progress.notes == ["2 of 2 layers known, 0 to tune."]
+    assert again.imported.earlier == {won.task: Earlier(won.config, settled=True)}
+
+
+@pytest.mark.parametrize(
+    ("ended", "known"),
+    [("direct is infinitely as fast", True), ("its search failed: why", False)],
+)
+def test_a_lowering_that_never_worked_is_not_tried_again(
+    ended: str, known: bool, tmp_path: Path
+) -> None:
+    store, first = str(tmp_path / "store"), TASKS[0]
+    tasks = [first, replace(TASKS[1], instead=first.digest)]
+    session = Session(tmp_path / "a", store, tasks)
+    session.progress.began(tasks, None, None)
+    session.progress.finished(tasks[1].digest, ended)
+    failed = [
+        replace(r, status=Status.CRASH, latencies=(), sequence=10 + n)
+        for n, r in enumerate(records_of(tasks[1], 3))
+    ]
+    with session.stored.keeping(session.imported):
+        session.folder.database.append(records_of(first, 10))
+        session.folder.database.append(failed)
+    again = Session(tmp_path / "b", store, tasks)
+    assert (tasks[1].digest in again.imported.settled) == known
 
 
 def test_a_store_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
