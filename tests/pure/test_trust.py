@@ -1,61 +1,93 @@
-"""Whose files are executed: directories of others, and those that others can write."""
+"""What comes from outside is read as data, and names nothing outside the run directory."""
 
-import os
+import pickle
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from chameleon_ray.trust import distrusted, warning
+from chameleon_ray.database import Database, DatabaseError
+from chameleon_ray.folder import FolderError, RunFolder, file_name
+from chameleon_ray.replay.table import TableError, read_table
 
-root = pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
-NOBODY = 65534
+
+class Burglar:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.mark,)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def mark(tmp_path: Path) -> Path:
+    """A file that is there once something was unpickled."""
+    return tmp_path / "unpickled"
+
+
+def test_a_burglar_is_one(mark: Path) -> None:
+    pickle.loads(pickle.dumps(Burglar(mark)))
+    assert mark.exists()
+
+
+def test_agents_are_arrays(tmp_path: Path, mark: Path) -> None:
+    folder = RunFolder(tmp_path / "run", existing=False)
+    folder.agents.save("ppo", "task", {"weights": np.zeros(1)})
+    (file,) = (folder.path / "agents").rglob("*.npz")
+    np.savez(file, weights=np.array([Burglar(mark)], dtype=object))
+    assert folder.agents.load("ppo", "task") == {}
+    file.write_bytes(pickle.dumps(Burglar(mark)))
+    assert folder.agents.load("ppo", "task") == {}
+    folder.close()
+    assert not mark.exists()
+
+
+def test_records_are_columns(tmp_path: Path, mark: Path) -> None:
+    part = tmp_path / "records" / "part-000000000.parquet"
+    database = Database(part.parent)
+    part.write_bytes(pickle.dumps(Burglar(mark)))
+    with pytest.raises(DatabaseError, match="is not a readable part"):
+        database.read()
+    pq.write_table(pa.table({"config": [pickle.dumps(Burglar(mark))]}), part)
+    with pytest.raises(DatabaseError, match="is not a readable part"):
+        database.read()
+    assert not mark.exists()
+
+
+def test_identity_and_tables_are_json(tmp_path: Path, mark: Path) -> None:
     run = tmp_path / "run"
-    run.mkdir(mode=0o755)
-    (run / "model.so").touch(mode=0o644)
-    return run
+    run.mkdir()
+    (run / "run.json").write_bytes(pickle.dumps(Burglar(mark)))
+    folder = RunFolder(run, existing=True)
+    with pytest.raises(FolderError, match="is damaged"):
+        folder.identity()
+    folder.close()
+    table = tmp_path / "table.json"
+    table.write_bytes(pickle.dumps(Burglar(mark)))
+    with pytest.raises(TableError, match="is no table"):
+        read_table(table)
+    assert not mark.exists()
 
 
-def test_ones_own_directory_needs_no_word(folder: Path) -> None:
-    assert distrusted(folder, ("model.so", "missing.so")) == ""
-    assert warning(folder, (), "runs its native code") == ""
-
-
-def test_what_everybody_can_write_is_told(folder: Path) -> None:
-    (folder / "model.so").chmod(0o666)
-    assert distrusted(folder) == ""
-    assert distrusted(folder, ("model.so",)) == f"everybody can write {folder / 'model.so'}"
-    folder.chmod(0o777)
-    assert warning(folder, (), "runs its native code") == (
-        f"Careful: everybody can write {folder}, and this runs its native code as you; stop unless "
-        "you trust them."
-    )
-    folder.chmod(0o1777)  # files can be added
-    assert distrusted(folder) == f"everybody can write {folder}"
-
-
-def test_directories_above_count_unless_only_owners_rename_there(folder: Path) -> None:
-    folder.parent.chmod(0o777)
-    assert distrusted(folder) == f"everybody can write {folder.parent}"
-    folder.parent.chmod(0o1777)
-    assert distrusted(folder) == ""
-
-
-@root
-def test_what_belongs_to_another_user_is_told(folder: Path) -> None:
-    os.chown(folder, NOBODY, -1)
-    assert distrusted(folder).startswith(f"{folder} belongs to user ")
-    os.chown(folder, 0, 1)  # nobody is in this group, but a daemon whose own it may be
-    folder.chmod(0o775)
-    found = distrusted(folder)
-    assert found in ("", f"group daemon can write {folder}", f"group bin can write {folder}")
-
-
-@root
-def test_links_are_followed(folder: Path, tmp_path: Path) -> None:
-    os.chown(folder, NOBODY, -1)
-    (tmp_path / "link").symlink_to(folder)
-    assert distrusted(tmp_path / "link").startswith(f"{folder} belongs to user ")
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("resnet-18", "resnet-18"),
+        ("my net", "my-net"),
+        ("../../etc/passwd", "-..-etc-passwd"),
+        ("/etc/passwd", "-etc-passwd"),
+        ("..", "model"),
+        (".lock", "lock"),
+        ("a\0b\nc", "a-b-c"),
+        ("", "model"),
+    ],
+)
+def test_models_name_nothing_outside_the_run_directory(
+    tmp_path: Path, model: str, name: str
+) -> None:
+    assert file_name(model) == name
+    assert (tmp_path / file_name(model)).resolve().parent == tmp_path.resolve()
