@@ -5,7 +5,6 @@ import contextlib
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
-from functools import partial
 from typing import Any, TypeVar
 
 from chameleon_ray.errors import Stopped, UserError
@@ -75,22 +74,30 @@ class Stop:
     """Ends a session that runs in another thread, as Ctrl-C ends one in the main thread."""
 
     def __init__(self) -> None:
-        self._cancel: Callable[[], object] | None = None
+        self._running: tuple[asyncio.AbstractEventLoop, asyncio.Task] | None = None
         self._asked = False
 
     def arm(self) -> None:
         """Takes the running task as the one to end; it ends at once if that was asked already."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
-        self._cancel = partial(loop.call_soon_threadsafe, task.cancel)
+        self._running = loop, task
         if self._asked:
-            self._cancel()
+            task.cancel()
 
     def ask(self) -> None:
-        """Asks the session to end; it then raises ``Stopped``."""
+        """Asks the session to end; it then raises ``Stopped``.
+
+        The first time counts; those that follow do not disturb what it began. Where the session
+        only writes what it found any more, it goes on.
+        """
+        if self._asked:
+            return
         self._asked = True
-        if self._cancel is not None:
-            self._cancel()
+        if self._running is not None:
+            loop, task = self._running
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(task.cancel)
 
 
 @contextlib.contextmanager

@@ -33,7 +33,8 @@ def export(run: Path, folder: Path) -> Manifest:
         folder: The directory to make; it must be empty if it exists.
 
     Raises:
-        UserError: The run is not finished, is for a GPU, or the directory cannot be used.
+        UserError: The run is not finished, is for a GPU or another architecture, its model computes
+            something else than the original, or the directory cannot be used.
         FolderError: The directory is not a run's.
     """
     with _held(run) as held:
@@ -43,9 +44,10 @@ def export(run: Path, folder: Path) -> Manifest:
                 f"{run} is tuned for a GPU; only models for CPUs can be exported, load it with "
                 "chameleon_ray.load."
             )
-        if folder.exists() and any(folder.iterdir()):
-            raise UserError(f"{folder} is not empty; choose another directory.")
+        _demand_sound(held, summary)
         try:
+            if folder.exists() and any(folder.iterdir()):
+                raise UserError(f"{folder} is not empty; choose another directory.")
             return _written(held, summary, folder)
         except OSError as error:
             raise UserError(f"Writing to {folder} failed: {error.strerror or error}.") from error
@@ -69,10 +71,32 @@ def _summary(run: RunFolder) -> dict[str, Any]:
     """
     if not run.summary.exists() or not run.library.exists():
         raise UserError(f"{run.path} is not finished; finish it with --resume.")
-    summary = json.loads(run.summary.read_text(encoding="utf-8"))
+    try:
+        summary = json.loads(run.summary.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{run.summary} is damaged ({error}); finish it with --resume.") from error
     if "inputs" not in summary:
         raise UserError(f"{run.summary} was written by another version; finish it with --resume.")
     return summary
+
+
+def _demand_sound(run: RunFolder, summary: dict[str, Any]) -> None:
+    """Raises a ``UserError`` where a server would get wrong outputs, or could load nothing."""
+    if not summary["verified"]["ok"]:
+        raise UserError(
+            f"The outputs of {run.library} differ from those of the original; do not deploy it."
+        )
+    if _architecture(run.library) != _architecture(_ffi() / "lib" / FFI):
+        raise UserError(
+            f"{run.library} is not for this machine's architecture ({platform.machine()}), but "
+            "TVM's runtime here is; export it where it was tuned."
+        )
+
+
+def _architecture(library: Path) -> bytes:
+    """Returns the architecture of a shared library, as its ELF header has it."""
+    with library.open("rb") as file:
+        return file.read(20)[18:]
 
 
 def _written(run: RunFolder, summary: dict[str, Any], folder: Path) -> Manifest:

@@ -39,11 +39,14 @@ def pending(
 
 def _tuned(program: Path, minutes: float | None, trials: int | None) -> bool:
     """Tunes a graph; says why where it cannot be, as torch goes on computing it then."""
+    from chameleon_ray.interface.graph_cache import options_of
     from chameleon_ray.interface.tuning import tune
 
-    began = (program.parent / "run.json").exists()
+    folder = program.parent
+    began = (folder / "run.json").exists()
+    asked = {**options_of(folder), "minutes": minutes, "trials": trials}
     try:
-        model = tune(program, out=program.parent, resume=began, minutes=minutes, trials=trials)
+        model = tune(program, out=folder, resume=began, **asked)
     except Stopped:
         raise
     except UserError as error:

@@ -67,12 +67,13 @@ def _program(model: Any, example_inputs: Any, folder: Path) -> str:
     if not hasattr(model, "graph_signature"):
         if example_inputs is None:
             raise UserError("A torch module needs example_inputs, as tune(module, (tensor,)).")
-        was = model.training
+        modes = [(one, one.training) for one in model.modules()]
         try:
             arguments = of_examples("example_inputs", example_inputs)
             program = export(name_of(model), model.eval(), arguments)
         finally:
-            model.train(was)
+            for one, training in modes:
+                one.training = training
     folder.mkdir(parents=True, exist_ok=True)
     torch.export.save(program, path)
     return str(path)

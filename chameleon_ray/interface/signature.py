@@ -71,7 +71,7 @@ class Signature:
         if not hasattr(value, "__dlpack__"):
             try:
                 value = np.asarray(value, wanted.dtype)
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, OverflowError) as error:
                 raise CallError(f"{_called(wanted)} cannot be made of {value!r:.60}.") from error
         dtype = str(value.dtype).removeprefix("torch.")
         if tuple(value.shape) != wanted.shape or dtype != wanted.dtype:

@@ -1,11 +1,12 @@
 """The backend ``chameleon`` of ``torch.compile``: graphs become tuned libraries.
 
 A graph that was tuned before is loaded from the cache. Another one is tuned on the spot where the
-options give minutes or trials; else torch computes it, and it waits for ``chameleon pending``.
+options give a budget; else torch computes it, and it waits for ``chameleon pending``.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,11 @@ from torch import Tensor
 from torch.export.graph_signature import OutputKind
 
 from chameleon_ray.errors import Stopped, UserError
-from chameleon_ray.interface.graph_cache import PROGRAM, folder_of, is_tuned
-from chameleon_ray.interface.tuned_model import load
+from chameleon_ray.interface.graph_cache import PROGRAM, folder_of, is_tuned, keep
+from chameleon_ray.interface.tuned_model import TunedModel, load
 from chameleon_ray.interface.tuning import request_of, tune
 
-BUDGET = ("minutes", "trials")
+BUDGET = ("minutes", "trials", "until")
 """Options that have a graph tuned on the spot."""
 LASTING = ("target", "threads", "layout", "precision", "memory_aware", "template")
 """Options that libraries differ by; the others decide how they are searched for."""
@@ -79,13 +80,13 @@ class Graph:
         places = [place for place in self._free if isinstance(values[place], Tensor)]
         try:
             closed = Closed(self._graph, values, places)
-            folder = folder_of(closed.parts(values, self._options))
+            self._demand_device(values)
+            folder = folder_of(closed.parts(values, self._lasting))
             if not is_tuned(folder):
                 if not (folder / PROGRAM).exists():
-                    folder.mkdir(parents=True, exist_ok=True)
                     inputs = tuple(values[place] for place in places)
-                    torch.export.save(exported(closed, inputs), folder / PROGRAM)
-                if not any(self._options.get(name) for name in BUDGET):
+                    keep(folder, exported(closed, inputs), self._lasting)
+                if all(self._options.get(name) is None for name in BUDGET):
                     warnings.warn(
                         "A graph is not tuned yet, and computed by torch; chameleon pending tunes "
                         "it.",
@@ -94,13 +95,37 @@ class Graph:
                     return self._graph.forward
                 began = (folder / "run.json").exists()
                 tune(folder / PROGRAM, out=folder, resume=began, **self._options)
-            return Library(self._graph, load(folder), closed, values, self._static, places)
+            return Library(self._graph, usable(folder), closed, values, self._static, places)
         except Stopped:
             raise
         except Exception as error:  # whatever torch or the importer says of a graph
             why = (str(error).strip().splitlines() or [type(error).__name__])[0]
             warnings.warn(f"A graph is computed by torch: {why}", stacklevel=2)
             return self._graph.forward
+
+    @property
+    def _lasting(self) -> dict[str, Any]:
+        return {name: self._options[name] for name in LASTING if name in self._options}
+
+    def _demand_device(self, values: Sequence[Any]) -> None:
+        """Raises a ``UserError`` where a tensor is not where the library computes."""
+        wanted = "cuda" if "cuda" in self._options.get("target", "llvm") else "cpu"
+        for one in values:
+            if isinstance(one, Tensor) and one.device.type != wanted:
+                raise UserError(f"its tensors are on {one.device}, and its target is for {wanted}.")
+
+
+def usable(folder: Path) -> TunedModel:
+    """Loads a graph's library at once, as a fault that a call meets would be the caller's.
+
+    Raises:
+        UserError: The library is for another CPU, or computes something else than torch.
+    """
+    model = load(folder)
+    if not model.verified:
+        raise UserError(f"{folder / 'model.so'} was found to compute something else; it is unused.")
+    model.ready()
+    return model
 
 
 def exported(closed: torch.nn.Module, inputs: tuple[Tensor, ...]) -> torch.export.ExportedProgram:
@@ -110,7 +135,10 @@ def exported(closed: torch.nn.Module, inputs: tuple[Tensor, ...]) -> torch.expor
         UserError: It changes an input or a buffer, which a library does not.
     """
     program = torch.export.export(closed, inputs)
-    kinds = {spec.kind for spec in program.graph_signature.output_specs}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of torch about itself
+        functional = program.run_decompositions({})  # only its signature names changes in place
+    kinds = {spec.kind for spec in functional.graph_signature.output_specs}
     if kinds != {OutputKind.USER_OUTPUT}:
         raise UserError("it changes one of its inputs or buffers in place.")
     return program
@@ -138,10 +166,9 @@ class Closed(torch.nn.Module):
             values[place] = value
         return self._graph(*values)
 
-    def parts(self, values: Sequence[Any], options: dict[str, Any]) -> list[bytes]:
+    def parts(self, values: Sequence[Any], options: Mapping[str, Any]) -> list[bytes]:
         """Returns all that the library depends on, as bytes."""
-        lasting = [(name, options.get(name)) for name in LASTING]
-        parts = [self._graph.code.encode(), repr(lasting).encode()]
+        parts = [one.encode() for one in (self._graph.code, repr(sorted(options.items())), modes())]
         for place, value in enumerate(values):
             parts.append(repr(_shape(value)).encode())
             if isinstance(value, Tensor) and place not in self._free:
@@ -150,8 +177,21 @@ class Closed(torch.nn.Module):
         return parts
 
 
+def modes() -> str:
+    """Returns the modes of torch that types in a graph depend on, and its code does not name."""
+    cast = [
+        torch.get_autocast_dtype(device)
+        for device in ("cpu", "cuda")
+        if torch.is_autocast_enabled(device)
+    ]
+    return f"{torch.get_default_dtype()} {cast}"
+
+
 class Library:
-    """A tuned graph, as long as its parameters are those that it was tuned with."""
+    """A tuned graph, as long as its parameters are those that it was tuned with.
+
+    Changes through ``Tensor.data`` are not counted by torch, and so not noticed.
+    """
 
     def __init__(
         self,
@@ -164,13 +204,17 @@ class Library:
     ) -> None:
         self._graph, self._model, self._static, self._free = graph, model, static, free
         self._several = len(closed.outputs) > 1
+        self._kept = [
+            values[place].detach() for place in static
+        ]  # so that no other takes its place
         self._states = [_state(values[place]) for place in static]
 
     def __call__(self, *values: Any) -> Outputs:
         if [_state(values[place]) for place in self._static] != self._states:
             return self._graph(*values)  # a parameter was changed or replaced
         outputs = self._model(*[values[place] for place in self._free])
-        return outputs if self._several else (outputs,)
+        listed = outputs if self._several else (outputs,)
+        return listed if self._free else [torch.from_numpy(one) for one in listed]
 
 
 def _state(tensor: Tensor) -> tuple[int, int]:

@@ -59,8 +59,29 @@ class TunedModel:
         Raises:
             CallError: An input is missing, or is of another name, shape or type.
         """
-        outputs = (self._loaded or self._load())(self._signature.bound(inputs, named))
+        outputs = (self._loaded or self.ready())(self._signature.bound(inputs, named))
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def ready(self) -> CallableModel:
+        """Loads the library, once for all threads; the first call does so otherwise.
+
+        Raises:
+            UserError: This machine's CPU cannot run it.
+        """
+        with self._loading:
+            if self._loaded is None:
+                threads, cores = threads_of(self.summary["target"]), len(os.sched_getaffinity(0))
+                if threads is not None and threads > cores:
+                    warnings.warn(
+                        f"{self.folder / LIBRARY} is tuned for {threads} threads, and this process "
+                        f"may use {cores} cores only; tune it with --threads {cores}.",
+                        stacklevel=3,
+                    )
+                gpu = "cuda" in self.summary["target"]
+                if not gpu:
+                    self._demand_cpu()
+                self._loaded = CallableModel(self.folder / LIBRARY, gpu, threads)
+        return self._loaded
 
     @property
     def seconds(self) -> float | None:
@@ -131,23 +152,6 @@ class TunedModel:
         }
         rows = (f"<tr><th>{k}</th><td>{escape(str(v))}</td></tr>" for k, v in words.items())
         return f"<table>{''.join(rows)}</table>"
-
-    def _load(self) -> CallableModel:
-        """Loads the library, once for all threads."""
-        with self._loading:
-            if self._loaded is None:
-                threads, cores = threads_of(self.summary["target"]), len(os.sched_getaffinity(0))
-                if threads is not None and threads > cores:
-                    warnings.warn(
-                        f"{self.folder / LIBRARY} is tuned for {threads} threads, and this process "
-                        f"may use {cores} cores only; tune it with --threads {cores}.",
-                        stacklevel=3,
-                    )
-                gpu = "cuda" in self.summary["target"]
-                if not gpu:
-                    self._demand_cpu()
-                self._loaded = CallableModel(self.folder / LIBRARY, gpu, threads)
-        return self._loaded
 
     def _demand_cpu(self) -> None:
         """Raises a ``UserError`` where the library would die by SIGILL."""

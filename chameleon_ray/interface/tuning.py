@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import fields, replace
 from difflib import get_close_matches
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from chameleon_ray.report.result import RunResult
 TAKEN = ("model", "examples", "out", "resume", "build_only")
 """Fields of a request that are parameters of their own here, or make no model."""
 OPTIONS = tuple(one.name for one in fields(Request) if one.name not in TAKEN)
+SEVERAL = tuple(one.name for one in fields(Request) if isinstance(one.default, tuple))
+"""Options that are several texts."""
 
 
 def tune(
@@ -48,7 +51,7 @@ def tune(
             written to the run directory.
         example_inputs: Arguments of the module's call: a tuple, a mapping by name, or one tensor.
             For another model its inputs by name; drawn where left out.
-        minutes, trials: Most wall time and measurements; six minutes where neither is given.
+        minutes, trials: Most wall time and measurements; six minutes without them and ``until``.
         target: ``llvm``, ``cuda``, ``cuda:sm_90`` or the like, or a TVM target as JSON.
         threads: Cores that a kernel may use, or ``all``; half of them where None.
         out: The run directory; a new one under ``runs/`` where None.
@@ -85,7 +88,9 @@ def request_of(options: Mapping[str, Any]) -> Request:
     Raises:
         UserError: There is no such option, or a number is too small.
     """
-    given: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in options.items()}
+    given: dict[str, Any] = {
+        name: _several(value) if name in SEVERAL else value for name, value in options.items()
+    }
     if strange := [name for name in given if name not in OPTIONS]:
         near = get_close_matches(strange[0], OPTIONS, 1)
         advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(OPTIONS)}."
@@ -93,9 +98,14 @@ def request_of(options: Mapping[str, Any]) -> Request:
     if isinstance(given.get("threads"), str):
         given["threads"] = _cores(given["threads"])
     for name, least in least_values(Request).items():
-        if given.get(name) is not None and not given[name] >= least:
-            raise UserError(f"{name} must be at least {least:g}, not {given[name]!r}.")
+        number = given.get(name)
+        if number is not None and not (isinstance(number, Real) and float(number) >= least):
+            raise UserError(f"{name} must be at least {least:g}, not {number!r}.")
     return Request("", **given)
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    return (value,) if isinstance(value, str | os.PathLike) else tuple(value)
 
 
 def _cores(text: str) -> int:

@@ -12,6 +12,7 @@ from chameleon_ray.interface.tuning import request_of
 
 IDS, MASK = np.zeros((1, 4), "int64"), np.ones((1, 4), "float32")
 BERT = Signature((Array("ids", (1, 4), "int64"), Array("mask", (1, 4), "float32")))
+HUGE = [[1 << 70] * 4]
 TAKES = "the model takes ids: 1x4 int64, mask: 1x4 float32."
 
 
@@ -49,6 +50,11 @@ def test_lists_become_arrays_of_the_inputs_type() -> None:
             "The input 'mask' is 1x3 float32, but the model takes 1x4 float32.",
         ),
         ((MASK, MASK), {}, "The input 'ids' is 1x4 float32, but the model takes 1x4 int64."),
+        (
+            ([[1 << 70] * 4], MASK),
+            {},
+            f"The input 'ids' cannot be made of {[[1 << 70] * 4]!r:.60}.",
+        ),
         ((IDS, "a mask"), {}, "The input 'mask' cannot be made of 'a mask'."),
     ],
 )
@@ -64,12 +70,14 @@ def test_options_are_those_of_the_command() -> None:
     request = request_of({"trials": 5, "warm_start": ["run"], "threads": "all"})
     assert (request.trials, request.warm_start) == (5, ("run",))
     assert request.threads
+    assert request_of({"warm_start": "run"}).warm_start == ("run",)
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"trails": 5}, "There is no option 'trails'; did you mean 'trials'?"),
+        ({"minutes": "5"}, "minutes must be at least 0.1, not '5'."),
         ({"trials": 0}, "trials must be at least 1, not 0."),
         ({"threads": "many"}, "threads must be a number of cores, or all, not 'many'."),
     ],

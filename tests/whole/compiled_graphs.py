@@ -48,6 +48,10 @@ def main(trials: int | None) -> dict[str, Any]:
     with torch.no_grad(), warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         found["in place"] = in_place(torch.zeros(2, 3)), [str(one.message) for one in told]
+    with torch.no_grad(), warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        elsewhere = torch.compile(torch.exp, backend="chameleon")(torch.zeros(2, device="meta"))
+        found["elsewhere"] = str(elsewhere.device), [str(one.message) for one in told]
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         compiled(image)["scores"].sum().backward()

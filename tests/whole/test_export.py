@@ -113,6 +113,29 @@ def test_what_cannot_be_exported_gets_a_sentence(serial: Path, tmp_path: Path) -
     assert not (tmp_path / "new").exists()
 
 
+def test_what_must_not_be_deployed_gets_a_sentence(serial: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(serial, run)
+    (tmp_path / "file").touch()
+    demand_refused(run, tmp_path / "file", "Not a directory")
+    library = (run / "model.so").read_bytes()
+    (run / "model.so").write_bytes(library[:18] + b"\x16\0" + library[20:])  # of IBM's S/390
+    demand_refused(run, tmp_path / "new", "is not for this machine's architecture")
+    summary = json.loads((run / "summary.json").read_text())
+    summary["verified"]["ok"] = False
+    (run / "summary.json").write_text(json.dumps(summary))
+    demand_refused(run, tmp_path / "new", "differ from those of the original; do not deploy it")
+    (run / "summary.json").write_text("{")
+    demand_refused(run, tmp_path / "new", "summary.json is damaged")
+
+
+def demand_refused(run: Path, folder: Path, said: str) -> None:
+    result = CliRunner().invoke(app, ["export", str(run), str(folder)])
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert not (folder / "model.so").exists()
+
+
 def test_names_are_literals_of_cpp() -> None:
     rows = [{"name": 'a"b\\n?é', "shape": [1, 2], "dtype": "int8"}]
     known = {"outputs": [], "target": "", "machine": "", "cpu_flags": [], "needs": []}

@@ -27,6 +27,11 @@ def demand_right(found: dict[str, Any]) -> None:
     assert told == [
         "A graph is computed by torch: it changes one of its inputs or buffers in place."
     ]
+    device, told = found["elsewhere"]
+    assert device == "meta"
+    assert told == [
+        "A graph is computed by torch: its tensors are on meta, and its target is for cpu."
+    ]
     assert found["training"] == ["chameleon compiles inference only: use torch.no_grad()."] * 2
 
 
@@ -44,5 +49,6 @@ def test_graphs_are_tuned_once(tmp_path: Path) -> None:
     assert found["told"] == [
         "A graph is not tuned yet, and computed by torch; chameleon pending tunes it."
     ]
+    assert {path.name for path in waits.iterdir()} >= {"graph.pt2", "options.json"}
     kept = {path: path.stat().st_mtime_ns for path in graphs.glob("*/model.so")}
     assert kept.items() < libraries.items()

@@ -53,6 +53,7 @@ class CallableModel:
         self._gpu, self._device = gpu, tvm.cuda() if gpu else tvm.cpu()
         self._library = tvm.runtime.load_module(str(library))
         self._own = threading.local()
+        self._shared: list[int] | None = None
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
         """Runs the model once.
@@ -61,11 +62,17 @@ class CallableModel:
             inputs: NumPy arrays or torch tensors of the shapes and types that it was compiled for.
 
         Returns:
-            The outputs in order: torch tensors if any input is one, else NumPy arrays.
+            The outputs in order: torch tensors if any input is one, else NumPy arrays. They are
+            the caller's: no later call reads or writes them.
         """
         torch = sys.modules.get("torch")
         main = getattr(self._own, "main", None) or self._started()
-        outputs = _flat(main(*map(self._tensor, inputs)))
+        tensors = [self._tensor(one) for one in inputs]
+        outputs = _flat(main(*tensors))
+        if self._shared is None:
+            self._shared = _same(outputs, _flat(main(*tensors)))
+        for place in self._shared:
+            outputs[place] = outputs[place].copyto(self._device)
         if self._gpu:
             self._device.sync()
         if torch is not None and any(isinstance(one, torch.Tensor) for one in inputs):
@@ -92,6 +99,15 @@ class CallableModel:
             plain = array.detach().resolve_conj().resolve_neg().contiguous()  # it is torch's
             tensor = self._import(plain.clone())
         return tensor.copyto(self._device) if tensor.device != self._device else tensor
+
+
+def _same(outputs: list[Any], others: list[Any]) -> list[int]:
+    """Returns the places of what two calls gave the same memory: the model's constants and inputs.
+
+    Both calls' outputs must be alive, as the memory of those that are not is used again.
+    """
+    pairs = enumerate(zip(outputs, others, strict=True))
+    return [place for place, (one, other) in pairs if one.data_ptr() == other.data_ptr()]
 
 
 def _flat(value: Any) -> list[Any]:
