@@ -21,7 +21,7 @@ from typing import Any
 
 ACCEPTED: dict[str, str] = {}
 """Vulnerabilities by id that do not concern this project, each with the reason."""
-PATIENCE = 120.0
+PATIENCE = 30.0
 """Seconds after which the service is given up."""
 
 
