@@ -66,7 +66,11 @@ def _parsed(file: Path) -> Any:
 
 
 class RunFolder:
-    """The files of a run under ``path``, which one process holds at a time."""
+    """The files of a run under ``path``, which one process holds at a time.
+
+    Attributes:
+        identified: Whether this process has found it to be the directory of its own run.
+    """
 
     holds = "run"
     same: tuple[str, ...] = SAME
@@ -91,7 +95,7 @@ class RunFolder:
             )
         if not existing and there:
             raise FolderError(f"{path} holds a {there[0]}; add --resume, or choose another --out.")
-        self.path = path
+        self.path, self.identified = path, False
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = opened(path / ".lock")
@@ -207,7 +211,7 @@ class RunFolder:
         if known is None:
             text = json.dumps({"schema": SCHEMA, **identity}, indent=2)
             self.write(FILES[self.holds], text)
-            return
+            known = dict(identity)
         for key in self.same:
             before = known.get(key, EARLIER.get(key))
             if before == identity[key]:
@@ -221,6 +225,7 @@ class RunFolder:
                 f"{self.path} is a {self.holds} of another {key.replace('_', ' ')} "
                 f"({before}, now {identity[key]}); choose another --out."
             )
+        self.identified = True
 
     def save_winners(self, winners: Mapping[str, tuple[Config, float]]) -> None:
         """Keeps every layer's configuration, empty for the default, and latency in seconds.

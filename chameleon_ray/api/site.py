@@ -66,8 +66,8 @@ class Site:
                 tell(sentence)
 
     def log_end(self, progress: Progress, text: str) -> None:
-        """Logs how the command ended, where a run was begun."""
-        if self.folder.begun:
+        """Logs how the command ended, in a directory that is known to be its own."""
+        if self.folder.identified:
             EventLog(self.folder.log, progress, ()).ended(text)
 
     @property

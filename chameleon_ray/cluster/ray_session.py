@@ -16,11 +16,11 @@ from typing import Any
 
 import ray
 import ray._raylet
-from ray._private import ray_constants
 
 from chameleon_ray.cluster.address import AddressError, on_loopback, resolve
 from chameleon_ray.cluster.asking import Silent, asked
 from chameleon_ray.cluster.placement import nodes
+from chameleon_ray.cluster.ray_habits import environment, loopback, sigterm_kept, unheard
 from chameleon_ray.cluster.reaper import MARK, reaped
 from chameleon_ray.cluster.session_folder import session_folder
 from chameleon_ray.errors import UserError
@@ -94,18 +94,19 @@ def own(options: Session) -> Iterator[dict[str, Any]]:
             "address": "local",
             "include_dashboard": False,
             "object_store_memory": options.store_bytes,
-            "_temp_dir": str(folder),
+            "_temp_dir": str(folder / "r"),  # which Ray opens to everybody
         }
 
 
 def connect(address: str | None, arguments: Mapping[str, Any]) -> None:
-    """Calls ``ray.init`` with arguments for it; it is quiet.
+    """Calls ``ray.init`` with arguments for it; it is quiet, and leaves SIGTERM alone.
 
     Raises:
         SessionError: Ray did not start, or could not be joined at the address.
     """
     try:
-        ray.init(logging_level=logging.WARNING, log_to_driver=False, **arguments)
+        with sigterm_kept():
+            ray.init(logging_level=logging.WARNING, log_to_driver=False, **arguments)
     except Exception as error:  # a node that starts too slowly is no more than that to Ray
         where = f"Ray at {address} cannot be joined" if address else "Ray does not start here"
         advice = "is the address right, and are Ray and Python the same there?" if address else ""
@@ -240,54 +241,3 @@ def locked() -> dict[str, str]:
     if "RAY_AUTH_MODE" in os.environ:
         return {}
     return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-
-
-@contextmanager
-def environment(wanted: Mapping[str, str], own: Mapping[str, str] = {}) -> Iterator[None]:
-    """Sets environment variables, and puts them back to what they were.
-
-    Args:
-        wanted: Variables that are set unless the user has.
-        own: Variables that are set in any case.
-    """
-    added = {name: value for name, value in wanted.items() if name not in os.environ} | dict(own)
-    before = {name: os.environ.get(name) for name in added}
-    os.environ.update(added)
-    read_again()
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-        read_again()
-
-
-def read_again() -> None:
-    """Has Ray read its environment again, as it does so at import and the token may be newer."""
-    ray._raylet.Config.initialize("")
-    ray._raylet.AuthenticationTokenLoader.instance().reset_cache()
-
-
-@contextmanager
-def loopback(private: bool) -> Iterator[None]:
-    """Has Ray keep to 127.0.0.1, which it does by itself on macOS and Windows only."""
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = before and not private
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
-
-
-@contextmanager
-def unheard() -> Iterator[None]:
-    """Keeps Ray from printing to stdout when one of its servers ends, whatever it was asked."""
-    before = ray._private.worker.print_to_stdstream
-    ray._private.worker.print_to_stdstream = lambda data, *_, **__: logger.info("%s", data)
-    try:
-        yield
-    finally:
-        ray._private.worker.print_to_stdstream = before

@@ -19,6 +19,8 @@ MARK = "CHAMELEON_RAY_FOLDER"
 """Environment variable of all processes of a private Ray; its value is the session's folder."""
 GRACE, PATIENCE = 3.0, 10.0
 """Seconds in which processes may end by themselves, and then in which killed ones are gone."""
+CALM = 1.0
+"""Seconds without any such process after which none is about to be started."""
 LONGEST_PAUSE = 0.1
 ENDED = b"ended"
 
@@ -43,24 +45,31 @@ def reaped(folder: Path) -> Iterator[None]:
 
 
 def marked(folder: str) -> list[int]:
-    """Returns the ids of the processes that carry a session's mark, this one's apart."""
-    mark, found = f"{MARK}={folder}".encode(), []
+    """Returns the ids of the processes that carry a session's mark, this one's apart.
+
+    A process that gave itself a name may have written it over its environment; files of the session
+    among its arguments will do, too.
+    """
+    mark, below, found = f"{MARK}={folder}".encode(), f"{folder}/".encode(), []
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal() and int(entry.name) != os.getpid():
             with contextlib.suppress(OSError):
-                if mark in (entry / "environ").read_bytes().split(b"\0"):
+                carried = mark in (entry / "environ").read_bytes().split(b"\0")
+                if carried or below in (entry / "cmdline").read_bytes():
                     found.append(int(entry.name))
     return found
 
 
 def reap(folder: str) -> None:
     """Ends the processes of a session, and removes its folder."""
-    began, pause = time.monotonic(), 0.01
-    while (left := marked(folder)) and time.monotonic() - began < GRACE + PATIENCE:
-        if time.monotonic() - began > GRACE:
-            for pid in left:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+    began = seen = time.monotonic()
+    pause = 0.01
+    while (now := time.monotonic()) - began < GRACE + PATIENCE and now - seen < CALM:
+        if left := marked(folder):
+            seen = now
+        for pid in left if now - began > GRACE else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
     shutil.rmtree(folder, ignore_errors=True)

@@ -14,8 +14,8 @@ from pathlib import Path
 from chameleon_ray.errors import UserError
 from chameleon_ray.pool import PoolError
 
-LONGEST = 40
-"""Most bytes of its path, as a socket's may have 107, and Ray adds up to 66."""
+LONGEST = 38
+"""Most bytes of its path, as a socket's may have 107, and Ray's below it up to 68."""
 
 
 @contextlib.contextmanager
