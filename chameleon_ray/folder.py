@@ -211,8 +211,8 @@ class RunFolder:
         if known is None:
             text = json.dumps({"schema": SCHEMA, **identity}, indent=2)
             self.write(FILES[self.holds], text)
-            known = dict(identity)
-        for key in self.same:
+        for key in self.same if known else ():
+            assert known is not None
             before = known.get(key, EARLIER.get(key))
             if before == identity[key]:
                 continue
