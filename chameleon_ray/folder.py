@@ -211,8 +211,9 @@ class RunFolder:
         if known is None:
             text = json.dumps({"schema": SCHEMA, **identity}, indent=2)
             self.write(FILES[self.holds], text)
-        for key in self.same if known else ():
-            assert known is not None
+            self.identified = True
+            return
+        for key in self.same:
             before = known.get(key, EARLIER.get(key))
             if before == identity[key]:
                 continue
