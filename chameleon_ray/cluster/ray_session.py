@@ -27,7 +27,6 @@ from chameleon_ray.errors import UserError
 from chameleon_ray.options import Session
 from chameleon_ray.pool import Unfit
 
-logger = logging.getLogger(__name__)
 PINNED = ("chameleon_ray", "ray", "apache-tvm", "apache-tvm-ffi")
 """Distributions whose versions must be the same on every node."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chameleon_ray import __version__
+from chameleon_ray.cache import cache_folder
 from chameleon_ray.report.summary import write_text
 
 PROGRAM = "graph.pt2"
@@ -22,9 +23,8 @@ OPTIONS = "options.json"
 
 
 def cache() -> Path:
-    """Returns the folder of all graphs, below ``XDG_CACHE_HOME`` or ``~/.cache``."""
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(home) / "chameleon_ray" / "graphs"
+    """Returns the folder of all graphs, in the user's cache."""
+    return cache_folder() / "graphs"
 
 
 def folder_of(parts: Iterable[bytes]) -> Path:

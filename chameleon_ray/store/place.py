@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from chameleon_ray.cache import cache_folder
 from chameleon_ray.errors import UserError
 from chameleon_ray.store.key import VERSION
 
@@ -205,8 +206,7 @@ class Place:
 
 def default_folder() -> str:
     """Returns the store in the user's cache directory."""
-    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return str(Path(cache) / "chameleon_ray" / "store")
+    return str(cache_folder() / "store")
 
 
 def entries_below(target: str = "") -> str:

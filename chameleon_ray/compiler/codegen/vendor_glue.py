@@ -20,6 +20,7 @@ from typing import Any
 import tvm_ffi
 from tvm_ffi import libinfo
 
+from chameleon_ray.cache import cache_folder
 from chameleon_ray.compiler.codegen.link import GlueError, find_compiler
 from chameleon_ray.compiler.vendor_path import look_in_wheels
 from chameleon_ray.errors import UserError
@@ -128,8 +129,7 @@ def _digest() -> str:
 @cache
 def _cache() -> Path:
     """Returns this project's folder in the user's cache; a temporary one where there is none."""
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    folder = Path(home) / "chameleon_ray"
+    folder = cache_folder()
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         if os.access(folder, os.W_OK | os.X_OK):

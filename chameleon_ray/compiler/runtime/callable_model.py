@@ -68,9 +68,9 @@ class CallableModel:
         torch = sys.modules.get("torch")
         main = getattr(self._own, "main", None) or self._started()
         tensors = [self._tensor(one) for one in inputs]
-        outputs = _flat(main(*tensors))
+        outputs = flat(main(*tensors))
         if self._shared is None:
-            self._shared = _same(outputs, _flat(main(*tensors)))
+            self._shared = _same(outputs, flat(main(*tensors)))
         for place in self._shared:
             outputs[place] = outputs[place].copyto(self._device)
         if self._gpu:
@@ -110,8 +110,8 @@ def _same(outputs: list[Any], others: list[Any]) -> list[int]:
     return [place for place, (one, other) in pairs if one.data_ptr() == other.data_ptr()]
 
 
-def _flat(value: Any) -> list[Any]:
+def flat(value: Any) -> list[Any]:
     """Lists a model's outputs in order, given as one tensor or a (nested) tuple of them."""
     if hasattr(value, "__dlpack__"):
         return [value]
-    return [tensor for part in value for tensor in _flat(part)]
+    return [tensor for part in value for tensor in flat(part)]

@@ -13,6 +13,7 @@ import numpy as np
 
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.runtime import gpu_memory
+from chameleon_ray.compiler.runtime.callable_model import flat
 from chameleon_ray.compiler.runtime.tolerance import (
     ACCUMULATION,
     TOLERANCE,
@@ -191,7 +192,7 @@ class ModelTimer:
             self._tvm.runtime.tensor(np.zeros_like(array), self._device).copyto(tensor)
 
     def _run(self, model: Any, inputs: list[Any]) -> Arrays:
-        return tuple(tensor.numpy() for tensor in _flat(model(*inputs)))
+        return tuple(tensor.numpy() for tensor in flat(model(*inputs)))
 
 
 def verdict(
@@ -249,10 +250,3 @@ def magnitude(inputs: Arrays) -> float:
 def bench(kind: TargetKind) -> ModelTimer:
     """Makes the handler in the bench's child."""
     return ModelTimer(kind)
-
-
-def _flat(value: Any) -> list[Any]:
-    """Lists a model's outputs in order, given as one tensor or a (nested) tuple of them."""
-    if hasattr(value, "numpy"):
-        return [value]
-    return [tensor for part in value for tensor in _flat(part)]
