@@ -9,7 +9,6 @@ import asyncio
 import ctypes
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from chaos_nodes import Nodes, until
+from chaos_nodes import Nodes
 
 from chameleon_ray import api
 from chameleon_ray.answering import errors
@@ -39,6 +38,8 @@ CALLS, SECONDS = 42, 0.5
 """Calls of the pinned pool, and what each takes."""
 LAUNCHES = 300
 """Launches of a process after which its GPU is lost."""
+STOPS = 3
+"""The process that is stopped as it begins to use a GPU of the second node, from 1."""
 MEASURING = Measuring(context_timeout=12.0, default_timeout=15.0)
 """Less patience than the command's with a process that falls silent."""
 
@@ -92,8 +93,8 @@ def tuned(nodes: Nodes, arguments: list[str], lost: Path, trace: Path) -> dict[s
         stderr=subprocess.STDOUT,
         text=True,
     )
-    hung = until(lambda: child.poll() is not None or silenced(trace), 600) and child.poll() is None
-    said, _ = child.communicate()
+    said, _ = child.communicate(timeout=600)
+    hung = len(trace.read_text().split()) > STOPS
     fallen = lost.read_text().split() if lost.exists() else []
     return {"status": child.returncode, "said": said, "hung": hung, "lost": fallen}
 
@@ -116,18 +117,6 @@ def tune(address: str, model: str, trials: str, out: str) -> None:
     screen.print(final_message(result))
 
 
-def silenced(trace: Path) -> bool:
-    """Stops the process that began with a GPU last, once there have been a few; whether it did."""
-    began = trace.read_text().split() if trace.exists() else []
-    if len(began) < 3:
-        return False
-    try:
-        os.kill(int(began[-1]), signal.SIGSTOP)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 def look(kind: str, rest: list[str]) -> None:
     """Prints what was seen on two nodes with GPUs of two models."""
     few, folder = kind == "tuned", Path(rest[0])
@@ -139,7 +128,8 @@ def look(kind: str, rest: list[str]) -> None:
     try:
         for name in faults:
             del os.environ[f"SIMULATED_{name.upper()}"]
-        os.environ.update(simulated(2 if few else 4, machine=2, trace=trace))
+        stops = {"trace": trace, "stops": STOPS} if few else {}
+        os.environ.update(simulated(2 if few else 4, machine=2, **stops))
         nodes.add()
         if few:
             found = tuned(nodes, rest[1:], lost, trace)
