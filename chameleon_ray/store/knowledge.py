@@ -1,6 +1,7 @@
 """What entries know of a layer that is to be tuned: measurements that count, and candidates."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
@@ -72,8 +73,10 @@ def known_of(
         options: Settings of the store.
     """
     equal, other = _parted(task, entries, circumstances)
-    records = _merged([record for entry in equal for record in entry.records], options)
-    doubtful = _doubtful(records, options)
+    timed = [record for entry in equal for record in entry.records]
+    records, times = _merged(timed, options), Counter(record.config for record in timed)
+    again = [record for record in records if times[record.config] > 1]
+    doubtful = _doubtful(records, again, options)
     tried = {record.config for record in records}
     candidates = [c for entry in other for c in _best(task, entry, options) if c not in tried]
     return Known(
@@ -136,16 +139,20 @@ def _chosen(entries: Sequence[Entry], options: Storing) -> Chosen | None:
     return right[order.index(min(order))] if right else None
 
 
-def _doubtful(records: Sequence[Record], options: Storing) -> tuple[Config, ...]:
-    """Returns the configurations that may be the best, were their timings not disturbed."""
+def _doubtful(
+    records: Sequence[Record], again: Sequence[Record], options: Storing
+) -> tuple[Config, ...]:
+    """Returns the configurations that may be the best, were their timings not disturbed.
+
+    Args:
+        records: A record of each configuration.
+        again: Those that were timed more than once, which are believed.
+        options: Settings of the store.
+    """
     right = sorted((r for r in records if r.latencies), key=lambda record: record.latency)
-    calm = (record.latency for record in right if record.disturbed <= options.disturbed)
-    best = min(calm, default=inf)
-    found = [
-        record.config
-        for record in right
-        if record.disturbed > options.disturbed and record.latency * (1 - record.disturbed) < best
-    ]
+    doubted = [r for r in right if r.disturbed > options.disturbed and r not in again]
+    best = min((r.latency for r in right if r not in doubted), default=inf)
+    found = [r.config for r in doubted if r.latency * (1 - r.disturbed) < best]
     return tuple(found[: options.doubtful])
 
 

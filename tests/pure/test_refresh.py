@@ -1,8 +1,10 @@
 """Layers that are timed again: what is as fast as before is not searched, what got worse is."""
 
 import asyncio
+import json
 from dataclasses import replace
 from math import inf
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 from chameleon_ray.tuner import Tuner
 from tests.pure import toys
+from tests.pure.test_stored_layers import TASKS, Session
 from tests.pure.test_transfer import SEARCH, records_of, system
 
 TASK = toys.task("convolution-1")
@@ -106,3 +109,62 @@ def test_a_lowering_that_is_settled_holds_up_nothing() -> None:
     first.observe(records)
     assert shared.settle(first, records) == {TASK.digest: AS_BEFORE}
     assert not shared.open
+
+
+def test_what_is_refreshed_is_timed_again(tmp_path: Path) -> None:
+    store, task = str(tmp_path / "store"), TASKS[0]
+    Session(tmp_path / "a", store, TASKS[:1], trials=10).search()
+    again = Session(tmp_path / "b", store, TASKS[:2], trials=10, refresh=True)
+    assert again.progress.notes == ["1 of 2 layers to be timed again; 1 without a winner to tune."]
+    assert again.imported.settled == {}
+    assert again.imported.records == []
+    assert again.imported.before == {task.digest: 1e-3}
+    known = again.imported.known[task.digest]
+    right = sorted(records_of(task, 9), key=lambda record: record.latency)
+    assert len(known.candidates) == 3
+    assert known.candidates[0] == records_of(task, 1)[0].config  # the winner
+    assert set(known.candidates[1:]) <= {record.config for record in right[:3]}
+    assert again.transfer.lessons(task) is not None  # of its own past
+
+
+def test_another_device_s_winners_are_not_compared_with(tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    Session(tmp_path / "a", store, TASKS[:1], trials=10).search()
+    other = Session(tmp_path / "b", store, TASKS[:1], device="another", refresh=True)
+    assert other.imported.before == {}
+    assert len(other.imported.known[TASKS[0].digest].candidates) == 3
+
+
+def test_what_was_disturbed_is_timed_again_first(tmp_path: Path) -> None:
+    store, task = str(tmp_path / "store"), TASKS[0]
+    first = Session(tmp_path / "a", store, TASKS[:1], trials=30)
+    made = sorted(records_of(task, 30), key=lambda record: record.latency)
+    loaded = [replace(r, conditions=json.dumps({"disturbed": 0.4})) for r in made[:2]]
+    with first.stored.keeping(first.imported):
+        numbered = [replace(r, sequence=n) for n, r in enumerate([*loaded, *made[2:]])]
+        first.folder.database.append(numbered)
+    again = Session(tmp_path / "b", store, TASKS[:1], trials=30)
+    known = again.imported.known[task.digest]
+    assert known.doubtful == known.candidates == (made[0].config, made[1].config)
+    assert {r.config for r in again.imported.records} == {r.config for r in made[2:]}
+    assert again.imported.settled == {}
+    assert again.imported.before == {task.digest: inf}
+    assert again.progress.notes == [
+        "0 of 1 layer known, 0 to tune, 1 to be timed again, as other processes disturbed it."
+    ]
+    calm = [replace(r, conditions="", sequence=100 + n) for n, r in enumerate(loaded)]
+    with again.stored.keeping(again.imported):
+        again.folder.database.append(calm)
+    assert Session(tmp_path / "c", store, TASKS[:1], trials=30).imported.settled != {}
+
+
+def test_what_is_disturbed_each_time_is_believed_in_the_end(tmp_path: Path) -> None:
+    store, task = str(tmp_path / "store"), TASKS[0]
+    loaded = [replace(r, conditions=json.dumps({"disturbed": 0.4})) for r in records_of(task, 16)]
+    for place, known in [("a", 0), ("b", 0), ("c", 1)]:
+        session = Session(tmp_path / place, store, TASKS[:1], trials=30)
+        assert len(session.imported.settled) == known
+        again = session.imported.known[task.digest].doubtful
+        with session.stored.keeping(session.imported):
+            made = [r for r in loaded if place == "a" or r.config in again]
+            session.folder.database.append([replace(r, sequence=n) for n, r in enumerate(made)])
