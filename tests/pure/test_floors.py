@@ -43,7 +43,7 @@ FLOORS = (
     ),
     ("search", "replay", "measure", "graph"),
     ("engine", "budget", "forecast", "tuner", "transfer", "winners"),
-    ("cluster", "compiler", "report", "deployment"),
+    ("cluster", "compiler", "report", "deployment", "runs", "ui"),
     ("api",),
     ("__main__", "commands", "interface", "answering"),
 )
@@ -64,6 +64,7 @@ CHAINS = (
     ("space", "limit"),
     ("presets", "options"),
     ("__main__", "commands", "interface", "answering"),
+    ("ui", "runs", "report"),
     ("engine", "budget", "tuner", "transfer"),
     ("forecast", "tuner"),
 )
@@ -84,6 +85,7 @@ THIRD_PARTY = {
     "cluster": {"numpy", "gymnasium", "ray", "torch"},
     "compiler": {"numpy", "tvm", "tvm_ffi", "cuda", "torch", "onnx", "onnxruntime", "ml_dtypes"},
     "report": {"numpy", "rich"},
+    "runs": {"rich"},
     "deployment": {"numpy", "tvm_ffi"},
     "api": {"numpy", "yaml"},
     "__main__": {"typer"},
