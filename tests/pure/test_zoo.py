@@ -11,7 +11,7 @@ from chameleon_ray.api.algorithms import search_of
 from chameleon_ray.api.zoo_file import read_zoo
 from chameleon_ray.compiler.frontend.zoo import NAMES
 from chameleon_ray.errors import UserError
-from chameleon_ray.folder import SAME, FolderError, RunFolder, ZooFolder
+from chameleon_ray.folder import SAME, RunFolder, ZooFolder
 from chameleon_ray.measure.cores import available
 from chameleon_ray.merging import merged
 from chameleon_ray.options import Request
@@ -19,6 +19,7 @@ from chameleon_ray.record import DEFAULT
 from chameleon_ray.report.result import Latency, Verified
 from chameleon_ray.report.zoo import ZooEntry, ZooResult, figures, sentences
 from chameleon_ray.report.zoo_page import render
+from chameleon_ray.run_files import FolderError
 from tests.pure.fake_result import fake_result, record, task
 from tests.pure.test_html import EVIL, parsed
 
