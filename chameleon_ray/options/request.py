@@ -135,7 +135,7 @@ class Confirming:
     """Most seconds for loading whole models, untuned ones too, and for all that is run of them."""
     host_timeout: float = 7200.0
     """Most seconds for importing a model, and for each time that the whole model is compiled."""
-    first_seconds: float = 5.0
+    first_seconds: float = 1.0
     """Seconds of running an untuned model after which no further example is compared at first."""
     reserve: float = 0.15
     """Least share of wall time kept for choosing winners, compiling and verifying models."""
