@@ -106,7 +106,7 @@ class Confirming:
     """Most seconds for loading whole models, untuned ones too, and for all that is run of them."""
     host_timeout: float = 7200.0
     """Most seconds for importing a model, and for each time that the whole model is compiled."""
-    first_seconds: float = 5.0
+    first_seconds: float = 1.0
     """Seconds of running an untuned model after which no further example is compared at first."""
     reserve: float = 0.15
     """Least share of wall time kept for choosing winners, compiling and verifying models."""
@@ -158,6 +158,8 @@ class Placing:
     """Seconds between two looks at which nodes the cluster has."""
     call_seconds: float = 600.0
     """Seconds after which a silent actor is given up, as its node may be out of reach."""
+    waiting_seconds: float = 20.0
+    """Seconds after which the user is told that no actor has got its GPU yet."""
     account_seconds: float = 30.0
     """Most seconds for an actor to say where its time went; a silent one has no account."""
     attempts: int = 3
