@@ -6,7 +6,6 @@ the runs of its models.
 
 import contextlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from math import isfinite
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chameleon_ray.agents import Agents
+from chameleon_ray.atomic_write import write_whole
 from chameleon_ray.database import Database
 from chameleon_ray.folder_lock import NAME, opened, seize
 from chameleon_ray.record import Record
@@ -132,13 +132,7 @@ class RunFolder(RunFiles):
 
     def write(self, name: str, text: str) -> None:
         """Writes a text file, whole or not at all."""
-        temporary = self.path / f".{name}.new"
-        temporary.unlink(missing_ok=True)  # it may be a link to somewhere else
-        with temporary.open("x", encoding="utf-8") as sink:
-            sink.write(text)
-            sink.flush()
-            os.fsync(sink.fileno())
-        temporary.rename(self.path / name)
+        write_whole(self.path / name, text.encode(), self.path / f".{name}.new")
 
     @property
     def library_state(self) -> str:

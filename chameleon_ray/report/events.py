@@ -23,8 +23,8 @@ class EventLog:
     """A watcher of the engine that appends a line per event to a file, as it happens.
 
     Every line has ``event``, ``time`` (seconds since 1970) and ``seconds`` (since the command
-    began); docs/run_directory.md describes the other fields. A line that cannot be written is left
-    out.
+    began); docs/reference/run-directory.md describes the other fields. A line that cannot be
+    written is left out.
     """
 
     def __init__(self, path: Path, progress: Progress, tasks: Sequence[Task]) -> None:
