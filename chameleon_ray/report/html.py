@@ -139,7 +139,7 @@ def _convergence(rows: Sequence[LayerResult]) -> str:
 
 
 def _figure(row: LayerResult) -> str:
-    head = f"<figcaption><b>{times(row.speedup)}</b>{layer_name(row.task.name)}</figcaption>"
+    head = f"<figcaption><b>{times(row.speedup)}</b>{layer_name(row.title)}</figcaption>"
     if not row.curve:
         return f'<figure>{head}<p class="soft">No measurement succeeded.</p></figure>'
     return f"<figure>{head}{convergence(row.curve, 1e3 * row.default)}</figure>"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 
+from chameleon_ray.layer_names import title
 from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.report.layer_history import LayerHistory, Point, ratio
 from chameleon_ray.space import Config
@@ -112,6 +113,11 @@ class LayerResult:
             library=library_of(end.config),
             searched=end.searched,
         )
+
+    @property
+    def title(self) -> str:
+        """The layer's name and what it does, for people."""
+        return title(self.task)
 
     @property
     def speedup(self) -> float | None:

@@ -3,10 +3,12 @@
 from html import escape
 from math import inf
 
+from chameleon_ray.layer_names import title
 from chameleon_ray.report.charts import convergence
 from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.css import CSS
 from chameleon_ray.report.format import milliseconds, times
+from chameleon_ray.report.layer_table import layer_name
 from chameleon_ray.report.zoo import SHARED_COLUMNS, ZooEntry, ZooResult, outputs, sentences
 from chameleon_ray.task import Task
 
@@ -87,4 +89,4 @@ def _shared(result: ZooResult) -> str:
 
 
 def _layer(task: Task) -> str:
-    return f'<div class="layer">{escape(task.name)}<small>{escape(task.shape)}</small></div>'
+    return f'<div class="layer">{layer_name(title(task))}</div>'

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = "chameleon_ray"
 FLOORS = (
-    ("errors", "cache"),
+    ("errors", "cache", "printable"),
     (
         "pool",
         "ledger",
@@ -29,6 +29,7 @@ FLOORS = (
         "record",
         "lowerings",
         "merging",
+        "layer_names",
         "task",
         "space",
         "knob",
@@ -60,6 +61,7 @@ CHAINS = (
     ("vendor", "record", "space"),
     ("merging", "task", "space", "knob"),
     ("lowerings", "task", "options"),
+    ("layer_names", "task"),
     ("space", "limit"),
     ("presets", "options"),
     ("__main__", "commands", "interface", "answering"),
