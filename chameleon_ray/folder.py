@@ -7,7 +7,6 @@ the runs of its models.
 import contextlib
 import fcntl
 import json
-import os
 import re
 from collections.abc import Mapping
 from math import inf, isfinite
@@ -17,6 +16,7 @@ from typing import Any
 
 from chameleon_ray import lockfile
 from chameleon_ray.agents import Agents
+from chameleon_ray.atomic_write import write_whole
 from chameleon_ray.database import Database
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder_lock import opened
@@ -257,13 +257,7 @@ class RunFolder:
 
     def write(self, name: str, text: str) -> None:
         """Writes a text file, whole or not at all."""
-        temporary = self.path / f".{name}.new"
-        temporary.unlink(missing_ok=True)  # it may be a link to somewhere else
-        with temporary.open("x", encoding="utf-8") as sink:
-            sink.write(text)
-            sink.flush()
-            os.fsync(sink.fileno())
-        temporary.rename(self.path / name)
+        write_whole(self.path / name, text.encode(), self.path / f".{name}.new")
 
     @property
     def agents(self) -> Agents:

@@ -34,7 +34,7 @@ def short_names(tasks: Iterable[Task], width: int = SHORT) -> dict[str, str]:
         width: Most characters of a name.
     """
     layers = {task.layer: task for task in reversed([*tasks])}
-    names = {layer: _own(task) for layer, task in reversed(layers.items())}
+    names = {layer: own_name(task) for layer, task in reversed(layers.items())}
     count = Counter(names.values())
     taken: set[str] = set()
     found = {}
@@ -58,7 +58,8 @@ def shortened(name: str, width: int) -> str:
     return CUT + kept[min(places, default=-1) + 1 :]
 
 
-def _own(task: Task) -> str:
+def own_name(task: Task) -> str:
+    """Returns the name of a layer's first occurrence, what it computes, or else its inner name."""
     own = next((name for name in task.nodes if name), "")
     return on_one_line(own) or on_one_line(task.what) or task.name
 

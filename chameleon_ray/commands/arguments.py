@@ -55,6 +55,14 @@ Store = Annotated[
 Locked = Annotated[
     str | None, typer.Option("--locked", help="Compile the winners of this lock; measure nothing.")
 ]
+Only = Annotated[
+    list[str],
+    typer.Option("--only", metavar="LAYER", help="Tune this layer only: a name, or a pattern."),
+]
+Refresh = Annotated[
+    bool,
+    typer.Option("--refresh", help="Time the store's winners again; tune what got worse."),
+]
 Address = Annotated[str | None, typer.Option(help="Ray cluster to join; else none.")]
 Engine = Annotated[str, typer.Option(help="ray, or serial.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Tracebacks and warnings.")]

@@ -9,6 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import IO
 
+from chameleon_ray.layer_names import title
 from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.task import Task
@@ -24,6 +25,7 @@ class EventLog:
     """
 
     def __init__(self, path: Path, progress: Progress, tasks: Sequence[Task]) -> None:
+        self._tasks = tasks
         self._names = {task.digest: task.name for task in tasks}
         self._progress = progress
         self._phases = self._notes = 0
@@ -34,6 +36,7 @@ class EventLog:
     def __enter__(self) -> "EventLog":
         self._progress.listen(self._told)
         self._told()
+        self._write("layers", tasks=[_described(task) for task in self._tasks])
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -96,6 +99,18 @@ class EventLog:
         moment = {"event": event, "time": time.time() + seconds - now, "seconds": seconds}
         with suppress(OSError):
             self._file.write(json.dumps(moment | fields, allow_nan=False) + "\n")
+
+
+def _described(task: Task) -> dict[str, object]:
+    return {
+        "task": task.digest,
+        "layer": task.name,
+        "title": title(task),
+        "instead": task.instead or None,
+        "lowering": task.lowering or None,
+        "weight": task.weight,
+        "flop": task.flop,
+    }
 
 
 def _appending(path: Path) -> int:

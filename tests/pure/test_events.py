@@ -53,11 +53,14 @@ def told(path: Path) -> list[dict]:
 def test_everything_is_a_line(tmp_path: Path) -> None:
     lines = told(tmp_path / "log.jsonl")
     assert [line["event"] for line in lines] == [
-        *("phase", "note", "proposed", "measured", "measured"),
+        *("phase", "layers", "note", "proposed", "measured", "measured"),
         *("planned", "planned", "finished", "phase"),
     ]
     assert [line["seconds"] for line in lines] == sorted(line["seconds"] for line in lines)
     assert lines[0]["name"] == "importing the model"
+    assert lines[1]["tasks"][0]["task"] == task("conv").digest
+    assert lines[1]["tasks"][0]["weight"] == 1
+    del lines[1]
     assert lines[1]["text"] == "Two words."
     assert (lines[2]["layer"], lines[2]["count"]) == ("conv", 2)
     assert (lines[3]["latency_ms"], lines[3]["status"]) == (2.0, "ok")

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = "chameleon_ray"
 FLOORS = (
-    ("errors", "cache", "printable"),
+    ("errors", "cache", "printable", "atomic_write"),
     (
         "pool",
         "ledger",
@@ -42,7 +42,7 @@ FLOORS = (
         "trust",
     ),
     ("search", "replay", "measure", "graph"),
-    ("engine", "budget", "forecast", "tuner", "transfer", "winners"),
+    ("engine", "budget", "forecast", "tuner", "transfer", "winners", "contest"),
     ("cluster", "compiler", "report", "deployment"),
     ("api",),
     ("__main__", "commands", "interface", "answering"),
@@ -55,7 +55,7 @@ CHAINS = (
     ("folder", "folder_lock"),
     ("folder", "agents"),
     ("store", "database", "record", "space", "knob"),
-    ("store", "task"),
+    ("store", "layer_names", "task"),
     ("store", "vendor"),
     ("store", "options"),
     ("vendor", "record", "space"),
@@ -67,6 +67,7 @@ CHAINS = (
     ("__main__", "commands", "interface", "answering"),
     ("engine", "budget", "tuner", "transfer"),
     ("forecast", "tuner"),
+    ("winners", "contest"),
 )
 """Within a floor a part may import those to its right; all other pairs are apart."""
 THIRD_PARTY = {
