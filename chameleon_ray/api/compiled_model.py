@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
+from chameleon_ray.api.comparing import Comparison
 from chameleon_ray.api.launching import Libraries, TunedLibrary, settled
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.tuned_model import TunedModel, versions
@@ -28,11 +29,13 @@ class CompiledModel:
         prepared: What is known of the model since the import that it was compiled from.
         library: The tuned library, verified and timed.
         lost: Number of winners that could not be applied.
+        comparison: Comparison with other frameworks.
     """
 
     prepared: Prepared
     library: TunedLibrary
     lost: int
+    comparison: Comparison = field(default_factory=Comparison)
 
 
 @dataclass(frozen=True)
@@ -142,9 +145,10 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
         ),
         processes=end.accounts,
         untuned=compiled.library.untuned,
-        tuned=compiled.library.tuned,
+        tuned=compiled.comparison.tuned or compiled.library.tuned,
         verified=compiled.library.verified,
         launching=compiled.library.launching,
+        comparison=compiled.comparison.others,
         inputs=_described(prepared.input_names, prepared.inputs),
         outputs=_described(prepared.outputs, prepared.examples[0].outputs or ()),
         explanation=lost,

@@ -1,6 +1,7 @@
 """Requests and defaults, as frozen dataclasses; ``reporting`` has those of the reports."""
 
 from chameleon_ray.options.bounding import Bounding
+from chameleon_ray.options.comparing import Comparing
 from chameleon_ray.options.option import least_values, options_of, repeated, zoo_file_types
 from chameleon_ray.options.request import (
     Budgeting,
@@ -34,6 +35,7 @@ __all__ = [
     "Bounding",
     "Budgeting",
     "Calibrating",
+    "Comparing",
     "Confirming",
     "Gaussian",
     "Measuring",

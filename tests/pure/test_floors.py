@@ -81,7 +81,8 @@ THIRD_PARTY = {
     "tuner": {"numpy"},
     "transfer": {"numpy"},
     "cluster": {"numpy", "gymnasium", "ray", "torch"},
-    "compiler": {"numpy", "tvm", "tvm_ffi", "cuda", "torch", "onnx", "onnxruntime", "ml_dtypes"},
+    "compiler": {"numpy", "tvm", "tvm_ffi", "cuda", "torch", "onnx", "onnxruntime", "ml_dtypes"}
+    | {"openvino"},
     "report": {"numpy", "rich"},
     "deployment": {"numpy", "tvm_ffi"},
     "api": {"numpy", "yaml"},
