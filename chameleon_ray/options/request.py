@@ -270,7 +270,7 @@ class Request:
     """Whether kernels of NVIDIA's libraries are candidates for layers on a GPU, too."""
     build_only: bool = False
     """Whether configurations are compiled and not timed, which needs no device."""
-    compare: tuple[str, ...] = option(FRAMEWORKS, resume=TUNE)
+    compare: tuple[str, ...] = option(FRAMEWORKS, resume=BOTH)
     """Frameworks that the tuned model is timed in turns with at the end, by name."""
     engine: str = option("ray", resume=BOTH)
     """``ray``, or ``serial`` for everything in one process and its children, without Ray."""

@@ -42,9 +42,9 @@ TRANSLATED = {"dynamo": True, "external_data": False, "verbose": False}
 def _write(source: Source, path: Path, options: dict[str, Any]) -> None:
     import torch
 
-    from chameleon_ray.compiler.frontend.torch.original import original
+    from chameleon_ray.compiler.frontend.torch.original import OfTensors, original
 
     module, call = original(source.model, source.given, source.seed, source.arrays)
     preserve = torch.onnx.TrainingMode.PRESERVE  # the module is in inference mode
-    kept = {"kwargs": call.kwargs, "training": preserve}
-    torch.onnx.export(module, call.args, str(path), **options, **kept)
+    whole = OfTensors(module, call)
+    torch.onnx.export(whole, call.tensors(), str(path), training=preserve, **options)
