@@ -47,7 +47,8 @@ def end_of(run: KeptRun) -> End | None:
 def names_of(found: Shown) -> Mapping[str, str]:
     """Returns what people call each layer, by the digests of its tasks."""
     if found.progress is not None:
-        return {digest: layer.task.name for digest, layer in found.progress.layers.items()}
+        names, layers = found.progress.names, found.progress.layers
+        return {digest: names[layer.task.layer] for digest, layer in layers.items()}
     layer_of, names = _lowerings(found.run), {}
     for task in found.run.summary.rows("tasks"):
         names[layer_of.get(task.text("digest"), task.text("digest"))] = called(task)

@@ -4,6 +4,7 @@ from html import escape
 from pathlib import Path
 
 from chameleon_ray.errors import UserError
+from chameleon_ray.printable import printable
 from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.course import Course
 from chameleon_ray.report.difference import columns
@@ -11,7 +12,6 @@ from chameleon_ray.report.figure import Columns, Drawings, Figure, Mark, View
 from chameleon_ray.report.format import digits
 from chameleon_ray.report.page import page, section
 from chameleon_ray.report.summary import write_text
-from chameleon_ray.report.terminal import printable
 from chameleon_ray.runs.comparing import RUNS, Comparison
 from chameleon_ray.runs.courses import course_of
 
@@ -58,8 +58,9 @@ def courses_figure(courses: dict[str, Course]) -> Figure:
     """Declares the figure of what the model took in each run, by time and by measurements."""
     colours = {name: f"var(--s{n % COLOURS})" for n, name in enumerate(courses)}
     ends = {name: course.points[-1].best_ms for name, course in courses.items()}
-    low = min(min(point.best_ms for point in course.points) for course in courses.values())
-    high = max(MOST * low, *ends.values()) * 1.02
+    values = [point.best_ms for course in courses.values() for point in course.points]
+    low = min(values)
+    high = max(min(max(values), MOST * low), *ends.values()) * 1.02
     options = {
         "height": HEIGHT,
         "y": {"label": "milliseconds", "domain": [0.96 * low, high], "grid": True},
