@@ -120,11 +120,6 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
     prepared = compiled.prepared
     request, digests = model.request, {task.digest for task in prepared.tasks}
     own = [end.winners[layer] for layer in dict.fromkeys(task.layer for task in prepared.tasks)]
-    spaces = {task.digest: task.space for task in prepared.tasks}
-    searched = [
-        searched_by(spaces[w.task], [r for r in end.records if r.task == w.task], end.search)
-        for w in own
-    ]
     lost = f"{compiled.lost} winners could not be applied to the model." if compiled.lost else ""
     return RunResult(
         model=prepared.name,
@@ -139,10 +134,7 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
         device_busy_fraction=end.busy_share,
         tasks=prepared.tasks,
         records=tuple(record for record in end.records if record.task in digests),
-        outcomes=tuple(
-            LayerOutcome(w.task, w.config, w.default_latency, w.latency, w.reason, w.disturbed, by)
-            for w, by in zip(own, searched, strict=True)
-        ),
+        outcomes=tuple(_outcome(winner, prepared, end) for winner in own),
         processes=end.accounts,
         untuned=compiled.library.untuned,
         tuned=compiled.comparison.tuned or compiled.library.tuned,
@@ -155,4 +147,19 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
         folder=model.folder.path,
         settings=asdict(request),
         versions=versions(),
+    )
+
+
+def _outcome(winner: Winner, prepared: Prepared, end: SessionEnd) -> LayerOutcome:
+    """Returns what came of the search for a layer, whose winner this is."""
+    (space,) = (task.space for task in prepared.tasks if task.digest == winner.task)
+    records = [record for record in end.records if record.task == winner.task]
+    return LayerOutcome(
+        winner.task,
+        winner.config,
+        winner.default_latency,
+        winner.latency,
+        winner.reason,
+        winner.disturbed,
+        searched_by(space, records, end.search),
     )

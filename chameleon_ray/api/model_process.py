@@ -124,6 +124,12 @@ class ModelProcess:
         """Writes the library that TVM makes of the model without tuning."""
         self._value("apply", self._hosted, model_host.CompileUntuned(path))
 
+    def expect_questions(self) -> None:
+        """Starts the child that runs models, so that the first question finds it ready."""
+        if self._closed:
+            raise Stopped
+        self._bench.start()
+
     def expose(self, request: Request, copy: Path) -> dict[str, str]:
         """Writes a copy of an ONNX file that gives the values inside as outputs; see ``expose``.
 

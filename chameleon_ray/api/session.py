@@ -172,6 +172,8 @@ class TuningSession:
                 if model.folder.begun:  # another model's directory is left as it is
                     model.folder.identify(model.identity(known, self.setup.search))
                 self.progress.phase(f"compiling {model.called} untuned")
+                if not self.request.on_cluster:
+                    process.expect_questions()
                 process.compile_untuned(model.folder.untuned_library)
                 prepared[model] = known
         self.site.left()

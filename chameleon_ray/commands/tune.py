@@ -21,7 +21,9 @@ from chameleon_ray.commands.arguments import (
     Model,
     Name,
     NoCompare,
+    Only,
     Precision,
+    Refresh,
     Store,
     Target,
     Template,
@@ -56,6 +58,8 @@ def tune(
     warm_start: WarmStart = [],  # noqa: B006
     store: Store = None,
     locked: Locked = None,
+    only: Only = [],  # noqa: B006
+    refresh: Refresh = False,
     address: Address = None,
     threads: Threads = None,
     layout: Layout = "auto",
@@ -68,13 +72,9 @@ def tune(
     engine: Engine = "ray",
     debug: Debug = False,
 ) -> None:
-    """Tunes a model and writes the compiled, verified result to the run directory.
-
-    Exit status: 0 if the outputs are those of the source framework, 1 if they differ or anything
-    else went wrong, 3 if they could be compared with untuned TVM's only, 130 after Ctrl-C.
-    """
+    """Tunes a model and writes the compiled, verified result to the run directory."""
     asked = {n: tuple(v) if isinstance(v, list) else v for n, v in locals().items()}
-    asked["compare"] = () if no_compare else asked["compare"]
+    asked |= {"compare": ()} if no_compare else {}
     fields = {n: v for n, v in asked.items() if n not in ("debug", "no_compare")}
     request = Request(**fields)  # type: ignore[arg-type]
     (_build if build_only else _tune)(request, debug)

@@ -40,23 +40,20 @@ def zoo(
     layers: Annotated[bool, typer.Option("--layers", help="Count layers; tune nothing.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Tunes several models together: equal layers once, one budget, a run directory for each.
-
-    Exit status: as that of tune; 1 or else 3 if any model would have it.
-    """
-    budget = {"trials": trials, "minutes": minutes, "until": until}
-    given = budget | {"out": out, "resume": resume, "store": store}
+    """Tunes several models together: equal layers once, one budget, a run directory for each."""
     from chameleon_ray.report.progress import Progress
 
+    names: list[str] = [] if no_compare else compare
+    given: dict[str, object] = {"trials": trials, "minutes": minutes, "until": until, "out": out}
+    given |= {"resume": resume, "store": store, "address": address, "engine": engine}
+    given |= {"warm_start": tuple(warm_start), "compare": tuple(names)}
     progress = Progress()
     with answering(debug):
         from chameleon_ray import api
         from chameleon_ray.report import zoo as words
         from chameleon_ray.report.live_table import watching
 
-        common = {"warm_start": tuple(warm_start), "address": address, "engine": engine}
-        common["compare"] = () if no_compare else tuple(compare)
-        asked = api.read_zoo(file, Request("", **given | common))  # type: ignore[arg-type]
+        asked = api.read_zoo(file, Request("", **given))  # type: ignore[arg-type]
         if layers:
             entries, found = api.survey(asked, tell)
             screen.print(words.table(entries), words.merging(found) + ".")

@@ -123,6 +123,16 @@ class LayerResult:
         return bool(self.known) and not self.measurements
 
 
+def shown_name(task: Task) -> str:
+    """Returns the name under which people see a layer."""
+    return task.name
+
+
+def names_of(task: Task) -> tuple[str, ...]:
+    """Returns all names by which people may ask for a layer."""
+    return shown_name(task), task.name, task.digest
+
+
 def total(rows: Sequence[LayerResult], latencies: Sequence[float]) -> float:
     """Returns the weighted sum of the layers' known latencies; infinite where none is known."""
     pairs = zip(rows, latencies, strict=True)

@@ -27,6 +27,7 @@ from chameleon_ray.report.result import (
 )
 from chameleon_ray.reporting import Reporting
 from chameleon_ray.vendor import FILES
+from chameleon_ray.winners import LEFT_OUT
 
 __all__ = [
     "Latency",
@@ -170,6 +171,9 @@ def explain(result: RunResult, options: Reporting | None = None) -> str | None:
         f"The tuned model takes {milliseconds(whole)} ms, its layers {milliseconds(parts)} ms."
     ]
     missing = [row for row in rows if not isfinite(row.best)]
+    if left := sum(row.reason == LEFT_OUT for row in missing):
+        found.append(f"The sum lacks {counted(left, 'layer')} {LEFT_OUT}.")
+        missing = [row for row in missing if row.reason != LEFT_OUT]
     unreached = sum(not row.measurements for row in missing)
     if unreached:
         more = "give more --minutes or --trials"

@@ -30,9 +30,10 @@ from chameleon_ray.options import Confirming, Measuring
 
 
 class ModelBench:
-    """Answers questions on this machine, in a child on ``cores`` that the first question starts.
+    """Answers questions on this machine, in a child on ``cores``.
 
-    Models for GPUs run on the first one that this process sees. See ``Bench``.
+    The first question starts the child, if ``start`` did not. Models for GPUs run on the first one
+    that this process sees. See ``Bench``.
     """
 
     def __init__(
@@ -42,13 +43,18 @@ class ModelBench:
         self._kind, self._cores, self._seconds = kind, cores, seconds
         self._child: Isolate | None = None
 
+    def start(self) -> None:
+        """Starts the child, so that the first question need not wait for its imports."""
+        self._child = self._child or Isolate(self._setting)
+
     def ask(self, question: Question, contents: tuple[bytes, ...] = ()) -> Outcome:
         """Answers a question; the memory that its models took is free again afterwards."""
         try:
             with TemporaryDirectory(prefix="chameleon-") as folder:
                 if contents:
                     question = replace(question, libraries=_written(contents, Path(folder)))
-                self._child = self._child or Isolate(self._setting)
+                self.start()
+                assert self._child is not None
                 timing = self._cores if self._kind.gpus is None else ()
                 with turn(timing, Measuring.turn_seconds):
                     outcome = self._child.call(question, self._seconds)
