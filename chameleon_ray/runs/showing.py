@@ -106,21 +106,14 @@ class Shown:
 
     @property
     def _state(self) -> str:
-        run = self.run
-        verified = run.summary.text("verified", "against")
-        told = f"{run.state.value}, same outputs as {verified}" if self._right else run.state.value
-        fault = run.summary.text("verified", "fault")
-        told += (
-            f" ({fault or run.text})" if run.state is State.FAILED and (fault or run.text) else ""
-        )
+        run, against = self.run, self.run.summary.text("verified", "against")
+        told = run.state.value
+        if run.state is State.VERIFIED and against:
+            told += f", same outputs as {against}"
+        if run.state is State.FAILED and (why := run.summary.text("verified", "fault") or run.text):
+            told += f" ({why})"
         tried = counted(run.measurements, "measurement")
         return f"{told}; {tried}; begun {ago(run.age)} ago; {size(run.size)}"
-
-    @property
-    def _right(self) -> bool:
-        return self.run.state is State.VERIFIED and bool(
-            self.run.summary.text("verified", "against")
-        )
 
 
 def shown(path: Path) -> Shown:
