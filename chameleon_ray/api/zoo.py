@@ -15,7 +15,7 @@ from chameleon_ray.api.site import Site, directory, working
 from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.errors import UserError
-from chameleon_ray.folder import FILES, RunFolder, ZooFolder
+from chameleon_ray.folder import RunFolder, ZooFolder
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.merging import Merged, merged
 from chameleon_ray.options import Member, Zoo
@@ -23,6 +23,7 @@ from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.summary import write_text
 from chameleon_ray.report.zoo import ZooEntry, ZooResult, write
 from chameleon_ray.report.zoo_page import render
+from chameleon_ray.run_files import FILES
 from chameleon_ray.task import Task
 
 

@@ -23,6 +23,7 @@ Examples = Annotated[
     list[str], typer.Option("--example", help="Values of inputs: FILE.npz, or NAME=FILE.npy.")
 ]
 Run = Annotated[Path, typer.Argument(help="The directory of a finished run.")]
+AnyRun = Annotated[Path, typer.Argument(help="The directory of a run or a zoo, finished or not.")]
 Layout = Annotated[
     str, typer.Option(help="Convolution layout: NHWC, NCHW, or auto, what suits the target.")
 ]
@@ -66,6 +67,7 @@ Refresh = Annotated[
 Address = Annotated[str | None, typer.Option(help="Ray cluster to join; else none.")]
 Engine = Annotated[str, typer.Option(help="ray, or serial.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Tracebacks and warnings.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Name = Annotated[str | None, typer.Option(help="In place of the preset's.")]
 Target = Annotated[
     str, typer.Option(help="llvm, cuda, cuda:sm_90 or the like, or a TVM target as JSON.")

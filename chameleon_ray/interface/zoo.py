@@ -42,24 +42,18 @@ def zoo(
 ) -> dict[str, TunedModel]:
     """Tunes several models together: equal layers once, and one budget for all.
 
-    A model that fails does not end the others. A warning names it and says why, and the result
-    is without it.
+    A model that fails does not end the others: a warning says why, and the result is without it.
 
     Args:
-        models: The models, by name or without names, each as ``tune`` takes it, or as a pair of
-            the model and its example inputs.
-        weights: Importance of a second of some models' latency, by name; 1 for the others.
-        minutes, trials: Most wall time and measurements of all; six minutes without them and
-            ``until``.
+        models: Models, by name or not, as ``tune`` takes them; or pairs of one and its inputs.
+        weights: Importance of some models' latency, by name; 1 for the others.
+        minutes, trials: Most wall time and measurements of all; six minutes without any limit.
         target: ``llvm``, ``cuda``, ``cuda:sm_90`` or the like, or a TVM target as JSON.
         threads: Cores that a kernel may use, or ``all``; half of them where None.
         out: Directory of the zoo; a new one under ``runs/`` where None.
         resume: Whether to go on with the zoo in ``out``.
         quiet: Whether to print no progress.
-        options: Other options of ``chameleon zoo``'s file, as ``seed=1``.
-
-    Returns:
-        The models that are tuned and verified, by name.
+        options: Other options of a zoo's file, as ``seed=1``.
 
     Raises:
         UserError: The models cannot be tuned, or none came out right.
@@ -68,8 +62,8 @@ def zoo(
     if "inputs" in options:
         raise UserError("Inputs are one model's; give a model and its example inputs as a pair.")
     folder = folder_of("zoo", out, resume)
-    known = {"minutes": minutes, "trials": trials, "target": target, "threads": threads}
-    request = request_of({**options, **known})
+    own = {"minutes": minutes, "trials": trials, "target": target, "threads": threads}
+    request = request_of({**options, **own})
     write_zoo(folder / FILE, _entries(models, weights or {}, folder / "models"))
     asked = read_zoo(folder / FILE, replace(request, out=str(folder), resume=resume))
     return _tuned(run(lambda stop: _watched(asked, quiet, stop)))

@@ -158,6 +158,8 @@ class Placing:
     """Seconds between two looks at which nodes the cluster has."""
     call_seconds: float = 600.0
     """Seconds after which a silent actor is given up, as its node may be out of reach."""
+    waiting_seconds: float = 20.0
+    """Seconds after which the user is told that no actor has got its GPU yet."""
     account_seconds: float = 30.0
     """Most seconds for an actor to say where its time went; a silent one has no account."""
     attempts: int = 3
