@@ -14,13 +14,13 @@ from chameleon_ray.lowerings import by_layer, is_behind
 from chameleon_ray.options import Budgeting
 from chameleon_ray.record import Record
 from chameleon_ray.search.posterior import rivals
+from chameleon_ray.store.knowledge import AS_BEFORE
 from chameleon_ray.tuner import Tuner
 from chameleon_ray.vendor import is_searched
 
 WHOLE = "its whole space was measured"
 STALE = "no improvement in"
 FASTER = "as fast"
-AS_BEFORE = "as fast as before"
 
 
 def lasts(reason: str) -> bool:
@@ -28,7 +28,7 @@ def lasts(reason: str) -> bool:
 
     It is not where the search failed, or found what its command asked for.
     """
-    return reason in (WHOLE, AS_BEFORE) or reason.startswith(STALE) or reason.endswith(FASTER)
+    return reason == WHOLE or reason.startswith(STALE) or reason.endswith(FASTER)
 
 
 @dataclass

@@ -8,14 +8,13 @@ from chameleon_ray.api.concurrency import wall_limit
 from chameleon_ray.api.imported import Imported
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
-from chameleon_ray.budget import AS_BEFORE
 from chameleon_ray.lowerings import by_layer
 from chameleon_ray.record import Record, own
 from chameleon_ray.report.format import counted
 from chameleon_ray.report.layer_result import shown_name
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.store.entry import Effort
-from chameleon_ray.store.knowledge import Known
+from chameleon_ray.store.knowledge import AS_BEFORE, Known
 from chameleon_ray.task import Task
 
 SETTLED = "known from the store"

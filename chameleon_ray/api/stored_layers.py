@@ -20,7 +20,7 @@ from chameleon_ray.report.progress import Progress
 from chameleon_ray.space import Config
 from chameleon_ray.store.entry import Chosen, Effort, Entry, EntryError
 from chameleon_ray.store.key import Circumstances, Key, target_folder
-from chameleon_ray.store.knowledge import Known, demand_fit, known_of, to_refresh
+from chameleon_ray.store.knowledge import AS_BEFORE, Known, demand_fit, known_of, to_refresh
 from chameleon_ray.store.store import Store
 from chameleon_ray.task import Task
 from chameleon_ray.winners import Winner
@@ -136,14 +136,21 @@ class StoredLayers:
         made = sum(len(by_task[task.digest]) for task in tasks)
         searched = max(sum(bool(by_task[task.digest]) for task in tasks), 1)
         effort = Effort(seconds / searched, made / searched)
-        entries = [self._entry(task, by_task[task.digest], effort) for task in tasks]
         known = imported.known
+        entries = [
+            self._entry(task, by_task[task.digest], effort, known.get(task.digest, Known()))
+            for task in tasks
+        ]
         store.publish(entry for entry in entries if _tells_more(entry, known.get(entry.task)))
         digests = self._circumstances.keys()
         store.level(key for key in self._keys if key.task in digests)
 
-    def _entry(self, task: Task, records: Sequence[Record], effort: Effort) -> Entry:
+    def _entry(self, task: Task, records: Sequence[Record], effort: Effort, known: Known) -> Entry:
         winner, layer = self.winners.get(task.layer), self.progress.layers.get(task.digest)
+        reason = layer.reason if layer else ""
+        ended = reason if lasts(reason) else ""
+        if reason == AS_BEFORE and self.site.request.refresh:
+            ended, effort = known.ended or AS_BEFORE, known.effort
         chosen = None
         if winner is not None and winner.task == task.digest and winner.confirmed:
             chosen = Chosen(winner.config, winner.latency, winner.default_latency, winner.disturbed)
@@ -155,7 +162,7 @@ class StoredLayers:
             space=task.space.digest,
             circumstances=self._circumstances[task.digest],
             records=tuple(records),
-            ended=layer.reason if layer and lasts(layer.reason) else "",
+            ended=ended,
             effort=effort if records else Effort(),
             chosen=chosen,
         )

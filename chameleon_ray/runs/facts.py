@@ -47,17 +47,18 @@ class Facts:
         found = self._found(keys)
         return " ".join(found.split()) if isinstance(found, str) else ""
 
-    def texts(self, *keys: str) -> tuple[str, ...]:
-        """Returns the texts of a list; empty where there is none."""
-        found = self._found(keys)
-        listed = found if isinstance(found, list) else []
-        return tuple(text for text in listed if isinstance(text, str))
-
     def rows(self, *keys: str) -> list["Facts"]:
         """Returns the mappings of a list; empty where there is none."""
         found = self._found(keys)
         listed = found if isinstance(found, list) else []
         return [Facts(one) for one in listed if isinstance(one, dict)]
+
+    def texts(self, *keys: str) -> tuple[str, ...]:
+        """Returns the texts of a list; empty where there is none."""
+        found = self._found(keys)
+        return (
+            tuple(one for one in found if isinstance(one, str)) if isinstance(found, list) else ()
+        )
 
     def configuration(self, *keys: str) -> Config:
         """Returns a configuration; one that no space has where there is none."""

@@ -135,7 +135,7 @@ def _history(layer: Facts) -> LayerHistory:
         lowering=layer.text("lowering"),
         instead=layer.text("instead"),
         nodes=layer.texts("nodes"),
-        what=layer.text("computes"),
+        what=layer.text("what"),
     )
     return LayerHistory(
         task,

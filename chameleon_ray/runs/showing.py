@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from chameleon_ray.record import Record
 from chameleon_ray.report.format import ago, counted, digits, milliseconds, size
 from chameleon_ray.report.log import gain, pace
 from chameleon_ray.report.progress import Progress
@@ -39,12 +40,20 @@ class Shown:
         layers: Its layers, most time first; of a zoo with a summary there are none.
         models: Models of a zoo.
         progress: Progress of a run without a summary; else None.
+        records: What the last session of such a run has measured.
     """
 
     run: KeptRun
     layers: Sequence[ShownLayer]
     models: Sequence[KeptRun] = ()
     progress: Progress | None = None
+    records: Sequence[Record] = ()
+
+    @staticmethod
+    def so_far(run: KeptRun, follower: Follower) -> "Shown":
+        """Makes it of a run that is followed."""
+        layers = layers_so_far(follower.progress)
+        return Shown(run, layers, (), follower.progress, follower.records)
 
     @property
     def headline(self) -> str:
@@ -78,7 +87,11 @@ class Shown:
         told = [f"{missing} of {counted(len(self.layers), 'layer')} never reached."] * bool(missing)
         minutes = self.run.summary.number("remaining", "minutes")
         worth = self.run.summary.number("remaining", "worth_ms")
-        if minutes is not None and worth is not None and self.run.summary.items("remaining", "within"):
+        if (
+            minutes is not None
+            and worth is not None
+            and self.run.summary.items("remaining", "within")
+        ):
             told.append(f"{minutes:g} more minutes are worth about {digits(worth)} ms.")
         return told
 
@@ -102,17 +115,14 @@ class Shown:
 
     @property
     def _state(self) -> str:
-        run = self.run
-        verified = run.summary.text("verified", "against")
-        told = f"{run.state.value}, same outputs as {verified}" if self._right else run.state.value
-        fault = run.summary.text("verified", "fault")
-        told += f" ({fault or run.text})" if run.state is State.FAILED and (fault or run.text) else ""
+        run, against = self.run, self.run.summary.text("verified", "against")
+        told = run.state.value
+        if run.state is State.VERIFIED and against:
+            told += f", same outputs as {against}"
+        if run.state is State.FAILED and (why := run.summary.text("verified", "fault") or run.text):
+            told += f" ({why})"
         tried = counted(run.measurements, "measurement")
         return f"{told}; {tried}; begun {ago(run.age)} ago; {size(run.size)}"
-
-    @property
-    def _right(self) -> bool:
-        return self.run.state is State.VERIFIED and bool(self.run.summary.text("verified", "against"))
 
 
 def shown(path: Path) -> Shown:
@@ -132,7 +142,7 @@ def shown(path: Path) -> Shown:
     follower.read()
     if run.state is not State.LIVE:
         follower.settle()
-    return Shown(run, layers_so_far(follower.progress), progress=follower.progress)
+    return Shown.so_far(run, follower)
 
 
 def as_json(found: Shown) -> dict[str, object]:

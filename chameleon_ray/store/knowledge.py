@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
@@ -15,6 +15,8 @@ from chameleon_ray.store.key import Circumstances
 from chameleon_ray.task import Task
 from chameleon_ray.vendor import LIBRARIES, is_searched, values_of
 
+AS_BEFORE = "as fast as before"
+"""Why a layer that was timed again was not searched; its search is what it was."""
 STORE = "store"
 """Origin of records that come from a store."""
 
@@ -54,7 +56,7 @@ class Known:
         configs = [record.config for record in self.records]
         tried = sum(map(is_searched, (*configs, *self.doubtful)))
         had, enough = self.effort, options.enough
-        if self.ended or tried < least:
+        if self.ended != AS_BEFORE and (self.ended or tried < least):
             return bool(self.ended)
         return any(
             part >= enough * whole
@@ -76,18 +78,15 @@ def known_of(
     equal, other = _parted(task, entries, circumstances)
     timed = [record for entry in equal for record in entry.records]
     records, times = _merged(timed, options), Counter(record.config for record in timed)
-    again = [record for record in records if times[record.config] > 1]
-    doubtful = _doubtful(records, again, options)
+    believed = {config for config, count in times.items() if count > 1}
+    doubtful = _doubtful(records, believed, options)
     tried = {record.config for record in records}
     candidates = [c for entry in other for c in _best(task, entry, options) if c not in tried]
     return Known(
         tuple(_marked(task, record) for record in records if record.config not in doubtful),
         (*doubtful, *tuple(dict.fromkeys(candidates))[: options.candidates]),
-        next((entry.ended for entry in equal if entry.ended), ""),
-        Effort(
-            sum(entry.effort.seconds for entry in equal),
-            sum(entry.effort.trials for entry in equal),
-        ),
+        _ended(equal),
+        _effort(equal),
         _chosen(equal, options),
         doubtful,
     )
@@ -98,8 +97,8 @@ def to_refresh(
 ) -> Known:
     """Returns what is to be timed again of a layer: its stored winner and runners-up.
 
-    The winner is the latest circumstances', or else the fastest one of the same device. Arguments
-    are those of ``known_of``.
+    The winner is that of the present circumstances, or else the fastest one of the same device.
+    The effort is that of searches with other versions. Arguments are those of ``known_of``.
     """
     equal, other = _parted(task, entries, circumstances)
     here = [entry for entry in other if entry.circumstances.device == circumstances.device]
@@ -113,7 +112,9 @@ def to_refresh(
     if chosen is None or config is None:
         return Known(candidates=candidates[: options.candidates])
     candidates = tuple(c for c in dict.fromkeys((config, *candidates)) if c != DEFAULT)
-    return Known(candidates=candidates[: options.candidates], chosen=replace(chosen, config=config))
+    past = [one for one in here if one.circumstances == first[0].circumstances]
+    kept = replace(chosen, config=config)
+    return Known((), candidates[: options.candidates], _ended(past), _effort(past), kept)
 
 
 def _parted(
@@ -125,6 +126,17 @@ def _parted(
         same = entry.space == task.space.digest and entry.circumstances == circumstances
         (equal if same else other).append(entry)
     return equal, other
+
+
+def _ended(entries: Iterable[Entry]) -> str:
+    """Returns why a search ended; that it went on being as fast says least."""
+    reasons = [entry.ended for entry in entries if entry.ended]
+    return min(reasons, key=lambda reason: reason == AS_BEFORE, default="")
+
+
+def _effort(entries: Sequence[Entry]) -> Effort:
+    seconds = sum(entry.effort.seconds for entry in entries)
+    return Effort(seconds, sum(entry.effort.trials for entry in entries))
 
 
 def _wrong(entries: Iterable[Entry]) -> set[Config]:
@@ -141,19 +153,22 @@ def _chosen(entries: Sequence[Entry], options: Storing) -> Chosen | None:
 
 
 def _doubtful(
-    records: Sequence[Record], again: Sequence[Record], options: Storing
+    records: Sequence[Record], believed: Container[Config], options: Storing
 ) -> tuple[Config, ...]:
     """Returns the configurations that may be the best, were their timings not disturbed.
 
     Args:
         records: A record of each configuration.
-        again: Those that were timed more than once, which are believed.
+        believed: Configurations that were timed more than once.
         options: Settings of the store.
     """
     right = sorted((r for r in records if r.latencies), key=lambda record: record.latency)
-    doubted = [r for r in right if r.disturbed > options.disturbed and r not in again]
-    best = min((r.latency for r in right if r not in doubted), default=inf)
-    found = [r.config for r in doubted if r.latency * (1 - r.disturbed) < best]
+    doubted = {r.config for r in right if r.disturbed > options.disturbed}
+    doubted -= {config for config in doubted if config in believed}
+    best = min((r.latency for r in right if r.config not in doubted), default=inf)
+    found = [
+        r.config for r in right if r.config in doubted and r.latency * (1 - r.disturbed) < best
+    ]
     return tuple(found[: options.doubtful])
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from chameleon_ray.budget import AS_BEFORE, Budget, lasts
+from chameleon_ray.budget import Budget
 from chameleon_ray.options import Budgeting
 from chameleon_ray.record import DEFAULT, Record, Status
 from chameleon_ray.space import Config
+from chameleon_ray.store.knowledge import AS_BEFORE
 from chameleon_ray.task import Task
 from chameleon_ray.tuner import Tuner
 from tests.pure import toys
@@ -61,7 +62,6 @@ def test_a_layer_is_searched_only_where_it_got_worse(
     one.observe(records)
     assert shared.settle(one, records) == ({TASK.digest: AS_BEFORE} if kept else {})
     assert shared.open != kept
-    assert lasts(AS_BEFORE)
     if not kept:
         assert shared.next() is one
         assert len(asyncio.run(one.propose())) >= SEARCH.opening
@@ -125,6 +125,20 @@ def test_what_is_refreshed_is_timed_again(tmp_path: Path) -> None:
     assert known.candidates[0] == records_of(task, 1)[0].config  # the winner
     assert set(known.candidates[1:]) <= {record.config for record in right[:3]}
     assert again.transfer.lessons(task) is not None  # of its own past
+
+
+def test_a_refreshed_layer_is_known_as_well_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, task = str(tmp_path / "store"), TASKS[0]
+    Session(tmp_path / "a", store, TASKS[:1], trials=30).search(30)
+    monkeypatch.setattr("chameleon_ray.api.tuned_model.CODE", ("numpy",))  # other versions
+    again = Session(tmp_path / "b", store, TASKS[:1], trials=30, refresh=True)
+    again.progress.began([task], None, None)
+    again.progress.finished(task.digest, AS_BEFORE)
+    again.search(4)
+    assert Session(tmp_path / "c", store, TASKS[:1], trials=30).imported.settled != {}
+    assert Session(tmp_path / "d", store, TASKS[:1], trials=90).imported.settled == {}
 
 
 def test_another_device_s_winners_are_not_compared_with(tmp_path: Path) -> None:
