@@ -1,7 +1,6 @@
 """What layers are called: after the modules or nodes of the user's model that they come from."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable
 
 from chameleon_ray.printable import on_one_line
 from chameleon_ray.task import Task
@@ -29,20 +28,23 @@ def title(task: Task) -> str:
 def short_names(tasks: Iterable[Task], width: int = SHORT) -> dict[str, str]:
     """Returns a short name for each layer, by ``Task.layer``; no two are equal.
 
+    Of several layers of one module, the one with most operations has its name alone, and the others
+    what they compute, too.
+
     Args:
         tasks: Tasks of one table; the lowerings of a layer have one name.
         width: Most characters of a name.
     """
-    layers = {task.layer: task for task in reversed([*tasks])}
-    names = {layer: own_name(task) for layer, task in reversed(layers.items())}
-    count = Counter(names.values())
+    layers = {task.layer: task for task in tasks if not task.instead}
     taken: set[str] = set()
+    known: set[str] = set()
     found = {}
-    for layer, name in names.items():
-        task = layers[layer]
-        kind = task.what.partition(" ")[0] if count[name] > 1 else ""
-        found[layer] = _free(name, f" {kind}" if kind else "", _more(task), width, taken)
+    for layer, task in sorted(layers.items(), key=lambda pair: -pair[1].flop):
+        name = own_name(task)
+        kind = f" {task.what.partition(' ')[0]}" if name in known else ""
+        found[layer] = _free(name, kind, _more(task), width, taken)
         taken.add(found[layer])
+        known.add(name)
     return found
 
 
@@ -69,7 +71,7 @@ def _more(task: Task, after: str = "", before: str = " +") -> str:
     return f"{before}{others}{after}" if others > 0 else ""
 
 
-def _free(name: str, kind: str, more: str, width: int, taken: Sequence[str] | set[str]) -> str:
+def _free(name: str, kind: str, more: str, width: int, taken: Container[str]) -> str:
     """Returns the first form of a name that is not taken, a number added where there has to be."""
     number = 1
     while True:
