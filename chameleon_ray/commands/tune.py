@@ -25,6 +25,7 @@ from chameleon_ray.commands.arguments import (
     Store,
     Target,
     Template,
+    Tensorboard,
     Threads,
     Trials,
     Until,
@@ -65,6 +66,7 @@ def tune(
     vendor: Vendor = True,
     build_only: BuildOnly = False,
     engine: Engine = "ray",
+    tensorboard: Tensorboard = None,
     debug: Debug = False,
 ) -> None:
     """Tunes a model and writes the compiled, verified result to the run directory.

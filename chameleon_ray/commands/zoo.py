@@ -12,6 +12,7 @@ from chameleon_ray.commands.arguments import (
     Engine,
     Minutes,
     Store,
+    Tensorboard,
     Trials,
     Until,
     WarmStart,
@@ -32,6 +33,7 @@ def zoo(
     store: Store = None,
     address: Address = None,
     engine: Engine = "ray",
+    tensorboard: Tensorboard = None,
     layers: Annotated[bool, typer.Option("--layers", help="Count layers; tune nothing.")] = False,
     debug: Debug = False,
 ) -> None:
@@ -41,6 +43,7 @@ def zoo(
     """
     budget = {"trials": trials, "minutes": minutes, "until": until}
     given = budget | {"out": out, "resume": resume, "store": store}
+    given["tensorboard"] = tensorboard
     from chameleon_ray.report.progress import Progress
 
     progress = Progress()

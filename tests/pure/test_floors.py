@@ -87,7 +87,7 @@ THIRD_PARTY = {
     "transfer": {"numpy"},
     "cluster": {"numpy", "gymnasium", "ray", "torch"},
     "compiler": {"numpy", "tvm", "tvm_ffi", "cuda", "torch", "onnx", "onnxruntime", "ml_dtypes"},
-    "report": {"numpy", "rich"},
+    "report": {"numpy", "rich", "tensorboardX"},
     "runs": {"rich"},
     "deployment": {"numpy", "tvm_ffi"},
     "api": {"numpy", "yaml"},

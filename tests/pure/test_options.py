@@ -34,10 +34,10 @@ def test_what_is_repeated_to_go_on() -> None:
         ),
         "precision",
         "vendor",
-        "engine",
+        *("engine", "tensorboard"),
     ]
     assert [name for name, one in known if "zoo" in one.resume] == [
-        *("trials", "minutes", "until", "store", "address", "engine")
+        *("trials", "minutes", "until", "store", "address", "engine", "tensorboard")
     ]
 
 
