@@ -65,6 +65,9 @@ Refresh = Annotated[
     typer.Option("--refresh", help="Time the store's winners again; tune what got worse."),
 ]
 Address = Annotated[str | None, typer.Option(help="Ray cluster to join; else none.")]
+Tensorboard = Annotated[
+    str | None, typer.Option("--tensorboard", help="Folder for scalars as TensorBoard reads them.")
+]
 Compare = Annotated[
     list[str],
     typer.Option(

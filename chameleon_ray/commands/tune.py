@@ -26,6 +26,7 @@ from chameleon_ray.commands.arguments import (
     Store,
     Target,
     Template,
+    Tensorboard,
     Threads,
     Trials,
     Until,
@@ -69,6 +70,7 @@ def tune(
     compare: Compare = list(FRAMEWORKS),  # noqa: B006
     no_compare: NoCompare = False,
     engine: Engine = "ray",
+    tensorboard: Tensorboard = None,
     json: Json = False,
 ) -> None:
     """Tunes a model and writes the compiled, verified result to the run directory.
