@@ -20,6 +20,7 @@ from chameleon_ray.commands.runs import runs
 from chameleon_ray.commands.show import show
 from chameleon_ray.commands.store import store
 from chameleon_ray.commands.tune import tune
+from chameleon_ray.commands.ui import ui
 from chameleon_ray.commands.version import version
 from chameleon_ray.commands.watch import watch
 from chameleon_ray.commands.zoo import zoo
@@ -44,6 +45,7 @@ for command in (
     show,
     watch,
     rm,
+    ui,
     memory,
     devices,
     version,

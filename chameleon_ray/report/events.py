@@ -9,6 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import IO, Literal
 
+from chameleon_ray.layer_names import title
 from chameleon_ray.record import Record
 from chameleon_ray.report.layer_history import LayerHistory
 from chameleon_ray.report.progress import Progress
@@ -127,6 +128,7 @@ def _layer(history: LayerHistory) -> dict[str, object]:
     return {
         "task": task.digest,
         "layer": task.name,
+        "title": title(task),
         "shape": task.shape,
         "weight": task.weight,
         "flop": task.flop,

@@ -157,11 +157,11 @@ def _convergence(rows: Sequence[LayerResult], drawings: Drawings) -> str:
 
 def _figure(row: LayerResult, drawings: Drawings) -> str:
     if not row.curve:
-        head = f"<figcaption><b>{layer_name(row.task.name)}</b></figcaption>"
+        head = f"<figcaption><b>{layer_name(row.title)}</b></figcaption>"
         return f'<figure class="small">{head}<p class="soft">No measurement succeeded.</p></figure>'
     name = f"curve-{row.task.digest}"
     return drawings.place(
-        layer_figure(name, row.task.name, row.curve, 1e3 * row.default, 1e3 * row.best)
+        layer_figure(name, row.title, row.curve, 1e3 * row.default, 1e3 * row.best)
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 
+from chameleon_ray.layer_names import own_name, title
 from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.report.layer_history import LayerHistory, Point, ratio
 from chameleon_ray.space import Config
@@ -114,6 +115,11 @@ class LayerResult:
         )
 
     @property
+    def title(self) -> str:
+        """The layer's name and what it does, for people."""
+        return title(self.task)
+
+    @property
     def speedup(self) -> float | None:
         return ratio(self.default, self.best)
 
@@ -125,12 +131,12 @@ class LayerResult:
 
 def shown_name(task: Task) -> str:
     """Returns the name under which people see a layer."""
-    return task.name
+    return own_name(task)
 
 
 def names_of(task: Task) -> tuple[str, ...]:
     """Returns all names by which people may ask for a layer."""
-    return shown_name(task), task.name, task.digest
+    return *task.nodes, shown_name(task), task.name, task.digest
 
 
 def total(rows: Sequence[LayerResult], latencies: Sequence[float]) -> float:

@@ -3,10 +3,12 @@
 from html import escape
 from math import inf
 
+from chameleon_ray.layer_names import title
 from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.figure import Drawings
 from chameleon_ray.report.format import milliseconds, times
 from chameleon_ray.report.layer_figure import layer_figure
+from chameleon_ray.report.layer_table import layer_name
 from chameleon_ray.report.page import page, section
 from chameleon_ray.report.zoo import SHARED_COLUMNS, ZooEntry, ZooResult, outputs, sentences
 from chameleon_ray.task import Task
@@ -79,4 +81,4 @@ def _shared(result: ZooResult) -> str:
 
 
 def _layer(task: Task) -> str:
-    return f'<div class="layer">{escape(task.name)}<small>{escape(task.shape)}</small></div>'
+    return f'<div class="layer">{layer_name(title(task))}</div>'

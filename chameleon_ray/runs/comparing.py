@@ -46,7 +46,9 @@ class Comparison:
     def rows(self) -> list[tuple[str, KeptRun, float | None]]:
         """Name of each run, the run, and how many times as fast as the first one it is."""
         first = self.runs[0].seconds
-        gains = [None if not (first and run.seconds) else ratio(first, run.seconds) for run in self.runs]
+        gains = [
+            None if not (first and run.seconds) else ratio(first, run.seconds) for run in self.runs
+        ]
         return list(zip(self.names, self.runs, gains, strict=True))
 
 

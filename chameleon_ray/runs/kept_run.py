@@ -4,7 +4,7 @@ import json
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -122,22 +122,26 @@ def kept_run(path: Path, over: bool = False) -> KeptRun:
     if not is_one(path):
         raise FolderError(f"{path} holds no run; chameleon runs lists those there are.")
     files = ZooFiles(path) if os.path.isfile(path / FILES["zoo"]) else RunFiles(path)
-    live = not over and files.held
-    known = {"began": _began(files), "size": size_of(path)}
+    state = None if over or not files.held else State.LIVE
     try:
-        identity, summary = Facts(files.identity() or {}), summary_of(files)
+        run = _read(files, Facts(files.identity() or {}), summary_of(files), state)
     except FolderError as error:
-        state = State.LIVE if live else State.UNREADABLE
-        return KeptRun(path, files.holds, state, fault=str(error), **known)  # type: ignore[arg-type]
+        run = KeptRun(path, files.holds, state or State.UNREADABLE, fault=str(error))
+    return replace(run, began=_began(files), size=size_of(path))
+
+
+def _read(files: RunFiles, identity: Facts, summary: Facts, state: State | None) -> KeptRun:
+    """Makes a run of what its files say; where no state is given, they say that, too."""
     outcome, text = _end(files)
     zoo = files.holds == "zoo"
     tuned, untuned = (
-        summary.number("weighted_ms" if zoo else "latency_ms", name) for name in ("tuned", "untuned")
+        summary.number("weighted_ms" if zoo else "latency_ms", name)
+        for name in ("tuned", "untuned")
     )
     return KeptRun(
-        path,
+        files.path,
         files.holds,
-        State.LIVE if live else _state(zoo, outcome, summary),
+        state or _state(zoo, outcome, summary),
         model=_model(zoo, identity, summary),
         target=identity.text("target"),
         device=identity.text("device"),
@@ -148,7 +152,6 @@ def kept_run(path: Path, over: bool = False) -> KeptRun:
         text=text,
         identity=identity,
         summary=summary,
-        **known,  # type: ignore[arg-type]
     )
 
 
@@ -193,15 +196,21 @@ def _state(zoo: bool, outcome: str, summary: Facts) -> State:
 def _end(files: RunFiles) -> tuple[str, str]:
     """Returns the outcome of the last command in a directory, and its last words.
 
-    A model of a zoo has no log of its own, and a summary only at the end.
+    A summary is only written at the end. A log may lack its last line, where the disk was full, and
+    a model of a zoo has none of its own.
     """
-    if not os.path.lexists(files.log):
-        return (DONE if os.path.lexists(files.summary) else ""), ""
     last = log_file.last_event(files)
     if last.text("event") != "ended":
-        return "", ""
+        return (DONE if _written(files.summary) > _written(files.log) else ""), ""
     text = last.text("text")
     return last.text("outcome") or SAID.get(text.partition(" ")[0], ""), text
+
+
+def _written(file: Path) -> float:
+    """Returns when a file was written last, in seconds since 1970; 0 where it is missing."""
+    with suppress(OSError):
+        return os.lstat(file).st_mtime
+    return 0.0
 
 
 def _model(zoo: bool, identity: Facts, summary: Facts) -> str:

@@ -41,7 +41,9 @@ LAYERS: tuple[Column[ShownLayer], ...] = (
     Column("ms", "number", lambda row: milliseconds(row.best)),
     Column("time", "number", lambda row: percent(row.share)),
     Column("faster", "number", lambda row: times(ratio(row.default, row.best))),
-    Column("tried", "number", lambda row: digits(row.tried) if row.tried >= 1e6 else f"{row.tried}"),
+    Column(
+        "tried", "number", lambda row: digits(row.tried) if row.tried >= 1e6 else f"{row.tried}"
+    ),
     Column("by", "text", lambda row: row.searched or UNKNOWN),
 )
 

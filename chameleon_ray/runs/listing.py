@@ -24,7 +24,7 @@ class Fact(NamedTuple):
     Attributes:
         title: Title of the column.
         number: Whether its cells are numbers, which stand at the right.
-        spare: Order in which columns are left out where a terminal is narrow; 0 for never.
+        spare: Order in which columns are left out where a terminal is narrow, 1 first; 0 for never.
         cell: Returns the text for a run.
     """
 
@@ -36,18 +36,18 @@ class Fact(NamedTuple):
 
 FACTS = (
     Fact("model", False, 0, lambda run: run.model or UNKNOWN),
-    Fact("target", False, 6, lambda run: short(run.target) or UNKNOWN),
-    Fact("device", False, 1, lambda run: run.device or UNKNOWN),
-    Fact("threads", True, 4, lambda run: str(run.threads or UNKNOWN)),
+    Fact("target", False, 3, lambda run: short(run.target) or UNKNOWN),
+    Fact("device", False, 6, lambda run: run.device or UNKNOWN),
+    Fact("threads", True, 2, lambda run: str(run.threads or UNKNOWN)),
     Fact("ms", True, 0, lambda run: digits(None if run.seconds is None else 1e3 * run.seconds)),
-    Fact("compared, ms", False, 2, lambda run: compared(run)),
-    Fact("untuned", True, 3, lambda run: times(_gain(run))),
-    Fact("tried", True, 7, lambda run: str(run.measurements)),
+    Fact("compared, ms", False, 7, lambda run: compared(run)),
+    Fact("vs untuned", True, 1, lambda run: times(_gain(run))),
+    Fact("tried", True, 5, lambda run: str(run.measurements)),
     Fact("state", False, 0, lambda run: run.state.value),
     Fact("age", True, 0, lambda run: ago(run.age)),
-    Fact("size", True, 5, lambda run: size(run.size)),
+    Fact("size", True, 4, lambda run: size(run.size)),
 )
-"""Columns after the run's name. ``untuned`` is how many times as fast as untuned TVM it is."""
+"""Columns after the run's name; ``vs untuned`` is how many times as fast as untuned TVM it is."""
 
 
 def listed(folder: Path) -> list[KeptRun]:
@@ -95,7 +95,9 @@ def lines(runs: Sequence[KeptRun], folder: Path, width: int | None) -> list[str]
 
 def _cut(cells: Iterable[str], width: int | None) -> list[str]:
     return [
-        cell if width is None or cell_len(cell) <= WIDEST else set_cell_size(cell, WIDEST - 2) + ".."
+        cell
+        if width is None or cell_len(cell) <= WIDEST
+        else set_cell_size(cell, WIDEST - 2) + ".."
         for cell in cells
     ]
 

@@ -17,7 +17,7 @@ PARTS = (
 )
 """What a run leaves in its directory, in the order in which it is removed.
 
-What makes the directory a run's, and the lock, come last. A zoo also leaves its models' directories.
+What makes the directory a run's, and the lock, come last. A zoo leaves its models', too.
 """
 MODELS = "models"
 

@@ -78,7 +78,11 @@ class Shown:
         told = [f"{missing} of {counted(len(self.layers), 'layer')} never reached."] * bool(missing)
         minutes = self.run.summary.number("remaining", "minutes")
         worth = self.run.summary.number("remaining", "worth_ms")
-        if minutes is not None and worth is not None and self.run.summary.items("remaining", "within"):
+        if (
+            minutes is not None
+            and worth is not None
+            and self.run.summary.items("remaining", "within")
+        ):
             told.append(f"{minutes:g} more minutes are worth about {digits(worth)} ms.")
         return told
 
@@ -102,17 +106,14 @@ class Shown:
 
     @property
     def _state(self) -> str:
-        run = self.run
-        verified = run.summary.text("verified", "against")
-        told = f"{run.state.value}, same outputs as {verified}" if self._right else run.state.value
-        fault = run.summary.text("verified", "fault")
-        told += f" ({fault or run.text})" if run.state is State.FAILED and (fault or run.text) else ""
+        run, against = self.run, self.run.summary.text("verified", "against")
+        told = run.state.value
+        if run.state is State.VERIFIED and against:
+            told += f", same outputs as {against}"
+        if run.state is State.FAILED and (why := run.summary.text("verified", "fault") or run.text):
+            told += f" ({why})"
         tried = counted(run.measurements, "measurement")
         return f"{told}; {tried}; begun {ago(run.age)} ago; {size(run.size)}"
-
-    @property
-    def _right(self) -> bool:
-        return self.run.state is State.VERIFIED and bool(self.run.summary.text("verified", "against"))
 
 
 def shown(path: Path) -> Shown:

@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
+from chameleon_ray.layer_names import title
 from chameleon_ray.options import Storing
 from chameleon_ray.record import DEFAULT, Record, Status
 from chameleon_ray.space import Config
@@ -184,7 +185,7 @@ def demand_fit(entry: Entry, task: Task) -> None:
     for config in configs:
         if not fits(config, task):
             raise EntryError(
-                f"An entry of the layer {task.name} in the store has a configuration that its "
+                f"An entry of the layer {title(task)} in the store has a configuration that its "
                 "design space lacks."
             )
 

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = "chameleon_ray"
 FLOORS = (
-    ("errors", "cache", "atomic_write"),
+    ("errors", "cache", "printable", "atomic_write"),
     (
         "pool",
         "ledger",
@@ -30,6 +30,7 @@ FLOORS = (
         "record",
         "lowerings",
         "merging",
+        "layer_names",
         "task",
         "space",
         "knob",
@@ -55,12 +56,13 @@ CHAINS = (
     ("folder", "run_files", "folder_lock"),
     ("folder", "agents"),
     ("store", "database", "record", "space", "knob"),
-    ("store", "task"),
+    ("store", "layer_names", "task"),
     ("store", "vendor"),
     ("store", "options"),
     ("vendor", "record", "space"),
     ("merging", "task", "space", "knob"),
     ("lowerings", "task", "options"),
+    ("layer_names", "task"),
     ("space", "limit"),
     ("presets", "options"),
     ("__main__", "commands", "interface", "answering"),
