@@ -23,10 +23,9 @@ from chameleon_ray.presets import PRESETS
 from chameleon_ray.record import Record, Status
 from chameleon_ray.report.result import PHASES, Launching
 from chameleon_ray.report.summary import summary
+from tests.code_blocks import DOCUMENTS, ROOT
 from tests.pure.fake_result import fake_result
 
-ROOT = Path(__file__).parents[2]
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 README = (ROOT / "README.md").read_text()
 TUNING = (ROOT / "docs" / "guides" / "tuning.md").read_text()
 RUN_DIRECTORY = (ROOT / "docs" / "reference" / "run-directory.md").read_text()
@@ -45,7 +44,7 @@ def broken_links(text: str, folder: Path) -> list[str]:
 
 def code(text: str) -> Iterator[str]:
     """Lines of fenced blocks, and spans of code outside them."""
-    fence = re.compile(r"^ *```[a-z]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+    fence = re.compile(r"^ *```[a-z].*?\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
     for block in fence.findall(text):
         yield from block.splitlines()
     yield from re.findall(r"`([^`\n]+)`", fence.sub("", text))
