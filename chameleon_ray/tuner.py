@@ -61,6 +61,8 @@ class Tuner:
         exhausted: Whether nothing is left to propose.
         libraries: Vendor's libraries whose kernels are proposed, too.
         suggested: Configurations from elsewhere that are tried first.
+        before: Seconds that the layer took in an earlier run; None unless it is to be searched only
+            where it takes longer now.
     """
 
     def __init__(
@@ -88,13 +90,18 @@ class Tuner:
         self.exhausted = False
         self.libraries: tuple[str, ...] = ()
         self.suggested: tuple[Config, ...] = ()
+        self.before: float | None = None
 
     async def propose(self) -> list[Config]:
         """Returns the next plan's batch, which begins with the default until that was measured.
 
         A vendor's kernels come next. The batch has no configuration of the space where the whole of
-        it has been tried.
+        it has been tried. It has no others than those of earlier runs as long as these are timed
+        again.
         """
+        if again := self.again:
+            self.plan += 1
+            return again
         space, known = self.task.space, self._known()
         seen = known.configs
         opening = self._opening(len(seen))
@@ -112,9 +119,7 @@ class Tuner:
         self.plan += 1
         vendor = self._vendor()
         self.exhausted = not (len(batch) or vendor)
-        tried = {record.config for record in self.records}
-        first = [DEFAULT] if self.task.has_default else []
-        first = [config for config in (*first, *self.suggested) if config not in tried]
+        first = self._first()
         return first + vendor + [config for config in as_configs(batch) if config not in first]
 
     def observe(self, records: Sequence[Record]) -> None:
@@ -129,6 +134,11 @@ class Tuner:
         self.agent = agent
         if self.transfer is not None:
             self.transfer.keep_agent(self.task, agent)
+
+    @property
+    def again(self) -> list[Config]:
+        """What is still to be timed again before it is known whether the layer is searched."""
+        return self._first() if self.before is not None else []
 
     @property
     def best(self) -> Record | None:
@@ -151,6 +161,12 @@ class Tuner:
                 left = [n for n in range(options.vendor_algorithms) if n not in tried]
                 proposed += [vendor_config(library, n) for n in left[: options.vendor_plan]]
         return proposed
+
+    def _first(self) -> list[Config]:
+        """Returns the default and what is suggested, as far as they were not tried."""
+        tried = {record.config for record in self.records}
+        default = [DEFAULT] if self.task.has_default else []
+        return [c for c in dict.fromkeys((*default, *self.suggested)) if c not in tried]
 
     def _opening(self, tried: int) -> int:
         """Returns the size of the next plan while there is no cost model; 0 once there is one."""

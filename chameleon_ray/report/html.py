@@ -6,14 +6,18 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from chameleon_ray.record import Record, Status, own
-from chameleon_ray.report.charts import bar, convergence, lives
+from chameleon_ray.report.charts import bar, lives
 from chameleon_ray.report.columns import Column, html_table
-from chameleon_ray.report.css import CSS
+from chameleon_ray.report.course import Course, layers_of
+from chameleon_ray.report.figure import Drawings
 from chameleon_ray.report.format import clock, digits, milliseconds, percent, times
 from chameleon_ray.report.launching import sentence
-from chameleon_ray.report.layer_result import LayerResult
+from chameleon_ray.report.layer_figure import layer_figure
+from chameleon_ray.report.layer_result import LayerResult, total
 from chameleon_ray.report.layer_table import layer_name, layer_table
 from chameleon_ray.report.loading import needs, snippet
+from chameleon_ray.report.model_figure import End, model_figure
+from chameleon_ray.report.page import page, section
 from chameleon_ray.report.remaining import told
 from chameleon_ray.report.result import Latency, RunResult
 from chameleon_ray.report.summary import explain
@@ -29,21 +33,22 @@ ERRORS: tuple[Column[tuple[Status, str, int]], ...] = (
 
 def render(result: RunResult, options: Reporting | None = None) -> str:
     """Renders the page; every text of the run is escaped."""
+    drawings = Drawings()
     sections = [
         _headline(result),
-        _section("Layers", _layers(result.layers)),
-        _section("Convergence", _convergence(result.layers)),
-        _section("Where the time went", _time(result)),
-        _section("Measurements", _measurements(own(result.records), options or Reporting())),
-        _section("Loading the model", _loading(result)),
-        _section("Settings", _settings(result)),
+        section("model", "The whole model", _model(result, drawings)),
+        section("layers", "Layers", _layers(result.layers)),
+        section("convergence", "Convergence", _convergence(result.layers, drawings)),
+        section("time", "Where the time went", _time(result)),
+        section(
+            "measurements",
+            "Measurements",
+            _measurements(own(result.records), options or Reporting()),
+        ),
+        section("loading", "Loading the model", _loading(result)),
+        section("settings", "Settings", _settings(result)),
     ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{escape(result.model)}: tuning report</title><style>{CSS}</style></head>"
-        f"<body><main>{''.join(sections)}</main></body></html>\n"
-    )
+    return page(f"{result.model}: tuning report", "".join(sections), drawings)
 
 
 def commonest(records: Sequence[Record], options: Reporting) -> list[tuple[Status, str, int]]:
@@ -61,10 +66,6 @@ def commonest(records: Sequence[Record], options: Reporting) -> list[tuple[Statu
         texts.setdefault(kind, said)
         counts[kind] += 1
     return [(kind[0], texts[kind], n) for kind, n in counts.most_common(options.errors)]
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section><h2>{title}</h2>{body}</section>"
 
 
 def _headline(result: RunResult) -> str:
@@ -131,18 +132,37 @@ def _layers(rows: Sequence[LayerResult]) -> str:
     return f'<p class="soft">{note}</p>{layer_table(rows)}'
 
 
-def _convergence(rows: Sequence[LayerResult]) -> str:
+def _model(result: RunResult, drawings: Drawings) -> str:
+    course = Course.of(layers_of(result.tasks), result.records)
+    if not course.points:
+        return '<p class="soft">No measurement succeeded.</p>'
+    layers_ms = 1e3 * total(result.layers, [row.best for row in result.layers])
+    end = End(result.wall_seconds, layers_ms, _ms(result.tuned), _ms(result.untuned))
+    return drawings.place(model_figure(course, end, {t.digest: t.name for t in result.tasks}))
+
+
+def _ms(latency: Latency | None) -> float | None:
+    return 1e3 * latency.seconds if latency else None
+
+
+def _convergence(rows: Sequence[LayerResult], drawings: Drawings) -> str:
     ordered = sorted(rows, key=lambda row: -row.task.weight * row.default)
-    figures = "".join(_figure(row) for row in ordered)
-    note = "Best latency in ms (log scale) over measurements; dashed: the default schedule."
+    figures = "".join(_figure(row, drawings) for row in ordered)
+    note = (
+        "Best latency in ms (log scale) over measurements; dashed: the default schedule; diamond: "
+        "the final timing."
+    )
     return f'<p class="soft">{note}</p><div class="plots">{figures}</div>'
 
 
-def _figure(row: LayerResult) -> str:
-    head = f"<figcaption><b>{times(row.speedup)}</b>{layer_name(row.task.name)}</figcaption>"
+def _figure(row: LayerResult, drawings: Drawings) -> str:
     if not row.curve:
-        return f'<figure>{head}<p class="soft">No measurement succeeded.</p></figure>'
-    return f"<figure>{head}{convergence(row.curve, 1e3 * row.default)}</figure>"
+        head = f"<figcaption><b>{layer_name(row.title)}</b></figcaption>"
+        return f'<figure class="small">{head}<p class="soft">No measurement succeeded.</p></figure>'
+    name = f"curve-{row.task.digest}"
+    return drawings.place(
+        layer_figure(name, row.title, row.curve, 1e3 * row.default, 1e3 * row.best)
+    )
 
 
 def _time(result: RunResult) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 
+from chameleon_ray.layer_names import own_name, title
 from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.report.layer_history import LayerHistory, Point, ratio
 from chameleon_ray.space import Config
@@ -114,6 +115,11 @@ class LayerResult:
         )
 
     @property
+    def title(self) -> str:
+        """The layer's name and what it does, for people."""
+        return title(self.task)
+
+    @property
     def speedup(self) -> float | None:
         return ratio(self.default, self.best)
 
@@ -121,6 +127,16 @@ class LayerResult:
     def from_store(self) -> bool:
         """Whether all that is known of the layer was measured by other runs."""
         return bool(self.known) and not self.measurements
+
+
+def shown_name(task: Task) -> str:
+    """Returns the name under which people see a layer."""
+    return own_name(task)
+
+
+def names_of(task: Task) -> tuple[str, ...]:
+    """Returns all names by which people may ask for a layer."""
+    return *task.nodes, shown_name(task), task.name, task.digest
 
 
 def total(rows: Sequence[LayerResult], latencies: Sequence[float]) -> float:

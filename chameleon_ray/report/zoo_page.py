@@ -3,10 +3,13 @@
 from html import escape
 from math import inf
 
-from chameleon_ray.report.charts import convergence
+from chameleon_ray.layer_names import title
 from chameleon_ray.report.columns import Column, html_table
-from chameleon_ray.report.css import CSS
+from chameleon_ray.report.figure import Drawings
 from chameleon_ray.report.format import milliseconds, times
+from chameleon_ray.report.layer_figure import layer_figure
+from chameleon_ray.report.layer_table import layer_name
+from chameleon_ray.report.page import page, section
 from chameleon_ray.report.zoo import SHARED_COLUMNS, ZooEntry, ZooResult, outputs, sentences
 from chameleon_ray.task import Task
 
@@ -23,25 +26,16 @@ PAGE_COLUMNS: tuple[Column[ZooEntry], ...] = (
 
 def render(result: ZooResult) -> str:
     """Renders the page; every text of the zoo is escaped."""
-    title = escape(str(result.file))
     words = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(result)[:-1])
+    drawings = Drawings()
     sections = [
-        f'<header><h1>{title}</h1><p class="hero"><span class="good">{times(result.speedup)}'
-        f"</span> <small>geometric mean</small></p>{words}</header>",
-        _section("Models", html_table(PAGE_COLUMNS, result.entries)),
-        _section("Convergence", _convergence(result)),
-        _section("Layers of several models", _shared(result)),
+        f'<header><h1>{escape(str(result.file))}</h1><p class="hero"><span class="good">'
+        f"{times(result.speedup)}</span> <small>geometric mean</small></p>{words}</header>",
+        section("models", "Models", html_table(PAGE_COLUMNS, result.entries)),
+        section("convergence", "Convergence", _convergence(result, drawings)),
+        section("shared", "Layers of several models", _shared(result)),
     ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{title}: tuning report</title><style>{CSS}</style></head>"
-        f"<body><main>{''.join(sections)}</main></body></html>\n"
-    )
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section><h2>{title}</h2>{body}</section>"
+    return page(f"{result.file}: tuning report", "".join(sections), drawings)
 
 
 def _name(entry: ZooEntry) -> str:
@@ -58,14 +52,14 @@ def _outcome(entry: ZooEntry) -> str:
     return f'<span class="{tone}">{escape(outputs(entry))}</span>'
 
 
-def _convergence(result: ZooResult) -> str:
+def _convergence(result: ZooResult, drawings: Drawings) -> str:
     if not result.curve:
         return '<p class="soft">Not every layer was timed.</p>'
     note = (
         "Weighted sum of all layers' best latencies in ms (log scale) over measurements, from the "
         "first at which each layer had one."
     )
-    figure = f"<figure>{convergence(result.curve, inf)}</figure>"
+    figure = drawings.place(layer_figure("course", "All layers", result.curve))
     return f'<p class="soft">{note}</p><div class="plots">{figure}</div>'
 
 
@@ -87,4 +81,4 @@ def _shared(result: ZooResult) -> str:
 
 
 def _layer(task: Task) -> str:
-    return f'<div class="layer">{escape(task.name)}<small>{escape(task.shape)}</small></div>'
+    return f'<div class="layer">{layer_name(title(task))}</div>'

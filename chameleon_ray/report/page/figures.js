@@ -1,0 +1,92 @@
+// Draws the figures of a page from the data in it, with Observable Plot. Python declares the marks
+// and their options; nothing here knows what a figure is about.
+"use strict";
+{
+  const { data, figures } = JSON.parse(document.getElementById("data").textContent);
+  const columns = (number) => Object.entries(data[number]);
+  const rows = data.map((one) => {
+    const titles = Object.keys(one);
+    const length = titles.length ? one[titles[0]].length : 0;
+    return Array.from({ length }, (_, n) => Object.fromEntries(titles.map((t) => [t, one[t][n]])));
+  });
+  const element = (name, attributes, ...children) => {
+    const made = document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    made.append(...children);
+    return made;
+  };
+  const pointers = { x: "pointerX", y: "pointerY", xy: "pointer" };
+
+  function drawn(figure, view, width) {
+    const marks = view.marks.map(({ kind, data: number, options, pointer }) => {
+      const given = structuredClone(options);
+      return Plot[kind](rows[number], pointer ? Plot[pointers[pointer]](given) : given);
+    });
+    const options = structuredClone(view.options);
+    return Plot.plot({ className: "plot", width, ariaLabel: figure.title,
+      ariaDescription: figure.told, ...options, marks });
+  }
+
+  function shown(value) {
+    if (value === null) return "-";
+    return typeof value === "number" ? value.toLocaleString("en", { maximumSignificantDigits: 5 })
+      : value;
+  }
+
+  // Fills in the table of a figure's data when it is first opened.
+  function table(figure) {
+    const place = element("div", { class: "scroll", tabindex: "0", role: "region",
+      "aria-label": `Data: ${figure.title}` });
+    const details = element("details", { class: "data" }, element("summary", {}, "Data"), place);
+    details.addEventListener("toggle", () => {
+      if (place.firstChild) return;
+      const pairs = columns(figure.table);
+      const numeric = pairs.map(([, values]) => values.some((v) => typeof v === "number"));
+      const cell = (name, text, n, more = {}) =>
+        element(name, numeric[n] ? { class: "num", ...more } : more, text);
+      const head = pairs.map(([title], n) => cell("th", title, n, { scope: "col" }));
+      const body = rows[figure.table].map((row) =>
+        element("tr", {}, ...pairs.map(([title], n) => cell("td", shown(row[title]), n))));
+      place.append(element("table", {}, element("caption", {}, figure.title),
+        element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body)));
+    });
+    return details;
+  }
+
+  // Radio buttons for few views, a list for many.
+  function choice(figure, choose) {
+    const labels = figure.views.map((view) => view.label);
+    if (labels.length > 4) {
+      const list = element("select", { "aria-label": `${figure.title}: what is shown` },
+        ...labels.map((label, n) => element("option", { value: n }, label)));
+      list.addEventListener("change", () => choose(Number(list.value)));
+      return element("p", { class: "choice" }, list);
+    }
+    const group = element("fieldset", { class: "choice" },
+      element("legend", { class: "hidden" }, `${figure.title}: what is shown`));
+    labels.forEach((label, n) => {
+      const button = element("input", { type: "radio", name: `view-${figure.name}` });
+      button.checked = n === 0;
+      button.addEventListener("change", () => choose(n));
+      group.append(element("label", {}, button, label));
+    });
+    return group;
+  }
+
+  function place(figure) {
+    const home = document.getElementById(figure.name);
+    const canvas = element("div", { class: "canvas" });
+    let view = 0, width = 0;
+    const draw = () => {
+      if (width) canvas.replaceChildren(drawn(figure, figure.views[view], width));
+    };
+    if (figure.views.length > 1) home.append(choice(figure, (n) => { view = n; draw(); }));
+    home.append(canvas, table(figure));
+    new ResizeObserver(() => {
+      const now = Math.floor(canvas.clientWidth);
+      if (now && now !== width) { width = now; draw(); }
+    }).observe(canvas);
+  }
+
+  figures.forEach(place);
+}
