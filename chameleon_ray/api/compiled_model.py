@@ -1,9 +1,10 @@
 """The end of one model: from its layers' winners to a verified library and a result."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
+from chameleon_ray.api.comparing import Comparison
 from chameleon_ray.api.launching import Libraries, TunedLibrary, settled
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.tuned_model import TunedModel, versions
@@ -28,11 +29,13 @@ class CompiledModel:
         prepared: What is known of the model since the import that it was compiled from.
         library: The tuned library, verified and timed.
         lost: Number of winners that could not be applied.
+        comparison: Comparison with other frameworks.
     """
 
     prepared: Prepared
     library: TunedLibrary
     lost: int
+    comparison: Comparison = field(default_factory=Comparison)
 
 
 @dataclass(frozen=True)
@@ -112,16 +115,22 @@ def _described(names: Sequence[str], arrays: Arrays) -> tuple[Described, ...]:
     return tuple((name, array.shape, str(array.dtype)) for name, array in pairs)
 
 
+def _outcomes(prepared: Prepared, end: SessionEnd) -> Iterator[LayerOutcome]:
+    """Yields the outcome of each layer of a model."""
+    spaces = {task.digest: task.space for task in prepared.tasks}
+    for layer in dict.fromkeys(task.layer for task in prepared.tasks):
+        w = end.winners[layer]
+        records = [record for record in end.records if record.task == w.task]
+        by = searched_by(spaces[w.task], records, end.search)
+        yield LayerOutcome(
+            w.task, w.config, w.default_latency, w.latency, w.reason, w.disturbed, by
+        )
+
+
 def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> RunResult:
     """Returns the result that a finished model's summary and report are made of."""
     prepared = compiled.prepared
     request, digests = model.request, {task.digest for task in prepared.tasks}
-    own = [end.winners[layer] for layer in dict.fromkeys(task.layer for task in prepared.tasks)]
-    spaces = {task.digest: task.space for task in prepared.tasks}
-    searched = [
-        searched_by(spaces[w.task], [r for r in end.records if r.task == w.task], end.search)
-        for w in own
-    ]
     lost = f"{compiled.lost} winners could not be applied to the model." if compiled.lost else ""
     return RunResult(
         model=prepared.name,
@@ -136,15 +145,13 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
         device_busy_fraction=end.busy_share,
         tasks=prepared.tasks,
         records=tuple(record for record in end.records if record.task in digests),
-        outcomes=tuple(
-            LayerOutcome(w.task, w.config, w.default_latency, w.latency, w.reason, w.disturbed, by)
-            for w, by in zip(own, searched, strict=True)
-        ),
+        outcomes=tuple(_outcomes(prepared, end)),
         processes=end.accounts,
         untuned=compiled.library.untuned,
-        tuned=compiled.library.tuned,
+        tuned=compiled.comparison.tuned or compiled.library.tuned,
         verified=compiled.library.verified,
         launching=compiled.library.launching,
+        comparison=compiled.comparison.others,
         inputs=_described(prepared.input_names, prepared.inputs),
         outputs=_described(prepared.outputs, prepared.examples[0].outputs or ()),
         explanation=lost,

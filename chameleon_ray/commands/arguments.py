@@ -65,6 +65,18 @@ Refresh = Annotated[
     typer.Option("--refresh", help="Time the store's winners again; tune what got worse."),
 ]
 Address = Annotated[str | None, typer.Option(help="Ray cluster to join; else none.")]
+Compare = Annotated[
+    list[str],
+    typer.Option(
+        "--compare",
+        metavar="NAME",
+        help="Time the tuned model beside onnxruntime, pytorch, torch.compile, max-autotune or "
+        "openvino; the first two where left out.",
+    ),
+]
+NoCompare = Annotated[
+    bool, typer.Option("--no-compare", help="Do not time other frameworks at the end.")
+]
 Engine = Annotated[str, typer.Option(help="ray, or serial.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Tracebacks and warnings.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

@@ -10,6 +10,7 @@ from chameleon_ray.commands.arguments import (
     Address,
     Aware,
     BuildOnly,
+    Compare,
     Debug,
     Engine,
     Examples,
@@ -19,6 +20,7 @@ from chameleon_ray.commands.arguments import (
     Minutes,
     Model,
     Name,
+    NoCompare,
     Only,
     Precision,
     Refresh,
@@ -34,6 +36,7 @@ from chameleon_ray.commands.arguments import (
 from chameleon_ray.commands.screen import screen, tell
 from chameleon_ray.commands.settling import settle
 from chameleon_ray.options import Request
+from chameleon_ray.options.comparing import FRAMEWORKS
 
 
 def tune(
@@ -64,6 +67,8 @@ def tune(
     memory_aware: Aware = False,
     vendor: Vendor = True,
     build_only: BuildOnly = False,
+    compare: Compare = list(FRAMEWORKS),  # noqa: B006
+    no_compare: NoCompare = False,
     engine: Engine = "ray",
     debug: Debug = False,
 ) -> None:
@@ -73,7 +78,9 @@ def tune(
     else went wrong, 3 if they could be compared with untuned TVM's only, 130 after Ctrl-C.
     """
     asked = {n: tuple(v) if isinstance(v, list) else v for n, v in locals().items()}
-    request = Request(**{n: v for n, v in asked.items() if n != "debug"})  # type: ignore[arg-type]
+    asked["compare"] = () if no_compare else asked["compare"]
+    fields = {n: v for n, v in asked.items() if n not in ("debug", "no_compare")}
+    request = Request(**fields)  # type: ignore[arg-type]
     (_build if build_only else _tune)(request, debug)
 
 

@@ -8,9 +8,11 @@ import typer
 from chameleon_ray.answering import answering, errors
 from chameleon_ray.commands.arguments import (
     Address,
+    Compare,
     Debug,
     Engine,
     Minutes,
+    NoCompare,
     Store,
     Trials,
     Until,
@@ -19,6 +21,7 @@ from chameleon_ray.commands.arguments import (
 from chameleon_ray.commands.screen import screen, tell
 from chameleon_ray.commands.settling import settle_all
 from chameleon_ray.options import Request
+from chameleon_ray.options.comparing import FRAMEWORKS
 
 
 def zoo(
@@ -32,6 +35,8 @@ def zoo(
     store: Store = None,
     address: Address = None,
     engine: Engine = "ray",
+    compare: Compare = list(FRAMEWORKS),  # noqa: B006
+    no_compare: NoCompare = False,
     layers: Annotated[bool, typer.Option("--layers", help="Count layers; tune nothing.")] = False,
     debug: Debug = False,
 ) -> None:
@@ -50,6 +55,7 @@ def zoo(
         from chameleon_ray.report.live_table import watching
 
         common = {"warm_start": tuple(warm_start), "address": address, "engine": engine}
+        common["compare"] = () if no_compare else tuple(compare)
         asked = api.read_zoo(file, Request("", **given | common))  # type: ignore[arg-type]
         if layers:
             entries, found = api.survey(asked, tell)

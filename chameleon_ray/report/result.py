@@ -28,6 +28,11 @@ class Latency:
     seconds: float
     spread: float = 0.0
 
+    @property
+    def relative(self) -> float:
+        """The spread over the median."""
+        return self.spread / self.seconds if self.seconds > 0 else 0.0
+
     @staticmethod
     def of(repeats: Sequence[float]) -> "Latency":
         """Sums up the timings in seconds, of which there is at least one."""
@@ -101,6 +106,25 @@ class Launching:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """What came of timing the model in a framework, in turns with the tuned one.
+
+    Attributes:
+        name: Name of the framework, for people.
+        version: Version of the framework; empty where it is not known.
+        latency: Latency of the model there; None where it could not be timed.
+        threads: Number of threads that it ran on.
+        fault: Reason why it could not be timed, as a clause; empty where it was.
+    """
+
+    name: str
+    version: str = ""
+    latency: Latency | None = None
+    threads: int = 0
+    fault: str = ""
+
+
+@dataclass(frozen=True)
 class RunResult:
     """The result of a run.
 
@@ -124,6 +148,8 @@ class RunResult:
         tuned: Latency of the whole model with the winners; None where it was not timed.
         verified: Verification of the outputs; None where they were not compared.
         launching: How the tuned model's kernels are launched; None where there is only one way.
+        comparison: What other frameworks take for the model, in turns with it; empty where nothing
+            was asked for.
         inputs: Name, shape and dtype of each input of the model.
         outputs: The same of each output; empty where nothing but TVM could compute them.
         explanation: Reason for a difference between model and layers; empty where none is known.
@@ -150,6 +176,7 @@ class RunResult:
     tuned: Latency | None = None
     verified: Verified | None = None
     launching: Launching | None = None
+    comparison: tuple[Compared, ...] = ()
     inputs: tuple[Described, ...] = ()
     outputs: tuple[Described, ...] = ()
     explanation: str = ""

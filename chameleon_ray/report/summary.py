@@ -17,7 +17,15 @@ from chameleon_ray.report.disturbance import disturbance_of
 from chameleon_ray.report.format import counted, milliseconds
 from chameleon_ray.report.layer_result import LayerOutcome, LayerResult, total
 from chameleon_ray.report.remaining import remaining
-from chameleon_ray.report.result import PHASES, Described, Latency, Launching, RunResult, Verified
+from chameleon_ray.report.result import (
+    PHASES,
+    Compared,
+    Described,
+    Latency,
+    Launching,
+    RunResult,
+    Verified,
+)
 from chameleon_ray.reporting import Reporting
 from chameleon_ray.vendor import FILES
 from chameleon_ray.winners import LEFT_OUT
@@ -64,6 +72,7 @@ def summary(result: RunResult, options: Reporting | None = None) -> dict:
             "untuned": 1e3 * _seconds(result.untuned),
             "tuned": 1e3 * _seconds(result.tuned),
         },
+        "comparison": [_rival(one) for one in result.comparison],
         "layers_ms": 1e3 * total(result.layers, [layer.best for layer in result.layers]),
         "inputs": [_array(array) for array in result.inputs],
         "outputs": [_array(array) for array in result.outputs],
@@ -108,6 +117,19 @@ def _launching(launching: Launching | None) -> dict | None:
         "graphs": launching.graphs,
         "other_ms": 1e3 * _seconds(launching.other),
         "fault": launching.fault or None,
+    }
+
+
+def _rival(one: Compared) -> dict:
+    """Returns a framework's latency in seconds as plain data, or why there is none."""
+    if one.latency is None:
+        return {"name": one.name, "fault": one.fault}
+    return {
+        "name": one.name,
+        "version": one.version or None,
+        "latency": one.latency.seconds,
+        "spread": one.latency.relative,
+        "threads": one.threads,
     }
 
 
