@@ -1,9 +1,10 @@
 """The result of one layer: its winner, and what its measurements came to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 
+from chameleon_ray.lowerings import by_layer
 from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.report.layer_history import LayerHistory, Point, ratio
 from chameleon_ray.space import Config
@@ -114,6 +115,11 @@ class LayerResult:
         )
 
     @property
+    def title(self) -> str:
+        """The layer's name and what it does, for people."""
+        return self.task.name
+
+    @property
     def speedup(self) -> float | None:
         return ratio(self.default, self.best)
 
@@ -128,3 +134,13 @@ def total(rows: Sequence[LayerResult], latencies: Sequence[float]) -> float:
     pairs = zip(rows, latencies, strict=True)
     known = [row.task.weight * latency for row, latency in pairs if isfinite(latency)]
     return sum(known) if known else inf
+
+
+def short_names(tasks: Iterable[Task]) -> dict[str, str]:
+    """Returns a short name for each layer, by the digests of its tasks; no two are equal."""
+    found: dict[str, str] = {}
+    for members in by_layer(tasks, lambda task: task).values():
+        name = members[0].name
+        name = name if name not in found.values() else f"{name} {members[0].digest[:6]}"
+        found |= {task.digest: name for task in members}
+    return found
