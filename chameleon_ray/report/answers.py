@@ -43,14 +43,6 @@ def answers(result: RunResult, names: Mapping[str, str]) -> list[Answer]:
     ]
 
 
-def section(found: list[Answer]) -> str:
-    """Renders the answers."""
-    return "".join(
-        f'<div><h3>{escape(question)}</h3><div class="answer">{answer}</div></div>'
-        for question, answer in found
-    )
-
-
 def _most(result: RunResult, names: Mapping[str, str]) -> str:
     rows = _by_time(result)
     if not rows:
@@ -77,7 +69,7 @@ def _limit(result: RunResult, names: Mapping[str, str]) -> str:
         return "Not known: what the machine can do at most was not measured in this run."
     seconds = total(rows, [row.best for row in rows])
     text = (
-        f"The layers take {percent(share)} of their time at the least that the machine allows "
+        f"{share:.0%} of the layers' time is the least that the machine allows "
         f"({ceiling.flops / 1e9:.0f} GFLOP/s, {ceiling.bytes / 1e9:.0f} GB/s)"
     )
     far = [

@@ -7,9 +7,12 @@ from typing import Any
 from chameleon_ray.report.figure import Columns, Figure, Mark, View
 from chameleon_ray.report.format import counted, digits
 from chameleon_ray.report.layer_history import Point
+from chameleon_ray.report.ticks import ticks, whole_ticks
 
 COUNT, LATENCY = "measurements", "best, ms"
 HEIGHT = 150
+SPARE = 1.12
+"""Factor by which the axis goes beyond what is drawn."""
 
 
 def layer_figure(
@@ -49,15 +52,22 @@ def layer_figure(
         dot = {"x": COUNT, "y": "final timing, ms", "symbol": "diamond", "fill": "var(--s2)"}
         marks.append(Mark("dot", final, dot | {"r": 6, "stroke": "var(--card)", "tip": True}))
         told += f"; final timing {digits(final_ms)} ms"
-    view = View("", tuple(marks), _axes())
-    return Figure(name, title, f"{told}.", (view,), small=True)
+    seen = [point.best_ms for point in curve] + [
+        ms for ms in (default_ms, final_ms) if isfinite(ms)
+    ]
+    view = View("", tuple(marks), _axes(seen, last))
+    return Figure(name, title, f"{told}.", (view,), line, small=True)
 
 
-def _axes() -> dict[str, Any]:
+def _axes(seen: Sequence[float], last: int) -> dict[str, Any]:
+    low, high = min(seen) / SPARE, max(seen) * SPARE
+    marks = ticks(low, high)
     return {
         "height": HEIGHT,
-        "marginLeft": 44,
+        "marginLeft": 52,
+        "marginRight": 14,
         "marginTop": 12,
-        "x": {"label": None, "ticks": 4},
-        "y": {"label": None, "type": "log", "grid": True, "ticks": 3, "tickFormat": "~r"},
+        "x": {"label": None, "ticks": whole_ticks(last), "tickFormat": "d"},
+        "y": {"label": None, "type": "log", "domain": [low, high], "ticks": marks}
+        | {"tickFormat": ".2~r", "grid": True},
     }

@@ -7,10 +7,13 @@ inputs and outputs to and from memory (Williams et al., 2009). The longer of the
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
+from typing import Any
 
 from chameleon_ray.measure.ceiling import Ceiling
 from chameleon_ray.report.figure import Columns, Figure, Mark, View
+from chameleon_ray.report.layer_history import gflops
 from chameleon_ray.report.layer_result import LayerResult
+from chameleon_ray.report.ticks import ticks
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def roofline(rows: Sequence[LayerResult], ceiling: Ceiling, names: dict[str, str
     found = [(row, one) for row in rows if (one := reach(row, ceiling)) and one.gflops > 0]
     if not found:
         return None
-    before = [row.task.flop / row.default / 1e9 if row.default > 0 else None for row, _ in found]
+    before = [gflops(row.task, row.default) for row, _ in found]
     dots: Columns = {
         "layer": [names[row.task.digest] for row, _ in found],
         "FLOP per byte": [one.intensity for _, one in found],
@@ -80,7 +83,7 @@ def roofline(rows: Sequence[LayerResult], ceiling: Ceiling, names: dict[str, str
         "time in the model, ms": [1e3 * row.task.weight * row.best for row, _ in found],
     }
     marks = (*_roofs(ceiling, [one.intensity for _, one in found]), *_layers(dots))
-    view = View("", marks, _AXES)
+    view = View("", marks, _axes(dots, ceiling))
     told = (
         f"Dots are tuned layers, larger ones take more of the model's time; the roof is what "
         f"{_cores(ceiling)} reached in matrix products ({ceiling.flops / 1e9:.0f} GFLOP/s) and in "
@@ -93,13 +96,21 @@ def roofline(rows: Sequence[LayerResult], ceiling: Ceiling, names: dict[str, str
 
 
 _X, _Y = "FLOP per byte", "GFLOP/s"
-_AXES = {
-    "height": 360,
-    "marginRight": 20,
-    "x": {"type": "log", "label": "operations per byte", "tickFormat": "~r"},
-    "y": {"type": "log", "label": "GFLOP/s", "grid": True, "tickFormat": "~r"},
-    "r": {"range": [3, 14]},
-}
+
+
+def _axes(dots: Columns, ceiling: Ceiling) -> dict[str, Any]:
+    rates = [float(str(v)) for title in (_Y, "default, GFLOP/s") for v in dots[title] if v]
+    low, high = min(rates) / 1.5, max([*rates, ceiling.flops / 1e9]) * 1.5
+    log, marks = {"type": "log", "tickFormat": "~r"}, ticks(low, high)
+    return {
+        "height": 360,
+        "marginRight": 20,
+        "x": log | {"label": "operations per byte", "ticks": 5},
+        "y": log
+        | {"label": "GFLOP/s", "domain": [low, high], "ticks": ticks(low, high)}
+        | {"grid": True},
+        "r": {"range": [3, 14]},
+    }
 
 
 def _cores(ceiling: Ceiling) -> str:
@@ -112,7 +123,7 @@ def _roofs(ceiling: Ceiling, intensities: Sequence[float]) -> tuple[Mark, ...]:
     low, high = min([*intensities, ridge]) / 1.5, max([*intensities, ridge]) * 1.5
     roof: Columns = {_X: [low, ridge, high], _Y: [low * traffic, peak, peak]}
     words: Columns = {_X: [high], _Y: [peak], "text": [f"{peak:.0f} GFLOP/s"]}
-    line = {"x": _X, "y": _Y, "stroke": "var(--s1)", "strokeWidth": 2}
+    line = {"x": _X, "y": _Y, "stroke": "var(--s1)", "strokeWidth": 2, "clip": True}
     text = {"x": _X, "y": _Y, "text": "text", "dy": -9, "textAnchor": "end", "fill": "var(--s1)"}
     return Mark("line", roof, line), Mark("text", words, text)
 

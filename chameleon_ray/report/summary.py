@@ -11,12 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from chameleon_ray.ledger import Account
+from chameleon_ray.measure.ceiling import Ceiling
 from chameleon_ray.record import Status, own
+from chameleon_ray.report.course import Course, layers_of
 from chameleon_ray.report.disturbance import disturbance_of
 from chameleon_ray.report.format import counted, milliseconds
 from chameleon_ray.report.layer_result import LayerOutcome, LayerResult, total
+from chameleon_ray.report.parts import counts
 from chameleon_ray.report.remaining import remaining
 from chameleon_ray.report.result import PHASES, Described, Latency, Launching, RunResult, Verified
+from chameleon_ray.report.roofline import reach
 from chameleon_ray.reporting import Reporting
 from chameleon_ray.vendor import FILES
 
@@ -54,13 +58,15 @@ def summary(result: RunResult, options: Reporting | None = None) -> dict:
         "device_busy_fraction": result.device_busy_fraction,
         "measurements": {"total": len(made), "from_store": len(result.records) - len(made)}
         | {status.value: counts[status] for status in Status},
-        "tasks": [_layer(layer) for layer in result.layers],
+        "tasks": [_layer(layer, result) for layer in result.layers],
+        "ceiling": _ceiling(result.ceiling),
         "remaining": remaining(result),
         "processes": [_process(process) for process in result.processes],
         "latency_ms": {
             "untuned": 1e3 * _seconds(result.untuned),
             "tuned": 1e3 * _seconds(result.tuned),
         },
+        "course": Course.of(layers_of(result.tasks), result.records).points,
         "layers_ms": 1e3 * total(result.layers, [layer.best for layer in result.layers]),
         "inputs": [_array(array) for array in result.inputs],
         "outputs": [_array(array) for array in result.outputs],
@@ -179,13 +185,23 @@ def _compared(before: float, after: float, small: float) -> str:
     return f"{gap}."
 
 
-def _layer(row: LayerResult) -> dict:
+def _ceiling(ceiling: Ceiling | None) -> dict | None:
+    if ceiling is None:
+        return None
+    return {"flops": ceiling.flops, "bytes": ceiling.bytes, "cores": ceiling.cores}
+
+
+def _layer(row: LayerResult, result: RunResult) -> dict:
+    tasks = {task.digest for task in result.tasks if task.layer == row.task.layer}
+    found = reach(row, result.ceiling)
     return {
         "name": row.task.name,
         "digest": row.task.digest,
         "shape": row.task.shape,
         "weight": row.task.weight,
         "flop": row.task.flop,
+        "traffic": row.task.traffic,
+        "limit_ms": 1e3 * found.limit if found else None,
         "space_size": row.task.space.size,
         "measurements": row.measurements,
         "from_store": row.known,
@@ -193,6 +209,7 @@ def _layer(row: LayerResult) -> dict:
         "lowering": row.task.lowering or None,
         "other_lowerings": [{"name": n, "best_ms": strict(1e3 * best)} for n, best in row.others],
         "searched": row.searched or None,
+        "chosen_by": counts([record for record in result.records if record.task in tasks]),
         "default_ms": 1e3 * row.default,
         "best_ms": 1e3 * row.best,
         "curve": row.curve,

@@ -7,7 +7,7 @@ from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.figure import Drawings
 from chameleon_ray.report.format import milliseconds, times
 from chameleon_ray.report.layer_figure import layer_figure
-from chameleon_ray.report.page import page, section
+from chameleon_ray.report.page import Section, page
 from chameleon_ray.report.zoo import SHARED_COLUMNS, ZooEntry, ZooResult, outputs, sentences
 from chameleon_ray.task import Task
 
@@ -26,14 +26,16 @@ def render(result: ZooResult) -> str:
     """Renders the page; every text of the zoo is escaped."""
     words = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(result)[:-1])
     drawings = Drawings()
+    head = (
+        f'<h1>{escape(str(result.file))}</h1><p class="hero"><span class="good">'
+        f"{times(result.speedup)}</span> <small>geometric mean</small></p>{words}"
+    )
     sections = [
-        f'<header><h1>{escape(str(result.file))}</h1><p class="hero"><span class="good">'
-        f"{times(result.speedup)}</span> <small>geometric mean</small></p>{words}</header>",
-        section("models", "Models", html_table(PAGE_COLUMNS, result.entries)),
-        section("convergence", "Convergence", _convergence(result, drawings)),
-        section("shared", "Layers of several models", _shared(result)),
+        Section("models", "Models", html_table(PAGE_COLUMNS, result.entries, "Models of the zoo")),
+        Section("convergence", "Convergence", _convergence(result, drawings)),
+        Section("shared", "Layers of several models", _shared(result)),
     ]
-    return page(f"{result.file}: tuning report", "".join(sections), drawings)
+    return page(f"{result.file}: tuning report", head, sections, drawings)
 
 
 def _name(entry: ZooEntry) -> str:
@@ -75,7 +77,7 @@ def _shared(result: ZooResult) -> str:
         Column("weight", "number", lambda task: f"{task.weight:g}"),
         Column("best ms", "number", lambda task: milliseconds(best[task.digest])),
     )
-    return html_table(columns, shared[:MOST_LAYERS])
+    return html_table(columns, shared[:MOST_LAYERS], "Layers that several models have")
 
 
 def _layer(task: Task) -> str:
