@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chameleon_ray.errors import Stopped, UserError
+    from chameleon_ray.interface.memory import memory
     from chameleon_ray.interface.records import records
     from chameleon_ray.interface.tuned_model import TunedModel, load
     from chameleon_ray.interface.tuning import tune
+    from chameleon_ray.interface.zoo import zoo
 
-__all__ = ["Stopped", "TunedModel", "UserError", "load", "records", "tune"]
+__all__ = ["Stopped", "TunedModel", "UserError", "load", "memory", "records", "tune", "zoo"]
 __version__ = "0.1.0"
 ORIGINS = {
     "Stopped": "chameleon_ray.errors",
     "UserError": "chameleon_ray.errors",
     "TunedModel": "chameleon_ray.interface.tuned_model",
     "load": "chameleon_ray.interface.tuned_model",
+    "memory": "chameleon_ray.interface.memory",
     "records": "chameleon_ray.interface.records",
     "tune": "chameleon_ray.interface.tuning",
+    "zoo": "chameleon_ray.interface.zoo",
 }
 """Module that defines each name."""
 

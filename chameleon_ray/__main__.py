@@ -9,15 +9,20 @@ import typer
 from chameleon_ray.commands.apply import apply
 from chameleon_ray.commands.bench import bench
 from chameleon_ray.commands.check import check
+from chameleon_ray.commands.compare import compare
 from chameleon_ray.commands.devices import devices
-from chameleon_ray.commands.diff import diff
 from chameleon_ray.commands.export import export
 from chameleon_ray.commands.memory import memory
 from chameleon_ray.commands.pending import pending
 from chameleon_ray.commands.replay import replay
+from chameleon_ray.commands.rm import rm
+from chameleon_ray.commands.runs import runs
+from chameleon_ray.commands.show import show
 from chameleon_ray.commands.store import store
 from chameleon_ray.commands.tune import tune
+from chameleon_ray.commands.ui import ui
 from chameleon_ray.commands.version import version
+from chameleon_ray.commands.watch import watch
 from chameleon_ray.commands.zoo import zoo
 
 app = typer.Typer(
@@ -32,15 +37,21 @@ for command in (
     apply,
     bench,
     check,
-    diff,
+    compare,
     export,
     pending,
     replay,
+    runs,
+    show,
+    watch,
+    rm,
+    ui,
     memory,
     devices,
     version,
 ):
     app.command()(command)
+app.command("diff", hidden=True)(compare)  # its earlier name
 app.add_typer(store, name="store", no_args_is_help=True)
 
 

@@ -14,6 +14,7 @@ from chameleon_ray.lowerings import by_layer, is_behind
 from chameleon_ray.options import Budgeting
 from chameleon_ray.record import Record
 from chameleon_ray.search.posterior import rivals
+from chameleon_ray.store.knowledge import AS_BEFORE
 from chameleon_ray.tuner import Tuner
 from chameleon_ray.vendor import is_searched
 
@@ -83,6 +84,7 @@ class Budget:
                 self._learn(layer, list(plan))
         for layer in self.layers.values():
             self._race(layer)
+            self._compare(layer)
 
     def next(self) -> Tuner | None:
         """Hands out the tuner with the greatest claim; None where none is free or wanted."""
@@ -115,6 +117,7 @@ class Budget:
         if tuner.exhausted:
             layer.finished = WHOLE
         self._race(layer)
+        self._compare(layer)
         return {one.tuner.task.digest: one.finished for one in open_before if one.finished}
 
     def retire(self, tuner: Tuner, reason: str) -> str:
@@ -139,8 +142,14 @@ class Budget:
         return not self.over and any(not layer.finished for layer in self.layers.values())
 
     def _is_open(self, layer: Layer) -> bool:
-        """Whether a lowering may be searched: the first one, and others once that has begun."""
-        first = self._lowerings[layer.tuner.task.layer][0]
+        """Whether a lowering may be searched: the first one, and others once that has begun.
+
+        As long as the layer is timed again, all that have something to time may.
+        """
+        lowerings = self._lowerings[layer.tuner.task.layer]
+        if _timed_again(lowerings):
+            return bool(layer.tuner.again)
+        first = lowerings[0]
         return layer is first or bool(first.finished) or len(first.history) >= self.options.opening
 
     def _leader(self, layer: Layer) -> Layer:
@@ -205,6 +214,18 @@ class Budget:
             return ""
         return f"{left.told(options.confidence)}, as asked for"
 
+    def _compare(self, layer: Layer) -> None:
+        """Finishes a layer that was timed again and is as fast as in the earlier run."""
+        lowerings = self._lowerings[layer.tuner.task.layer]
+        before = layer.tuner.before
+        if before is None or _timed_again(lowerings):
+            return
+        best = min((r for one in lowerings for r in one.tuner.records), key=_latency, default=None)
+        if best is None or best.latency > before * (1 + max(self.options.worse, best.spread)):
+            return
+        for one in lowerings:
+            one.finished = one.finished or AS_BEFORE
+
     def _race(self, layer: Layer) -> None:
         """Gives up the lowerings of a layer that are too far behind its fastest one."""
         leader = self._leader(layer)
@@ -214,3 +235,12 @@ class Budget:
                 times = rival.latency / leader.latency
                 much = f"{times:.1f} times" if math.isfinite(times) else "infinitely"
                 rival.finished = f"{leader.tuner.task.lowering} is {much} {FASTER}"
+
+
+def _timed_again(lowerings: Sequence[Layer]) -> bool:
+    """Whether it is still to be found out if a layer is as fast as in an earlier run."""
+    return any(one.tuner.again for one in lowerings if not one.finished)
+
+
+def _latency(record: Record) -> float:
+    return record.latency

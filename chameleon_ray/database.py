@@ -5,7 +5,6 @@ there. Parts are merged once there are many. A part that was merged but not yet 
 records, which does no harm. A later record of a configuration replaces the earlier one.
 """
 
-import os
 from collections.abc import Sequence
 from math import inf
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from chameleon_ray.atomic_write import write_whole
 from chameleon_ray.errors import UserError
 from chameleon_ray.record import Record, Status
 from chameleon_ray.space import Config
@@ -132,22 +132,9 @@ class Database:
         self._parts, self._written = 0, {}
 
     def _write(self, records: list[Record], name: str) -> None:
-        table = as_table(records)
-        temporary = self.folder / f".{name}.{os.getpid()}"
-        try:
-            with temporary.open("wb") as sink:
-                pq.write_table(table, sink)
-                sink.flush()
-                os.fsync(sink.fileno())
-            temporary.rename(self.folder / name)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sink = pa.BufferOutputStream()
+        pq.write_table(as_table(records), sink)
+        write_whole(self.folder / name, sink.getvalue().to_pybytes())
 
 
 def read_part(path: Path) -> list[Record]:

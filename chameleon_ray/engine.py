@@ -15,6 +15,7 @@ from itertools import count
 from typing import Protocol
 
 from chameleon_ray.budget import Budget
+from chameleon_ray.layer_names import title
 from chameleon_ray.measure.measurer import Measurement, Measurer
 from chameleon_ray.pool import Lost, NoWorkers
 from chameleon_ray.record import Record
@@ -112,7 +113,7 @@ class Engine:
             await self._plan(tuner)
             return
         except Exception as error:  # one layer's search must not end the others'
-            logger.warning("the search of %s failed", tuner.task.name, exc_info=True)
+            logger.warning("the search of %s failed", title(tuner.task), exc_info=True)
             reason = self.budget.retire(tuner, f"its search failed: {error}")
             self.watcher.finished(tuner.task.digest, reason)
             return

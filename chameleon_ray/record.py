@@ -82,6 +82,11 @@ class Record:
         """Median of the repeats in seconds; infinite unless ``ok``."""
         return median(self.latencies) if self.status is Status.OK else float("inf")
 
+    @property
+    def spread(self) -> float:
+        """Difference of the longest and the shortest repeat over the latency; 0 without any."""
+        return (max(self.latencies) - min(self.latencies)) / self.latency if self.latencies else 0.0
+
     @cached_property
     def disturbed(self) -> float:
         """Share of the time of its timing in which something else had its cores; mostly 0."""

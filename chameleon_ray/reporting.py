@@ -19,6 +19,8 @@ class Reporting:
     """Most error texts shown, the commonest ones."""
     error_width: int = 240
     """Most characters shown of one error text."""
+    name_width: int = 40
+    """Most characters of a layer's short name in a page."""
     judged: int = 20
     """Most layers whose knobs the report judges, those that take most time."""
     disturbed: float = 0.05

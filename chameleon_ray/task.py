@@ -12,7 +12,8 @@ class Task:
     """One distinct layer and the ways to schedule it.
 
     Attributes:
-        name: The layer's fused operators, as the extractor names them.
+        name: The layer's fused operators, as the extractor names them; people are shown another
+            name (``layer_names``).
         digest: Structural hash of the layer and its target (16 hex digits); names it in records.
         target: TVM target, as JSON.
         weight: How often the layer occurs in the model. With several models, the sum of their
@@ -28,6 +29,9 @@ class Task:
         lowering: Name of the algorithm, for people, where the layer may be computed by several.
         instead: Digest of the task whose place this one may take, as it computes the same by
             another algorithm; empty for the one that the model has where nothing is measured.
+        nodes: The user's own names of the layer's occurrences, in order: modules of torch or nodes
+            of ONNX; empty texts where they have none.
+        what: What is computed, for people, as ``conv 3x3/1 512→512 @7x7 + add + relu``.
     """
 
     name: str
@@ -43,6 +47,8 @@ class Task:
     vendor: tuple[str, ...] = ()
     lowering: str = ""
     instead: str = ""
+    nodes: tuple[str, ...] = ()
+    what: str = ""
 
     @property
     def layer(self) -> str:

@@ -66,6 +66,8 @@ class Tuner:
         libraries: Vendor's libraries whose kernels are proposed, too.
         suggested: Configurations from elsewhere that are tried first.
         chosen_by: What chose each configuration of the latest plan.
+        before: Seconds that the layer took in an earlier run; None unless it is to be searched only
+            where it takes longer now.
     """
 
     def __init__(
@@ -94,13 +96,19 @@ class Tuner:
         self.libraries: tuple[str, ...] = ()
         self.suggested: tuple[Config, ...] = ()
         self.chosen_by: dict[Config, str] = {}
+        self.before: float | None = None
 
     async def propose(self) -> list[Config]:
         """Returns the next plan's batch, which begins with the default until that was measured.
 
         A vendor's kernels come next. The batch has no configuration of the space where the whole of
-        it has been tried.
+        it has been tried. It has no others than those of earlier runs as long as these are timed
+        again.
         """
+        if again := self.again:
+            self.plan += 1
+            self.chosen_by = self._reasons((), (), opening=False)
+            return again
         space, known = self.task.space, self._known()
         seen = known.configs
         opening = self._opening(len(seen))
@@ -119,10 +127,7 @@ class Tuner:
         self.plan += 1
         vendor = self._vendor()
         self.exhausted = not (len(batch) or vendor)
-        tried = {record.config for record in self.records}
-        first = [DEFAULT] if self.task.has_default else []
-        first = [config for config in (*first, *self.suggested) if config not in tried]
-        rest = as_configs(batch)
+        first, rest = self._first(), as_configs(batch)
         self.chosen_by = self._reasons(rest, chosen.ways, bool(opening))
         self.chosen_by |= dict.fromkeys(vendor, BY_VENDOR)
         return first + vendor + [config for config in rest if config not in first]
@@ -139,6 +144,11 @@ class Tuner:
         self.agent = agent
         if self.transfer is not None:
             self.transfer.keep_agent(self.task, agent)
+
+    @property
+    def again(self) -> list[Config]:
+        """What is still to be timed again before it is known whether the layer is searched."""
+        return self._first() if self.before is not None else []
 
     @property
     def best(self) -> Record | None:
@@ -171,6 +181,12 @@ class Tuner:
                 left = [n for n in range(options.vendor_algorithms) if n not in tried]
                 proposed += [vendor_config(library, n) for n in left[: options.vendor_plan]]
         return proposed
+
+    def _first(self) -> list[Config]:
+        """Returns the default and what is suggested, as far as they were not tried."""
+        tried = {record.config for record in self.records}
+        default = [DEFAULT] if self.task.has_default else []
+        return [c for c in dict.fromkeys((*default, *self.suggested)) if c not in tried]
 
     def _opening(self, tried: int) -> int:
         """Returns the size of the next plan while there is no cost model; 0 once there is one."""

@@ -13,13 +13,17 @@ from math import inf, isfinite
 from statistics import median
 from types import MappingProxyType
 
+from chameleon_ray.contest import contest
 from chameleon_ray.lowerings import contenders, preferred
-from chameleon_ray.measure.measurer import Artifact, Builder, Finalist, Measurer, Runner, Timing
+from chameleon_ray.measure.measurer import Finalist, Measurer
 from chameleon_ray.options import Confirming
-from chameleon_ray.pool import Lost, PoolError
 from chameleon_ray.record import DEFAULT, Record, Status
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
+
+UNTIMED = "no candidate could be timed"
+LEFT_OUT = "left out by --only"
+"""Why a layer was neither searched nor timed."""
 
 
 @dataclass(frozen=True)
@@ -63,19 +67,6 @@ class Earlier:
     settled: bool = False
 
 
-@dataclass(frozen=True)
-class Default:
-    """What came of a layer's default schedule in a contest.
-
-    Attributes:
-        seconds: Median seconds; infinite where it failed.
-        right: Whether its outputs are those to expect, as far as is known.
-    """
-
-    seconds: float = float("inf")
-    right: bool = True
-
-
 async def choose(
     task: Task,
     records: Sequence[Record],
@@ -89,7 +80,7 @@ async def choose(
     if not task.space.knobs:
         return Winner(task.digest, DEFAULT, default, default, "nothing to tune")
     if not tried:
-        return Winner(task.digest, DEFAULT, default, default, "no candidate could be timed")
+        return Winner(task.digest, DEFAULT, default, default, UNTIMED)
     if earlier == Earlier(DEFAULT, settled=True) and isfinite(default):
         return Winner(task.digest, DEFAULT, default, default, "it won before")
     wrong: list[Config] = []
@@ -100,7 +91,7 @@ async def choose(
         final, tried = tried[:finalists_now], tried[finalists_now:]
         finalists_now = options.finalists
         configs = [record.config for record in final]
-        again, finalists = await _contest(task, configs, measurer, options)
+        again, finalists = await contest(task, configs, measurer, options)
         default = min(again.seconds, default) if again.right else float("inf")
         wrong += [c for c, f in finalists.items() if not f.right]
         right = {config: f for config, f in finalists.items() if f.right}
@@ -171,19 +162,32 @@ def _preferred(
 
 
 def fastest(
-    tasks: Sequence[Task], records: Mapping[str, Sequence[Record]], options: Confirming
+    tasks: Sequence[Task],
+    records: Mapping[str, Sequence[Record]],
+    options: Confirming,
+    earlier: Mapping[str, Earlier] = MappingProxyType({}),
 ) -> Winner:
-    """Returns the winner of a layer as the search timed its lowerings, where time is up."""
-    winners = {task.digest: unconfirmed(task, records[task.digest]) for task in tasks}
-    return _preferred(tasks, winners, records, options)
+    """Returns the winner of a layer as the search timed its lowerings, where time is up.
+
+    The winner of an earlier run stays as it does in a final timing.
+    """
+    winners = {
+        task.digest: unconfirmed(task, records[task.digest], options, earlier.get(task.digest))
+        for task in tasks
+    }
+    before = next((task.digest for task in tasks if task.digest in earlier), "")
+    return _preferred(tasks, winners, records, options, before)
 
 
-def unconfirmed(task: Task, records: Sequence[Record]) -> Winner:
+def unconfirmed(
+    task: Task, records: Sequence[Record], options: Confirming, earlier: Earlier | None = None
+) -> Winner:
     """Returns the layer's fastest configuration as the search timed it, where time is up."""
     default = min((r.latency for r in records if r.config == DEFAULT), default=float("inf"))
     tried = [r for r in records if r.latencies and r.config != DEFAULT]
-    best = min(tried, key=_latency, default=None)
-    if best is None or best.latency >= default:
+    factor = _handicap(earlier.config if earlier else None, options)
+    best = min(tried, key=lambda one: factor(one.config) * one.latency, default=None)
+    if best is None or factor(best.config) * best.latency >= factor(DEFAULT) * default:
         reason = "no candidate was faster than the default schedule"
         return Winner(task.digest, DEFAULT, default, default, reason, confirmed=False)
     return Winner(task.digest, best.config, best.latency, default, confirmed=False)
@@ -215,6 +219,11 @@ def corrected(records: Sequence[Record], winners: Sequence[Winner]) -> list[Reco
     ]
 
 
+def left_out(winner: Winner) -> Winner:
+    """Returns the winner of a layer that is left out; one that was not timed says so."""
+    return replace(winner, reason=LEFT_OUT) if winner.reason == UNTIMED else winner
+
+
 def _handicap(kept: Config | None, options: Confirming) -> Callable[[Config], float]:
     """Returns the factor of each configuration's latency: less for the one that won before."""
     return lambda config: 1 / (1 + options.tie) if config == kept else 1.0
@@ -233,49 +242,6 @@ def _winner(
         reason = "no candidate was faster than the default schedule"
         return Winner(task.digest, DEFAULT, default, default, reason, wrong, disturbed)
     return Winner(task.digest, config, latency, default, "", wrong, disturbed)
-
-
-async def _contest(
-    task: Task, configs: list[Config], measurer: Measurer, options: Confirming
-) -> tuple[Default, dict[Config, Finalist]]:
-    """Compares candidates with the reference and times them in turns with the default.
-
-    Where a candidate breaks the contest, each is compared with the default alone. Those that break
-    it again are left out.
-
-    Returns:
-        What came of the default, and the result of each candidate that could be built and run.
-    """
-    builds = [_built(task, config, measurer) for config in (DEFAULT, *configs)]
-    default, *rivals = await asyncio.gather(*builds)
-    built = {c: a for c, a in zip(configs, rivals, strict=True) if a.status is Status.OK}
-    if default.status is not Status.OK or not built:
-        return Default(), {}
-    try:
-        artifacts = (default, *built.values())
-        contest = await measurer.runners.call(Runner.contest, task, artifacts, options)
-    except Lost:
-        return await _contest(task, configs, measurer, options)
-    except PoolError as error:
-        contest = Timing(status=Status.CRASH, error=str(error))
-    if not isinstance(contest, Timing):
-        first = Default(median(contest[0].latencies), contest[0].right)
-        return first, dict(zip(built, contest[1:], strict=True))
-    if len(built) == 1:
-        return Default(), {}
-    alone = [await _contest(task, [config], measurer, options) for config in built]
-    finalists = {config: finalist for _, one in alone for config, finalist in one.items()}
-    return min((one for one, _ in alone), key=lambda one: (one.right, one.seconds)), finalists
-
-
-async def _built(task: Task, config: Config, measurer: Measurer) -> Artifact:
-    """Builds a configuration, unless its build was kept; one that kills builders is a crash."""
-    if (kept := measurer.kept.get(task.digest, config)) is not None:
-        return kept
-    try:
-        return await measurer.builders.call(Builder.build, task, config)
-    except PoolError as error:
-        return Artifact(status=Status.CRASH, error=str(error))
 
 
 def _latency(record: Record) -> float:

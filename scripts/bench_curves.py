@@ -73,7 +73,7 @@ def draw(curves: Mapping[str, Sequence[Point]], title: str, path: Path) -> None:
 
 
 def row(body: Mapping) -> str:
-    """A row of the table in docs/benchmarks.md."""
+    """A row of the table in docs/benchmarks/metaschedule.md."""
     sides = [body["metaschedule"], body["chameleon"]]
     counts = [str(side["measurements"]) for side in sides]
     layers = [f"{side['layers_ms']:.1f}" for side in sides]

@@ -3,8 +3,8 @@
     python scripts/check_models.py [NAME ...] [--out table.md]
 
 It needs torchvision, timm and transformers, and downloads nothing: classes are
-built from small configurations. Each architecture runs in a process of its own. docs/models.md
-lists those that were verified, with their errors. The exit status is 1 where one is not.
+built from small configurations. Each architecture runs in a process of its own. The exit status is
+1 where one is not verified. docs/reference/models.md lists those that were, with their errors.
 """
 
 import argparse

@@ -5,8 +5,9 @@
 The tests are those of tensors only in the ``onnx`` wheel: of single operators, of operators that
 their functions expand, and of small graphs. Those that ONNX Runtime passes are imported, compiled
 without tuning, and compared with the outputs that the test has. ``--docs`` writes the table in
-``docs/models.md``. ``--shrink`` deletes from the list of expected failures what is right now, and
-corrects what is refused now; ``--list`` writes the list anew. All tests take about ten minutes.
+``docs/reference/models.md``. ``--shrink`` deletes from the list of expected failures what is right
+now, and corrects what is refused now; ``--list`` writes the list anew. All tests take about ten
+minutes.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from tests.onnx_backend import expected  # noqa: E402
 from tests.onnx_backend.cases import FORMS, cases, chosen  # noqa: E402
 from tests.onnx_backend.verdicts import Job, Result, Verdict, passed, results  # noqa: E402
 
-DOCUMENT = ROOT / "docs" / "models.md"
+DOCUMENT = ROOT / "docs" / "reference" / "models.md"
 BEGIN, END = "<!-- conformance: begin -->\n", "<!-- conformance: end -->\n"
 """Lines between which the table is in the document."""
 
@@ -97,7 +98,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="a text that the tests' names must have")
     parser.add_argument("--each", type=int, help="at most so many tests of an operator")
     parser.add_argument("--details", action="store_true", help="name each test that is not right")
-    parser.add_argument("--docs", action="store_true", help="write the table of docs/models.md")
+    parser.add_argument("--docs", action="store_true", help="write the document's table")
     parser.add_argument("--shrink", action="store_true", help="shrink the list of failures")
     parser.add_argument("--list", action="store_true", help="write the list of failures anew")
     options = parser.parse_args()

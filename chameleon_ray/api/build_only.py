@@ -23,6 +23,7 @@ from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.engine import Engine
 from chameleon_ray.errors import UserError
+from chameleon_ray.layer_names import title
 from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.options import Request, Search
@@ -116,7 +117,7 @@ class Tally:
 
     def __init__(self, prepared: Prepared, say: Say) -> None:
         self.records: list[Record] = []
-        self._names = {task.digest: task.name for task in prepared.tasks}
+        self._names = {task.digest: title(task) for task in prepared.tasks}
         self._say = say
 
     def proposed(self, task: str, count: int) -> None: ...
@@ -131,7 +132,7 @@ class Tally:
         plan = max(record.plan for record in tuner.records)
         mine = [record for record in tuner.records if record.plan == plan]
         share = percent(valid(mine))
-        self._say(f"{tuner.task.name}: plan {plan}, {share} of {len(mine)} compiled")
+        self._say(f"{self._names[tuner.task.digest]}: plan {plan}, {share} of {len(mine)} compiled")
 
 
 def _write(folder: Path, done: Building) -> None:

@@ -12,7 +12,7 @@ from chameleon_ray.record import Record
 from chameleon_ray.report.format import counted
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.task import Task
-from chameleon_ray.winners import Winner, corrected
+from chameleon_ray.winners import LEFT_OUT, Winner, corrected, left_out
 
 
 async def chosen(
@@ -51,6 +51,8 @@ async def chosen(
     site.folder.database.append(corrected(records, [one for layer in compared for one in layer]))
     layer_of = {task.digest: task.layer for task in tasks}
     winners = {layer_of[winner.task]: winner for winner, *_ in compared}
+    out = {layer_of[digest] for digest, why in imported.settled.items() if why == LEFT_OUT}
+    winners |= {layer: left_out(winners[layer]) for layer in out & winners.keys()}
     _tell_late(winners.values(), progress)
     return winners
 

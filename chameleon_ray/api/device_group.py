@@ -149,7 +149,7 @@ class DeviceGroup:
             ]
             found = await within(seconds, choosing)
             pairs = zip(order, found, strict=True)
-            return [winners or [fastest(one, known, options)] for one, winners in pairs]
+            return [winners or [fastest(one, known, options, earlier)] for one, winners in pairs]
         return []
 
     def _usable(self, records: Sequence[Record]) -> list[Record]:

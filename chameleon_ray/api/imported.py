@@ -27,6 +27,8 @@ class Imported:
         records: Measurements of earlier sessions, and those that stores knew.
         known: What stores know of each layer, by digest.
         settled: Why a layer is not searched, by digest; other layers are.
+        before: Seconds that layers took in earlier runs, by ``Task.layer``; these are timed again,
+            and searched where they take longer.
         locked: Configurations of the directory's own lock, by digest.
     """
 
@@ -35,6 +37,7 @@ class Imported:
     records: list[Record]
     known: Mapping[str, Known] = field(default_factory=dict)
     settled: Mapping[str, str] = field(default_factory=dict)
+    before: Mapping[str, float] = field(default_factory=dict)
     locked: Mapping[str, Config] = field(default_factory=dict)
 
     @property

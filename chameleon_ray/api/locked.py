@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chameleon_ray.api.imported import Imported
+from chameleon_ray.layer_names import title
 from chameleon_ray.lockfile import Lock, LockedLayer, LockError
 from chameleon_ray.lowerings import by_layer
 from chameleon_ray.report.result import RunResult
@@ -90,8 +91,7 @@ def demand_winner(path: Path, lock: Lock, task: Task) -> None:
     else:
         return
     raise LockError(
-        f"{path} {why} {task.name} ({task.shape}) of this model; tune without --locked "
-        "to make a new lock."
+        f"{path} {why} {title(task)} of this model; tune without --locked to make a new lock."
     )
 
 

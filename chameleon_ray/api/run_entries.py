@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from chameleon_ray.folder import FolderError, RunFolder
+from chameleon_ray.folder import RunFolder
 from chameleon_ray.record import DEFAULT, Record, own
+from chameleon_ray.run_files import FolderError
 from chameleon_ray.space import Config
 from chameleon_ray.store.entry import Chosen, Effort, Entry
 from chameleon_ray.store.key import Circumstances

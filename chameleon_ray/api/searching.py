@@ -82,12 +82,13 @@ class Searching:
 
     def tuners(self, system: SearchSystem, imported: Imported) -> list[Tuner]:
         """Makes one tuner for every layer, with what earlier sessions learnt about it."""
-        tuners, search = [], self.setup.search
+        tuners, search, before = [], self.setup.search, imported.before
         for task in imported.layers.tasks:
             tuner = Tuner(task, system, search, self.site.request.seed, self.setup.transfer)
             tuner.inherit(self.site.folder.agents.load(search.explorer, task.digest))
             tuner.observe([record for record in imported.records if record.task == task.digest])
             tuner.suggested = imported.known.get(task.digest, Known()).candidates
+            tuner.before = before.get(task.layer)
             tuners.append(tuner)
         return tuners
 

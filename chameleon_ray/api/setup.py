@@ -10,6 +10,7 @@ from chameleon_ray.cluster import gpus, ray_session
 from chameleon_ray.compiler.codegen.link import find_linker
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.kinds import kind_of
+from chameleon_ray.errors import UserError
 from chameleon_ray.lockfile import Lock
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.options import Request, Search
@@ -53,19 +54,34 @@ def set_up(request: Request) -> Setup:
     kind.demand(request.target)
     ray_session.check_pins()
     find_linker()
+    _demand_sense(request)
     if request.locked is not None:
         Lock.read(Path(request.locked))  # which says at once what is wrong with it
     search_cores, timing_cores = split(available(), request.threads, _gpus(request, kind))
     runs = [Path(run) for run in request.warm_start]
+    store = open_store(request.store, request.storing)
+    if request.refresh and store is None and not runs:
+        raise UserError("--refresh times again what a store has, and there is none; give --store.")
     return Setup(
         kind,
         search,
         search_cores,
         timing_cores,
         transfer_of(search, runs),
-        open_store(request.store, request.storing),
+        store,
         tuple(entry for run in runs for entry in entries_of(run)),
     )
+
+
+def _demand_sense(request: Request) -> None:
+    """Demands that options do not contradict each other.
+
+    Raises:
+        UserError: They do.
+    """
+    if request.locked is not None and (request.only or request.refresh):
+        name = "--only" if request.only else "--refresh"
+        raise UserError(f"--locked measures nothing; leave out {name}, or leave out --locked.")
 
 
 def _gpus(request: Request, kind: TargetKind) -> int | None:

@@ -15,7 +15,7 @@ from chameleon_ray.folder import RunFolder, directory_name
 from chameleon_ray.measure.cores import available
 from chameleon_ray.options import Request, repeated
 from chameleon_ray.record import own
-from chameleon_ray.report.events import EventLog
+from chameleon_ray.report.events import EventLog, Outcome
 from chameleon_ray.report.progress import Progress
 
 
@@ -65,10 +65,10 @@ class Site:
             for sentence in folder.database.set_aside():
                 tell(sentence)
 
-    def log_end(self, progress: Progress, text: str) -> None:
+    def log_end(self, progress: Progress, outcome: Outcome, text: str) -> None:
         """Logs how the command ended, in a directory that is known to be its own."""
         if self.folder.identified:
-            EventLog(self.folder.log, progress, ()).ended(text)
+            EventLog(self.folder.log, progress, ()).ended(outcome, text)
 
     @property
     def go_on(self) -> str:
@@ -101,15 +101,16 @@ def working(site: Site, cores: tuple[int, ...], progress: Progress) -> Iterator[
     try:
         os.sched_setaffinity(0, cores)
         yield
-        site.log_end(progress, "Done; summary.json and report.html tell what came of it.")
+        told = "Done; summary.json and report.html tell what came of it."
+        site.log_end(progress, "done", told)
     except (Stopped, KeyboardInterrupt, asyncio.CancelledError) as stop:
-        site.log_end(progress, f"Stopped. {site.go_on}")
+        site.log_end(progress, "stopped", f"Stopped. {site.go_on}")
         raise Stopped(site.go_on) from stop
     except OSError as error:
         reason = f"Writing to {site.folder.path} failed: {error.strerror or error}."
         raise UserError(f"{reason} {site.go_on}") from error
     except UserError as error:
-        site.log_end(progress, f"Error: {error}")
+        site.log_end(progress, "error", f"Error: {error}")
         raise
     finally:
         os.sched_setaffinity(0, before)

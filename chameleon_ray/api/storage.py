@@ -5,8 +5,8 @@ from pathlib import Path
 
 from chameleon_ray.api.run_entries import entries_of
 from chameleon_ray.errors import UserError
-from chameleon_ray.folder import FILES
 from chameleon_ray.options import Storing
+from chameleon_ray.run_files import FILES
 from chameleon_ray.store.collection import Collected, added, collect, copied
 from chameleon_ray.store.entry import Entry
 from chameleon_ray.store.store import Store, open_store

@@ -1,33 +1,30 @@
 """The layers of a session in stores: what is known of them is taken, what is new is given."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from math import inf
 
 from chameleon_ray.api.concurrency import wall_limit
 from chameleon_ray.api.device_group import DeviceGroup
 from chameleon_ray.api.imported import Imported
+from chameleon_ray.api.known_enough import known_enough, told
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
+from chameleon_ray.api.teaching import teach
 from chameleon_ray.api.tuned_model import circumstances_of
 from chameleon_ray.budget import lasts
-from chameleon_ray.lowerings import by_layer
 from chameleon_ray.options import Storing
 from chameleon_ray.record import Record, own
-from chameleon_ray.report.format import counted
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.space import Config
 from chameleon_ray.store.entry import Chosen, Effort, Entry, EntryError
-from chameleon_ray.store.key import Circumstances, Key, kind_folder, target_folder
-from chameleon_ray.store.knowledge import Known, demand_fit, known_of
+from chameleon_ray.store.key import Circumstances, Key, target_folder
+from chameleon_ray.store.knowledge import AS_BEFORE, Known, demand_fit, known_of, to_refresh
 from chameleon_ray.store.store import Store
 from chameleon_ray.task import Task
 from chameleon_ray.winners import Winner
 
-SETTLED = "known from the store"
-"""Why a layer is not searched again."""
 LISTINGS = 3
 """Most times that a store is listed, whose entries another process may merge meanwhile."""
 
@@ -70,18 +67,32 @@ class StoredLayers:
                 )
         tasks = [task for task in imported.layers.tasks if task.space.knobs]
         by_task, self._keys = fitting(store, tasks, self.setup.earlier, self.progress.note)
-        options = self.site.request.storing
+        request, left_out = self.site.request, imported.settled
         known = {
-            task.digest: known_of(
-                task, by_task[task.digest], self._circumstances[task.digest], options
-            )
+            task.digest: self._known(task, by_task[task.digest], task.digest in left_out)
             for task in tasks
         }
-        settled = self._settled(tasks, known, imported.records)
-        self._teach([task for task in tasks if task.digest not in settled])
+        asked = [task for task in tasks if task.digest not in left_out]
+        enough = known_enough(self.site, self.setup, asked, known, imported.records)
+        settled = {**left_out, **enough.settled}
+        if self.setup.transfer is not None:
+            left = [task for task in tasks if task.digest not in settled]
+            teach(self.setup.transfer, store, left, by_task, known, request.storing)
         records = self._taken(known, imported.records)
-        self._tell(tasks, known, settled)
-        return replace(imported, records=records, known=known, settled=settled)
+        if store is not None and not self._keys:
+            self.progress.note(f"Tuned layers are kept in {store.name}; --store none ends that.")
+        self.progress.note(told(asked, known, enough, request.refresh))
+        return replace(
+            imported, records=records, known=known, settled=settled, before=enough.before
+        )
+
+    def _known(self, task: Task, entries: Sequence[Entry], left_out: bool) -> Known:
+        """Returns what entries know of a layer; one that is left out keeps it without doubt."""
+        request, circumstances = self.site.request, self._circumstances[task.digest]
+        if left_out:
+            return known_of(task, entries, circumstances, replace(request.storing, disturbed=1.0))
+        look = to_refresh if request.refresh else known_of
+        return look(task, entries, circumstances, request.storing)
 
     @contextmanager
     def keeping(self, imported: Imported) -> Iterator[None]:
@@ -94,44 +105,6 @@ class StoredLayers:
             if self.setup.store is not None:
                 self._give(imported, limit or self.progress.elapsed - began)
 
-    def _settled(
-        self, tasks: Sequence[Task], known: Mapping[str, Known], records: Sequence[Record]
-    ) -> dict[str, str]:
-        """Returns why layers are not searched, by digest; others are."""
-        request, count = self.site.request, max(len(tasks), 1)
-        limit, trials = wall_limit(request, len(self.site.models)), request.trials
-        asked = Effort(
-            inf if limit is None else limit / count, inf if trials is None else trials / count
-        )
-        least = request.storing.enough * self.setup.search.first_plan
-        sizes = {task.digest: task.space.size for task in tasks}
-        others = {task.digest for task in tasks if task.instead}  # which need not work at all
-        begun = {record.task for record in own(records)}  # by an earlier session, which goes on
-        return {
-            digest: SETTLED
-            for digest, one in known.items()
-            if digest not in begun
-            and (
-                one.suffices(asked, min(least, sizes[digest]), request.storing)
-                or bool(one.records and one.ended and digest in others)
-            )
-        }
-
-    def _teach(self, tasks: Iterable[Task]) -> None:
-        """Teaches layers that are searched what the store has of others of their kinds."""
-        store, transfer = self.setup.store, self.setup.transfer
-        if store is None or transfer is None:
-            return
-        for kind in dict.fromkeys(task.kind for task in tasks):
-            keys = {
-                key.task: key
-                for key in self._keys
-                if key.kind == kind_folder(kind) and key.task not in self._circumstances
-            }
-            chosen = list(keys.values())[: self.site.request.storing.teachers]
-            for entry in store.entries(chosen):
-                transfer.learn(kind, entry.records)
-
     def _taken(self, known: Mapping[str, Known], before: list[Record]) -> list[Record]:
         """Adds known records to those of earlier sessions, and keeps them in the directory."""
         there = {(record.task, record.config) for record in before}
@@ -143,28 +116,8 @@ class StoredLayers:
         self.site.folder.database.append(taken)
         return [*before, *taken]
 
-    def _tell(
-        self, tasks: Sequence[Task], known: Mapping[str, Known], settled: Mapping[str, str]
-    ) -> None:
-        """Says how many layers need not be tuned, and what is known of the others."""
-        layers = by_layer(tasks, lambda task: task).values()
-        left = [own for own in layers if any(task.digest not in settled for task in own)]
-        others = [[known[task.digest] for task in own] for own in left]
-        begun = sum(any(one.records for one in own) for own in others)
-        timed = sum(
-            any(one.candidates for one in own) and not any(one.records for one in own)
-            for own in others
-        )
-        done = len(layers) - len(left)
-        parts = [
-            f"{done} of {counted(len(layers), 'layer')} known, {len(left)} to tune",
-            f"{begun} of them known in part" if begun else "",
-            f"{timed} of them with candidates to time first" if timed else "",
-        ]
-        self.progress.note(", ".join(filter(None, parts)) + ".")
-
     def _give(self, imported: Imported, seconds: float) -> None:
-        """Gives the store an entry for every layer of which something was measured.
+        """Gives the store an entry for every layer of which something new is known.
 
         Args:
             imported: What was known before.
@@ -179,20 +132,28 @@ class StoredLayers:
         for record in records:
             if (record.task, record.config, record.status) not in there:
                 by_task[record.task].append(record)
-        layers = imported.layers.tasks
-        tasks = [task for task in layers if by_task[task.digest] and task.space.knobs]
+        tasks = [task for task in imported.layers.tasks if task.space.knobs]
         made = sum(len(by_task[task.digest]) for task in tasks)
-        searched = max(len(tasks), 1)
+        searched = max(sum(bool(by_task[task.digest]) for task in tasks), 1)
         effort = Effort(seconds / searched, made / searched)
-        store.publish(self._entry(task, by_task[task.digest], effort) for task in tasks)
+        known = imported.known
+        entries = [
+            self._entry(task, by_task[task.digest], effort, known.get(task.digest, Known()))
+            for task in tasks
+        ]
+        store.publish(entry for entry in entries if _tells_more(entry, known.get(entry.task)))
         digests = self._circumstances.keys()
         store.level(key for key in self._keys if key.task in digests)
 
-    def _entry(self, task: Task, records: Sequence[Record], effort: Effort) -> Entry:
+    def _entry(self, task: Task, records: Sequence[Record], effort: Effort, known: Known) -> Entry:
         winner, layer = self.winners.get(task.layer), self.progress.layers.get(task.digest)
+        reason = layer.reason if layer else ""
+        ended = reason if lasts(reason) else ""
+        if reason == AS_BEFORE and self.site.request.refresh:
+            ended, effort = known.ended or AS_BEFORE, known.effort
         chosen = None
         if winner is not None and winner.task == task.digest and winner.confirmed:
-            chosen = Chosen(winner.config, winner.latency, winner.default_latency)
+            chosen = Chosen(winner.config, winner.latency, winner.default_latency, winner.disturbed)
         return Entry(
             name=task.name,
             shape=task.shape,
@@ -201,10 +162,19 @@ class StoredLayers:
             space=task.space.digest,
             circumstances=self._circumstances[task.digest],
             records=tuple(records),
-            ended=layer.reason if layer and lasts(layer.reason) else "",
-            effort=effort,
+            ended=ended,
+            effort=effort if records else Effort(),
             chosen=chosen,
         )
+
+
+def _tells_more(entry: Entry, known: Known | None) -> bool:
+    """Whether an entry has records, a winner or the end of a search that the store lacks."""
+    if entry.records or known is None:
+        return bool(entry.records)
+    won = known.chosen.config if known.chosen else None
+    new = entry.chosen is not None and entry.chosen.config != won
+    return new or bool(entry.ended and not known.ended)
 
 
 def fitting(

@@ -11,6 +11,7 @@ from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.sources import digest_of_sources
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder
+from chameleon_ray.layer_names import title
 from chameleon_ray.measure.nvml import NvmlError, driver
 from chameleon_ray.options import Request, Search
 from chameleon_ray.plugins import demand
@@ -93,6 +94,7 @@ class TunedModel:
             "layout": prepared.layout,
             "spaces": {task.digest: task.space.digest for task in prepared.tasks},
             "layers": {task.digest: task.name for task in prepared.tasks},
+            "titles": {task.digest: title(task) for task in prepared.tasks},
             "lowerings": {task.digest: task.layer for task in prepared.tasks if task.instead},
             "inputs": [[list(array.shape), str(array.dtype)] for array in prepared.inputs],
             "options": {**asdict(self.request), "search": asdict(search)},

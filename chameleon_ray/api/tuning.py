@@ -5,10 +5,13 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from chameleon_ray.api.asked_layers import left_out
+from chameleon_ray.api.asked_layers import told as asked
 from chameleon_ray.api.choosing import chosen
 from chameleon_ray.api.concurrency import in_thread
 from chameleon_ray.api.device_group import DeviceGroup
 from chameleon_ray.api.imported import Imported
+from chameleon_ray.api.known_enough import refreshed
 from chameleon_ray.api.locked import kept, locked_winners
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.searching import Searching
@@ -39,10 +42,16 @@ async def tuned(
         digests = (task.digest for task in imported.layers.tasks)
         imported = replace(imported, settled=dict.fromkeys(digests, "locked"))
         return await searching.run(system, groups, imported, process, stack), winners
+    if only := site.request.only:
+        tasks = imported.layers.tasks
+        imported = replace(imported, settled=left_out(only, tasks))
+        progress.note(asked(only, tasks))
     stored = StoredLayers(site, searching.setup, groups, progress)
     imported = await in_thread(stored.recall, imported)
     imported = replace(imported, locked=kept(site.folder.lock, imported.layers.tasks))
     with stored.keeping(imported):
         keeper = await searching.run(system, groups, imported, process, stack)
+        if site.request.refresh:
+            progress.note(refreshed(imported, progress))
         stored.winners = await chosen(site, groups, imported, progress, *keeper.confirming())
     return keeper, dict(stored.winners)

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from chameleon_ray.api.algorithms import search_of
+from chameleon_ray.api.concurrency import Stop
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.restarts import run_session
 from chameleon_ray.api.run import ceiling_of, keep
@@ -14,7 +15,7 @@ from chameleon_ray.api.site import Site, directory, working
 from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.errors import UserError
-from chameleon_ray.folder import FILES, RunFolder, ZooFolder
+from chameleon_ray.folder import RunFolder, ZooFolder
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.merging import Merged, merged
 from chameleon_ray.options import Member, Zoo
@@ -22,10 +23,11 @@ from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.summary import write_text
 from chameleon_ray.report.zoo import ZooEntry, ZooResult, write
 from chameleon_ray.report.zoo_page import render
+from chameleon_ray.run_files import FILES
 from chameleon_ray.task import Task
 
 
-def tune_zoo(zoo: Zoo, progress: Progress) -> ZooResult:
+def tune_zoo(zoo: Zoo, progress: Progress, stop: Stop | None = None) -> ZooResult:
     """Tunes all models of a zoo and leaves everything in its directory.
 
     Layers that several models have are tuned once. The budget goes to the layer that promises most
@@ -34,6 +36,7 @@ def tune_zoo(zoo: Zoo, progress: Progress) -> ZooResult:
     Args:
         zoo: Request of the user.
         progress: Progress that is told what happens; its clock began with the command.
+        stop: Ends the session from another thread; None where signals do.
 
     Raises:
         UserError: The request cannot be met, or nothing came of any model.
@@ -43,7 +46,7 @@ def tune_zoo(zoo: Zoo, progress: Progress) -> ZooResult:
     site = _site(zoo)
     with working(site, setup.search_cores, progress):
         site.tell_damage(progress.note)
-        end = run_session(site, setup, progress)
+        end = run_session(site, setup, progress, stop)
         ceiling = ceiling_of(setup, zoo.common)
         results = {m: replace(done, ceiling=ceiling) for m, done in end.results.items()}
         result = _result(zoo, site, replace(end, results=results))

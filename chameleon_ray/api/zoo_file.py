@@ -1,10 +1,10 @@
-"""Reads a zoo's file, which lists models in YAML; a mistake in it is told in a sentence."""
+"""Reads and writes a zoo's file, which lists models in YAML; a mistake is told in a sentence."""
 
 import json
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,19 @@ def read_zoo(path: Path, request: Request) -> Zoo:
         return Zoo(path, whole, _members(body, whole, targets))
     except ValueError as error:
         raise UserError(f"{path}: {error}.") from error
+
+
+def write_zoo(path: Path, models: Sequence[Mapping[str, Any]]) -> None:
+    """Writes a zoo's file with these models, each as a mapping of the file's keys to plain values.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump({"models": [*models]}, sort_keys=False), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"Cannot write {path}: {error.strerror}.") from error
 
 
 def _parsed(path: Path) -> Any:

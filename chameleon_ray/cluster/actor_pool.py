@@ -7,6 +7,7 @@ those that join, and repeats elsewhere what was under way on those that leave.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Concatenate
 
@@ -81,6 +82,7 @@ class ActorPool:
         self._options, self._doubt = options, doubt
         actor, by_name = ray.remote(StoringWorker), phases_by_name(phases)
         asked = {"num_cpus": 0, **(resources or {})}
+        self._owning = bool(asked.get("num_gpus"))
 
         def start_actor(node: Node | None) -> Any:
             bound = asked | (affinity(node) if node else {})
@@ -143,8 +145,12 @@ class ActorPool:
         """Waits until every actor has been set up; where they are spread, until one has."""
         self._supervisor.start()
         enough = any if self._spread else all
+        began, told = time.monotonic(), not self._owning
         while not self._slots.over and not enough(slot.settled for slot in self._slots.all):
             await asyncio.sleep(PAUSE)
+            if not told and time.monotonic() - began > self._options.waiting_seconds:
+                told = True
+                self._supervisor.tell_of_waiting()
 
     async def accounts(self) -> list[Account]:
         there = [slot for slot in self._slots.all if slot.ready]

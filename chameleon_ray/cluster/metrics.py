@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from ray.util.metrics import Counter, Gauge
 
+from chameleon_ray.layer_names import own_name
 from chameleon_ray.record import Record
 from chameleon_ray.tuner import Tuner
 
@@ -64,7 +65,7 @@ class Metrics:
     def planned(self, tuner: Tuner) -> None:
         self._add("chameleon_plans", 1, {})
         if math.isfinite(tuner.best_latency):
-            tags = {"task": tuner.task.digest, "layer": tuner.task.name}
+            tags = {"task": tuner.task.digest, "layer": own_name(tuner.task)}
             self._best.set(tuner.best_latency, tags)
 
     def finished(self, task: str, reason: str) -> None:

@@ -78,6 +78,14 @@ class Supervisor:
         self._slots.all.append(slot)
         self._start_actor(slot)
 
+    def tell_of_waiting(self) -> None:
+        """Tells that no worker has got its device, where nodes that have some are there."""
+        if self._slots.all:
+            self._tell(
+                f"No {self.name} has got a GPU yet: another command on the cluster may have them, "
+                "and this one goes on when it ends; ray status shows who has what."
+            )
+
     async def alive(self, slot: Slot) -> bool:
         """Whether a worker answers; one that does not is replaced."""
         actor = slot.actor

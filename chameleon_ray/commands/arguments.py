@@ -23,6 +23,7 @@ Examples = Annotated[
     list[str], typer.Option("--example", help="Values of inputs: FILE.npz, or NAME=FILE.npy.")
 ]
 Run = Annotated[Path, typer.Argument(help="The directory of a finished run.")]
+AnyRun = Annotated[Path, typer.Argument(help="The directory of a run or a zoo, finished or not.")]
 Layout = Annotated[
     str, typer.Option(help="Convolution layout: NHWC, NCHW, or auto, what suits the target.")
 ]
@@ -55,9 +56,18 @@ Store = Annotated[
 Locked = Annotated[
     str | None, typer.Option("--locked", help="Compile the winners of this lock; measure nothing.")
 ]
+Only = Annotated[
+    list[str],
+    typer.Option("--only", metavar="LAYER", help="Tune this layer only: a name, or a pattern."),
+]
+Refresh = Annotated[
+    bool,
+    typer.Option("--refresh", help="Time the store's winners again; tune what got worse."),
+]
 Address = Annotated[str | None, typer.Option(help="Ray cluster to join; else none.")]
 Engine = Annotated[str, typer.Option(help="ray, or serial.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Tracebacks and warnings.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Name = Annotated[str | None, typer.Option(help="In place of the preset's.")]
 Target = Annotated[
     str, typer.Option(help="llvm, cuda, cuda:sm_90 or the like, or a TVM target as JSON.")

@@ -19,7 +19,9 @@ from chameleon_ray.commands.arguments import (
     Minutes,
     Model,
     Name,
+    Only,
     Precision,
+    Refresh,
     Store,
     Target,
     Template,
@@ -53,6 +55,8 @@ def tune(
     warm_start: WarmStart = [],  # noqa: B006
     store: Store = None,
     locked: Locked = None,
+    only: Only = [],  # noqa: B006
+    refresh: Refresh = False,
     address: Address = None,
     threads: Threads = None,
     layout: Layout = "auto",

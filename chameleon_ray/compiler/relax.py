@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import ml_dtypes  # noqa: F401  teaches numpy bfloat16 and short integers
 import numpy as np
 import tvm
 from tvm import relax
-from tvm.ir import Call, GenericConst, IRModule
+from tvm.ir import Call, GenericConst, IRModule, Span
 
 WIDENED = {"int4": "int8", "uint4": "uint8", "int2": "int8", "uint2": "uint8"}
 """Types of integers that no constant has, and those that it has instead."""
@@ -93,7 +94,7 @@ def rewrite_at_length(
     Args:
         mod: The module.
         replace: Returns the new value of a binding, given it and a function that binds what the
-            value is made of; no call in either is nested.
+            value is made of, which gets the span of the variable; no call in either is nested.
     """
     builder = relax.BlockBuilder(mod)
     main = mod["main"]
@@ -102,14 +103,16 @@ def rewrite_at_length(
         bindings: list[relax.Binding] = []
         kind = relax.DataflowVar if isinstance(block, relax.DataflowBlock) else relax.Var
 
-        def emit(value: relax.Expr, bindings: Any = bindings, kind: Any = kind) -> relax.Var:
-            var = kind("value", builder.normalize(value).ty)
-            bindings.append(relax.VarBinding(var, value))
+        def emit(
+            span: Span, value: relax.Expr, bound: Any = bindings, kind: Any = kind
+        ) -> relax.Var:
+            var = kind("value", builder.normalize(value).ty, span)
+            bound.append(relax.VarBinding(var, value))
             return var
 
         for old in block.bindings:
             if isinstance(old, relax.VarBinding):
-                old = relax.VarBinding(old.var, replace(old, emit))
+                old = relax.VarBinding(old.var, replace(old, partial(emit, old.var.span)))
             bindings.append(old)
         blocks.append(type(block)(bindings))
     body = relax.SeqExpr(blocks, main.body.body)

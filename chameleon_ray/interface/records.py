@@ -11,7 +11,7 @@ from chameleon_ray.errors import UserError
 def records(run: str | os.PathLike) -> Any:
     """Returns every configuration that a run has tried, as an Arrow table in order of completion.
 
-    A run under way can be read, too. docs/run_directory.md says what the columns are.
+    A run under way can be read, too. docs/reference/run-directory.md says what the columns are.
 
     Raises:
         UserError: There are no records, or they cannot be read.

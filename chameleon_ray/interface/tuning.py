@@ -46,18 +46,18 @@ def tune(
     """Tunes a model and returns it ready to be called: in a script, a notebook, or beside Ray.
 
     Args:
-        model: A torch module or a program of ``torch.export``, an ONNX ``ModelProto``, the path of
-            a file, or a name of the zoo. A module is tuned in inference mode; those in memory are
-            written to the run directory.
+        model: A torch module, tuned in inference mode, a program of ``torch.export``, an ONNX
+            ``ModelProto``, the path of a file, or a name of the zoo.
         example_inputs: Arguments of the module's call: a tuple, a mapping by name, or one tensor.
             For another model its inputs by name; drawn where left out.
-        minutes, trials: Most wall time and measurements; six minutes without them and ``until``.
+        minutes: Most wall time; six without it, ``trials`` and ``until``.
+        trials: Most measurements.
         target: ``llvm``, ``cuda``, ``cuda:sm_90`` or the like, or a TVM target as JSON.
         threads: Cores that a kernel may use, or ``all``; half of them where None.
         out: The run directory; a new one under ``runs/`` where None.
         resume: Whether to go on with the run in ``out``.
         quiet: Whether to print no progress.
-        options: Other options of ``chameleon tune``, as ``seed=1`` or ``precision="float16"``.
+        options: Others of ``chameleon tune``, as ``seed=1``.
 
     Raises:
         UserError: The model cannot be tuned, or its outputs differ from the original's.

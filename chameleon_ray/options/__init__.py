@@ -1,9 +1,9 @@
 """Requests and defaults, as frozen dataclasses; ``reporting`` has those of the reports."""
 
 from chameleon_ray.options.bounding import Bounding
+from chameleon_ray.options.budgeting import Budgeting
 from chameleon_ray.options.option import least_values, options_of, repeated, zoo_file_types
 from chameleon_ray.options.request import (
-    Budgeting,
     Calibrating,
     Confirming,
     Measuring,

@@ -1,8 +1,8 @@
-"""The request for a run, and its defaults: measuring, budget, winners, placement, session."""
+"""The request for a run, and its defaults: measuring, winners, placement, session."""
 
 from dataclasses import dataclass, field
 
-from chameleon_ray.options.bounding import Bounding
+from chameleon_ray.options.budgeting import Budgeting
 from chameleon_ray.options.option import option
 from chameleon_ray.options.storing import Storing
 
@@ -83,35 +83,6 @@ class Calibrating:
 
 
 @dataclass(frozen=True)
-class Budgeting:
-    """Settings of sharing measurements between layers (after Ansor's gradient scheduler)."""
-
-    minutes: float = 6.0
-    """Wall time in minutes, for each model, where neither trials nor minutes are asked for."""
-    window: int = 3
-    """Number of plans over which a layer's recent improvement is measured."""
-    backward: float = 0.2
-    """Weight of the recent improvement against the predicted one (Ansor's alpha)."""
-    similar: float = 2.0
-    """Factor by which a layer's latency is believed to trail the best similar one's (beta)."""
-    patience: int = 12
-    """Number of plans without an improvement after which a layer is finished."""
-    improvement: float = 0.01
-    """Relative decrease of a layer's latency that counts as an improvement."""
-    opening: int = 2
-    """Number of plans of a layer's first lowering before its others are searched.
-
-    Also the least number of plans after which a lowering is given up as too slow.
-    """
-    slack: float = 1.0
-    """Margin, over the number of plans, by which a lowering may be slower than the fastest.
-
-    After p plans it may take 1 + slack / p times as long as that did after p plans.
-    """
-    bounding: Bounding = field(default_factory=Bounding)
-
-
-@dataclass(frozen=True)
 class Confirming:
     """Settings of the end: choosing each layer's winner, and running whole models."""
 
@@ -187,6 +158,8 @@ class Placing:
     """Seconds between two looks at which nodes the cluster has."""
     call_seconds: float = 600.0
     """Seconds after which a silent actor is given up, as its node may be out of reach."""
+    waiting_seconds: float = 20.0
+    """Seconds after which the user is told that no actor has got its GPU yet."""
     account_seconds: float = 30.0
     """Most seconds for an actor to say where its time went; a silent one has no account."""
     attempts: int = 3
@@ -251,6 +224,10 @@ class Request:
     """
     locked: str | None = option(None, resume=TUNE)
     """Lock file whose winners are compiled as they are; nothing is measured then."""
+    only: tuple[str, ...] = option((), resume=TUNE)
+    """Names of the layers that are tuned, or patterns of names; all layers where empty."""
+    refresh: bool = option(False, resume=TUNE)
+    """Whether the store's winners are timed again, and layers tuned only where they got worse."""
     address: str | None = option(None, resume=BOTH)
     """Ray cluster to join; a new one on this machine where None."""
     threads: int | None = option(None, resume=TUNE, zoo_file=True, least=1)
@@ -273,7 +250,7 @@ class Request:
     """``ray``, or ``serial`` for everything in one process and its children, without Ray."""
     measuring: Measuring = Measuring()
     calibrating: Calibrating = Calibrating()
-    budgeting: Budgeting = Budgeting()
+    budgeting: Budgeting = field(default_factory=Budgeting)
     confirming: Confirming = Confirming()
     placing: Placing = Placing()
     storing: Storing = field(default_factory=Storing)

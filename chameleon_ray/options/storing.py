@@ -16,6 +16,10 @@ class Storing:
     """
     candidates: int = 3
     """Number of configurations of other versions or devices that are timed first for a layer."""
+    doubtful: int = 16
+    """Most records, of timings that other processes disturbed, that are timed again first."""
+    disturbed: float = 0.1
+    """Share of a timing that other processes had its cores from which its latency is doubted."""
     teachers: int = 4
     """Most layers of one kind that are read to teach new layers of that kind."""
     most_bytes: int = 32 << 20

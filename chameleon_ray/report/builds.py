@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from chameleon_ray.layer_names import title
 from chameleon_ray.record import DEFAULT, Record, Status
 from chameleon_ray.report.format import clock, counted, digits, percent
 from chameleon_ray.task import Task
@@ -68,6 +69,7 @@ def figures(building: Building) -> dict[str, Any]:
         "layers": [
             {
                 "name": task.name,
+                "title": title(task),
                 "digest": task.digest,
                 "space_size": task.space.size,
                 "status": Counter(str(record.status) for record in mine),
@@ -84,11 +86,11 @@ def figures(building: Building) -> dict[str, Any]:
 def shown(building: Building) -> list[RenderableType]:
     """Returns the figures of the run for people: a table and a sentence."""
     table = Table("layer", box=None)
-    for title in ("tried", "compiled", "random", "first plan", "later", "default"):
-        table.add_column(title, justify="right")
+    for head in ("tried", "compiled", "random", "first plan", "later", "default"):
+        table.add_column(head, justify="right")
     for task in building.tasks:
         mine = [record for record in building.records if record.task == task.digest]
-        table.add_row(task.name, *_cells(mine))
+        table.add_row(title(task), *_cells(mine))
     table.add_row("all", *_cells(building.records), style="bold")
     compiled = sum(record.status is Status.OK for record in building.records)
     return [

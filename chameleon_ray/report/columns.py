@@ -29,19 +29,21 @@ class Column(Generic[T]):
     cell: Callable[[T], str]
 
 
-def html_table(columns: Sequence[Column[T]], rows: Iterable[T], caption: str) -> str:
+def html_table(columns: Sequence[Column[T]], rows: Iterable[T], caption: str = "") -> str:
     """Renders the table for a page; its titles and cells are HTML already, its caption is text.
 
-    The first cell of a row is its heading. Who has no mouse can scroll the table.
+    The first cell of a row is its heading. Who has no mouse can scroll a table with a caption.
     """
     heads = "".join(
         f'<th scope="col" class="{CLASSES[one.kind]}">{one.title}</th>' for one in columns
     )
     body = "".join(f"<tr>{_cells(columns, row)}</tr>" for row in rows)
     name = escape(caption)
+    region = f' role="region" tabindex="0" aria-label="{name}"' if caption else ""
+    told = f"<caption>{name}</caption>" if caption else ""
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{name}"><table>'
-        f"<caption>{name}</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<div class="scroll"{region}><table>{told}<thead><tr>{heads}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
     )
 
 

@@ -27,7 +27,8 @@ def final_message(result: RunResult) -> RenderableType:
         parts.append(_verdict(result.verified))
     if result.launching is not None:
         parts.append(Text(sentence(result.launching)))
-    if result.settings.get("explorer") and not result.walked:
+    searches = result.settings.get("explorer") and not result.settings.get("locked")
+    if searches and not result.walked:
         parts.append(Text(f"The explorer {result.explorer} never ran: {_searched(result)}."))
     reason = explain(result)
     if reason:

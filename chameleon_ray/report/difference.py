@@ -1,4 +1,4 @@
-"""The difference between two runs, layer by layer, from the files that they left."""
+"""The differences between runs, layer by layer, from the files that they left."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,44 +12,65 @@ from chameleon_ray.space import Config
 
 @dataclass(frozen=True)
 class Change:
-    """One layer in two runs.
+    """One layer in several runs.
 
     Attributes:
         layer: Name of the layer.
-        before: Seconds of its winner in the first run; infinite where it has none.
-        after: Seconds of its winner in the second run.
-        changed: What differs, in words; empty where the winner is the same.
+        seconds: Seconds of its winner in each run; infinite where it has none.
+        changed: What differs from the first run, in words, of each later one; empty where the
+            winner is the same.
     """
 
     layer: str
-    before: float
-    after: float
-    changed: str
+    seconds: tuple[float, ...]
+    changed: tuple[str, ...]
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times as fast it is in the last run as in the first; None where unknown."""
+        first, last = self.seconds[0], self.seconds[-1]
+        return first / last if max(first, last) < inf and last > 0 else None
 
 
-COLUMNS: tuple[Column[Change], ...] = (
-    Column("layer", "text", lambda row: row.layer),
-    Column("before ms", "number", lambda row: milliseconds(row.before)),
-    Column("after ms", "number", lambda row: milliseconds(row.after)),
-    Column("faster", "number", lambda row: times(_ratio(row))),
-    Column("changed", "text", lambda row: row.changed),
-)
 Winners = Mapping[str, tuple[Config, float]]
 
 
-def changes(
-    identities: tuple[Mapping[str, Any], Mapping[str, Any]], winners: tuple[Winners, Winners]
-) -> list[Change]:
-    """Compares the layers of two runs, those of the first run first; lowerings are one layer.
+def columns(names: Sequence[str]) -> tuple[Column[Change], ...]:
+    """Returns the columns of the table for runs of these names."""
+
+    def latency(number: int) -> Column[Change]:
+        return Column(
+            f"{names[number]} ms", "number", lambda row: milliseconds(row.seconds[number])
+        )
+
+    def change(number: int) -> Column[Change]:
+        title = f"changed in {names[number]}" if len(names) > 2 else "changed"
+        return Column(title, "text", lambda row: row.changed[number - 1])
+
+    return (
+        Column("layer", "text", lambda row: row.layer),
+        *map(latency, range(len(names))),
+        Column("faster", "number", lambda row: times(row.ratio)),
+        *map(change, range(1, len(names))),
+    )
+
+
+def changes(identities: Sequence[Mapping[str, Any]], winners: Sequence[Winners]) -> list[Change]:
+    """Compares the layers of runs, those of the first run first; lowerings are one layer.
 
     Args:
         identities: What ``run.json`` of each has.
         winners: Configuration and seconds of each run's winners, by the digest of the lowering.
     """
-    first, second = map(_layers, identities)
-    return [
-        _change(first.get(d, ()), second.get(d, ()), identities, winners) for d in first | second
-    ]
+    layers = [_layers(identity) for identity in identities]
+    found = []
+    for digest in dict.fromkeys(one for own in layers for one in own):
+        runs = zip(layers, identities, winners, strict=True)
+        sides = [_Side.of(own.get(digest, []), *run) for own, *run in runs]
+        name = next(side.name for side in sides if side.there)
+        seconds = tuple(side.seconds for side in sides)
+        found.append(Change(name, seconds, tuple(_changed(sides[0], one) for one in sides[1:])))
+    return found
 
 
 def versions(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -62,6 +83,26 @@ def versions(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     ]
 
 
+@dataclass(frozen=True)
+class _Side:
+    """What one run has of a layer: whether it has it, its name, and all of its winner."""
+
+    there: bool
+    name: str
+    lowering: str
+    space: str | None
+    config: Config | None
+    seconds: float
+
+    @staticmethod
+    def of(lowerings: Sequence[str], identity: Mapping[str, Any], winners: Winners) -> "_Side":
+        """Finds it, given the digests of the layer's lowerings; there are none where it is not."""
+        won = next((digest for digest in lowerings if digest in winners), "")
+        config, seconds = winners.get(won, (None, inf))
+        name = identity["layers"][lowerings[0]] if lowerings else ""
+        return _Side(bool(lowerings), name, won, identity["spaces"].get(won), config, seconds)
+
+
 def _layers(identity: Mapping[str, Any]) -> dict[str, list[str]]:
     """Returns the digests of each layer's lowerings, the first one first, by that of the first."""
     lowerings, found = identity.get("lowerings", {}), dict[str, list[str]]()
@@ -70,29 +111,12 @@ def _layers(identity: Mapping[str, Any]) -> dict[str, list[str]]:
     return found
 
 
-def _change(
-    before: Sequence[str],
-    after: Sequence[str],
-    identities: tuple[Mapping[str, Any], Mapping[str, Any]],
-    winners: tuple[Winners, Winners],
-) -> Change:
-    """Compares a layer, whose lowerings in both runs are given; none where it has no such layer."""
-    sides = zip((before, after), winners, strict=True)
-    chosen = [next((d for d in own if d in won), "") for own, won in sides]
-    (config, seconds), (other, later) = (
-        won.get(d, (None, inf)) for d, won in zip(chosen, winners, strict=True)
-    )
-    spaces = [one["spaces"].get(d) for d, one in zip(chosen, identities, strict=True)]
-    changed = "configuration" if config != other else ""
-    if not (before and after):
-        changed = f"only in the {'first' if before else 'second'} run"
-    elif all(chosen) and chosen[0] != chosen[1]:
-        changed = "lowering"
-    elif spaces[0] != spaces[1]:
-        changed = "space"
-    name = (identities[0]["layers"] | identities[1]["layers"])[(before or after)[0]]
-    return Change(name, seconds, later, changed)
-
-
-def _ratio(row: Change) -> float | None:
-    return row.before / row.after if max(row.before, row.after) < inf else None
+def _changed(before: _Side, after: _Side) -> str:
+    """Tells what differs between a layer's winners."""
+    if before.there != after.there:
+        return f"not in {'this' if before.there else 'the first'} run"
+    if before.lowering and after.lowering and before.lowering != after.lowering:
+        return "lowering"
+    if before.space != after.space:
+        return "space"
+    return "configuration" if before.config != after.config else ""

@@ -11,7 +11,7 @@ from html import escape
 from math import isfinite
 from typing import Any
 
-from chameleon_ray.report.terminal import printable
+from chameleon_ray.printable import printable
 
 Columns = Mapping[str, Sequence[object]]
 """Data of a mark: equally long columns by their titles, which tips and tables show."""

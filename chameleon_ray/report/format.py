@@ -41,3 +41,20 @@ def clock(seconds: float | None) -> str:
 def counted(number: int, noun: str) -> str:
     """Puts a noun to a number, in the plural where it must be."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def ago(seconds: float) -> str:
+    """Formats a time that has passed by its largest unit, as ``3 h``."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{floor(seconds / length)} {unit}"
+    return f"{max(0, floor(seconds))} s"
+
+
+def size(count: float) -> str:
+    """Formats a number of bytes, as ``149 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from math import isfinite
 
+from chameleon_ray.layer_names import short_names
 from chameleon_ray.record import own
 from chameleon_ray.report import hero
 from chameleon_ray.report.answers import answers
@@ -17,12 +18,12 @@ from chameleon_ray.report.knob_figures import knob_figures
 from chameleon_ray.report.knobs import Knobs, knobs_of
 from chameleon_ray.report.launching import sentence
 from chameleon_ray.report.layer_figure import layer_figure
-from chameleon_ray.report.layer_result import LayerResult, short_names, total
+from chameleon_ray.report.layer_result import LayerResult, total
 from chameleon_ray.report.layer_table import layer_name, layer_table
 from chameleon_ray.report.layer_time_figure import layer_time_figure
 from chameleon_ray.report.loading import needs, snippet
 from chameleon_ray.report.model_figure import End, model_figure
-from chameleon_ray.report.page import Section, page
+from chameleon_ray.report.page import Section, contents, page
 from chameleon_ray.report.parts import parts_of, parts_table, told
 from chameleon_ray.report.result import Latency, RunResult
 from chameleon_ray.report.roofline import roofline
@@ -33,7 +34,8 @@ from chameleon_ray.reporting import Reporting
 def render(result: RunResult, options: Reporting | None = None) -> str:
     """Renders the page; every text of the run is escaped."""
     chosen, drawings = options or Reporting(), Drawings()
-    names, records = short_names(result.tasks), own(result.records)
+    shorts, records = short_names(result.tasks, chosen.name_width), own(result.records)
+    names = {task.digest: shorts[task.layer] for task in result.tasks}
     sections = [
         Section("short", "In short", _answers(result, names)),
         Section("model", "The whole model", _model(result, names, drawings)),
@@ -46,7 +48,9 @@ def render(result: RunResult, options: Reporting | None = None) -> str:
         Section("loading", "Loading the model", _loading(result)),
         Section("settings", "Settings", _settings(result)),
     ]
-    return page(f"{result.model}: tuning report", _headline(result), sections, drawings)
+    top = f"<header>{_headline(result)}</header>{contents(sections)}"
+    body = "".join(one.html for one in sections)
+    return page(f"{result.model}: tuning report", body, drawings, top)
 
 
 def _headline(result: RunResult) -> str:

@@ -1,10 +1,10 @@
 """The result of one layer: its winner, and what its measurements came to."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 
-from chameleon_ray.lowerings import by_layer
+from chameleon_ray.layer_names import own_name, title
 from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.report.layer_history import LayerHistory, Point, ratio
 from chameleon_ray.space import Config
@@ -119,7 +119,7 @@ class LayerResult:
     @property
     def title(self) -> str:
         """The layer's name and what it does, for people."""
-        return self.task.name
+        return title(self.task)
 
     @property
     def speedup(self) -> float | None:
@@ -131,18 +131,18 @@ class LayerResult:
         return bool(self.known) and not self.measurements
 
 
+def shown_name(task: Task) -> str:
+    """Returns the name under which people see a layer."""
+    return own_name(task)
+
+
+def names_of(task: Task) -> tuple[str, ...]:
+    """Returns all names by which people may ask for a layer."""
+    return *task.nodes, shown_name(task), task.name, task.digest
+
+
 def total(rows: Sequence[LayerResult], latencies: Sequence[float]) -> float:
     """Returns the weighted sum of the layers' known latencies; infinite where none is known."""
     pairs = zip(rows, latencies, strict=True)
     known = [row.task.weight * latency for row, latency in pairs if isfinite(latency)]
     return sum(known) if known else inf
-
-
-def short_names(tasks: Iterable[Task]) -> dict[str, str]:
-    """Returns a short name for each layer, by the digests of its tasks; no two are equal."""
-    found: dict[str, str] = {}
-    for members in by_layer(tasks, lambda task: task).values():
-        name = members[0].name
-        name = name if name not in found.values() else f"{name} {members[0].digest[:6]}"
-        found |= {task.digest: name for task in members}
-    return found

@@ -1,11 +1,13 @@
 """The report's table of layers; another column is another entry of ``COLUMNS``."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from math import isfinite
 
 from chameleon_ray.measure.ceiling import Ceiling
+from chameleon_ray.printable import printable
 from chameleon_ray.report.charts import bar
 from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.format import UNKNOWN, digits, milliseconds, times
@@ -59,8 +61,8 @@ def layer_table(layers: Sequence[LayerResult], ceiling: Ceiling | None = None) -
 
 
 def layer_name(name: str) -> str:
-    """Renders a layer's name as HTML that may be broken after underscores."""
-    return escape(name).replace("_", "_<wbr>")
+    """Renders a layer's name as HTML that may be broken after dots, slashes and underscores."""
+    return re.sub("([./_]+)", r"\1<wbr>", escape(printable(name)))
 
 
 def _limit(found: Reach | None) -> str:
@@ -72,8 +74,12 @@ def _limit(found: Reach | None) -> str:
 
 
 def _layer(layer: LayerResult) -> str:
-    name = f"{layer_name(layer.title)}<small>{escape(layer.task.shape)}</small>"
-    return f'<div class="layer">{name}</div>'
+    task = layer.task
+    inside = f"<code>{layer_name(task.name)}</code> <small>{escape(task.shape)}</small>"
+    return (
+        f'<div class="layer">{layer_name(layer.title)}'
+        f"<details><summary>inside</summary>{inside}</details></div>"
+    )
 
 
 def _outcome(layer: LayerResult) -> str:

@@ -25,21 +25,7 @@ def layer_time_figure(
     if not drawn:
         return None
     whole = sum(row.task.weight * row.best for row in known)
-    limits = [reach(row, ceiling) for row in drawn]
-    bars: Columns = {
-        "layer": [names[row.task.digest] for row in drawn],
-        "ms in the model": [1e3 * row.task.weight * row.best for row in drawn],
-        "of all, %": [100 * row.task.weight * row.best / whole for row in drawn],
-        "times": [row.task.weight for row in drawn],
-        "limit, ms": [
-            None if one is None else 1e3 * row.task.weight * min(one.limit, row.best)
-            for row, one in zip(drawn, limits, strict=True)
-        ],
-        "label": [
-            f"{names[row.task.digest]}  {percent(row.task.weight * row.best / whole)}"
-            for row in drawn
-        ],
-    }
+    bars = _bars(drawn, whole, ceiling, names)
     told = f"The {counted(len(drawn), 'layer')} that take most of the tuned model's time."
     if len(known) > len(drawn):
         rest = sum(row.task.weight * row.best for row in known[MOST:])
@@ -57,6 +43,31 @@ def layer_time_figure(
     }
     view = View("", _marks(bars), axes)
     return Figure("layer-time", "Where the model's time goes", told, (view,), bars, tuple(legend))
+
+
+def _bars(
+    rows: Sequence[LayerResult],
+    whole: float,
+    ceiling: Ceiling | None,
+    names: Mapping[str, str],
+) -> Columns:
+    """Returns the data of the bars; ``whole`` is the weighted sum of all layers in seconds."""
+    seconds = [row.task.weight * row.best for row in rows]
+    limits = [reach(row, ceiling) for row in rows]
+    called = [names[row.task.digest] for row in rows]
+    return {
+        "layer": called,
+        "ms in the model": [1e3 * each for each in seconds],
+        "of all, %": [100 * each / whole for each in seconds],
+        "times": [row.task.weight for row in rows],
+        "limit, ms": [
+            None if one is None else 1e3 * row.task.weight * min(one.limit, row.best)
+            for row, one in zip(rows, limits, strict=True)
+        ],
+        "label": [
+            f"{name}  {percent(each / whole)}" for name, each in zip(called, seconds, strict=True)
+        ],
+    }
 
 
 def _marks(bars: Columns) -> tuple[Mark, ...]:

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from chameleon_ray.printable import on_one_line
 from chameleon_ray.report.format import clock, digits, milliseconds, percent, times
 from chameleon_ray.report.log import LogLines, gain, left, pace
 from chameleon_ray.report.progress import LiveLayer, Progress
@@ -48,7 +49,7 @@ class LiveColumn(NamedTuple):
 
 
 COLUMNS = (
-    LiveColumn("shape", -38, 170, lambda layer, share: layer.task.shape),
+    LiveColumn("computes", -38, 170, lambda layer, share: on_one_line(layer.task.what)),
     LiveColumn("times", 5, 100, lambda layer, share: f"{layer.task.weight:g}"),
     LiveColumn("tried", 6, 0, lambda layer, share: str(layer.history.measurements)),
     LiveColumn("failed", 6, 0, lambda layer, share: str(layer.history.failed)),
@@ -135,7 +136,10 @@ def lines(progress: Progress, width: int, height: int) -> list[Line]:
         foot.insert(0, Line(f"  ... and {len(rows) - len(shown)} more", "dim"))
     columns = [column for column in COLUMNS if column.least <= width]
     shares = progress.shares
-    body = [_row(layer, shares.get(layer.task.digest), columns, width) for layer in shown]
+    body = [
+        _row(progress.names[row.task.layer], row, shares.get(row.task.digest), columns, width)
+        for row in shown
+    ]
     return _fitted([*head, _titles(columns, width), *body, *foot], width, height)
 
 
@@ -158,10 +162,12 @@ def _titles(columns: list[LiveColumn], width: int) -> Line:
     return Line(_laid_out("layer", [column.title for column in columns], columns, width), "dim")
 
 
-def _row(layer: LiveLayer, share: float | None, columns: list[LiveColumn], width: int) -> Line:
+def _row(
+    name: str, layer: LiveLayer, share: float | None, columns: list[LiveColumn], width: int
+) -> Line:
     cells = [column.cell(layer, share) for column in columns]
     style = "dim" if layer.reason else "bold" if layer.in_flight else ""
-    return Line(_laid_out(layer.task.name, cells, columns, width), style)
+    return Line(_laid_out(name, cells, columns, width), style)
 
 
 def _laid_out(name: str, cells: list[str], columns: list[LiveColumn], width: int) -> str:

@@ -3,10 +3,10 @@
 from contextlib import suppress
 from typing import IO
 
+from chameleon_ray.printable import on_one_line
 from chameleon_ray.report.format import clock, counted, digits, milliseconds, percent, times
 from chameleon_ray.report.layer_history import ratio
 from chameleon_ray.report.progress import Progress
-from chameleon_ray.report.terminal import printable
 from chameleon_ray.reporting import Reporting
 
 
@@ -46,8 +46,7 @@ class LogLines:
         self._write(f"{pace(self._progress)}, {gain(self._progress)}{left(self._progress)}")
 
     def _write(self, text: str) -> None:
-        line = printable(" ".join(text.split()))
-        plain = line.encode("ascii", "backslashreplace").decode()
+        plain = on_one_line(text).encode("ascii", "backslashreplace").decode()
         with suppress(OSError, ValueError):  # a closed stream ends the log, not the run
             print(f"[{clock(self._progress.elapsed)}] {plain}", file=self._stream, flush=True)
 

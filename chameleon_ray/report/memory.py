@@ -20,7 +20,7 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
 def figures(footprint: Footprint) -> dict:
-    """Returns the figures as strict JSON data; docs/memory.md describes them."""
+    """Returns the figures as strict JSON data; docs/how/memory.md describes them."""
     stages = footprint.stages
     final = stages[REWRITTEN]
     return {

@@ -13,11 +13,36 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 
+from chameleon_ray.printable import printable
 from chameleon_ray.report.figure import Drawings
-from chameleon_ray.report.terminal import printable
 
 LIBRARIES = (("d3.min.js", "d3.LICENSE"), ("plot.umd.min.js", "plot.LICENSE"))
 """Files of the plotting library, in order, each with its licence."""
+
+
+def page(title: str, body: str, drawings: Drawings, top: str = "") -> str:
+    """Returns a whole page; its control characters are spelt out.
+
+    Args:
+        title: Title of the page, as text.
+        body: HTML of what is in ``main``, with the places of the figures.
+        drawings: The figures.
+        top: HTML of what precedes it.
+    """
+    scripts = [*_libraries(), _read("figures.js")]
+    sources = " ".join(f"'{_digest(script)}'" for script in scripts)
+    policy = f"default-src 'none'; script-src {sources}; style-src 'unsafe-inline'; base-uri 'none'"
+    tags = "".join(f"<script>{script}</script>" for script in scripts)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(printable(title))}</title><style>{_read('page.css')}</style></head>"
+        f"<body>{printable(top)}<main>{printable(body)}</main>"
+        '<noscript><p class="soft">The figures need JavaScript; all else is here.</p></noscript>'
+        f'<script type="application/json" id="data">{embedded(drawings.body)}</script>{tags}'
+        "</body></html>\n"
+    )
 
 
 @dataclass(frozen=True)
@@ -40,34 +65,15 @@ class Section:
         return f'<section aria-labelledby="{self.name}">{head}{self.body}</section>'
 
 
-def page(title: str, head: str, sections: Sequence[Section], drawings: Drawings) -> str:
-    """Returns a whole page; its control characters are spelt out.
+def section(name: str, title: str, body: str) -> str:
+    """Returns a section of a page as HTML; see ``Section``."""
+    return Section(name, title, body).html
 
-    Args:
-        title: Title of the page, as text.
-        head: HTML of what comes first, with the page's one ``h1``.
-        sections: What follows, with the places of the figures.
-        drawings: The figures.
-    """
+
+def contents(sections: Sequence[Section]) -> str:
+    """Returns links to the sections of a page."""
     links = "".join(f'<li><a href="#{one.name}">{one.title}</a></li>' for one in sections)
-    body = (
-        f'<header>{head}</header><nav aria-label="Contents"><ul>{links}</ul></nav>'
-        f"<main>{''.join(one.html for one in sections)}</main>"
-    )
-    scripts = [*_libraries(), _read("figures.js")]
-    sources = " ".join(f"'{_digest(script)}'" for script in scripts)
-    policy = f"default-src 'none'; script-src {sources}; style-src 'unsafe-inline'; base-uri 'none'"
-    tags = "".join(f"<script>{script}</script>" for script in scripts)
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(printable(title))}</title><style>{_read('page.css')}</style></head>"
-        f"<body>{printable(body)}"
-        '<noscript><p class="soft">The figures need JavaScript; all else is here.</p></noscript>'
-        f'<script type="application/json" id="data">{_json(drawings.body)}</script>{tags}'
-        "</body></html>\n"
-    )
+    return f'<nav aria-label="Contents"><ul>{links}</ul></nav>'
 
 
 @cache
@@ -86,7 +92,7 @@ def _digest(script: str) -> str:
     return f"sha256-{base64.b64encode(found).decode()}"
 
 
-def _json(body: object) -> str:
+def embedded(body: object) -> str:
     """Returns data as JSON that ends no script, whatever texts are in it."""
     text = json.dumps(body, allow_nan=False, separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from math import inf, isfinite
 from typing import NamedTuple
 
+from chameleon_ray.layer_names import short_names
 from chameleon_ray.lowerings import by_layer
 from chameleon_ray.record import Record
 from chameleon_ray.report.layer_history import LayerHistory, shares
@@ -50,6 +51,8 @@ class Progress:
         self._now, self._start = now, now()
         self._listeners: list[Callable[[], None]] = []
         self.layers: dict[str, LiveLayer] = {}
+        self.names: dict[str, str] = {}
+        """A short name of each layer, by ``Task.layer``."""
         self.wall_limit: float | None = None
         self.trial_limit: int | None = None
         self.devices = 1
@@ -80,6 +83,7 @@ class Progress:
             devices: Number of devices that time kernels at once.
         """
         self.layers = {task.digest: LiveLayer(LayerHistory(task)) for task in tasks}
+        self.names = short_names(tasks)
         self.wall_limit, self.trial_limit, self.devices = wall_limit_seconds, trial_limit, devices
         for record in recorded:
             self._take(record)

@@ -7,6 +7,7 @@ from chameleon_ray.options import Bounding
 from chameleon_ray.report.format import counted, milliseconds
 from chameleon_ray.report.result import RunResult
 from chameleon_ray.search.posterior import Rivals, rivals
+from chameleon_ray.winners import LEFT_OUT
 
 MINUTES = 2
 """Minutes of more search whose worth is told."""
@@ -46,7 +47,8 @@ def told(result: RunResult, found: Mapping[str, Rivals] | None = None) -> str:
     """
     if not result.records:
         return ""
-    tunable = [row for row in result.layers if row.task.space.knobs]
+    layers = [row for row in result.layers if row.reason != LEFT_OUT]
+    tunable = [row for row in layers if row.task.space.knobs]
     reached = [row for row in tunable if row.measurements or row.known]
     parts = []
     if missing := len(tunable) - len(reached):

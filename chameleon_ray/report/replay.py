@@ -90,7 +90,7 @@ def figures(
     marks: tuple[int, ...] = MARKS,
     goals: tuple[float, ...] = GOALS,
 ) -> dict:
-    """Returns the figures as strict JSON data; docs/replay.md describes them."""
+    """Returns the figures as strict JSON data; docs/reference/replay.md describes them."""
     runs = result.runs
     measured = sum(len(run.records) for run in runs)
     failed = sum(r.status is not Status.OK for run in runs for r in run.records)

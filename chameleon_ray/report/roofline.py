@@ -106,9 +106,7 @@ def _axes(dots: Columns, ceiling: Ceiling) -> dict[str, Any]:
         "height": 360,
         "marginRight": 20,
         "x": log | {"label": "operations per byte", "ticks": 5},
-        "y": log
-        | {"label": "GFLOP/s", "domain": [low, high], "ticks": ticks(low, high)}
-        | {"grid": True},
+        "y": log | {"label": "GFLOP/s", "domain": [low, high], "grid": True, "ticks": marks},
         "r": {"range": [3, 14]},
     }
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from chameleon_ray.layer_names import short_names
 from chameleon_ray.ledger import Account
 from chameleon_ray.measure.ceiling import Ceiling
 from chameleon_ray.record import Status, own
@@ -23,6 +24,7 @@ from chameleon_ray.report.result import PHASES, Described, Latency, Launching, R
 from chameleon_ray.report.roofline import reach
 from chameleon_ray.reporting import Reporting
 from chameleon_ray.vendor import FILES
+from chameleon_ray.winners import LEFT_OUT
 
 __all__ = [
     "Latency",
@@ -44,6 +46,7 @@ def summary(result: RunResult, options: Reporting | None = None) -> dict:
     """Returns ``summary.json`` as plain, strict JSON data; unknown values are None."""
     made = own(result.records)
     counts = Counter(record.status for record in made)
+    names = short_names(result.tasks)
     body = {
         "schema": SCHEMA,
         "model": result.model,
@@ -58,7 +61,7 @@ def summary(result: RunResult, options: Reporting | None = None) -> dict:
         "device_busy_fraction": result.device_busy_fraction,
         "measurements": {"total": len(made), "from_store": len(result.records) - len(made)}
         | {status.value: counts[status] for status in Status},
-        "tasks": [_layer(layer, result) for layer in result.layers],
+        "tasks": [_layer(layer, names[layer.task.layer], result) for layer in result.layers],
         "ceiling": _ceiling(result.ceiling),
         "remaining": remaining(result),
         "processes": [_process(process) for process in result.processes],
@@ -154,6 +157,9 @@ def explain(result: RunResult, options: Reporting | None = None) -> str | None:
         f"The tuned model takes {milliseconds(whole)} ms, its layers {milliseconds(parts)} ms."
     ]
     missing = [row for row in rows if not isfinite(row.best)]
+    if left := sum(row.reason == LEFT_OUT for row in missing):
+        found.append(f"The sum lacks {counted(left, 'layer')} {LEFT_OUT}.")
+        missing = [row for row in missing if row.reason != LEFT_OUT]
     unreached = sum(not row.measurements for row in missing)
     if unreached:
         more = "give more --minutes or --trials"
@@ -191,10 +197,13 @@ def _ceiling(ceiling: Ceiling | None) -> dict | None:
     return {"flops": ceiling.flops, "bytes": ceiling.bytes, "cores": ceiling.cores}
 
 
-def _layer(row: LayerResult, result: RunResult) -> dict:
+def _layer(row: LayerResult, short: str, result: RunResult) -> dict:
     tasks = {task.digest for task in result.tasks if task.layer == row.task.layer}
     found = reach(row, result.ceiling)
     return {
+        "title": row.title,
+        "short": short,
+        "nodes": list(row.task.nodes),
         "name": row.task.name,
         "digest": row.task.digest,
         "shape": row.task.shape,

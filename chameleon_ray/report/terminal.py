@@ -6,7 +6,6 @@ terminal as they are, they could move its cursor, rename its window or hide what
 
 import errno
 import os
-import re
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -15,15 +14,10 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""Characters that a terminal obeys, but for tabs and new lines, and those that turn text around."""
+from chameleon_ray.printable import printable
+
 GONE = (errno.EPIPE, errno.EIO)
 """Errors of a stream whose reader has left."""
-
-
-def printable(text: str) -> str:
-    """Returns a text with its control characters spelt out, as ``\\\\x1b``."""
-    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 class Terminal(Console):

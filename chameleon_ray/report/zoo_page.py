@@ -3,11 +3,13 @@
 from html import escape
 from math import inf
 
+from chameleon_ray.layer_names import title
 from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.figure import Drawings
 from chameleon_ray.report.format import milliseconds, times
 from chameleon_ray.report.layer_figure import layer_figure
-from chameleon_ray.report.page import Section, page
+from chameleon_ray.report.layer_table import layer_name
+from chameleon_ray.report.page import page, section
 from chameleon_ray.report.zoo import SHARED_COLUMNS, ZooEntry, ZooResult, outputs, sentences
 from chameleon_ray.task import Task
 
@@ -26,16 +28,17 @@ def render(result: ZooResult) -> str:
     """Renders the page; every text of the zoo is escaped."""
     words = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(result)[:-1])
     drawings = Drawings()
-    head = (
-        f'<h1>{escape(str(result.file))}</h1><p class="hero"><span class="good">'
-        f"{times(result.speedup)}</span> <small>geometric mean</small></p>{words}"
+    top = (
+        f'<header><h1>{escape(str(result.file))}</h1><p class="hero"><span class="good">'
+        f"{times(result.speedup)}</span> <small>geometric mean</small></p>{words}</header>"
     )
-    sections = [
-        Section("models", "Models", html_table(PAGE_COLUMNS, result.entries, "Models of the zoo")),
-        Section("convergence", "Convergence", _convergence(result, drawings)),
-        Section("shared", "Layers of several models", _shared(result)),
-    ]
-    return page(f"{result.file}: tuning report", head, sections, drawings)
+    models = html_table(PAGE_COLUMNS, result.entries, "Models of the zoo")
+    body = (
+        section("models", "Models", models)
+        + section("convergence", "Convergence", _convergence(result, drawings))
+        + section("shared", "Layers of several models", _shared(result))
+    )
+    return page(f"{result.file}: tuning report", body, drawings, top)
 
 
 def _name(entry: ZooEntry) -> str:
@@ -81,4 +84,4 @@ def _shared(result: ZooResult) -> str:
 
 
 def _layer(task: Task) -> str:
-    return f'<div class="layer">{escape(task.name)}<small>{escape(task.shape)}</small></div>'
+    return f'<div class="layer">{layer_name(title(task))}</div>'

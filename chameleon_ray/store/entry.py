@@ -59,11 +59,13 @@ class Chosen:
         config: Its configuration; empty for the default schedule.
         latency: Its median seconds.
         default_latency: Median seconds of the default schedule; infinite where it is not known.
+        disturbed: Share of the final timing in which other processes had its cores.
     """
 
     config: Config
     latency: float
     default_latency: float
+    disturbed: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,8 @@ def _chosen(body: Mapping[str, Any]) -> Chosen:
     default = inf if body["default_latency"] is None else _seconds(body["default_latency"])
     if not (latency > 0 and default > 0):
         raise ValueError("a winner's latency is 0")
-    return Chosen(config, latency, default)
+    disturbed = _seconds(body.get("disturbed", 0.0))  # which earlier versions do not tell
+    return Chosen(config, latency, default, min(disturbed, 1.0))
 
 
 def _demand(record: Record, entry: Entry) -> None:

@@ -1,9 +1,12 @@
 """What entries know of a layer that is to be tuned: measurements that count, and candidates."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 
+from chameleon_ray.layer_names import title
 from chameleon_ray.options import Storing
 from chameleon_ray.record import DEFAULT, Record, Status
 from chameleon_ray.space import Config
@@ -12,6 +15,8 @@ from chameleon_ray.store.key import Circumstances
 from chameleon_ray.task import Task
 from chameleon_ray.vendor import LIBRARIES, is_searched, values_of
 
+AS_BEFORE = "as fast as before"
+"""Why a layer that was timed again was not searched; its search is what it was."""
 STORE = "store"
 """Origin of records that come from a store."""
 
@@ -27,6 +32,8 @@ class Known:
         ended: Why the layer's search came to its end; empty where more may be found.
         effort: What its searches had, all together.
         chosen: The winner; None where none is known.
+        doubtful: Candidates that were measured with these versions on this device, while other
+            processes disturbed it.
     """
 
     records: tuple[Record, ...] = ()
@@ -34,6 +41,7 @@ class Known:
     ended: str = ""
     effort: Effort = field(default_factory=Effort)
     chosen: Chosen | None = None
+    doubtful: tuple[Config, ...] = ()
 
     def suffices(self, asked: Effort, least: float, options: Storing) -> bool:
         """Whether the layer need not be searched further.
@@ -43,11 +51,12 @@ class Known:
             least: Configurations of the space that must have been tried unless the search ended.
             options: Settings of the store.
         """
-        if not any(record.latencies for record in self.records):
+        if not self.doubtful and not any(record.latencies for record in self.records):
             return False
-        tried = sum(is_searched(record.config) for record in self.records)
+        configs = [record.config for record in self.records]
+        tried = sum(map(is_searched, (*configs, *self.doubtful)))
         had, enough = self.effort, options.enough
-        if self.ended or tried < least:
+        if self.ended != AS_BEFORE and (self.ended or tried < least):
             return bool(self.ended)
         return any(
             part >= enough * whole
@@ -66,26 +75,101 @@ def known_of(
         circumstances: Device and versions that the layer would be measured with.
         options: Settings of the store.
     """
+    equal, other = _parted(task, entries, circumstances)
+    timed = [record for entry in equal for record in entry.records]
+    records, times = _merged(timed, options), Counter(record.config for record in timed)
+    believed = {config for config, count in times.items() if count > 1}
+    doubtful = _doubtful(records, believed, options)
+    tried = {record.config for record in records}
+    candidates = [c for entry in other for c in _best(task, entry, options) if c not in tried]
+    return Known(
+        tuple(_marked(task, record) for record in records if record.config not in doubtful),
+        (*doubtful, *tuple(dict.fromkeys(candidates))[: options.candidates]),
+        _ended(equal),
+        _effort(equal),
+        _chosen(equal, options),
+        doubtful,
+    )
+
+
+def to_refresh(
+    task: Task, entries: Iterable[Entry], circumstances: Circumstances, options: Storing
+) -> Known:
+    """Returns what is to be timed again of a layer: its stored winner and runners-up.
+
+    The winner is that of the present circumstances, or else the fastest one of the same device.
+    The effort is that of searches with other versions. Arguments are those of ``known_of``.
+    """
+    equal, other = _parted(task, entries, circumstances)
+    here = [entry for entry in other if entry.circumstances.device == circumstances.device]
+    won = [entry for entry in equal if entry.chosen] or [entry for entry in here if entry.chosen]
+    chosen = _chosen(won, options)
+    first = [entry for entry in won if entry.chosen == chosen][:1]
+    wrong = _wrong(equal)
+    found = (c for entry in (*first, *equal, *other) for c in _best(task, entry, options))
+    candidates = tuple(dict.fromkeys(c for c in found if c not in wrong))
+    config = _own(task, first[0], chosen.config) if chosen else None
+    if chosen is None or config is None:
+        return Known(candidates=candidates[: options.candidates])
+    candidates = tuple(c for c in dict.fromkeys((config, *candidates)) if c != DEFAULT)
+    past = [one for one in here if one.circumstances == first[0].circumstances]
+    kept = replace(chosen, config=config)
+    return Known((), candidates[: options.candidates], _ended(past), _effort(past), kept)
+
+
+def _parted(
+    task: Task, entries: Iterable[Entry], circumstances: Circumstances
+) -> tuple[list[Entry], list[Entry]]:
+    """Parts entries into those whose latencies count as measured, and others."""
     equal, other = list[Entry](), list[Entry]()
     for entry in entries:
         same = entry.space == task.space.digest and entry.circumstances == circumstances
         (equal if same else other).append(entry)
-    records = _merged([record for entry in equal for record in entry.records])
-    tried = {record.config for record in records}
-    wrong = {r.config for r in records if r.status is Status.WRONG_ANSWER}
-    winners = [entry.chosen for entry in equal if entry.chosen]
-    right = [chosen for chosen in winners if chosen.config not in wrong]
-    candidates = [c for entry in other for c in _best(task, entry, options) if c not in tried]
-    return Known(
-        tuple(_marked(task, record) for record in records),
-        tuple(dict.fromkeys(candidates))[: options.candidates],
-        next((entry.ended for entry in equal if entry.ended), ""),
-        Effort(
-            sum(entry.effort.seconds for entry in equal),
-            sum(entry.effort.trials for entry in equal),
-        ),
-        min(right, key=lambda chosen: chosen.latency, default=None),
-    )
+    return equal, other
+
+
+def _ended(entries: Iterable[Entry]) -> str:
+    """Returns why a search ended; that it went on being as fast says least."""
+    reasons = [entry.ended for entry in entries if entry.ended]
+    return min(reasons, key=lambda reason: reason == AS_BEFORE, default="")
+
+
+def _effort(entries: Sequence[Entry]) -> Effort:
+    seconds = sum(entry.effort.seconds for entry in entries)
+    return Effort(seconds, sum(entry.effort.trials for entry in entries))
+
+
+def _wrong(entries: Iterable[Entry]) -> set[Config]:
+    records = (record for entry in entries for record in entry.records)
+    return {record.config for record in records if record.status is Status.WRONG_ANSWER}
+
+
+def _chosen(entries: Sequence[Entry], options: Storing) -> Chosen | None:
+    """Returns the fastest winner; one whose final timing was disturbed where there is no other."""
+    wrong = _wrong(entries)
+    right = [e.chosen for e in entries if e.chosen and e.chosen.config not in wrong]
+    order = [(one.disturbed > options.disturbed, one.latency) for one in right]
+    return right[order.index(min(order))] if right else None
+
+
+def _doubtful(
+    records: Sequence[Record], believed: Container[Config], options: Storing
+) -> tuple[Config, ...]:
+    """Returns the configurations that may be the best, were their timings not disturbed.
+
+    Args:
+        records: A record of each configuration.
+        believed: Configurations that were timed more than once.
+        options: Settings of the store.
+    """
+    right = sorted((r for r in records if r.latencies), key=lambda record: record.latency)
+    doubted = {r.config for r in right if r.disturbed > options.disturbed}
+    doubted -= {config for config in doubted if config in believed}
+    best = min((r.latency for r in right if r.config not in doubted), default=inf)
+    found = [
+        r.config for r in right if r.config in doubted and r.latency * (1 - r.disturbed) < best
+    ]
+    return tuple(found[: options.doubtful])
 
 
 def demand_fit(entry: Entry, task: Task) -> None:
@@ -101,7 +185,7 @@ def demand_fit(entry: Entry, task: Task) -> None:
     for config in configs:
         if not fits(config, task):
             raise EntryError(
-                f"An entry of the layer {task.name} in the store has a configuration that its "
+                f"An entry of the layer {title(task)} in the store has a configuration that its "
                 "design space lacks."
             )
 
@@ -114,17 +198,21 @@ def fits(config: Config, task: Task) -> bool:
     return config == DEFAULT or vendor
 
 
-def _merged(records: Sequence[Record]) -> list[Record]:
-    """Returns one record of each configuration: a wrong answer, or else the middle success."""
+def _merged(records: Sequence[Record], options: Storing) -> list[Record]:
+    """Returns one record of each configuration: a wrong answer, or else the middle success.
+
+    Of timings that were disturbed and others, the others count.
+    """
     by_config: dict[Config, list[Record]] = {}
     for record in records:
         by_config.setdefault(record.config, []).append(record)
-    return [_middle(several) for several in by_config.values()]
+    return [_middle(several, options) for several in by_config.values()]
 
 
-def _middle(several: Sequence[Record]) -> Record:
+def _middle(several: Sequence[Record], options: Storing) -> Record:
     wrong = [record for record in several if record.status is Status.WRONG_ANSWER]
     right = sorted((r for r in several if r.latencies), key=lambda record: record.latency)
+    right = [r for r in right if r.disturbed <= options.disturbed] or right
     return (wrong or right[len(right) // 2 :] or several)[0]
 
 
@@ -140,9 +228,20 @@ def _best(task: Task, entry: Entry, options: Storing) -> list[Config]:
     first = entry.chosen.config if entry.chosen else None
     right = [r for r in entry.records if r.latencies and is_searched(r.config)]
     right.sort(key=lambda record: (record.config != first, record.latency))
-    same = entry.space == task.space.digest
-    found = [
-        r.config if same else task.space.config(json.loads(r.values))
-        for r in right[: options.candidates]
-    ]
+    found = [_own(task, entry, record.config, record) for record in right[: options.candidates]]
     return [config for config in found if config is not None]
+
+
+def _own(task: Task, entry: Entry, config: Config, record: Record | None = None) -> Config | None:
+    """Returns an entry's configuration as one of a layer's space; None where it has none.
+
+    Args:
+        task: The layer.
+        entry: The entry.
+        config: The configuration, in the entry's space.
+        record: The configuration's record, where it is known.
+    """
+    if not is_searched(config) or entry.space == task.space.digest:
+        return config if fits(config, task) else None
+    record = record or next((r for r in entry.records if r.config == config), None)
+    return None if record is None else task.space.config(json.loads(record.values))

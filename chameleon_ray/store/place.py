@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from chameleon_ray.atomic_write import write_whole
 from chameleon_ray.cache import cache_folder
 from chameleon_ray.errors import UserError
 from chameleon_ray.store.key import VERSION
@@ -155,14 +156,15 @@ class Place:
         return self._within(modified, "read")
 
     def _put(self, path: str, data: bytes) -> None:
+        folder, _, file = path.rpartition("/")
+        fresh = f"{folder}/{UNFINISHED}{os.getpid()}-{threading.get_ident()}-{file}"
         if self.local:
-            _publish(Path(path), data)
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            write_whole(Path(path), data, Path(fresh))
         elif self._atomic:
             self._files.pipe_file(path, data)
         else:
-            folder, _, file = path.rpartition("/")
             self._files.makedirs(folder, exist_ok=True)
-            fresh = f"{folder}/{UNFINISHED}{os.getpid()}-{threading.get_ident()}-{file}"
             self._files.pipe_file(fresh, data)
             self._files.mv(fresh, path)
 
@@ -212,22 +214,3 @@ def default_folder() -> str:
 def entries_below(target: str = "") -> str:
     """Returns the folder of a target's entries; of all entries where there is no target."""
     return f"{VERSION}/{target}" if target else VERSION
-
-
-def _publish(path: Path, data: bytes) -> None:
-    """Writes a file of this machine, whole or not at all, so that it outlasts a loss of power."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{UNFINISHED}{os.getpid()}-{threading.get_ident()}-{path.name}")
-    try:
-        with fresh.open("wb") as sink:
-            sink.write(data)
-            sink.flush()
-            os.fsync(sink.fileno())
-        fresh.rename(path)
-    finally:
-        fresh.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from chameleon_ray.api.watchers import Watchers
+from chameleon_ray.record import DEFAULT
 from chameleon_ray.report.events import EventLog
 from chameleon_ray.report.progress import Progress
 from tests.pure.engine_checks import Notes
@@ -39,6 +40,7 @@ def told(path: Path) -> list[dict]:
     progress.phase("importing the model")
     with EventLog(path, progress, [of]) as log:
         progress.note("Two words.")
+        progress.began([of], 60.0, 100, [record(of, 8.0, DEFAULT)], devices=2)
         log.proposed(of.digest, 2)
         log.measured(record(of, 2.0, sequence=0), 0.5)
         log.measured(record(of, None, sequence=1, error="it\nbroke"), 0.0)
@@ -46,6 +48,7 @@ def told(path: Path) -> list[dict]:
         log.planned(Planned(float("inf")))  # type: ignore[arg-type]
         log.finished(of.digest, "done")
         progress.phase("choosing winners")
+        log.ended("stopped", "Stopped. Go on.")
     progress.phase("compiling the model")
     return logged(path)
 
@@ -53,21 +56,22 @@ def told(path: Path) -> list[dict]:
 def test_everything_is_a_line(tmp_path: Path) -> None:
     lines = told(tmp_path / "log.jsonl")
     assert [line["event"] for line in lines] == [
-        *("phase", "layers", "note", "proposed", "measured", "measured"),
-        *("planned", "planned", "finished", "phase"),
+        *("phase", "note", "began", "proposed", "measured", "measured"),
+        *("planned", "planned", "finished", "phase", "ended"),
     ]
     assert [line["seconds"] for line in lines] == sorted(line["seconds"] for line in lines)
     assert lines[0]["name"] == "importing the model"
-    assert lines[1]["tasks"][0]["task"] == task("conv").digest
-    assert lines[1]["tasks"][0]["weight"] == 1
-    del lines[1]
     assert lines[1]["text"] == "Two words."
-    assert (lines[2]["layer"], lines[2]["count"]) == ("conv", 2)
-    assert (lines[3]["latency_ms"], lines[3]["status"]) == (2.0, "ok")
-    assert (lines[4]["latency_ms"], lines[4]["error"]) == (None, "it\nbroke")
-    assert (lines[5]["best_ms"], lines[5]["plan"], lines[5]["measurements"]) == (2.0, 1, 3)
-    assert lines[6]["best_ms"] is None
-    assert lines[7]["reason"] == "done"
+    assert (lines[2]["wall_limit_seconds"], lines[2]["trial_limit"]) == (60.0, 100)
+    (layer,) = lines[2]["layers"]
+    assert (layer["layer"], layer["measurements"], layer["default_ms"]) == ("conv", 1, 8.0)
+    assert (lines[3]["layer"], lines[3]["count"]) == ("conv", 2)
+    assert (lines[4]["latency_ms"], lines[4]["status"]) == (2.0, "ok")
+    assert (lines[5]["latency_ms"], lines[5]["error"]) == (None, "it\nbroke")
+    assert (lines[6]["best_ms"], lines[6]["plan"], lines[6]["measurements"]) == (2.0, 1, 3)
+    assert lines[7]["best_ms"] is None
+    assert lines[8]["reason"] == "done"
+    assert (lines[10]["outcome"], lines[10]["text"]) == ("stopped", "Stopped. Go on.")
 
 
 def test_another_session_s_lines_follow(tmp_path: Path) -> None:
@@ -89,6 +93,8 @@ def test_it_is_described(tmp_path: Path) -> None:
     for line in told(tmp_path / "log.jsonl"):
         assert f"`{line['event']}`" in section
         for field in line:
+            assert f"`{field}`" in section, field
+        for field in (line.get("layers") or [{}])[0]:
             assert f"`{field}`" in section, field
 
 

@@ -16,11 +16,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = "chameleon_ray"
 FLOORS = (
-    ("errors", "cache"),
+    ("errors", "cache", "printable", "atomic_write"),
     (
         "pool",
         "ledger",
         "folder",
+        "run_files",
         "agents",
         "folder_lock",
         "lockfile",
@@ -29,6 +30,7 @@ FLOORS = (
         "record",
         "lowerings",
         "merging",
+        "layer_names",
         "task",
         "space",
         "knob",
@@ -41,8 +43,8 @@ FLOORS = (
         "trust",
     ),
     ("search", "replay", "measure", "graph"),
-    ("engine", "budget", "forecast", "tuner", "transfer", "winners"),
-    ("cluster", "compiler", "report", "deployment"),
+    ("engine", "budget", "forecast", "tuner", "transfer", "winners", "contest"),
+    ("cluster", "compiler", "report", "deployment", "runs", "ui"),
     ("api",),
     ("__main__", "commands", "interface", "answering"),
 )
@@ -50,21 +52,24 @@ CHAINS = (
     ("pool", "ledger"),
     ("replay", "measure"),
     ("folder", "database", "record", "space", "knob"),
-    ("folder", "lockfile", "space"),
-    ("folder", "folder_lock"),
+    ("folder", "run_files", "lockfile", "space"),
+    ("folder", "run_files", "folder_lock"),
     ("folder", "agents"),
     ("store", "database", "record", "space", "knob"),
-    ("store", "task"),
+    ("store", "layer_names", "task"),
     ("store", "vendor"),
     ("store", "options"),
     ("vendor", "record", "space"),
     ("merging", "task", "space", "knob"),
     ("lowerings", "task", "options"),
+    ("layer_names", "task"),
     ("space", "limit"),
     ("presets", "options"),
     ("__main__", "commands", "interface", "answering"),
+    ("ui", "runs", "report"),
     ("engine", "budget", "tuner", "transfer"),
     ("forecast", "tuner"),
+    ("winners", "contest"),
 )
 """Within a floor a part may import those to its right; all other pairs are apart."""
 THIRD_PARTY = {
@@ -83,6 +88,7 @@ THIRD_PARTY = {
     "cluster": {"numpy", "gymnasium", "ray", "torch"},
     "compiler": {"numpy", "tvm", "tvm_ffi", "cuda", "torch", "onnx", "onnxruntime", "ml_dtypes"},
     "report": {"numpy", "rich"},
+    "runs": {"rich"},
     "deployment": {"numpy", "tvm_ffi"},
     "api": {"numpy", "yaml"},
     "__main__": {"typer"},

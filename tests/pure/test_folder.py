@@ -1,7 +1,9 @@
 """A run directory that somebody else has written to: nothing is followed, all is told."""
 
+import fcntl
 import json
 import os
+import threading
 import zipfile
 from math import inf
 from pathlib import Path
@@ -11,8 +13,9 @@ import pytest
 from chameleon_ray.agents import Agents
 from chameleon_ray.api.imported import demand_own
 from chameleon_ray.errors import UserError
-from chameleon_ray.folder import FolderError, RunFolder
+from chameleon_ray.folder import RunFolder
 from chameleon_ray.record import DEFAULT
+from chameleon_ray.run_files import FolderError, RunFiles
 from chameleon_ray.vendor import LIBRARIES, vendor_config
 from tests.pure.fake_result import record, task
 
@@ -46,6 +49,29 @@ def test_a_lock_that_is_no_file_is_told(tmp_path: Path, put) -> None:
     with pytest.raises(FolderError, match=r"its \.lock is a link, or no file; remove it\."):
         RunFolder(tmp_path / "run", existing=False)
     assert (tmp_path / "precious").read_text() == "kept"
+
+
+def test_whoever_looks_at_a_run_does_not_keep_its_command_away(run: Path) -> None:
+    glance = os.open(run / ".lock", os.O_RDONLY)
+    fcntl.flock(glance, fcntl.LOCK_SH)
+    threading.Timer(0.05, os.close, (glance,)).start()
+    folder = RunFolder(run, existing=True)
+    assert RunFiles(run).held
+    with pytest.raises(FolderError, match="Another process is working in"):
+        RunFolder(run, existing=True)
+    folder.close()
+    assert not RunFiles(run).held
+
+
+def test_a_run_is_read_without_a_trace(run: Path) -> None:
+    before = {path: path.stat() for path in (run, *run.iterdir())}
+    files = RunFiles(run)
+    assert not files.held
+    assert files.load_winners()["a"] == ((1, 2), 3e-3)
+    assert (files.identity() or {}).items() >= IDENTITY.items()
+    assert {path: path.stat().st_mtime_ns for path in (run, *run.iterdir())} == {
+        path: stat.st_mtime_ns for path, stat in before.items()
+    }
 
 
 def test_links_in_the_place_of_files_are_not_followed(run: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from tests.pure.fake_result import fake_result, record, task
 def busy(layers: int) -> Progress:
     """Layer n takes n + 1 ms by default and half of it now; layer 3 is in flight."""
     progress = Progress()
-    tasks = [task(f"fused_conv2d_add_relu_with_a_long_name_{n}") for n in range(layers)]
+    tasks = [replace(task(f"fused_conv2d_{n}"), nodes=(f"block_{n}",)) for n in range(layers)]
     progress.began(tasks, 600.0, 1000)
     progress.phase("searching")
     for n, of in enumerate(tasks):
@@ -58,16 +58,16 @@ def test_it_fits(width, height, layers):
 
 def test_the_rows_that_matter_are_shown():
     text = "\n".join(line.text for line in lines(busy(40), 80, 15))
-    shown = [line for line in text.splitlines() if line.startswith("fused")]
+    shown = [line for line in text.splitlines() if line.startswith("block")]
     assert [line.split()[0].rpartition("_")[2] for line in shown][:3] == ["39", "38", "37"]
     assert shown[-1].split()[0].endswith("_3"), "in flight, though it takes little time"
     assert f"... and {40 - len(shown)} more" in text
 
 
 def test_narrow_and_wide_show_the_known_answers():
-    narrow = next(line.text for line in lines(busy(1), 80, 24) if line.text.startswith("fused"))
+    narrow = next(line.text for line in lines(busy(1), 80, 24) if line.text.startswith("block"))
     assert narrow.split()[1:] == ["2", "0", "0.500", "2.00x", "100.0%", "searching"]
-    wide = next(line.text for line in lines(busy(1), 200, 24) if line.text.startswith("fused"))
+    wide = next(line.text for line in lines(busy(1), 200, 24) if line.text.startswith("block"))
     assert " ".join(wide.split()[1:]) == "1 2 0 1.00 0.500 2.00x 400 100.0% searching"
 
 

@@ -47,7 +47,7 @@ def test_figures_are_strict_json() -> None:
 
 
 def test_every_figure_is_documented() -> None:
-    text = (ROOT / "docs" / "memory.md").read_text()
+    text = (ROOT / "docs" / "how" / "memory.md").read_text()
     assert rows(text, "key") == list(figures(FOOTPRINT))
 
 

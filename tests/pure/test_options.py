@@ -20,7 +20,18 @@ def test_what_is_repeated_to_go_on() -> None:
     known = options_of(Request).items()
     assert [name for name, one in known if "tune" in one.resume] == [
         *("target", "trials", "minutes", "until", "preset", "explorer", "sampler"),
-        *("cost_model", "template", "seed", "store", "locked", "address", "threads", "layout"),
+        *(
+            "cost_model",
+            "template",
+            "seed",
+            "store",
+            "locked",
+            "only",
+            "refresh",
+            "address",
+            "threads",
+            "layout",
+        ),
         "precision",
         "vendor",
         "engine",
@@ -72,11 +83,11 @@ def test_one_line_makes_an_option() -> None:
     class Larger(Request):
         cool_seconds: float | None = option(None, resume=("tune",), zoo_file=True, least=0.5)
         keep_all: bool = option(False, resume=("tune", "zoo"))
-        only: tuple[str, ...] = option((), resume=("tune",))
+        among: tuple[str, ...] = option((), resume=("tune",))
 
-    asked = Larger("net", seed=1, cool_seconds=2.5, keep_all=True, only=("a", "b"))
+    asked = Larger("net", seed=1, cool_seconds=2.5, keep_all=True, among=("a", "b"))
     assert repeated(asked, "tune") == [
-        *("--seed", "1", "--cool-seconds", "2.5", "--keep-all", "--only", "a", "--only", "b")
+        *("--seed", "1", "--cool-seconds", "2.5", "--keep-all", "--among", "a", "--among", "b")
     ]
     assert repeated(asked, "zoo") == ["--keep-all"]
     assert set(zoo_file_types(Larger)["cool_seconds"]) == {int, float}

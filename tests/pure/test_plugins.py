@@ -201,7 +201,7 @@ def test_cost_model_of_the_example(
 
 
 def test_the_document_shows_the_example() -> None:
-    text = (ROOT / "docs" / "plugins.md").read_text()
+    text = (ROOT / "docs" / "extending" / "plugins.md").read_text()
     for file in ("pyproject.toml", "chameleon_example/roulette.py"):
         assert (ROOT / "tests" / "plugin" / file).read_text() in text
     groups = {f"`chameleon_ray.{group}`" for group in GROUPS.values()}

@@ -27,7 +27,7 @@ from tests.pure.recordings import BEST, WRITERS, record, write_cache, write_t4
 from tests.pure.test_docs import rows
 from tests.pure.test_tables import at, config
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "replay.md").read_text()
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "reference" / "replay.md").read_text()
 
 
 @pytest.fixture

@@ -10,22 +10,24 @@ from typing import Any
 
 import pytest
 
+from chameleon_ray.api.asked_layers import left_out
 from chameleon_ray.api.imported import Imported
+from chameleon_ray.api.known_enough import SETTLED
 from chameleon_ray.api.run_entries import entries_of
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
-from chameleon_ray.api.stored_layers import SETTLED, StoredLayers
+from chameleon_ray.api.stored_layers import StoredLayers
 from chameleon_ray.api.tuned_model import TunedModel, circumstances_of
 from chameleon_ray.folder import SAME, RunFolder
 from chameleon_ray.merging import merged
 from chameleon_ray.options import Request, Search, Storing, Transferring
 from chameleon_ray.record import DEFAULT, Record, Status, own
 from chameleon_ray.report.progress import Progress
-from chameleon_ray.store.entry import Entry
+from chameleon_ray.store.entry import Chosen, Entry
 from chameleon_ray.store.store import Store, open_store
 from chameleon_ray.task import Task
 from chameleon_ray.transfer import Transfer
-from chameleon_ray.winners import Earlier, Winner
+from chameleon_ray.winners import LEFT_OUT, Earlier, Winner
 from tests.pure import toys
 from tests.pure.test_transfer import records_of
 
@@ -56,8 +58,9 @@ class Session:
         earlier: Sequence[Entry] = (),
         device: str = "toy",
         resume: bool = False,
+        **options: Any,
     ) -> None:
-        request = Request("net", trials=trials)
+        request = Request("net", trials=trials, **options)
         self.folder = RunFolder(path, existing=resume)
         self.folder.identify(dict.fromkeys(SAME, "") | {"spaces": {}})
         self.tasks, self.progress = tasks, Progress()
@@ -68,7 +71,10 @@ class Session:
         groups: list[Any] = [Group(tasks, device)]
         self.stored = StoredLayers(site, setup, groups, self.progress)
         layers = merged([(1, tasks)])
-        self.imported = self.stored.recall(Imported({}, layers, self.folder.database.read()))
+        out = left_out(request.only, tasks)
+        self.imported = self.stored.recall(
+            Imported({}, layers, self.folder.database.read(), settled=out)
+        )
 
     def search(self, count: int = 10, stop: bool = False) -> list[Record]:
         """Measures so many configurations of layers that are not settled, and keeps them."""
@@ -96,7 +102,10 @@ def test_the_second_time_nothing_is_left_to_search(place: str, tmp_path: Path) -
     store = place.format(tmp_path)
     first = Session(tmp_path / "a", store)
     assert first.imported.settled == {}
-    assert first.progress.notes == ["0 of 3 layers known, 3 to tune."]
+    assert first.progress.notes == [
+        f"Tuned layers are kept in {store}; --store none ends that.",
+        "0 of 3 layers known, 3 to tune.",
+    ]
     made = first.search()
     second = Session(tmp_path / "b", store)
     assert second.progress.notes == ["3 of 3 layers known, 0 to tune."]
@@ -191,7 +200,7 @@ def test_lowerings_are_one_layer_and_the_fastest_that_won_is_kept(tmp_path: Path
     store, first = str(tmp_path / "store"), TASKS[0]
     tasks = [first, replace(TASKS[1], instead=first.digest), TASKS[2]]
     session = Session(tmp_path / "a", store, tasks)
-    assert session.progress.notes == ["0 of 2 layers known, 2 to tune."]
+    assert session.progress.notes[-1] == "0 of 2 layers known, 2 to tune."
     won = Winner(tasks[1].digest, records_of(tasks[1], 1)[0].config, 1e-3, inf)
     with session.stored.keeping(session.imported):
         for number, task in enumerate(tasks):
@@ -251,3 +260,32 @@ def test_an_impossible_entry_is_a_miss_and_a_sentence(tmp_path: Path) -> None:
     session = Session(tmp_path / "a", store)
     assert session.imported.records == []
     assert "has a configuration that its design space lacks" in session.progress.notes[0]
+
+
+def test_layers_that_are_left_out_keep_what_is_known(tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    Session(tmp_path / "a", store, TASKS[:2], trials=20).search()
+    some = Session(tmp_path / "b", store, trials=300, only=(TASKS[2].name,))
+    assert some.progress.notes == ["0 of 1 layer known, 1 to tune."]
+    assert some.imported.settled == {task.digest: LEFT_OUT for task in TASKS[:2]}
+    assert {record.task for record in some.imported.records} == {t.digest for t in TASKS[:2]}
+    assert {record.task for record in some.search()} == {TASKS[2].digest}
+
+
+def test_a_winner_without_new_measurements_is_kept_too(tmp_path: Path) -> None:
+    store, task = str(tmp_path / "store"), TASKS[0]
+    first = Session(tmp_path / "a", store, TASKS[:1], trials=10)
+    with first.stored.keeping(first.imported):  # which ends before winners are chosen
+        first.folder.database.append(records_of(task, 10))
+    first.folder.close()
+    resumed = Session(tmp_path / "a", store, TASKS[:1], trials=10, resume=True)
+    won = records_of(task, 1)[0].config
+    with resumed.stored.keeping(resumed.imported):
+        resumed.stored.winners = {task.digest: Winner(task.digest, won, 1e-3, 2e-3)}
+    again = Session(tmp_path / "b", store, TASKS[:1], trials=10)
+    assert again.imported.known[task.digest].chosen == Chosen(won, 1e-3, 2e-3)
+    with again.stored.keeping(again.imported):
+        again.stored.winners = {task.digest: Winner(task.digest, won, 1e-3, 2e-3)}
+    opened = open_store(store, Storing())
+    assert opened is not None
+    assert len(opened.entry_keys()) == 2  # and not one for every run that says the same

@@ -8,7 +8,8 @@ import sys
 import pytest
 from rich.text import Text
 
-from chameleon_ray.report.terminal import Terminal, printable
+from chameleon_ray.printable import printable
+from chameleon_ray.report.terminal import Terminal
 
 
 def test_control_characters_are_spelt_out() -> None:

@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from chameleon_ray.database import Database, DatabaseError
-from chameleon_ray.folder import FolderError, RunFolder, file_name
+from chameleon_ray.folder import RunFolder, file_name
 from chameleon_ray.replay.table import TableError, read_table
+from chameleon_ray.run_files import FolderError
 
 
 class Burglar:

@@ -150,12 +150,15 @@ def test_a_latency_that_is_not_known_is_kept_as_null(tmp_path: Path) -> None:
 
 
 def test_what_the_search_timed_stands_where_there_is_no_time():
-    winner = unconfirmed(TASK, RECORDS)
+    winner = unconfirmed(TASK, RECORDS, Confirming())
     assert (winner.config, winner.latency, winner.default_latency) == ((0, 2), LATENCY[0, 2], 0.1)
     assert not winner.confirmed
     slow = [record(0, config=DEFAULT, latencies=(1e-9,)), *RECORDS[:3]]
-    assert unconfirmed(TASK, slow).config == DEFAULT
-    assert unconfirmed(TASK, []).config == DEFAULT
+    assert unconfirmed(TASK, slow, Confirming()).config == DEFAULT
+    assert unconfirmed(TASK, [], Confirming()).config == DEFAULT
+    near = [*RECORDS, record(9, config=(1, 0), latencies=(1.01 * LATENCY[0, 2],))]
+    for kept, config in [((1, 0), (1, 0)), ((0, 0), (0, 2)), (DEFAULT, (0, 2))]:
+        assert unconfirmed(TASK, near, Confirming(), Earlier(kept)).config == config
     known = {TASK.digest: RECORDS}
     assert saving([TASK], known, Confirming()) == TASK.weight * (0.1 - LATENCY[0, 2])
 

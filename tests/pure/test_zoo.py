@@ -11,7 +11,7 @@ from chameleon_ray.api.algorithms import search_of
 from chameleon_ray.api.zoo_file import read_zoo
 from chameleon_ray.compiler.frontend.zoo import NAMES
 from chameleon_ray.errors import UserError
-from chameleon_ray.folder import SAME, FolderError, RunFolder, ZooFolder
+from chameleon_ray.folder import SAME, RunFolder, ZooFolder
 from chameleon_ray.measure.cores import available
 from chameleon_ray.merging import merged
 from chameleon_ray.options import Request
@@ -19,6 +19,7 @@ from chameleon_ray.record import DEFAULT
 from chameleon_ray.report.result import Latency, Verified
 from chameleon_ray.report.zoo import ZooEntry, ZooResult, figures, sentences
 from chameleon_ray.report.zoo_page import render
+from chameleon_ray.run_files import FolderError
 from tests.pure.fake_result import fake_result, record, task
 from tests.pure.test_html import EVIL, parsed
 
@@ -281,7 +282,8 @@ def test_a_zoo_that_never_began_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_the_figures_are_described(tmp_path: Path) -> None:
-    section = (ROOT / "docs" / "run_directory.md").read_text().partition("## A zoo's")[2]
+    described = ROOT / "docs" / "reference" / "run-directory.md"
+    section = described.read_text().partition("## A zoo's")[2]
     body = figures(result_of(tmp_path))
     inner = [*body["models"][0], *body["tasks"], *body["weighted_ms"]]
     for key in [*body, *inner, "saved_by_merging"]:
@@ -289,9 +291,10 @@ def test_the_figures_are_described(tmp_path: Path) -> None:
 
 
 def test_the_documents_files_are_zoos(tmp_path: Path) -> None:
-    shown = (ROOT / "docs" / "zoo.md").read_text().partition("```yaml\n")[2].partition("```")[0]
+    guide = (ROOT / "docs" / "guides" / "zoo.md").read_text()
+    shown = guide.partition("```yaml\n")[2].partition("```")[0]
     zoo = zoo_of(tmp_path, shown)
     assert [member.name for member in zoo.members] == ["resnet-18", "detector"]
     assert (zoo.members[1].weight, zoo.common.trials) == (2, 4000)
-    known = read_zoo(ROOT / "docs" / "zoo.yaml", Request(""))
+    known = read_zoo(ROOT / "docs" / "guides" / "zoo.yaml", Request(""))
     assert {member.request.model for member in known.members} <= set(NAMES)

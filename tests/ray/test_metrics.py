@@ -17,7 +17,7 @@ from chameleon_ray.record import Status
 from tests.pure import engine_checks
 from tests.pure.fake_result import record, task
 
-DASHBOARD = Path(__file__).parents[2] / "docs" / "grafana" / "chameleon.json"
+DASHBOARD = Path(__file__).parents[2] / "docs" / "guides" / "grafana" / "chameleon.json"
 EXPORTED = {f"ray_{name}_total": tags for name, (_, tags) in COUNTERS.items()} | {
     f"ray_{name}": tags for name, (_, tags) in GAUGES.items()
 }

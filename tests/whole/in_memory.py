@@ -1,6 +1,7 @@
 """Tunes models in memory in one process, as a user's script does, and calls the result.
 
-``python -m tests.whole.in_memory OUT`` prints one line of JSON with what came of it.
+``python -m tests.whole.in_memory OUT`` prints one line of JSON with what came of it, and with
+``several`` after that, what came of several models.
 """
 
 import asyncio
@@ -8,6 +9,7 @@ import json
 import pickle
 import sys
 import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,38 @@ def main(out: Path) -> dict[str, Any]:
         "threads": by_threads(net, tuned),
         "as it comes": as_it_comes(net, pickle.loads(pickle.dumps(tuned)), inputs),
         "strided": differs(net, tuned, (torch.rand(1, 16, 16, 3).permute(0, 3, 1, 2), inputs[1])),
+    }
+
+
+class Random(torch.nn.Module):
+    """Nothing that can be tuned."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return image * torch.rand(3)
+
+
+def several(out: Path) -> dict[str, Any]:
+    """Tunes two models together, of which one cannot be imported, and weighs the other."""
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Conv2d(8, 8, 3))
+    image = torch.rand(1, 3, 16, 16)
+    models = {"net": (net, (image,)), "random": (Random(), torch.rand(3))}
+    weights = {"net": 2}
+    with warnings.catch_warnings(record=True) as told:
+        tuned = cr.zoo(models, weights=weights, trials=4, out=out / "zoo", **SERIAL)
+    refused = []
+    for wrong in ({"weights": {"other": 1}}, {"inputs": ["image:1x3x8x8"]}):
+        try:
+            cr.zoo(models, out=out / "none", **wrong)
+        except cr.UserError as error:
+            refused.append(str(error))
+    with torch.no_grad():
+        error = float((tuned["net"](image) - net(image)).abs().max())
+    return {
+        "tuned": list(tuned),
+        "error": error,
+        "told": [str(one.message) for one in told if issubclass(one.category, UserWarning)],
+        "refused": refused,
+        "peaks": {name: one.peak for name, one in cr.memory(net, (image,)).stages.items()},
     }
 
 
@@ -113,4 +147,4 @@ def by_threads(net: torch.nn.Module, tuned: cr.TunedModel) -> int:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]))))
+    print(json.dumps((several if "several" in sys.argv else main)(Path(sys.argv[1]))))

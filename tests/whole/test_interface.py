@@ -50,6 +50,24 @@ def test_a_model_in_memory_is_tuned_and_called(tmp_path: Path) -> None:
     assert saved == ["model.so", "report.html", "run.json", "summary.json", "winners.json"]
 
 
+def test_several_models_are_tuned_together_and_what_fails_is_told(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.whole.in_memory", str(tmp_path), "several"]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=240)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["tuned"] == ["net"]
+    assert found["error"] < 1e-5
+    (told,) = [text for text in found["told"] if text.startswith("random: ")]
+    assert "draws random numbers" in told
+    assert found["refused"] == [
+        "There is no model 'other' to weigh; there are net, random.",
+        "Inputs are one model's; give a model and its example inputs as a pair.",
+    ]
+    # the widest moment: the first convolution's output beside the second one's, 14x14 and 12x12
+    least = 4 * 8 * (14 * 14 + 12 * 12)
+    assert found["peaks"] == dict.fromkeys(("model_order", "scheduled", "rewritten"), least)
+
+
 def test_an_interrupted_cell_ends_the_session(tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-c", INTERRUPTED, str(out)]

@@ -144,15 +144,13 @@ def fold_batch_norm(mod: IRModule) -> IRModule:
     """
     uses = uses_of(mod)
     private = {b.var: b.value for b in bindings_of(mod) if uses[b.var] == 1}
-
-    def scale(binding: relax.Binding) -> relax.Expr:
+    changed: dict[relax.Var, relax.Expr] = {}
+    for binding in bindings_of(mod):
         norm = binding.value
-        if not _is_inference_norm(norm):
-            return norm
-        scaled, shift = _scale(norm, private)
-        return relax.Tuple([relax.op.add(scaled, shift), *norm.args[3:]])
-
-    return clean(rewrite(mod, scale))
+        if _is_inference_norm(norm):
+            data, shift = _scale(norm, private, changed)
+            changed[binding.var] = relax.Tuple([relax.op.add(data, shift), *norm.args[3:]])
+    return clean(rewrite(mod, lambda binding: changed.get(binding.var, binding.value)))
 
 
 def _is_inference_norm(value: relax.Expr) -> bool:
@@ -164,8 +162,12 @@ def _is_inference_norm(value: relax.Expr) -> bool:
     )
 
 
-def _scale(norm: Call, private: dict[relax.Var, relax.Expr]) -> tuple[relax.Expr, GenericConst]:
+def _scale(
+    norm: Call, private: dict[relax.Var, relax.Expr], changed: dict[relax.Var, relax.Expr]
+) -> tuple[relax.Expr, GenericConst]:
     """Splits a batch norm into a scaled expression and the constant to add to it.
+
+    The convolution that is scaled is put into ``changed``, by its variable.
 
     ``gamma * (x - mean) / sqrt(variance + epsilon) + beta`` (Ioffe and Szegedy, 2015, algorithm 2)
     is ``scale * x + shift``. With ``x = conv(y, w) + b``, the two are ``conv(y, scale * w)`` and
@@ -176,20 +178,21 @@ def _scale(norm: Call, private: dict[relax.Var, relax.Expr]) -> tuple[relax.Expr
     scale = (gamma if attrs.scale else 1.0) / np.sqrt(variance + float(attrs.epsilon))
     shift = (beta if attrs.center else 0.0) - mean * scale
     rank, axis = data.ty.ndim, int(attrs.axis)
-    conv, bias = _convolution(data, private, axis)
-    if conv is None:
+    scaled, bias = _convolution(data, private, axis)
+    if scaled is None:
         scaled = relax.op.multiply(data, _channels(scale, rank, axis, dtype))
     else:
+        conv = private[scaled]
         weight = conv.args[1].value.numpy()
         weight *= scale.reshape(-1, *[1] * (rank - 1)).astype(weight.dtype)
-        scaled = Call(conv.op, [conv.args[0], constant(weight, dtype)], conv.attrs)
+        changed[scaled] = Call(conv.op, [conv.args[0], constant(weight, dtype)], conv.attrs)
         shift = shift + bias * scale
     return scaled, _channels(shift, rank, axis, dtype)
 
 
 def _convolution(
     data: relax.Expr, private: dict[relax.Var, relax.Expr], axis: int
-) -> tuple[Call | None, np.ndarray | float]:
+) -> tuple[relax.Var | None, np.ndarray | float]:
     """Finds the convolution with constant weights that only ``data`` is made of, and its bias."""
     value: Any = private.get(data)
     bias: np.ndarray | float = 0.0
@@ -198,14 +201,14 @@ def _convolution(
         other = next((arg for arg in value.args if isinstance(arg, relax.Var)), None)
         if added is None or other is None or not _is_per_channel(added, value.ty, axis):
             return None, 0.0
-        value, bias = private.get(other), added.value.numpy().reshape(-1)
+        data, value, bias = other, private.get(other), added.value.numpy().reshape(-1)
     is_conv = operator(value) in ("relax.nn.conv1d", "relax.nn.conv2d", "relax.nn.conv3d")
     if is_conv and axis == 1 and isinstance(value.args[1], GenericConst):
         if value.args[1].ty.dtype != value.ty.dtype:
             return None, 0.0
         attrs = value.attrs
         if str(attrs.data_layout)[1] == "C" and str(attrs.kernel_layout)[0] == "O":
-            return value, bias
+            return data, bias
     return None, 0.0
 
 

@@ -12,6 +12,7 @@ from tvm import relax
 from tvm.ir import GenericConst, IRModule
 from tvm.relax.dpl import is_op, wildcard
 
+from chameleon_ray.compiler.passes.fused_origins import with_fused_origins
 from chameleon_ray.compiler.passes.mixed_precision import BINARY, NORMS, REDUCTIONS
 
 CONVERSION = "relax.astype"
@@ -30,7 +31,8 @@ def join_conversions(mod: IRModule) -> IRModule:
 
 
 def _joined(mod: IRModule, patterns: Iterable[Pattern]) -> IRModule:
-    return relax.transform.FuseOpsByPattern(list(patterns), bind_constants=False)(mod)
+    joined = relax.transform.FuseOpsByPattern(list(patterns), bind_constants=False)(mod)
+    return with_fused_origins(mod, joined)
 
 
 def _around(names: Iterable[str]) -> Iterator[Pattern]:

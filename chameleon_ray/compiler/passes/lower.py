@@ -11,6 +11,7 @@ from chameleon_ray.compiler.kind import Rules, TargetKind
 from chameleon_ray.compiler.passes import tensor_products
 from chameleon_ray.compiler.passes.booleans import without_boolean_equality
 from chameleon_ray.compiler.passes.fold import fold_batch_norm, fold_constants
+from chameleon_ray.compiler.passes.fused_origins import with_fused_origins
 from chameleon_ray.compiler.passes.integers import in_integers
 from chameleon_ray.compiler.passes.join_conversions import join_conversions, join_norms
 from chameleon_ray.compiler.passes.late_reshapes import with_late_reshapes
@@ -224,8 +225,8 @@ def _whole(mod: IRModule, products: Collection[str]) -> IRModule:
 
 
 def _fused(mod: IRModule) -> IRModule:
-    mod = relax.transform.AnnotateTIROpPattern()(mod)
-    grouped = relax.transform.FuseOps()(fold_constants(mod))
+    mod = fold_constants(relax.transform.AnnotateTIROpPattern()(mod))
+    grouped = with_fused_origins(mod, relax.transform.FuseOps()(mod))
     return tensor_products.with_precision(relax.transform.FuseTIR()(grouped), grouped)
 
 

@@ -103,6 +103,7 @@ class _Mixed:
         self.claimed: set[relax.Var] = set()
         self.bindings: list[relax.Binding] = []
         self.kind: Any = relax.Var
+        self.span: Any = None
         for param in mod["main"].params:
             self._own(param)
 
@@ -124,7 +125,7 @@ class _Mixed:
         return clean(relax.transform.Normalize()(changed))
 
     def _visit(self, binding: relax.Binding) -> None:
-        var, value = binding.var, binding.value
+        var, value, self.span = binding.var, binding.value, binding.var.span
         name = operator(value) if isinstance(binding, relax.VarBinding) else ""
         if isinstance(value, relax.Tuple) and isinstance(binding, relax.VarBinding):
             self.tuples[var] = list(value.fields)
@@ -239,7 +240,7 @@ class _Mixed:
 
     def _emit(self, value: relax.Expr) -> relax.Var:
         value = self.builder.normalize(value)
-        var = self.kind("value", value.ty)
+        var = self.kind("value", value.ty, self.span)
         self.bindings.append(relax.VarBinding(var, value))
         return var
 

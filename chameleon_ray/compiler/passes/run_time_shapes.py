@@ -54,7 +54,7 @@ class _Global(PyExprMutator):
         self._made: dict[relax.Var, relax.Var] = {}
 
     def visit_dataflow_var_def_(self, var: relax.DataflowVar) -> relax.Var:
-        return self._made.setdefault(var, relax.Var(var.name, var.ty))
+        return self._made.setdefault(var, relax.Var(var.name, var.ty, var.span))
 
     def visit_dataflow_var_(self, var: relax.DataflowVar) -> relax.Var:
         return self._made.get(var, var)

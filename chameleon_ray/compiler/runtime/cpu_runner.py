@@ -188,9 +188,10 @@ class CpuRunner:
 
     def build(self, task: Task, config: Config) -> Artifact:
         """Compiles a configuration where nothing is timed meanwhile; see ``Builder``."""
-        self.child.renew()
         job, timeout = Job(task.program, config), self._kind.build_timeout(self.child.options)
-        return artifact_of(self.child.call(job, timeout), config)
+        with turn(self._cores, self.child.options.turn_seconds):  # another command may time here
+            self.child.renew()
+            return artifact_of(self.child.call(job, timeout), config)
 
     def contest(
         self, task: Task, artifacts: tuple[Artifact, ...], options: Confirming

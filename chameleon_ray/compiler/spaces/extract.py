@@ -3,7 +3,8 @@
 import hashlib
 import json
 import math
-from collections import Counter
+from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import tvm
@@ -11,7 +12,8 @@ import tvm_ffi
 from tvm import relax
 
 from chameleon_ray.compiler.kind import TargetKind
-from chameleon_ray.compiler.relax import operator
+from chameleon_ray.compiler.origin import Origin, origin_of
+from chameleon_ray.compiler.relax import bindings_of, operator
 from chameleon_ray.compiler.spaces.design import design
 from chameleon_ray.space import DesignSpace
 from chameleon_ray.task import Task
@@ -25,17 +27,19 @@ def extract(module: Any, target: str, kind: TargetKind) -> list[Task]:
         target: TVM target, as JSON.
         kind: Kind of the target.
     """
-    calls = _calls(module)
     names: dict[str, Any] = {}
-    weights: Counter[str] = Counter()
-    for variable, count in calls.items():
+    places = defaultdict[str, list[Origin]](list)
+    for variable, origins in _calls(module).items():
         digest = layer_digest(module[variable], target)
         names.setdefault(digest, variable)
-        weights[digest] += count
-    return [
-        task_of(module[variable], variable.name_hint, digest, weights[digest], target, kind)
-        for digest, variable in names.items()
-    ]
+        places[digest] += origins
+    tasks = []
+    for digest, variable in names.items():
+        found = places[digest]
+        task = task_of(module[variable], variable.name_hint, digest, len(found), target, kind)
+        nodes, what = tuple(one.name for one in found), next((o.what for o in found if o.what), "")
+        tasks.append(replace(task, nodes=nodes, what=what))
+    return tasks
 
 
 def layer_digest(function: Any, target: str) -> str:
@@ -49,13 +53,14 @@ def layer_module(function: Any) -> Any:
     return tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
 
 
-def _calls(module: Any) -> Counter:
-    """Counts the calls of each PrimFunc from the module's Relax functions, in order."""
-    found: Counter = Counter()
+def _calls(module: Any) -> dict[Any, list[Origin]]:
+    """Lists the calls of each PrimFunc from the module's Relax functions, in order, by origin."""
+    found = defaultdict[Any, list[Origin]](list)
+    bound = {binding.value: origin_of(binding.var) for binding in bindings_of(module)}
 
     def visit(expression: Any) -> None:
         if operator(expression) in ("relax.call_tir", "relax.call_tir_inplace"):
-            found[expression.args[0]] += 1
+            found[expression.args[0]].append(bound.get(expression) or Origin(""))
 
     for function in module.functions.values():
         if isinstance(function, relax.Function):

@@ -77,10 +77,8 @@ def extract_all(
             name = pair.call.args[0].name_hint
             task = task_of(pair.function, name, digest, own.weight, target, kind)
             if task.space.knobs:
-                lowering = name_of(pair.function)
-                found[digest] = replace(
-                    task, lowering=lowering, instead=own.digest, has_default=False
-                )
+                task = replace(task, nodes=own.nodes, what=own.what, has_default=False)
+                found[digest] = replace(task, lowering=name_of(pair.function), instead=own.digest)
     several = {task.instead for task in found.values()}
     functions = {layer_digest(f, target): f for f in first.functions.values() if is_layer(f)}
     named = [

@@ -12,6 +12,7 @@ from tvm.ir import IRModule
 
 from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError
 from chameleon_ray.compiler.frontend.model import reason
+from chameleon_ray.compiler.frontend.naming import named as with_names
 from chameleon_ray.compiler.frontend.onnx import tvm_converters
 from chameleon_ray.compiler.frontend.onnx.converters import CONVERTERS
 from chameleon_ray.compiler.frontend.onnx.folding import folded, sizes
@@ -25,7 +26,9 @@ from chameleon_ray.compiler.frontend.onnx.node import (
     attributes_of,
     key_of,
 )
+from chameleon_ray.compiler.frontend.onnx.node_names import origin_of
 from chameleon_ray.compiler.frontend.onnx.normalize import INSIDE, nodes
+from chameleon_ray.compiler.origin import Origin
 from chameleon_ray.compiler.relax import constant
 
 BARE = (TypeError, AttributeError, LookupError, AssertionError, NameError, ArithmeticError)
@@ -77,6 +80,7 @@ class _Importer:
         }
         self._builder = relax.BlockBuilder()
         self._values: dict[str, relax.Expr] = {}
+        self._names: dict[relax.Expr, Origin] = {}
         self._texts: set[str] = set()
         graph = proto.graph
         self._declared = _declarations((*graph.input, *graph.value_info, *graph.output))
@@ -97,7 +101,7 @@ class _Importer:
             builder.emit_func_output(whole)
         module = builder.get()
         module["main"] = module["main"].with_attrs({"num_input": len(params)})
-        return module
+        return with_names(module, self._names)
 
     def _graph(self, graph: onnx.GraphProto) -> list[relax.Expr]:
         """Translates the nodes of a graph; returns its outputs."""
@@ -184,6 +188,7 @@ class _Importer:
                 part = self._builder.normalize(part)
                 unbound = isinstance(part, relax.TupleGetItem)  # TVM's converters take it wrongly
                 self._values[name] = self._builder.emit(part) if unbound else part
+                self._names.setdefault(self._values[name], origin_of(proto))
         missing = [name for name in proto.output[len(value) :] if name]
         if missing:
             raise Untranslatable(f"its output {missing[0]!r} is not supported; export without it")

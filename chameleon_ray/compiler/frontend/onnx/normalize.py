@@ -7,6 +7,7 @@ from onnx import TypeProto, defs, helper, inliner
 
 from chameleon_ray.compiler.frontend.inputs import InputSpec
 from chameleon_ray.compiler.frontend.onnx.node import Key, key_of
+from chameleon_ray.compiler.frontend.onnx.node_names import WHOLE, whole_name
 from chameleon_ray.compiler.frontend.onnx.shapes import fix_inputs, fix_shapes
 
 EXPANDED = "chameleon.expanded"
@@ -117,6 +118,8 @@ def _function(
     function = onnx.FunctionProto.FromString(found)
     for inner in function.node:
         inner.name = f"{kind}{INSIDE}{inner.output[0]}"
+        inner.metadata_props.extend(node.metadata_props)
+        inner.metadata_props.add(key=WHOLE, value=whole_name(node))
     return function
 
 

@@ -13,6 +13,7 @@ from tvm.ir import GenericConst, IRModule
 
 from chameleon_ray.compiler.frontend.inputs import ModelError
 from chameleon_ray.compiler.frontend.model import reason
+from chameleon_ray.compiler.frontend.naming import named
 from chameleon_ray.compiler.frontend.torch import tvm_converters
 from chameleon_ray.compiler.frontend.torch.constants import Constants, evaluated
 from chameleon_ray.compiler.frontend.torch.converters import CONVERTERS, ON_COMPLEX
@@ -26,7 +27,8 @@ from chameleon_ray.compiler.frontend.torch.node import (
     is_several,
     output_of,
 )
-from chameleon_ray.compiler.frontend.torch.place import operator_name, place_of
+from chameleon_ray.compiler.frontend.torch.place import operator_name, origin_of, place_of
+from chameleon_ray.compiler.origin import Origin
 
 
 def translate(program: ExportedProgram, called: str) -> IRModule:
@@ -57,6 +59,7 @@ class _Importer:
         self._builder = relax.BlockBuilder()
         self._constants = Constants()
         self._values: dict[fx.Node, Any] = {}
+        self._names: dict[relax.Expr, Origin] = {}
 
     def module(self) -> IRModule:
         graph, builder = self._program.graph, self._builder
@@ -68,7 +71,7 @@ class _Importer:
                 whole = found[0] if len(found) == 1 else relax.Tuple(found)
                 result = builder.emit_output(whole)
             builder.emit_func_output(result)
-        return builder.get()
+        return named(builder.get(), self._names)
 
     def _inputs(self) -> list[relax.Var]:
         """Binds the graph's inputs; returns those that a user gives, and that are tensors."""
@@ -122,7 +125,10 @@ class _Importer:
                 found = getattr(module, node.target)
                 self._values[node] = found
             elif node.op == "call_function" and node in needed:
-                self._values[node] = self._converted(node)
+                value = self._values[node] = self._converted(node)
+                for part in value if is_several(value) else (value,):
+                    if isinstance(part, relax.Var):
+                        self._names.setdefault(part, origin_of(node))
         return [self._values[one] if isinstance(one, fx.Node) else one for one in chosen]
 
     def _inner(self, module: fx.GraphModule, inputs: Sequence[Any]) -> list[Any]:

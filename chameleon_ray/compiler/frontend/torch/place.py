@@ -1,6 +1,10 @@
 """Where in a model an operation is: its operator's and its module's names for people."""
 
+import re
+
 from torch import fx
+
+from chameleon_ray.compiler.origin import Origin
 
 
 def operator_name(node: fx.Node) -> str:
@@ -28,9 +32,35 @@ def module_of(node: fx.Node) -> str:
     stack = list((node.meta.get("nn_module_stack") or {}).values())
     if not stack:
         return ""
-    path, kind = stack[-1]
+    path, kind = path_of(node), stack[-1][1]
     kind = kind if isinstance(kind, str) else kind.__name__
-    path = path.removeprefix("L['self'].").removeprefix("L__self__.")
     return (
         f"{path} ({kind.rpartition('.')[2]})" if path else f"the module {kind.rpartition('.')[2]}"
     )
+
+
+def path_of(node: fx.Node) -> str:
+    """Returns the path of the module that an operation is in; empty at the top."""
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    path = stack[-1][0] if stack else ""
+    return str(path).removeprefix("L['self'].").removeprefix("L__self__.")
+
+
+def origin_of(node: fx.Node) -> Origin:
+    """Returns where an operation is in the model: its module, or at the top its own name.
+
+    Parts of what torch decomposes an operator into are one node.
+    """
+    name = operator_name(node)
+    whole = str(node.meta.get("original_aten", name))
+    label = WORDS.sub("", whole.split(".")[1] if "." in whole else whole).strip("_")
+    path = path_of(node)
+    return Origin(
+        path or node.name,
+        f"{path} {whole}" if whole != name else node.name,
+        label=label.replace("_", " "),
+    )
+
+
+WORDS = re.compile("native_|_legit_no_training|_legit")
+"""Parts of the names of operators that say nothing about what is computed."""

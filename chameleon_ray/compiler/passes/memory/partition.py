@@ -13,6 +13,7 @@ from tvm.ir import Call, GenericConst, IRModule
 from tvm.relax.dpl import is_op, wildcard
 
 from chameleon_ray.compiler.passes.fold import rewrite as replaced
+from chameleon_ray.compiler.passes.fused_origins import with_fused_origins
 from chameleon_ray.compiler.passes.memory.groups import (
     POINTWISE,
     Group,
@@ -71,7 +72,8 @@ def group_sums(module: IRModule) -> IRModule:
     patterns = [("sum_relu", is_op("relax.nn.relu")(added)), ("sum", added)]
     parts = {"conv": conv, "other": other}
     fused = [(name, pattern, parts, varies) for name, pattern in patterns]
-    return relax.transform.FuseOpsByPattern(fused, bind_constants=False)(module)
+    grouped = relax.transform.FuseOpsByPattern(fused, bind_constants=False)(module)
+    return with_fused_origins(module, grouped)
 
 
 def _each_part(module: IRModule) -> IRModule:
