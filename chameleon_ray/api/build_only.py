@@ -139,6 +139,8 @@ class Tally:
 def _write(folder: Path, done: Building) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / FILE, json.dumps(strict(figures(done)), indent=2, allow_nan=False) + "\n")
+        write_text(
+            folder / FILE, json.dumps(strict(figures(done)), indent=2, allow_nan=False) + "\n"
+        )
     except OSError as error:
         raise UserError(f"Cannot write to {folder}: {error.strerror}.") from error

@@ -110,8 +110,7 @@ def forecast_of(
             has compiled and compared all of them.
         tuners: Tuners of all layers of the models.
         measurers: Measurers of the layers, which keep builds.
-        builders: Number of builders that work side by side.
-        runners: Number of runners that work side by side.
+        builders, runners: Numbers of them that work side by side.
     """
     works = [work_of(model, known, process, len(prepared)) for model, known in prepared.items()]
 

@@ -38,7 +38,7 @@ def page(title: str, body: str, drawings: Drawings) -> str:
         f"<title>{escape(printable(title))}</title><style>{_read('page.css')}</style></head>"
         f"<body><main>{printable(body)}</main>"
         '<noscript><p class="soft">The figures need JavaScript; all else is here.</p></noscript>'
-        f'<script type="application/json" id="data">{_json(drawings.body)}</script>{tags}'
+        f'<script type="application/json" id="data">{embedded(drawings.body)}</script>{tags}'
         "</body></html>\n"
     )
 
@@ -70,7 +70,7 @@ def _digest(script: str) -> str:
     return f"sha256-{base64.b64encode(found).decode()}"
 
 
-def _json(body: object) -> str:
+def embedded(body: object) -> str:
     """Returns data as JSON that ends no script, whatever texts are in it."""
     text = json.dumps(body, allow_nan=False, separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

@@ -19,8 +19,11 @@ from chameleon_ray.ui.server import FOREIGN, Answer, refusal
 MOST = 8
 """Most runs that are compared at once."""
 KINDS = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
-OWN = ("page.css", "page.js")
-"""Our files that pages ask for."""
+OWN = {
+    **dict.fromkeys(("ui.css", "ui.js"), ("chameleon_ray.ui", "files")),
+    **dict.fromkeys(("page.css", *pages.DRAWING), ("chameleon_ray.report", "page")),
+}
+"""Files that pages ask for: package and folder of each."""
 
 
 class Site:
@@ -107,7 +110,8 @@ def _report(folder: Path) -> Answer:
 
 
 def _own(name: str) -> Answer:
-    text = (files("chameleon_ray.ui") / "files" / name).read_bytes()
+    package, folder = OWN[name]
+    text = (files(package) / folder / name).read_bytes()
     return Answer(text, KINDS[name.rpartition(".")[2]])
 
 
