@@ -47,6 +47,7 @@ def tune_zoo(zoo: Zoo, progress: Progress, stop: Stop | None = None) -> ZooResul
     with working(site, setup.search_cores, progress):
         site.tell_damage(progress.note)
         end = run_session(site, setup, progress, stop)
+        progress.phase("writing the reports")
         result = _result(zoo, site, end)
         for model, done in end.results.items():
             keep(model.folder, done)
