@@ -63,7 +63,7 @@ def misfit(arguments: list[str]) -> str:
     """Why the command line does not take these arguments; empty where it does."""
     group = typer.main.get_command(app)
     name, *rest = arguments
-    if name == "--help":
+    if name in ("-h", "--help") or any(name in one.opts for one in group.params):
         return ""
     known = group.commands  # type: ignore[attr-defined]
     if name not in known:
