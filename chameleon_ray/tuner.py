@@ -16,7 +16,7 @@ from chameleon_ray.search.exhaustive import walked_by
 from chameleon_ray.search.explorer import Agent
 from chameleon_ray.search.random_walk import fill
 from chameleon_ray.search.system import SearchSystem
-from chameleon_ray.space import Config, DesignSpace, as_configs
+from chameleon_ray.space import Config, DesignSpace, as_configs, unseen
 from chameleon_ray.task import Task
 from chameleon_ray.transfer import Transfer
 from chameleon_ray.vendor import is_searched, library_of, vendor_config
@@ -106,6 +106,8 @@ class Tuner:
         seen = known.configs
         opening = self._opening(len(seen))
         count = self._taught(opening, known) if opening else self._most()
+        lent = self._suggestions(seen, count) if opening else seen[:0]
+        count -= len(lent)
         fit_rng, explore_rng, sample_rng, rest_rng = self._rng().spawn(4)
         batch = seen[:0]
         if count:
@@ -114,6 +116,7 @@ class Tuner:
             trail = await self.system.explore(space, score, seen, agent, explore_rng)
             self.inherit(trail.agent)
             batch = await self.system.select(space, trail, seen, count, sample_rng)
+        batch = np.concatenate([lent, unseen(batch, lent)])
         if opening:
             batch = fill(space, batch, seen, opening, rest_rng)
         self.plan += 1
@@ -186,6 +189,12 @@ class Tuner:
         if self.transfer is None or known.lessons is None:
             return 0
         return round(self.transfer.options.share * opening)
+
+    def _suggestions(self, seen: np.ndarray, count: int) -> np.ndarray:
+        """Returns at most ``count`` configurations of other tasks that were not tried here."""
+        found = [] if self.transfer is None else self.transfer.suggestions(self.task)
+        configs = np.array(found, dtype=np.int64).reshape(len(found), seen.shape[1])
+        return unseen(configs, seen)[:count]
 
     def _lent(self) -> Agent:
         return {} if self.transfer is None else self.transfer.agent(self.task)
