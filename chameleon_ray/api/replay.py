@@ -217,7 +217,9 @@ def destinations(out: Path | None, file: Path | None, seeds: Sequence[int]) -> N
         UserError: The results cannot be written, or there are records already.
     """
     if file is not None and (file.is_dir() or not file.parent.is_dir()):
-        raise UserError(f"--json {file}: that is a directory, or there is none to write it into.")
+        raise UserError(
+            f"{file} cannot be written: that is a directory, or there is none to write it into."
+        )
     if out is None:
         return
     for folder in (_records(out, seed) for seed in seeds):

@@ -1,15 +1,14 @@
 """``chameleon check``: fails where a finished run's library, or a lock's, has become slower."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from chameleon_ray.answering import SLOWER, answering
-from chameleon_ray.commands.arguments import Debug, Examples, Inputs, share_of
+from chameleon_ray.answering import SLOWER
+from chameleon_ray.commands.arguments import Examples, Inputs, Json, share_of
 from chameleon_ray.commands.bench import RUN
-from chameleon_ray.commands.screen import screen, tell
+from chameleon_ray.commands.screen import print_json, screen, tell
 from chameleon_ray.errors import UserError
 from chameleon_ray.trust import warning
 
@@ -26,33 +25,31 @@ def check(
         float, typer.Option(parser=share_of, metavar="PERCENT", help="Slowdown that fails.")
     ] = "5%",  # type: ignore[assignment]
     turns: Annotated[int, typer.Option(min=12, help="Timings of each library.")] = 40,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not Markdown.")] = False,
-    debug: Debug = False,
+    json: Json = False,
 ) -> None:
     """Times a finished run's library, or one that a lock gives, in turns with a baseline's.
 
-    Exit status: 0 if it is not slower, 4 if it is, 1 if anything went wrong.
+    Examples: chameleon check runs/resnet --baseline runs/before --fail-if-slower 5%
     """
-    with answering(debug):
-        from chameleon_ray import api
-        from chameleon_ray.options import Confirming
-        from chameleon_ray.report.slowdown import markdown, plain
+    from chameleon_ray import api
+    from chameleon_ray.options import Confirming
+    from chameleon_ray.report.slowdown import markdown, plain
 
-        options = Confirming(model_repeats=turns, model_seconds=120)
-        for path in filter(None, (None if run.is_file() else run, baseline)):
-            if told := warning(Path(path), RUN, "runs its native code"):
-                tell(told)
-        demand(run, model)
-        if model is None:
-            found = api.check(run, baseline, options)
-        else:
-            found = api.check_lock(run, model, inputs, examples, baseline, options)
-        if as_json:
-            screen.print_json(json.dumps(plain(found, fail_if_slower)))
-        else:
-            screen.print(markdown(str(run), found, fail_if_slower), soft_wrap=True, markup=False)
-        if found.reaches(fail_if_slower):
-            raise typer.Exit(SLOWER)
+    options = Confirming(model_repeats=turns, model_seconds=120)
+    for path in filter(None, (None if run.is_file() else run, baseline)):
+        if told := warning(Path(path), RUN, "runs its native code"):
+            tell(told)
+    demand(run, model)
+    if model is None:
+        found = api.check(run, baseline, options)
+    else:
+        found = api.check_lock(run, model, inputs, examples, baseline, options)
+    if json:
+        print_json(plain(found, fail_if_slower))
+    else:
+        screen.print(markdown(str(run), found, fail_if_slower), soft_wrap=True, markup=False)
+    if found.reaches(fail_if_slower):
+        raise typer.Exit(SLOWER)
 
 
 def demand(run: Path, model: str | None) -> None:

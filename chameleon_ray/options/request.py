@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from chameleon_ray.options.budgeting import Budgeting
+from chameleon_ray.options.comparing import FRAMEWORKS, Comparing
 from chameleon_ray.options.option import option
 from chameleon_ray.options.storing import Storing
 
@@ -112,7 +113,7 @@ class Confirming:
     """Least share of wall time kept for choosing winners, compiling and verifying models."""
     least_search: float = 0.25
     """Least share of the time that is left after the imports in which there is a search."""
-    closing_seconds: float = 3.0
+    closing_seconds: float = 6.0
     """Seconds for ending the workers and for writing the summary and the report."""
     least_model_seconds: float = 0.5
     """Least seconds of timing that whole models share where the time is up."""
@@ -246,12 +247,17 @@ class Request:
     """Whether kernels of NVIDIA's libraries are candidates for layers on a GPU, too."""
     build_only: bool = False
     """Whether configurations are compiled and not timed, which needs no device."""
+    compare: tuple[str, ...] = option(FRAMEWORKS, resume=BOTH)
+    """Frameworks that the tuned model is timed in turns with at the end, by name."""
     engine: str = option("ray", resume=BOTH)
     """``ray``, or ``serial`` for everything in one process and its children, without Ray."""
+    tensorboard: str | None = option(None, resume=BOTH)
+    """Folder below which scalars for TensorBoard are written; None for nowhere."""
     measuring: Measuring = Measuring()
     calibrating: Calibrating = Calibrating()
     budgeting: Budgeting = field(default_factory=Budgeting)
     confirming: Confirming = Confirming()
+    comparing: Comparing = field(default_factory=Comparing)
     placing: Placing = Placing()
     storing: Storing = field(default_factory=Storing)
 

@@ -8,6 +8,7 @@ from statistics import median, quantiles
 
 from chameleon_ray.ledger import Account
 from chameleon_ray.lowerings import by_layer
+from chameleon_ray.measure.ceiling import Ceiling
 from chameleon_ray.record import Record
 from chameleon_ray.report.layer_history import ratio
 from chameleon_ray.report.layer_result import LayerOutcome, LayerResult
@@ -27,6 +28,11 @@ class Latency:
 
     seconds: float
     spread: float = 0.0
+
+    @property
+    def relative(self) -> float:
+        """The spread over the median."""
+        return self.spread / self.seconds if self.seconds > 0 else 0.0
 
     @staticmethod
     def of(repeats: Sequence[float]) -> "Latency":
@@ -101,6 +107,25 @@ class Launching:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """What came of timing the model in a framework, in turns with the tuned one.
+
+    Attributes:
+        name: Name of the framework, for people.
+        version: Version of the framework; empty where it is not known.
+        latency: Latency of the model there; None where it could not be timed.
+        threads: Number of threads that it ran on.
+        fault: Reason why it could not be timed, as a clause; empty where it was.
+    """
+
+    name: str
+    version: str = ""
+    latency: Latency | None = None
+    threads: int = 0
+    fault: str = ""
+
+
+@dataclass(frozen=True)
 class RunResult:
     """The result of a run.
 
@@ -124,12 +149,15 @@ class RunResult:
         tuned: Latency of the whole model with the winners; None where it was not timed.
         verified: Verification of the outputs; None where they were not compared.
         launching: How the tuned model's kernels are launched; None where there is only one way.
+        comparison: What other frameworks take for the model, in turns with it; empty where nothing
+            was asked for.
         inputs: Name, shape and dtype of each input of the model.
         outputs: The same of each output; empty where nothing but TVM could compute them.
         explanation: Reason for a difference between model and layers; empty where none is known.
         folder: The run directory.
         settings: Options of the run, by name.
         versions: Versions of the packages that matter.
+        ceiling: What the timing cores can do at most; None where that was not measured.
     """
 
     model: str
@@ -150,12 +178,14 @@ class RunResult:
     tuned: Latency | None = None
     verified: Verified | None = None
     launching: Launching | None = None
+    comparison: tuple[Compared, ...] = ()
     inputs: tuple[Described, ...] = ()
     outputs: tuple[Described, ...] = ()
     explanation: str = ""
     folder: Path = Path()
     settings: Mapping[str, object] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    ceiling: Ceiling | None = None
 
     @property
     def speedup(self) -> float | None:
