@@ -65,6 +65,9 @@ Refresh = Annotated[
     typer.Option("--refresh", help="Time the store's winners again; tune what got worse."),
 ]
 Address = Annotated[str | None, typer.Option(help="Ray cluster to join; else none.")]
+Tensorboard = Annotated[
+    str | None, typer.Option("--tensorboard", help="Folder for scalars as TensorBoard reads them.")
+]
 Compare = Annotated[
     list[str],
     typer.Option(
@@ -80,6 +83,9 @@ NoCompare = Annotated[
 Engine = Annotated[str, typer.Option(help="ray, or serial.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Tracebacks and warnings.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Figures = Annotated[
+    Path | None, typer.Option("--figures", metavar="FILE", help="File for the figures as JSON.")
+]
 Name = Annotated[str | None, typer.Option(help="In place of the preset's.")]
 Target = Annotated[
     str, typer.Option(help="llvm, cuda, cuda:sm_90 or the like, or a TVM target as JSON.")

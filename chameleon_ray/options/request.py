@@ -251,6 +251,8 @@ class Request:
     """Frameworks that the tuned model is timed in turns with at the end, by name."""
     engine: str = option("ray", resume=BOTH)
     """``ray``, or ``serial`` for everything in one process and its children, without Ray."""
+    tensorboard: str | None = option(None, resume=BOTH)
+    """Folder below which scalars for TensorBoard are written; None for nowhere."""
     measuring: Measuring = Measuring()
     calibrating: Calibrating = Calibrating()
     budgeting: Budgeting = field(default_factory=Budgeting)
