@@ -113,7 +113,7 @@ class Confirming:
     """Least share of wall time kept for choosing winners, compiling and verifying models."""
     least_search: float = 0.25
     """Least share of the time that is left after the imports in which there is a search."""
-    closing_seconds: float = 3.0
+    closing_seconds: float = 6.0
     """Seconds for ending the workers and for writing the summary and the report."""
     least_model_seconds: float = 0.5
     """Least seconds of timing that whole models share where the time is up."""
