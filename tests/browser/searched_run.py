@@ -13,7 +13,7 @@ from chameleon_ray.api.replay import replay
 from chameleon_ray.ledger import Account
 from chameleon_ray.measure.ceiling import Ceiling
 from chameleon_ray.options import Boosting, Request, Search
-from chameleon_ray.record import DEFAULT, Record, Status
+from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.report.layer_result import LayerOutcome
 from chameleon_ray.report.result import Latency, RunResult, Verified
 from chameleon_ray.task import Task
@@ -37,52 +37,40 @@ def searched_run() -> RunResult:
     numbers, clock = count(), 1.0
     tasks, records, outcomes = list[Task](), list[Record](), list[LayerOutcome]()
     for position, name in enumerate(NAMES):
-        space = table(name).space
-        task = Task(
-            name=f"fused_conv2d{position}_relu",
-            digest=space.digest[:12] + f"{position:04x}",
-            target="cuda",
-            weight=1 + position % 3,
-            flop=2e8,
-            space=space,
-            shape="1x64x56x56, 64x64x3x3, 1x64x56x56",
-            traffic=1.6e6,
-            nodes=tuple(f"features.{position}.conv{n}" for n in range(1 + position % 3)),
-            what=f"conv 3x3/1 64→64 @56x56 + relu (recorded as {name})",
-        )
+        task = _task(position, name)
         (run,) = replay(table(name), SEARCH, EACH, [0]).runs
         best = min(run.records, key=lambda one: one.latency)
-        default = Record(
-            task=task.digest,
-            target="cuda",
-            device=best.device,
-            config=DEFAULT,
-            values="{}",
-            status=Status.OK,
-            latencies=(SLOWER * best.latency,),
-            finished=clock,
-            sequence=next(numbers),
-            chosen_by="default schedule",
+        slow = SLOWER * best.latency
+        default = replace(
+            best, config=DEFAULT, latencies=(slow,), finished=0.0, chosen_by="default schedule"
         )
-        mine = [
+        records += [
             replace(one, task=task.digest, sequence=next(numbers), finished=clock + one.finished)
-            for one in run.records
+            for one in (default, *run.records)
         ]
-        clock = mine[-1].finished
+        clock = records[-1].finished
         tasks.append(task)
-        records += [default, *mine]
+        final = 1.05 * best.latency
         outcomes.append(
-            LayerOutcome(
-                task.digest,
-                best.config,
-                default.latency,
-                1.05 * best.latency,
-                "patience",
-                0.0,
-                "scored whole",
-            )
+            LayerOutcome(task.digest, best.config, slow, final, "patience", 0.0, "scored whole")
         )
     return _result(tuple(tasks), tuple(records), tuple(outcomes), clock)
+
+
+def _task(position: int, name: str) -> Task:
+    space = table(name).space
+    return Task(
+        name=f"fused_conv2d{position}_relu",
+        digest=space.digest[:12] + f"{position:04x}",
+        target="cuda",
+        weight=1 + position % 3,
+        flop=2e8,
+        space=space,
+        shape="1x64x56x56, 64x64x3x3, 1x64x56x56",
+        traffic=1.6e6,
+        nodes=tuple(f"features.{position}.conv{n}" for n in range(1 + position % 3)),
+        what=f"conv 3x3/1 64\u219264 @56x56 + relu (recorded as {name})",
+    )
 
 
 def _result(
