@@ -80,8 +80,9 @@ class Transfer:
         if not known:
             return []
         configs = np.array([config for _, config in known])
-        order = representatives(configs, _fitness([record for record, _ in known]))
-        return [known[row][1] for row in order]
+        fitness = _fitness([record for record, _ in known])
+        order = representatives(configs, fitness)
+        return [known[row][1] for row in order if fitness[row] >= self.options.worthwhile]
 
     def _features(self, task: Task, other: str, records: list[Record]) -> np.ndarray:
         """Expresses another task's records in a task's space, as ``(n, features)``."""

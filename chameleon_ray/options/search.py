@@ -145,6 +145,8 @@ class Transferring:
     """Most records of each task learnt from."""
     share: float = 0.75
     """Share of a task's first plan chosen by what other tasks taught; the rest is random."""
+    worthwhile: float = 0.5
+    """Least fitness of another task's configuration, over its best, that is tried as it is."""
 
 
 @dataclass(frozen=True)

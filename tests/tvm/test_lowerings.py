@@ -147,7 +147,7 @@ def test_a_whole_run_chooses_another_lowering_and_applies_it(tmp_path: Path) -> 
         store=f"memory://{tmp_path}",
         measuring=PATIENT,
         storing=Storing(disturbed=1.0),
-        confirming=Confirming(finalists=1, model_seconds=0.5),
+        confirming=Confirming(finalists=1, model_seconds=0.5, clearly=0.25, tie=0.25),
     )
     result = api.tune(request, Progress())
     assert result.verified is not None
