@@ -80,13 +80,7 @@ class Database:
         Raises:
             DatabaseError: A part is damaged or is not one of this project's.
         """
-        latest: dict[tuple[str, Config], Record] = {}
-        for record in sorted(
-            (record for path in self._paths() for record in read_part(path)),
-            key=lambda record: record.sequence,
-        ):
-            latest[record.task, record.config] = record
-        return sorted(latest.values(), key=lambda record: record.sequence)
+        return read_folder(self.folder)
 
     def set_aside(self) -> list[str]:
         """Renames parts that cannot be read, so that the others can be; nothing is deleted.
@@ -116,7 +110,7 @@ class Database:
         return told
 
     def _paths(self) -> list[Path]:
-        return sorted(self.folder.glob("*.parquet"))
+        return _parts(self.folder)
 
     def _unmerged(self) -> list[Path]:
         return sorted(self.folder.glob("part-*.parquet"))
@@ -135,6 +129,25 @@ class Database:
         sink = pa.BufferOutputStream()
         pq.write_table(as_table(records), sink)
         write_whole(self.folder / name, sink.getvalue().to_pybytes())
+
+
+def read_folder(folder: Path) -> list[Record]:
+    """Returns the latest record of every configuration tried, in the order of their numbers.
+
+    Raises:
+        DatabaseError: A part is damaged or is not one of this project's.
+    """
+    latest: dict[tuple[str, Config], Record] = {}
+    for record in sorted(
+        (record for path in _parts(folder) for record in read_part(path)),
+        key=lambda record: record.sequence,
+    ):
+        latest[record.task, record.config] = record
+    return sorted(latest.values(), key=lambda record: record.sequence)
+
+
+def _parts(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.parquet"))
 
 
 def read_part(path: Path) -> list[Record]:

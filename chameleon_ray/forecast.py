@@ -27,6 +27,7 @@ class ModelWork:
         weights: Number of times that it has each layer, by digest.
         graphs: Whether it is compiled, compared and timed with recorded graphs, too.
         compiling: Seconds that compiling it without tuning took.
+        comparing: Seconds for comparing it with other frameworks.
         checking: Seconds that loading and comparing it took, which is done once more each for
             comparing and timing it.
     """
@@ -36,6 +37,7 @@ class ModelWork:
     weights: Mapping[str, float]
     graphs: bool = False
     compiling: float = 0.0
+    comparing: float = 0.0
     checking: float = 0.0
 
 
@@ -133,7 +135,8 @@ class Forecast:
         libraries, options = 1 + work.graphs, self.options
         timing = min(options.model_seconds, (libraries + 1) * options.model_repeats * untuned)
         compiling = work.imports * work.again + libraries * work.compiling
-        return compiling + (libraries + 1) * work.checking + timing + libraries * untuned
+        checking = (libraries + 1) * work.checking
+        return compiling + checking + timing + libraries * untuned + work.comparing
 
 
 def _mean(field: str, records: Sequence[Record]) -> float:

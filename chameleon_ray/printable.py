@@ -3,10 +3,10 @@
 import re
 
 CONTROL = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff\ud800-\udfff]"
 )
-"""Characters that a terminal obeys, but for tabs and new lines, those that turn text around, and
-those that nobody sees."""
+"""Characters that a terminal obeys, but for tabs and new lines, those that turn text around, those
+that nobody sees, and the halves that stand for bytes of a file's name that are no text."""
 
 
 def printable(text: str) -> str:

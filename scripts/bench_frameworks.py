@@ -20,24 +20,28 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from math import inf
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import bench_layers
 import numpy as np
-from bench_contestants import RUNTIMES, Contestant, ContestantError, Entry, contest, export
+from bench_contestants import RUNTIMES, contestant
 from framework_table import OURS, cpu, means, table
 from spread import spread
 
 from chameleon_ray.api.replay import destinations
+from chameleon_ray.compiler.frontend.frameworks.source import Source
 from chameleon_ray.compiler.frontend.load import FACTORY, ModelError
 from chameleon_ray.compiler.frontend.zoo import ZOO
-from chameleon_ray.compiler.runtime.cpu_runner import timing_environment
+from chameleon_ray.compiler.kinds.llvm import LLVM
+from chameleon_ray.compiler.runtime.compared_library import Library
 from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.compiler.runtime.model_bench import verdict
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.cores import available
+from chameleon_ray.measure.frameworks import Framework, FrameworkError, in_turns
+from chameleon_ray.options import Comparing
 
 PACKAGES = ("chameleon_ray", "apache-tvm", "onnxruntime", "openvino", "torch", "numpy")
 MODELS = ("torchvision", "timm", "transformers")
@@ -56,7 +60,7 @@ def main() -> None:
         runs = [read(folder) for folder in arguments.runs]
         earlier = known(arguments.json) if arguments.more else []
         bodies = [*earlier, *(compared(run, arguments) for run in runs)]
-    except (UserError, ContestantError) as error:
+    except (UserError, FrameworkError) as error:
         raise SystemExit(f"Error: {error}") from error
     except KeyboardInterrupt:
         raise SystemExit(130) from None
@@ -129,19 +133,20 @@ def compared(run: Mapping[str, Any], arguments: argparse.Namespace) -> dict[str,
     """One model in all runtimes.
 
     Raises:
-        ContestantError: The tuned model cannot be run, or ONNX Runtime's profile not be had.
+        FrameworkError: The tuned model cannot be run, or ONNX Runtime's profile not be had.
         UserError: The machine has too few cores.
     """
+    source = entered(run)
     with ExitStack() as stack:
-        entry = entered(run, Path(stack.enter_context(TemporaryDirectory())))
-        os.environ.update(timing_environment(len(entry.cores)))
-        contestants, notes = admitted(entry, stack)
-        times = contest(contestants, arguments.rounds, arguments.seconds)
+        contestants, notes = admitted(source, run["folder"] / "model.so", stack)
+        options = Comparing(rounds=arguments.rounds, turn_seconds=arguments.seconds)
+        times, faults = in_turns(contestants, options, inf)
+        notes += [f"{name} is left out of {source.model}: {why}." for name, why in faults.items()]
         reference = next((c for c in contestants if c.name == "PyTorch eager"), contestants[0])
         agreement = {one.name: verdict(one.outputs, reference.outputs) for one in contestants}
         body = figures(times) | {
-            "model": entry.model,
-            "threads": len(entry.cores),
+            "model": source.model,
+            "threads": source.threads,
             "cpu": cpu(json.loads(run["identity"]["target"])),
             "reference": reference.name,
             "max_rel_err": {name: found.max_rel_err for name, found in agreement.items()},
@@ -149,14 +154,14 @@ def compared(run: Mapping[str, Any], arguments: argparse.Namespace) -> dict[str,
             "notes": notes,
         }
         if not body["outputs_agree"]:
-            notes.append(f"The outputs of {entry.model} differ.")
+            notes.append(f"The outputs of {source.model} differ.")
         if arguments.layers and "ONNX Runtime" in times:
-            nodes = bench_layers.profiled(entry)
+            nodes = bench_layers.profiled(source)
             body["layers"] = bench_layers.compared(run["summary"]["tasks"], nodes)
     return body
 
 
-def entered(run: Mapping[str, Any], scratch: Path) -> Entry:
+def entered(run: Mapping[str, Any]) -> Source:
     """The run's model, input and cores.
 
     Raises:
@@ -167,14 +172,8 @@ def entered(run: Mapping[str, Any], scratch: Path) -> Entry:
     cores = available()[-threads:]  # those the engine times kernels on
     if len(cores) < threads:
         raise UserError(f"{run['folder']} was tuned for {threads} cores; here are {len(cores)}.")
-    return Entry(
-        model=identity["options"]["model"],
-        seed=identity["options"]["seed"],
-        library=run["folder"] / "model.so",
-        onnx=scratch / "model.onnx",
-        arrays=inputs(identity),
-        cores=cores,
-    )
+    asked = identity["options"]
+    return Source(asked["model"], (), (), asked["seed"], inputs(identity), cores)
 
 
 def inputs(identity: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
@@ -198,26 +197,25 @@ def inputs(identity: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
     return tuple(random_array(rng, tuple(shape), kind) for shape, kind in identity["inputs"])
 
 
-def admitted(entry: Entry, stack: ExitStack) -> tuple[list[Contestant], list[str]]:
+def admitted(source: Source, library: Path, stack: ExitStack) -> tuple[list[Framework], list[str]]:
     """The runtimes that can run the model, this engine first, and a sentence on each other one."""
     contestants, notes = [], []
+    tuned = Library(LLVM, str(library), source.arrays, source.cores)
     for name in RUNTIMES:
         try:
             if name != OURS and find_spec(NEEDED.get(name, "torch")) is None:
-                raise ContestantError("it is not installed; pip install '.[bench]'")
+                raise FrameworkError("it is not installed; pip install '.[bench]'")
             if name in COMPILING and not shutil.which(os.environ.get("CXX", "g++")):
-                raise ContestantError("it needs a C++ compiler, and there is no g++")
-            if name in NEEDED and not entry.onnx.exists():
-                export(entry)
-            print(f"{entry.model}: {name}", file=sys.stderr, flush=True)
-            contestant = Contestant(name, entry)
-        except ContestantError as error:
+                raise FrameworkError("it needs a C++ compiler, and there is no g++")
+            print(f"{source.model}: {name}", file=sys.stderr, flush=True)
+            framework = contestant(name, source, tuned)
+        except FrameworkError as error:
             if name == OURS:
-                raise ContestantError(f"{entry.library} cannot be run: {error}") from error
-            notes.append(f"{name} is left out of {entry.model}: {error}.")
+                raise FrameworkError(f"{library} cannot be run: {error}") from error
+            notes.append(f"{name} is left out of {source.model}: {error}.")
             continue
-        stack.callback(contestant.close)
-        contestants.append(contestant)
+        stack.callback(framework.close)
+        contestants.append(framework)
     return contestants, notes
 
 

@@ -17,15 +17,21 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_contestants import Contestant, Entry
+from bench_contestants import contestant
 from spread import spread
 
+from chameleon_ray.compiler.frontend.frameworks.source import Source
+from chameleon_ray.compiler.kinds.llvm import LLVM
+from chameleon_ray.compiler.runtime.compared_library import Library
 from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.measure.cores import available
+from chameleon_ray.measure.frameworks import in_turns
+from chameleon_ray.options import Comparing
 
 NETWORK = "resnet-18"
 SHAPE = (1, 3, 224, 224)
@@ -104,40 +110,36 @@ class _Pictures:
 def timed(runs: list[Path], rounds: int, seconds: float) -> dict[str, Any]:
     """Returns, by side, latencies in ms and the ratio to the first side's, round by round."""
     with ExitStack() as stack:
-        sides: dict[str, Contestant] = {}
+        sides = []
         for folder in runs:
+            source, tuned = entry_of(folder)
             for side, runtime in SIDES.items():
                 name = f"{side} {folder.name}"
                 print(name, file=sys.stderr, flush=True)
-                sides[name] = Contestant(runtime, entry_of(folder))
-                stack.callback(sides[name].close)
-        times: dict[str, list[float]] = {name: [] for name in sides}
-        for _ in range(rounds):
-            for name, side in sides.items():
-                times[name].append(1e3 * float(np.median(side.latencies(seconds))))
+                sides.append(contestant(runtime, source, tuned))
+                sides[-1].name = name
+                stack.callback(sides[-1].close)
+        times, faults = in_turns(sides, Comparing(rounds=rounds, turn_seconds=seconds), inf)
+    if faults:
+        raise SystemExit(f"Error: {faults}")
     first = next(iter(times.values()))
     return {
         name: {
-            "latency_ms": spread(some),
+            "latency_ms": spread([1e3 * one for one in some]),
             "ratio": spread([one / other for one, other in zip(some, first, strict=True)]),
         }
         for name, some in times.items()
     }
 
 
-def entry_of(folder: Path) -> Entry:
-    """Returns what is timed of a run: its library, the file that it was made of, and inputs."""
+def entry_of(folder: Path) -> tuple[Source, Library]:
+    """Returns what is timed of a run: the file that it was made of, and its library."""
     identity = json.loads((folder / "run.json").read_text())
     options, rng = identity["options"], np.random.default_rng(0)
     arrays = tuple(random_array(rng, tuple(shape), kind) for shape, kind in identity["inputs"])
-    return Entry(
-        model=options["model"],
-        seed=options["seed"],
-        library=folder / "model.so",
-        onnx=Path(options["model"]),
-        arrays=arrays,
-        cores=available()[-1:],
-    )
+    cores = available()[-1:]
+    source = Source(options["model"], (), (), options["seed"], arrays, cores)
+    return source, Library(LLVM, str(folder / "model.so"), arrays, cores)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,13 @@ import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from multiprocessing.connection import Connection
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench_contestants import ContestantError, Entry, fed, ort_session
+from chameleon_ray.compiler.frontend.frameworks.source import Source
+from chameleon_ray.measure.frameworks import FrameworkError
 
 Layer = tuple[tuple[int, ...], ...]
 """Input and output, channels last, and a convolution's kernel; features of a matrix product."""
@@ -38,7 +41,7 @@ def compared(tasks: Sequence[Mapping], events: Iterable[Mapping]) -> list[dict[s
         events: Of ONNX Runtime's profile.
 
     Raises:
-        ContestantError: The summary was written by a version that does not tell the shapes.
+        FrameworkError: The summary was written by a version that does not tell the shapes.
     """
     ours = of_tasks(tasks)
     theirs = of_profile(events, unpadded(ours))
@@ -88,12 +91,12 @@ def of_tasks(tasks: Sequence[Mapping]) -> Layers:
     """The tuned layers; one that was never timed counts as nothing.
 
     Raises:
-        ContestantError: As ``compared``.
+        FrameworkError: As ``compared``.
     """
     found: Layers = {}
     for task in tasks:
         if "shape" not in task:
-            raise ContestantError("the run's summary tells no shapes; tune the model again")
+            raise FrameworkError("the run's summary tells no shapes; tune the model again")
         count, ms = found.get(layer := layer_of_task(task), (0, 0.0))
         weight = task["weight"]
         found[layer] = count + weight, ms + weight * (task["best_ms"] or 0.0)
@@ -140,34 +143,39 @@ def layer_of_node(arguments: Mapping) -> Layer:
     return REST
 
 
-def profiled(entry: Entry) -> list[dict]:
+def profiled(source: Source) -> list[dict]:
     """ONNX Runtime's own profile of some executions, made in a process of its own.
 
     Raises:
-        ContestantError: It cannot be had.
+        FrameworkError: It cannot be had.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_profile, args=(entry, theirs), daemon=True)
+    process = context.Process(target=_profile, args=(source, theirs), daemon=True)
     process.start()
     theirs.close()
     try:
         events: list[dict] = json.loads(ours.recv())
     except EOFError:
-        raise ContestantError("ONNX Runtime gave no profile") from None
+        raise FrameworkError("ONNX Runtime gave no profile") from None
     finally:
         process.join()
     return events
 
 
-def _profile(entry: Entry, pipe: Connection) -> None:
-    os.sched_setaffinity(0, entry.cores)
-    session = ort_session(entry, entry.onnx.with_suffix(""))
-    feed = fed(session, entry)
-    for _ in range(EXECUTIONS):
-        session.run(None, feed)
-    with open(session.end_profiling()) as file:
-        pipe.send(file.read())
+def _profile(source: Source, pipe: Connection) -> None:
+    from chameleon_ray.compiler.frontend.frameworks.exported import exported
+    from chameleon_ray.compiler.frontend.frameworks.onnx_runtime import fed, session
+
+    os.sched_setaffinity(0, source.cores)
+    with TemporaryDirectory() as folder:
+        path = exported(source, Path(folder, "model.onnx"))
+        made = session(path, source, Path(folder, "profile"))
+        feed = fed(made, source)
+        for _ in range(EXECUTIONS):
+            made.run(None, feed)
+        with open(made.end_profiling()) as file:
+            pipe.send(file.read())
 
 
 TITLES = ("layer", "times", "this engine, ms", "ONNX Runtime, ms", "ratio")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from chameleon_ray.compiler.frontend.frameworks import FRAMEWORKS
 from chameleon_ray.errors import UserError
 from chameleon_ray.options import Request, Search
 from chameleon_ray.plugins import choices, demand, find
@@ -97,6 +98,8 @@ def search_of(request: Request) -> Search:
     check("layout", request.layout, LAYOUTS)
     check("precision", request.precision, PRECISIONS)
     search = chosen(request.preset, request.explorer, request.sampler, request.cost_model)
+    for name in request.compare:
+        check("framework", name, FRAMEWORKS)
     for name in request.template:
         demand("template", name)
     if search.explorer == "ppo" and request.engine == "serial":

@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
+from chameleon_ray.api.comparing import Comparison
 from chameleon_ray.api.launching import Libraries, TunedLibrary, settled
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.tuned_model import TunedModel, versions
@@ -28,11 +29,13 @@ class CompiledModel:
         prepared: What is known of the model since the import that it was compiled from.
         library: The tuned library, verified and timed.
         lost: Number of winners that could not be applied.
+        comparison: Comparison with other frameworks.
     """
 
     prepared: Prepared
     library: TunedLibrary
     lost: int
+    comparison: Comparison = field(default_factory=Comparison)
 
 
 @dataclass(frozen=True)
@@ -117,11 +120,6 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
     prepared = compiled.prepared
     request, digests = model.request, {task.digest for task in prepared.tasks}
     own = [end.winners[layer] for layer in dict.fromkeys(task.layer for task in prepared.tasks)]
-    spaces = {task.digest: task.space for task in prepared.tasks}
-    searched = [
-        searched_by(spaces[w.task], [r for r in end.records if r.task == w.task], end.search)
-        for w in own
-    ]
     lost = f"{compiled.lost} winners could not be applied to the model." if compiled.lost else ""
     return RunResult(
         model=prepared.name,
@@ -136,19 +134,32 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
         device_busy_fraction=end.busy_share,
         tasks=prepared.tasks,
         records=tuple(record for record in end.records if record.task in digests),
-        outcomes=tuple(
-            LayerOutcome(w.task, w.config, w.default_latency, w.latency, w.reason, w.disturbed, by)
-            for w, by in zip(own, searched, strict=True)
-        ),
+        outcomes=tuple(_outcome(winner, prepared, end) for winner in own),
         processes=end.accounts,
         untuned=compiled.library.untuned,
-        tuned=compiled.library.tuned,
+        tuned=compiled.comparison.tuned or compiled.library.tuned,
         verified=compiled.library.verified,
         launching=compiled.library.launching,
+        comparison=compiled.comparison.others,
         inputs=_described(prepared.input_names, prepared.inputs),
         outputs=_described(prepared.outputs, prepared.examples[0].outputs or ()),
         explanation=lost,
         folder=model.folder.path,
         settings=asdict(request),
         versions=versions(),
+    )
+
+
+def _outcome(winner: Winner, prepared: Prepared, end: SessionEnd) -> LayerOutcome:
+    """Returns what came of the search for a layer, whose winner this is."""
+    (space,) = (task.space for task in prepared.tasks if task.digest == winner.task)
+    records = [record for record in end.records if record.task == winner.task]
+    return LayerOutcome(
+        winner.task,
+        winner.config,
+        winner.default_latency,
+        winner.latency,
+        winner.reason,
+        winner.disturbed,
+        searched_by(space, records, end.search),
     )

@@ -1,18 +1,20 @@
 """Applies the winners of a finished run to a model, and times the run's libraries."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from chameleon_ray.api.algorithms import check
+from chameleon_ray.api.comparing import Comparer, Comparison
 from chameleon_ray.api.first_verdict import judge
 from chameleon_ray.api.launching import Libraries, settled
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.stored_layers import stored_winners
 from chameleon_ray.api.tuned_model import circumstances_of
+from chameleon_ray.compiler.frontend.frameworks import FRAMEWORKS
 from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.runtime.layer_inputs import random_array
@@ -20,33 +22,14 @@ from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder, file_name
 from chameleon_ray.lowerings import by_layer
 from chameleon_ray.measure.cores import available, split
+from chameleon_ray.measure.example import Arrays
 from chameleon_ray.options import Confirming, Request, Storing
+from chameleon_ray.report.applied import Applied
+from chameleon_ray.report.headline import Headline
 from chameleon_ray.report.result import Latency, Launching, Verified
 from chameleon_ray.space import Config
 from chameleon_ray.store.store import NONE, Store, open_store
 from chameleon_ray.vendor import libraries_used
-
-
-@dataclass(frozen=True)
-class Applied:
-    """A model that was compiled with a run's winners.
-
-    Attributes:
-        library: File of the compiled model.
-        applied: Number of layers that got a tuned schedule.
-        layers: Number of layers of the model.
-        verified: Comparison of the outputs with the source model's, or the untuned one's; None
-            where this machine has no device to run the library on.
-        launching: How the library launches kernels; None where there is only one way, or no device.
-        needs: Vendor's libraries that the library calls.
-    """
-
-    library: Path
-    applied: int
-    layers: int
-    verified: Verified | None
-    launching: Launching | None = None
-    needs: tuple[str, ...] = ()
 
 
 def apply(
@@ -91,19 +74,47 @@ def apply(
         return Applied(files.tuned, len(applied), layers, verified, launching, needs)
 
 
-def bench(path: Path, options: Confirming) -> tuple[Latency, Latency]:
-    """Times a finished run's model, untuned and tuned in turns; returns both latencies.
+def bench(path: Path, options: Confirming, compare: Sequence[str] = ()) -> Headline:
+    """Times a finished run's model: in turns with frameworks, and untuned and tuned in turns.
+
+    Args:
+        path: The run directory.
+        options: Settings of timing the two libraries.
+        compare: Names of the frameworks.
 
     Raises:
-        UserError: A library is missing or does not run, or there is no device to run it on.
+        UserError: A library is missing or does not run, there is no device to run it on, or no
+            framework of a name.
         FolderError: The directory is not a finished run's.
     """
+    for name in compare:
+        check("framework", name, FRAMEWORKS)
     folder = RunFolder(path, existing=True)
     try:
         tuned, untuned = in_turns(folder, (folder.library, folder.untuned_library), options)
+        identity = folder.identity() or {}
+        compared = _compared(folder, identity, compare) if compare else Comparison()
     finally:
         folder.close()
-    return Latency.of(untuned), Latency.of(tuned)
+    latencies = compared.tuned or Latency.of(tuned), Latency.of(untuned)
+    about = (identity["model"], identity["device"])
+    return Headline(*about, *latencies, compared.others, path)
+
+
+def _compared(folder: RunFolder, identity: dict[str, Any], names: Sequence[str]) -> Comparison:
+    """Times a run's model in turns with frameworks."""
+    asked = identity["options"]
+    request = Request(
+        model=asked["model"],
+        inputs=tuple(asked["inputs"]),
+        examples=tuple(asked.get("examples", ())),
+        seed=asked["seed"],
+        compare=tuple(names),
+    )
+    with ExitStack() as stack:
+        cores = _timing_cores(identity)
+        comparer = Comparer(kind_of(identity["target"]), cores, stack, available())
+        return comparer.compare(request, folder.library, _inputs(identity))
 
 
 def in_turns(
@@ -118,14 +129,18 @@ def in_turns(
     for library in libraries:
         if not library.exists():
             raise UserError(f"{library} is missing; finish the run with --resume.")
-    rng = np.random.default_rng(0)
-    inputs = [random_array(rng, tuple(shape), dtype) for shape, dtype in identity["inputs"]]
     with ExitStack() as stack:
         process = ModelProcess(kind_of(identity["target"]), _timing_cores(identity), stack)
         if not process.has_device():
             where = folder.library.parent
             raise UserError(f"This machine has no device to time {where} on; use one that has.")
-        return process.duel(libraries, tuple(inputs), options)
+        return process.duel(libraries, _inputs(identity), options)
+
+
+def _inputs(identity: dict[str, Any]) -> Arrays:
+    """Draws values of the inputs of a run's model."""
+    rng = np.random.default_rng(0)
+    return tuple(random_array(rng, tuple(shape), dtype) for shape, dtype in identity["inputs"])
 
 
 def _in_common(

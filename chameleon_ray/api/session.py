@@ -13,14 +13,15 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
+from chameleon_ray.api.comparing import Comparer
 from chameleon_ray.api.compiled_model import (
     CompiledModel,
     SessionEnd,
-    compile_and_verify,
     result_of,
 )
 from chameleon_ray.api.concurrency import Stop, guarded, in_thread, interruptible
 from chameleon_ray.api.device_group import DeviceGroup, device_groups, wanted
+from chameleon_ray.api.finishing import Finish
 from chameleon_ray.api.first_verdict import judged
 from chameleon_ray.api.imported import Imported, demand_own
 from chameleon_ray.api.model_process import ModelProcess
@@ -29,11 +30,11 @@ from chameleon_ray.api.pools import start_pools, workers_lost
 from chameleon_ray.api.searching import Searching
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
-from chameleon_ray.api.timekeeper import Timekeeper
 from chameleon_ray.api.tuned_model import TunedModel, versions
 from chameleon_ray.api.tuning import tuned
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.folder import RunFolder, ZooFolder
+from chameleon_ray.layer_names import of_model
 from chameleon_ray.ledger import Account
 from chameleon_ray.merging import Merged, merged
 from chameleon_ray.options import Request
@@ -111,6 +112,7 @@ class TuningSession:
             kind, cores = self.setup.kind, self.setup.timing_cores
             neighbours = stack.enter_context(beside(self.site, self.setup, self.progress))
             process = ModelProcess(kind, cores, stack)
+            comparer = Comparer(kind, cores, stack, self.setup.search_cores)
             device = kind.device_name(len(cores))
             for model in self.models:
                 model.device = device
@@ -129,9 +131,8 @@ class TuningSession:
                 keeper, winners = await tuned(searching, system, groups, imported, process, stack)
                 neighbours.tell()
                 await asyncio.gather(*ready)
-            compiled = await asyncio.to_thread(
-                self.compile_all, groups, imported, process, winners, keeper
-            )
+            finish = Finish(self.folder, process, comparer, self.progress)
+            compiled = await asyncio.to_thread(finish.all, groups, imported, winners, keeper)
             accounts = await self.accounts(pools, process)
             return self.conclude(imported, winners, compiled, accounts)
 
@@ -197,39 +198,12 @@ class TuningSession:
                     self.folder.identify(self.identity(len(groups) > 1))
                 model.folder.identify(model.identity(known, self.setup.search))
             right[model] = known
-        layers = merged([(model.weight, right[model].tasks) for model in self.site.left()])
+        layers = merged(
+            [(model.weight, of_model(model.name, right[model].tasks)) for model in self.site.left()]
+        )
         records = self.folder.database.read()
         demand_own(records, layers.tasks, self.folder.database.folder)
         return Imported(right, layers, records)
-
-    def compile_all(
-        self,
-        groups: Sequence[DeviceGroup],
-        imported: Imported,
-        process: ModelProcess,
-        winners: Mapping[str, Winner],
-        keeper: Timekeeper,
-    ) -> dict[TunedModel, CompiledModel]:
-        """Compiles and verifies every model; the one that the process still holds comes first."""
-        records, compiled = self.folder.database.read(), dict[TunedModel, CompiledModel]()
-        pairs = [(model, group) for group in groups for model in group.left]
-        ordered = sorted(pairs, key=lambda pair: not process.holds(pair[0].request))
-        for number, (model, group) in enumerate(ordered):
-            with model.trying(self.progress):
-                if model.folder is not self.folder:
-                    digests = {task.digest for task in imported.prepared[model].tasks}
-                    model.folder.database.append([r for r in records if r.task in digests])
-                process.prepare(model.request)
-                compiled[model] = compile_and_verify(
-                    model,
-                    imported.prepared[model],
-                    process,
-                    group.bench,
-                    winners,
-                    self.progress,
-                    partial(keeper.timing, len(ordered) - number),
-                )
-        return compiled
 
     def conclude(
         self,

@@ -10,7 +10,7 @@ from chameleon_ray.budget import Budget
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.forecast import Forecast, ModelWork
 from chameleon_ray.measure.measurer import Measurer
-from chameleon_ray.options import Confirming
+from chameleon_ray.options import Confirming, Request
 from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.space import Config
@@ -66,6 +66,16 @@ class Timekeeper:
         seconds = min(max(left, options.least_model_seconds), options.model_seconds)
         return replace(options, model_seconds=seconds)
 
+    def comparing(self, models: int) -> float | None:
+        """Returns the seconds that there are for comparing a model with other frameworks.
+
+        Args:
+            models: Number of models that are left, this one included.
+        """
+        if self.limit is None:
+            return None
+        return max(self.limit - self.clock() - self.forecast.options.closing_seconds, 0.0) / models
+
     def proposed(self, task: str, count: int) -> None: ...
 
     def measured(self, record: Record, timing_seconds: float) -> None: ...
@@ -100,21 +110,9 @@ def forecast_of(
             has compiled and compared all of them.
         tuners: Tuners of all layers of the models.
         measurers: Measurers of the layers, which keep builds.
-        builders: Number of builders that work side by side.
-        runners: Number of runners that work side by side.
+        builders, runners: Numbers of them that work side by side.
     """
-    spent = process.account(0.0).busy
-    works = [
-        ModelWork(
-            imports=sum(known.seconds.values()),
-            again=not process.holds(model.request),
-            weights={task.digest: task.weight for task in known.tasks if not task.instead},
-            graphs=process.kind.graphs is not None,
-            compiling=spent.get("apply", 0.0) / len(prepared),
-            checking=spent.get("verify", 0.0) / len(prepared),
-        )
-        for model, known in prepared.items()
-    ]
+    works = [work_of(model, known, process, len(prepared)) for model, known in prepared.items()]
 
     def kept(task: str, config: Config) -> bool:
         return any(measurer.kept.has(task, config) for measurer in measurers)
@@ -124,3 +122,23 @@ def forecast_of(
     for tuner in tuners:
         forecast.learn(tuner)
     return forecast
+
+
+def work_of(model: TunedModel, known: Prepared, process: ModelProcess, models: int) -> ModelWork:
+    """Foretells the work at the end for one of some models, all of which have been compiled."""
+    imports, spent = sum(known.seconds.values()), process.account(0.0).busy
+    return ModelWork(
+        imports=imports,
+        again=not process.holds(model.request),
+        weights={task.digest: task.weight for task in known.tasks if not task.instead},
+        graphs=process.kind.graphs is not None,
+        comparing=comparing_seconds(model.request, imports),
+        compiling=spent.get("apply", 0.0) / models,
+        checking=spent.get("verify", 0.0) / models,
+    )
+
+
+def comparing_seconds(request: Request, imports: float) -> float:
+    """Foretells the seconds of comparing a model, whose import took so many, with frameworks."""
+    options = request.comparing
+    return options.seconds + options.starting_share * imports if request.compare else 0.0

@@ -16,6 +16,7 @@ from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder, ZooFolder
+from chameleon_ray.layer_names import of_model
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.merging import Merged, merged
 from chameleon_ray.options import Member, Zoo
@@ -80,7 +81,9 @@ def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[ZooEntry], Merge
             except UserError as error:
                 failures[member.name] = str(error)
             process.clear()
-    found = merged([(m.weight, layers[m.name]) for m in zoo.members if m.name in layers])
+    found = merged(
+        [(m.weight, of_model(m.name, layers[m.name])) for m in zoo.members if m.name in layers]
+    )
     entries = [
         ZooEntry(
             member.name,

@@ -84,9 +84,9 @@ class ActorPool:
         asked = {"num_cpus": 0, **(resources or {})}
         self._owning = bool(asked.get("num_gpus"))
 
-        def start_actor(node: Node | None) -> Any:
+        def start_actor(worker: str, node: Node | None) -> Any:
             bound = asked | (affinity(node) if node else {})
-            return actor.options(**bound).remote(factory, by_name, fetched)
+            return actor.options(**bound).remote(worker, factory, by_name, fetched)
 
         self._slots = Slots(1 + ahead)
         self._supervisor = Supervisor(

@@ -15,7 +15,19 @@ from chameleon_ray.pool import Worker
 
 
 class StoringWorker(Worker):
-    """A worker that can leave its results in the object store."""
+    """A worker that can leave its results in the object store.
+
+    Ray's dashboard shows an actor by what it is as a text. Names that Ray knows an actor by would
+    have to differ between all commands of a namespace; this one may be any other's, too.
+    """
+
+    def __init__(self, name: str, *args: Any) -> None:
+        """Makes a worker of a name for people; all else is as for ``Worker``."""
+        super().__init__(*args)
+        self._name = name
+
+    def __repr__(self) -> str:
+        return self._name
 
     def store(self, name: str, /, *args: Any, **kwargs: Any) -> tuple[Artifact | None, Any]:
         """Calls a method; returns its result's label and what stays in the object store."""

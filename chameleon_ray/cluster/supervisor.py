@@ -13,8 +13,8 @@ from chameleon_ray.options import Placing
 from chameleon_ray.pool import Unfit
 
 logger = logging.getLogger(__name__)
-StartActor = Callable[[Node | None], Any]
-"""Makes an actor, on a node where one is given; returns at once."""
+StartActor = Callable[[str, Node | None], Any]
+"""Makes an actor of a name for people, on a node where one is given; returns at once."""
 
 
 class Supervisor:
@@ -185,7 +185,7 @@ class Supervisor:
         return [slot for slot in self._slots.all if slot.node and slot.node.id == node.id]
 
     def _start_actor(self, slot: Slot) -> None:
-        slot.actor = self._new(slot.node)
+        slot.actor = self._new(slot.name, slot.node)
         self._unsettled.append(slot)
 
     async def _settle(self, slot: Slot, actor: Any) -> None:

@@ -65,9 +65,27 @@ Refresh = Annotated[
     typer.Option("--refresh", help="Time the store's winners again; tune what got worse."),
 ]
 Address = Annotated[str | None, typer.Option(help="Ray cluster to join; else none.")]
+Tensorboard = Annotated[
+    str | None, typer.Option("--tensorboard", help="Folder for scalars as TensorBoard reads them.")
+]
+Compare = Annotated[
+    list[str],
+    typer.Option(
+        "--compare",
+        metavar="NAME",
+        help="Time the tuned model beside onnxruntime, pytorch, torch.compile, max-autotune or "
+        "openvino; the first two where left out.",
+    ),
+]
+NoCompare = Annotated[
+    bool, typer.Option("--no-compare", help="Do not time other frameworks at the end.")
+]
 Engine = Annotated[str, typer.Option(help="ray, or serial.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Tracebacks and warnings.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Figures = Annotated[
+    Path | None, typer.Option("--figures", metavar="FILE", help="File for the figures as JSON.")
+]
 Name = Annotated[str | None, typer.Option(help="In place of the preset's.")]
 Target = Annotated[
     str, typer.Option(help="llvm, cuda, cuda:sm_90 or the like, or a TVM target as JSON.")

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from chameleon_ray.answering import answering
-from chameleon_ray.commands.arguments import Debug, Name
-from chameleon_ray.commands.screen import screen, tell
+from chameleon_ray.commands.arguments import Figures, Json, Name
+from chameleon_ray.commands.screen import print_json, screen, tell
 from chameleon_ray.options import Replaying
 
 
@@ -29,23 +28,28 @@ def replay(
         Path | None, typer.Option(help="A table measured earlier, to learn from.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Directory for the records.")] = None,
-    file: Annotated[Path | None, typer.Option("--json", help="File for the figures.")] = None,
-    debug: Debug = False,
+    file: Figures = None,
+    json: Json = False,
 ) -> None:
-    """Searches a table of recorded measurements: no compiler, no device, the same search."""
-    with answering(debug):
-        from chameleon_ray.api import algorithms
-        from chameleon_ray.api import replay as replaying
-        from chameleon_ray.replay.table import read_table
-        from chameleon_ray.report.replay import line, shown
+    """Searches a table of recorded measurements: no compiler, no device, the same search.
 
-        numbers = range(seed, seed + seeds)
-        search = algorithms.chosen(preset, explorer, sampler, cost_model)
-        recorded = read_table(table, task)
-        replaying.destinations(out, file, numbers)
-        teacher = None if warm_start is None else read_table(warm_start)
-        say = lambda so_far, run: tell(line(so_far, run))  # noqa: E731
-        result = replaying.replay(recorded, search, measurements, numbers, say, teacher)
-        replaying.write(result, preset, out, file)
-        for part in shown(result, preset):
-            screen.print(part, markup=False)
+    Examples: chameleon replay table.json --explorer annealing --seeds 10
+    """
+    from chameleon_ray.api import algorithms
+    from chameleon_ray.api import replay as replaying
+    from chameleon_ray.replay.table import read_table
+    from chameleon_ray.report.replay import figures, line, shown
+
+    numbers = range(seed, seed + seeds)
+    search = algorithms.chosen(preset, explorer, sampler, cost_model)
+    recorded = read_table(table, task)
+    replaying.destinations(out, file, numbers)
+    teachers = () if warm_start is None else (read_table(warm_start),)
+    say = lambda so_far, run: tell(line(so_far, run))  # noqa: E731
+    result = replaying.replay(recorded, search, measurements, numbers, say, teachers)
+    replaying.write(result, preset, out, file)
+    if json:
+        print_json(figures(result, preset))
+        return
+    for part in shown(result, preset):
+        screen.print(part, markup=False)

@@ -4,36 +4,39 @@ from typing import Annotated
 
 import typer
 
-from chameleon_ray.answering import answering, errors
 from chameleon_ray.commands.arguments import (
     LEAST,
     Address,
     Aware,
     BuildOnly,
-    Debug,
+    Compare,
     Engine,
     Examples,
     Inputs,
+    Json,
     Layout,
     Locked,
     Minutes,
     Model,
     Name,
+    NoCompare,
     Only,
     Precision,
     Refresh,
     Store,
     Target,
     Template,
+    Tensorboard,
     Threads,
     Trials,
     Until,
     Vendor,
     WarmStart,
 )
-from chameleon_ray.commands.screen import screen, tell
+from chameleon_ray.commands.screen import followed, print_json, screen, tell
 from chameleon_ray.commands.settling import settle
 from chameleon_ray.options import Request
+from chameleon_ray.options.comparing import FRAMEWORKS
 
 
 def tune(
@@ -64,39 +67,48 @@ def tune(
     memory_aware: Aware = False,
     vendor: Vendor = True,
     build_only: BuildOnly = False,
+    compare: Compare = list(FRAMEWORKS),  # noqa: B006
+    no_compare: NoCompare = False,
     engine: Engine = "ray",
-    debug: Debug = False,
+    tensorboard: Tensorboard = None,
+    json: Json = False,
 ) -> None:
     """Tunes a model and writes the compiled, verified result to the run directory.
 
-    Exit status: 0 if the outputs are those of the source framework, 1 if they differ or anything
-    else went wrong, 3 if they could be compared with untuned TVM's only, 130 after Ctrl-C.
+    Examples: chameleon tune resnet-18 --minutes 3; chameleon tune net.onnx --json | jq .comparison
     """
     asked = {n: tuple(v) if isinstance(v, list) else v for n, v in locals().items()}
-    request = Request(**{n: v for n, v in asked.items() if n != "debug"})  # type: ignore[arg-type]
-    (_build if build_only else _tune)(request, debug)
+    asked |= {"compare": ()} if no_compare else {}
+    fields = {n: v for n, v in asked.items() if n not in ("json", "no_compare")}
+    request = Request(**fields)  # type: ignore[arg-type]
+    (_build if build_only else _tune)(request, json)
 
 
-def _tune(request: Request, debug: bool) -> None:
+def _tune(request: Request, json: bool) -> None:
     from chameleon_ray.report.progress import Progress
 
     progress = Progress()
-    with answering(debug):
+    with followed(progress):
         from chameleon_ray import api
         from chameleon_ray.report.console import final_message
-        from chameleon_ray.report.live_table import watching
+        from chameleon_ray.report.summary import summary
 
-        with watching(progress, errors):
-            result = api.tune(request, progress)
+        result = api.tune(request, progress)
+    if json:
+        print_json(summary(result))
+    else:
         screen.print(final_message(result))
-        settle(result.verified, result.folder / "model.so")
+    settle(result.verified, result.folder / "model.so")
 
 
-def _build(request: Request, debug: bool) -> None:
+def _build(request: Request, json: bool) -> None:
     """Compiles configurations without timing them."""
-    with answering(debug):
-        from chameleon_ray import api
-        from chameleon_ray.report.builds import shown
+    from chameleon_ray import api
+    from chameleon_ray.report.builds import figures, shown
 
-        for part in shown(api.build(request, tell)):
-            screen.print(part)
+    done = api.build(request, tell)
+    if json:
+        print_json(figures(done))
+        return
+    for part in shown(done):
+        screen.print(part)

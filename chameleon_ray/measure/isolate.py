@@ -112,6 +112,19 @@ class Isolate:
         """Whether the child that the next job goes to has done none yet."""
         return self._child is None or self._jobs == 0
 
+    def stop(self) -> None:
+        """Stops the child until ``go_on``, so that it takes no time of any core."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Lets a child that was stopped go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, what: signal.Signals) -> None:
+        if self._child is not None:  # its id stays its own until its zygote has ended it
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, what)
+
     def call(self, job: Any, timeout: float) -> Outcome:
         """Does one job; a child that hangs, crashes or dies is replaced for the next.
 

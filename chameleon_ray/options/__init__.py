@@ -2,6 +2,7 @@
 
 from chameleon_ray.options.bounding import Bounding
 from chameleon_ray.options.budgeting import Budgeting
+from chameleon_ray.options.comparing import Comparing
 from chameleon_ray.options.option import least_values, options_of, repeated, zoo_file_types
 from chameleon_ray.options.request import (
     Calibrating,
@@ -34,6 +35,7 @@ __all__ = [
     "Bounding",
     "Budgeting",
     "Calibrating",
+    "Comparing",
     "Confirming",
     "Gaussian",
     "Measuring",

@@ -67,6 +67,8 @@ def repeated(request: Any, command: str) -> list[str]:
         if command not in one.metadata.get(KEY, Option()).resume or value == one.default:
             continue
         name = f"--{one.name.replace('_', '-')}"
+        if value == ():  # and by default there are some
+            words.append(f"--no-{name[2:]}")
         for each in value if isinstance(value, tuple) else (value,):
             flag = isinstance(each, bool)
             words += [name if each is True else f"--no-{name[2:]}"] if flag else [name, str(each)]

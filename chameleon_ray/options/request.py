@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from chameleon_ray.options.budgeting import Budgeting
+from chameleon_ray.options.comparing import FRAMEWORKS, Comparing
 from chameleon_ray.options.option import option
 from chameleon_ray.options.storing import Storing
 
@@ -246,12 +247,17 @@ class Request:
     """Whether kernels of NVIDIA's libraries are candidates for layers on a GPU, too."""
     build_only: bool = False
     """Whether configurations are compiled and not timed, which needs no device."""
+    compare: tuple[str, ...] = option(FRAMEWORKS, resume=BOTH)
+    """Frameworks that the tuned model is timed in turns with at the end, by name."""
     engine: str = option("ray", resume=BOTH)
     """``ray``, or ``serial`` for everything in one process and its children, without Ray."""
+    tensorboard: str | None = option(None, resume=BOTH)
+    """Folder below which scalars for TensorBoard are written; None for nowhere."""
     measuring: Measuring = Measuring()
     calibrating: Calibrating = Calibrating()
     budgeting: Budgeting = field(default_factory=Budgeting)
     confirming: Confirming = Confirming()
+    comparing: Comparing = field(default_factory=Comparing)
     placing: Placing = Placing()
     storing: Storing = field(default_factory=Storing)
 

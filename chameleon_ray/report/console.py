@@ -10,7 +10,8 @@ from rich.text import Text
 from chameleon_ray.measure.cores import available
 from chameleon_ray.record import own
 from chameleon_ray.report.disturbance import disturbance_of
-from chameleon_ray.report.format import clock, counted, milliseconds, times
+from chameleon_ray.report.format import clock, counted
+from chameleon_ray.report.headline import headline_of
 from chameleon_ray.report.launching import sentence
 from chameleon_ray.report.loading import MODEL, needs, snippet, threads_of
 from chameleon_ray.report.remaining import told
@@ -22,7 +23,10 @@ from chameleon_ray.tuner import FIRST_PLANS, NOTHING, STORED
 
 def final_message(result: RunResult) -> RenderableType:
     """Returns the message: latencies, verification, files, and how to load the model."""
-    parts: list[RenderableType] = [Text.assemble("\n", *_headline(result)), Text(_work(result))]
+    head = headline_of(result)
+    style = "bold green" if head.fastest else "bold yellow"
+    parts: list[RenderableType] = [Text.assemble("\n", (head.text, style))]
+    parts += [Text(" ".join(head.notes)), Text(_work(result))]
     if result.verified is not None:
         parts.append(_verdict(result.verified))
     if result.launching is not None:
@@ -44,18 +48,6 @@ def final_message(result: RunResult) -> RenderableType:
         code = textwrap.indent(snippet(result), "  ")
         parts += [Text("To load it:"), Text(code, "dim")]
     return Group(*parts)
-
-
-def _headline(result: RunResult) -> list[str | tuple[str, str]]:
-    if result.speedup is None or result.untuned is None or result.tuned is None:
-        return [(f"{result.model}: the whole model was not timed", "bold")]
-    before, after = milliseconds(result.untuned.seconds), milliseconds(result.tuned.seconds)
-    colour = "bold green" if result.speedup > 1 else "bold yellow"
-    return [
-        (f"{result.model}: {before} ms -> {after} ms, ", "bold"),
-        (f"{times(result.speedup)} as fast", colour),
-        f" on {result.device}",
-    ]
 
 
 def _work(result: RunResult) -> str:

@@ -129,6 +129,8 @@ def _layer(history: LayerHistory) -> dict[str, object]:
         "task": task.digest,
         "layer": task.name,
         "title": title(task),
+        "nodes": list(task.nodes),
+        "what": task.what,
         "shape": task.shape,
         "weight": task.weight,
         "flop": task.flop,

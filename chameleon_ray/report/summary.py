@@ -3,12 +3,9 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict
 from math import inf, isfinite
 from pathlib import Path
-
-import numpy as np
 
 from chameleon_ray.layer_names import short_names
 from chameleon_ray.ledger import Account
@@ -17,11 +14,13 @@ from chameleon_ray.record import Status, own
 from chameleon_ray.report.course import Course, layers_of
 from chameleon_ray.report.disturbance import disturbance_of
 from chameleon_ray.report.format import counted, milliseconds
+from chameleon_ray.report.headline import rival
 from chameleon_ray.report.layer_result import LayerOutcome, LayerResult, total
 from chameleon_ray.report.parts import counts
 from chameleon_ray.report.remaining import remaining
 from chameleon_ray.report.result import PHASES, Described, Latency, Launching, RunResult, Verified
 from chameleon_ray.report.roofline import reach
+from chameleon_ray.report.strict_json import strict
 from chameleon_ray.reporting import Reporting
 from chameleon_ray.vendor import FILES
 from chameleon_ray.winners import LEFT_OUT
@@ -69,6 +68,7 @@ def summary(result: RunResult, options: Reporting | None = None) -> dict:
             "untuned": 1e3 * _seconds(result.untuned),
             "tuned": 1e3 * _seconds(result.tuned),
         },
+        "comparison": [rival(one) for one in result.comparison],
         "course": Course.of(layers_of(result.tasks), result.records).points,
         "layers_ms": 1e3 * total(result.layers, [layer.best for layer in result.layers]),
         "inputs": [_array(array) for array in result.inputs],
@@ -238,14 +238,3 @@ def _process(process: Account) -> dict:
 
 def _seconds(latency: Latency | None) -> float:
     return latency.seconds if latency else inf
-
-
-def strict(value: object) -> object:
-    """Converts data to JSON's own types, with None for every number that is not finite."""
-    if isinstance(value, Mapping):
-        return {str(key): strict(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [strict(entry) for entry in value]
-    if isinstance(value, np.generic):
-        return strict(value.item())
-    return None if isinstance(value, float) and not isfinite(value) else value

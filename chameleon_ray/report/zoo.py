@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import exp, inf, isfinite, log
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from chameleon_ray.report.format import UNKNOWN, clock, counted, milliseconds, p
 from chameleon_ray.report.layer_history import Point
 from chameleon_ray.report.result import Latency, RunResult
 from chameleon_ray.report.summary import strict, verification, write_text
+from chameleon_ray.report.zoo_comparison import frameworks, latency, means
 from chameleon_ray.vendor import is_searched
 
 SCHEMA = 1
@@ -182,7 +184,7 @@ def figures(result: ZooResult) -> dict:
         "preset": result.common.preset,
         "wall_seconds": result.wall_seconds,
         "device_busy_fraction": result.device_busy_fraction,
-        "models": [_model(entry) for entry in result.entries],
+        "models": [entry_of(entry) for entry in result.entries],
         "tasks": {
             "before_merging": result.merged.before,
             "after_merging": len(result.merged.distinct),
@@ -216,7 +218,16 @@ def final_message(result: ZooResult) -> RenderableType:
 def table(entries: Sequence[ZooEntry]) -> Table:
     """Makes a table with a row per model."""
     name = Column[ZooEntry]("model", "text", lambda entry: entry.name)
-    return text_table((name, *SHARED_COLUMNS, Column("outputs", "text", outputs)), entries)
+    others = [
+        Column[ZooEntry](f"{title} ms", "number", partial(_in_framework, title))
+        for title in frameworks([entry.result for entry in entries])
+    ]
+    columns = (name, *SHARED_COLUMNS, *others, Column("outputs", "text", outputs))
+    return text_table(columns, entries)
+
+
+def _in_framework(name: str, entry: ZooEntry) -> str:
+    return latency(entry.result, name)
 
 
 def merging(layers: Merged) -> str:
@@ -247,7 +258,7 @@ def sentences(result: ZooResult) -> list[str]:
         f"{made} ({failed} failed) in {clock(result.wall_seconds)}, device "
         f"{percent(result.device_busy_fraction)} busy; {counted(result.saved, 'measurement')} "
         "saved by merging.",
-        f"Geometric mean {times(result.speedup)} as fast on {result.device}.",
+        f"On {result.device}. {means([entry.result for entry in result.entries])}",
         f"Files: {result.folder}/report.html, {result.folder}/summary.json; run directories in "
         f"{result.folder}/models.",
     ]
@@ -257,7 +268,8 @@ def _milliseconds(latency: Latency | None) -> str:
     return milliseconds(latency.seconds) if latency else UNKNOWN
 
 
-def _model(entry: ZooEntry) -> dict:
+def entry_of(entry: ZooEntry) -> dict:
+    """Returns what the summary has of one model as plain data."""
     untuned, tuned = entry.latencies
     return {
         "name": entry.name,

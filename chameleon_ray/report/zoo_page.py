@@ -1,16 +1,19 @@
 """The report of a zoo: one self-contained HTML page that leads to every model's report."""
 
+from dataclasses import replace
 from html import escape
 from math import inf
 
-from chameleon_ray.layer_names import title
+from chameleon_ray.layer_names import short_names, title
 from chameleon_ray.report.columns import Column, html_table
+from chameleon_ray.report.course import Course, layers_of
 from chameleon_ray.report.figure import Drawings
 from chameleon_ray.report.format import milliseconds, times
-from chameleon_ray.report.layer_figure import layer_figure
 from chameleon_ray.report.layer_table import layer_name
+from chameleon_ray.report.model_figure import model_figure
 from chameleon_ray.report.page import page, section
 from chameleon_ray.report.zoo import SHARED_COLUMNS, ZooEntry, ZooResult, outputs, sentences
+from chameleon_ray.reporting import Reporting
 from chameleon_ray.task import Task
 
 MOST_LAYERS = 50
@@ -56,14 +59,18 @@ def _outcome(entry: ZooEntry) -> str:
 
 
 def _convergence(result: ZooResult, drawings: Drawings) -> str:
-    if not result.curve:
-        return '<p class="soft">Not every layer was timed.</p>'
+    tasks = result.merged.tasks
+    course = Course.of(layers_of(tasks), result.records)
+    if not course.points:
+        return '<p class="soft">No layer was timed.</p>'
+    shorts = short_names(tasks, Reporting.name_width)
+    figure = model_figure(course, None, {task.digest: shorts[task.layer] for task in tasks})
     note = (
-        "Weighted sum of all layers' best latencies in ms (log scale) over measurements, from the "
-        "first at which each layer had one."
+        "Weighted sum of all layers' best latencies, from the first moment at which each layer had "
+        "one; weights are how often a layer occurs, times the importance of its models."
     )
-    figure = drawings.place(layer_figure("course", "All layers", result.curve))
-    return f'<p class="soft">{note}</p><div class="plots">{figure}</div>'
+    whole = replace(figure, title="All layers of the zoo")
+    return f'<p class="soft">{note}</p>{drawings.place(whole)}'
 
 
 def _shared(result: ZooResult) -> str:

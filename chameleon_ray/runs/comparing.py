@@ -116,7 +116,8 @@ def _whole(run: KeptRun) -> dict[str, dict]:
     if not all(isinstance(name, str) for name in names.values()) or not names:
         raise FolderError(f"{run.path} does not tell the names of its layers; it cannot be used.")
     short = {task.text("digest"): called(task) for task in run.summary.rows("tasks")}
-    names = {digest: short.get(digest, name) for digest, name in names.items()}
+    titles = {one: title for one, title in run.identity.items("titles").items() if title}
+    names = {one: str((titles | short).get(one, name)) for one, name in names.items()}
     parts = {key: run.identity.items(key) for key in ("spaces", "lowerings", "versions")}
     return {"layers": names, "device": run.device, **parts}  # type: ignore[dict-item]
 

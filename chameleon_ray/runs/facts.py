@@ -53,6 +53,13 @@ class Facts:
         listed = found if isinstance(found, list) else []
         return [Facts(one) for one in listed if isinstance(one, dict)]
 
+    def texts(self, *keys: str) -> tuple[str, ...]:
+        """Returns the texts of a list; empty where there is none."""
+        found = self._found(keys)
+        return (
+            tuple(one for one in found if isinstance(one, str)) if isinstance(found, list) else ()
+        )
+
     def configuration(self, *keys: str) -> Config:
         """Returns a configuration; one that no space has where there is none."""
         found = self._found(keys)
@@ -63,9 +70,6 @@ class Facts:
         """Returns a mapping; empty where there is none."""
         found = self._found(keys)
         return found if isinstance(found, dict) else {}
-
-    def __contains__(self, key: str) -> bool:
-        return isinstance(self.body, dict) and key in self.body
 
     def _found(self, keys: tuple[str, ...]) -> object:
         body = self.body

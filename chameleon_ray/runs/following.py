@@ -134,6 +134,8 @@ def _history(layer: Facts) -> LayerHistory:
         shape=layer.text("shape"),
         lowering=layer.text("lowering"),
         instead=layer.text("instead"),
+        nodes=layer.texts("nodes"),
+        what=layer.text("what"),
     )
     return LayerHistory(
         task,

@@ -80,7 +80,7 @@ def layers_so_far(progress: Progress) -> list[ShownLayer]:
     parts = progress.shares
     rows = [
         ShownLayer(
-            layer.task.name,
+            progress.names[layer.task.layer],
             layer.task.weight,
             layer.history.default,
             layer.history.best,

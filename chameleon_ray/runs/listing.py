@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
+from chameleon_ray.printable import printable
 from chameleon_ray.report.format import UNKNOWN, ago, digits, milliseconds, size, times
 from chameleon_ray.report.layer_history import ratio
-from chameleon_ray.report.terminal import printable
 from chameleon_ray.runs.finding import found
 from chameleon_ray.runs.kept_run import KeptRun, kept_run
 from chameleon_ray.runs.target import short

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from chameleon_ray.record import Record
 from chameleon_ray.report.format import ago, counted, digits, milliseconds, size
 from chameleon_ray.report.log import gain, pace
 from chameleon_ray.report.progress import Progress
@@ -39,12 +40,20 @@ class Shown:
         layers: Its layers, most time first; of a zoo with a summary there are none.
         models: Models of a zoo.
         progress: Progress of a run without a summary; else None.
+        records: What the last session of such a run has measured.
     """
 
     run: KeptRun
     layers: Sequence[ShownLayer]
     models: Sequence[KeptRun] = ()
     progress: Progress | None = None
+    records: Sequence[Record] = ()
+
+    @staticmethod
+    def so_far(run: KeptRun, follower: Follower) -> "Shown":
+        """Makes it of a run that is followed."""
+        layers = layers_so_far(follower.progress)
+        return Shown(run, layers, (), follower.progress, follower.records)
 
     @property
     def headline(self) -> str:
@@ -133,7 +142,7 @@ def shown(path: Path) -> Shown:
     follower.read()
     if run.state is not State.LIVE:
         follower.settle()
-    return Shown(run, layers_so_far(follower.progress), progress=follower.progress)
+    return Shown.so_far(run, follower)
 
 
 def as_json(found: Shown) -> dict[str, object]:

@@ -9,7 +9,6 @@ from chameleon_ray.run_files import FILES, FolderError, RunFiles, ZooFiles
 from chameleon_ray.runs.finding import found
 from chameleon_ray.runs.following import Follower
 from chameleon_ray.runs.kept_run import KeptRun, State, kept_run
-from chameleon_ray.runs.layers import layers_so_far
 from chameleon_ray.runs.listing import named
 from chameleon_ray.runs.showing import Shown, shown
 
@@ -58,7 +57,7 @@ class Gallery:
         with self._lock:
             follower = self._follower(run)
             follower.read()
-            return Shown(run, layers_so_far(follower.progress), progress=follower.progress)
+            return Shown.so_far(run, follower)
 
     def models(self, run: KeptRun) -> Sequence[str]:
         """Returns the names of a zoo's models that have a directory."""

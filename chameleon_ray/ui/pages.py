@@ -1,29 +1,30 @@
 """The pages: the list of runs, one run, and several compared. Every text of a run is escaped."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote
 
 from chameleon_ray.report.columns import Column, html_table
-from chameleon_ray.report.css import CSS
-from chameleon_ray.report.difference import columns
+from chameleon_ray.report.figure import Drawings
 from chameleon_ray.report.format import size
-from chameleon_ray.report.terminal import printable
-from chameleon_ray.runs.comparing import RUNS, Comparison
+from chameleon_ray.report.live_table import lines
+from chameleon_ray.report.model_figure import model_figure
+from chameleon_ray.report.page import embedded, section
+from chameleon_ray.runs import side_by_side
+from chameleon_ray.runs.comparing import Comparison
+from chameleon_ray.runs.courses import course_of, course_so_far, end_of, names_of
 from chameleon_ray.runs.kept_run import KeptRun, State
 from chameleon_ray.runs.layers import LAYERS
 from chameleon_ray.runs.listing import FACTS
 from chameleon_ray.runs.showing import Shown
+from chameleon_ray.runs.side_by_side import escaped, safe
 
+STYLES = ("page.css", "ui.css")
+DRAWING = ("d3.min.js", "plot.umd.min.js", "figures.js")
+"""Scripts of a page with figures, in order; the last one draws."""
+REPORT = "report.html"
 REFRESH = 2
-"""Seconds between two looks of a page at what is going on."""
-STATES = "<span class='state {0}'>{0}</span>"
-
-
-def safe(text: str) -> str:
-    """Returns a text as HTML that shows it, control characters and all."""
-    return escape(printable(text))
+"""Least seconds between two looks of a page at what is going on; slow answers come less often."""
 
 
 def address(name: str) -> str:
@@ -55,49 +56,39 @@ def list_page(runs: Mapping[str, KeptRun], folder: str) -> str:
     return page(f"Runs in {folder}", body, "", REFRESH)
 
 
-def run_page(name: str, found: Shown, models: Sequence[str], figures: str = "") -> str:
+def run_page(name: str, found: Shown, models: Sequence[str]) -> str:
     """Returns the page of one run."""
-    run = found.run
-    files = "".join(
-        f"<li>{_file(name, path.name)}: {safe(told)}, {size(count)}</li>"
-        for path, told, count in found.files
-    )
+    run, drawings = found.run, Drawings()
     listed = "".join(
         f'<li><a href="models/{address(one)}/report.html">{safe(one)}</a></li>' for one in models
     )
     left = "".join(f"<p>{safe(one)}</p>" for one in found.left)
-    lines = "".join(
-        f"<p>{safe(what)}:</p><pre>{safe(line)}</pre>" for what, line in found.commands.items()
-    )
+    facts = "".join(f"<p>{safe(fact)}</p>" for fact in found.facts)
     notes = found.progress.notes if found.progress else []
     parts = [
-        f"<header><h1>{safe(name)}</h1><p class='hero said'>{safe(found.headline)}</p>"
-        f"<p>{_state(run)}</p>{''.join(f'<p>{safe(fact)}</p>' for fact in found.facts)}"
-        f"{left}</header>",
-        section("Now", _phase(found)) if run.state is State.LIVE else "",
-        figures,
-        section("Layers", html_table(_escaped(LAYERS), found.layers)) if found.layers else "",
-        section("Models", f"<ul>{listed}</ul>") if listed else "",
-        section("Notes", "".join(f"<p>{safe(note)}</p>" for note in notes)) if notes else "",
-        section("Files", f"<ul>{files}</ul>{lines}") if files or lines else "",
+        f'<header><h1>{safe(name)}</h1><p class="hero said">{safe(found.headline)}</p>'
+        f"<p>{_state(run)}</p>{facts}{left}</header>",
+        section("now", "Now", _phase(found)) if run.state is State.LIVE else "",
+        _course(found, drawings),
+        _section("Layers", html_table(escaped(LAYERS), found.layers) if found.layers else ""),
+        _section("Models", f"<ul>{listed}</ul>" if listed else ""),
+        _section("Notes", "".join(f"<p>{safe(note)}</p>" for note in notes)),
+        _section("Files", _files(found)),
     ]
     crumbs = '<p class="crumbs"><a href="../../">All runs</a></p>'
-    return page(name, crumbs + "".join(parts), "../../", REFRESH if run.state is State.LIVE else 0)
+    again = REFRESH if run.state is State.LIVE else 0
+    return page(name, crumbs + "".join(parts), "../../", again, drawings)
 
 
-def comparison_page(found: Comparison, figures: str = "") -> str:
+def comparison_page(found: Comparison) -> str:
     """Returns the page of several runs side by side."""
-    notes = "".join(f"<p>{safe(note)}</p>" for note in found.notes)
-    body = (
-        '<p class="crumbs"><a href="./">All runs</a></p><header><h1>Runs compared</h1></header>'
-        + section("Runs", html_table(_escaped(RUNS), found.rows) + notes)
-        + figures
-        + section("Layers", html_table(_escaped(columns(found.names)), found.layers))
-    )
-    return page("Runs compared", body, "", 0)
+    drawings = Drawings()
+    crumbs = '<p class="crumbs"><a href="./">All runs</a></p>'
+    head = f"{crumbs}<header><h1>Runs compared</h1></header>"
+    return page("Runs compared", head + side_by_side.body(found, drawings), "", 0, drawings)
 
 
-def page(title: str, body: str, root: str, refresh: int) -> str:
+def page(title: str, body: str, root: str, refresh: int, drawings: Drawings | None = None) -> str:
     """Returns a whole page.
 
     Args:
@@ -105,37 +96,55 @@ def page(title: str, body: str, root: str, refresh: int) -> str:
         body: HTML of what is in it.
         root: Way from the page to the list of runs.
         refresh: Seconds after which it looks for news; 0 for never.
+        drawings: Figures in it; None where there are none.
     """
     again = f' data-refresh="{refresh}"' if refresh else ""
+    styles = "".join(f'<link rel="stylesheet" href="{root}{name}">' for name in STYLES)
+    scripts = "".join(f'<script src="{root}{name}"></script>' for name in DRAWING[:-1])
+    scripts += f'<script src="{root}{DRAWING[-1]}" data-draws></script>'
+    data = f'<script type="application/json" id="data">{{}}</script>{scripts}'
+    drawn = data.format(embedded(drawings.body)) if drawings else ""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{safe(title)}</title><style>{CSS}</style>"
-        f'<link rel="stylesheet" href="{root}page.css"></head><body>'
+        f"<title>{safe(title)}</title>{styles}</head><body>"
         '<p id="lost" role="status" hidden>chameleon ui does not answer; is it still running?</p>'
-        f'<main{again}>{body}</main><script src="{root}page.js"></script></body></html>\n'
+        f'<main{again}>{body}</main>{drawn}<script src="{root}ui.js"></script></body></html>\n'
     )
 
 
-def section(title: str, body: str) -> str:
-    return f"<section><h2>{title}</h2>{body}</section>"
+def _course(found: Shown, drawings: Drawings) -> str:
+    """Returns the figure of the whole model, where anything is known of that."""
+    done = found.progress is None
+    course = course_of(found.run) if done else course_so_far(found)
+    if course is None:
+        return ""
+    end = end_of(found.run) if done else None
+    return drawings.place(model_figure(course, end, names_of(found)))
+
+
+def _section(title: str, body: str) -> str:
+    return section(title.lower(), title, body) if body else ""
+
+
+def _files(found: Shown) -> str:
+    """Returns the files of a run, of which the report can be opened, and the next commands."""
+    files = "".join(
+        f"<li>{_file(path.name)}: {safe(told)}, {size(count)}</li>"
+        for path, told, count in found.files
+    )
+    lines = "".join(
+        f"<p>{safe(what)}:</p><pre>{safe(line)}</pre>" for what, line in found.commands.items()
+    )
+    return (f"<ul>{files}</ul>" if files else "") + lines
 
 
 def _cell(cell: Callable[[KeptRun], str]) -> Callable[[tuple[str, KeptRun]], str]:
     return lambda row: safe(cell(row[1]))
 
 
-def _escaped(table: Iterable[Column]) -> tuple[Column, ...]:
-    """Returns the columns of a table for a terminal as those of a page."""
-
-    def one(column: Column) -> Column:
-        return Column(safe(column.title), column.kind, lambda row: safe(column.cell(row)))
-
-    return tuple(map(one, table))
-
-
 def _state(run: KeptRun) -> str:
-    return STATES.format(run.state.value)
+    return f'<span class="state {run.state.value}">{run.state.value}</span>'
 
 
 def _box(name: str, run: KeptRun) -> str:
@@ -149,15 +158,12 @@ def _link(name: str, run: KeptRun) -> str:
     return f'<a href="run/{address(name)}/">{safe(name)}</a>'
 
 
-def _file(name: str, file: str) -> str:
-    """Returns the name of a file, which leads to it where a page can show it."""
-    return f'<a href="{file}">{safe(file)}</a>' if file in ("report.html",) else safe(file)
+def _file(name: str) -> str:
+    return f'<a href="{name}">{name}</a>' if name == REPORT else name
 
 
 def _phase(found: Shown) -> str:
     if found.progress is None or not found.progress.phases:
         return "<p>It has just begun.</p>"
-    from chameleon_ray.report.live_table import lines
-
     head = [line.text for line in lines(found.progress, 160, 4)[:1]]
     return "".join(f"<p>{safe(line)}</p>" for line in head)

@@ -19,8 +19,11 @@ from chameleon_ray.ui.server import FOREIGN, Answer, refusal
 MOST = 8
 """Most runs that are compared at once."""
 KINDS = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
-OWN = ("page.css", "page.js")
-"""Our files that pages ask for."""
+OWN = {
+    **dict.fromkeys(("ui.css", "ui.js"), ("chameleon_ray.ui", "files")),
+    **dict.fromkeys(("page.css", *pages.DRAWING), ("chameleon_ray.report", "page")),
+}
+"""Files that pages ask for: package and folder of each."""
 
 
 class Site:
@@ -86,13 +89,15 @@ class Site:
         return _json(comparing.as_json(comparing.comparison([run.path for run in runs])))
 
     def _chosen(self, query: str) -> list[KeptRun] | None:
-        """Returns the runs that a query names; None where one is not there."""
+        """Returns the runs that a query names, the oldest first; None where one is not there."""
         try:
             names = parse_qs(query, max_num_fields=MOST, errors="surrogateescape").get("run", [])
         except ValueError:
             return None
         known = self._gallery.runs()
-        return [known[name] for name in names] if all(name in known for name in names) else None
+        if not all(name in known for name in names):
+            return None
+        return sorted((known[name] for name in dict.fromkeys(names)), key=lambda run: run.began)
 
 
 def _report(folder: Path) -> Answer:
@@ -107,7 +112,8 @@ def _report(folder: Path) -> Answer:
 
 
 def _own(name: str) -> Answer:
-    text = (files("chameleon_ray.ui") / "files" / name).read_bytes()
+    package, folder = OWN[name]
+    text = (files(package) / folder / name).read_bytes()
     return Answer(text, KINDS[name.rpartition(".")[2]])
 
 

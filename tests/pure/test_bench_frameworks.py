@@ -11,9 +11,10 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 sys.path.append(str(SCRIPTS))  # the scripts import each other by their bare names
 
 import bench_layers  # noqa: E402
-from bench_contestants import ContestantError, contest, timed  # noqa: E402
 from bench_frameworks import figures  # noqa: E402
 from framework_table import means, table  # noqa: E402
+
+from chameleon_ray.measure.frameworks import FrameworkError  # noqa: E402
 
 CPU = {"name": "Some CPU", "mcpu": "znver4", "vectors": "AVX-512"}
 TASKS = [
@@ -128,32 +129,8 @@ def test_channels_that_are_padded_are_found_again() -> None:
 
 
 def test_summaries_without_shapes_are_refused() -> None:
-    with pytest.raises(ContestantError, match="tune the model again"):
+    with pytest.raises(FrameworkError, match="tune the model again"):
         bench_layers.compared([{"name": "mean", "weight": 1, "best_ms": 1.0}], [])
-
-
-class Steady:
-    """A contestant that takes as long as it says."""
-
-    def __init__(self, name: str, seconds: float, heard: list[str]) -> None:
-        self.name, self.seconds, self.heard = name, seconds, heard
-
-    def latencies(self, seconds: float) -> list[float]:
-        self.heard.append(self.name)
-        return [self.seconds, self.seconds, 100.0]
-
-
-def test_contestants_take_turns_and_so_does_who_begins() -> None:
-    heard: list[str] = []
-    pair = [Steady("a", 1.0, heard), Steady("b", 2.0, heard)]
-    assert contest(pair, 3, 0.1) == {"a": [1.0] * 3, "b": [2.0] * 3}  # type: ignore[arg-type]
-    assert heard == ["a", "b", "b", "a", "a", "b"]
-
-
-def test_at_least_one_execution_is_timed_after_one_that_is_not() -> None:
-    calls: list[int] = []
-    assert len(timed(lambda: calls.append(1), 0.0)) == 1
-    assert len(calls) == 2
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from tests.pure.test_docs import misfit
 
 BY_ITSELF = {"model", "inputs", "examples", "memory_aware", "out", "resume", "warm_start"}
 """What the command that goes on with a run has of its own."""
+OF_THE_COMMAND = {"debug", "no_compare"}
+"""Options that are no fields of a request."""
 TIMES_NOTHING = {"build_only"}
 """What makes it a command that leaves no run to go on with."""
 
@@ -20,24 +22,11 @@ def test_what_is_repeated_to_go_on() -> None:
     known = options_of(Request).items()
     assert [name for name, one in known if "tune" in one.resume] == [
         *("target", "trials", "minutes", "until", "preset", "explorer", "sampler"),
-        *(
-            "cost_model",
-            "template",
-            "seed",
-            "store",
-            "locked",
-            "only",
-            "refresh",
-            "address",
-            "threads",
-            "layout",
-        ),
-        "precision",
-        "vendor",
-        "engine",
+        *("cost_model", "template", "seed", "store", "locked", "only", "refresh", "address"),
+        *("threads", "layout", "precision", "vendor", "compare", "engine", "tensorboard"),
     ]
     assert [name for name, one in known if "zoo" in one.resume] == [
-        *("trials", "minutes", "until", "store", "address", "engine")
+        *("trials", "minutes", "until", "store", "address", "compare", "engine", "tensorboard")
     ]
 
 
@@ -64,7 +53,7 @@ def test_what_a_zoo_s_file_may_set() -> None:
 
 def test_no_option_of_tune_is_forgotten_by_the_command_that_goes_on() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    offered = {parameter.name for parameter in commands["tune"].params} - {"debug"}
+    offered = {parameter.name for parameter in commands["tune"].params} - OF_THE_COMMAND
     assert offered <= {field.name for field in dataclasses.fields(Request)}
     on_its_own = {name for name, one in options_of(Request).items() if "tune" in one.resume}
     assert offered == on_its_own | BY_ITSELF | TIMES_NOTHING
@@ -74,6 +63,8 @@ def test_only_what_is_not_the_default_is_repeated() -> None:
     request = Request("net", target="cuda", trials=5, memory_aware=True, address="here:1")
     assert repeated(Request("net"), "tune") == []
     assert repeated(Request("net", vendor=False), "tune") == ["--no-vendor"]
+    assert repeated(Request("net", compare=()), "tune") == ["--no-compare"]
+    assert repeated(Request("net", compare=("openvino",)), "zoo") == ["--compare", "openvino"]
     assert repeated(request, "tune") == ["--target", "cuda", "--trials", "5", "--address", "here:1"]
     assert repeated(request, "zoo") == ["--trials", "5", "--address", "here:1"]
 

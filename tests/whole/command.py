@@ -17,11 +17,20 @@ from chameleon_ray.store.store import NONE, VARIABLE
 ROOT = Path(__file__).parents[2]
 NET, DENSE, SLOW = (f"tests.whole.net:{name}" for name in ("make", "dense", "slow"))
 SERIAL = ("--engine", "serial", "--explorer", "random", "--sampler", "greedy")
-SEARCHED = (*SERIAL[:3], "annealing", *SERIAL[4:], "--trials", "24")
+SEARCHED = (
+    *(*SERIAL[:3], "annealing", *SERIAL[4:]),
+    *("--trials", "24", "--compare", "onnxruntime"),
+)
 """Of the fixture ``serial``: more trials than a layer has first plans, so that it is searched."""
 PROGRESS = re.compile(r"\[\d+:\d\d\] ")
 """How a line of progress begins where stderr is no terminal."""
 MARK = "CHAMELEON_TEST"
+
+
+def uncompared(arguments: tuple[str, ...]) -> list[str]:
+    """Has a command compare only where it is told with what, as that takes seconds."""
+    compares = arguments[:1] in (("tune",), ("zoo",)) and "--compare" not in arguments
+    return [*arguments, *(["--no-compare"] if compares else [])]
 
 
 class Command:
@@ -35,7 +44,7 @@ class Command:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         python = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH", "")]))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "chameleon_ray", *arguments],
+            [sys.executable, "-m", "chameleon_ray", *uncompared(arguments)],
             env={
                 **os.environ,
                 VARIABLE: NONE,

@@ -1,7 +1,9 @@
 """Whole runs on the smallest network: files, summary, accounts, verification."""
 
 import json
+import re
 from collections import Counter
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -107,8 +109,16 @@ def test_a_finished_run_can_be_applied_and_timed(serial: Path, dense: str) -> No
     assert "verified" in out
     code, out, err = chameleon("bench", str(serial), "--repeats", "3")
     assert code == 0, err
-    assert "untuned" in out
-    assert "times as fast" in out
+    assert re.search(r"dense: [\d.]+ ms; ONNX Runtime [\d.]+; untuned TVM [\d.]+", out), out
+    assert "Not compared with PyTorch: the model is .onnx, not torch's." in out
+
+
+def test_a_finished_run_was_compared(serial: Path) -> None:
+    (found,) = json.loads((serial / "summary.json").read_text())["comparison"]
+    assert (found["name"], found["threads"]) == ("ONNX Runtime", 1)
+    assert found["version"] == version("onnxruntime")
+    assert 0 < found["latency"] < 1
+    assert found["spread"] >= 0
 
 
 def test_a_model_with_nothing_to_tune_is_compiled_and_verified(tmp_path: Path) -> None:

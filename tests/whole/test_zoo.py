@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from collections import Counter
 from pathlib import Path
@@ -123,7 +124,7 @@ def test_a_model_s_directory_can_be_used(zoo: Path, dense: str) -> None:
     assert "1 of 1 layers" in out
     code, out, err = chameleon("bench", run, "--repeats", "2")
     assert code == 0, err
-    assert "times as fast" in out
+    assert re.search(r"; untuned TVM [\d.]+", out), out
 
 
 def test_interrupted_while_models_are_imported(tmp_path: Path) -> None:

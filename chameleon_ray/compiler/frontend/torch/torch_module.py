@@ -86,22 +86,12 @@ def load_module(
 
 def load_program(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
     """Imports a program that ``torch.export.save`` has written."""
-    try:
-        with quiet(), plain_data():
-            program = torch.export.load(path)
-    except Exception as error:
-        raise ModelError(
-            f"{path} cannot be read as a torch exported program ({reason(error)}); write it again "
-            "with torch.export.save and this version of torch."
-        ) from error
+    program = read_program(path)
     declared = _declared(program, str(path))
     given_ones = [one for one in declared if isinstance(one, Declared)]
     specs = close_all(given_ones, inputs, str(path))
     plain = drawn(specs, [Use(counted=False)] * len(specs), np.random.default_rng(seed), 1)[0]
-    tensors = iter(map(tensor_from, plain))
-    leaves = [next(tensors) if isinstance(one, Declared) else one for one in declared]
-    args, kwargs = pytree.tree_unflatten(leaves, program.call_spec.in_spec)
-    arguments = Arguments(tuple(args), dict(kwargs))
+    arguments = call_of(program, str(path), plain)
     with quiet():
         module = program.module()
     if any(isinstance(size, str) for one in given_ones for size in one.shape):
@@ -109,6 +99,32 @@ def load_program(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
     translated = _translated(path.stem, program)
     draws = drawn(specs, uses_of(translated), np.random.default_rng(seed))
     return _model(path.stem, translated, _examples(str(path), module, arguments, draws))
+
+
+def read_program(path: Path) -> ExportedProgram:
+    """Reads a program that ``torch.export.save`` has written.
+
+    Raises:
+        ModelError: It cannot be read.
+    """
+    try:
+        with quiet(), plain_data():
+            return torch.export.load(path)
+    except Exception as error:
+        raise ModelError(
+            f"{path} cannot be read as a torch exported program ({reason(error)}); write it again "
+            "with torch.export.save and this version of torch."
+        ) from error
+
+
+def call_of(program: ExportedProgram, name: str, arrays: Arrays) -> Arguments:
+    """Returns the arguments of a program's call, with these arrays as its tensors."""
+    tensors = iter(map(tensor_from, arrays))
+    leaves = [
+        next(tensors) if isinstance(one, Declared) else one for one in _declared(program, name)
+    ]
+    args, kwargs = pytree.tree_unflatten(leaves, program.call_spec.in_spec)
+    return Arguments(tuple(args), dict(kwargs))
 
 
 def _examples(

@@ -1,0 +1,80 @@
+"""The finish of a session: every model compiled with its winners, verified, timed and compared."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from chameleon_ray.api.comparing import Comparer, Comparison, left_out
+from chameleon_ray.api.compiled_model import CompiledModel, compile_and_verify
+from chameleon_ray.api.device_group import DeviceGroup
+from chameleon_ray.api.imported import Imported
+from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.api.timekeeper import Timekeeper
+from chameleon_ray.api.tuned_model import TunedModel
+from chameleon_ray.folder import RunFolder
+from chameleon_ray.report.progress import Progress
+from chameleon_ray.winners import Winner
+
+
+@dataclass
+class Finish:
+    """Finishes the models of a session, one after the other.
+
+    Attributes:
+        folder: The session's directory, which has the records of all models.
+        process: Process that holds one model at a time.
+        comparer: Times finished models in turns with other frameworks.
+        progress: Progress of the command.
+    """
+
+    folder: RunFolder
+    process: ModelProcess
+    comparer: Comparer
+    progress: Progress
+
+    def all(
+        self,
+        groups: Sequence[DeviceGroup],
+        imported: Imported,
+        winners: Mapping[str, Winner],
+        keeper: Timekeeper,
+    ) -> dict[TunedModel, CompiledModel]:
+        """Finishes every model; the one that the process still holds comes first."""
+        process, compiled = self.process, dict[TunedModel, CompiledModel]()
+        records = self.folder.database.read()
+        pairs = [(model, group) for group in groups for model in group.left]
+        ordered = sorted(pairs, key=lambda pair: not process.holds(pair[0].request))
+        for number, (model, group) in enumerate(ordered):
+            left = len(ordered) - number
+            with model.trying(self.progress):
+                if model.folder is not self.folder:
+                    digests = {task.digest for task in imported.prepared[model].tasks}
+                    model.folder.database.append([r for r in records if r.task in digests])
+                process.prepare(model.request)
+                done = compile_and_verify(
+                    model,
+                    imported.prepared[model],
+                    process,
+                    group.bench,
+                    winners,
+                    self.progress,
+                    partial(keeper.timing, left),
+                )
+                compared = self._compared(model, done, group, keeper.comparing(left))
+                compiled[model] = replace(done, comparison=compared)
+        return compiled
+
+    def _compared(
+        self, model: TunedModel, done: CompiledModel, group: DeviceGroup, seconds: float | None
+    ) -> Comparison:
+        """Times a model that is verified in turns with the frameworks that were asked for."""
+        request = model.request
+        if not request.compare:
+            return Comparison()
+        if not done.library.verified.ok:
+            return left_out(request.compare, "the tuned model is wrong")
+        if group.bench is not None:
+            return left_out(request.compare, "the model was timed on another machine")
+        self.progress.phase(f"timing {model.called} in turns with other frameworks")
+        arrays = done.prepared.inputs
+        return self.comparer.compare(request, model.folder.library, arrays, seconds)

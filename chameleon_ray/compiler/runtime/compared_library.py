@@ -1,0 +1,55 @@
+"""A compiled model among the frameworks that it is compared with."""
+
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from chameleon_ray.compiler.kind import TargetKind
+from chameleon_ray.compiler.runtime.callable_model import flat
+from chameleon_ray.compiler.tvm_process import block_torch
+from chameleon_ray.measure.example import Arrays
+from chameleon_ray.measure.frameworks import Hosted, Runnable
+
+
+@dataclass(frozen=True)
+class Library:
+    """A compiled model's library, and what it is run with.
+
+    Attributes:
+        kind: Kind of its target.
+        path: The file.
+        arrays: Values of the inputs, in order.
+        cores: Cores that it runs on, with as many threads.
+    """
+
+    kind: TargetKind
+    path: str
+    arrays: Arrays
+    cores: tuple[int, ...]
+
+
+def hosted(library: Library) -> Hosted:
+    """Makes the handler in the process of the compiled model."""
+
+    def load() -> Runnable:
+        block_torch()
+        library.kind.preload()
+        import tvm
+        from tvm import relax
+
+        device = library.kind.device()
+        machine = relax.VirtualMachine(tvm.runtime.load_module(library.path), device)
+        inputs = [tvm.runtime.tensor(array, device) for array in library.arrays]
+        main = machine["main"]
+
+        def run() -> object:
+            outputs = main(*inputs)
+            device.sync()
+            return outputs
+
+        return Runnable(
+            run,
+            lambda outputs: tuple(tensor.numpy() for tensor in flat(outputs)),
+            version("apache-tvm"),
+        )
+
+    return Hosted(load, library.cores)

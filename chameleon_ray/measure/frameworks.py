@@ -1,0 +1,174 @@
+"""Times a model in several frameworks in turns, each framework in a process of its own.
+
+Only the process that is timed runs: the others are stopped meanwhile, as threads of a framework may
+spin for a while after its last execution. One process would not do, as frameworks that share it
+share their pools of threads, and some crash beside each other.
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from chameleon_ray.measure.core_turns import turn
+from chameleon_ray.measure.example import Arrays
+from chameleon_ray.measure.isolate import Ending, Isolate, IsolateError, Setting
+from chameleon_ray.measure.run_delay import THREADS, Stopwatch
+from chameleon_ray.options import Comparing, Measuring
+
+
+@dataclass(frozen=True)
+class Runnable:
+    """A model that a framework has loaded.
+
+    Attributes:
+        run: Runs the model once; returns what the framework gives when the device has finished.
+        arrays: Turns that into the outputs as arrays.
+        version: Version of the framework.
+    """
+
+    run: Callable[[], Any]
+    arrays: Callable[[Any], Arrays]
+    version: str = ""
+
+
+class Hosted:
+    """A framework inside its own process: it loads the model at the first job, then times it.
+
+    A job is None for loading, or the seconds of a turn.
+    """
+
+    def __init__(self, load: Callable[[], Runnable], cores: Sequence[int]) -> None:
+        """Takes a function that loads the model, and the cores that it is run on.
+
+        It is loaded on all cores that the process has until then.
+        """
+        self._load, self._cores = load, cores
+        self._model: Runnable | None = None
+
+    def __call__(self, seconds: float | None) -> tuple[str, Arrays] | tuple[float, ...]:
+        """Returns the framework's version and the model's outputs, or latencies in seconds."""
+        if self._model is None or seconds is None:
+            self._model = self._load()
+            bind(self._cores)
+            return self._model.version, self._model.arrays(self._model.run())
+        return timed(self._model.run, seconds, Stopwatch(len(self._cores)))
+
+
+def bind(cores: Sequence[int]) -> None:
+    """Binds all threads of this process to some cores, and with them those that they will start."""
+    for thread in THREADS.iterdir():
+        with suppress(ProcessLookupError):  # it has ended
+            os.sched_setaffinity(int(thread.name), cores)
+
+
+def timed(run: Callable[[], Any], seconds: float, watch: Stopwatch) -> tuple[float, ...]:
+    """Times executions for about so many seconds, one at least; returns the seconds of each.
+
+    The first one only warms caches, and counts only where it takes longer than that.
+    """
+    began = time.perf_counter()
+    latencies = [watch.time(run)]
+    if time.perf_counter() - began > seconds:
+        return tuple(latencies)
+    latencies, began = [], time.perf_counter()
+    while not latencies or time.perf_counter() - began < seconds:
+        latencies.append(watch.time(run))
+    return tuple(latencies)
+
+
+class FrameworkError(Exception):
+    """A framework that cannot run or time the model, in words."""
+
+
+class Framework:
+    """One framework in a process of its own, which is stopped unless it is asked something.
+
+    Attributes:
+        name: Name for people.
+        version: Version, once the model is loaded; may be empty.
+        outputs: Outputs of the model, once it is loaded.
+    """
+
+    def __init__(self, name: str, setting: Setting, cores: Sequence[int]) -> None:
+        """Starts the process, whose handler is a ``Hosted`` for the same cores."""
+        self.name, self.version, self.outputs = name, "", Arrays()
+        self._cores = cores
+        self._isolate = Isolate(setting)
+
+    def load(self, seconds: float) -> None:
+        """Waits at most so many seconds until the model has run once, and stops the process.
+
+        Raises:
+            FrameworkError: It did not.
+        """
+        self.version, self.outputs = self._answer(None, seconds)
+        self._isolate.stop()
+
+    def latencies(self, seconds: float, patience: float) -> tuple[float, ...]:
+        """Times executions for about so many seconds; returns the seconds of each.
+
+        Args:
+            seconds: Seconds of the turn.
+            patience: Seconds after which the framework is given up.
+
+        Raises:
+            FrameworkError: It was given up, or died.
+        """
+        with turn(self._cores, Measuring.turn_seconds):
+            self._isolate.go_on()
+            found: tuple[float, ...] = self._answer(seconds, patience)
+            self._isolate.stop()
+        return found
+
+    def close(self) -> None:
+        """Ends the process; a question that another thread has asked fails."""
+        self._isolate.close()
+
+    def _answer(self, job: float | None, patience: float) -> Any:
+        try:
+            outcome = self._isolate.call(job, patience)
+        except IsolateError as error:
+            raise FrameworkError(str(error)) from error
+        if outcome.ending is not Ending.OK:
+            raise FrameworkError(outcome.error.strip().partition("\n")[0].rstrip("."))
+        return outcome.value
+
+
+def in_turns(
+    frameworks: Sequence[Framework],
+    options: Comparing,
+    seconds: float,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[Mapping[str, list[float]], Mapping[str, str]]:
+    """Times frameworks that have loaded the model; who begins a round takes turns.
+
+    Args:
+        frameworks: One at least.
+        options: Settings of the comparison.
+        seconds: Seconds after which no further round is begun; there is one in any case.
+        clock: Returns the seconds since some moment.
+
+    Returns:
+        The median latency of each framework in every round by its name, and why others failed.
+    """
+    left, faults = list(frameworks), dict[str, str]()
+    medians: dict[str, list[float]] = {one.name: [] for one in left}
+    end = clock() + seconds
+    for number in range(options.rounds):
+        if number and clock() > end:
+            break
+        first = number % max(len(left), 1)
+        for one in [*left[first:], *left[:first]]:
+            try:
+                found = one.latencies(options.turn_seconds, options.patience)
+            except FrameworkError as error:
+                faults[one.name] = str(error)
+                del medians[one.name]
+                left.remove(one)
+            else:
+                medians[one.name].append(median(found))
+    return medians, faults

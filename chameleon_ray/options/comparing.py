@@ -1,0 +1,26 @@
+"""The defaults of timing a tuned model in turns with what its user would run instead."""
+
+from dataclasses import dataclass
+
+FRAMEWORKS = ("onnxruntime", "pytorch")
+"""Names of the frameworks that models are compared with where nothing else is asked for."""
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """Settings of comparing a tuned model with frameworks."""
+
+    rounds: int = 9
+    """Most rounds; in each, all have their turn."""
+    seconds: float = 4.0
+    """Seconds of timing after which no further round is begun."""
+    turn_seconds: float = 0.1
+    """Seconds for which one framework runs the model in its turn; it runs it once at least."""
+    starting: float = 60.0
+    """Most seconds until all frameworks have loaded the model and run it once."""
+    least_seconds: float = 3.0
+    """Seconds for starting frameworks and timing them below which that is not begun."""
+    patience: float = 60.0
+    """Seconds after which a framework that does not end its turn is given up."""
+    starting_share: float = 0.5
+    """Seconds that starting them is expected to take, per second of the model's import."""

@@ -1,0 +1,104 @@
+"""Comparisons of a compiled model with frameworks: their figures, and faults as values."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from chameleon_ray.api.comparing import Comparer
+from chameleon_ray.compiler.apply import compile_as_imported
+from chameleon_ray.compiler.frontend.load import load
+from chameleon_ray.compiler.kinds import LLVM
+from chameleon_ray.errors import Stopped
+from chameleon_ray.measure.cores import available
+from chameleon_ray.measure.precision import PLAIN
+from chameleon_ray.options import Comparing, Request
+from tests.tvm import layers
+from tests.tvm.onnx_graph import graph
+
+X = np.linspace(-1, 1, 64 * 64, dtype="float32").reshape(64, 64)
+CORES = available()[-1:]
+QUICK = Comparing(rounds=2, turn_seconds=0.01, starting=60.0)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    node = onnx.helper.make_node("MatMul", ["x", "w"], ["y"])
+    onnx.save(graph([node], {"x": X}, ["y"], {"w": X}), folder / "net.onnx")
+    imported = load(str(folder / "net.onnx"))
+    where = (layers.target(), LLVM, folder / "model.so")
+    compile_as_imported("net", imported.module, *where, PLAIN)
+    return folder
+
+
+@pytest.fixture
+def comparer() -> Iterator[Comparer]:
+    with ExitStack() as stack:
+        yield Comparer(LLVM, CORES, stack)
+
+
+def request(model: Path, *names: str) -> Request:
+    return Request(str(model / "net.onnx"), compare=names, comparing=QUICK)
+
+
+def test_a_framework_is_timed_beside_the_library(model: Path, comparer: Comparer) -> None:
+    asked = request(model, "onnxruntime", "pytorch")
+    found = comparer.compare(asked, model / "model.so", (X,))
+    runtime, torch = found.others
+    assert runtime.name == "ONNX Runtime"
+    assert runtime.fault == ""
+    assert runtime.threads == len(CORES)
+    assert runtime.latency is not None
+    assert 0 < runtime.latency.seconds < 1
+    assert found.tuned is not None
+    assert 0 < found.tuned.seconds < 1
+    assert torch.latency is None
+    assert torch.fault == "the model is .onnx, not torch's"
+
+
+def test_nothing_to_compare_with_leaves_the_library_untimed(
+    model: Path, comparer: Comparer
+) -> None:
+    found = comparer.compare(request(model, "pytorch"), model / "model.so", (X,))
+    assert found.tuned is None
+
+
+@pytest.mark.parametrize(
+    ("library", "arrays", "fault"),
+    [
+        ("gone.so", (X,), "gone.so"),
+        ("model.so", (X, X), "the exported model has 1 inputs, not 2"),
+        ("model.so", (X[:1, :3],), "INVALID_ARGUMENT|invalid dimensions"),
+    ],
+)
+def test_what_fails_is_a_value(
+    model: Path, comparer: Comparer, library: str, arrays: tuple, fault: str
+) -> None:
+    found = comparer.compare(request(model, "onnxruntime"), model / library, arrays)
+    assert found.tuned is None
+    (runtime,) = found.others
+    assert runtime.latency is None
+    assert "\n" not in runtime.fault
+    assert runtime.fault
+
+
+def test_too_little_time_begins_nothing(model: Path, comparer: Comparer) -> None:
+    found = comparer.compare(request(model, "onnxruntime"), model / "model.so", (X,), 1.0)
+    assert [one.fault for one in found.others] == ["the time was up"]
+
+
+def test_one_that_is_not_ready_in_time_is_left_out(model: Path, comparer: Comparer) -> None:
+    hurried = replace(request(model, "onnxruntime"), comparing=replace(QUICK, starting=0.01))
+    (runtime,) = comparer.compare(hurried, model / "model.so", (X,)).others
+    assert "stopped after 0.01 s" in runtime.fault
+
+
+def test_a_closed_comparer_stops(model: Path, comparer: Comparer) -> None:
+    comparer.close()
+    with pytest.raises(Stopped):
+        comparer.compare(request(model, "onnxruntime"), model / "model.so", (X,))
