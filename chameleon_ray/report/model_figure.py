@@ -65,14 +65,8 @@ def model_figure(course: Course, end: End | None, names: Mapping[str, str]) -> F
         View(label, _marks(course, plans, end, x), _axes(course, end, x))
         for label, x in (("over time", TIME), ("over measurements", COUNT))
     )
-    return Figure(
-        "course",
-        "The whole model",
-        _told(course, end),
-        views,
-        plans,
-        LEGEND[: None if end else FOUND],
-    )
+    legend = LEGEND if end else LEGEND[:FOUND]
+    return Figure("course", "The whole model", _told(course, end), views, plans, legend)
 
 
 def _marks(course: Course, plans: Columns, end: End | None, x: str) -> tuple[Mark, ...]:

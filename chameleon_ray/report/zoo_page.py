@@ -49,8 +49,8 @@ def render(result: ZooResult) -> str:
 
 def _answers(result: ZooResult) -> str:
     """Answers what people ask first; the models' own reports say more."""
-    repeat = typed(replace(result.common, model=str(result.file)), "zoo")
-    command = shlex.join([*repeat, "--store", "none"])
+    again = replace(result.common, model=str(result.file), store="none")
+    command = shlex.join(typed(again, "zoo"))
     more = (
         "Each model's report says how near its layers are to the machine's limit, what more time "
         "would bring, and how it compares with what you would run instead."
