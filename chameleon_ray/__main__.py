@@ -9,6 +9,7 @@ import typer
 from chameleon_ray.commands.apply import apply
 from chameleon_ray.commands.bench import bench
 from chameleon_ray.commands.check import check
+from chameleon_ray.commands.command import Version, command
 from chameleon_ray.commands.compare import compare
 from chameleon_ray.commands.devices import devices
 from chameleon_ray.commands.export import export
@@ -27,11 +28,12 @@ from chameleon_ray.commands.zoo import zoo
 
 app = typer.Typer(
     help="Tunes whole deep-learning models for TVM: Chameleon's search, in parallel on Ray.",
+    epilog="chameleon COMMAND -h explains a command; --install-completion lets the shell complete.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (
+for function in (
     tune,
     zoo,
     apply,
@@ -50,9 +52,14 @@ for command in (
     devices,
     version,
 ):
-    app.command()(command)
-app.command("diff", hidden=True)(compare)  # its earlier name
+    command(app)(function)
+command(app, "diff", hidden=True)(compare)  # its earlier name
 app.add_typer(store, name="store", no_args_is_help=True)
+
+
+@app.callback()
+def options(version: Version = False) -> None:
+    """Tunes whole deep-learning models for TVM: Chameleon's search, in parallel on Ray."""
 
 
 def occupy() -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,33 +24,12 @@ from chameleon_ray.lowerings import by_layer
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.measure.example import Arrays
 from chameleon_ray.options import Confirming, Request, Storing
+from chameleon_ray.report.applied import Applied
 from chameleon_ray.report.headline import Headline
 from chameleon_ray.report.result import Latency, Launching, Verified
 from chameleon_ray.space import Config
 from chameleon_ray.store.store import NONE, Store, open_store
 from chameleon_ray.vendor import libraries_used
-
-
-@dataclass(frozen=True)
-class Applied:
-    """A model that was compiled with a run's winners.
-
-    Attributes:
-        library: File of the compiled model.
-        applied: Number of layers that got a tuned schedule.
-        layers: Number of layers of the model.
-        verified: Comparison of the outputs with the source model's, or the untuned one's; None
-            where this machine has no device to run the library on.
-        launching: How the library launches kernels; None where there is only one way, or no device.
-        needs: Vendor's libraries that the library calls.
-    """
-
-    library: Path
-    applied: int
-    layers: int
-    verified: Verified | None
-    launching: Launching | None = None
-    needs: tuple[str, ...] = ()
 
 
 def apply(

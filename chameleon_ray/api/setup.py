@@ -14,6 +14,7 @@ from chameleon_ray.errors import UserError
 from chameleon_ray.lockfile import Lock
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.options import Request, Search
+from chameleon_ray.report.scalars import demand
 from chameleon_ray.store.entry import Entry
 from chameleon_ray.store.store import Store, open_store
 from chameleon_ray.transfer import Transfer
@@ -54,12 +55,13 @@ def set_up(request: Request) -> Setup:
     kind.demand(request.target)
     ray_session.check_pins()
     find_linker()
+    demand(request.tensorboard)
     _demand_sense(request)
     if request.locked is not None:
         Lock.read(Path(request.locked))  # which says at once what is wrong with it
     search_cores, timing_cores = split(available(), request.threads, _gpus(request, kind))
     runs = [Path(run) for run in request.warm_start]
-    store = open_store(request.store, request.storing)
+    store = open_store(request.store, request.storing, installed=True)
     if request.refresh and store is None and not runs:
         raise UserError("--refresh times again what a store has, and there is none; give --store.")
     return Setup(

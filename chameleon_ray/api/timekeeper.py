@@ -89,7 +89,7 @@ class Timekeeper:
     def keep(self) -> None:
         """Sets the deadline of the progress and of all budgets."""
         deadline = self.deadline
-        self.progress.wall_limit = deadline
+        self.progress.wall_limit, self.progress.closing = deadline, self.forecast.seconds
         for budget in self.budgets:
             budget.deadline = deadline
 
@@ -112,19 +112,7 @@ def forecast_of(
         measurers: Measurers of the layers, which keep builds.
         builders, runners: Numbers of them that work side by side.
     """
-    spent = process.account(0.0).busy
-    works = [
-        ModelWork(
-            imports=sum(known.seconds.values()),
-            again=not process.holds(model.request),
-            weights={task.digest: task.weight for task in known.tasks if not task.instead},
-            graphs=process.kind.graphs is not None,
-            comparing=comparing_seconds(model.request, sum(known.seconds.values())),
-            compiling=spent.get("apply", 0.0) / len(prepared),
-            checking=spent.get("verify", 0.0) / len(prepared),
-        )
-        for model, known in prepared.items()
-    ]
+    works = [work_of(model, known, process, len(prepared)) for model, known in prepared.items()]
 
     def kept(task: str, config: Config) -> bool:
         return any(measurer.kept.has(task, config) for measurer in measurers)
@@ -134,6 +122,20 @@ def forecast_of(
     for tuner in tuners:
         forecast.learn(tuner)
     return forecast
+
+
+def work_of(model: TunedModel, known: Prepared, process: ModelProcess, models: int) -> ModelWork:
+    """Foretells the work at the end for one of some models, all of which have been compiled."""
+    imports, spent = sum(known.seconds.values()), process.account(0.0).busy
+    return ModelWork(
+        imports=imports,
+        again=not process.holds(model.request),
+        weights={task.digest: task.weight for task in known.tasks if not task.instead},
+        graphs=process.kind.graphs is not None,
+        comparing=comparing_seconds(model.request, imports),
+        compiling=spent.get("apply", 0.0) / models,
+        checking=spent.get("verify", 0.0) / models,
+    )
 
 
 def comparing_seconds(request: Request, imports: float) -> float:

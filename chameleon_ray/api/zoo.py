@@ -8,7 +8,7 @@ from chameleon_ray.api.algorithms import search_of
 from chameleon_ray.api.concurrency import Stop
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.restarts import run_session
-from chameleon_ray.api.run import keep
+from chameleon_ray.api.run import ceiling_of, keep
 from chameleon_ray.api.session import SessionResult
 from chameleon_ray.api.setup import set_up
 from chameleon_ray.api.site import Site, directory, working
@@ -48,8 +48,11 @@ def tune_zoo(zoo: Zoo, progress: Progress, stop: Stop | None = None) -> ZooResul
     with working(site, setup.search_cores, progress):
         site.tell_damage(progress.note)
         end = run_session(site, setup, progress, stop)
-        result = _result(zoo, site, end)
-        for model, done in end.results.items():
+        progress.phase("writing the reports")
+        ceiling = ceiling_of(setup, zoo.common)
+        results = {m: replace(done, ceiling=ceiling) for m, done in end.results.items()}
+        result = _result(zoo, site, replace(end, results=results))
+        for model, done in results.items():
             keep(model.folder, done)
         write(site.folder.summary, result)
         write_text(site.folder.report, render(result))

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from chameleon_ray.answering import answering
-from chameleon_ray.commands.arguments import Compare, Debug, NoCompare, Run
-from chameleon_ray.commands.screen import screen, tell
+from chameleon_ray.commands.arguments import Json, NoCompare, Run
+from chameleon_ray.commands.choosing import Compare
+from chameleon_ray.commands.screen import print_json, screen, tell
 from chameleon_ray.options.comparing import FRAMEWORKS
 from chameleon_ray.trust import warning
 
@@ -20,16 +20,21 @@ def bench(
     repeats: Annotated[int, typer.Option(min=2, help="Timings of each library.")] = 20,
     compare: Compare = list(FRAMEWORKS),  # noqa: B006
     no_compare: NoCompare = False,
-    debug: Debug = False,
+    json: Json = False,
 ) -> None:
-    """Times a finished run's model in turns with other frameworks, and with untuned TVM."""
-    with answering(debug):
-        from chameleon_ray import api
-        from chameleon_ray.options import Confirming
+    """Times a finished run's model in turns with other frameworks, and with untuned TVM.
 
-        if told := warning(Path(run), RUN, "runs its native code"):
-            tell(told)
-        names = () if no_compare else tuple(compare)
-        found = api.bench(run, Confirming(model_repeats=repeats, model_seconds=60), names)
-        screen.print(found.text, markup=False)
-        screen.print(" ".join(found.notes), markup=False)
+    Examples: chameleon bench runs/resnet; chameleon bench runs/resnet --compare torch.compile
+    """
+    from chameleon_ray import api
+    from chameleon_ray.options import Confirming
+
+    if told := warning(Path(run), RUN, "runs its native code"):
+        tell(told)
+    names = () if no_compare else tuple(compare)
+    found = api.bench(run, Confirming(model_repeats=repeats, model_seconds=60), names)
+    if json:
+        print_json(found.plain)
+        return
+    screen.print(found.text, markup=False)
+    screen.print(" ".join(found.notes), markup=False)

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from chameleon_ray.answering import answering
-from chameleon_ray.commands.arguments import LEAST, Debug
-from chameleon_ray.commands.screen import screen, tell
+from chameleon_ray.commands.arguments import LEAST, Json
+from chameleon_ray.commands.screen import plain, print_json, tell
 from chameleon_ray.errors import Stopped, UserError
 
 
@@ -19,38 +18,41 @@ def pending(
         int | None, typer.Option(min=LEAST["trials"], help="Most measurements of each.")
     ] = None,
     list_only: Annotated[bool, typer.Option("--list", help="Name them; tune nothing.")] = False,
-    debug: Debug = False,
+    json: Json = False,
 ) -> None:
-    """Tunes the graphs that torch.compile(backend="chameleon") has met and did not know."""
-    with answering(debug):
-        from chameleon_ray.interface.graph_cache import PROGRAM, waiting
+    """Tunes the graphs that torch.compile(backend="chameleon") has met and did not know.
 
-        folders, failed = waiting(), 0
-        if list_only or not folders:
-            tell(f"{len(folders)} graphs wait for being tuned.")
-        for folder in folders:
-            if list_only:
-                screen.print(str(folder / PROGRAM), markup=False)
-            else:
-                failed += not _tuned(folder / PROGRAM, minutes, trials)
-        if failed:
-            raise UserError(f"{failed} of {len(folders)} graphs could not be tuned; see above.")
+    Examples: chameleon pending --list; chameleon pending --minutes 5
+    """
+    from chameleon_ray.interface.graph_cache import PROGRAM, waiting
+
+    programs, faults = [folder / PROGRAM for folder in waiting()], dict[Path, str]()
+    if list_only or not programs:
+        tell(f"{len(programs)} graphs wait for being tuned.")
+    for program in programs:
+        if not list_only:
+            faults[program] = _tuned(program, minutes, trials)
+            tell(f"{program}: {faults[program] or 'tuned'}")
+    if json:
+        print_json([{"program": str(one), "fault": faults.get(one) or None} for one in programs])
+    else:
+        plain(str(one) for one in programs if not faults.get(one))
+    if failed := sum(map(bool, faults.values())):
+        raise UserError(f"{failed} of {len(programs)} graphs could not be tuned; see above.")
 
 
-def _tuned(program: Path, minutes: float | None, trials: int | None) -> bool:
-    """Tunes a graph; says why where it cannot be, as torch goes on computing it then."""
+def _tuned(program: Path, minutes: float | None, trials: int | None) -> str:
+    """Tunes a graph; returns why where it cannot be, as torch goes on computing it then."""
     from chameleon_ray.interface.graph_cache import options_of
     from chameleon_ray.interface.tuning import tune
 
     folder = program.parent
     began = (folder / "run.json").exists()
-    asked = {**options_of(folder), "minutes": minutes, "trials": trials}
+    asked = {"compare": (), **options_of(folder), "minutes": minutes, "trials": trials}
     try:
-        model = tune(program, out=folder, resume=began, **asked)
+        tune(program, out=folder, resume=began, **asked)
     except Stopped:
         raise
     except UserError as error:
-        tell(f"{program}: {error}")
-        return False
-    screen.print(repr(model), markup=False)
-    return True
+        return str(error)
+    return ""

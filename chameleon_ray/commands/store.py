@@ -1,82 +1,110 @@
 """``chameleon store``: looks at a store of tuned layers, tidies it, and copies entries."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from chameleon_ray.answering import answering
-from chameleon_ray.commands.arguments import Debug, Store
-from chameleon_ray.commands.screen import screen, tell
+from chameleon_ray.commands.arguments import Json, Store
+from chameleon_ray.commands.command import command
+from chameleon_ray.commands.screen import plain, print_json, screen, tell
 
 store = typer.Typer(help="Looks at the store of tuned layers, tidies it, and copies entries.")
 
 
-@store.command("ls")
-def list_layers(store: Store = None, debug: Debug = False) -> None:
-    """Lists the layers of a store."""
-    with answering(debug):
-        from chameleon_ray.api import storage
-        from chameleon_ray.report.store import listed
+@command(store, "ls")
+def list_layers(store: Store = None, json: Json = False) -> None:
+    """Lists the layers of a store.
 
-        entries = storage.stored(store, tell)
+    Examples: chameleon store ls; chameleon store ls --store /shared/layers --json
+    """
+    from chameleon_ray.api import storage
+    from chameleon_ray.report.store import figures, listed
+
+    entries = storage.stored(store, tell)
+    if json:
+        print_json([figures(entry) for entry in entries])
+    else:
         screen.print(listed(entries) if entries else "The store is empty.")
 
 
-@store.command("show")
+@command(store, "show")
 def show(
     layer: Annotated[str, typer.Argument(help="Digest of a layer, or a part of its name.")],
     store: Store = None,
-    debug: Debug = False,
+    json: Json = False,
 ) -> None:
-    """Shows all that a store knows of a layer."""
-    with answering(debug):
-        from chameleon_ray.api import storage
-        from chameleon_ray.report.store import shown
+    """Shows all that a store knows of a layer.
 
-        for line in shown(storage.stored(store, tell, layer)):
-            screen.print(line, markup=False, highlight=False, soft_wrap=True)
+    Examples: chameleon store show conv2d
+    """
+    from chameleon_ray.api import storage
+    from chameleon_ray.report.store import figures, shown
+
+    entries = storage.stored(store, tell, layer)
+    if json:
+        print_json([figures(entry) for entry in entries])
+    else:
+        plain(shown(entries))
 
 
-@store.command("gc")
+@command(store, "gc")
 def collect(
     days: Annotated[
         float | None, typer.Option(min=0, help="Remove entries that are older; else a year.")
     ] = None,
     store: Store = None,
-    debug: Debug = False,
+    json: Json = False,
 ) -> None:
-    """Merges entries of one layer, and removes those that are old or cannot be read."""
-    with answering(debug):
-        from chameleon_ray.api import storage
+    """Merges entries of one layer, and removes those that are old or cannot be read.
 
-        done = storage.collected(store, days, tell)
-        screen.print(
-            f"{done.merged} entries merged into others; removed: {done.old} old ones, "
-            f"{done.unusable} that cannot be used, {done.unfinished} unfinished files."
-        )
+    Examples: chameleon store gc --days 30
+    """
+    from chameleon_ray.api import storage
+
+    done = storage.collected(store, days, tell)
+    if json:
+        print_json(asdict(done))
+        return
+    screen.print(
+        f"{done.merged} entries merged into others; removed: {done.old} old ones, "
+        f"{done.unusable} that cannot be used, {done.unfinished} unfinished files."
+    )
 
 
-@store.command("export")
+@command(store, "export")
 def export(
     target: Annotated[str, typer.Argument(help="A folder or a URL.")],
     store: Store = None,
-    debug: Debug = False,
+    json: Json = False,
 ) -> None:
-    """Adds the entries of a store to another one."""
-    with answering(debug):
-        from chameleon_ray.api import storage
+    """Adds the entries of a store to another one.
 
-        screen.print(f"{storage.exported(store, target, tell)} entries written to {target}.")
+    Examples: chameleon store export /shared/layers
+    """
+    from chameleon_ray.api import storage
+
+    count = storage.exported(store, target, tell)
+    if json:
+        print_json({"entries": count, "target": target})
+    else:
+        screen.print(f"{count} entries written to {target}.")
 
 
-@store.command("import")
+@command(store, "import")
 def take(
     source: Annotated[str, typer.Argument(help="A folder, a URL, or the directory of a run.")],
     store: Store = None,
-    debug: Debug = False,
+    json: Json = False,
 ) -> None:
-    """Adds the entries of another store, or of a run, to a store."""
-    with answering(debug):
-        from chameleon_ray.api import storage
+    """Adds the entries of another store, or of a run, to a store.
 
-        screen.print(f"{storage.imported(store, source, tell)} entries taken from {source}.")
+    Examples: chameleon store import runs/resnet
+    """
+    from chameleon_ray.api import storage
+
+    count = storage.imported(store, source, tell)
+    if json:
+        print_json({"entries": count, "source": source})
+    else:
+        screen.print(f"{count} entries taken from {source}.")

@@ -1,39 +1,44 @@
 """``chameleon tune``: tunes one model."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from chameleon_ray.answering import answering, errors
 from chameleon_ray.commands.arguments import (
     LEAST,
     Address,
     Aware,
     BuildOnly,
-    Compare,
-    Debug,
-    Engine,
     Examples,
     Inputs,
-    Layout,
+    Json,
     Locked,
     Minutes,
-    Model,
-    Name,
     NoCompare,
     Only,
-    Precision,
     Refresh,
     Store,
-    Target,
     Template,
+    Tensorboard,
     Threads,
     Trials,
     Until,
     Vendor,
     WarmStart,
 )
-from chameleon_ray.commands.screen import screen, tell
+from chameleon_ray.commands.choosing import (
+    Compare,
+    CostModel,
+    Engine,
+    Explorer,
+    Layout,
+    Model,
+    Precision,
+    Preset,
+    Sampler,
+    Target,
+)
+from chameleon_ray.commands.screen import followed, print_json, screen, tell
 from chameleon_ray.commands.settling import settle
 from chameleon_ray.options import Request
 from chameleon_ray.options.comparing import FRAMEWORKS
@@ -47,10 +52,10 @@ def tune(
     trials: Trials = None,
     minutes: Minutes = None,
     until: Until = None,
-    preset: Annotated[str, typer.Option(help="The search system.")] = "chameleon",
-    explorer: Name = None,
-    sampler: Name = None,
-    cost_model: Name = None,
+    preset: Preset = "chameleon",
+    explorer: Explorer = None,
+    sampler: Sampler = None,
+    cost_model: CostModel = None,
     template: Template = [],  # noqa: B006
     seed: Annotated[int, typer.Option(min=LEAST["seed"])] = 0,
     out: Annotated[str | None, typer.Option(help="The run directory; else a new one.")] = None,
@@ -70,40 +75,48 @@ def tune(
     compare: Compare = list(FRAMEWORKS),  # noqa: B006
     no_compare: NoCompare = False,
     engine: Engine = "ray",
-    debug: Debug = False,
+    tensorboard: Tensorboard = None,
+    json: Json = False,
 ) -> None:
     """Tunes a model and writes the compiled, verified result to the run directory.
 
-    Exit status: 0 if the outputs are those of the source framework, 1 if they differ or anything
-    else went wrong, 3 if they could be compared with untuned TVM's only, 130 after Ctrl-C.
+    Examples: chameleon tune resnet-18 --minutes 3; chameleon tune net.onnx --json | jq .comparison
     """
     asked = {n: tuple(v) if isinstance(v, list) else v for n, v in locals().items()}
-    asked["compare"] = () if no_compare else asked["compare"]
-    fields = {n: v for n, v in asked.items() if n not in ("debug", "no_compare")}
-    request = Request(**fields)  # type: ignore[arg-type]
-    (_build if build_only else _tune)(request, debug)
+    (_build if build_only else _tune)(_request(asked), json)
 
 
-def _tune(request: Request, debug: bool) -> None:
+def _request(asked: dict[str, Any]) -> Request:
+    """Makes a request of the command line."""
+    fields = {name: value for name, value in asked.items() if name not in ("json", "no_compare")}
+    return Request(**fields | ({"compare": ()} if asked["no_compare"] else {}))
+
+
+def _tune(request: Request, json: bool) -> None:
     from chameleon_ray.report.progress import Progress
 
     progress = Progress()
-    with answering(debug):
+    with followed(progress):
         from chameleon_ray import api
         from chameleon_ray.report.console import final_message
-        from chameleon_ray.report.live_table import watching
+        from chameleon_ray.report.summary import summary
 
-        with watching(progress, errors):
-            result = api.tune(request, progress)
+        result = api.tune(request, progress)
+    if json:
+        print_json(summary(result))
+    else:
         screen.print(final_message(result))
-        settle(result.verified, result.folder / "model.so")
+    settle(result.verified, result.folder / "model.so")
 
 
-def _build(request: Request, debug: bool) -> None:
+def _build(request: Request, json: bool) -> None:
     """Compiles configurations without timing them."""
-    with answering(debug):
-        from chameleon_ray import api
-        from chameleon_ray.report.builds import shown
+    from chameleon_ray import api
+    from chameleon_ray.report.builds import figures, shown
 
-        for part in shown(api.build(request, tell)):
-            screen.print(part)
+    done = api.build(request, tell)
+    if json:
+        print_json(figures(done))
+        return
+    for part in shown(done):
+        screen.print(part)

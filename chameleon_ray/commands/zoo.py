@@ -1,27 +1,29 @@
 """``chameleon zoo``: tunes several models together."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chameleon_ray.answering import answering, errors
 from chameleon_ray.commands.arguments import (
     Address,
-    Compare,
-    Debug,
-    Engine,
+    Json,
     Minutes,
     NoCompare,
     Store,
+    Tensorboard,
     Trials,
     Until,
     WarmStart,
 )
-from chameleon_ray.commands.screen import screen, tell
+from chameleon_ray.commands.choosing import Compare, Engine
+from chameleon_ray.commands.screen import followed, print_json, screen, tell
 from chameleon_ray.commands.settling import settle_all
 from chameleon_ray.options import Request
 from chameleon_ray.options.comparing import FRAMEWORKS
+
+if TYPE_CHECKING:
+    from chameleon_ray.report.zoo import ZooEntry
 
 
 def zoo(
@@ -35,33 +37,50 @@ def zoo(
     store: Store = None,
     address: Address = None,
     engine: Engine = "ray",
+    tensorboard: Tensorboard = None,
     compare: Compare = list(FRAMEWORKS),  # noqa: B006
     no_compare: NoCompare = False,
     layers: Annotated[bool, typer.Option("--layers", help="Count layers; tune nothing.")] = False,
-    debug: Debug = False,
+    json: Json = False,
 ) -> None:
     """Tunes several models together: equal layers once, one budget, a run directory for each.
 
-    Exit status: as that of tune; 1 or else 3 if any model would have it.
+    Examples: chameleon zoo zoo.yaml --minutes 20; chameleon zoo zoo.yaml --layers
     """
-    budget = {"trials": trials, "minutes": minutes, "until": until}
-    given = budget | {"out": out, "resume": resume, "store": store}
+    names: list[str] = [] if no_compare else compare
+    given: dict[str, object] = {"trials": trials, "minutes": minutes, "until": until, "out": out}
+    given |= {"resume": resume, "store": store, "address": address, "engine": engine}
+    given |= {"warm_start": tuple(warm_start), "compare": tuple(names), "tensorboard": tensorboard}
+    asked = file, Request("", **given)  # type: ignore[arg-type]
+    settle_all(_counted(*asked, json) if layers else _tuned(*asked, json))
+
+
+def _counted(file: Path, request: Request, json: bool) -> list["ZooEntry"]:
+    """Counts the layers of all models."""
+    from chameleon_ray import api
+    from chameleon_ray.report import zoo as words
+
+    entries, found = api.survey(api.read_zoo(file, request), tell)
+    if json:
+        print_json([words.entry_of(entry) for entry in entries])
+    else:
+        screen.print(words.table(entries), words.merging(found) + ".")
+    return entries
+
+
+def _tuned(file: Path, request: Request, json: bool) -> list["ZooEntry"]:
+    """Tunes all models."""
     from chameleon_ray.report.progress import Progress
 
     progress = Progress()
-    with answering(debug):
-        from chameleon_ray import api
-        from chameleon_ray.report import zoo as words
-        from chameleon_ray.report.live_table import watching
+    from chameleon_ray import api
+    from chameleon_ray.report import zoo as words
 
-        common = {"warm_start": tuple(warm_start), "address": address, "engine": engine}
-        common["compare"] = () if no_compare else tuple(compare)
-        asked = api.read_zoo(file, Request("", **given | common))  # type: ignore[arg-type]
-        if layers:
-            entries, found = api.survey(asked, tell)
-            screen.print(words.table(entries), words.merging(found) + ".")
-        else:
-            with watching(progress, errors):
-                result = api.tune_zoo(asked, progress)
-            screen.print(words.final_message(result))
-        settle_all(entries if layers else list(result.entries))
+    zoo = api.read_zoo(file, request)
+    with followed(progress):
+        result = api.tune_zoo(zoo, progress)
+    if json:
+        print_json(words.figures(result))
+    else:
+        screen.print(words.final_message(result))
+    return list(result.entries)

@@ -113,7 +113,7 @@ class Confirming:
     """Least share of wall time kept for choosing winners, compiling and verifying models."""
     least_search: float = 0.25
     """Least share of the time that is left after the imports in which there is a search."""
-    closing_seconds: float = 3.0
+    closing_seconds: float = 6.0
     """Seconds for ending the workers and for writing the summary and the report."""
     least_model_seconds: float = 0.5
     """Least seconds of timing that whole models share where the time is up."""
@@ -251,6 +251,8 @@ class Request:
     """Frameworks that the tuned model is timed in turns with at the end, by name."""
     engine: str = option("ray", resume=BOTH)
     """``ray``, or ``serial`` for everything in one process and its children, without Ray."""
+    tensorboard: str | None = option(None, resume=BOTH)
+    """Folder below which scalars for TensorBoard are written; None for nowhere."""
     measuring: Measuring = Measuring()
     calibrating: Calibrating = Calibrating()
     budgeting: Budgeting = field(default_factory=Budgeting)

@@ -69,6 +69,18 @@ class Headline:
                 found.append(f"Not compared with {one.name}: {one.fault}.")
         return [*found, *self._varying()]
 
+    @property
+    def plain(self) -> dict:
+        """The same as plain data, as ``summary.json`` has it."""
+        ms = {"untuned": self.untuned, "tuned": self.tuned}
+        return {
+            "model": self.model,
+            "device": self.device,
+            "latency_ms": {name: one and 1e3 * one.seconds for name, one in ms.items()},
+            "spread_ms": {name: one and 1e3 * one.spread for name, one in ms.items()},
+            "comparison": [rival(one) for one in self.comparison],
+        }
+
     def _varying(self) -> list[str]:
         """Says whose timings vary notably, and what to do about it."""
         known = [("the tuned model", self.tuned), *self.timed]
@@ -92,3 +104,16 @@ def headline_of(result: RunResult) -> Headline:
         result.comparison,
         result.folder,
     )
+
+
+def rival(one: Compared) -> dict:
+    """Returns a framework's latency in seconds as plain data, or why there is none."""
+    if one.latency is None:
+        return {"name": one.name, "fault": one.fault}
+    return {
+        "name": one.name,
+        "version": one.version or None,
+        "latency": one.latency.seconds,
+        "spread": one.latency.relative,
+        "threads": one.threads,
+    }

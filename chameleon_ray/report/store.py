@@ -49,6 +49,25 @@ def shown(entries: Sequence[Entry]) -> list[str]:
     return lines
 
 
+def figures(entry: Entry) -> dict:
+    """Returns what is known of a layer as plain data; unknown latencies are infinite."""
+    default, best = _latencies(entry)
+    return {
+        "layer": entry.name,
+        "shape": entry.shape,
+        "digest": entry.task,
+        "space": entry.space,
+        "target": entry.target,
+        "device": entry.circumstances.device,
+        "versions": dict(entry.circumstances.versions),
+        "records": len(entry.records),
+        "default_ms": 1e3 * default,
+        "best_ms": 1e3 * best,
+        "search": entry.ended or None,
+        "winner": list(entry.chosen.config) if entry.chosen is not None else None,
+    }
+
+
 def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
     return ", ".join(f"{name} {version}" for name, version in pairs)
 

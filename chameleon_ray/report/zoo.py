@@ -184,7 +184,7 @@ def figures(result: ZooResult) -> dict:
         "preset": result.common.preset,
         "wall_seconds": result.wall_seconds,
         "device_busy_fraction": result.device_busy_fraction,
-        "models": [_model(entry) for entry in result.entries],
+        "models": [entry_of(entry) for entry in result.entries],
         "tasks": {
             "before_merging": result.merged.before,
             "after_merging": len(result.merged.distinct),
@@ -268,7 +268,8 @@ def _milliseconds(latency: Latency | None) -> str:
     return milliseconds(latency.seconds) if latency else UNKNOWN
 
 
-def _model(entry: ZooEntry) -> dict:
+def entry_of(entry: ZooEntry) -> dict:
+    """Returns what the summary has of one model as plain data."""
     untuned, tuned = entry.latencies
     return {
         "name": entry.name,

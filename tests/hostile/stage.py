@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chameleon_ray.database import Database, DatabaseError
-from chameleon_ray.report.terminal import CONTROL
+from chameleon_ray.printable import CONTROL
 from tests.hostile.leftovers import files_left
 from tests.whole.command import SERIAL, Command
 from tests.whole.onnx_net import dense_layers

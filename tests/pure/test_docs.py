@@ -23,13 +23,15 @@ from chameleon_ray.presets import PRESETS
 from chameleon_ray.record import Record, Status
 from chameleon_ray.report.result import PHASES, Launching
 from chameleon_ray.report.summary import summary
+from tests.code_blocks import DOCUMENTS, ROOT, blocks
 from tests.pure.fake_result import fake_result
 
-ROOT = Path(__file__).parents[2]
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 README = (ROOT / "README.md").read_text()
 TUNING = (ROOT / "docs" / "guides" / "tuning.md").read_text()
 RUN_DIRECTORY = (ROOT / "docs" / "reference" / "run-directory.md").read_text()
+
+READERS = {block.title for path in DOCUMENTS for block in blocks(path.read_text())}
+"""Files that a reader of the documents writes."""
 
 every_document = pytest.mark.parametrize(
     "path", DOCUMENTS, ids=[str(path.relative_to(ROOT)) for path in DOCUMENTS]
@@ -45,7 +47,7 @@ def broken_links(text: str, folder: Path) -> list[str]:
 
 def code(text: str) -> Iterator[str]:
     """Lines of fenced blocks, and spans of code outside them."""
-    fence = re.compile(r"^ *```[a-z]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+    fence = re.compile(r"^ *```[a-z].*?\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
     for block in fence.findall(text):
         yield from block.splitlines()
     yield from re.findall(r"`([^`\n]+)`", fence.sub("", text))
@@ -61,7 +63,7 @@ def misfit(arguments: list[str]) -> str:
     """Why the command line does not take these arguments; empty where it does."""
     group = typer.main.get_command(app)
     name, *rest = arguments
-    if name == "--help":
+    if name in {"-h", "--help"} | {one for option in group.params for one in option.opts}:
         return ""
     known = group.commands  # type: ignore[attr-defined]
     if name not in known:
@@ -92,10 +94,11 @@ def wrong_options(text: str) -> list[str]:
 
 
 def missing_modules(text: str) -> list[str]:
-    """Python files named in code that neither the package nor the repository has."""
+    """Python files named in code that neither the package, the repository nor a reader has."""
     paths = re.findall(r"[\w/]+\.py\b", "\n".join(code(text)))
     homes = (ROOT, ROOT / "chameleon_ray", ROOT / "chameleon_ray" / "deployment" / "files")
-    return [path for path in paths if not any((home / path).exists() for home in homes)]
+    named = [path for path in paths if path not in READERS]
+    return [path for path in named if not any((home / path).exists() for home in homes)]
 
 
 def written(folder: Path) -> set[str]:
@@ -174,6 +177,13 @@ def test_summary_is_described(tmp_path: Path) -> None:
     inner = [name for key in ("latency_ms", "verified", "launching") for name in fields[key]]
     for name in [*fields["tasks"][0], *fields["processes"][0], *inner, *PHASES]:
         assert f"`{name}`" in section
+
+
+def test_commands_are_listed() -> None:
+    group = typer.main.get_command(app)
+    known = {name for name, one in group.commands.items() if not one.hidden}  # type: ignore[attr-defined]
+    listed = commands((ROOT / "docs" / "reference" / "commands.md").read_text())
+    assert {words[0] for words in listed} - {"--install-completion"} == known
 
 
 def test_choices_are_listed() -> None:

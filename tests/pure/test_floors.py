@@ -58,6 +58,7 @@ CHAINS = (
     ("store", "database", "record", "space", "knob"),
     ("store", "layer_names", "task"),
     ("store", "vendor"),
+    ("store", "plugins"),
     ("store", "options"),
     ("vendor", "record", "space"),
     ("merging", "task", "space", "knob"),
@@ -88,7 +89,7 @@ THIRD_PARTY = {
     "cluster": {"numpy", "gymnasium", "ray", "torch"},
     "compiler": {"numpy", "tvm", "tvm_ffi", "cuda", "torch", "onnx", "onnxruntime", "ml_dtypes"}
     | {"openvino"},
-    "report": {"numpy", "rich"},
+    "report": {"numpy", "rich", "tensorboardX"},
     "runs": {"rich"},
     "deployment": {"numpy", "tvm_ffi"},
     "api": {"numpy", "yaml"},

@@ -156,7 +156,7 @@ def test_time_that_is_up_is_said_to_be() -> None:
     graph = graph_of(randwire.stage(1, 64))
     found = schedule(graph, Scheduling(seconds=0.2))
     assert not found.optimal
-    assert found.peak == graph.peak(found.order) < graph.peak(range(len(graph.nodes)))
+    assert found.peak == graph.peak(found.order) <= graph.peak(range(len(graph.nodes)))
 
 
 def test_what_scheduled_parts_have_in_common() -> None:

@@ -12,7 +12,7 @@ from tests.pure.test_docs import misfit
 
 BY_ITSELF = {"model", "inputs", "examples", "memory_aware", "out", "resume", "warm_start"}
 """What the command that goes on with a run has of its own."""
-OF_THE_COMMAND = {"debug", "no_compare"}
+OF_THE_COMMAND = {"debug", "json", "no_compare", "quiet", "version"}
 """Options that are no fields of a request."""
 TIMES_NOTHING = {"build_only"}
 """What makes it a command that leaves no run to go on with."""
@@ -23,10 +23,10 @@ def test_what_is_repeated_to_go_on() -> None:
     assert [name for name, one in known if "tune" in one.resume] == [
         *("target", "trials", "minutes", "until", "preset", "explorer", "sampler"),
         *("cost_model", "template", "seed", "store", "locked", "only", "refresh", "address"),
-        *("threads", "layout", "precision", "vendor", "compare", "engine"),
+        *("threads", "layout", "precision", "vendor", "compare", "engine", "tensorboard"),
     ]
     assert [name for name, one in known if "zoo" in one.resume] == [
-        *("trials", "minutes", "until", "store", "address", "compare", "engine")
+        *("trials", "minutes", "until", "store", "address", "compare", "engine", "tensorboard")
     ]
 
 
