@@ -8,6 +8,8 @@ from io import StringIO
 
 import pytest
 
+from chameleon_ray.api.asked_layers import left_out
+from chameleon_ray.errors import UserError
 from chameleon_ray.layer_names import SHORT, of_model, own_name, short_names, shortened, title
 from chameleon_ray.merging import merged
 from chameleon_ray.printable import printable
@@ -150,3 +152,21 @@ def test_a_terminal_obeys_no_name(kind: str) -> None:
     for line in lines(progress, 80, 24):
         console.print(line.text, markup=False)
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", out.getvalue())
+
+
+def test_short_names_fit_the_table_of_80_columns() -> None:
+    layers = [layer(n, f"encoder.layer.{n}.attention.self.query", "again") for n in range(12)]
+    progress = Progress()
+    progress.began(layers, 60.0, None)
+    shown = "\n".join(line.text for line in lines(progress, 80, 40))
+    names = short_names(layers)
+    assert all(f"{name} " in shown for name in names.values())
+    assert names[layers[11].layer] == "e.l.11.a.self.query +1"
+
+
+def test_layers_are_asked_for_by_any_of_their_own_names() -> None:
+    conv, dense = layer(1, "layer1.0.conv1", "layer1.1.conv1"), layer(2, "fc")
+    for asked in ("layer1.1.conv1", "layer1.*", conv.name):
+        assert left_out([asked], [conv, dense]).keys() == {dense.digest}
+    with pytest.raises(UserError, match=r"no layer 'layer9'.*layer1\.0\.conv1, fc"):
+        left_out(["layer9"], [conv, dense])
