@@ -63,7 +63,7 @@ def misfit(arguments: list[str]) -> str:
     """Why the command line does not take these arguments; empty where it does."""
     group = typer.main.get_command(app)
     name, *rest = arguments
-    if name == "--help":
+    if name in {"-h", "--help"} | {one for option in group.params for one in option.opts}:
         return ""
     known = group.commands  # type: ignore[attr-defined]
     if name not in known:
@@ -177,6 +177,13 @@ def test_summary_is_described(tmp_path: Path) -> None:
     inner = [name for key in ("latency_ms", "verified", "launching") for name in fields[key]]
     for name in [*fields["tasks"][0], *fields["processes"][0], *inner, *PHASES]:
         assert f"`{name}`" in section
+
+
+def test_commands_are_listed() -> None:
+    group = typer.main.get_command(app)
+    known = {name for name, one in group.commands.items() if not one.hidden}  # type: ignore[attr-defined]
+    listed = commands((ROOT / "docs" / "reference" / "commands.md").read_text())
+    assert {words[0] for words in listed} - {"--install-completion"} == known
 
 
 def test_choices_are_listed() -> None:
