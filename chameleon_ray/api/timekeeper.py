@@ -54,7 +54,7 @@ class Timekeeper:
         return replace(options, finalists=self.forecast.finalists(left)), left
 
     def timing(self, models: int) -> Confirming:
-        """Returns the settings of timing a whole model, which is compiled and compared already.
+        """Returns the settings of comparing and timing a whole model, which is compiled already.
 
         Args:
             models: Number of models that are left, this one included.
@@ -64,7 +64,7 @@ class Timekeeper:
             return options
         left = (self.limit - self.clock() - options.closing_seconds) / models
         seconds = min(max(left, options.least_model_seconds), options.model_seconds)
-        return replace(options, model_seconds=seconds)
+        return replace(options, model_seconds=seconds, checking_seconds=max(left / 2, 0.0))
 
     def comparing(self, models: int) -> float | None:
         """Returns the seconds that there are for comparing a model with other frameworks.

@@ -1,6 +1,7 @@
 """The request for a run, and its defaults: measuring, winners, placement, session."""
 
 from dataclasses import dataclass, field
+from math import inf
 
 from chameleon_ray.options.budgeting import Budgeting
 from chameleon_ray.options.comparing import FRAMEWORKS, Comparing
@@ -109,6 +110,8 @@ class Confirming:
     """Most seconds for importing a model, and for each time that the whole model is compiled."""
     first_seconds: float = 1.0
     """Seconds of running an untuned model after which no further example is compared at first."""
+    checking_seconds: float = inf
+    """Seconds of running a tuned model after which no further example is compared at the end."""
     reserve: float = 0.15
     """Least share of wall time kept for choosing winners, compiling and verifying models."""
     least_search: float = 0.25
