@@ -145,7 +145,7 @@ def lines(progress: Progress, width: int, height: int) -> list[Line]:
 
 
 def _head(progress: Progress, width: int) -> list[Line]:
-    head = [Line(bar(progress, width), "bold"), Line(passage(progress), "dim")]
+    head = [Line(bar(progress, width), "bold"), Line(passage(progress, width), "dim")]
     return [*head, Line(pace(progress)), Line(gain(progress))] if progress.layers else head
 
 
