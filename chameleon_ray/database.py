@@ -36,9 +36,10 @@ SCHEMA = pa.schema(
         ("resources", pa.string()),
         ("conditions", pa.string()),
         ("origin", pa.string()),
+        ("chosen_by", pa.string()),
     ]
 )
-LATER = ("resources", "conditions", "origin")
+LATER = ("resources", "conditions", "origin", "chosen_by")
 """Columns that parts of earlier versions do not have."""
 PARTS_BEFORE_MERGE = 128
 DAMAGED = ".damaged"

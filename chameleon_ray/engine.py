@@ -164,4 +164,5 @@ class Engine:
             error=measurement.error,
             resources=measurement.artifact.resources,
             conditions=measurement.timing.conditions,
+            chosen_by=tuner.chosen_by.get(config, ""),
         )

@@ -1,7 +1,10 @@
 """What layers are called: after the modules or nodes of the user's model that they come from."""
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import chain, count
 
 from chameleon_ray.printable import on_one_line
 from chameleon_ray.task import Task
@@ -10,6 +13,8 @@ LONGEST = 80
 """Most characters of a name in a title."""
 SHORT = 26
 """Most characters of a short name: a table of 80 columns has room for so many."""
+OF = ":"
+"""What is between the name of a model and that of a layer in it."""
 CUT = ".."
 """What takes the place of the characters that a name is shortened by."""
 
@@ -29,33 +34,71 @@ def title(task: Task) -> str:
 def short_names(tasks: Iterable[Task], width: int = SHORT) -> dict[str, str]:
     """Returns a short name for each layer, by ``Task.layer``; no two are equal.
 
+    Of several layers of one module, the one with most operations has its name alone, and the others
+    what they compute, too.
+
     Args:
         tasks: Tasks of one table; the lowerings of a layer have one name.
         width: Most characters of a name.
     """
-    layers = {task.layer: task for task in reversed([*tasks])}
-    names = {layer: own_name(task) for layer, task in reversed(layers.items())}
-    count = Counter(names.values())
-    taken: set[str] = set()
-    found = {}
-    for layer, name in names.items():
-        task = layers[layer]
-        kind = task.what.partition(" ")[0] if count[name] > 1 else ""
-        found[layer] = _free(name, f" {kind}" if kind else "", _more(task), width, taken)
-        taken.add(found[layer])
+    layers: dict[str, Task] = {}
+    for task in tasks:
+        layers.setdefault(task.layer, task)
+    cut = Counter(shortened(name, width) for name in {own_name(t) for t in layers.values()})
+    known: set[str] = set()
+    found: dict[str, str] = {}
+    for layer, task in sorted(layers.items(), key=lambda pair: -pair[1].flop):
+        name = own_name(task)
+        kind = f" {task.what.partition(' ')[0]}" if name in known else ""
+        known.add(name)
+        cutting = shortened if cut[shortened(name, width)] == 1 else abbreviated
+        forms = (
+            _fitted(name, (kind, mark, _more(task)), width, cutting)
+            for mark in chain([""], (f" #{number}" for number in count(2)))
+        )
+        found[layer] = next(form for form in forms if form not in found.values())
     return found
 
 
 def shortened(name: str, width: int) -> str:
     """Cuts a name at its front, after a dot or slash where one is near, as names differ at the end.
 
-    The result has at most ``width`` characters.
+    The name of a model before it is kept. The result has at most ``width`` characters.
     """
     if len(name) <= width:
         return name
+    model, mark, own = name.partition(OF)
+    if mark and len(model) < width // 2:
+        return f"{model}{OF}{shortened(own, width - len(model) - len(OF))}"
     kept = name[-(width - len(CUT)) :]
     places = [kept.find(mark) for mark in "./" if 0 <= kept.find(mark) < len(kept) // 2]
     return CUT + kept[min(places, default=-1) + 1 :]
+
+
+def abbreviated(name: str, width: int) -> str:
+    """Cuts the parts of a path to their first letters and numbers, from its front, until it fits.
+
+    ``encoder.layer.3.attention.output.dense`` becomes ``e.l.3.a.output.dense``.
+    """
+    parts = re.split("([./:])", name)
+    for place in range(0, len(parts) - 1, 2):
+        if len("".join(parts)) <= width:
+            break
+        parts[place] = re.sub(r"(?<=.)\D", "", parts[place])
+    return shortened("".join(parts), width)
+
+
+def of_model(model: str, tasks: Iterable[Task]) -> tuple[Task, ...]:
+    """Returns tasks whose names tell the model that they are of; it has no name where it is alone.
+
+    They are called as in ``resnet-18:layer4.1.conv2``.
+    """
+    if not model:
+        return tuple(tasks)
+    return tuple(
+        replace(task, nodes=tuple(f"{model}{OF}{name}" if name else model for name in task.nodes))
+        for task in tasks
+    )
 
 
 def own_name(task: Task) -> str:
@@ -69,14 +112,10 @@ def _more(task: Task, after: str = "", before: str = " +") -> str:
     return f"{before}{others}{after}" if others > 0 else ""
 
 
-def _free(name: str, kind: str, more: str, width: int, taken: Sequence[str] | set[str]) -> str:
-    """Returns the first form of a name that is not taken, a number added where there has to be."""
-    number = 1
-    while True:
-        mark = f" #{number}" if number > 1 else ""
-        rest = f"{kind}{mark}{more}"
-        rest = rest if len(rest) < width - len(CUT) else f"{mark}{more}"
-        found = shortened(name, width - len(rest)) + rest
-        if found not in taken:
-            return found
-        number += 1
+def _fitted(
+    name: str, ends: tuple[str, ...], width: int, cutting: Callable[[str, int], str]
+) -> str:
+    """Cuts a name so that it fits with what follows it, of which the first may be left out."""
+    rest = "".join(ends)
+    rest = rest if 3 * len(rest) <= 2 * width else "".join(ends[1:])
+    return cutting(name, width - len(rest)) + rest

@@ -5,7 +5,7 @@ It holds plain data only, and is checked when it is read. The same winners give 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, isfinite
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,15 @@ from chameleon_ray.space import Config
 NAME = "chameleon.lock"
 """Name of the file in a run directory."""
 SCHEMA = 1
+OPTIONS: Mapping[str, tuple[type, ...]] = {
+    "inputs": (list,),
+    "layout": (str,),
+    "precision": (str,),
+    "memory_aware": (bool,),
+    "template": (list,),
+    "threads": (int, type(None)),
+}
+"""Options of a run that decide which layers a model has, and the types of their values."""
 
 
 class LockError(UserError):
@@ -51,6 +60,9 @@ class Lock:
         device: Device that timed.
         versions: Versions of the packages that matter.
         layers: Winner of each layer, by the layer's digest.
+        options: Options that decide which layers the model has, by name; those of ``OPTIONS``, or
+            none in locks of earlier versions.
+        untuned, tuned: Seconds of the whole model; infinite where it was not timed.
     """
 
     model: str
@@ -58,6 +70,9 @@ class Lock:
     device: str
     versions: Mapping[str, str]
     layers: Mapping[str, LockedLayer]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    untuned: float = inf
+    tuned: float = inf
 
     def dumps(self) -> str:
         """Returns the text of the file, which has a line per layer."""
@@ -67,6 +82,8 @@ class Lock:
             "target": self.target,
             "device": self.device,
             "versions": dict(sorted(self.versions.items())),
+            "options": {name: self.options[name] for name in OPTIONS if name in self.options},
+            "seconds": {"untuned": _finite(self.untuned), "tuned": _finite(self.tuned)},
         }
         layers = [
             f"  {json.dumps(digest)}: {json.dumps(_body(layer), allow_nan=False)}"
@@ -96,21 +113,40 @@ class Lock:
 
 
 def _body(layer: LockedLayer) -> dict[str, Any]:
-    times = {"seconds": layer.latency, "default_seconds": layer.default_latency}
-    known = {name: value if isfinite(value) else None for name, value in times.items()}
-    return {"name": layer.name, "space": layer.space, "config": list(layer.config), **known}
+    return {
+        "name": layer.name,
+        "space": layer.space,
+        "config": list(layer.config),
+        "seconds": _finite(layer.latency),
+        "default_seconds": _finite(layer.default_latency),
+    }
+
+
+def _finite(seconds: float) -> float | None:
+    return seconds if isfinite(seconds) else None
 
 
 def _lock(body: Mapping[str, Any]) -> Lock:
     if body["schema"] != SCHEMA:
         raise ValueError(f"its schema is {body['schema']!r}")
+    times, options = body.get("seconds", {}), body.get("options", {})
     return Lock(
         model=_text(body["model"]),
         target=_text(body["target"]),
         device=_text(body["device"]),
         versions={_text(name): _text(version) for name, version in body["versions"].items()},
         layers={digest: _layer(layer) for digest, layer in body["layers"].items()},
+        options={name: _option(options, name) for name in OPTIONS if name in options},
+        untuned=_seconds(times.get("untuned")),
+        tuned=_seconds(times.get("tuned")),
     )
+
+
+def _option(options: Mapping[str, Any], name: str) -> Any:
+    value = options[name]
+    if type(value) not in OPTIONS[name]:
+        raise ValueError(f"its option {name} is {value!r}"[:80])
+    return [_text(word) for word in value] if isinstance(value, list) else value
 
 
 def _layer(body: Mapping[str, Any]) -> LockedLayer:

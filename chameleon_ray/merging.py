@@ -13,7 +13,8 @@ class Merged:
     Attributes:
         tasks: Each digest once, in an order in which all models soon have measured layers. The
             models take turns, each as often as it is important. A weight is the sum over the models
-            of the model's importance times how often the layer occurs in it.
+            of the model's importance times how often the layer occurs in it. Names are those of all
+            models.
         users: Number of models that have a layer, by digest.
         before: Number of layers of all models, each counted in every model that has it. Lowerings
             other than a layer's first are not counted.
@@ -56,8 +57,10 @@ def merged(models: Sequence[tuple[float, Sequence[Task]]]) -> Merged:
     users: dict[str, int] = {}
     for _, number, layer in sorted(turns, key=lambda turn: turn[:2]):
         known, more = tasks.get(layer.digest), models[number][0] * layer.weight
-        weight = more if known is None else known.weight + more
-        tasks[layer.digest] = replace(known or layer, weight=weight)
+        weight, nodes = (known.weight, known.nodes) if known else (0, ())
+        tasks[layer.digest] = replace(
+            known or layer, weight=weight + more, nodes=nodes + layer.nodes
+        )
         users[layer.digest] = users.get(layer.digest, 0) + 1
     before = sum(not layer.instead for _, layers in models for layer in layers)
     return Merged(tuple(tasks.values()), users, before)

@@ -55,6 +55,7 @@ class Record:
             something else had a CPU's cores (``disturbed``), and the factor that the latencies were
             multiplied by (``calibration``), as JSON; empty where there is nothing to say.
         origin: Where it was measured: ``store`` where another run did; empty where this run did.
+        chosen_by: What chose it (``tuner.py`` has the names); empty where that is not known.
     """
 
     task: str
@@ -74,6 +75,7 @@ class Record:
     resources: str = ""
     conditions: str = ""
     origin: str = ""
+    chosen_by: str = ""
 
     @cached_property
     def latency(self) -> float:

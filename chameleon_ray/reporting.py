@@ -19,6 +19,10 @@ class Reporting:
     """Most error texts shown, the commonest ones."""
     error_width: int = 240
     """Most characters shown of one error text."""
+    name_width: int = 40
+    """Most characters of a layer's short name in a page."""
+    judged: int = 20
+    """Most layers whose knobs the report judges, those that take most time."""
     disturbed: float = 0.05
     """Share of a winner's confirming timing that other processes may take without a word."""
     disturbed_timings: float = 0.1

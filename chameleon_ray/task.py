@@ -23,6 +23,7 @@ class Task:
         program: Bytes from which the compiler rebuilds the layer and its sketches; opaque to
             others.
         shape: Shapes of inputs and outputs in words, for people.
+        traffic: Bytes of its inputs and outputs, each counted once; 0 where they are not known.
         has_default: Whether there is a default schedule; a recorded space has none.
         vendor: Libraries (``vendor.py``) that have a function for the layer.
         lowering: Name of the algorithm, for people, where the layer may be computed by several.
@@ -41,6 +42,7 @@ class Task:
     space: DesignSpace
     program: bytes = field(repr=False, default=b"")
     shape: str = ""
+    traffic: float = 0.0
     has_default: bool = True
     vendor: tuple[str, ...] = ()
     lowering: str = ""

@@ -15,6 +15,7 @@ from chameleon_ray.search.cost_model import Experience
 from chameleon_ray.search.exhaustive import walked_by
 from chameleon_ray.search.explorer import Agent
 from chameleon_ray.search.random_walk import fill
+from chameleon_ray.search.selection import Selection, Way
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.space import Config, DesignSpace, as_configs
 from chameleon_ray.task import Task
@@ -24,6 +25,9 @@ from chameleon_ray.vendor import is_searched, library_of, vendor_config
 FIRST_PLANS = "first plans"
 NOTHING = "nothing"
 STORED = "earlier runs"
+BY_DEFAULT, BY_VENDOR, BY_OTHERS = "default schedule", "vendor", "other runs"
+BY_LESSONS = "other layers"
+"""What chose a configuration, beside the explorer, ``SCORED_WHOLE`` and the sampler's ways."""
 
 
 def searched_by(space: DesignSpace, records: Sequence[Record], options: Search) -> str:
@@ -61,6 +65,7 @@ class Tuner:
         exhausted: Whether nothing is left to propose.
         libraries: Vendor's libraries whose kernels are proposed, too.
         suggested: Configurations from elsewhere that are tried first.
+        chosen_by: What chose each configuration of the latest plan.
         before: Seconds that the layer took in an earlier run; None unless it is to be searched only
             where it takes longer now.
     """
@@ -90,6 +95,7 @@ class Tuner:
         self.exhausted = False
         self.libraries: tuple[str, ...] = ()
         self.suggested: tuple[Config, ...] = ()
+        self.chosen_by: dict[Config, str] = {}
         self.before: float | None = None
 
     async def propose(self) -> list[Config]:
@@ -101,26 +107,30 @@ class Tuner:
         """
         if again := self.again:
             self.plan += 1
+            self.chosen_by = self._reasons((), (), opening=False)
             return again
         space, known = self.task.space, self._known()
         seen = known.configs
         opening = self._opening(len(seen))
         count = self._taught(opening, known) if opening else self._most()
         fit_rng, explore_rng, sample_rng, rest_rng = self._rng().spawn(4)
-        batch = seen[:0]
+        chosen = Selection(seen[:0], ())
         if count:
             score = await self.system.fit(space, known, fit_rng)
             agent = self.agent or self._lent()
             trail = await self.system.explore(space, score, seen, agent, explore_rng)
             self.inherit(trail.agent)
-            batch = await self.system.select(space, trail, seen, count, sample_rng)
+            chosen = await self.system.select(space, trail, seen, count, sample_rng)
+        batch = chosen.configs
         if opening:
             batch = fill(space, batch, seen, opening, rest_rng)
         self.plan += 1
         vendor = self._vendor()
         self.exhausted = not (len(batch) or vendor)
-        first = self._first()
-        return first + vendor + [config for config in as_configs(batch) if config not in first]
+        first, rest = self._first(), as_configs(batch)
+        self.chosen_by = self._reasons(rest, chosen.ways, bool(opening))
+        self.chosen_by |= dict.fromkeys(vendor, BY_VENDOR)
+        return first + vendor + [config for config in rest if config not in first]
 
     def observe(self, records: Sequence[Record]) -> None:
         """Learns from configurations that were tried, by this tuner or in an earlier session."""
@@ -150,6 +160,16 @@ class Tuner:
     def best_latency(self) -> float:
         """Latency of ``best`` in seconds; infinite before the first success."""
         return self.best.latency if self.best is not None else float("inf")
+
+    def _reasons(
+        self, batch: Sequence[Config], ways: Sequence[Way], opening: bool
+    ) -> dict[Config, str]:
+        """Returns what chose each configuration of a plan, of which ``batch`` is from the space."""
+        walker = walked_by(self.task.space, self.options.exhaustive, self.options.explorer)
+        names = {Way.PICKED: BY_LESSONS if opening else walker}
+        ways = [*ways, *[Way.RANDOM] * (len(batch) - len(ways))]
+        chosen = {c: names.get(way, str(way)) for c, way in zip(batch, ways, strict=True)}
+        return chosen | dict.fromkeys(self.suggested, BY_OTHERS) | {DEFAULT: BY_DEFAULT}
 
     def _vendor(self) -> list[Config]:
         """Returns the next algorithms of every library, as long as one of its last ones ran."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chameleon_ray.api.build_only import build
-    from chameleon_ray.api.checking import check
+    from chameleon_ray.api.checking import check, check_lock
     from chameleon_ray.api.exporting import export
     from chameleon_ray.api.finished_run import apply, bench
     from chameleon_ray.api.gpu_assignment import cluster_devices
@@ -25,6 +25,7 @@ __all__ = [
     "bench",
     "build",
     "check",
+    "check_lock",
     "cluster_devices",
     "devices",
     "export",
@@ -42,6 +43,7 @@ ORIGINS = {
     "apply": "chameleon_ray.api.finished_run",
     "bench": "chameleon_ray.api.finished_run",
     "check": "chameleon_ray.api.checking",
+    "check_lock": "chameleon_ray.api.checking",
     "tune": "chameleon_ray.api.run",
     "read_zoo": "chameleon_ray.api.zoo_file",
     "survey": "chameleon_ray.api.zoo",

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from chameleon_ray.errors import UserError
+from chameleon_ray.layer_names import short_names, title
 from chameleon_ray.lowerings import by_layer
 from chameleon_ray.report.format import counted
 from chameleon_ray.report.layer_result import names_of, shown_name
@@ -44,14 +45,20 @@ def told(only: Sequence[str], tasks: Sequence[Task]) -> str:
 
 def _layers(text: str, tasks: Sequence[Task]) -> set[str]:
     """Returns the layers with a name, or if there is none, those whose names fit a pattern."""
-    exactly = {task.layer for task in tasks if text in names_of(task)}
+    short = short_names(tasks)
+    names = {
+        task.digest: {*names_of(task), short[task.layer], title(task)} - {""} for task in tasks
+    }
+    exactly = {task.layer for task in tasks if text in names[task.digest]}
     if exactly:
         return exactly
-    fitting = {task.layer for task in tasks if any(fnmatchcase(n, text) for n in names_of(task))}
+    fitting = {
+        task.layer for task in tasks if any(fnmatchcase(n, text) for n in names[task.digest])
+    }
     if fitting:
         return fitting
-    names = list(dict.fromkeys(shown_name(task) for task in tasks if not task.instead))
-    raise UserError(f"The model has no layer {text!r} to tune; {_known(text, names)}.")
+    shown = list(dict.fromkeys(shown_name(task) for task in tasks if not task.instead))
+    raise UserError(f"The model has no layer {text!r} to tune; {_known(text, shown)}.")
 
 
 def _known(text: str, names: Sequence[str]) -> str:

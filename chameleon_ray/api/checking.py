@@ -1,14 +1,24 @@
-"""Checks that a finished run's library has not become slower."""
+"""Checks that the library of a finished run, or of a lock, has not become slower."""
 
 import json
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from math import isfinite
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from chameleon_ray.api.finished_run import in_turns
+from chameleon_ray.api.locked import locked_winners
+from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.compiler.kinds import kind_of
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder
+from chameleon_ray.lockfile import Lock
+from chameleon_ray.measure.cores import available, split
 from chameleon_ray.measure.slowdown import LEAST, Slowdown
-from chameleon_ray.options import Confirming
+from chameleon_ray.options import Confirming, Request
 
 
 def check(path: Path, baseline: Path | None, options: Confirming) -> Slowdown:
@@ -35,11 +45,90 @@ def check(path: Path, baseline: Path | None, options: Confirming) -> Slowdown:
         elif baseline.resolve() == path.resolve():
             other = folder.library
         else:
-            before = RunFolder(baseline, existing=True)
-            stack.callback(before.close)
-            _same_inputs(folder, before, path, baseline)
-            other = before.library
+            other = _baseline(baseline, folder.identity() or {}, path, stack)
         ours, theirs = in_turns(folder, (folder.library, other), options)
+    return _compared(ours, theirs, expected, path)
+
+
+def check_lock(
+    path: Path,
+    model: str,
+    inputs: Sequence[str],
+    examples: Sequence[str],
+    baseline: Path | None,
+    options: Confirming,
+) -> Slowdown:
+    """Compiles a model with a lock's winners, and times it in turns with a baseline.
+
+    Args:
+        path: The lock.
+        model, inputs, examples: As for ``tune``; without inputs, those of the lock's run.
+        baseline: As for ``check``; where None, the untuned model, and the ratio that the lock has.
+        options: Settings of the timing.
+
+    Raises:
+        UserError: The model cannot be used, the lock is another model's or of another device, has
+            no latencies, or too few turns were timed.
+    """
+    lock = Lock.read(path)
+    kind, request = kind_of(lock.target), _request(lock, model, inputs, examples)
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(TemporaryDirectory()))
+        cores = split(available(), request.threads)[1]
+        process = ModelProcess(kind, cores, stack)
+        if not process.has_device():
+            raise UserError(f"This machine has no device to time {path} on; use one that has.")
+        expected = 1.0 if baseline else _locked(path, lock, kind.device_name(len(cores)))
+        prepared = process.prepare(request)
+        winners = locked_winners(path, prepared.tasks)
+        tuned, other = place / "model.so", place / "untuned.so"
+        if baseline is None:
+            process.compile_untuned(other)
+        else:
+            other = _baseline(baseline, _identity(prepared), path, stack)
+        chosen = {won.task: (won.config, won.latency) for won in winners.values()}
+        process.compile_tuned(chosen, tuned, place / "tvm_db")
+        ours, theirs = process.duel((tuned, other), prepared.inputs, options)
+    return _compared(ours, theirs, expected, path)
+
+
+def _identity(prepared: Prepared) -> dict[str, Any]:
+    """Returns what a run of the model would have in its identity, as far as it is compared."""
+    shapes = [[list(array.shape), str(array.dtype)] for array in prepared.inputs]
+    return {"inputs": shapes, "target": prepared.target}
+
+
+def _request(lock: Lock, model: str, inputs: Sequence[str], examples: Sequence[str]) -> Request:
+    """Makes a request to lower a model as the lock's run did, on as many cores, if there are."""
+    listed = {n: tuple(v) if isinstance(v, list) else v for n, v in lock.options.items()}
+    known: dict[str, Any] = listed | ({"inputs": tuple(inputs)} if inputs else {})
+    threads = known.get("threads")
+    if threads is not None and not 1 <= threads <= len(available()):
+        raise UserError(
+            f"The lock is for {threads} threads, and this machine has {len(available())} cores; "
+            "check it on one that has as many."
+        )
+    return Request(model=model, examples=tuple(examples), target=lock.target, **known)
+
+
+def _locked(path: Path, lock: Lock, device: str) -> float:
+    """Returns the tuned model's latency over the untuned one's, as the lock has it."""
+    if not (isfinite(lock.tuned) and isfinite(lock.untuned)):
+        raise UserError(
+            f"{path} has no latencies of the whole model to compare with; give a run with "
+            "--baseline."
+        )
+    if device and device != lock.device:
+        raise UserError(
+            f"{path} has latencies of another device ({lock.device}; this is {device}); give a "
+            "run of this one with --baseline."
+        )
+    return lock.tuned / lock.untuned
+
+
+def _compared(
+    ours: Sequence[float], theirs: Sequence[float], expected: float, path: Path
+) -> Slowdown:
     turns = min(len(ours), len(theirs))
     if turns < LEAST:
         raise UserError(f"Only {turns} turns of {path} were timed in time, and {LEAST} are needed.")
@@ -58,11 +147,22 @@ def _recorded(path: Path) -> float:
     return ratio
 
 
-def _same_inputs(one: RunFolder, other: RunFolder, path: Path, baseline: Path) -> None:
-    known, before = (folder.identity() or {} for folder in (one, other))
+def _baseline(baseline: Path, own: Mapping[str, Any], path: Path, stack: ExitStack) -> Path:
+    """Returns the library of a run of the same model, whose directory ``stack`` releases.
+
+    Args:
+        baseline: The run directory.
+        own: What the inputs and the target of the model must be.
+        path: Where that is from, for people.
+        stack: Releases the directory.
+    """
+    before = RunFolder(baseline, existing=True)
+    stack.callback(before.close)
+    known = before.identity() or {}
     for key in ("inputs", "target"):
-        if known.get(key) != before.get(key):
+        if known.get(key) != own.get(key):
             raise UserError(
                 f"{baseline} cannot be the baseline of {path}: their models' {key} differ; give a "
                 "run of the same model for the same target."
             )
+    return before.library

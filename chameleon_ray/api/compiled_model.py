@@ -1,7 +1,7 @@
 """The end of one model: from its layers' winners to a verified library and a result."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from chameleon_ray.api.comparing import Comparison
@@ -115,22 +115,11 @@ def _described(names: Sequence[str], arrays: Arrays) -> tuple[Described, ...]:
     return tuple((name, array.shape, str(array.dtype)) for name, array in pairs)
 
 
-def _outcomes(prepared: Prepared, end: SessionEnd) -> Iterator[LayerOutcome]:
-    """Yields the outcome of each layer of a model."""
-    spaces = {task.digest: task.space for task in prepared.tasks}
-    for layer in dict.fromkeys(task.layer for task in prepared.tasks):
-        w = end.winners[layer]
-        records = [record for record in end.records if record.task == w.task]
-        by = searched_by(spaces[w.task], records, end.search)
-        yield LayerOutcome(
-            w.task, w.config, w.default_latency, w.latency, w.reason, w.disturbed, by
-        )
-
-
 def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> RunResult:
     """Returns the result that a finished model's summary and report are made of."""
     prepared = compiled.prepared
     request, digests = model.request, {task.digest for task in prepared.tasks}
+    own = [end.winners[layer] for layer in dict.fromkeys(task.layer for task in prepared.tasks)]
     lost = f"{compiled.lost} winners could not be applied to the model." if compiled.lost else ""
     return RunResult(
         model=prepared.name,
@@ -145,7 +134,7 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
         device_busy_fraction=end.busy_share,
         tasks=prepared.tasks,
         records=tuple(record for record in end.records if record.task in digests),
-        outcomes=tuple(_outcomes(prepared, end)),
+        outcomes=tuple(_outcome(winner, prepared, end) for winner in own),
         processes=end.accounts,
         untuned=compiled.library.untuned,
         tuned=compiled.comparison.tuned or compiled.library.tuned,
@@ -158,4 +147,19 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
         folder=model.folder.path,
         settings=asdict(request),
         versions=versions(),
+    )
+
+
+def _outcome(winner: Winner, prepared: Prepared, end: SessionEnd) -> LayerOutcome:
+    """Returns what came of the search for a layer, whose winner this is."""
+    (space,) = (task.space for task in prepared.tasks if task.digest == winner.task)
+    records = [record for record in end.records if record.task == winner.task]
+    return LayerOutcome(
+        winner.task,
+        winner.config,
+        winner.default_latency,
+        winner.latency,
+        winner.reason,
+        winner.disturbed,
+        searched_by(space, records, end.search),
     )

@@ -1,11 +1,11 @@
 """Locks of models: the one that a run leaves, and the winners of one that is given."""
 
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 
-from chameleon_ray.api.imported import Imported
 from chameleon_ray.layer_names import title
-from chameleon_ray.lockfile import Lock, LockedLayer, LockError
+from chameleon_ray.lockfile import OPTIONS, Lock, LockedLayer, LockError
 from chameleon_ray.lowerings import by_layer
 from chameleon_ray.report.result import RunResult
 from chameleon_ray.space import Config
@@ -17,8 +17,9 @@ REASON = "the lock has the default schedule"
 
 
 def lock_of(result: RunResult) -> Lock:
-    """Returns the lock of a finished run."""
+    """Returns the lock of a finished run; the times of one that was given a lock are that one's."""
     layers, outcomes = {task.digest: task for task in result.tasks}, result.outcomes
+    untuned, tuned = _seconds(result)
     return Lock(
         model=result.model,
         target=result.target,
@@ -34,16 +35,35 @@ def lock_of(result: RunResult) -> Lock:
             )
             for end in outcomes
         },
+        options={
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in result.settings.items()
+            if name in OPTIONS
+        },
+        untuned=untuned,
+        tuned=tuned,
     )
 
 
-def locked_winners(path: Path, imported: Imported) -> dict[str, Winner]:
-    """Returns the winners that a lock has for a session's layers, by ``Task.layer``.
+def _seconds(result: RunResult) -> tuple[float, float]:
+    """Returns the seconds of the whole model, untuned and tuned, with kernels launched singly."""
+    if given := result.settings.get("locked"):
+        before = Lock.read(Path(str(given)))
+        return before.untuned, before.tuned
+    launching = result.launching
+    graphs = launching is not None and launching.graphs
+    tuned = launching.other if launching is not None and graphs else result.tuned
+    untuned = result.untuned
+    return (untuned.seconds if untuned else inf), (tuned.seconds if tuned else inf)
+
+
+def locked_winners(path: Path, tasks: Sequence[Task]) -> dict[str, Winner]:
+    """Returns the winners that a lock has for all layers of a session, by ``Task.layer``.
 
     Raises:
         LockError: The lock is of another model or target, or lacks a layer.
     """
-    lock, tasks = Lock.read(path), imported.layers.tasks
+    lock = Lock.read(path)
     for task in tasks:
         if task.target != lock.target:
             raise LockError(

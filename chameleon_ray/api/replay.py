@@ -59,7 +59,7 @@ def replay(
     measurements: int,
     seeds: Sequence[int],
     told: Told = lambda result, run: None,
-    teacher: Table | None = None,
+    teachers: Sequence[Table] = (),
 ) -> ReplayResult:
     """Searches a table once per seed; the same seed gives the same measurements.
 
@@ -69,7 +69,7 @@ def replay(
         measurements: Number of measurements of each search; fewer where the table has no more.
         seeds: Seeds of the searches, which run one after the other.
         told: Called after every search with the result so far and the run that is done.
-        teacher: Table of earlier measurements that every search learns from.
+        teachers: Tables of earlier measurements that every search learns from.
 
     Raises:
         UserError: There is no measurement or seed, the search failed, or it learns nothing from
@@ -81,7 +81,7 @@ def replay(
     result = ReplayResult(table.name, len(table), table.optimum, search, measurements, ())
     with _session(table, search):
         for seed in seeds:
-            run = asyncio.run(_search(table, search, measurements, seed, teacher))
+            run = asyncio.run(_search(table, search, measurements, seed, teachers))
             result = replace(result, runs=(*result.runs, run))
             told(result, run)
     return result
@@ -105,7 +105,7 @@ def _session(table: Table, search: Search) -> Iterator[None]:
 
 
 async def _search(
-    table: Table, search: Search, measurements: int, seed: int, teacher: Table | None
+    table: Table, search: Search, measurements: int, seed: int, teachers: Sequence[Table]
 ) -> SeedRun:
     """Searches with one seed, with fresh workers in this process."""
     model, explorer, sampler = pools = [
@@ -117,7 +117,7 @@ async def _search(
         for made in (ReplayBuilder, ReplayRunner)
     )
     task = Task(table.name, table.space.digest, TARGET, 1, 0.0, table.space, has_default=False)
-    transfer = None if teacher is None else taught(task, search, teacher, seed)
+    transfer = taught(task, search, teachers, seed) if teachers else None
     tuner = Tuner(task, SearchSystem(model, explorer, sampler), search, seed, transfer)
     patient = Budgeting(patience=measurements + 1)
     clock, notes = time.perf_counter, ReplayNotes()
@@ -138,8 +138,8 @@ async def _search(
     return SeedRun(seed, tuple(notes.records), seconds, tuple(explorer.queries))
 
 
-def taught(task: Task, search: Search, teacher: Table, seed: int) -> Transfer:
-    """Returns what a task learns from another table first: its most informative measurements.
+def taught(task: Task, search: Search, teachers: Sequence[Table], seed: int) -> Transfer:
+    """Returns what a task learns from other tables first: their most informative measurements.
 
     Raises:
         UserError: The search system learns nothing from others.
@@ -147,9 +147,10 @@ def taught(task: Task, search: Search, teacher: Table, seed: int) -> Transfer:
     if search.transfer is None:
         raise UserError(UNTAUGHT)
     rng, most = np.random.default_rng(seed), search.transfer.rows
-    rows = informative(teacher.optimum / teacher.latency, most, rng)
     transfer = Transfer(search.transfer)
-    transfer.learn(task.kind, [record_of(teacher, int(row)) for row in rows])
+    for teacher in teachers:
+        rows = informative(teacher.optimum / teacher.latency, most, rng)
+        transfer.learn(task.kind, [record_of(teacher, int(row)) for row in rows])
     return transfer
 
 

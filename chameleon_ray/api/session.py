@@ -34,6 +34,7 @@ from chameleon_ray.api.tuned_model import TunedModel, versions
 from chameleon_ray.api.tuning import tuned
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.folder import RunFolder, ZooFolder
+from chameleon_ray.layer_names import of_model
 from chameleon_ray.ledger import Account
 from chameleon_ray.merging import Merged, merged
 from chameleon_ray.options import Request
@@ -199,7 +200,9 @@ class TuningSession:
                     self.folder.identify(self.identity(len(groups) > 1))
                 model.folder.identify(model.identity(known, self.setup.search))
             right[model] = known
-        layers = merged([(model.weight, right[model].tasks) for model in self.site.left()])
+        layers = merged(
+            [(model.weight, of_model(model.name, right[model].tasks)) for model in self.site.left()]
+        )
         records = self.folder.database.read()
         demand_own(records, layers.tasks, self.folder.database.folder)
         return Imported(right, layers, records)

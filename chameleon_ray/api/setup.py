@@ -14,6 +14,7 @@ from chameleon_ray.errors import UserError
 from chameleon_ray.lockfile import Lock
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.options import Request, Search
+from chameleon_ray.report.scalars import demand
 from chameleon_ray.store.entry import Entry
 from chameleon_ray.store.store import Store, open_store
 from chameleon_ray.transfer import Transfer
@@ -54,6 +55,7 @@ def set_up(request: Request) -> Setup:
     kind.demand(request.target)
     ray_session.check_pins()
     find_linker()
+    demand(request.tensorboard)
     _demand_sense(request)
     if request.locked is not None:
         Lock.read(Path(request.locked))  # which says at once what is wrong with it

@@ -38,7 +38,7 @@ async def tuned(
     """
     site, progress = searching.site, searching.progress
     if site.request.locked is not None:
-        winners = locked_winners(Path(site.request.locked), imported)
+        winners = locked_winners(Path(site.request.locked), imported.layers.tasks)
         digests = (task.digest for task in imported.layers.tasks)
         imported = replace(imported, settled=dict.fromkeys(digests, "locked"))
         return await searching.run(system, groups, imported, process, stack), winners

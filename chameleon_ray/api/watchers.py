@@ -9,6 +9,7 @@ from chameleon_ray.options import Request, Search
 from chameleon_ray.record import Record
 from chameleon_ray.report.events import EventLog
 from chameleon_ray.report.progress import Progress
+from chameleon_ray.report.scalars import scalars
 from chameleon_ray.tuner import Tuner
 
 
@@ -43,10 +44,13 @@ def watchers_of(
     tuners: list[Tuner],
     stack: ExitStack,
 ) -> Watchers:
-    """Makes the watchers: recorder, log and, on Ray, its metrics; ``stack`` closes the log."""
+    """Makes the watchers: recorder, log, scalars, on Ray its metrics; ``stack`` closes them."""
     log = EventLog(folder.log, progress, [tuner.task for tuner in tuners])
     watchers: list[Watcher] = [Recorder(folder, search.explorer, progress)]
     watchers.append(stack.enter_context(log))
+    if request.tensorboard is not None:
+        kept = scalars(request.tensorboard, folder.path.resolve().name, progress)
+        watchers.append(stack.enter_context(kept))
     if request.engine == "ray":
         from chameleon_ray.cluster.metrics import Metrics
 

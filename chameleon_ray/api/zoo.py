@@ -8,7 +8,7 @@ from chameleon_ray.api.algorithms import search_of
 from chameleon_ray.api.concurrency import Stop
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.restarts import run_session
-from chameleon_ray.api.run import keep
+from chameleon_ray.api.run import ceiling_of, keep
 from chameleon_ray.api.session import SessionResult
 from chameleon_ray.api.setup import set_up
 from chameleon_ray.api.site import Site, directory, working
@@ -16,6 +16,7 @@ from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder, ZooFolder
+from chameleon_ray.layer_names import of_model
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.merging import Merged, merged
 from chameleon_ray.options import Member, Zoo
@@ -48,8 +49,10 @@ def tune_zoo(zoo: Zoo, progress: Progress, stop: Stop | None = None) -> ZooResul
         site.tell_damage(progress.note)
         end = run_session(site, setup, progress, stop)
         progress.phase("writing the reports")
-        result = _result(zoo, site, end)
-        for model, done in end.results.items():
+        ceiling = ceiling_of(setup, zoo.common)
+        results = {m: replace(done, ceiling=ceiling) for m, done in end.results.items()}
+        result = _result(zoo, site, replace(end, results=results))
+        for model, done in results.items():
             keep(model.folder, done)
         write(site.folder.summary, result)
         write_text(site.folder.report, render(result))
@@ -79,7 +82,9 @@ def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[ZooEntry], Merge
             except UserError as error:
                 failures[member.name] = str(error)
             process.clear()
-    found = merged([(m.weight, layers[m.name]) for m in zoo.members if m.name in layers])
+    found = merged(
+        [(m.weight, of_model(m.name, layers[m.name])) for m in zoo.members if m.name in layers]
+    )
     entries = [
         ZooEntry(
             member.name,

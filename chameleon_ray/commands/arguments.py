@@ -56,6 +56,9 @@ Refresh = Annotated[
     typer.Option("--refresh", help="Time the store's winners again; tune what got worse."),
 ]
 Address = Annotated[str | None, typer.Option(help="Ray cluster to join; else none.")]
+Tensorboard = Annotated[
+    str | None, typer.Option("--tensorboard", help="Folder for scalars as TensorBoard reads them.")
+]
 NoCompare = Annotated[
     bool, typer.Option("--no-compare", help="Do not time other frameworks at the end.")
 ]

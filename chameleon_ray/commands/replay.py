@@ -48,9 +48,9 @@ def replay(
     search = algorithms.chosen(preset, explorer, sampler, cost_model)
     recorded = read_table(table, task)
     replaying.destinations(out, file, numbers)
-    teacher = None if warm_start is None else read_table(warm_start)
+    teachers = () if warm_start is None else (read_table(warm_start),)
     say = lambda so_far, run: tell(line(so_far, run))  # noqa: E731
-    result = replaying.replay(recorded, search, measurements, numbers, say, teacher)
+    result = replaying.replay(recorded, search, measurements, numbers, say, teachers)
     replaying.write(result, preset, out, file)
     _tell(result, preset, json)
 

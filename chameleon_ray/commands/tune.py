@@ -19,6 +19,7 @@ from chameleon_ray.commands.arguments import (
     Refresh,
     Store,
     Template,
+    Tensorboard,
     Threads,
     Trials,
     Until,
@@ -74,6 +75,7 @@ def tune(
     compare: Compare = list(FRAMEWORKS),  # noqa: B006
     no_compare: NoCompare = False,
     engine: Engine = "ray",
+    tensorboard: Tensorboard = None,
     json: Json = False,
 ) -> None:
     """Tunes a model and writes the compiled, verified result to the run directory.

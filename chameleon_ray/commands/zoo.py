@@ -11,6 +11,7 @@ from chameleon_ray.commands.arguments import (
     Minutes,
     NoCompare,
     Store,
+    Tensorboard,
     Trials,
     Until,
     WarmStart,
@@ -36,6 +37,7 @@ def zoo(
     store: Store = None,
     address: Address = None,
     engine: Engine = "ray",
+    tensorboard: Tensorboard = None,
     compare: Compare = list(FRAMEWORKS),  # noqa: B006
     no_compare: NoCompare = False,
     layers: Annotated[bool, typer.Option("--layers", help="Count layers; tune nothing.")] = False,
@@ -48,7 +50,7 @@ def zoo(
     names: list[str] = [] if no_compare else compare
     given: dict[str, object] = {"trials": trials, "minutes": minutes, "until": until, "out": out}
     given |= {"resume": resume, "store": store, "address": address, "engine": engine}
-    given |= {"warm_start": tuple(warm_start), "compare": tuple(names)}
+    given |= {"warm_start": tuple(warm_start), "compare": tuple(names), "tensorboard": tensorboard}
     asked = file, Request("", **given)  # type: ignore[arg-type]
     settle_all(_counted(*asked, json) if layers else _tuned(*asked, json))
 

@@ -1,7 +1,6 @@
 """The request for a run, and its defaults: measuring, winners, placement, session."""
 
 from dataclasses import dataclass, field
-from math import inf
 
 from chameleon_ray.options.budgeting import Budgeting
 from chameleon_ray.options.comparing import FRAMEWORKS, Comparing
@@ -110,13 +109,13 @@ class Confirming:
     """Most seconds for importing a model, and for each time that the whole model is compiled."""
     first_seconds: float = 1.0
     """Seconds of running an untuned model after which no further example is compared at first."""
-    checking_seconds: float = inf
+    checking_seconds: float = 3600.0
     """Seconds of running a tuned model after which no further example is compared at the end."""
     reserve: float = 0.15
     """Least share of wall time kept for choosing winners, compiling and verifying models."""
     least_search: float = 0.25
     """Least share of the time that is left after the imports in which there is a search."""
-    closing_seconds: float = 3.0
+    closing_seconds: float = 6.0
     """Seconds for ending the workers and for writing the summary and the report."""
     least_model_seconds: float = 0.5
     """Least seconds of timing that whole models share where the time is up."""
@@ -254,6 +253,8 @@ class Request:
     """Frameworks that the tuned model is timed in turns with at the end, by name."""
     engine: str = option("ray", resume=BOTH)
     """``ray``, or ``serial`` for everything in one process and its children, without Ray."""
+    tensorboard: str | None = option(None, resume=BOTH)
+    """Folder below which scalars for TensorBoard are written; None for nowhere."""
     measuring: Measuring = Measuring()
     calibrating: Calibrating = Calibrating()
     budgeting: Budgeting = field(default_factory=Budgeting)

@@ -26,8 +26,12 @@ def bar(share: float | None, largest: float = 1.0) -> str:
     """Draws a small bar for a share of one, with its number; the ``largest`` fills it."""
     if share is None:
         return '<span class="none">-</span>'
-    width = 100 * share / largest if largest > 0 else 0.0
-    return f'<span class="bar"><i style="width:{width:.1f}%"></i></span>{percent(share)}'
+    return f"{length(share / largest if largest > 0 else 0.0)}{percent(share)}"
+
+
+def length(share: float) -> str:
+    """Draws a small bar of which a share of one is filled."""
+    return f'<span class="bar"><i style="width:{100 * share:.1f}%"></i></span>'
 
 
 def _life(process: Account, phases: Sequence[str], longest: float) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Generic, Literal, TypeVar
 
 from rich.table import Table
@@ -28,17 +29,28 @@ class Column(Generic[T]):
     cell: Callable[[T], str]
 
 
-def html_table(columns: Sequence[Column[T]], rows: Iterable[T]) -> str:
-    """Renders the table for a page; its titles and cells are HTML already."""
-    heads = "".join(f'<th class="{CLASSES[one.kind]}">{one.title}</th>' for one in columns)
-    body = "".join(
-        "<tr>"
-        + "".join(f'<td class="{CLASSES[one.kind]}">{one.cell(row)}</td>' for one in columns)
-        + "</tr>"
-        for row in rows
+def html_table(columns: Sequence[Column[T]], rows: Iterable[T], caption: str = "") -> str:
+    """Renders the table for a page; its titles and cells are HTML already, its caption is text.
+
+    The first cell of a row is its heading. Who has no mouse can scroll a table with a caption.
+    """
+    heads = "".join(
+        f'<th scope="col" class="{CLASSES[one.kind]}">{one.title}</th>' for one in columns
     )
-    head = f"<thead><tr>{heads}</tr></thead>"
-    return f'<div class="scroll"><table>{head}<tbody>{body}</tbody></table></div>'
+    body = "".join(f"<tr>{_cells(columns, row)}</tr>" for row in rows)
+    name = escape(caption)
+    region = f' role="region" tabindex="0" aria-label="{name}"' if caption else ""
+    told = f"<caption>{name}</caption>" if caption else ""
+    return (
+        f'<div class="scroll"{region}><table>{told}<thead><tr>{heads}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _cells(columns: Sequence[Column[T]], row: T) -> str:
+    first, *rest = columns
+    cells = "".join(f'<td class="{CLASSES[one.kind]}">{one.cell(row)}</td>' for one in rest)
+    return f'<th scope="row" class="{CLASSES[first.kind]}">{first.cell(row)}</th>{cells}'
 
 
 def text_table(columns: Sequence[Column[T]], rows: Iterable[T]) -> Table:

@@ -11,7 +11,7 @@ from html import escape
 from math import isfinite
 from typing import Any
 
-from chameleon_ray.report.terminal import printable
+from chameleon_ray.printable import printable
 
 Columns = Mapping[str, Sequence[object]]
 """Data of a mark: equally long columns by their titles, which tips and tables show."""
@@ -60,9 +60,10 @@ class Figure:
         title: Title of the figure.
         told: Sentence for everyone, also for those who cannot see the figure.
         views: The pictures that the reader can switch between, at least one.
-        table: Data of the figure as a table, where that is not the first mark's.
+        table: Data of the figure as a table; those of the first mark of the view where None.
         legend: Names of the colours in it, each with the colour.
         small: Whether it is one of many.
+        group: Name of the figures that show the view of the same label; one choice stands for all.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Figure:
     table: Columns | None = None
     legend: tuple[tuple[str, str], ...] = ()
     small: bool = False
+    group: str = ""
 
     def html(self) -> str:
         """Returns the place that the script draws the figure in."""
@@ -114,9 +116,10 @@ class Drawings:
             }
             for view in figure.views
         ]
-        table = figure.table if figure.table is not None else figure.views[0].marks[0].data
+        table = None if figure.table is None else self._number(figure.table)
         body = {"name": figure.name, "title": figure.title, "told": figure.told}
-        self._figures.append(body | {"views": views, "table": self._number(table)})
+        body |= {"group": figure.group}
+        self._figures.append(body | {"views": views, "table": table})
         return figure.html()
 
     @property

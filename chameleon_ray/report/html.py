@@ -1,171 +1,141 @@
 """The report of a run for people: one self-contained HTML page that needs no network."""
 
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
+from math import isfinite
 
-from chameleon_ray.record import Record, Status, own
+from chameleon_ray.layer_names import short_names
+from chameleon_ray.record import own
+from chameleon_ray.report import hero
+from chameleon_ray.report.answers import answers
 from chameleon_ray.report.charts import bar, lives
 from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.course import Course, layers_of
+from chameleon_ray.report.failures import devices, endings
 from chameleon_ray.report.figure import Drawings
-from chameleon_ray.report.format import clock, digits, milliseconds, percent, times
+from chameleon_ray.report.format import digits
+from chameleon_ray.report.knob_figures import knob_figures
+from chameleon_ray.report.knobs import Knobs, knobs_of
 from chameleon_ray.report.launching import sentence
 from chameleon_ray.report.layer_figure import layer_figure
 from chameleon_ray.report.layer_result import LayerResult, total
 from chameleon_ray.report.layer_table import layer_name, layer_table
+from chameleon_ray.report.layer_time_figure import layer_time_figure
 from chameleon_ray.report.loading import needs, snippet
 from chameleon_ray.report.model_figure import End, model_figure
-from chameleon_ray.report.page import page, section
-from chameleon_ray.report.remaining import told
+from chameleon_ray.report.page import Section, contents, page
+from chameleon_ray.report.parts import parts_of, parts_table, told
 from chameleon_ray.report.result import Latency, RunResult
+from chameleon_ray.report.roofline import roofline
 from chameleon_ray.report.summary import explain
 from chameleon_ray.reporting import Reporting
-
-ERRORS: tuple[Column[tuple[Status, str, int]], ...] = (
-    Column("status", "text", lambda error: error[0].value),
-    Column("count", "number", lambda error: str(error[2])),
-    Column("commonest errors", "text", lambda error: f"<code>{escape(error[1])}</code>"),
-)
-"""Columns of the table of errors; a row has the status, the text and the count."""
 
 
 def render(result: RunResult, options: Reporting | None = None) -> str:
     """Renders the page; every text of the run is escaped."""
-    drawings = Drawings()
+    chosen, drawings = options or Reporting(), Drawings()
+    shorts, records = short_names(result.tasks, chosen.name_width), own(result.records)
+    names = {task.digest: shorts[task.layer] for task in result.tasks}
     sections = [
-        _headline(result),
-        section("model", "The whole model", _model(result, drawings)),
-        section("layers", "Layers", _layers(result.layers)),
-        section("convergence", "Convergence", _convergence(result.layers, drawings)),
-        section("time", "Where the time went", _time(result)),
-        section(
-            "measurements",
-            "Measurements",
-            _measurements(own(result.records), options or Reporting()),
-        ),
-        section("loading", "Loading the model", _loading(result)),
-        section("settings", "Settings", _settings(result)),
+        Section("short", "In short", _answers(result, names)),
+        Section("model", "The whole model", _model(result, names, drawings)),
+        Section("layers", "Layers", _layers(result, names, drawings)),
+        Section("convergence", "Convergence", _convergence(result.layers, names, drawings)),
+        Section("parts", "What the parts of the system brought", _parts(result)),
+        Section("search", "Inside the search", _search(result, names, chosen, drawings)),
+        Section("failures", "Measurements and failures", endings(records, chosen)),
+        Section("time", "Where the time went", _time(result, devices(records))),
+        Section("loading", "Loading the model", _loading(result)),
+        Section("settings", "Settings", _settings(result)),
     ]
-    return page(f"{result.model}: tuning report", "".join(sections), drawings)
-
-
-def commonest(records: Sequence[Record], options: Reporting) -> list[tuple[Status, str, int]]:
-    """Returns status, text and count of the commonest errors.
-
-    Texts that differ in numbers only count as one.
-    """
-    texts: dict[tuple[Status, str], str] = {}
-    counts: Counter[tuple[Status, str]] = Counter()
-    for record in records:
-        if record.status is Status.OK:
-            continue
-        said = _said(record.error, options.error_width)
-        kind = (record.status, re.sub(r"0x[0-9a-fA-F]+|\d+", "#", said))
-        texts.setdefault(kind, said)
-        counts[kind] += 1
-    return [(kind[0], texts[kind], n) for kind, n in counts.most_common(options.errors)]
+    top = f"<header>{_headline(result)}</header>{contents(sections)}"
+    body = "".join(one.html for one in sections)
+    return page(f"{result.model}: tuning report", body, drawings, top)
 
 
 def _headline(result: RunResult) -> str:
-    rows = result.layers
-    facts = {
-        "Device": result.device,
-        "Wall time": clock(result.wall_seconds),
-        "Measurements": str(len(own(result.records))),
-        "Device busy": percent(result.device_busy_fraction),
-        "Layers faster": f"{sum((row.speedup or 0) > 1 for row in rows)} of {len(rows)}",
-        "Layers at default": str(sum(row.kept_default for row in rows)),
-    }
-    listed = "".join(
-        f"<div><dt>{key}</dt><dd>{escape(value)}</dd></div>" for key, value in facts.items()
-    )
     said = [sentence(result.launching) if result.launching else "", explain(result) or ""]
-    said.append(told(result))
     said += needs(result.libraries) if result.tuned is not None else []
     why = "".join(f"<p>{escape(each)}</p>" for each in said if each)
-    return (
-        f"<header><h1>{escape(result.model)}</h1>{_hero(result)}{_verdict(result)}{why}"
-        f'<dl class="facts">{listed}</dl></header>'
+    return f"<h1>{escape(result.model)}</h1>{hero.hero(result)}{why}{hero.facts(result)}"
+
+
+def _answers(result: RunResult, names: Mapping[str, str]) -> str:
+    found = "".join(
+        f'<div><h3>{escape(question)}</h3><div class="answer">{answer}</div></div>'
+        for question, answer in answers(result, names)
     )
+    return f'<div class="answers">{found}</div>'
 
 
-def _hero(result: RunResult) -> str:
-    if result.untuned is None or result.tuned is None:
-        return '<p class="hero">Not timed as a whole</p>'
-    style = "good" if (result.speedup or 0) > 1 else "bad"
-    spreads = f"{_spread(result.untuned)} before, {_spread(result.tuned)} after"
-    return (
-        f'<p class="hero">{milliseconds(result.untuned.seconds)} &rarr; '
-        f"{milliseconds(result.tuned.seconds)} <small>ms</small> "
-        f'<span class="{style}">{times(result.speedup)}</span></p>'
-        f'<p class="soft">Median latency of the whole model; interquartile range {spreads}.</p>'
-    )
-
-
-def _spread(latency: Latency) -> str:
-    return f"{milliseconds(latency.spread)} ms"
-
-
-def _verdict(result: RunResult) -> str:
-    verified = result.verified
-    if verified is None:
-        return '<p class="soft">Outputs were not compared.</p>'
-    errors = verified.errors
-    against = escape(verified.against)
-    if verified.outcome == "verified":
-        return f'<p><b class="good">Verified</b>: same outputs as {against}, {errors}.</p>'
-    if verified.outcome == "unverified":
-        return (
-            f'<p><b class="bad">Not verified</b>: compared with {against} only, which imported the '
-            f"model, {errors}.</p>"
-        )
-    return (
-        f'<p><b class="bad">Not verified</b>: outputs differ from those of {against}, {errors}; '
-        f"{escape(verified.fault)}.</p>"
-    )
-
-
-def _layers(rows: Sequence[LayerResult]) -> str:
-    note = "Most time first; the time is a layer's share of the weighted sum of all layers."
-    return f'<p class="soft">{note}</p>{layer_table(rows)}'
-
-
-def _model(result: RunResult, drawings: Drawings) -> str:
+def _model(result: RunResult, names: Mapping[str, str], drawings: Drawings) -> str:
     course = Course.of(layers_of(result.tasks), result.records)
     if not course.points:
         return '<p class="soft">No measurement succeeded.</p>'
     layers_ms = 1e3 * total(result.layers, [row.best for row in result.layers])
-    end = End(result.wall_seconds, layers_ms, _ms(result.tuned), _ms(result.untuned))
-    return drawings.place(model_figure(course, end, {t.digest: t.name for t in result.tasks}))
+    others = {
+        one.name: 1e3 * one.latency.seconds for one in result.comparison if one.latency is not None
+    }
+    end = End(result.wall_seconds, layers_ms, _ms(result.tuned), _ms(result.untuned), others)
+    return drawings.place(model_figure(course, end, names))
 
 
 def _ms(latency: Latency | None) -> float | None:
     return 1e3 * latency.seconds if latency else None
 
 
-def _convergence(rows: Sequence[LayerResult], drawings: Drawings) -> str:
-    ordered = sorted(rows, key=lambda row: -row.task.weight * row.default)
-    figures = "".join(_figure(row, drawings) for row in ordered)
+def _layers(result: RunResult, names: dict[str, str], drawings: Drawings) -> str:
+    rows, ceiling = result.layers, result.ceiling
+    figures = [layer_time_figure(rows, ceiling, names)]
+    figures += [roofline(rows, ceiling, names)] if ceiling is not None else []
+    placed = "".join(drawings.place(figure) for figure in figures if figure is not None)
+    return f"{placed}{layer_table(rows, ceiling)}"
+
+
+def _convergence(rows: Sequence[LayerResult], names: Mapping[str, str], drawings: Drawings) -> str:
+    ordered = sorted(rows, key=_time_in_model)
+    figures = "".join(_figure(row, names[row.task.digest], drawings) for row in ordered)
     note = (
-        "Best latency in ms (log scale) over measurements; dashed: the default schedule; diamond: "
-        "the final timing."
+        "Best latency in ms (log scale) over the measurements of all lowerings of a layer; dashed: "
+        "the default schedule; diamond: the winner in the final timing, where finalists took "
+        "turns with the default, which is what the table says."
     )
     return f'<p class="soft">{note}</p><div class="plots">{figures}</div>'
 
 
-def _figure(row: LayerResult, drawings: Drawings) -> str:
+def _time_in_model(row: LayerResult) -> float:
+    """A key that sorts by time, the most first and the unknown last."""
+    return -row.task.weight * row.best if isfinite(row.best) else 0.0
+
+
+def _figure(row: LayerResult, name: str, drawings: Drawings) -> str:
     if not row.curve:
-        head = f"<figcaption><b>{layer_name(row.title)}</b></figcaption>"
+        head = f"<figcaption><b>{layer_name(name)}</b></figcaption>"
         return f'<figure class="small">{head}<p class="soft">No measurement succeeded.</p></figure>'
-    name = f"curve-{row.task.digest}"
-    return drawings.place(
-        layer_figure(name, row.title, row.curve, 1e3 * row.default, 1e3 * row.best)
-    )
+    place = f"curve-{row.task.digest}"
+    return drawings.place(layer_figure(place, name, row.curve, 1e3 * row.default, 1e3 * row.best))
 
 
-def _time(result: RunResult) -> str:
+def _parts(result: RunResult) -> str:
+    parts = parts_of(result)
+    return f'<p class="soft">{escape(told(parts, result))}</p>{parts_table(parts)}'
+
+
+def _search(
+    result: RunResult, names: Mapping[str, str], options: Reporting, drawings: Drawings
+) -> str:
+    known: dict[str, Knobs] = {}
+    for row in sorted(result.layers, key=_time_in_model):
+        mine = [record for record in own(result.records) if record.task == row.task.digest]
+        if len(known) < options.judged and (found := knobs_of(row.task.space, mine)) is not None:
+            known[names[row.task.digest]] = found
+    if not known:
+        return '<p class="soft">No layer has enough measurements to be judged.</p>'
+    figures = "".join(drawings.place(figure) for figure in knob_figures(known))
+    return f'<div class="pair wide">{figures}</div>'
+
+
+def _time(result: RunResult, devices: str) -> str:
     spent = [(phase, seconds) for phase, seconds in result.seconds.items() if seconds > 0]
     most = max((seconds for _, seconds in spent), default=0.0)
     whole = sum(seconds for _, seconds in spent)
@@ -174,36 +144,15 @@ def _time(result: RunResult) -> str:
         Column("seconds", "number", lambda part: digits(part[1])),
         Column("share", "share", lambda part: bar(part[1] / whole, most / whole)),
     )
-    phases = html_table(columns, spent)
+    phases = html_table(columns, spent, "Seconds by phase, summed over all processes")
     busy = lives(result.processes) if result.processes else ""
-    note = "Seconds by phase, summed over all processes, which work at the same time."
-    return f'{busy}<p class="soft note">{note}</p><div class="pair">{phases}</div>'
-
-
-def _measurements(records: Sequence[Record], options: Reporting) -> str:
-    counts = Counter(record.status for record in records)
-    total = max(len(records), 1)
-    columns: tuple[Column[Status], ...] = (
-        Column("status", "text", lambda status: status.value),
-        Column("count", "number", lambda status: str(counts[status])),
-        Column("share", "share", lambda status: bar(counts[status] / total)),
-    )
-    errors = commonest(records, options)
-    texts = html_table(ERRORS, errors) if errors else ""
-    return f'<div class="pair">{html_table(columns, Status)}{texts}</div>'
-
-
-def _said(error: str, width: int) -> str:
-    """Returns the line of a text that says most: a traceback's last, any other text's first."""
-    told = [line.strip() for line in error.splitlines() if line.strip()] or ["(no text)"]
-    line = told[-1] if told[0].startswith("Traceback") else told[0]
-    return line if len(line) <= width else line[:width] + "..."
+    return f'{busy}<div class="pair note">{phases}{devices}</div>'
 
 
 def _loading(result: RunResult) -> str:
     if result.tuned is None:
         return '<p class="soft">No tuned model was made.</p>'
-    return f"<pre>{escape(snippet(result))}</pre>"
+    return f'<pre tabindex="0">{escape(snippet(result))}</pre>'
 
 
 def _settings(result: RunResult) -> str:
@@ -214,14 +163,15 @@ def _settings(result: RunResult) -> str:
         "explorer": result.explorer if result.walked else f"{result.explorer}, which never ran",
         "sampler": result.sampler,
     }
-    options = _pairs("option", system | dict(result.settings))
-    versions = _pairs("package", result.versions) if result.versions else ""
+    given = {name: value for name, value in result.settings.items() if value not in (None, [], ())}
+    options = _pairs("option", given | system, "Options of the run")
+    versions = _pairs("package", result.versions, "Versions of packages") if result.versions else ""
     return f'<div class="pair">{options}{versions}</div>'
 
 
-def _pairs(title: str, pairs: Mapping[str, object]) -> str:
+def _pairs(title: str, pairs: Mapping[str, object], caption: str) -> str:
     columns: tuple[Column[tuple[str, object]], ...] = (
         Column(title, "text", lambda pair: escape(str(pair[0]))),
         Column("value", "text", lambda pair: f"<code>{escape(str(pair[1]))}</code>"),
     )
-    return html_table(columns, pairs.items())
+    return html_table(columns, pairs.items(), caption)

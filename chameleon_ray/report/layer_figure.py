@@ -1,15 +1,18 @@
 """The figure of one layer's search: its best latency over measurements, to its final timing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import isfinite
 from typing import Any
 
 from chameleon_ray.report.figure import Columns, Figure, Mark, View
 from chameleon_ray.report.format import counted, digits
 from chameleon_ray.report.layer_history import Point
+from chameleon_ray.report.ticks import ticks, whole_ticks
 
 COUNT, LATENCY = "measurements", "best, ms"
 HEIGHT = 150
+SPARE = 1.12
+"""Factor by which the axis goes beyond what is drawn."""
 
 
 def layer_figure(
@@ -33,31 +36,38 @@ def layer_figure(
         "seconds": [point.seconds for point in curve],
         LATENCY: [point.best_ms for point in curve],
     }
-    steps = {"x": COUNT, "y": LATENCY, "stroke": "var(--best)", "curve": "step-after"}
-    marks = [
-        Mark("line", line, steps | {"strokeWidth": 2}),
-        Mark("dot", line, {"x": COUNT, "y": LATENCY, "r": 2, "fill": "var(--best)", "tip": True}),
-    ]
-    last = curve[-1].measurements
+    last, known = curve[-1].measurements, (default_ms, final_ms)
+    seen = [point.best_ms for point in curve] + [ms for ms in known if isfinite(ms)]
     told = f"{digits(curve[-1].best_ms)} ms after {counted(last, 'measurement')}"
+    told += f", default {digits(default_ms)} ms" if isfinite(default_ms) else ""
+    told += f"; final timing {digits(final_ms)} ms" if isfinite(final_ms) else ""
+    view = View("", tuple(_marks(line, last, default_ms, final_ms)), _axes(seen, last))
+    return Figure(name, title, f"{told}.", (view,), line, small=True)
+
+
+def _marks(line: Columns, last: int, default_ms: float, final_ms: float) -> Iterator[Mark]:
     if isfinite(default_ms):
         rule = {"y": "default, ms", "stroke": "var(--soft)", "strokeDasharray": "3 3"}
-        marks.insert(0, Mark("ruleY", {"default, ms": [default_ms]}, rule))
-        told += f", default {digits(default_ms)} ms"
+        yield Mark("ruleY", {"default, ms": [default_ms]}, rule)
+    at = {"x": COUNT, "y": LATENCY}
+    steps = {"stroke": "var(--best)", "strokeWidth": 2, "curve": "step-after"}
+    yield Mark("line", line, at | steps)
+    yield Mark("dot", line, at | {"r": 2, "fill": "var(--best)", "tip": True})
     if isfinite(final_ms):
         final: Columns = {COUNT: [last], "final timing, ms": [final_ms]}
         dot = {"x": COUNT, "y": "final timing, ms", "symbol": "diamond", "fill": "var(--s2)"}
-        marks.append(Mark("dot", final, dot | {"r": 6, "stroke": "var(--card)", "tip": True}))
-        told += f"; final timing {digits(final_ms)} ms"
-    view = View("", tuple(marks), _axes())
-    return Figure(name, title, f"{told}.", (view,), small=True)
+        yield Mark("dot", final, dot | {"r": 6, "stroke": "var(--card)", "tip": True})
 
 
-def _axes() -> dict[str, Any]:
+def _axes(seen: Sequence[float], last: int) -> dict[str, Any]:
+    low, high = min(seen) / SPARE, max(seen) * SPARE
+    marks = ticks(low, high)
     return {
         "height": HEIGHT,
-        "marginLeft": 44,
+        "marginLeft": 52,
+        "marginRight": 14,
         "marginTop": 12,
-        "x": {"label": None, "ticks": 4},
-        "y": {"label": None, "type": "log", "grid": True, "ticks": 3, "tickFormat": "~r"},
+        "x": {"label": None, "ticks": whole_ticks(last), "tickFormat": "d"},
+        "y": {"label": None, "type": "log", "domain": [low, high], "ticks": marks}
+        | {"tickFormat": ".2~r", "grid": True},
     }

@@ -69,7 +69,7 @@ class LayerResult:
         """Makes the result of a layer from its lowerings, the first one first.
 
         It is that of the lowering that has an outcome, or before there is any, of the fastest one.
-        Measurements are those of all lowerings.
+        Measurements, and the curve, are those of all lowerings.
 
         Args:
             tasks: Lowerings of the layer.
@@ -79,8 +79,10 @@ class LayerResult:
         rows = [LayerResult.of(t, records[t.digest], outcomes.get(t.digest)) for t in tasks]
         decided = [row for row in rows if row.task.digest in outcomes]
         chosen = decided[0] if decided else min(rows, key=lambda row: row.best)
+        every = sorted((r for t in tasks for r in records[t.digest]), key=lambda r: r.sequence)
         return replace(
             chosen,
+            curve=LayerHistory.of(tasks[0], every).curve,
             default=chosen.default if isfinite(chosen.default) else rows[0].default,
             measurements=sum(row.measurements for row in rows),
             failed=sum(row.failed for row in rows),

@@ -6,61 +6,71 @@ from dataclasses import dataclass
 from html import escape
 from math import isfinite
 
+from chameleon_ray.measure.ceiling import Ceiling
 from chameleon_ray.printable import printable
 from chameleon_ray.report.charts import bar
 from chameleon_ray.report.columns import Column, html_table
-from chameleon_ray.report.format import digits, milliseconds, times
+from chameleon_ray.report.format import UNKNOWN, digits, milliseconds, times
 from chameleon_ray.report.layer_history import gflops, shares
 from chameleon_ray.report.layer_result import LayerResult
+from chameleon_ray.report.roofline import Reach, reach
 
 
 @dataclass(frozen=True)
 class Row:
-    """One layer and its shares of the weighted sum of all layers, None where unknown.
+    """One layer and its share of the weighted sum of all layers, None where unknown.
 
     Attributes:
         layer: Result of the layer.
-        before: Share of the layer with the default schedules.
-        after: Share of the layer with the winners.
+        share: Share of the layer with the winners.
         most: Largest share in the table, whose bar is full.
+        reach: How near the layer is to the machine's limit.
     """
 
     layer: LayerResult
-    before: float | None
-    after: float | None
+    share: float | None
     most: float
+    reach: Reach | None = None
 
 
 COLUMNS: tuple[Column[Row], ...] = (
     Column("layer", "text", lambda row: _layer(row.layer)),
     Column("times", "number", lambda row: f"{row.layer.task.weight:g}"),
+    Column("ms each", "number", lambda row: milliseconds(row.layer.best)),
+    Column("time in model", "share", lambda row: bar(row.share, row.most)),
+    Column("of the limit", "share", lambda row: _limit(row.reach)),
+    Column("GFLOP/s", "number", lambda row: digits(gflops(row.layer.task, row.layer.best))),
     Column("default ms", "number", lambda row: milliseconds(row.layer.default)),
-    Column("best ms", "number", lambda row: milliseconds(row.layer.best)),
     Column("faster", "number", lambda row: times(row.layer.speedup)),
-    Column(
-        "GFLOP/s before", "number", lambda row: digits(gflops(row.layer.task, row.layer.default))
-    ),
-    Column("after", "number", lambda row: digits(gflops(row.layer.task, row.layer.best))),
-    Column("time before", "share", lambda row: bar(row.before, row.most)),
-    Column("time after", "share", lambda row: bar(row.after, row.most)),
+    Column("measured", "number", lambda row: str(row.layer.measurements)),
     Column("searched by", "text", lambda row: escape(row.layer.searched)),
     Column("outcome", "text", lambda row: _outcome(row.layer)),
 )
 
 
-def layer_table(layers: Sequence[LayerResult]) -> str:
+def layer_table(layers: Sequence[LayerResult], ceiling: Ceiling | None = None) -> str:
     """Renders the layers as HTML, those that take most time first."""
-    before = shares([layer.task.weight * layer.default for layer in layers])
-    after = shares([layer.task.weight * layer.best for layer in layers])
-    most = max((share or 0.0 for share in before + after), default=0.0)
-    parts = zip(layers, before, after, strict=True)
-    rows = [Row(*part, most) for part in parts]
-    return html_table(COLUMNS, sorted(rows, key=lambda row: -(row.after or 0.0)))
+    found = shares([layer.task.weight * layer.best for layer in layers])
+    most = max((share or 0.0 for share in found), default=0.0)
+    rows = [
+        Row(layer, share, most, reach(layer, ceiling))
+        for layer, share in zip(layers, found, strict=True)
+    ]
+    caption = "All layers, most time first; times and shares are of one execution of the model"
+    return html_table(COLUMNS, sorted(rows, key=lambda row: -(row.share or 0.0)), caption)
 
 
 def layer_name(name: str) -> str:
     """Renders a layer's name as HTML that may be broken after dots, slashes and underscores."""
     return re.sub("([./_]+)", r"\1<wbr>", escape(printable(name)))
+
+
+def _limit(found: Reach | None) -> str:
+    """Renders the share of its limit that a layer reaches, and what limits it."""
+    if found is None:
+        return f'<span class="none">{UNKNOWN}</span>'
+    by = "memory" if found.by_memory else "arithmetic"
+    return f"{bar(min(found.share, 1.0))}<small>{by}</small>"
 
 
 def _layer(layer: LayerResult) -> str:
@@ -73,6 +83,10 @@ def _layer(layer: LayerResult) -> str:
 
 
 def _outcome(layer: LayerResult) -> str:
+    return f'<div class="outcome">{_ending(layer)}</div>'
+
+
+def _ending(layer: LayerResult) -> str:
     if not isfinite(layer.best):
         word = '<span class="bad">never ran</span>'
     else:

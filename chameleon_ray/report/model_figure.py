@@ -11,7 +11,7 @@ from chameleon_ray.report.format import clock, counted, digits
 HEIGHT = 360
 ABOVE = 2.5
 """How far above the end the picture reaches, as a multiple; what was slower is cut off."""
-NEAR = 6.0
+NEAR = 1.6
 """How much slower than the end something else may be and still be drawn, as a multiple."""
 TIME, COUNT, LATENCY = "minutes", "measurements", "model, ms"
 LEGEND = (

@@ -7,25 +7,27 @@ policy names them by their digests, so nothing else in it is executed, whatever 
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from html import escape
 from importlib.resources import files
 
+from chameleon_ray.printable import printable
 from chameleon_ray.report.figure import Drawings
-from chameleon_ray.report.terminal import printable
 
 LIBRARIES = (("d3.min.js", "d3.LICENSE"), ("plot.umd.min.js", "plot.LICENSE"))
 """Files of the plotting library, in order, each with its licence."""
 
 
-def page(title: str, body: str, drawings: Drawings) -> str:
-    """Returns a whole page.
+def page(title: str, body: str, drawings: Drawings, top: str = "") -> str:
+    """Returns a whole page; its control characters are spelt out.
 
     Args:
         title: Title of the page, as text.
-        body: HTML of what is in ``main``, with the places of the figures; its control characters
-            are spelt out.
+        body: HTML of what is in ``main``, with the places of the figures.
         drawings: The figures.
+        top: HTML of what precedes it.
     """
     scripts = [*_libraries(), _read("figures.js")]
     sources = " ".join(f"'{_digest(script)}'" for script in scripts)
@@ -36,22 +38,42 @@ def page(title: str, body: str, drawings: Drawings) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(printable(title))}</title><style>{_read('page.css')}</style></head>"
-        f"<body><main>{printable(body)}</main>"
+        f"<body>{printable(top)}<main>{printable(body)}</main>"
         '<noscript><p class="soft">The figures need JavaScript; all else is here.</p></noscript>'
         f'<script type="application/json" id="data">{embedded(drawings.body)}</script>{tags}'
         "</body></html>\n"
     )
 
 
-def section(name: str, title: str, body: str) -> str:
-    """Returns a section with a heading that can be linked to.
+@dataclass(frozen=True)
+class Section:
+    """A part of a page that can be linked to.
 
-    Args:
-        name: Name of the section in the page.
+    Attributes:
+        name: Its name in the page.
         title: Its heading, as HTML.
         body: What is in it, as HTML.
     """
-    return f'<section aria-labelledby="{name}"><h2 id="{name}">{title}</h2>{body}</section>'
+
+    name: str
+    title: str
+    body: str
+
+    @property
+    def html(self) -> str:
+        head = f'<h2 id="{self.name}">{self.title}</h2>'
+        return f'<section aria-labelledby="{self.name}">{head}{self.body}</section>'
+
+
+def section(name: str, title: str, body: str) -> str:
+    """Returns a section of a page as HTML; see ``Section``."""
+    return Section(name, title, body).html
+
+
+def contents(sections: Sequence[Section]) -> str:
+    """Returns links to the sections of a page."""
+    links = "".join(f'<li><a href="#{one.name}">{one.title}</a></li>' for one in sections)
+    return f'<nav aria-label="Contents"><ul>{links}</ul></nav>'
 
 
 @cache

@@ -36,10 +36,14 @@ def remaining(result: RunResult) -> dict:
     }
 
 
-def told(result: RunResult) -> str:
+def told(result: RunResult, found: Mapping[str, Rivals] | None = None) -> str:
     """Tells what is left to gain, in sentences: first of all the layers never reached.
 
     There are none where nothing was measured, as a lock had the winners.
+
+    Args:
+        result: The run.
+        found: What is ``judged`` of it, where that is known.
     """
     if not result.records:
         return ""
@@ -49,7 +53,7 @@ def told(result: RunResult) -> str:
     parts = []
     if missing := len(tunable) - len(reached):
         parts.append(f"{missing} of {counted(len(tunable), 'layer')} never reached.")
-    found = judged(result)
+    found = judged(result) if found is None else found
     near = _bounds(found)
     known = [row for row in reached if row.task.digest in near and isfinite(row.best)]
     if unknown := len(reached) - len(known):

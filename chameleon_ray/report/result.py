@@ -8,6 +8,7 @@ from statistics import median, quantiles
 
 from chameleon_ray.ledger import Account
 from chameleon_ray.lowerings import by_layer
+from chameleon_ray.measure.ceiling import Ceiling
 from chameleon_ray.record import Record
 from chameleon_ray.report.layer_history import ratio
 from chameleon_ray.report.layer_result import LayerOutcome, LayerResult
@@ -156,6 +157,7 @@ class RunResult:
         folder: The run directory.
         settings: Options of the run, by name.
         versions: Versions of the packages that matter.
+        ceiling: What the timing cores can do at most; None where that was not measured.
     """
 
     model: str
@@ -183,6 +185,7 @@ class RunResult:
     folder: Path = Path()
     settings: Mapping[str, object] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    ceiling: Ceiling | None = None
 
     @property
     def speedup(self) -> float | None:

@@ -9,20 +9,17 @@ from pathlib import Path
 
 from chameleon_ray.layer_names import short_names
 from chameleon_ray.ledger import Account
+from chameleon_ray.measure.ceiling import Ceiling
 from chameleon_ray.record import Status, own
+from chameleon_ray.report.course import Course, layers_of
 from chameleon_ray.report.disturbance import disturbance_of
 from chameleon_ray.report.format import counted, milliseconds
 from chameleon_ray.report.headline import rival
 from chameleon_ray.report.layer_result import LayerOutcome, LayerResult, total
+from chameleon_ray.report.parts import counts
 from chameleon_ray.report.remaining import remaining
-from chameleon_ray.report.result import (
-    PHASES,
-    Described,
-    Latency,
-    Launching,
-    RunResult,
-    Verified,
-)
+from chameleon_ray.report.result import PHASES, Described, Latency, Launching, RunResult, Verified
+from chameleon_ray.report.roofline import reach
 from chameleon_ray.report.strict_json import strict
 from chameleon_ray.reporting import Reporting
 from chameleon_ray.vendor import FILES
@@ -63,7 +60,8 @@ def summary(result: RunResult, options: Reporting | None = None) -> dict:
         "device_busy_fraction": result.device_busy_fraction,
         "measurements": {"total": len(made), "from_store": len(result.records) - len(made)}
         | {status.value: counts[status] for status in Status},
-        "tasks": [_layer(layer, names[layer.task.layer]) for layer in result.layers],
+        "tasks": [_layer(layer, names[layer.task.layer], result) for layer in result.layers],
+        "ceiling": _ceiling(result.ceiling),
         "remaining": remaining(result),
         "processes": [_process(process) for process in result.processes],
         "latency_ms": {
@@ -71,6 +69,7 @@ def summary(result: RunResult, options: Reporting | None = None) -> dict:
             "tuned": 1e3 * _seconds(result.tuned),
         },
         "comparison": [rival(one) for one in result.comparison],
+        "course": Course.of(layers_of(result.tasks), result.records).points,
         "layers_ms": 1e3 * total(result.layers, [layer.best for layer in result.layers]),
         "inputs": [_array(array) for array in result.inputs],
         "outputs": [_array(array) for array in result.outputs],
@@ -192,7 +191,15 @@ def _compared(before: float, after: float, small: float) -> str:
     return f"{gap}."
 
 
-def _layer(row: LayerResult, short: str) -> dict:
+def _ceiling(ceiling: Ceiling | None) -> dict | None:
+    if ceiling is None:
+        return None
+    return {"flops": ceiling.flops, "bytes": ceiling.bytes, "cores": ceiling.cores}
+
+
+def _layer(row: LayerResult, short: str, result: RunResult) -> dict:
+    tasks = {task.digest for task in result.tasks if task.layer == row.task.layer}
+    found = reach(row, result.ceiling)
     return {
         "title": row.title,
         "short": short,
@@ -202,6 +209,8 @@ def _layer(row: LayerResult, short: str) -> dict:
         "shape": row.task.shape,
         "weight": row.task.weight,
         "flop": row.task.flop,
+        "traffic": row.task.traffic,
+        "limit_ms": 1e3 * found.limit if found else None,
         "space_size": row.task.space.size,
         "measurements": row.measurements,
         "from_store": row.known,
@@ -209,6 +218,7 @@ def _layer(row: LayerResult, short: str) -> dict:
         "lowering": row.task.lowering or None,
         "other_lowerings": [{"name": n, "best_ms": strict(1e3 * best)} for n, best in row.others],
         "searched": row.searched or None,
+        "chosen_by": counts([record for record in result.records if record.task in tasks]),
         "default_ms": 1e3 * row.default,
         "best_ms": 1e3 * row.best,
         "curve": row.curve,

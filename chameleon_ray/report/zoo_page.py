@@ -28,14 +28,17 @@ def render(result: ZooResult) -> str:
     """Renders the page; every text of the zoo is escaped."""
     words = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(result)[:-1])
     drawings = Drawings()
-    sections = [
+    top = (
         f'<header><h1>{escape(str(result.file))}</h1><p class="hero"><span class="good">'
-        f"{times(result.speedup)}</span> <small>geometric mean</small></p>{words}</header>",
-        section("models", "Models", html_table(PAGE_COLUMNS, result.entries)),
-        section("convergence", "Convergence", _convergence(result, drawings)),
-        section("shared", "Layers of several models", _shared(result)),
-    ]
-    return page(f"{result.file}: tuning report", "".join(sections), drawings)
+        f"{times(result.speedup)}</span> <small>geometric mean</small></p>{words}</header>"
+    )
+    models = html_table(PAGE_COLUMNS, result.entries, "Models of the zoo")
+    body = (
+        section("models", "Models", models)
+        + section("convergence", "Convergence", _convergence(result, drawings))
+        + section("shared", "Layers of several models", _shared(result))
+    )
+    return page(f"{result.file}: tuning report", body, drawings, top)
 
 
 def _name(entry: ZooEntry) -> str:
@@ -77,7 +80,7 @@ def _shared(result: ZooResult) -> str:
         Column("weight", "number", lambda task: f"{task.weight:g}"),
         Column("best ms", "number", lambda task: milliseconds(best[task.digest])),
     )
-    return html_table(columns, shared[:MOST_LAYERS])
+    return html_table(columns, shared[:MOST_LAYERS], "Layers that several models have")
 
 
 def _layer(task: Task) -> str:

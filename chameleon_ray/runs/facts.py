@@ -71,9 +71,6 @@ class Facts:
         found = self._found(keys)
         return found if isinstance(found, dict) else {}
 
-    def __contains__(self, key: str) -> bool:
-        return isinstance(self.body, dict) and key in self.body
-
     def _found(self, keys: tuple[str, ...]) -> object:
         body = self.body
         for key in keys:

@@ -162,10 +162,7 @@ def summary_of(files: RunFiles) -> Facts:
         FolderError: It is damaged, or of another version.
     """
     summary = parsed(files.summary)
-    schema = summary.number("schema")
-    if schema is None and "schema" not in summary:
-        return summary
-    if schema != SUMMARY_SCHEMA:
+    if summary.body != {} and summary.number("schema") != SUMMARY_SCHEMA:
         raise FolderError(f"{files.summary} was written by another version; it cannot be used.")
     return summary
 

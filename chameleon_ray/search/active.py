@@ -8,7 +8,7 @@ import numpy as np
 
 from chameleon_ray.options import Sampling
 from chameleon_ray.search.explorer import Trail
-from chameleon_ray.search.random_walk import fill
+from chameleon_ray.search.selection import Selection, completed
 from chameleon_ray.space import DesignSpace, pack
 
 TURNED_DOWN = -1.0
@@ -28,7 +28,7 @@ class ActiveSampler:
         seen: np.ndarray,
         count: int,
         rng: np.random.Generator,
-    ) -> np.ndarray:
+    ) -> Selection:
         """Chooses one plan's batch (see ``Sampler``), without candidates that were turned down."""
         fresh = trail.scores >= TURNED_DOWN
         if len(seen) and len(fresh):
@@ -37,7 +37,7 @@ class ActiveSampler:
         places, recent = space.coordinates(candidates), space.coordinates(seen[-count:])
         wanted = count - round(self.options.epsilon * count)
         rows = spread(scores, places, recent, wanted, self.options.distance)
-        return fill(space, candidates[rows], seen, count, rng)
+        return completed(space, candidates[rows], seen, count, rng)
 
 
 def spread(

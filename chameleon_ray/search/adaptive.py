@@ -16,7 +16,7 @@ from sklearn.cluster import KMeans
 
 from chameleon_ray.options import Sampling
 from chameleon_ray.search.explorer import Trail
-from chameleon_ray.search.random_walk import fill
+from chameleon_ray.search.selection import Selection, completed
 from chameleon_ray.space import Config, DesignSpace, as_configs, unseen
 
 Odds = list[tuple[int, float]]
@@ -36,7 +36,7 @@ class AdaptiveSampler:
         seen: np.ndarray,
         count: int,
         rng: np.random.Generator,
-    ) -> np.ndarray:
+    ) -> Selection:
         """Chooses one plan's batch, ``count`` at most; see ``Sampler``.
 
         The clusters' representatives come first, in the order of the clusters' best candidates. A
@@ -44,7 +44,7 @@ class AdaptiveSampler:
         """
         candidates = unseen(trail.configs, seen)
         if not len(candidates):
-            return fill(space, candidates, seen, count, rng)
+            return completed(space, candidates, seen, count, rng)
         centroids = representatives(space, candidates, count, self.options, rng)
         drawn = round(self.options.epsilon * len(centroids))
         wanted = len(centroids) - drawn
@@ -52,7 +52,7 @@ class AdaptiveSampler:
         taken = np.concatenate([seen, chosen])
         missing, most = wanted - len(chosen), self.options.combinations
         synthetic = synthesise(space, candidates, taken, missing, most)
-        return fill(space, np.concatenate([chosen, synthetic]), seen, len(centroids), rng)
+        return completed(space, chosen, seen, len(centroids), rng, synthetic)
 
 
 def representatives(

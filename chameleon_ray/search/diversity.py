@@ -4,7 +4,7 @@ import numpy as np
 
 from chameleon_ray.options import Sampling
 from chameleon_ray.search.explorer import Trail
-from chameleon_ray.search.random_walk import fill
+from chameleon_ray.search.selection import Selection, completed
 from chameleon_ray.space import DesignSpace, unseen
 
 
@@ -21,14 +21,14 @@ class DiversitySampler:
         seen: np.ndarray,
         count: int,
         rng: np.random.Generator,
-    ) -> np.ndarray:
+    ) -> Selection:
         """Chooses one plan's batch; see ``Sampler``.
 
         The batch is smaller than ``count`` only where the space has no more to give.
         """
         candidates = unseen(trail.configs, seen)[: self.options.diversity * count]
         rows = diverse(space, candidates, count - round(self.options.epsilon * count))
-        return fill(space, candidates[rows], seen, count, rng)
+        return completed(space, candidates[rows], seen, count, rng)
 
 
 def diverse(space: DesignSpace, candidates: np.ndarray, count: int) -> np.ndarray:

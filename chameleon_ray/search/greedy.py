@@ -4,7 +4,7 @@ import numpy as np
 
 from chameleon_ray.options import Sampling
 from chameleon_ray.search.explorer import Trail
-from chameleon_ray.search.random_walk import fill
+from chameleon_ray.search.selection import Selection, completed
 from chameleon_ray.space import DesignSpace, unseen
 
 
@@ -24,10 +24,10 @@ class GreedySampler:
         seen: np.ndarray,
         count: int,
         rng: np.random.Generator,
-    ) -> np.ndarray:
+    ) -> Selection:
         """Chooses one plan's batch; see ``Sampler``.
 
         The batch is smaller than ``count`` only where the space has no more to give.
         """
         greedy = count - round(self.options.epsilon * count)
-        return fill(space, unseen(trail.configs, seen)[:greedy], seen, count, rng)
+        return completed(space, unseen(trail.configs, seen)[:greedy], seen, count, rng)

@@ -10,7 +10,7 @@ from chameleon_ray.options import Sampling
 from chameleon_ray.search.adaptive import clustered
 from chameleon_ray.search.diversity import diverse
 from chameleon_ray.search.explorer import Trail
-from chameleon_ray.search.random_walk import fill
+from chameleon_ray.search.selection import Selection, completed
 from chameleon_ray.space import DesignSpace, distinct, pack, unseen
 
 WIDEST = 2
@@ -30,7 +30,7 @@ class ReleaseSampler:
         seen: np.ndarray,
         count: int,
         rng: np.random.Generator,
-    ) -> np.ndarray:
+    ) -> Selection:
         """Chooses one plan's batch, ``count`` at most; see ``Sampler``.
 
         The clusters come in the order of their best candidates. A share ``epsilon`` of the batch is
@@ -39,11 +39,12 @@ class ReleaseSampler:
         fresh = unseen(trail.configs, seen)[: self.options.diversity * count]
         candidates = fresh[np.sort(diverse(space, fresh, count))]
         if not len(candidates):
-            return fill(space, candidates, seen, count, rng)
+            return completed(space, candidates, seen, count, rng)
         centroids = synthetic(space, candidates, count, self.options, rng)
         wanted = len(centroids) - round(self.options.epsilon * len(centroids))
         chosen = substituted(space, centroids[:wanted], candidates, seen, rng)
-        return fill(space, chosen, seen, len(centroids), rng)
+        picked = np.isin(pack(chosen), pack(candidates))
+        return completed(space, chosen[picked], seen, len(centroids), rng, chosen[~picked])
 
 
 def widest(space: DesignSpace) -> np.ndarray:

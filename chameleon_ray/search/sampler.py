@@ -5,6 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from chameleon_ray.search.explorer import Trail
+from chameleon_ray.search.selection import Selection
 from chameleon_ray.space import DesignSpace
 
 
@@ -18,7 +19,7 @@ class Sampler(Protocol):
         seen: np.ndarray,
         count: int,
         rng: np.random.Generator,
-    ) -> np.ndarray:
+    ) -> Selection:
         """Chooses one plan's batch.
 
         Args:
@@ -29,7 +30,7 @@ class Sampler(Protocol):
             rng: The only source of randomness.
 
         Returns:
-            ``(n, knobs)`` distinct unseen canonical configurations, n <= count; n is 0 only where
-            the whole space has been seen.
+            Distinct unseen canonical configurations, ``count`` at most, and how each came into the
+            batch; none only where the whole space has been seen.
         """
         ...

@@ -7,6 +7,7 @@ import numpy as np
 from chameleon_ray.search.cost_model import CostModel, Experience
 from chameleon_ray.search.explorer import Agent, Explorer, Trail
 from chameleon_ray.search.sampler import Sampler
+from chameleon_ray.search.selection import Selection
 from chameleon_ray.space import DesignSpace
 
 
@@ -42,6 +43,6 @@ class Searcher:
         seen: np.ndarray,
         count: int,
         rng: np.random.Generator,
-    ) -> np.ndarray:
+    ) -> Selection:
         """Chooses one plan's batch; see ``Sampler``."""
         return self.sampler.select(space, trail, seen, count, rng)

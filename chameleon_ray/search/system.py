@@ -9,6 +9,7 @@ from chameleon_ray.pool import Pool
 from chameleon_ray.search.cost_model import CostModel, Experience
 from chameleon_ray.search.explorer import Agent, Explorer, Trail
 from chameleon_ray.search.sampler import Sampler
+from chameleon_ray.search.selection import Selection
 from chameleon_ray.space import DesignSpace
 
 
@@ -46,7 +47,7 @@ class SearchSystem:
         seen: np.ndarray,
         count: int,
         rng: np.random.Generator,
-    ) -> np.ndarray:
+    ) -> Selection:
         return await self.sampler.call(Sampler.select, space, trail, seen, count, rng)
 
     def pools(self) -> tuple[Pool, ...]:

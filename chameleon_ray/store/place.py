@@ -83,8 +83,11 @@ class Place:
                 found = self._files.find(self._path(folder), detail=True)
             except FileNotFoundError:
                 return {}
-            start = len(self._stripped()) + 1
-            return {path[start:]: int(one.get("size") or 0) for path, one in found.items()}
+            root = self._stripped()
+            return {
+                path.removeprefix(root).lstrip("/"): int(one.get("size") or 0)
+                for path, one in found.items()
+            }
 
         return self._within(find, "read")
 
@@ -169,7 +172,7 @@ class Place:
             self._files.mv(fresh, path)
 
     def _path(self, name: str) -> str:
-        return f"{self._root}/{name}"
+        return f"{self._root}/{name}" if self._root or self.local else name  # as in an archive
 
     def _stripped(self) -> str:
         """The root as listings name it."""

@@ -116,6 +116,8 @@ class Store:
         for place in list(self.places):
             own = [name for name in names if place.name in self._there[name]]
             self._attempt(place, partial(place.remove, own))
+            for name in own:
+                self._there[name].discard(place.name)
 
     def age(self, key: Key) -> float:
         """Returns the seconds since an entry was last written; 0 where that is not known."""

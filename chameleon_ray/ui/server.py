@@ -139,7 +139,7 @@ class Handler(BaseHTTPRequestHandler):
         super().end_headers()
 
     def _answer(self) -> Answer:
-        hosts = self.headers.get_all("Host") or []
+        hosts = [host.lower() for host in self.headers.get_all("Host") or []]
         if hosts not in [[f"{name}:{self.server.server_port}"] for name in NAMES]:
             told = f"This is served at {LOOPBACK} only, and not to other names of it."
             return refusal(HTTPStatus.MISDIRECTED_REQUEST, told)

@@ -89,13 +89,15 @@ class Site:
         return _json(comparing.as_json(comparing.comparison([run.path for run in runs])))
 
     def _chosen(self, query: str) -> list[KeptRun] | None:
-        """Returns the runs that a query names; None where one is not there."""
+        """Returns the runs that a query names, the oldest first; None where one is not there."""
         try:
             names = parse_qs(query, max_num_fields=MOST, errors="surrogateescape").get("run", [])
         except ValueError:
             return None
         known = self._gallery.runs()
-        return [known[name] for name in names] if all(name in known for name in names) else None
+        if not all(name in known for name in names):
+            return None
+        return sorted((known[name] for name in dict.fromkeys(names)), key=lambda run: run.began)
 
 
 def _report(folder: Path) -> Answer:

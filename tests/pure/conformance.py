@@ -139,7 +139,7 @@ def batch_is_sound(sampler: Sampler, landscape: Landscape) -> None:
     for seen in (nothing(landscape), trail.configs[::2], trail.configs):
         for given in (trail, Trail(trail.configs[:3], trail.scores[:3]), empty(landscape)):
             for count in (1, 2, 7, 16, 64):
-                batch = sampler.select(landscape.space, given, seen, count, rng)
+                batch = sampler.select(landscape.space, given, seen, count, rng).configs
                 assert_batch(landscape, batch, seen, count)
                 assert len(batch) > 0 or len(seen) == landscape.space.size
 
@@ -154,7 +154,7 @@ def same_seed_gives_same_batch(sampler: Sampler, landscape: Landscape) -> None:
     seen = landscape.space.random(np.random.default_rng(11), 1)
     trail = some_trail(landscape, seen)
     batches = [
-        sampler.select(landscape.space, trail, seen, 16, np.random.default_rng(12))
+        sampler.select(landscape.space, trail, seen, 16, np.random.default_rng(12)).configs
         for _ in range(2)
     ]
     np.testing.assert_array_equal(batches[0], batches[1])
@@ -171,7 +171,7 @@ def space_is_measured_to_the_end(sampler: Sampler, landscape: Landscape) -> None
     seen = np.delete(everything, left, axis=0)
     for plan in range(space.size):
         trail = some_trail(landscape, seen) if plan % 2 else empty(landscape)
-        batch = sampler.select(space, trail, seen, 4, rng)
+        batch = sampler.select(space, trail, seen, 4, rng).configs
         assert_batch(landscape, batch, seen, 4)
         if not len(batch):
             break

@@ -48,6 +48,20 @@ def test_a_name_that_is_no_pattern_counts_first() -> None:
     assert left_out(["a[bc]"], [odd, plain]) == {odd.digest: LEFT_OUT}
 
 
+@pytest.mark.parametrize(
+    "text", ["layer1.conv1", "layer2.conv1", "layer1.conv1 +1", "*.conv1", "conv 1x1 @8x8"]
+)
+def test_a_layer_has_all_names_of_its_occurrences_and_those_that_are_shown(text: str) -> None:
+    nodes = ("layer1.conv1", "layer2.conv1")
+    first = replace(TASKS[0], nodes=nodes, what="conv 1x1 @8x8")
+    second = replace(TASKS[1], nodes=("", "fc"), what="dense")
+    names = [text, f"layer1.conv1 (+1 more) · {text}"]
+    name = names[text.startswith("conv 1x1")]
+    assert left_out([name], [first, second]) == {second.digest: LEFT_OUT}
+    with pytest.raises(UserError, match=r"there are layer1\.conv1, fc\."):
+        left_out([""], [first, second])
+
+
 def test_what_is_no_layer_is_a_sentence_that_tells_which_there_are() -> None:
     with pytest.raises(UserError) as error:
         left_out(["tiny-a", "conv-3"], TASKS)

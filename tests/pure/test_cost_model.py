@@ -153,7 +153,7 @@ def failed_share(
         fitness = np.where(fails(seen), 0, land(seen))
         score = model.fit(space, Experience(seen, fitness / fitness.max(), plans), rng)
         trail = explorer.explore(space, score, seen, agent, rng)
-        batch, agent = sampler.select(space, trail, seen, 64, rng), trail.agent
+        batch, agent = sampler.select(space, trail, seen, 64, rng).configs, trail.agent
         seen = np.concatenate([seen, batch])
         plans = np.append(plans, np.full(len(batch), plan))
     return float(fails(seen[64:]).mean())

@@ -23,13 +23,15 @@ from chameleon_ray.presets import PRESETS
 from chameleon_ray.record import Record, Status
 from chameleon_ray.report.result import PHASES, Launching
 from chameleon_ray.report.summary import summary
+from tests.code_blocks import DOCUMENTS, ROOT, blocks
 from tests.pure.fake_result import fake_result
 
-ROOT = Path(__file__).parents[2]
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 README = (ROOT / "README.md").read_text()
 TUNING = (ROOT / "docs" / "guides" / "tuning.md").read_text()
 RUN_DIRECTORY = (ROOT / "docs" / "reference" / "run-directory.md").read_text()
+
+READERS = {block.title for path in DOCUMENTS for block in blocks(path.read_text())}
+"""Files that a reader of the documents writes."""
 
 every_document = pytest.mark.parametrize(
     "path", DOCUMENTS, ids=[str(path.relative_to(ROOT)) for path in DOCUMENTS]
@@ -45,7 +47,7 @@ def broken_links(text: str, folder: Path) -> list[str]:
 
 def code(text: str) -> Iterator[str]:
     """Lines of fenced blocks, and spans of code outside them."""
-    fence = re.compile(r"^ *```[a-z]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+    fence = re.compile(r"^ *```[a-z].*?\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
     for block in fence.findall(text):
         yield from block.splitlines()
     yield from re.findall(r"`([^`\n]+)`", fence.sub("", text))
@@ -92,10 +94,11 @@ def wrong_options(text: str) -> list[str]:
 
 
 def missing_modules(text: str) -> list[str]:
-    """Python files named in code that neither the package nor the repository has."""
+    """Python files named in code that neither the package, the repository nor a reader has."""
     paths = re.findall(r"[\w/]+\.py\b", "\n".join(code(text)))
     homes = (ROOT, ROOT / "chameleon_ray", ROOT / "chameleon_ray" / "deployment" / "files")
-    return [path for path in paths if not any((home / path).exists() for home in homes)]
+    named = [path for path in paths if path not in READERS]
+    return [path for path in named if not any((home / path).exists() for home in homes)]
 
 
 def written(folder: Path) -> set[str]:

@@ -88,7 +88,7 @@ THIRD_PARTY = {
     "cluster": {"numpy", "gymnasium", "ray", "torch"},
     "compiler": {"numpy", "tvm", "tvm_ffi", "cuda", "torch", "onnx", "onnxruntime", "ml_dtypes"}
     | {"openvino"},
-    "report": {"numpy", "rich"},
+    "report": {"numpy", "rich", "tensorboardX"},
     "runs": {"rich"},
     "deployment": {"numpy", "tvm_ffi"},
     "api": {"numpy", "yaml"},

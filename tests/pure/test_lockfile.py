@@ -1,16 +1,16 @@
 """Locks: the same winners give the same text, and what does not fit is refused in a sentence."""
 
 import json
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 
 import pytest
 
-from chameleon_ray.api.imported import Imported
 from chameleon_ray.api.locked import kept, lock_of, locked_winners
 from chameleon_ray.lockfile import Lock, LockedLayer, LockError
-from chameleon_ray.merging import merged
 from chameleon_ray.record import DEFAULT
+from chameleon_ray.report.result import Latency, Launching
 from chameleon_ray.winners import Winner
 from tests.pure import toys
 from tests.pure.fake_result import fake_result
@@ -30,10 +30,6 @@ def lock(**fields: object) -> Lock:
     return Lock(**(known | {"layers": layers} | fields))  # type: ignore[arg-type]
 
 
-def imported(tasks=TASKS) -> Imported:
-    return Imported({}, merged([(1, tasks)]), [])
-
-
 def file(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "chameleon.lock"
     path.write_text(text)
@@ -47,6 +43,30 @@ def test_a_lock_is_strict_json_and_read_back(tmp_path: Path) -> None:
     assert json.loads(text, parse_constant=lambda word: pytest.fail(word))["schema"] == 1
 
 
+def test_a_lock_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    body = json.loads(lock(tuned=1.0).dumps())
+    del body["options"], body["seconds"]
+    assert Lock.read(file(tmp_path, json.dumps(body))) == lock()
+
+
+def test_a_lock_tells_what_decides_the_layers_and_how_fast_the_model_was(tmp_path: Path) -> None:
+    result = replace(
+        fake_result(tmp_path),
+        settings={"layout": "NHWC", "template": ("mine",), "threads": None, "minutes": 6.0},
+        untuned=Latency(4e-3, 0.0),
+        tuned=Latency(1e-3, 0.0),
+    )
+    made = lock_of(result)
+    assert made == Lock.read(file(tmp_path, made.dumps()))
+    assert made.options == {"layout": "NHWC", "template": ["mine"], "threads": None}
+    assert (made.untuned, made.tuned) == (4e-3, 1e-3)
+    graphs = replace(result, launching=Launching(graphs=True, other=Latency(2e-3, 0.0)))
+    assert lock_of(graphs).tuned == 2e-3
+    path = file(tmp_path, made.dumps())
+    again = replace(result, settings={"locked": str(path)}, tuned=Latency(3e-3, 0.0))
+    assert lock_of(again).tuned == 1e-3
+
+
 def test_a_run_s_lock_has_its_winners(tmp_path: Path) -> None:
     result = fake_result(tmp_path)
     made = Lock.read(file(tmp_path, lock_of(result).dumps()))
@@ -56,7 +76,7 @@ def test_a_run_s_lock_has_its_winners(tmp_path: Path) -> None:
 
 
 def test_a_lock_has_every_layer_s_winner(tmp_path: Path) -> None:
-    winners = locked_winners(file(tmp_path, lock().dumps()), imported())
+    winners = locked_winners(file(tmp_path, lock().dumps()), TASKS)
     assert winners[TASKS[0].digest] == Winner(
         TASKS[0].digest, (0,) * len(TASKS[0].space.knobs), 1e-3, inf
     )
@@ -91,7 +111,7 @@ def test_a_lock_that_does_not_fit_is_refused(
     made: Lock, tasks: list, words: str, tmp_path: Path
 ) -> None:
     with pytest.raises(LockError) as error:
-        locked_winners(file(tmp_path, made.dumps()), imported(tasks))
+        locked_winners(file(tmp_path, made.dumps()), tasks)
     assert words in str(error.value)
     assert str(error.value).count("\n") == 0
 
@@ -103,6 +123,9 @@ def test_a_lock_that_does_not_fit_is_refused(
         lock().dumps().replace("0.001", '"1"'),
         lock().dumps().replace("0.001", "-1"),
         lock().dumps().replace('"net"', "7"),
+        lock(options={"layout": 7}).dumps(),
+        lock(options={"template": [7]}).dumps(),
+        lock(untuned=1.0).dumps().replace('"untuned": 1.0', '"untuned": true'),
         lock().dumps().replace("0,", "1.5,", 1),
     ],
 )

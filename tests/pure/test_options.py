@@ -23,10 +23,10 @@ def test_what_is_repeated_to_go_on() -> None:
     assert [name for name, one in known if "tune" in one.resume] == [
         *("target", "trials", "minutes", "until", "preset", "explorer", "sampler"),
         *("cost_model", "template", "seed", "store", "locked", "only", "refresh", "address"),
-        *("threads", "layout", "precision", "vendor", "compare", "engine"),
+        *("threads", "layout", "precision", "vendor", "compare", "engine", "tensorboard"),
     ]
     assert [name for name, one in known if "zoo" in one.resume] == [
-        *("trials", "minutes", "until", "store", "address", "compare", "engine")
+        *("trials", "minutes", "until", "store", "address", "compare", "engine", "tensorboard")
     ]
 
 

@@ -33,7 +33,7 @@ def searched(search: Search, plans: int) -> list[np.ndarray]:
         score = model.fit(land.space, Experience(seen, fitness / fitness.max(), numbers), rng)
         trail = explorer.explore(land.space, score, seen, agent, rng)
         agent = trail.agent
-        batch = sampler.select(land.space, trail, seen, search.plan, rng)
+        batch = sampler.select(land.space, trail, seen, search.plan, rng).configs
         assert 0 < len(batch) <= search.plan
         seen = np.concatenate([seen, batch])
         numbers = np.append(numbers, np.full(len(batch), plan))

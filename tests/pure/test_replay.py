@@ -243,8 +243,8 @@ def test_another_layers_measurements_give_a_better_start() -> None:
     )
     search = chosen("chameleon", None, None)
     alone, taught = (
-        replay(table, search, 16, range(4), teacher=other) for other in (None, teacher)
+        replay(table, search, 16, range(4), teachers=known) for known in ((), (teacher,))
     )
     assert taught.fractions(16).mean() > alone.fractions(16).mean()
     with pytest.raises(UserError, match="learns nothing from others"):
-        replay(table, chosen("autotvm", None, None), 16, range(1), teacher=teacher)
+        replay(table, chosen("autotvm", None, None), 16, range(1), teachers=(teacher,))

@@ -16,6 +16,7 @@ from chameleon_ray.search.explorer import Trail
 from chameleon_ray.search.greedy import GreedySampler
 from chameleon_ray.search.release import ReleaseSampler, substituted, synthetic, widest
 from chameleon_ray.search.sampler import Sampler
+from chameleon_ray.search.selection import Way
 from chameleon_ray.space import DesignSpace, as_configs, distinct, unseen
 from tests.pure.conformance import SAMPLER_CHECKS, nothing, some_trail
 from tests.pure.landscape import Landscape, convolution, fenced, sketched, tiny
@@ -43,7 +44,7 @@ def test_conformance(
 def test_greedy_takes_the_best_and_its_random_share(count: int) -> None:
     land, rng = convolution(), np.random.default_rng(0)
     trail = some_trail(land, nothing(land))
-    batch = GreedySampler(OPTIONS).select(land.space, trail, nothing(land), count, rng)
+    batch = GreedySampler(OPTIONS).select(land.space, trail, nothing(land), count, rng).configs
     drawn = {1: 0, 5: 0, 16: 1, 64: 3}[count]
     assert len(batch) == count
     np.testing.assert_array_equal(batch[: count - drawn], trail.configs[: count - drawn])
@@ -53,8 +54,10 @@ def test_greedy_takes_the_best_and_its_random_share(count: int) -> None:
 def test_greedy_fills_a_short_trail() -> None:
     land = convolution()
     trail = some_trail(land, nothing(land), count=3)
-    batch = GreedySampler(OPTIONS).select(
-        land.space, trail, nothing(land), 16, np.random.default_rng(0)
+    batch = (
+        GreedySampler(OPTIONS)
+        .select(land.space, trail, nothing(land), 16, np.random.default_rng(0))
+        .configs
     )
     np.testing.assert_array_equal(batch[:3], trail.configs)
     assert len(batch) == 16
@@ -87,7 +90,7 @@ def test_diverse_counts_only_knobs_that_count() -> None:
 def test_diversity_picks_among_the_best_and_draws_its_random_share() -> None:
     land, rng = convolution(), np.random.default_rng(0)
     trail = some_trail(land, nothing(land))
-    batch = DiversitySampler(Sampling()).select(land.space, trail, nothing(land), 20, rng)
+    batch = DiversitySampler(Sampling()).select(land.space, trail, nothing(land), 20, rng).configs
     best = trail.configs[:40]
     assert len(batch) == 20
     np.testing.assert_array_equal(batch[:19], best[diverse(land.space, best, 19)])
@@ -150,8 +153,10 @@ def test_active_leaves_out_what_was_turned_down() -> None:
     land, rng = convolution(), np.random.default_rng(0)
     trail = some_trail(land, nothing(land))
     scores = np.where(np.arange(64) < 10, 0.5, -1.5)
-    batch = ActiveSampler(Sampling()).select(
-        land.space, Trail(trail.configs, scores), nothing(land), 16, rng
+    batch = (
+        ActiveSampler(Sampling())
+        .select(land.space, Trail(trail.configs, scores), nothing(land), 16, rng)
+        .configs
     )
     assert len(batch) == 16
     assert len(unseen(trail.configs[:10], batch)) == 0
@@ -185,7 +190,7 @@ def test_adaptive_measures_one_of_each_group() -> None:
     members = distinct(np.repeat(centres, 16, axis=0) + rng.integers(-2, 3, size=(64, 3)))
     trail = Trail(members, np.linspace(1, 0, len(members)))
     options = Sampling(clusters=(2, 4), epsilon=0.0)
-    batch = AdaptiveSampler(options).select(space, trail, members[:0], 16, rng)
+    batch = AdaptiveSampler(options).select(space, trail, members[:0], 16, rng).configs
     assert len(batch) == 4
     distances = np.abs(batch[:, None] - centres[None]).max(axis=2)
     # In the order of the groups' best candidates.
@@ -201,8 +206,10 @@ def test_adaptive_never_mixes_sketches() -> None:
     candidates = np.array([[*corner, parallel] for corner in corners for parallel in range(4)])
     trail = Trail(candidates, np.zeros(len(candidates)))
     options = Sampling(clusters=(2,), epsilon=0.0)
-    batch = AdaptiveSampler(options).select(
-        space, trail, candidates[:0], 16, np.random.default_rng(0)
+    batch = (
+        AdaptiveSampler(options)
+        .select(space, trail, candidates[:0], 16, np.random.default_rng(0))
+        .configs
     )
     assert batch[:, 0].tolist() == [0, 2]
 
@@ -212,9 +219,9 @@ def test_adaptive_draws_its_random_share(epsilon: float, drawn: int) -> None:
     land = convolution()
     trail, same = some_trail(land, nothing(land)), Sampling(clusters=(16,), epsilon=0.0)
     batches = [
-        AdaptiveSampler(options).select(
-            land.space, trail, nothing(land), 16, np.random.default_rng(0)
-        )
+        AdaptiveSampler(options)
+        .select(land.space, trail, nothing(land), 16, np.random.default_rng(0))
+        .configs
         for options in (same, replace(same, epsilon=epsilon))
     ]
     np.testing.assert_array_equal(batches[0][: 16 - drawn], batches[1][: 16 - drawn])
@@ -225,16 +232,19 @@ def test_adaptive_replaces_what_was_seen_by_synthesis() -> None:
     land = convolution()
     sampler = AdaptiveSampler(Sampling(clusters=(16,), epsilon=0.0))
     trail = some_trail(land, nothing(land))
-    first = sampler.select(land.space, trail, nothing(land), 16, np.random.default_rng(0))
+    first = sampler.select(land.space, trail, nothing(land), 16, np.random.default_rng(0)).configs
     # The candidates are still unseen (else the clusters would be others), the centroids are not.
     centroids = unseen(first, trail.configs)
-    second = sampler.select(land.space, trail, centroids, 16, np.random.default_rng(0))
+    selection = sampler.select(land.space, trail, centroids, 16, np.random.default_rng(0))
+    second = selection.configs
     replaced = unseen(second, first)
     assert len(second) == 16
     assert len(replaced) == len(centroids) > 0
     chosen = np.concatenate([centroids, unseen(first, centroids)])
     synthetic = synthesise(land.space, trail.configs, chosen, len(centroids), 100)
     np.testing.assert_array_equal(replaced, synthetic)
+    made = second[[way is Way.SYNTHESISED for way in selection.ways]]
+    np.testing.assert_array_equal(made, synthetic)
 
 
 def counted() -> tuple[DesignSpace, np.ndarray]:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -69,6 +70,13 @@ def test_equal_entries_are_one_file(store: Store) -> None:
     assert len(store.entry_keys()) == 1
 
 
+def test_what_was_removed_can_be_added_again(store: Store) -> None:
+    store.publish([entry()])
+    store.remove(store.entry_keys())
+    store.publish([entry()])
+    assert len(store.entry_keys()) == 1
+
+
 def test_a_url_has_the_user_s_folder_in_front(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     assert default_folder() == "/somewhere/chameleon_ray/store"
@@ -109,6 +117,21 @@ def test_a_place_that_cannot_be_used_is_a_sentence(tmp_path: Path, told: list[st
     ]
     with pytest.raises(PlaceError, match="cannot be opened"):
         Place("nothing-such://x", 5.0)
+
+
+def test_an_archive_is_a_store_that_is_only_read(tmp_path: Path, told: list[str]) -> None:
+    Store([Place(str(tmp_path / "made"), 5.0)], OPTIONS, told.append).publish([entry()])
+    file = shutil.make_archive(str(tmp_path / "archive"), "zip", tmp_path / "made")
+    near = Place(str(tmp_path / "near"), 5.0)
+    both = Store([near, Place(f"zip://::{file}", 5.0)], OPTIONS, told.append)
+    assert both.entries(both.entry_keys()) == [entry()]
+    assert told == []
+    both.publish([entry(seed=1)])
+    assert told == [
+        f"The store zip://::{file} cannot be written: write() requires mode 'w', 'x', or 'a'. "
+        "The command goes on without it."
+    ]
+    assert len(Store([near], OPTIONS, told.append).entry_keys()) == 2
 
 
 class Hanging(fsspec.AbstractFileSystem):

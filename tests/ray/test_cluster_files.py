@@ -11,7 +11,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from chameleon_ray.cluster.ray_session import PINNED
 
 ROOT = Path(__file__).parents[2]
-FILES = ["cluster.yaml", "cluster.onprem.yaml"]
+FILES = ["cluster.yaml", "cluster.onprem.yaml", "deploy/aws-cpu.yaml"]
 
 
 def loaded(name: str) -> dict:

@@ -1,5 +1,6 @@
 """Lowerings of a model's layers: found, put together, chosen by measurement, and right."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from chameleon_ray.compiler.kinds import LLVM
 from chameleon_ray.compiler.passes.lower import lower, lowerings
 from chameleon_ray.compiler.relax import constant
 from chameleon_ray.compiler.spaces.lowerings import composed, extract_all, pairs
-from chameleon_ray.options import Confirming, Measuring, Request
-from chameleon_ray.record import DEFAULT
+from chameleon_ray.database import Database
+from chameleon_ray.options import Confirming, Measuring, Request, Storing
+from chameleon_ray.record import DEFAULT, own
 from chameleon_ray.report.layer_result import LayerResult
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.result import RunResult
@@ -142,7 +144,9 @@ def test_a_whole_run_chooses_another_lowering_and_applies_it(tmp_path: Path) -> 
         engine="serial",
         explorer="random",
         threads=1,
+        store=f"memory://{tmp_path}",
         measuring=PATIENT,
+        storing=Storing(disturbed=1.0),
         confirming=Confirming(finalists=1, model_seconds=0.5),
     )
     result = api.tune(request, Progress())
@@ -154,6 +158,12 @@ def test_a_whole_run_chooses_another_lowering_and_applies_it(tmp_path: Path) -> 
     assert layer.best < reached["direct"]
     assert layer.default > layer.best
     assert layer.measurements == sum(r.task in of_layer(result, layer) for r in result.records)
+    for again in (replace(request, resume=True), replace(request, out=str(tmp_path / "again"))):
+        kept = next(row for row in api.tune(again, Progress()).layers if row.others)
+        assert kept.task.digest == layer.task.digest
+        assert len(own(Database(Path(again.out) / "records").read())) == (
+            len(result.records) if again.resume else 0
+        )
     applied = api.apply(out, spec)
     assert applied.verified is not None
     assert applied.verified.ok

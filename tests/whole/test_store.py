@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.whole.calm_store import calmed
 from tests.whole.command import SEARCHED, SERIAL, chameleon, records, tuned
 from tests.whole.onnx_net import dense_layers
 
@@ -18,6 +19,7 @@ def store(serial: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     code, out, err = chameleon("store", "import", str(serial), "--store", str(path))
     assert code == 0, err
     assert "1 entries taken" in out
+    calmed(path)
     return path
 
 
@@ -44,6 +46,10 @@ def test_a_lock_gives_the_same_library(again: Path, dense: str, tmp_path: Path) 
     assert records(locked) == []
     assert (locked / "model.so").read_bytes() == (again / "model.so").read_bytes()
     assert (locked / "chameleon.lock").read_text() == lock.read_text()
+    code, out, err = chameleon(
+        "check", str(lock), dense, "--turns", "12", "--fail-if-slower", "95%"
+    )
+    assert (code, "| 12 | 95 % | not slower |" in out) == (0, True), err
 
 
 def test_a_lock_of_another_model_is_refused(again: Path, tmp_path: Path) -> None:

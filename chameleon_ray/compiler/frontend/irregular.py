@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -54,11 +55,12 @@ def wired(ops: Sequence[Op], inputs: Mapping[str, Shape]) -> nn.Module:
     class Wired(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.layers = nn.ModuleList(layer(op, *_read(op, outputs)) for op in ops)
+            for op in ops:
+                self.add_module(_path(op), layer(op, *_read(op, outputs)))
 
         def forward(self, *features: Tensor) -> Tensor:
             values = dict(zip(inputs, features, strict=True))
-            for op, operation in zip(ops, self.layers, strict=True):
+            for op, operation in zip(ops, self.children(), strict=True):
                 reads = [values[name] for name in op.reads]
                 sums = op.kind in ("add", "separable")
                 value = sum(reads[1:], reads[0]) if sums else torch.cat(reads, 1)
@@ -66,6 +68,11 @@ def wired(ops: Sequence[Op], inputs: Mapping[str, Shape]) -> nn.Module:
             return values[ops[-1].name]
 
     return Wired()
+
+
+def _path(op: Op) -> str:
+    """Returns the name of an operation's module, which must not have dots."""
+    return op.name.replace(".", "_")
 
 
 def layer(op: Op, channels: int, stride: int) -> nn.Module:
@@ -114,7 +121,8 @@ def _swiftnet() -> nn.Module:
     ]
     body = wired(swiftnet.cells(), _before(32, 28))
     head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(76, 2)]
-    return nn.Sequential(*stem, body, *head)
+    parts = {"stem": nn.Sequential(*stem), "cells": body, "head": nn.Sequential(*head)}
+    return nn.Sequential(OrderedDict(parts))
 
 
 def _before(channels: int, side: int) -> dict[str, Shape]:

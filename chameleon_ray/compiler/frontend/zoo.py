@@ -1,13 +1,14 @@
 """Torch modules of well-known networks, with random, well-scaled weights.
 
-The classifiers' parameters are declared as in torchvision and counted the same; only the weights
+The classifiers' modules are named and their parameters declared as in torchvision; only the weights
 are not trained.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from chameleon_ray.compiler.frontend import irregular
@@ -42,8 +43,11 @@ def vgg_16() -> nn.Module:
             layers += [nn.Conv2d(width, wider, 3, padding=1), nn.ReLU()]
             width = wider
         layers.append(nn.MaxPool2d(2, 2))
-    return nn.Sequential(
-        *layers, nn.AdaptiveAvgPool2d(7), nn.Flatten(), *_classifier(512 * 49, dropout_first=False)
+    return _chain(
+        features=nn.Sequential(*layers),
+        avgpool=nn.AdaptiveAvgPool2d(7),
+        flatten=nn.Flatten(),
+        classifier=_classifier(512 * 49, dropout_first=False),
     )
 
 
@@ -51,14 +55,18 @@ def alexnet() -> nn.Module:
     """AlexNet in one tower (Krizhevsky, 2014, figure 2), as in torchvision."""
     from torch import nn
 
-    return nn.Sequential(
+    layers = [
         *(nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2)),
         *(nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2)),
         *(nn.Conv2d(192, 384, 3, padding=1), nn.ReLU()),
         *(nn.Conv2d(384, 256, 3, padding=1), nn.ReLU()),
         *(nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2)),
-        *(nn.AdaptiveAvgPool2d(6), nn.Flatten()),
-        *_classifier(256 * 36, dropout_first=True),
+    ]
+    return _chain(
+        features=nn.Sequential(*layers),
+        avgpool=nn.AdaptiveAvgPool2d(6),
+        flatten=nn.Flatten(),
+        classifier=_classifier(256 * 36, dropout_first=True),
     )
 
 
@@ -66,7 +74,7 @@ def mobilenet_v2() -> nn.Module:
     """MobileNet-V2, width 1.0 (Sandler et al., 2018, table 2)."""
     from torch import nn
 
-    layers = _conv(3, 32, 3, stride=2, act=nn.ReLU6)
+    layers: list[nn.Module] = [nn.Sequential(*_conv(3, 32, 3, stride=2))]
     width = 32
     for expansion, wider, depth, stride in (
         (1, 16, 1, 1),
@@ -80,9 +88,12 @@ def mobilenet_v2() -> nn.Module:
         for index in range(depth):
             layers.append(_inverted_residual(width, wider, expansion, 1 if index else stride))
             width = wider
-    layers += _conv(width, 1280, 1, act=nn.ReLU6)
-    return nn.Sequential(
-        *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(1280, CLASSES)
+    layers.append(nn.Sequential(*_conv(width, 1280, 1)))
+    return _chain(
+        features=nn.Sequential(*layers),
+        avgpool=nn.AdaptiveAvgPool2d(1),
+        flatten=nn.Flatten(),
+        classifier=nn.Sequential(nn.Dropout(0.2), nn.Linear(1280, CLASSES)),
     )
 
 
@@ -145,76 +156,93 @@ def _randomise(layer: nn.Module) -> None:
         layer.num_batches_tracked.zero_()
 
 
+def _chain(**layers: nn.Module) -> nn.Module:
+    """Makes a module of layers one after the other, by name."""
+    from torch import nn
+
+    return nn.Sequential(OrderedDict(layers))
+
+
 def _conv(
-    inputs: int,
-    outputs: int,
-    kernel: int,
-    stride: int = 1,
-    groups: int = 1,
-    act: Callable[[], nn.Module] | None = None,
-    linear: bool = False,
+    inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
 ) -> list[nn.Module]:
-    """Returns convolution, batch norm and, unless ``linear``, the activation (by default ReLU)."""
+    """Returns convolution, batch norm and ReLU6."""
     from torch import nn
 
     conv = nn.Conv2d(
         inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False
     )
-    layers: list[nn.Module] = [conv, nn.BatchNorm2d(outputs)]
-    return layers if linear else [*layers, (act or nn.ReLU)()]
+    return [conv, nn.BatchNorm2d(outputs), nn.ReLU6()]
 
 
 def _resnet(depths: tuple[int, int, int, int]) -> nn.Module:
     """Makes a residual network of basic blocks; ``depths`` are the blocks of each stage."""
     from torch import nn
 
-    layers = [*_conv(3, 64, 7, stride=2), nn.MaxPool2d(3, 2, padding=1)]
+    stages: dict[str, nn.Module] = {}
     width = 64
     for wider, stride, depth in zip((64, 128, 256, 512), (1, 2, 2, 2), depths, strict=True):
-        layers.append(_basic_block(width, wider, stride))
-        layers += [_basic_block(wider, wider, 1) for _ in range(depth - 1)]
+        first = _basic_block(width, wider, stride)
+        others = [_basic_block(wider, wider, 1) for _ in range(depth - 1)]
+        stages[f"layer{len(stages) + 1}"] = nn.Sequential(first, *others)
         width = wider
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, CLASSES))
+    return _chain(
+        conv1=nn.Conv2d(3, 64, 7, 2, padding=3, bias=False),
+        bn1=nn.BatchNorm2d(64),
+        relu=nn.ReLU(),
+        maxpool=nn.MaxPool2d(3, 2, padding=1),
+        **stages,
+        avgpool=nn.AdaptiveAvgPool2d(1),
+        flatten=nn.Flatten(),
+        fc=nn.Linear(width, CLASSES),
+    )
 
 
 def _basic_block(inputs: int, outputs: int, stride: int) -> nn.Module:
     from torch import nn
 
-    branch = [*_conv(inputs, outputs, 3, stride), *_conv(outputs, outputs, 3, linear=True)]
-    same = stride == 1 and inputs == outputs
-    shortcut = [] if same else _conv(inputs, outputs, 1, stride, linear=True)
-    return nn.Sequential(_sum(branch, shortcut), nn.ReLU())
+    class BasicBlock(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+            self.bn1 = nn.BatchNorm2d(outputs)
+            self.relu = nn.ReLU()
+            self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+            self.bn2 = nn.BatchNorm2d(outputs)
+            same = stride == 1 and inputs == outputs
+            shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+            self.downsample = nn.Sequential(*([] if same else [shortcut, nn.BatchNorm2d(outputs)]))
+
+        def forward(self, x: Tensor) -> Tensor:
+            branch = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+            return self.relu(branch + self.downsample(x))
+
+    return BasicBlock()
 
 
 def _inverted_residual(inputs: int, outputs: int, expansion: int, stride: int) -> nn.Module:
     from torch import nn
 
     hidden = inputs * expansion
-    branch = [
-        *(_conv(inputs, hidden, 1, act=nn.ReLU6) if expansion > 1 else []),
-        *_conv(hidden, hidden, 3, stride, groups=hidden, act=nn.ReLU6),
-        *_conv(hidden, outputs, 1, linear=True),
-    ]
-    return _sum(branch, []) if stride == 1 and inputs == outputs else nn.Sequential(*branch)
 
-
-def _sum(branch: Iterable[nn.Module], shortcut: Iterable[nn.Module]) -> nn.Module:
-    """Makes a module that adds two chains of layers; an empty chain is the identity."""
-    from torch import nn
-
-    class Sum(nn.Module):
+    class InvertedResidual(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.branch = nn.Sequential(*branch)
-            self.shortcut = nn.Sequential(*shortcut)
+            self.conv = nn.Sequential(
+                *([nn.Sequential(*_conv(inputs, hidden, 1))] if expansion > 1 else []),
+                nn.Sequential(*_conv(hidden, hidden, 3, stride, groups=hidden)),
+                nn.Conv2d(hidden, outputs, 1, bias=False),
+                nn.BatchNorm2d(outputs),
+            )
 
         def forward(self, x: Tensor) -> Tensor:
-            return self.branch(x) + self.shortcut(x)
+            branch = self.conv(x)
+            return branch + x if stride == 1 and inputs == outputs else branch
 
-    return Sum()
+    return InvertedResidual()
 
 
-def _classifier(features: int, dropout_first: bool) -> list[nn.Module]:
+def _classifier(features: int, dropout_first: bool) -> nn.Module:
     """Returns the three dense layers that AlexNet and VGG share."""
     from torch import nn
 
@@ -223,4 +251,4 @@ def _classifier(features: int, dropout_first: bool) -> list[nn.Module]:
         dense: list[nn.Module] = [nn.Linear(width, 4096), nn.ReLU()]
         dropout = nn.Dropout(0.5)
         layers += [dropout, *dense] if dropout_first else [*dense, dropout]
-    return [*layers, nn.Linear(4096, CLASSES)]
+    return nn.Sequential(*layers, nn.Linear(4096, CLASSES))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections import defaultdict
 from dataclasses import replace
 from typing import Any
@@ -91,8 +92,16 @@ def task_of(
     space, program = design(module, tvm.target.Target(json.loads(target)), kind)
     vendor = kind.vendor(module)
     shapes = ", ".join("x".join(map(str, shape)) or "1" for shape, _ in program.arguments)
+    traffic = float(sum(_bytes(*argument) for argument in program.arguments))
     flop = float(tvm.s_tir.analysis.estimate_tir_flops(module))
-    return Task(name, digest, target, weight, flop, space, program.dumps(), shapes, vendor=vendor)
+    return Task(
+        name, digest, target, weight, flop, space, program.dumps(), shapes, traffic, vendor=vendor
+    )
+
+
+def _bytes(shape: tuple[int, ...], dtype: str) -> int:
+    """Returns the bytes of an array."""
+    return math.prod(shape) * max(tvm.DataType(dtype).bits // 8, 1)
 
 
 def _static(function: Any) -> bool:

@@ -3,7 +3,6 @@
 "use strict";
 {
   const { data, figures } = JSON.parse(document.getElementById("data").textContent);
-  const columns = (number) => Object.entries(data[number]);
   const rows = data.map((one) => {
     const titles = Object.keys(one);
     const length = titles.length ? one[titles[0]].length : 0;
@@ -33,24 +32,27 @@
       : value;
   }
 
-  // Fills in the table of a figure's data when it is first opened.
+  // A table of the figure's data, filled in where it is open.
   function table(figure) {
     const place = element("div", { class: "scroll", tabindex: "0", role: "region",
       "aria-label": `Data: ${figure.title}` });
     const details = element("details", { class: "data" }, element("summary", {}, "Data"), place);
-    details.addEventListener("toggle", () => {
-      if (place.firstChild) return;
-      const pairs = columns(figure.table);
+    let shownNumber = null;
+    const fill = (view) => {
+      const number = figure.table ?? view.marks[0].data;
+      if (!details.open || number === shownNumber) return;
+      shownNumber = number;
+      const pairs = Object.entries(data[number]);
       const numeric = pairs.map(([, values]) => values.some((v) => typeof v === "number"));
       const cell = (name, text, n, more = {}) =>
         element(name, numeric[n] ? { class: "num", ...more } : more, text);
       const head = pairs.map(([title], n) => cell("th", title, n, { scope: "col" }));
-      const body = rows[figure.table].map((row) =>
+      const body = rows[number].map((row) =>
         element("tr", {}, ...pairs.map(([title], n) => cell("td", shown(row[title]), n))));
-      place.append(element("table", {}, element("caption", {}, figure.title),
+      place.replaceChildren(element("table", {}, element("caption", {}, figure.title),
         element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body)));
-    });
-    return details;
+    };
+    return { details, fill };
   }
 
   // Radio buttons for few views, a list for many.
@@ -73,15 +75,29 @@
     return group;
   }
 
+  const groups = new Map();
+
   function place(figure) {
     const home = document.getElementById(figure.name);
     const canvas = element("div", { class: "canvas" });
-    let view = 0, width = 0;
+    const { details, fill } = table(figure);
+    let view = figure.views[0], width = 0;
     const draw = () => {
-      if (width) canvas.replaceChildren(drawn(figure, figure.views[view], width));
+      if (width) canvas.replaceChildren(drawn(figure, view, width));
+      fill(view);
     };
-    if (figure.views.length > 1) home.append(choice(figure, (n) => { view = n; draw(); }));
-    home.append(canvas, table(figure));
+    details.addEventListener("toggle", () => fill(view));
+    const choose = (n) => { view = figure.views[n]; draw(); };
+    const others = groups.get(figure.group);
+    if (figure.group && others) {
+      others.push(choose);
+    } else if (figure.views.length > 1) {
+      const all = [choose];
+      groups.set(figure.group, all);
+      const buttons = choice(figure, (n) => all.forEach((one) => one(n)));
+      if (figure.group) home.parentNode.before(buttons); else home.append(buttons);
+    }
+    home.append(canvas, details);
     new ResizeObserver(() => {
       const now = Math.floor(canvas.clientWidth);
       if (now && now !== width) { width = now; draw(); }

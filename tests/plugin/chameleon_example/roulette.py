@@ -4,7 +4,7 @@ import numpy as np
 
 from chameleon_ray.options import Search
 from chameleon_ray.search.explorer import Trail
-from chameleon_ray.search.random_walk import fill
+from chameleon_ray.search.selection import Selection, completed
 from chameleon_ray.space import DesignSpace, unseen
 
 
@@ -23,10 +23,10 @@ class Roulette:
         seen: np.ndarray,
         count: int,
         rng: np.random.Generator,
-    ) -> np.ndarray:
+    ) -> Selection:
         """One plan's batch; see ``Sampler``. What a short trail lacks is random."""
         candidates = unseen(trail.configs, seen)
         # Gumbel's trick: the largest of these are drawn without replacement, by 1 / rank.
         keys = rng.gumbel(size=len(candidates)) - np.log(np.arange(len(candidates)) + 1)
         drawn = candidates[np.argsort(-keys)[:count]]
-        return fill(space, drawn, seen, count, rng)
+        return completed(space, drawn, seen, count, rng)

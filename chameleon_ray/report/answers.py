@@ -1,0 +1,154 @@
+"""What people ask of a report first, answered in a sentence each."""
+
+from collections.abc import Iterator, Mapping
+from html import escape
+from math import ceil, isfinite
+
+from chameleon_ray.report.command import going_on, repeating
+from chameleon_ray.report.disturbance import disturbance_of
+from chameleon_ray.report.format import counted, digits, milliseconds, percent
+from chameleon_ray.report.layer_result import LayerResult, total
+from chameleon_ray.report.remaining import MINUTES, judged, told, worth
+from chameleon_ray.report.result import RunResult
+from chameleon_ray.report.roofline import reach, whole
+
+Answer = tuple[str, str]
+"""A question, and its answer as HTML."""
+FEW = 5
+"""Number of layers that are summed up as the largest."""
+FAR = 0.5
+"""Share of its limit below which a layer is said to be far from it."""
+LARGE = 0.02
+"""Least share of the model's time of a layer that is worth naming."""
+WORTH = 0.01
+"""Share of the model's latency that more time must promise, for going on to be suggested."""
+
+
+def answers(result: RunResult, names: Mapping[str, str]) -> list[Answer]:
+    """Returns the questions and their answers.
+
+    Args:
+        result: The run.
+        names: Short name of each layer, by the digests of its tasks.
+    """
+    repeat, known = repeating(result), judged(result)
+    gain = worth(result, known)
+    return [
+        ("Which module takes most time?", _most(result, names)),
+        ("Is it near the machine's limit?", _limit(result, names)),
+        ("Is it faster than what I would run instead?", _faster(result)),
+        (f"What would {MINUTES} more minutes bring?", escape(told(result, known)) or "Not known."),
+        ("How do I repeat it?", f"<pre>{escape(repeat)}</pre>" if repeat else "Not known."),
+        ("What can I do next?", _list(list(_steps(result, gain)))),
+    ]
+
+
+def _most(result: RunResult, names: Mapping[str, str]) -> str:
+    rows = _by_time(result)
+    if not rows:
+        return "No layer was timed."
+    seconds = total(rows, [row.best for row in rows])
+    first = rows[0]
+    share = first.task.weight * first.best / seconds
+    each = f", {first.task.weight:g} times {milliseconds(first.best)} ms"
+    several = each if first.task.weight != 1 else ""
+    text = (
+        f"<b>{escape(names[first.task.digest])}</b>: {percent(share)} of all layers' time "
+        f"({milliseconds(first.task.weight * first.best)} of {milliseconds(seconds)} ms{several})."
+    )
+    if len(rows) > FEW:
+        largest = sum(row.task.weight * row.best for row in rows[:FEW])
+        text += f" The {FEW} largest of {len(rows)} layers take {percent(largest / seconds)}."
+    return text
+
+
+def _limit(result: RunResult, names: Mapping[str, str]) -> str:
+    rows, ceiling = result.layers, result.ceiling
+    share = whole(rows, ceiling)
+    if share is None or ceiling is None:
+        return "Not known: what the machine can do at most was not measured in this run."
+    seconds = total(rows, [row.best for row in rows])
+    text = (
+        f"{share:.0%} of the layers' time is the least that the machine allows "
+        f"({ceiling.flops / 1e9:.0f} GFLOP/s, {ceiling.bytes / 1e9:.0f} GB/s)"
+    )
+    far = [
+        (row, one)
+        for row in _by_time(result)
+        if (one := reach(row, ceiling)) is not None
+        and one.share < FAR
+        and row.task.weight * row.best > LARGE * seconds
+    ]
+    if not far:
+        return f"<b>{_nearness(share)}</b> {text}; no large layer is below {FAR:.0%} of its limit."
+    listed = ", ".join(f"{escape(names[r.task.digest])} ({one.share:.0%})" for r, one in far[:3])
+    return f"<b>{_nearness(share)}</b> {text}; furthest from it of the large ones: {listed}."
+
+
+def _nearness(share: float) -> str:
+    return "Yes." if share >= 0.8 else "Nearly." if share >= 0.6 else "No."
+
+
+def _faster(result: RunResult) -> str:
+    tuned = result.tuned
+    if tuned is None:
+        return "The tuned model was not timed as a whole."
+    parts = [
+        f"{_ratio(one.latency.seconds / tuned.seconds)} {escape(one.name)} "
+        f"({milliseconds(one.latency.seconds)} ms)"
+        for one in result.comparison
+        if one.latency is not None
+    ]
+    faults = [
+        f" {escape(one.name)}: {escape(one.fault)}." for one in result.comparison if one.fault
+    ]
+    if not parts:
+        return f"Nothing else was timed beside it in this run.{''.join(faults)}"
+    slower = any(
+        one.latency is not None and one.latency.seconds < tuned.seconds for one in result.comparison
+    )
+    return f"<b>{'No.' if slower else 'Yes.'}</b> It is {', '.join(parts)}.{''.join(faults)}"
+
+
+def _ratio(ratio: float) -> str:
+    if 1 / 1.02 < ratio < 1.02:
+        return "as fast as"
+    if ratio > 1:
+        return f"{digits(ratio)} times as fast as"
+    return f"{digits(1 / ratio)} times as slow as"
+
+
+def _steps(result: RunResult, gain: float) -> Iterator[str]:
+    """Yields what to do next, the most useful first; ``gain`` is what more time is worth."""
+    if result.tuned is None:
+        yield f"Finish the run: {_code(going_on(result, MINUTES))}"
+        return
+    missing = sum(not row.measurements and not row.known for row in _tunable(result))
+    if missing or gain > WORTH * result.tuned.seconds:
+        minutes = max(MINUTES, ceil(MINUTES * missing / 10))
+        why = f"about {milliseconds(gain)} ms to gain"
+        why = f"{counted(missing, 'layer')} never reached" if missing else why
+        yield f"Search on ({why}): {_code(going_on(result, minutes))}"
+    if said := disturbance_of(result).sentence:
+        yield escape(said)
+    if result.verified is not None and result.verified.outcome == "verified":
+        export = _code(f"chameleon export {result.folder} DIR")
+        yield f'<a href="#loading">Load it</a>, or put it on a server: {export}'
+    yield f"Time it again: {_code(f'chameleon bench {result.folder}')}"
+
+
+def _tunable(result: RunResult) -> list[LayerResult]:
+    return [row for row in result.layers if row.task.space.knobs]
+
+
+def _by_time(result: RunResult) -> list[LayerResult]:
+    known = [row for row in result.layers if isfinite(row.best)]
+    return sorted(known, key=lambda row: -row.task.weight * row.best)
+
+
+def _code(text: str) -> str:
+    return f"<code>{escape(text)}</code>"
+
+
+def _list(items: list[str]) -> str:
+    return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>"

@@ -1,0 +1,70 @@
+"""How near layers are to the machine: known limits by arithmetic and by memory, and the sum."""
+
+from dataclasses import replace
+from math import inf
+from pathlib import Path
+
+import pytest
+
+from chameleon_ray.measure.ceiling import Ceiling, measured
+from chameleon_ray.record import DEFAULT
+from chameleon_ray.report.roofline import reach, roofline, whole
+from tests.pure.fake_result import fake_result, record, task
+
+CEILING = Ceiling(flops=100e9, bytes=10e9, cores=1)
+MULTIPLIES = replace(task("conv", weight=3, flop=1e8), traffic=1e6)  # limits: 1 ms and 0.1 ms
+COPIES = replace(task("transpose", flop=0.0), traffic=2e7)  # limits: 0 and 2 ms
+
+
+def rows(*milliseconds: float):
+    tasks = (MULTIPLIES, COPIES)
+    records = tuple(record(of, ms, DEFAULT) for of, ms in zip(tasks, milliseconds, strict=False))
+    return replace(fake_result(Path("run")), tasks=tasks, records=records, outcomes=()).layers
+
+
+def test_the_longer_of_two_times_is_the_limit() -> None:
+    conv, transpose = (reach(row, CEILING) for row in rows(2.0, 4.0))
+    assert conv is not None
+    assert transpose is not None
+    assert (conv.limit, conv.share, conv.by_memory) == (
+        pytest.approx(1e-3),
+        pytest.approx(0.5),
+        False,
+    )
+    assert (conv.gflops, conv.intensity) == (pytest.approx(50.0), pytest.approx(100.0))
+    assert (transpose.limit, transpose.share, transpose.by_memory) == (
+        2e-3,
+        pytest.approx(0.5),
+        True,
+    )
+
+
+def test_layers_count_by_their_time_and_none_as_more_than_all_of_it() -> None:
+    # 3 x 2 ms of which half is the limit; 1 ms that memory alone would take 2 ms for.
+    assert whole(rows(2.0, 1.0), CEILING) == pytest.approx((3 * 1.0 + 1.0) / 7.0)
+
+
+def test_what_is_not_known_has_no_limit() -> None:
+    conv, transpose = rows(2.0)
+    assert reach(conv, None) is None
+    assert reach(transpose, CEILING) is None, "it never ran"
+    assert transpose.best == inf
+    assert reach(replace(conv, task=replace(conv.task, traffic=0.0)), CEILING) is None
+    assert whole([transpose], CEILING) is None
+    assert roofline([transpose], CEILING, {COPIES.digest: "t"}) is None
+
+
+def test_the_figure_has_the_layers_under_the_roof() -> None:
+    found = roofline(rows(2.0, 4.0), CEILING, {MULTIPLIES.digest: "conv", COPIES.digest: "t"})
+    assert found is not None
+    assert found.table is not None
+    assert found.table["layer"] == ["conv"], "what has no operations has no rate"
+    assert found.table["share of its limit, %"] == [pytest.approx(50.0)]
+
+
+def test_this_machine_has_a_ceiling() -> None:
+    ceiling = measured((0,))
+    assert ceiling is not None
+    assert ceiling.cores == 1
+    assert 1e8 < ceiling.flops < 1e13
+    assert 1e8 < ceiling.bytes < 1e13
