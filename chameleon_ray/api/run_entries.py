@@ -12,8 +12,12 @@ from chameleon_ray.store.entry import Chosen, Effort, Entry
 from chameleon_ray.store.key import Circumstances
 
 
-def entries_of(path: Path) -> list[Entry]:
+def entries_of(path: Path, stored: bool = False) -> list[Entry]:
     """Returns an entry for every layer that a run measured itself.
+
+    Args:
+        path: The run directory.
+        stored: Whether what the run had from a store counts, too.
 
     Raises:
         FolderError: The directory holds no run, or another process is working in it.
@@ -21,7 +25,8 @@ def entries_of(path: Path) -> list[Entry]:
     """
     folder = RunFolder(path, existing=True)
     try:
-        identity, records = folder.identity() or {}, own(folder.database.read())
+        identity, found = folder.identity() or {}, folder.database.read()
+        records = found if stored else own(found)
         winners = _winners(folder)
     finally:
         folder.close()

@@ -1,56 +1,36 @@
-"""Warm starts: reads what the layers of earlier runs can teach."""
+"""Warm starts: what the tasks of a run share, beginning with what earlier runs can teach."""
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
+
+import numpy as np
 
 from chameleon_ray.errors import UserError
-from chameleon_ray.folder import RunFolder
 from chameleon_ray.options import Search
-from chameleon_ray.record import Record
+from chameleon_ray.store.entry import Entry
 from chameleon_ray.task import kind_of
-from chameleon_ray.transfer import Transfer
+from chameleon_ray.transfer import Transfer, instructive
 
 UNTAUGHT = "This preset learns nothing from others; leave out --warm-start."
-Layer = tuple[str, list[Record]]
-"""The name of a layer and its records."""
 
 
-def layers_of(path: Path) -> list[Layer]:
-    """Returns the layers of a run.
-
-    Raises:
-        FolderError: The directory holds no run, or another process is working in it.
-        DatabaseError: The records cannot be read.
-    """
-    folder = RunFolder(path, existing=True)
-    try:
-        names = (folder.identity() or {})["layers"]
-        records = folder.database.read()
-    finally:
-        folder.close()
-    # Under a name of their own: the same layer of another run is another task.
-    return [
-        (name, [replace(r, task=f"{path}:{task}") for r in records if r.task == task])
-        for task, name in names.items()
-    ]
-
-
-def transfer_of(search: Search, runs: Iterable[Path]) -> Transfer | None:
-    """Makes the knowledge that a run's tasks share, beginning with that of earlier runs.
+def transfer_of(search: Search, earlier: Iterable[Entry]) -> Transfer | None:
+    """Makes the knowledge that a run's tasks share, beginning with the layers of earlier runs.
 
     The result is None where the tasks share nothing.
 
     Raises:
         UserError: There are earlier runs, and the search system learns nothing from others.
-        FolderError, DatabaseError: One of the earlier runs cannot be read.
     """
-    earlier = [layer for path in runs for layer in layers_of(path)]
+    entries = list(earlier)
     if search.transfer is None:
-        if earlier:
+        if entries:
             raise UserError(UNTAUGHT)
         return None
-    transfer = Transfer(search.transfer)
-    for name, records in earlier:
-        transfer.learn(kind_of(name), records)
+    transfer, rng = Transfer(search.transfer), np.random.default_rng(0)
+    for number, entry in enumerate(entries):
+        chosen = instructive(entry.records, search.transfer.rows, rng)
+        # Under a name of its own: the same layer of another run is another task.
+        records = [replace(record, task=f"{number}:{record.task}") for record in chosen]
+        transfer.learn(kind_of(entry.name), records)
     return transfer

@@ -1,12 +1,12 @@
 """The summary of a run for programs: ``summary.json``, which is strict JSON with a version."""
 
 import json
-import os
 from collections import Counter
 from dataclasses import asdict
 from math import inf, isfinite
 from pathlib import Path
 
+from chameleon_ray.atomic_write import write_whole
 from chameleon_ray.layer_names import short_names
 from chameleon_ray.ledger import Account
 from chameleon_ray.measure.ceiling import Ceiling
@@ -133,15 +133,7 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OSError: The disk is full or the folder cannot be written; an older file stands.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("w", encoding="utf-8") as sink:
-            sink.write(text)
-            sink.flush()
-            os.fsync(sink.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, text.encode())
 
 
 def explain(result: RunResult, options: Reporting | None = None) -> str | None:

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from chameleon_ray.api.run_entries import entries_of
 from chameleon_ray.api.warm_start import transfer_of
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import SAME, RunFolder
@@ -134,10 +135,13 @@ def test_kinds_are_operators_without_numbers():
 def test_an_earlier_run_of_the_same_layer_teaches_it(tmp_path):
     task = toys.task("sketched-1")
     folder = RunFolder(tmp_path / "run", existing=False)
-    folder.resume(dict.fromkeys(SAME, "") | {"spaces": {}, "layers": {task.digest: task.name}})
+    folder.resume(
+        dict.fromkeys(SAME, "")
+        | {"spaces": {task.digest: "0" * 16}, "layers": {task.digest: task.name}}
+    )
     folder.database.append(records_of(task, 20))
     folder.close()
-    transfer = transfer_of(PRESETS["chameleon"], [tmp_path / "run"])
+    transfer = transfer_of(PRESETS["chameleon"], entries_of(tmp_path / "run"))
     assert len(transfer.lessons(task).fitness) == len(set(r.config for r in records_of(task, 20)))
     with pytest.raises(UserError, match="learns nothing from others"):
-        transfer_of(PRESETS["autotvm"], [tmp_path / "run"])
+        transfer_of(PRESETS["autotvm"], entries_of(tmp_path / "run"))
