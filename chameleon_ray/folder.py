@@ -101,7 +101,7 @@ class RunFolder(RunFiles):
         """
         known = self.identity()
         if known is None:
-            text = json.dumps({"schema": SCHEMA, **identity}, indent=2)
+            text = json.dumps({"schema": SCHEMA, **identity}, indent=2, allow_nan=False)
             self.write(FILES[self.holds], text)
             self.identified = True
             return

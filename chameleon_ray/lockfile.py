@@ -89,7 +89,7 @@ class Lock:
             f"  {json.dumps(digest)}: {json.dumps(_body(layer), allow_nan=False)}"
             for digest, layer in sorted(self.layers.items())
         ]
-        head = json.dumps(body, indent=1).removesuffix("\n}")
+        head = json.dumps(body, indent=1, allow_nan=False).removesuffix("\n}")
         return "\n".join([f'{head},\n "layers": {{', ",\n".join(layers), " }", "}", ""])
 
     @staticmethod

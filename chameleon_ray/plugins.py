@@ -17,6 +17,7 @@ GROUPS = {
     "cost model": "cost_models",
     "format": "formats",
     "template": "templates",
+    "store": "stores",
 }
 """Groups of entry points, by what is plugged in; ``chameleon_ray.`` comes before each."""
 

@@ -6,15 +6,17 @@ kind, which have the same operators. It learns only about the knobs that it has,
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 import numpy as np
 
 from chameleon_ray.options import Transferring
 from chameleon_ray.record import Record
-from chameleon_ray.search.cost_model import Lessons
+from chameleon_ray.search.cost_model import Lessons, informative
 from chameleon_ray.search.explorer import Agent
-from chameleon_ray.space import DesignSpace
+from chameleon_ray.search.representatives import representatives
+from chameleon_ray.space import Config, DesignSpace
 from chameleon_ray.task import Task
 from chameleon_ray.vendor import is_searched
 
@@ -37,15 +39,23 @@ class Transfer:
 
     def lessons(self, task: Task) -> Lessons | None:
         """Returns records of the most tried tasks of the same kind; None where there are none."""
-        known = self._records[task.kind]
-        teachers = [other for other in known if other != task.digest and _succeeded(known[other])]
-        teachers.sort(key=lambda other: (-len(known[other]), other))
-        chosen = teachers[: self.options.tasks]
+        known, chosen = self._records[task.kind], self._teachers(task)
         if not chosen:
             return None
         features = [self._features(task, other, known[other]) for other in chosen]
         fitness = [_fitness(known[other]) for other in chosen]
         return Lessons(np.concatenate(features), np.concatenate(fitness))
+
+    def suggestions(self, task: Task) -> list[Config]:
+        """Returns configurations of other tasks of the same kind that a task has, too.
+
+        Of each teacher they are the representatives, in order; teachers take turns.
+        """
+        found = [
+            self._suggested(task, self._records[task.kind][one]) for one in self._teachers(task)
+        ]
+        turns = (config for turn in zip_longest(*found) for config in turn)
+        return list(dict.fromkeys(config for config in turns if config is not None))
 
     def keep_agent(self, task: Task, agent: Agent) -> None:
         """Notes the agent of a task's explorer."""
@@ -57,11 +67,44 @@ class Transfer:
         other, agent = self._agents.get(_world(task), (task.digest, {}))
         return agent if other != task.digest else {}
 
+    def _teachers(self, task: Task) -> list[str]:
+        """Returns the most tried tasks of the same kind."""
+        known = self._records[task.kind]
+        teachers = [other for other in known if other != task.digest and _succeeded(known[other])]
+        teachers.sort(key=lambda other: (-len(known[other]), other))
+        return teachers[: self.options.tasks]
+
+    def _suggested(self, task: Task, records: list[Record]) -> list[Config]:
+        pairs = [(record, task.space.config(json.loads(record.values))) for record in records]
+        known = [(record, config) for record, config in pairs if config is not None]
+        if not known:
+            return []
+        configs = np.array([config for _, config in known])
+        order = representatives(configs, _fitness([record for record, _ in known]))
+        return [known[row][1] for row in order]
+
     def _features(self, task: Task, other: str, records: list[Record]) -> np.ndarray:
         """Expresses another task's records in a task's space, as ``(n, features)``."""
         rows = self._translated[task.digest, other]
         rows += [translated(task.space, record.values) for record in records[len(rows) :]]
         return np.stack(rows)
+
+
+def instructive(records: Sequence[Record], count: int, rng: np.random.Generator) -> list[Record]:
+    """Chooses the records of a task that teach others most: representatives, and informative ones.
+
+    Args:
+        records: Records of one task and one space.
+        count: Most records to choose.
+        rng: Draws the records that are not among the best.
+    """
+    tried = [record for record in records if is_searched(record.config)]
+    if not tried:
+        return []
+    fitness = _fitness(tried)
+    first = representatives(np.array([record.config for record in tried]), fitness)[: count // 2]
+    rows = dict.fromkeys([*first, *informative(fitness, count - len(first), rng)])
+    return [tried[row] for row in rows]
 
 
 def translated(space: DesignSpace, values: str) -> np.ndarray:
@@ -83,7 +126,8 @@ def _succeeded(records: list[Record]) -> bool:
 
 def _fitness(records: list[Record]) -> np.ndarray:
     latencies = np.array([record.latency for record in records])
-    return latencies.min() / latencies
+    best = min(latencies.min(), np.finfo(float).max)  # where none worked
+    return best / latencies
 
 
 def _world(task: Task) -> tuple:

@@ -17,7 +17,7 @@ from chameleon_ray.search.explorer import Agent
 from chameleon_ray.search.random_walk import fill
 from chameleon_ray.search.selection import Selection, Way
 from chameleon_ray.search.system import SearchSystem
-from chameleon_ray.space import Config, DesignSpace, as_configs
+from chameleon_ray.space import Config, DesignSpace, as_configs, unseen
 from chameleon_ray.task import Task
 from chameleon_ray.transfer import Transfer
 from chameleon_ray.vendor import is_searched, library_of, vendor_config
@@ -113,14 +113,8 @@ class Tuner:
         seen = known.configs
         opening = self._opening(len(seen))
         count = self._taught(opening, known) if opening else self._most()
-        fit_rng, explore_rng, sample_rng, rest_rng = self._rng().spawn(4)
-        chosen = Selection(seen[:0], ())
-        if count:
-            score = await self.system.fit(space, known, fit_rng)
-            agent = self.agent or self._lent()
-            trail = await self.system.explore(space, score, seen, agent, explore_rng)
-            self.inherit(trail.agent)
-            chosen = await self.system.select(space, trail, seen, count, sample_rng)
+        *search_rngs, rest_rng = self._rng().spawn(4)
+        chosen = await self._selected(known, count, bool(opening), search_rngs)
         batch = chosen.configs
         if opening:
             batch = fill(space, batch, seen, opening, rest_rng)
@@ -206,6 +200,35 @@ class Tuner:
         if self.transfer is None or known.lessons is None:
             return 0
         return round(self.transfer.options.share * opening)
+
+    async def _selected(
+        self, known: Experience, count: int, opening: bool, rngs: Sequence[np.random.Generator]
+    ) -> Selection:
+        """Selects configurations by the cost model; in an opening, other tasks' come first.
+
+        Args:
+            known: What was tried.
+            count: Most configurations wanted.
+            opening: Whether the cost model has learnt from other tasks only.
+            rngs: Generators for cost model, explorer and sampler.
+        """
+        space, seen = self.task.space, known.configs
+        lent = self._suggestions(seen)[:count] if opening else seen[:0]
+        ways = (Way.PICKED,) * len(lent)
+        if len(lent) == count:
+            return Selection(lent, ways)
+        seen, (fit_rng, explore_rng, sample_rng) = np.concatenate([seen, lent]), rngs
+        score = await self.system.fit(space, known, fit_rng)
+        agent = self.agent or self._lent()
+        trail = await self.system.explore(space, score, seen, agent, explore_rng)
+        self.inherit(trail.agent)
+        chosen = await self.system.select(space, trail, seen, count - len(lent), sample_rng)
+        return Selection(np.concatenate([lent, chosen.configs]), (*ways, *chosen.ways))
+
+    def _suggestions(self, seen: np.ndarray) -> np.ndarray:
+        """Returns the configurations of other tasks that were not tried here."""
+        found = [] if self.transfer is None else self.transfer.suggestions(self.task)
+        return unseen(np.array(found, dtype=np.int64).reshape(len(found), seen.shape[1]), seen)
 
     def _lent(self) -> Agent:
         return {} if self.transfer is None else self.transfer.agent(self.task)

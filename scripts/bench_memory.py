@@ -178,7 +178,15 @@ def compiled() -> Iterator[dict]:
     with tempfile.TemporaryDirectory() as folder:
         for name in (*ZOO, "randwire:0"):
             file = Path(folder) / "figures.json"
-            command = [sys.executable, "-m", "chameleon_ray", "memory", name, "--json", str(file)]
+            command = [
+                sys.executable,
+                "-m",
+                "chameleon_ray",
+                "memory",
+                name,
+                "--figures",
+                str(file),
+            ]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ)
             yield json.loads(file.read_text())
 

@@ -30,6 +30,7 @@ from chameleon_ray.options import Request, Search
 from chameleon_ray.record import Record
 from chameleon_ray.report.builds import Building, figures, valid
 from chameleon_ray.report.format import percent
+from chameleon_ray.report.strict_json import strict
 from chameleon_ray.report.summary import write_text
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.tuner import Tuner
@@ -138,6 +139,8 @@ class Tally:
 def _write(folder: Path, done: Building) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / FILE, json.dumps(figures(done), indent=2) + "\n")
+        write_text(
+            folder / FILE, json.dumps(strict(figures(done)), indent=2, allow_nan=False) + "\n"
+        )
     except OSError as error:
         raise UserError(f"Cannot write to {folder}: {error.strerror}.") from error

@@ -31,12 +31,11 @@ from chameleon_ray.replay.recorded_devices import ReplayBuilder, ReplayRunner
 from chameleon_ray.replay.table import Table
 from chameleon_ray.report.replay import ReplayResult, SeedRun, figures
 from chameleon_ray.report.summary import write_text
-from chameleon_ray.search.cost_model import informative
 from chameleon_ray.search.explorer import Trail
 from chameleon_ray.search.system import SearchSystem
-from chameleon_ray.space import DesignSpace, as_configs
+from chameleon_ray.space import DesignSpace
 from chameleon_ray.task import Task
-from chameleon_ray.transfer import Transfer
+from chameleon_ray.transfer import Transfer, instructive
 from chameleon_ray.tuner import Tuner
 
 __all__ = [
@@ -149,14 +148,14 @@ def taught(task: Task, search: Search, teachers: Sequence[Table], seed: int) -> 
     rng, most = np.random.default_rng(seed), search.transfer.rows
     transfer = Transfer(search.transfer)
     for teacher in teachers:
-        rows = informative(teacher.optimum / teacher.latency, most, rng)
-        transfer.learn(task.kind, [record_of(teacher, int(row)) for row in rows])
+        records = [record_of(teacher, row) for row in range(len(teacher))]
+        transfer.learn(task.kind, instructive(records, most, rng))
     return transfer
 
 
 def record_of(table: Table, row: int) -> Record:
     """Converts a row of a table to the record of an earlier run."""
-    config = as_configs(table.space.enumerate()[row : row + 1])[0]
+    config = table.configs[row]
     status = table.status[row]
     return Record(
         task=f"{table.name} (earlier)",

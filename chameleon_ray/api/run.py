@@ -37,6 +37,7 @@ def tune(request: Request, progress: Progress, stop: Stop | None = None) -> RunR
     with working(site, setup.search_cores, progress):
         site.tell_damage(progress.note)
         end = run_session(site, setup, progress, stop)
+        progress.phase("writing the report")
         ((model, result),) = end.results.items()
         result = replace(result, ceiling=ceiling_of(setup, request))
         keep(model.folder, result)

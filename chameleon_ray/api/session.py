@@ -19,7 +19,7 @@ from chameleon_ray.api.compiled_model import (
     SessionEnd,
     result_of,
 )
-from chameleon_ray.api.concurrency import Stop, guarded, in_thread, interruptible
+from chameleon_ray.api.concurrency import Stop, guarded, in_thread, interruptible, wall_limit
 from chameleon_ray.api.device_group import DeviceGroup, device_groups, wanted
 from chameleon_ray.api.finishing import Finish
 from chameleon_ray.api.first_verdict import judged
@@ -97,6 +97,8 @@ class TuningSession:
         site = self.site
         self.request, self.folder, self.models = site.request, site.folder, site.models
         self.began = time.perf_counter() - self.progress.elapsed
+        self.progress.whole_limit = wall_limit(self.request, len(self.models))
+        self.progress.compares = bool(self.request.compare)
 
     async def run(self) -> SessionResult:
         """Runs all stages; a model that cannot be finished keeps the reason as its failure.

@@ -61,7 +61,7 @@ def set_up(request: Request) -> Setup:
         Lock.read(Path(request.locked))  # which says at once what is wrong with it
     search_cores, timing_cores = split(available(), request.threads, _gpus(request, kind))
     runs = [Path(run) for run in request.warm_start]
-    store = open_store(request.store, request.storing)
+    store = open_store(request.store, request.storing, installed=True)
     if request.refresh and store is None and not runs:
         raise UserError("--refresh times again what a store has, and there is none; give --store.")
     return Setup(

@@ -3,13 +3,15 @@
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from chameleon_ray.options import Storing
 from chameleon_ray.store.entry import Entry
 from chameleon_ray.store.key import Key, kind_folder, target_folder
 from chameleon_ray.store.knowledge import Known
 from chameleon_ray.store.store import Store
 from chameleon_ray.task import Task
-from chameleon_ray.transfer import Transfer
+from chameleon_ray.transfer import Transfer, instructive
 
 
 def teach(
@@ -30,19 +32,21 @@ def teach(
         known: What of these counts as measured, by digest.
         options: Settings of the store.
     """
+    rng = np.random.default_rng(0)  # the same entries teach the same
     for task in tasks:
         there = {record.config for record in known[task.digest].records}
         for number, entry in enumerate(own.get(task.digest, ())):
             past = [r for r in entry.records if r.config not in there]
             if past:  # under a name of its own: what a layer teaches itself is another one's
                 name = f"{task.digest}, earlier {number}"
-                transfer.learn(task.kind, [replace(record, task=name) for record in past])
+                chosen = instructive(past, transfer.options.rows, rng)
+                transfer.learn(task.kind, [replace(record, task=name) for record in chosen])
     if store is None:
         return
     for kind in dict.fromkeys(task.kind for task in tasks):
         mine = [task for task in tasks if task.kind == kind]
         for entry in store.entries(_teachers(store, kind, mine, known, options)):
-            transfer.learn(kind, entry.records)
+            transfer.learn(kind, instructive(entry.records, transfer.options.rows, rng))
 
 
 def _teachers(

@@ -89,7 +89,7 @@ class Timekeeper:
     def keep(self) -> None:
         """Sets the deadline of the progress and of all budgets."""
         deadline = self.deadline
-        self.progress.wall_limit = deadline
+        self.progress.wall_limit, self.progress.closing = deadline, self.forecast.seconds
         for budget in self.budgets:
             budget.deadline = deadline
 

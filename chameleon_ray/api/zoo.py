@@ -48,6 +48,7 @@ def tune_zoo(zoo: Zoo, progress: Progress, stop: Stop | None = None) -> ZooResul
     with working(site, setup.search_cores, progress):
         site.tell_damage(progress.note)
         end = run_session(site, setup, progress, stop)
+        progress.phase("writing the reports")
         ceiling = ceiling_of(setup, zoo.common)
         results = {m: replace(done, ceiling=ceiling) for m, done in end.results.items()}
         result = _result(zoo, site, replace(end, results=results))

@@ -23,8 +23,8 @@ class StoringWorker(Worker):
 
     def __init__(self, name: str, *args: Any) -> None:
         """Makes a worker of a name for people; all else is as for ``Worker``."""
+        self._name = name  # first, as Ray asks for it where the rest fails, too
         super().__init__(*args)
-        self._name = name
 
     def __repr__(self) -> str:
         return self._name

@@ -5,7 +5,8 @@ from pathlib import Path
 import typer
 
 from chameleon_ray.answering import UNVERIFIED
-from chameleon_ray.commands.arguments import Examples, Inputs, Json, Model, Run, Store
+from chameleon_ray.commands.arguments import Examples, Inputs, Json, Run, Store
+from chameleon_ray.commands.choosing import Model
 from chameleon_ray.commands.screen import print_json, screen, tell
 from chameleon_ray.commands.settling import settle
 from chameleon_ray.trust import warning

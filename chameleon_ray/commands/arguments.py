@@ -12,9 +12,6 @@ from chameleon_ray.options import Request, least_values
 LEAST = least_values(Request)
 """Least values of options."""
 
-Model = Annotated[
-    str, typer.Argument(help="Zoo name, .onnx or .pt2 file, or package.module:factory.")
-]
 Inputs = Annotated[
     list[str],
     typer.Option("--input", help="NAME:SHAPE[:DTYPE], as x:1x3x224x224:float32; or NAME=VALUE."),
@@ -24,12 +21,6 @@ Examples = Annotated[
 ]
 Run = Annotated[Path, typer.Argument(help="The directory of a finished run.")]
 AnyRun = Annotated[Path, typer.Argument(help="The directory of a run or a zoo, finished or not.")]
-Layout = Annotated[
-    str, typer.Option(help="Convolution layout: NHWC, NCHW, or auto, what suits the target.")
-]
-Precision = Annotated[
-    str, typer.Option(help="Of what is float32 in the model: float32, float16, bfloat16, or tf32.")
-]
 Aware = Annotated[
     bool, typer.Option("--memory-aware", help="Reorder and rewrite for least memory first.")
 ]
@@ -68,27 +59,13 @@ Address = Annotated[str | None, typer.Option(help="Ray cluster to join; else non
 Tensorboard = Annotated[
     str | None, typer.Option("--tensorboard", help="Folder for scalars as TensorBoard reads them.")
 ]
-Compare = Annotated[
-    list[str],
-    typer.Option(
-        "--compare",
-        metavar="NAME",
-        help="Time the tuned model beside onnxruntime, pytorch, torch.compile, max-autotune or "
-        "openvino; the first two where left out.",
-    ),
-]
 NoCompare = Annotated[
     bool, typer.Option("--no-compare", help="Do not time other frameworks at the end.")
 ]
-Engine = Annotated[str, typer.Option(help="ray, or serial.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Tracebacks and warnings.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Figures = Annotated[
     Path | None, typer.Option("--figures", metavar="FILE", help="File for the figures as JSON.")
-]
-Name = Annotated[str | None, typer.Option(help="In place of the preset's.")]
-Target = Annotated[
-    str, typer.Option(help="llvm, cuda, cuda:sm_90 or the like, or a TVM target as JSON.")
 ]
 Template = Annotated[
     list[str], typer.Option(help="A template of another package, tried before our own.")

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from chameleon_ray.commands.arguments import Compare, Json, NoCompare, Run
+from chameleon_ray.commands.arguments import Json, NoCompare, Run
+from chameleon_ray.commands.choosing import Compare
 from chameleon_ray.commands.screen import print_json, screen, tell
 from chameleon_ray.options.comparing import FRAMEWORKS
 from chameleon_ray.trust import warning

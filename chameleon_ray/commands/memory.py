@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from chameleon_ray.commands.arguments import LEAST, Figures, Inputs, Json, Layout, Model, Seconds
+from chameleon_ray.commands.arguments import LEAST, Figures, Inputs, Json, Seconds
+from chameleon_ray.commands.choosing import Layout, Model
 from chameleon_ray.commands.screen import print_json, screen
 from chameleon_ray.options import Request, Scheduling
 

@@ -1,23 +1,27 @@
 """``chameleon replay``: searches a table of recorded measurements."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chameleon_ray.commands.arguments import Figures, Json, Name
+from chameleon_ray.commands.arguments import Figures, Json
+from chameleon_ray.commands.choosing import CostModel, Explorer, Preset, Sampler
 from chameleon_ray.commands.screen import print_json, screen, tell
 from chameleon_ray.options import Replaying
+
+if TYPE_CHECKING:
+    from chameleon_ray.report.replay import ReplayResult
 
 
 def replay(
     table: Annotated[
         Path, typer.Argument(help="Kernel Tuner cache, T4 results, or records of a run.")
     ],
-    preset: Annotated[str, typer.Option(help="The search system.")] = "chameleon",
-    explorer: Name = None,
-    sampler: Name = None,
-    cost_model: Name = None,
+    preset: Preset = "chameleon",
+    explorer: Explorer = None,
+    sampler: Sampler = None,
+    cost_model: CostModel = None,
     measurements: Annotated[
         int, typer.Option(min=1, help="Of each search.")
     ] = Replaying.measurements,
@@ -38,7 +42,7 @@ def replay(
     from chameleon_ray.api import algorithms
     from chameleon_ray.api import replay as replaying
     from chameleon_ray.replay.table import read_table
-    from chameleon_ray.report.replay import figures, line, shown
+    from chameleon_ray.report.replay import line
 
     numbers = range(seed, seed + seeds)
     search = algorithms.chosen(preset, explorer, sampler, cost_model)
@@ -48,6 +52,12 @@ def replay(
     say = lambda so_far, run: tell(line(so_far, run))  # noqa: E731
     result = replaying.replay(recorded, search, measurements, numbers, say, teachers)
     replaying.write(result, preset, out, file)
+    _tell(result, preset, json)
+
+
+def _tell(result: "ReplayResult", preset: str, json: bool) -> None:
+    from chameleon_ray.report.replay import figures, shown
+
     if json:
         print_json(figures(result, preset))
         return

@@ -1,6 +1,6 @@
 """``chameleon tune``: tunes one model."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -9,22 +9,15 @@ from chameleon_ray.commands.arguments import (
     Address,
     Aware,
     BuildOnly,
-    Compare,
-    Engine,
     Examples,
     Inputs,
     Json,
-    Layout,
     Locked,
     Minutes,
-    Model,
-    Name,
     NoCompare,
     Only,
-    Precision,
     Refresh,
     Store,
-    Target,
     Template,
     Tensorboard,
     Threads,
@@ -32,6 +25,18 @@ from chameleon_ray.commands.arguments import (
     Until,
     Vendor,
     WarmStart,
+)
+from chameleon_ray.commands.choosing import (
+    Compare,
+    CostModel,
+    Engine,
+    Explorer,
+    Layout,
+    Model,
+    Precision,
+    Preset,
+    Sampler,
+    Target,
 )
 from chameleon_ray.commands.screen import followed, print_json, screen, tell
 from chameleon_ray.commands.settling import settle
@@ -47,10 +52,10 @@ def tune(
     trials: Trials = None,
     minutes: Minutes = None,
     until: Until = None,
-    preset: Annotated[str, typer.Option(help="The search system.")] = "chameleon",
-    explorer: Name = None,
-    sampler: Name = None,
-    cost_model: Name = None,
+    preset: Preset = "chameleon",
+    explorer: Explorer = None,
+    sampler: Sampler = None,
+    cost_model: CostModel = None,
     template: Template = [],  # noqa: B006
     seed: Annotated[int, typer.Option(min=LEAST["seed"])] = 0,
     out: Annotated[str | None, typer.Option(help="The run directory; else a new one.")] = None,
@@ -78,10 +83,13 @@ def tune(
     Examples: chameleon tune resnet-18 --minutes 3; chameleon tune net.onnx --json | jq .comparison
     """
     asked = {n: tuple(v) if isinstance(v, list) else v for n, v in locals().items()}
-    asked |= {"compare": ()} if no_compare else {}
-    fields = {n: v for n, v in asked.items() if n not in ("json", "no_compare")}
-    request = Request(**fields)  # type: ignore[arg-type]
-    (_build if build_only else _tune)(request, json)
+    (_build if build_only else _tune)(_request(asked), json)
+
+
+def _request(asked: dict[str, Any]) -> Request:
+    """Makes a request of the command line."""
+    fields = {name: value for name, value in asked.items() if name not in ("json", "no_compare")}
+    return Request(**fields | ({"compare": ()} if asked["no_compare"] else {}))
 
 
 def _tune(request: Request, json: bool) -> None:

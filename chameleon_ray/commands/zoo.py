@@ -7,8 +7,6 @@ import typer
 
 from chameleon_ray.commands.arguments import (
     Address,
-    Compare,
-    Engine,
     Json,
     Minutes,
     NoCompare,
@@ -18,6 +16,7 @@ from chameleon_ray.commands.arguments import (
     Until,
     WarmStart,
 )
+from chameleon_ray.commands.choosing import Compare, Engine
 from chameleon_ray.commands.screen import followed, print_json, screen, tell
 from chameleon_ray.commands.settling import settle_all
 from chameleon_ray.options import Request

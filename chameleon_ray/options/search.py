@@ -143,7 +143,7 @@ class Transferring:
     """Most other tasks learnt from."""
     rows: int = 128
     """Most records of each task learnt from."""
-    share: float = 0.5
+    share: float = 0.75
     """Share of a task's first plan chosen by what other tasks taught; the rest is random."""
 
 

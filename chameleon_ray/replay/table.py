@@ -67,8 +67,13 @@ class Table:
         return self._rows.get(tuple(config))
 
     @cached_property
+    def configs(self) -> list[Config]:
+        """The configuration of each row."""
+        return as_configs(self.space.enumerate())
+
+    @cached_property
     def _rows(self) -> dict[Config, int]:
-        return {config: row for row, config in enumerate(as_configs(self.space.enumerate()))}
+        return {config: row for row, config in enumerate(self.configs)}
 
 
 def read_table(path: Path, task: str | None = None) -> Table:

@@ -34,16 +34,16 @@ def answers(result: RunResult, names: Mapping[str, str]) -> list[Answer]:
     repeat, known = repeating(result), judged(result)
     gain = worth(result, known)
     return [
-        ("Which module takes most time?", _most(result, names)),
+        ("Which module takes most time?", _most(result)),
         ("Is it near the machine's limit?", _limit(result, names)),
-        ("Is it faster than what I would run instead?", _faster(result)),
+        (f"Is it faster than {_others(result)}?", _faster(result)),
         (f"What would {MINUTES} more minutes bring?", escape(told(result, known)) or "Not known."),
         ("How do I repeat it?", f"<pre>{escape(repeat)}</pre>" if repeat else "Not known."),
         ("What can I do next?", _list(list(_steps(result, gain)))),
     ]
 
 
-def _most(result: RunResult, names: Mapping[str, str]) -> str:
+def _most(result: RunResult) -> str:
     rows = _by_time(result)
     if not rows:
         return "No layer was timed."
@@ -53,7 +53,7 @@ def _most(result: RunResult, names: Mapping[str, str]) -> str:
     each = f", {first.task.weight:g} times {milliseconds(first.best)} ms"
     several = each if first.task.weight != 1 else ""
     text = (
-        f"<b>{escape(names[first.task.digest])}</b>: {percent(share)} of all layers' time "
+        f"<b>{escape(first.title)}</b>: {percent(share)} of all layers' time "
         f"({milliseconds(first.task.weight * first.best)} of {milliseconds(seconds)} ms{several})."
     )
     if len(rows) > FEW:
@@ -87,6 +87,12 @@ def _limit(result: RunResult, names: Mapping[str, str]) -> str:
 
 def _nearness(share: float) -> str:
     return "Yes." if share >= 0.8 else "Nearly." if share >= 0.6 else "No."
+
+
+def _others(result: RunResult) -> str:
+    """Names what it was compared with."""
+    names = [one.name for one in result.comparison]
+    return " and ".join(names) if 0 < len(names) < 3 else "what I would run instead"
 
 
 def _faster(result: RunResult) -> str:

@@ -6,7 +6,7 @@ from html import escape
 
 from chameleon_ray.record import own
 from chameleon_ray.report.charts import length
-from chameleon_ray.report.format import clock, digits, milliseconds, percent
+from chameleon_ray.report.format import clock, milliseconds, percent, times
 from chameleon_ray.report.layer_history import ratio
 from chameleon_ray.report.result import UNTUNED, Latency, RunResult
 
@@ -72,7 +72,7 @@ def _rivals(result: RunResult) -> str:
     rows = "".join(_rival(one, result.tuned, longest) for one in timed)
     head = (
         '<tr><th scope="col">what</th><th scope="col">median latency</th>'
-        '<th scope="col" class="num">ms</th><th scope="col" class="num">tuned is</th></tr>'
+        '<th scope="col" class="num">ms</th><th scope="col" class="num">over tuned</th></tr>'
     )
     faults = "".join(
         f'<p class="soft">Not compared with {escape(one.name)}: {escape(one.fault)}.</p>'
@@ -92,7 +92,7 @@ def _rival(one: Timed, tuned: Latency, longest: float) -> str:
     )
     faster = ratio(one.latency.seconds, tuned.seconds)
     style = "" if faster is None or one.latency is tuned else "good" if faster > 1 else "bad"
-    said = "" if one.latency is tuned else f"{digits(faster)}x as fast"
+    said = "" if one.latency is tuned else times(faster)
     note = f" <small>{escape(one.note)}</small>" if one.note else ""
     return (
         f'<tr><th scope="row">{escape(one.name)}{note}</th><td class="wide">{drawn}</td>'

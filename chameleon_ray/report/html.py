@@ -94,7 +94,7 @@ def _layers(result: RunResult, names: dict[str, str], drawings: Drawings) -> str
 
 def _convergence(rows: Sequence[LayerResult], names: Mapping[str, str], drawings: Drawings) -> str:
     ordered = sorted(rows, key=_time_in_model)
-    figures = "".join(_figure(row, names[row.task.digest], drawings) for row in ordered)
+    figures = "".join(_figure(row, _called(row, names), drawings) for row in ordered)
     note = (
         "Best latency in ms (log scale) over the measurements of all lowerings of a layer; dashed: "
         "the default schedule; diamond: the winner in the final timing, where finalists took "
@@ -128,11 +128,17 @@ def _search(
     for row in sorted(result.layers, key=_time_in_model):
         mine = [record for record in own(result.records) if record.task == row.task.digest]
         if len(known) < options.judged and (found := knobs_of(row.task.space, mine)) is not None:
-            known[names[row.task.digest]] = found
+            known[_called(row, names)] = found
     if not known:
         return '<p class="soft">No layer has enough measurements to be judged.</p>'
     figures = "".join(drawings.place(figure) for figure in knob_figures(known))
     return f'<div class="pair wide">{figures}</div>'
+
+
+def _called(row: LayerResult, names: Mapping[str, str]) -> str:
+    """Returns a name that no other layer has, and what the layer computes."""
+    name = names[row.task.digest]
+    return f"{name} · {row.task.what}" if row.task.what else name
 
 
 def _time(result: RunResult, devices: str) -> str:

@@ -46,6 +46,7 @@ def _places(one: Knobs) -> tuple[Mark, ...]:
     at = {"x": "first component", "y": "second component"}
     shown = {"ms": "ms", "chosen by": "chosen by", "fitness": "fitness"}
     dot = {"r": 4, "symbol": "chosen by", "stroke": "var(--best)", "fill": "var(--best)"}
+    dot |= {"strokeWidth": 1.5}
     shade = {"fillOpacity": "fitness", "strokeOpacity": "fitness", "channels": shown, "tip": True}
     best = int(one.fitness.argmax())
     ring: Columns = {name: [values[best]] for name, values in columns.items()}
@@ -79,7 +80,7 @@ def _importance(known: Mapping[str, Knobs]) -> Figure:
         axes = {
             "height": 50 + 26 * len(one.importance),
             "marginLeft": 110,
-            "x": {"label": "share of what hangs on knobs, %", "grid": True, "domain": [0, 100]},
+            "x": {"label": "share, %", "grid": True, "domain": [0, 100]},
             "y": {"label": None, "domain": list(one.importance)},
         }
         views.append(View(name, (Mark("barX", bars, bar),), axes))
@@ -106,8 +107,8 @@ def _foretold(known: Mapping[str, Knobs]) -> Figure:
         marks = (points, Mark("line", diagonal, line))
         axes = {
             "height": HEIGHT,
-            "x": {"label": "foretold speed, over the best", "domain": [0, 1.1], "grid": True},
-            "y": {"label": "measured speed, over the best", "domain": [0, 1.1], "grid": True},
+            "x": {"label": "foretold speed, over the best", "domain": [0, 1.03], "grid": True},
+            "y": {"label": "measured speed, over the best", "domain": [0, 1.03], "grid": True},
         }
         views.append(View(name, marks, axes))
     told = (

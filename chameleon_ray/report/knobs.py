@@ -97,7 +97,7 @@ def foretold(space: DesignSpace, configs: np.ndarray, fitness: np.ndarray) -> np
     for part in range(FOLDS):
         known = fold != part
         score = boosted(space, features[known], fitness[known], TREES, rng)
-        found[~known] = score(configs[~known])
+        found[~known] = np.clip(score(configs[~known]), 0.0, 1.0)
     return found
 
 

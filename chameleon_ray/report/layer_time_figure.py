@@ -36,7 +36,7 @@ def layer_time_figure(
         legend.append(("the machine's limit", "var(--deep)"))
     axes = {
         "height": ROW * len(drawn) + 50,
-        "marginLeft": 4,
+        "marginLeft": 12,
         "marginRight": 16,
         "x": {"label": "ms in one execution of the model", "grid": True},
         "y": {"axis": None, "domain": bars["layer"], "padding": 0.0},
@@ -65,7 +65,8 @@ def _bars(
             for row, one in zip(rows, limits, strict=True)
         ],
         "label": [
-            f"{name}  {percent(each / whole)}" for name, each in zip(called, seconds, strict=True)
+            f"{percent(each / whole)}  {name}{f' · {row.task.what}' if row.task.what else ''}"
+            for row, name, each in zip(rows, called, seconds, strict=True)
         ],
     }
 

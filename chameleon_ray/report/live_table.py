@@ -17,8 +17,9 @@ from rich.live import Live
 from rich.text import Text
 
 from chameleon_ray.printable import on_one_line
-from chameleon_ray.report.format import clock, digits, milliseconds, percent, times
-from chameleon_ray.report.log import LogLines, gain, left, pace
+from chameleon_ray.report.format import digits, milliseconds, percent, times
+from chameleon_ray.report.log import LogLines, gain, pace
+from chameleon_ray.report.phases import bar, passage
 from chameleon_ray.report.progress import LiveLayer, Progress
 from chameleon_ray.reporting import Reporting
 
@@ -125,7 +126,7 @@ def watching(
 
 def lines(progress: Progress, width: int, height: int) -> list[Line]:
     """Lays out the whole table so that it fits into a terminal of this size."""
-    head = _head(progress)
+    head = _head(progress, width)
     foot = [Line(f"  {note}", "yellow") for note in progress.notes[-2:]]
     if not progress.layers:
         return _fitted([*head, *foot], width, height)
@@ -143,19 +144,17 @@ def lines(progress: Progress, width: int, height: int) -> list[Line]:
     return _fitted([*head, _titles(columns, width), *body, *foot], width, height)
 
 
-def _head(progress: Progress) -> list[Line]:
-    phase = progress.phases[-1].name if progress.phases else "starting"
-    head = [Line(f"{phase}: {clock(progress.elapsed)}{left(progress)}", "bold")]
+def _head(progress: Progress, width: int) -> list[Line]:
+    head = [Line(bar(progress, width), "bold"), Line(passage(progress), "dim")]
     return [*head, Line(pace(progress)), Line(gain(progress))] if progress.layers else head
 
 
 def _shown(rows: list[LiveLayer], room: int) -> list[LiveLayer]:
-    """Chooses at most ``room`` layers: those in flight first, then those that take most time.
+    """Returns at most ``room`` layers: those in flight first, then those that take most time.
 
     A time that is unknown counts as the most.
     """
-    chosen = sorted(rows, key=lambda row: (row.in_flight == 0, -row.history.weighted))[:room]
-    return sorted(chosen, key=lambda row: -row.task.weight * row.history.default)
+    return sorted(rows, key=lambda row: (row.in_flight == 0, -row.history.weighted))[:room]
 
 
 def _titles(columns: list[LiveColumn], width: int) -> Line:

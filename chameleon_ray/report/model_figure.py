@@ -72,7 +72,9 @@ def _marks(course: Course, plans: Columns, end: End | None, x: str) -> tuple[Mar
         COUNT: [point.measurements for point in course.points],
         LATENCY: [point.best_ms for point in course.points],
     }
-    steps = Mark("line", line, _at(x, stroke="var(--best)", strokeWidth=2, curve="step-after"))
+    steps = Mark(
+        "line", line, _at(x, stroke="var(--best)", strokeWidth=2, curve="step-after", clip=True)
+    )
     shown = {title: title for title in plans if title not in (x, LATENCY)}
     dots = _at(x, r=2.5, fill="faster", clip=True)
     events = Mark("dot", plans, dots | {"channels": shown, "tip": True})

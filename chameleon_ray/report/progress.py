@@ -61,6 +61,12 @@ class Progress:
         self.device_seconds = 0.0
         self.recorded = 0
         """Number of measurements of earlier sessions of the run."""
+        self.whole_limit: float | None = None
+        """Seconds that the whole command may take; None without a limit."""
+        self.closing = 0.0
+        """Seconds that everything after the search is expected to take."""
+        self.compares = False
+        """Whether models are compared with other frameworks at the end."""
         self.plans = 0
         """Number of plans of which every configuration was measured."""
         self._began = self._first = self._last = inf
@@ -196,6 +202,20 @@ class Progress:
         if self.trial_limit is not None and self.rate:
             lefts.append((self.trial_limit - self.measurements) / self.rate)
         return max(0.0, min(lefts)) if lefts else None
+
+    @property
+    def whole_left(self) -> float | None:
+        """Seconds until the command's end; below 0 after its limit, None where it is not known."""
+        if self.whole_limit is not None:
+            return self.whole_limit - self.elapsed
+        searched = self.trial_limit is not None and self.measurements >= self.trial_limit
+        return None if self.left is None or searched else self.left + self.closing
+
+    @property
+    def share(self) -> float | None:
+        """Share of the command's time that has gone by; None where its end is not known."""
+        left = self.whole_left
+        return None if left is None else self.elapsed / max(self.elapsed + max(left, 0.0), 1e-9)
 
     def _take(self, record: Record) -> None:
         layer = self.layers.get(record.task)

@@ -61,9 +61,10 @@ def told(result: RunResult, found: Mapping[str, Rivals] | None = None) -> str:
         parts.append(f"{counted(unknown, 'layer')} {why}.")
     whole = sum(row.task.weight * row.best for row in known)
     if known and whole > 0:
+        which = "The other" if missing or unknown else "The"
         excess = [row.task.weight * row.best * _share(near[row.task.digest]) for row in known]
         parts.append(
-            f"The other layers take at most {100 * sum(excess) / whole:.2g} % more than the best "
+            f"{which} layers take at most {100 * sum(excess) / whole:.2g} % more than the best "
             f"of their spaces, each with {Bounding().confidence:.0%} confidence as estimated."
         )
         gain = milliseconds(worth(result, found))

@@ -120,10 +120,12 @@ def _roofs(ceiling: Ceiling, intensities: Sequence[float]) -> tuple[Mark, ...]:
     ridge = peak / traffic
     low, high = min([*intensities, ridge]) / 1.5, max([*intensities, ridge]) * 1.5
     roof: Columns = {_X: [low, ridge, high], _Y: [low * traffic, peak, peak]}
-    words: Columns = {_X: [high], _Y: [peak], "text": [f"{peak:.0f} GFLOP/s"]}
+    level: Columns = {_X: [low, ridge], _Y: [peak, peak]}
+    words: Columns = {_X: [low], _Y: [peak], "text": [f"{peak:.0f} GFLOP/s"]}
     line = {"x": _X, "y": _Y, "stroke": "var(--s1)", "strokeWidth": 2, "clip": True}
-    text = {"x": _X, "y": _Y, "text": "text", "dy": -9, "textAnchor": "end", "fill": "var(--s1)"}
-    return Mark("line", roof, line), Mark("text", words, text)
+    text = {"x": _X, "y": _Y, "text": "text", "dy": -9, "textAnchor": "start"}
+    dashes = {"x": _X, "y": _Y, "stroke": "var(--s1)", "strokeDasharray": "2 4"}
+    return Mark("line", roof, line), Mark("line", level, dashes), Mark("text", words, text)
 
 
 def _layers(dots: Columns) -> tuple[Mark, ...]:

@@ -44,19 +44,21 @@ class Place:
         name: The folder or URL, for people.
         local: Whether it is a folder of this machine, or mounted as one.
         fleeting: Whether its content ends with the process.
+        read_only: Whether it is never written.
     """
 
-    def __init__(self, name: str, patience: float) -> None:
+    def __init__(self, name: str, patience: float, read_only: bool = False) -> None:
         """Opens a place; nothing is read or written yet.
 
         Args:
             name: A folder, or a URL that fsspec knows.
             patience: Most seconds of each step.
+            read_only: Whether it is never written.
 
         Raises:
             PlaceError: There is no such protocol, or a package for it is missing.
         """
-        self.name, self.patience = name, patience
+        self.name, self.patience, self.read_only = name, patience, read_only
         try:
             self._files, root = fsspec.core.url_to_fs(name)
         except (ValueError, ImportError, OSError) as error:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from chameleon_ray.options import Storing
 from chameleon_ray.store.entry import Entry, EntryError
+from chameleon_ray.store.hub import hubs
 from chameleon_ray.store.key import Key
 from chameleon_ray.store.place import Place, PlaceError, default_folder, entries_below
 
@@ -28,7 +29,8 @@ class Store:
     """Entries in some places.
 
     Attributes:
-        places: Places that work, near ones first; entries are written to all of them.
+        places: Places that work, near ones first; entries are written to all of them but those
+            that are only read.
         options: Settings of reading and writing.
         tell: Called with a sentence for people.
         refused: Keys of entries that could not be used.
@@ -44,8 +46,13 @@ class Store:
 
     @property
     def name(self) -> str:
-        """Names of the places, for people."""
-        return ", ".join(place.name for place in self.places)
+        """Names of the places that are written, for people."""
+        return ", ".join(place.name for place in self.writable)
+
+    @property
+    def writable(self) -> list[Place]:
+        """Places that are written, near ones first."""
+        return [place for place in self.places if not place.read_only]
 
     def entry_keys(self, target: str = "") -> list[Key]:
         """Returns the keys of all entries for a target, or of all entries.
@@ -73,7 +80,7 @@ class Store:
     def entries(self, keys: Iterable[Key]) -> list[Entry]:
         """Returns the entries with these keys; those that cannot be used are left out.
 
-        What only a far place has is kept in the near ones, too.
+        What only a far place has is kept in the near ones, too, unless that is a hub.
         """
         missing = {key.name: key for key in keys if key not in self.refused}
         found, damage = list[Entry](), dict[str, str]()
@@ -87,7 +94,8 @@ class Store:
                     damage[name] = str(error)
                     self._there[name].discard(place.name)  # another place's copy takes its place
                 else:
-                    self._write({name: data}, self.places[: self.places.index(place)])
+                    if not place.read_only:
+                        self._write({name: data}, self.places[: self.places.index(place)])
                     del missing[name]
         for name in damage.keys() & missing.keys():
             self._there[name] |= {place.name for place in self.places}
@@ -103,17 +111,14 @@ class Store:
 
     def level(self, keys: Iterable[Key]) -> None:
         """Adds what some place has of these entries to the places that lack it."""
-        lacking = [
-            key
-            for key in keys
-            if any(place.name not in self._there[key.name] for place in self.places)
-        ]
+        names = {place.name for place in self.writable}
+        lacking = [key for key in keys if 0 < len(names & self._there[key.name]) < len(names)]
         self.publish(self.entries(lacking))
 
     def remove(self, keys: Iterable[Key]) -> None:
         """Removes entries from all places."""
         names = [key.name for key in keys]
-        for place in list(self.places):
+        for place in self.writable:
             own = [name for name in names if place.name in self._there[name]]
             self._attempt(place, partial(place.remove, own))
             for name in own:
@@ -136,7 +141,7 @@ class Store:
     def _write(self, content: dict[str, bytes], places: Sequence[Place]) -> None:
         for place in list(places):
             for name, data in content.items():
-                if place.name in self._there[name] or place not in self.places:
+                if place.name in self._there[name] or place not in self.writable:
                     continue
                 self._attempt(place, partial(place.write, name, data))
                 self._there[name].add(place.name)
@@ -152,7 +157,10 @@ class Store:
 
 
 def open_store(
-    name: str | None, options: Storing, tell: Callable[[str], None] = lambda sentence: None
+    name: str | None,
+    options: Storing,
+    tell: Callable[[str], None] = lambda sentence: None,
+    installed: bool = False,
 ) -> Store | None:
     """Opens a store.
 
@@ -161,6 +169,7 @@ def open_store(
             the user's cache directory. A URL has that folder in front of it.
         options: Settings of reading and writing.
         tell: Called with a sentence for people.
+        installed: Whether hubs that are installed are read, too.
 
     Raises:
         PlaceError: There is no such protocol.
@@ -172,4 +181,4 @@ def open_store(
     places = [place]
     if not (place.local or place.fleeting):
         places.insert(0, Place(default_folder(), options.patience))
-    return Store(places, options, tell)
+    return Store([*places, *(hubs(options.patience) if installed else ())], options, tell)

@@ -158,7 +158,7 @@ def test_other_runs_are_refused(model: str, target: str, sentence: str, tmp_path
     [
         (["nowhere"], "nowhere is no finished run"),
         (["nowhere", "--rounds", "0"], "more than 0"),
-        (["nowhere", "--json", "nowhere/file.json"], "--json nowhere/file.json"),
+        (["nowhere", "--json", "nowhere/file.json"], "nowhere/file.json cannot be written"),
         (["nowhere", "--more"], "give it with --json FILE"),
     ],
 )

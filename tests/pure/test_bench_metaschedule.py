@@ -70,7 +70,7 @@ def test_nothing_is_mixed_with_other_arguments(tmp_path: Path) -> None:
     [
         (["--our-minutes", "0"], "more than 0"),
         (["--threads", "9999"], "--threads 9999"),
-        (["--json", "nowhere/file.json"], "--json nowhere/file.json"),
+        (["--json", "nowhere/file.json"], "nowhere/file.json cannot be written"),
     ],
 )
 def test_bad_arguments_are_a_sentence(arguments: list[str], sentence: str, tmp_path: Path) -> None:

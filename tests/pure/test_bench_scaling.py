@@ -75,7 +75,7 @@ def test_formulas_are_no_devices() -> None:
         (["--devices", "0"], "--devices"),
         (["--devices", "one"], "--devices"),
         (["--seconds", "0"], "more than 0"),
-        (["--json", "nowhere/file.json"], "--json nowhere/file.json"),
+        (["--json", "nowhere/file.json"], "nowhere/file.json cannot be written"),
         (["nowhere.parquet"], "There is no nowhere.parquet"),
     ],
 )

@@ -63,7 +63,7 @@ def test_a_comparison_goes_on_and_repeats(tmp_path: Path) -> None:
         (("missing.json",), "There is no missing.json."),
         (("x", "--systems", "autotvm,x"), "there is no system 'x'"),
         (("x", "--seeds", "0"), "--seeds must be at least 1"),
-        (("x", "--json", "no/where"), "--json no/where"),
+        (("x", "--json", "no/where"), "no/where cannot be written"),
     ],
 )
 def test_a_mistake_is_one_sentence(

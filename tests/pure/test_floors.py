@@ -58,6 +58,7 @@ CHAINS = (
     ("store", "database", "record", "space", "knob"),
     ("store", "layer_names", "task"),
     ("store", "vendor"),
+    ("store", "plugins"),
     ("store", "options"),
     ("vendor", "record", "space"),
     ("merging", "task", "space", "knob"),

@@ -92,7 +92,7 @@ def test_memory_that_is_taken_shows() -> None:
     ("arguments", "sentence"),
     [
         (["resnet-18", "--interval", "0"], "more than 0"),
-        (["resnet-18", "--json", "nowhere/file.json"], "--json nowhere/file.json"),
+        (["resnet-18", "--json", "nowhere/file.json"], "nowhere/file.json cannot be written"),
         (["resnet-18", "--out", "/"], "--out /: exists"),
     ],
 )

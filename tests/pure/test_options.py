@@ -12,7 +12,7 @@ from tests.pure.test_docs import misfit
 
 BY_ITSELF = {"model", "inputs", "examples", "memory_aware", "out", "resume", "warm_start"}
 """What the command that goes on with a run has of its own."""
-OF_THE_COMMAND = {"debug", "no_compare"}
+OF_THE_COMMAND = {"debug", "json", "no_compare", "quiet", "version"}
 """Options that are no fields of a request."""
 TIMES_NOTHING = {"build_only"}
 """What makes it a command that leaves no run to go on with."""

@@ -179,7 +179,7 @@ QUICK = ("--explorer", "annealing", "--sampler", "greedy", "--seeds", 2)
 
 def test_the_command_writes_figures_and_records(tmp_path: Path) -> None:
     path, out, file = write_t4(tmp_path / "toy.json"), tmp_path / "out", tmp_path / "figures"
-    asked = (path, *QUICK, "--measurements", 30, "--seed", 7, "--out", out, "--json", file)
+    asked = (path, *QUICK, "--measurements", 30, "--seed", 7, "--out", out, "--figures", file)
     status, told, _ = command(*asked)
     assert status == 0
     assert "toy: 160 configurations, the fastest takes 1.00 ms" in told
@@ -210,7 +210,7 @@ def test_an_exhausted_table_is_no_error(tmp_path: Path) -> None:
         (("toy", "--preset", "x"), "There is no preset 'x'"),
         (("toy", "--explorer", "x"), "There is no explorer 'x'"),
         (("toy", "--task", "x"), "leave out --task"),
-        (("toy", "--json", "no/where"), "--json no/where"),
+        (("toy", "--figures", "no/where"), "no/where cannot be written"),
         (("toy", "--out", "toy/x"), "cannot write there"),
     ],
 )

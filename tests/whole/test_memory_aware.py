@@ -46,7 +46,7 @@ def test_it_is_applied_as_it_was_tuned(run: Path, joined: str) -> None:
 
 def test_memory_is_told(joined: str, tmp_path: Path) -> None:
     file = tmp_path / "memory.json"
-    code, out, err = chameleon("memory", joined, "--json", str(file))
+    code, out, err = chameleon("memory", joined, "--figures", str(file))
     assert (code, err) == (0, "")
     body = json.loads(file.read_text())
     peaks = body["peak_bytes"]
@@ -63,7 +63,7 @@ def test_memory_is_told(joined: str, tmp_path: Path) -> None:
     [
         (("nothing",), "no model 'nothing'"),
         ((NET, "--layout", "CHWN"), "no layout 'CHWN'"),
-        ((NET, "--json", "/nowhere/memory.json"), "--json /nowhere/memory.json"),
+        ((NET, "--figures", "/nowhere/memory.json"), "/nowhere/memory.json cannot be written"),
     ],
 )
 def test_bad_requests_get_a_sentence(arguments: tuple[str, ...], sentence: str) -> None:

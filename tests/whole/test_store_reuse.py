@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from chameleon_ray.record import own
 from chameleon_ray.store.store import VARIABLE
 from tests.whole.calm_store import calmed, opened, store_of
-from tests.whole.command import SERIAL, Command, chameleon, records
+from tests.whole.command import ROOT, SERIAL, Command, chameleon, records
 from tests.whole.onnx_net import dense_layers
 
 ZOO = """
@@ -98,3 +100,22 @@ def test_apply_has_the_store_s_layers(
         e.chosen.config for e in entries if e.chosen and e.task not in own and "80" not in e.shape
     ]
     assert f"{1 + sum(map(bool, chosen))} of 2 layers tuned" in out
+
+
+def test_a_hub_s_layers_are_known_where_it_is_installed(
+    shared: tuple[Path, Path], dense: str, tmp_path: Path
+) -> None:
+    hub, site, run = tmp_path / "hub", tmp_path / "site", tmp_path / "run"
+    shutil.copytree(ROOT / "hub", hub)
+    made = [sys.executable, str(ROOT / "scripts" / "hub.py"), "--hub", str(hub)]
+    subprocess.run([*made, "make", str(shared[0])], check=True, cwd=tmp_path)
+    wheel = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*wheel, "--wheel-dir", str(tmp_path), str(hub)], check=True)
+    shutil.unpack_archive(next(tmp_path.glob("*.whl")), site, "zip")
+    code, _, err = chameleon(
+        *("tune", dense, *SERIAL, "--trials", "20", "--out", str(run)),
+        environment={"PYTHONPATH": str(site), VARIABLE: str(tmp_path / "own")},
+    )
+    assert code == 0, err
+    assert "1 of 1 layer known, 0 to tune." in notes(run)
+    assert own(records(run)) == []

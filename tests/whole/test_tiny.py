@@ -54,6 +54,19 @@ def test_everything_is_there(run: Path) -> None:
     assert json.loads((run / "log.jsonl").read_text().splitlines()[-1])["event"] == "ended"
 
 
+def test_every_file_of_json_is_strict(run: Path) -> None:
+    files = [*run.rglob("*.json"), run / "log.jsonl", run / "chameleon.lock"]
+    assert {"run.json", "winners.json", "summary.json"} < {path.name for path in files}
+    for path in files:
+        lines = path.suffix == ".jsonl" or path.parent.name == "tvm_db"
+        for text in path.read_text().splitlines() if lines else [path.read_text()]:
+            json.loads(text, parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is no JSON")
+
+
 def test_every_config_is_one_record(run: Path, summary: dict) -> None:
     known = records(run)
     keys = Counter((record.task, record.config) for record in known)

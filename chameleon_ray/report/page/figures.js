@@ -21,9 +21,11 @@
       const given = structuredClone(options);
       return Plot[kind](rows[number], pointer ? Plot[pointers[pointer]](given) : given);
     });
-    const options = structuredClone(view.options);
-    return Plot.plot({ className: "plot", width, ariaLabel: figure.title,
-      ariaDescription: figure.told, ...options, marks });
+    const picture = Plot.plot({ className: "plot", width, ariaLabel: figure.title,
+      ariaDescription: figure.told, ...structuredClone(view.options), marks });
+    picture.setAttribute("role", "img");
+    for (const part of picture.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label");
+    return picture;
   }
 
   function shown(value) {
