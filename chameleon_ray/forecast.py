@@ -101,12 +101,14 @@ class Forecast:
             limit: Seconds for the whole session; a share is kept for the end in any case.
             began: Second at which the search began; it has a share of what was left then.
         """
-        kept, left = max(self.seconds, self.options.reserve * limit), max(limit - began, 0.0)
+        left = max(limit - began, 0.0)
+        comparing = min(sum(w.comparing for w in self.works), self.options.most_comparing * left)
+        kept = max(self.seconds + comparing, self.options.reserve * limit)
         return limit - min(kept, (1 - self.options.least_search) * left)
 
     @property
     def seconds(self) -> float:
-        """Seconds that the end is expected to take."""
+        """Seconds that the end is expected to take, but for comparing with other frameworks."""
         return self.contests(self.options.finalists) + self.after
 
     @property
@@ -136,7 +138,7 @@ class Forecast:
         timing = min(options.model_seconds, (libraries + 1) * options.model_repeats * untuned)
         compiling = work.imports * work.again + libraries * work.compiling
         checking = (libraries + 1) * work.checking
-        return compiling + checking + timing + libraries * untuned + work.comparing
+        return compiling + checking + timing + libraries * untuned
 
 
 def _mean(field: str, records: Sequence[Record]) -> float:

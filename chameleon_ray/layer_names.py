@@ -44,14 +44,15 @@ def short_names(tasks: Iterable[Task], width: int = SHORT) -> dict[str, str]:
     layers: dict[str, Task] = {}
     for task in tasks:
         layers.setdefault(task.layer, task)
-    cut = Counter(shortened(name, width) for name in {own_name(t) for t in layers.values()})
+    room = width - max((len(_more(task)) for task in layers.values()), default=0)
+    cut = Counter(shortened(name, room) for name in {own_name(t) for t in layers.values()})
     known: set[str] = set()
     found: dict[str, str] = {}
     for layer, task in sorted(layers.items(), key=lambda pair: -pair[1].flop):
         name = own_name(task)
         kind = f" {task.what.partition(' ')[0]}" if name in known else ""
         known.add(name)
-        cutting = shortened if cut[shortened(name, width)] == 1 else abbreviated
+        cutting = shortened if cut[shortened(name, room)] == 1 else abbreviated
         forms = (
             _fitted(name, (kind, mark, _more(task)), width, cutting)
             for mark in chain([""], (f" #{number}" for number in count(2)))

@@ -9,7 +9,7 @@ from chameleon_ray.api.site import Site
 from chameleon_ray.api.tuned_model import demand_success
 from chameleon_ray.options import Confirming
 from chameleon_ray.record import Record
-from chameleon_ray.report.format import counted
+from chameleon_ray.report.format import clock, counted
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.task import Task
 from chameleon_ray.winners import LEFT_OUT, Winner, corrected, left_out
@@ -43,7 +43,7 @@ async def chosen(
     by_task = _by_task(records, tasks)
     for model in site.left():
         with model.trying(progress):
-            demand_success(imported.prepared[model].tasks, by_task)
+            demand_success(imported.prepared[model].tasks, by_task, before(progress))
     site.left()
     known, told = imported.prepared, (by_task, options, progress, seconds, imported.earlier)
     choosing = [group.choose(group.own(tasks, known), *told) for group in groups]
@@ -55,6 +55,15 @@ async def chosen(
     winners |= {layer: left_out(winners[layer]) for layer in out & winners.keys()}
     _tell_late(winners.values(), progress)
     return winners
+
+
+def before(progress: Progress) -> str:
+    """Tells how much of a limited time had gone by when the search began."""
+    began = next((phase.began for phase in progress.phases if phase.name == "searching"), None)
+    if progress.whole_limit is None or began is None:
+        return ""
+    whole = clock(progress.whole_limit)
+    return f"as importing, compiling and verifying it untuned took {clock(began)} of {whole}"
 
 
 def _by_task(records: Sequence[Record], tasks: Sequence[Task]) -> dict[str, list[Record]]:

@@ -66,12 +66,13 @@ def settled(
         prepared: The imported model: its layers, and examples that all have outputs.
         process: Process that holds the model, and has just compiled it tuned.
         bench: Runs whole models on the device tuned for; None where the process does.
-        timing: Returns the settings of the timing; called when it begins.
+        timing: Returns the settings of comparing and timing; called when either begins.
 
     Raises:
         UserError: The tuned or the untuned library cannot be run.
     """
-    verified, fault = process.check(libraries.tuned, prepared, bench), ""
+    patience = timing().checking_seconds
+    verified, fault = process.check(libraries.tuned, prepared, bench, patience), ""
     if verified.ok:
         try:
             found = _faster(libraries, prepared, process, bench, timing, verified)

@@ -105,7 +105,8 @@ class Searching:
         left = {model: imported.prepared[model] for model in self.site.left()}
         measurers = [group.measurer for group in groups]
         workers = max(builders, 1), max(sum(runners), 1)
-        return forecast_of(left, process, tuners, measurers, *workers)
+        starting = next((phase.began for phase in self.progress.phases), 0.0)
+        return forecast_of(left, process, tuners, measurers, *workers, starting)
 
     def budgets(self, tuners: Sequence[list[Tuner]], records: Sequence[Record]) -> list[Budget]:
         """Makes a budget for each device group, and shares the trials that are left by layers.

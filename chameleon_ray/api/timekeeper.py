@@ -54,7 +54,7 @@ class Timekeeper:
         return replace(options, finalists=self.forecast.finalists(left)), left
 
     def timing(self, models: int) -> Confirming:
-        """Returns the settings of timing a whole model, which is compiled and compared already.
+        """Returns the settings of comparing and timing a whole model, which is compiled already.
 
         Args:
             models: Number of models that are left, this one included.
@@ -64,7 +64,7 @@ class Timekeeper:
             return options
         left = (self.limit - self.clock() - options.closing_seconds) / models
         seconds = min(max(left, options.least_model_seconds), options.model_seconds)
-        return replace(options, model_seconds=seconds)
+        return replace(options, model_seconds=seconds, checking_seconds=max(left / 2, 0.0))
 
     def comparing(self, models: int) -> float | None:
         """Returns the seconds that there are for comparing a model with other frameworks.
@@ -101,6 +101,7 @@ def forecast_of(
     measurers: Sequence[Measurer],
     builders: int,
     runners: int,
+    starting: float = 0.0,
 ) -> Forecast:
     """Foretells the end of a session from what was done so far.
 
@@ -111,6 +112,7 @@ def forecast_of(
         tuners: Tuners of all layers of the models.
         measurers: Measurers of the layers, which keep builds.
         builders, runners: Numbers of them that work side by side.
+        starting: Seconds that the command took to begin; its end is expected to take as long.
     """
     works = [work_of(model, known, process, len(prepared)) for model, known in prepared.items()]
 
@@ -118,6 +120,7 @@ def forecast_of(
         return any(measurer.kept.has(task, config) for measurer in measurers)
 
     options = next(iter(prepared)).request.confirming
+    options = replace(options, closing_seconds=max(options.closing_seconds, starting))
     forecast = Forecast(works, options, builders, runners, kept)
     for tuner in tuners:
         forecast.learn(tuner)

@@ -126,12 +126,15 @@ def circumstances_of(device: str, target: str, templates: Sequence[str] = ()) ->
     return Circumstances(device, found)
 
 
-def demand_success(layers: Sequence[Task], records: Mapping[str, Sequence[Record]]) -> None:
+def demand_success(
+    layers: Sequence[Task], records: Mapping[str, Sequence[Record]], before: str = ""
+) -> None:
     """Sees to it that there is something to choose winners from, where there is a choice.
 
     Args:
         layers: Layers of a model.
         records: Records by task digest, of all of these layers.
+        before: Where the time went that was no search, as a clause; may be empty.
 
     Raises:
         UserError: Nothing was measured, or no measurement succeeded.
@@ -140,7 +143,10 @@ def demand_success(layers: Sequence[Task], records: Mapping[str, Sequence[Record
         return
     own = [record for task in layers for record in records[task.digest]]
     if not own:
-        raise UserError("Nothing was measured in the time given; give more --minutes or --trials.")
+        where = f", {before}" if before else ""
+        raise UserError(
+            f"Nothing was measured in the time given{where}; give more --minutes or --trials."
+        )
     if not any(record.latencies for record in own):
         error, count = Counter(record.error for record in own).most_common(1)[0]
         raise UserError(f"None of {len(own)} measurements succeeded; {count} times: {error}.")

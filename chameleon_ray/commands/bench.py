@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from chameleon_ray.commands.arguments import Json, NoCompare, Run
 from chameleon_ray.commands.choosing import Compare
-from chameleon_ray.commands.screen import print_json, screen, tell
+from chameleon_ray.commands.screen import message, print_json, tell
 from chameleon_ray.options.comparing import FRAMEWORKS
 from chameleon_ray.trust import warning
 
@@ -36,5 +37,5 @@ def bench(
     if json:
         print_json(found.plain)
         return
-    screen.print(found.text, markup=False)
-    screen.print(" ".join(found.notes), markup=False)
+    message(Text(found.text))
+    message(Text(" ".join(found.notes)))

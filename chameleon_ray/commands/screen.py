@@ -55,6 +55,11 @@ def table(body: RenderableType) -> None:
     (screen if width() else wide).print(body)
 
 
+def message(body: RenderableType) -> None:
+    """Prints sentences, which a terminal breaks between words; elsewhere lines stay whole."""
+    screen.print(body, soft_wrap=width() is None)
+
+
 def width() -> int | None:
     """Returns the width of the terminal; None where standard output is none."""
     return screen.width if screen.file.isatty() else None

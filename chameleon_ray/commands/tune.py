@@ -38,7 +38,7 @@ from chameleon_ray.commands.choosing import (
     Sampler,
     Target,
 )
-from chameleon_ray.commands.screen import followed, print_json, screen, tell
+from chameleon_ray.commands.screen import followed, message, print_json, screen, tell
 from chameleon_ray.commands.settling import settle
 from chameleon_ray.options import Request
 from chameleon_ray.options.comparing import FRAMEWORKS
@@ -105,7 +105,7 @@ def _tune(request: Request, json: bool) -> None:
     if json:
         print_json(summary(result))
     else:
-        screen.print(final_message(result))
+        message(final_message(result))
     settle(result.verified, result.folder / "model.so")
 
 

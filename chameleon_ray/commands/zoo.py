@@ -17,7 +17,7 @@ from chameleon_ray.commands.arguments import (
     WarmStart,
 )
 from chameleon_ray.commands.choosing import Compare, Engine
-from chameleon_ray.commands.screen import followed, print_json, screen, tell
+from chameleon_ray.commands.screen import followed, message, print_json, screen, tell
 from chameleon_ray.commands.settling import settle_all
 from chameleon_ray.options import Request
 from chameleon_ray.options.comparing import FRAMEWORKS
@@ -82,5 +82,5 @@ def _tuned(file: Path, request: Request, json: bool) -> list["ZooEntry"]:
     if json:
         print_json(words.figures(result))
     else:
-        screen.print(words.final_message(result))
+        message(words.final_message(result))
     return list(result.entries)

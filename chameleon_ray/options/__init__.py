@@ -3,7 +3,13 @@
 from chameleon_ray.options.bounding import Bounding
 from chameleon_ray.options.budgeting import Budgeting
 from chameleon_ray.options.comparing import Comparing
-from chameleon_ray.options.option import least_values, options_of, repeated, zoo_file_types
+from chameleon_ray.options.option import (
+    least_values,
+    options_of,
+    repeated,
+    typed,
+    zoo_file_types,
+)
 from chameleon_ray.options.request import (
     Calibrating,
     Confirming,
@@ -55,5 +61,6 @@ __all__ = [
     "least_values",
     "options_of",
     "repeated",
+    "typed",
     "zoo_file_types",
 ]

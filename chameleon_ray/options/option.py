@@ -75,6 +75,19 @@ def repeated(request: Any, command: str) -> list[str]:
     return words
 
 
+def typed(request: Any, command: str) -> list[str]:
+    """Returns the whole command, as words, that makes a request; a directory is not in it."""
+    words = ["chameleon", command, request.model]
+    words += ["--memory-aware"] if request.memory_aware else []
+    for option_name, values in (
+        ("--input", request.inputs),
+        ("--example", request.examples),
+        ("--warm-start", request.warm_start),
+    ):
+        words += [word for value in values for word in (option_name, str(value))]
+    return words + repeated(request, command)
+
+
 def _types(annotation: Any) -> tuple[type, ...]:
     parts = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
     found = tuple(part for part in parts if part is not NoneType)

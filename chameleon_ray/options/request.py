@@ -109,10 +109,14 @@ class Confirming:
     """Most seconds for importing a model, and for each time that the whole model is compiled."""
     first_seconds: float = 1.0
     """Seconds of running an untuned model after which no further example is compared at first."""
+    checking_seconds: float = 3600.0
+    """Seconds of running a tuned model after which no further example is compared at the end."""
     reserve: float = 0.15
     """Least share of wall time kept for choosing winners, compiling and verifying models."""
     least_search: float = 0.25
     """Least share of the time that is left after the imports in which there is a search."""
+    most_comparing: float = 0.15
+    """Most of the time that is left when the search begins to be kept for other frameworks."""
     closing_seconds: float = 6.0
     """Seconds for ending the workers and for writing the summary and the report."""
     least_model_seconds: float = 0.5

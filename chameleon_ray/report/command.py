@@ -1,16 +1,15 @@
 """The commands that repeat a run and go on with it, as they are typed."""
 
 import shlex
-from dataclasses import fields
 from math import ceil
 
-from chameleon_ray.options import Request
-from chameleon_ray.options.option import options_of, repeated
+from chameleon_ray.options import Request, typed
+from chameleon_ray.options.option import options_of
 from chameleon_ray.record import own
 from chameleon_ray.report.result import RunResult
 
-ALWAYS = {"inputs": "--input", "examples": "--example", "warm_start": "--warm-start"}
-"""Options that name the model and what is known, with their names on the command line."""
+ALWAYS = ("model", "inputs", "examples", "warm_start", "memory_aware")
+"""Fields of a request that every command has, beside its options."""
 
 
 def repeating(result: RunResult) -> str:
@@ -40,8 +39,7 @@ def going_on(result: RunResult, minutes: int) -> str:
 
 def _request(result: RunResult) -> Request | None:
     """Returns the run's request as far as a command can say it."""
-    known = {one.name for one in fields(Request)}
-    said = {*options_of(Request), *ALWAYS, "model", "memory_aware"} & known
+    said = {*options_of(Request), *ALWAYS}
     given = {name: value for name, value in result.settings.items() if name in said}
     if "model" not in given:
         return None
@@ -50,15 +48,12 @@ def _request(result: RunResult) -> Request | None:
 
 
 def _words(request: Request, leaving: set[str]) -> list[str]:
-    words = ["chameleon", "tune", request.model]
-    for name, option in ALWAYS.items():
-        words += [word for value in getattr(request, name) for word in (option, value)]
-    words += ["--memory-aware"] if request.memory_aware else []
-    said, dropped = repeated(request, "tune"), {f"--{name}" for name in leaving}
-    pairs = iter(said)
-    for word in pairs:
+    """Returns the command of a request without some options, which have a value each."""
+    dropped = {f"--{name}" for name in leaving}
+    words, kept = iter(typed(request, "tune")), list[str]()
+    for word in words:
         if word in dropped:
-            next(pairs)
+            next(words)
         else:
-            words.append(word)
-    return words
+            kept.append(word)
+    return kept

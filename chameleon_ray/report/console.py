@@ -46,7 +46,7 @@ def final_message(result: RunResult) -> RenderableType:
     parts.append(Text(_files(result)))
     if result.tuned is not None:
         code = textwrap.indent(snippet(result), "  ")
-        parts += [Text("To load it:"), Text(code, "dim")]
+        parts += [Text("To load it:"), Text(code, "dim", no_wrap=True, overflow="ignore")]
     return Group(*parts)
 
 

@@ -1,19 +1,17 @@
 """The top of a report: the tuned model's latency beside what its user would run instead."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
 from chameleon_ray.record import own
 from chameleon_ray.report.charts import length
 from chameleon_ray.report.format import clock, milliseconds, percent, times
+from chameleon_ray.report.headline import headline_of
 from chameleon_ray.report.layer_history import ratio
 from chameleon_ray.report.result import UNTUNED, Latency, RunResult
 
 BEYOND = 3.0
 """How much longer than all others untuned TVM's bar may be; where it is longer, it has none."""
-NOTABLE = 0.1
-"""Relative spread of timings that people are told of."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +72,10 @@ def _rivals(result: RunResult) -> str:
         '<tr><th scope="col">what</th><th scope="col">median latency</th>'
         '<th scope="col" class="num">ms</th><th scope="col" class="num">over tuned</th></tr>'
     )
-    faults = "".join(
-        f'<p class="soft">Not compared with {escape(one.name)}: {escape(one.fault)}.</p>'
-        for one in result.comparison
-        if one.fault
-    )
+    notes = escape(" ".join(headline_of(result).notes))
     return (
         f'<table class="rivals"><caption class="hidden">Latency of the whole model</caption>'
-        f"<thead>{head}</thead><tbody>{rows}</tbody></table>{_timing(timed, result)}{faults}"
+        f'<thead>{head}</thead><tbody>{rows}</tbody></table><p class="soft">{notes}</p>'
     )
 
 
@@ -99,20 +93,6 @@ def _rival(one: Timed, tuned: Latency, longest: float) -> str:
         f'<td class="num">{milliseconds(one.latency.seconds)}</td>'
         f'<td class="num {style}">{said}</td></tr>'
     )
-
-
-def _timing(timed: Sequence[Timed], result: RunResult) -> str:
-    """Says how it was timed, and whose timings vary, and what to do about that."""
-    threads = {one.threads for one in result.comparison if one.latency is not None}
-    each = f", {max(threads)} thread{'s' * (max(threads) > 1)} each" if threads else ""
-    text = f"Medians, timed in turns{each}."
-    if wide := [one for one in timed if one.latency.relative > NOTABLE]:
-        names = ", ".join(f"{one.name} by {one.latency.relative:.0%}" for one in wide)
-        text += (
-            f" Timings vary ({names}): end what else runs on these cores, and repeat with "
-            f"chameleon bench {result.folder}."
-        )
-    return f'<p class="soft">{escape(text)}</p>'
 
 
 def _verdict(result: RunResult) -> str:

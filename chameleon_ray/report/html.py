@@ -1,6 +1,7 @@
 """The report of a run for people: one self-contained HTML page that needs no network."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from math import isfinite
 
@@ -13,7 +14,7 @@ from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.course import Course, layers_of
 from chameleon_ray.report.failures import devices, endings
 from chameleon_ray.report.figure import Drawings
-from chameleon_ray.report.format import digits
+from chameleon_ray.report.format import counted, digits
 from chameleon_ray.report.knob_figures import knob_figures
 from chameleon_ray.report.knobs import Knobs, knobs_of
 from chameleon_ray.report.launching import sentence
@@ -29,6 +30,9 @@ from chameleon_ray.report.result import Latency, RunResult
 from chameleon_ray.report.roofline import roofline
 from chameleon_ray.report.summary import explain
 from chameleon_ray.reporting import Reporting
+
+APART = 1.1
+"""Ratio of the final timing to the search's best from which the reader is told why."""
 
 
 def render(result: RunResult, options: Reporting | None = None) -> str:
@@ -113,7 +117,21 @@ def _figure(row: LayerResult, name: str, drawings: Drawings) -> str:
         head = f"<figcaption><b>{layer_name(name)}</b></figcaption>"
         return f'<figure class="small">{head}<p class="soft">No measurement succeeded.</p></figure>'
     place = f"curve-{row.task.digest}"
-    return drawings.place(layer_figure(place, name, row.curve, 1e3 * row.default, 1e3 * row.best))
+    figure = layer_figure(place, name, row.curve, 1e3 * row.default, 1e3 * row.best)
+    return drawings.place(replace(figure, told=f"{figure.told}{_gap(row)}"))
+
+
+def _gap(row: LayerResult) -> str:
+    """Says why the final timing is far from the curve's end; empty where it is not."""
+    ratio = 1e3 * row.best / row.curve[-1].best_ms
+    if not isfinite(ratio) or 1 / APART < ratio < APART:
+        return ""
+    if row.kept_default:
+        return f" The default schedule was kept: {row.reason}." if row.reason else ""
+    return (
+        f" That is {digits(ratio)} times what the search saw, where the least of "
+        f"{counted(row.measurements, 'measurement')} counts, each made at a time of its own."
+    )
 
 
 def _parts(result: RunResult) -> str:

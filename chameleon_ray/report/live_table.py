@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
+from textwrap import wrap
 from typing import NamedTuple
 
 from rich.cells import set_cell_size
@@ -23,7 +24,7 @@ from chameleon_ray.report.phases import bar, passage
 from chameleon_ray.report.progress import LiveLayer, Progress
 from chameleon_ray.reporting import Reporting
 
-NAME, GAP = 16, 2
+NAME, GAP, NOTE_LINES = 16, 2, 3
 
 
 class Line(NamedTuple):
@@ -127,7 +128,11 @@ def watching(
 def lines(progress: Progress, width: int, height: int) -> list[Line]:
     """Lays out the whole table so that it fits into a terminal of this size."""
     head = _head(progress, width)
-    foot = [Line(f"  {note}", "yellow") for note in progress.notes[-2:]]
+    foot = [
+        Line(f"  {part}", "yellow")
+        for note in progress.notes[-2:]
+        for part in wrap(note, max(width - 2, 1))[:NOTE_LINES]
+    ]
     if not progress.layers:
         return _fitted([*head, *foot], width, height)
     room = max(1, height - len(head) - len(foot) - 3)
@@ -145,7 +150,7 @@ def lines(progress: Progress, width: int, height: int) -> list[Line]:
 
 
 def _head(progress: Progress, width: int) -> list[Line]:
-    head = [Line(bar(progress, width), "bold"), Line(passage(progress), "dim")]
+    head = [Line(bar(progress, width), "bold"), Line(passage(progress, width), "dim")]
     return [*head, Line(pace(progress)), Line(gain(progress))] if progress.layers else head
 
 

@@ -21,6 +21,8 @@ LEGEND = (
     ("sum of layers, final timing", "var(--s2)"),
     ("tuned model, timed as a whole", "var(--s5)"),
 )
+FOUND = 3
+"""Number of entries of the legend that are of the search."""
 SYMBOLS = (("diamond", "var(--s2)"), ("star", "var(--s5)"))
 """Symbol and colour of each final timing."""
 
@@ -63,7 +65,8 @@ def model_figure(course: Course, end: End | None, names: Mapping[str, str]) -> F
         View(label, _marks(course, plans, end, x), _axes(course, end, x))
         for label, x in (("over time", TIME), ("over measurements", COUNT))
     )
-    return Figure("course", "The whole model", _told(course, end), views, plans, LEGEND)
+    legend = LEGEND if end else LEGEND[:FOUND]
+    return Figure("course", "The whole model", _told(course, end), views, plans, legend)
 
 
 def _marks(course: Course, plans: Columns, end: End | None, x: str) -> tuple[Mark, ...]:
@@ -122,6 +125,8 @@ def _axes(course: Course, end: End | None, x: str) -> dict[str, Any]:
     pad = 0.06 * (high - low) or 0.1 * low
     return {
         "height": HEIGHT,
+        "marginLeft": 56,
+        "inset": 6,
         "marginRight": 24,
         "x": {"label": x},
         "y": {"label": "milliseconds", "domain": [low - pad, high + pad], "grid": True},

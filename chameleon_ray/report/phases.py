@@ -49,18 +49,25 @@ def _left(progress: Progress) -> str:
     return f", {clock(left)} left" if left >= 0 else f", {clock(-left)} over"
 
 
-def passage(progress: Progress) -> str:
-    """Tells how long earlier phases took, and which are still to come."""
-    parts = []
-    if gone := ", ".join(f"{name} {clock(seconds)}" for name, seconds in _gone(progress)):
-        parts.append(f"done: {gone}")
+def passage(progress: Progress, width: int) -> str:
+    """Tells which phases are to come and, where there is room, how long earlier ones took."""
     here = place(progress.phases[-1].name) if progress.phases else 0
     following = [name for number, name in enumerate(PHASES) if number > here]
     if not progress.compares:
         following = [name for name in following if name != "comparing"]
-    if following:
-        parts.append(f"then: {', '.join(following)}")
-    return "; ".join(parts)
+    then, gone = f"then: {', '.join(following)}" if following else "", list(_gone(progress))
+    done = f"done: {', '.join(f'{name} {clock(seconds)}' for name, seconds in gone)}"
+    whole = "; ".join(part for part in (done if gone else "", then) if part)
+    return whole if len(whole) <= width else _shortened(then, width)
+
+
+def _shortened(listed: str, width: int) -> str:
+    """Cuts a list after the last of its entries that there is room for."""
+    while len(listed) > width and ", " in listed:
+        listed = listed.rpartition(", ")[0].removesuffix(", ...") + ", ..."
+        if len(listed) > width:
+            listed = listed.removesuffix(", ...")
+    return listed
 
 
 def _gone(progress: Progress) -> Iterator[tuple[str, float]]:

@@ -1,16 +1,21 @@
 """The report of a zoo: one self-contained HTML page that leads to every model's report."""
 
+import shlex
+from dataclasses import replace
 from html import escape
 from math import inf
 
-from chameleon_ray.layer_names import title
+from chameleon_ray.layer_names import short_names, title
+from chameleon_ray.options import typed
 from chameleon_ray.report.columns import Column, html_table
+from chameleon_ray.report.course import Course, layers_of
 from chameleon_ray.report.figure import Drawings
-from chameleon_ray.report.format import milliseconds, times
-from chameleon_ray.report.layer_figure import layer_figure
+from chameleon_ray.report.format import milliseconds, percent, times
 from chameleon_ray.report.layer_table import layer_name
+from chameleon_ray.report.model_figure import model_figure
 from chameleon_ray.report.page import page, section
 from chameleon_ray.report.zoo import SHARED_COLUMNS, ZooEntry, ZooResult, outputs, sentences
+from chameleon_ray.reporting import Reporting
 from chameleon_ray.task import Task
 
 MOST_LAYERS = 50
@@ -34,11 +39,49 @@ def render(result: ZooResult) -> str:
     )
     models = html_table(PAGE_COLUMNS, result.entries, "Models of the zoo")
     body = (
-        section("models", "Models", models)
+        section("short", "In short", _answers(result))
+        + section("models", "Models", models)
         + section("convergence", "Convergence", _convergence(result, drawings))
         + section("shared", "Layers of several models", _shared(result))
     )
     return page(f"{result.file}: tuning report", body, drawings, top)
+
+
+def _answers(result: ZooResult) -> str:
+    """Answers what people ask first; the models' own reports say more."""
+    again = replace(result.common, model=str(result.file), store="none")
+    command = shlex.join(typed(again, "zoo"))
+    more = (
+        "Each model's report says how near its layers are to the machine's limit, what more time "
+        "would bring, and how it compares with what you would run instead."
+    )
+    found = (
+        ("Which layer takes most time?", escape(_most(result))),
+        ("How do I repeat it?", f"<pre>{escape(command)}</pre>"),
+        ("What else?", more),
+    )
+    parts = "".join(
+        f'<div><h3>{question}</h3><div class="answer">{answer}</div></div>'
+        for question, answer in found
+    )
+    return f'<div class="answers">{parts}</div>'
+
+
+def _most(result: ZooResult) -> str:
+    """Names the layer with the greatest share of the weighted sum of all."""
+    weights = {task.layer: task.weight for task in result.merged.tasks}
+    layers = {task.digest: task for task in result.merged.tasks}
+    best: dict[str, float] = {}
+    for record in result.records:
+        if record.task in layers and record.latencies:
+            layer = layers[record.task].layer
+            best[layer] = min(best.get(layer, inf), record.latency)
+    if not best:
+        return "No layer was timed."
+    seconds = {layer: weights[layer] * least for layer, least in best.items()}
+    first = max(seconds, key=lambda layer: seconds[layer])
+    share = seconds[first] / sum(seconds.values())
+    return f"{title(layers[first])}: {percent(share)} of the weighted sum of all layers."
 
 
 def _name(entry: ZooEntry) -> str:
@@ -56,14 +99,18 @@ def _outcome(entry: ZooEntry) -> str:
 
 
 def _convergence(result: ZooResult, drawings: Drawings) -> str:
-    if not result.curve:
-        return '<p class="soft">Not every layer was timed.</p>'
+    tasks = result.merged.tasks
+    course = Course.of(layers_of(tasks), result.records)
+    if not course.points:
+        return '<p class="soft">No layer was timed.</p>'
+    shorts = short_names(tasks, Reporting.name_width)
+    figure = model_figure(course, None, {task.digest: shorts[task.layer] for task in tasks})
     note = (
-        "Weighted sum of all layers' best latencies in ms (log scale) over measurements, from the "
-        "first at which each layer had one."
+        "Weighted sum of all layers' best latencies, from the first moment at which each layer had "
+        "one; weights are how often a layer occurs, times the importance of its models."
     )
-    figure = drawings.place(layer_figure("course", "All layers", result.curve))
-    return f'<p class="soft">{note}</p><div class="plots">{figure}</div>'
+    whole = replace(figure, title="All layers of the zoo")
+    return f'<p class="soft">{note}</p>{drawings.place(whole)}'
 
 
 def _shared(result: ZooResult) -> str:

@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import fields
 
-from chameleon_ray.options import Request, repeated
+from chameleon_ray.options import Request, typed
 from chameleon_ray.runs.facts import Facts
 from chameleon_ray.runs.kept_run import KeptRun
 
@@ -21,17 +21,7 @@ def going_on(run: KeptRun) -> str:
 
 def _words(run: KeptRun) -> list[str]:
     request, name = _request(run.identity), "zoo" if run.holds == "zoo" else "tune"
-    if request is None:
-        return []
-    words = ["chameleon", name, request.model]
-    words += ["--memory-aware"] if request.memory_aware else []
-    for option, values in (
-        ("--input", request.inputs),
-        ("--example", request.examples),
-        ("--warm-start", request.warm_start),
-    ):
-        words += [word for value in values for word in (option, str(value))]
-    return words + repeated(request, name)
+    return [] if request is None else typed(request, name)
 
 
 def _request(identity: Facts) -> Request | None:

@@ -2,12 +2,11 @@
 
 import numpy as np
 from scipy.spatial.distance import cdist
-from sklearn.gaussian_process.kernels import Kernel
 
 Bounds = tuple[float, float]
 
 
-class NoisyMatern(Kernel):
+class NoisyMatern:
     """A Matern 5/2 covariance with a length scale per input, plus noise.
 
     The covariance is scaled by ``amplitude`` (Rasmussen and Williams, 2006, equation 4.17). It

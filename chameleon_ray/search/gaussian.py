@@ -13,6 +13,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import erfcx, ndtr
 from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import Kernel
 
 from chameleon_ray.options import Gaussian
 from chameleon_ray.search.boosting import boosted
@@ -133,6 +134,10 @@ def log_improvement(gain: np.ndarray) -> np.ndarray:
     return np.where(gain < -1, tail, np.log(density + high * ndtr(high)))
 
 
+class FittedMatern(NoisyMatern, Kernel):
+    """The covariance as a kernel of scikit-learn, which fits its parameters."""
+
+
 class GaussianCostModel:
     """A Gaussian process with a length scale per feature, fitted to the fitness of what works.
 
@@ -180,7 +185,7 @@ class GaussianCostModel:
         options = self.options
         scales = np.full(points.shape[1], options.scale)
         limits = (options.amplitudes, SCALES, options.noises)
-        kernel = NoisyMatern(1.0, scales, options.noise, limits)
+        kernel = FittedMatern(1.0, scales, options.noise, limits)
         climb = partial(climbed, median=options.scale, spread=options.spread)
         process = GaussianProcessRegressor(kernel, normalize_y=True, optimizer=climb)
         with pools().limit(limits=1):

@@ -15,7 +15,7 @@ from chameleon_ray.measure.ceiling import Ceiling
 from chameleon_ray.options import Boosting, Request, Search
 from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.report.layer_result import LayerOutcome
-from chameleon_ray.report.result import Latency, RunResult, Verified
+from chameleon_ray.report.result import Compared, Latency, RunResult, Verified
 from chameleon_ray.task import Task
 from tests.pure.test_recorded_spaces import NAMES, table
 
@@ -100,6 +100,10 @@ def _result(
         ),
         untuned=Latency(SLOWER * tuned, 0.001),
         tuned=Latency(1.02 * tuned, 0.2 * tuned),
+        comparison=(
+            Compared("ONNX Runtime", "1.32.0", Latency(2.5 * tuned, 0.01 * tuned), 1),
+            Compared("PyTorch", fault="the model is .onnx, not torch's"),
+        ),
         verified=Verified(True, 1e-5, 1e-6, "torch"),
         inputs=(("x", (1, 64, 56, 56), "float32"),),
         folder=Path("runs/recorded"),

@@ -15,6 +15,7 @@ import pytest
 import typer
 import yaml
 
+import chameleon_ray
 from chameleon_ray import options
 from chameleon_ray.__main__ import app
 from chameleon_ray.database import SCHEMA as COLUMNS
@@ -184,6 +185,13 @@ def test_commands_are_listed() -> None:
     known = {name for name, one in group.commands.items() if not one.hidden}  # type: ignore[attr-defined]
     listed = commands((ROOT / "docs" / "reference" / "commands.md").read_text())
     assert {words[0] for words in listed} - {"--install-completion"} == known
+
+
+def test_public_names_have_a_reference() -> None:
+    page = (ROOT / "docs" / "reference" / "api.md").read_text()
+    assert set(re.findall(r"^::: (\S+)", page, re.MULTILINE)) == {
+        f"{home}.{name}" for name, home in chameleon_ray.ORIGINS.items()
+    }
 
 
 def test_choices_are_listed() -> None:

@@ -77,6 +77,11 @@ def test_the_random_measurements_at_first_are_several_plans():
     assert sizes[3] > opening
     tasks = [r.task for r in notes.records]
     assert set(tasks[: 2 * (default + opening)]) == set(tasks)
+    chosen = Counter((min(r.plan, 3), r.chosen_by) for r in notes.records)
+    assert chosen[0, "default schedule"] == 2
+    assert {by for plan, by in chosen if plan < 3} <= {"default schedule", "random", "other layers"}
+    assert {by for plan, by in chosen if plan == 3} & {QUICK.explorer, "scored whole"}
+    assert all(by for _, by in chosen)
 
 
 def budget_of(*layers: tuple[str, int, tuple[float, ...]], **options) -> Budget:

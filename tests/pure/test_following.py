@@ -132,15 +132,16 @@ def test_a_run_is_watched_until_it_ends(tmp_path: Path, outcome, form) -> None:
     assert time.monotonic() - began >= 0.3
     assert done.exit_code == (0 if outcome == "done" else 1), done.output
     if outcome is None:
-        assert "is gone without a word. Go on with: chameleon tune" in done.stderr
+        assert "is gone without a word. Go on with: chameleon tune" in done.output
     elif outcome != "done":
-        assert f"The end: {outcome}." in done.stderr
+        assert f"The end: {outcome}." in done.output
     if form:
         events = [json.loads(line)["event"] for line in done.stdout.splitlines()]
         ended = ["ended"] if outcome else []
         assert events == ["phase", "began", "measured", *ended]
     else:
-        assert "searching" in done.stdout
+        assert "searching" in done.stderr
+        assert done.stdout.count("\n") == 1
 
 
 def test_a_run_that_is_over_is_told_at_once(tmp_path: Path) -> None:
@@ -148,5 +149,5 @@ def test_a_run_that_is_over_is_told_at_once(tmp_path: Path) -> None:
     before = os.stat(tmp_path / "run")
     done = CliRunner().invoke(app, ["watch", str(tmp_path / "run")])
     assert done.exit_code == 0, done.output
-    assert "resnet-18: " in done.stderr
+    assert "resnet-18: " in done.stdout
     assert os.stat(tmp_path / "run").st_mtime_ns == before.st_mtime_ns

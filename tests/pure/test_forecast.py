@@ -20,6 +20,7 @@ OPTIONS = Confirming(
     reserve=0.1,
     least_search=0.25,
     closing_seconds=0.0,
+    most_comparing=0.1,
 )
 WORK = {"imports": 20.0, "compiling": 8.0, "checking": 1.0}
 """Of one library: 8 s to compile it, one to compare and one to time it."""
@@ -82,6 +83,13 @@ def test_a_layer_that_nothing_works_for_has_no_contest():
 )
 def test_a_share_is_kept_and_a_quarter_of_what_is_left_is_searched(limit, began, deadline):
     assert forecast().deadline(limit, began) == pytest.approx(deadline)
+
+
+@pytest.mark.parametrize(("comparing", "deadline"), [(5.0, 85.0), (40.0, 80.0)])
+def test_comparing_with_frameworks_leaves_most_of_the_time_to_the_search(comparing, deadline):
+    work = ModelWork(again=False, weights={TASK.digest: 2.0}, comparing=comparing, **WORK)
+    assert Forecast([work], OPTIONS, 1).deadline(100, 0) == pytest.approx(deadline)
+    assert Forecast([work], OPTIONS, 1).seconds == pytest.approx(10.0)
 
 
 def test_the_deadline_moves_with_what_is_known():

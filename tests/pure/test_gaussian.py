@@ -9,10 +9,10 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from chameleon_ray.options import Gaussian
 from chameleon_ray.search.cost_model import Experience, Lessons, informative
-from chameleon_ray.search.covariance import NoisyMatern
 from chameleon_ray.search.gaussian import (
     TEMPER,
     ExpectedImprovement,
+    FittedMatern,
     GaussianCostModel,
     Trend,
     UnitBox,
@@ -61,7 +61,7 @@ def test_the_covariance_is_the_librarys() -> None:
     rng = np.random.default_rng(0)
     points, others, scales = rng.random((20, 4)), rng.random((7, 4)), rng.random(4) + 0.1
     limits = ((0.05, 20.0), (0.02, 30.0), (1e-6, 0.3))
-    ours = NoisyMatern(1.7, scales, 0.01, limits)
+    ours = FittedMatern(1.7, scales, 0.01, limits)
     theirs = ConstantKernel(1.7, limits[0]) * Matern(scales, limits[1], nu=2.5)
     theirs += WhiteKernel(0.01, limits[2])
     for theta in (ours.theta, rng.normal(size=6)):

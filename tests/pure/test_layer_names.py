@@ -1,22 +1,27 @@
 """Layers are called after the user's own modules; short names are unique and fit; none can harm."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
+from pathlib import Path
 
 import pytest
 
+from chameleon_ray.api.asked_layers import left_out
+from chameleon_ray.errors import UserError
 from chameleon_ray.layer_names import SHORT, of_model, own_name, short_names, shortened, title
 from chameleon_ray.merging import merged
 from chameleon_ray.printable import printable
+from chameleon_ray.report.html import render
 from chameleon_ray.report.layer_table import layer_name
 from chameleon_ray.report.live_table import lines
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.terminal import Terminal
 from chameleon_ray.task import Task
-from tests.pure.fake_result import task
+from tests.pure.fake_result import fake_result, task
 
 WHAT = "conv 3x3/1 512→512 @7x7 + add + relu"
 HOSTILE = {
@@ -150,3 +155,50 @@ def test_a_terminal_obeys_no_name(kind: str) -> None:
     for line in lines(progress, 80, 24):
         console.print(line.text, markup=False)
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", out.getvalue())
+
+
+def test_short_names_fit_the_table_of_80_columns() -> None:
+    layers = [layer(n, f"encoder.layer.{n}.attention.self.query", "again") for n in range(12)]
+    progress = Progress()
+    progress.began(layers, 60.0, None)
+    shown = "\n".join(line.text for line in lines(progress, 80, 40))
+    names = short_names(layers)
+    assert all(f"{name} " in shown for name in names.values())
+    assert names[layers[11].layer] == "e.l.11.a.self.query +1"
+
+
+def test_layers_are_asked_for_by_any_of_their_own_names() -> None:
+    conv, dense = layer(1, "layer1.0.conv1", "layer1.1.conv1"), layer(2, "fc")
+    for asked in ("layer1.1.conv1", "layer1.*", conv.name):
+        assert left_out([asked], [conv, dense]).keys() == {dense.digest}
+    with pytest.raises(UserError, match=r"no layer 'layer9'.*layer1\.0\.conv1, fc"):
+        left_out(["layer9"], [conv, dense])
+
+
+class Tags(HTMLParser):
+    """The tags of a page, with their attributes' names."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: Counter[tuple[str, ...]] = Counter()
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:
+        if tag != "wbr":
+            self.found[tag, *(name for name, _ in attrs)] += 1
+
+
+def test_no_name_adds_anything_to_a_report(tmp_path: Path) -> None:
+    result = fake_result(tmp_path)
+    hostile = [*HOSTILE.values(), "</script><script>alert(1)</script>", "<!--<script>", "]]>&lt;"]
+    harmless = [f"layer{n}" for n in range(len(hostile))]
+    pages = []
+    for names in (harmless, hostile):
+        tasks = [
+            replace(task, nodes=(names[n % len(names)] + (f"{n}" if n >= len(names) else ""),))
+            for n, task in enumerate(result.tasks)
+        ]
+        pages.append(render(replace(result, tasks=tuple(tasks))))
+    assert Tags(pages[0]).found == Tags(pages[1]).found
+    assert "\x1b" not in pages[1]
+    assert "\u202e" not in pages[1]

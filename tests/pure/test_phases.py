@@ -68,12 +68,16 @@ def test_what_is_done_and_what_follows(clock: Clock) -> None:
         progress.phase(name)
         clock.now += seconds
     progress.phase("searching")
-    assert passage(progress) == (
+    assert passage(progress, 200) == (
         "done: importing 0:16, compiling untuned 0:05; then: choosing winners, compiling, "
         "verifying, comparing, reporting"
     )
+    assert passage(progress, 80) == (
+        "then: choosing winners, compiling, verifying, comparing, reporting"
+    )
+    assert passage(progress, 50) == "then: choosing winners, compiling, verifying, ..."
     progress.compares = False
-    assert "comparing" not in passage(progress)
+    assert "comparing" not in passage(progress, 200)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ OTHERS = [
     for path in DOCUMENTS
     if path != FIRST and any(block.runs for block in blocks(path.read_text()))
 ]
-PATIENCE = 300.0
+PATIENCE = 150.0
+"""Most seconds for a page, on a busy machine; what takes minutes is not run."""
 
 
 def followed(path: Path, folder: Path) -> None:

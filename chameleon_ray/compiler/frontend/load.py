@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -162,7 +163,9 @@ def plugged(importer: Importer, path: Path, inputs: Sequence[InputSpec], seed: i
             f"The plug-in for {path.suffix} files made a {type(model).__name__} of {path}, not a "
             "Model; tell the plug-in's authors."
         )
-    return model
+    from chameleon_ray.compiler.frontend.naming import named
+
+    return dataclasses.replace(model, module=named(model.module, {}))
 
 
 def existing(spec: str) -> Path:

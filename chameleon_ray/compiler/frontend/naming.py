@@ -33,6 +33,9 @@ def named(mod: IRModule, names: Names) -> IRModule:
         for used in relax.analysis.free_vars(value):
             inherited[used] = known
         found[var] = _described(known, value)
+    for binding in bindings_of(mod):
+        if binding.value in found:  # another variable of the same value, such as an output
+            found[binding.var] = found[binding.value]
     return with_origins(mod, found)
 
 

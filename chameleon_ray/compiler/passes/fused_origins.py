@@ -13,7 +13,7 @@ from math import prod
 from typing import Any
 
 from tvm import relax
-from tvm.ir import Call, GenericConst, IRModule
+from tvm.ir import Call, GenericConst, GlobalVar, IRModule
 
 from chameleon_ray.compiler.origin import Origin, origin_of, with_origins
 from chameleon_ray.compiler.passes.mixed_precision import PRODUCTS, REDUCTIONS
@@ -28,6 +28,7 @@ IDLE = {"cast", "reshape", "squeeze", "expand_dims", "flatten", "broadcast_to", 
 """Loops that are not worth telling beside others."""
 MOVES = IDLE | {"transpose", "permute_dims", "concatenate", "strided_slice", "take", "pad"}
 """Loops that move elements, whatever they are made for."""
+NONE = Origin("")
 MOST = 4
 """Most operations that are told after the heaviest one."""
 
@@ -106,16 +107,25 @@ def with_fused_origins(before: IRModule, after: IRModule) -> IRModule:
 
 
 def _parts(mod: IRModule) -> dict[relax.Var, Part]:
-    """Returns the operations of a module; what has no origin has that of what reads it first."""
-    found: dict[relax.Var, Part] = {}
+    """Returns the operations of a module."""
+    origins = _origins(mod)
+    calls = [(b.var, b.value) for b in bindings_of(mod) if operator(b.value)]
+    return {var: _part(mod, var, call, origins[var]) for var, call in calls}
+
+
+def _origins(mod: IRModule) -> dict[relax.Var, Origin]:
+    """Returns the origin of each value; of those without, that of what reads them, or they read."""
+    found: dict[relax.Var, Origin] = {}
     inherited: dict[relax.Var, Origin] = {}
     for binding in reversed(bindings_of(mod)):
-        var, call = binding.var, binding.value
-        origin = origin_of(var) or inherited.get(var) or Origin("")
-        for used in relax.analysis.free_vars(call):
-            inherited[used] = origin
-        if isinstance(call, Call) and operator(call):
-            found[var] = _part(mod, var, call, origin)
+        origin = origin_of(binding.var) or inherited.get(binding.var)
+        for used in relax.analysis.free_vars(binding.value):
+            inherited[used] = origin or inherited.get(used, NONE)
+        found[binding.var] = origin or NONE
+    for binding in bindings_of(mod):
+        if not found[binding.var].name:
+            reads = [found.get(used, NONE) for used in relax.analysis.free_vars(binding.value)]
+            found[binding.var] = next((one for one in reads if one.name), found[binding.var])
     return found
 
 
@@ -123,12 +133,12 @@ def _part(mod: IRModule, var: relax.Var, call: Call, origin: Origin) -> Part:
     size = prod(int(one) for one in var.ty.shape) if is_static(var.ty) else 0
     if operator(call) != "relax.call_tir":
         name = operator(call)
-        weight = 3 if name in PRODUCTS else 2 if name in REDUCTIONS else 1
         kind = name.rpartition(".")[2]
+        weight = 3 if name in PRODUCTS else 2 if name in REDUCTIONS else int(kind not in MOVES)
         return Part(var, call, origin, kind, (weight, size))
     variable = call.args[0]
     pattern = int((mod[variable].attrs or {}).get("op_pattern", 8))
-    kind = re.sub(r"\d+$|^tir_|^te_", "", variable.name_hint)
+    kind = re.sub(r"\d+$|^tir_|^te_|^fused_|relax_(nn_)?", "", variable.name_hint)
     weight = 0 if kind in MOVES else WEIGHTS.get(pattern, 0)
     return Part(var, call, origin, kind, (weight, size))
 
@@ -148,7 +158,8 @@ def _members(
         same: Variables of the module before that others are the same as; more are added.
     """
     call = binding.value
-    function = after[call.op] if isinstance(call, Call) and not operator(call) else None
+    calls = isinstance(call, Call) and isinstance(call.op, GlobalVar)
+    function = after[call.op] if calls else None
     inner = [(binding.var, call)]
     if isinstance(function, relax.Function):
         given = [same.get(arg, arg) for arg in call.args]

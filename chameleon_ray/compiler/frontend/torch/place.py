@@ -29,21 +29,8 @@ def place_of(node: fx.Node) -> str:
 
 def module_of(node: fx.Node) -> str:
     """Returns the path and class of the module that an operation is in; empty at the top."""
-    stack = list((node.meta.get("nn_module_stack") or {}).values())
-    if not stack:
-        return ""
-    path, kind = path_of(node), stack[-1][1]
-    kind = kind if isinstance(kind, str) else kind.__name__
-    return (
-        f"{path} ({kind.rpartition('.')[2]})" if path else f"the module {kind.rpartition('.')[2]}"
-    )
-
-
-def path_of(node: fx.Node) -> str:
-    """Returns the path of the module that an operation is in; empty at the top."""
-    stack = list((node.meta.get("nn_module_stack") or {}).values())
-    path = stack[-1][0] if stack else ""
-    return str(path).removeprefix("L['self'].").removeprefix("L__self__.")
+    path, kind = _innermost(node)
+    return f"{path} ({kind})" if path else f"the module {kind}" if kind else ""
 
 
 def origin_of(node: fx.Node) -> Origin:
@@ -51,16 +38,24 @@ def origin_of(node: fx.Node) -> Origin:
 
     Parts of what torch decomposes an operator into are one node.
     """
+    path, kind = _innermost(node)
     name = operator_name(node)
     whole = str(node.meta.get("original_aten", name))
-    label = WORDS.sub("", whole.split(".")[1] if "." in whole else whole).strip("_")
-    path = path_of(node)
-    return Origin(
-        path or node.name,
-        f"{path} {whole}" if whole != name else node.name,
-        label=label.replace("_", " "),
-    )
+    plain = whole.split(".")[1] if "." in whole else whole
+    label = "relu6" if kind == "ReLU6" else WORDS.sub("", plain).strip("_").replace("_", " ")
+    return Origin(path or node.name, node.name if whole == name else f"{path} {whole}", label=label)
 
 
-WORDS = re.compile("native_|_legit_no_training|_legit")
+WORDS = re.compile("native_|_legit_no_training|_legit|_with_indices")
 """Parts of the names of operators that say nothing about what is computed."""
+
+
+def _innermost(node: fx.Node) -> tuple[str, str]:
+    """Returns the path and the class of the innermost module that an operation is in."""
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    if not stack:
+        return "", ""
+    path, kind = stack[-1]
+    kind = kind if isinstance(kind, str) else kind.__name__
+    plain = str(path).removeprefix("L['self'].").removeprefix("L__self__.")
+    return plain, kind.rpartition(".")[2]

@@ -6,12 +6,14 @@ together with that addition (``group_sums``). So it becomes one loop nest that c
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from tvm import relax
 from tvm.ir import Call, GenericConst, IRModule
 from tvm.relax.dpl import is_op, wildcard
 
+from chameleon_ray.compiler.origin import Origin, origin_of, with_origins
 from chameleon_ray.compiler.passes.fold import rewrite as replaced
 from chameleon_ray.compiler.passes.fused_origins import with_fused_origins
 from chameleon_ray.compiler.passes.memory.groups import (
@@ -119,6 +121,7 @@ class Writing:
         self.sums: dict[int, relax.Expr] = {}
         self.left = [writers.bit_count() for writers in graph.writers]
         self.shifted: set[int] = set()
+        self.origins: dict[relax.Var, Origin] = {}
         for number, param in enumerate(reading.params, len(reading.groups)):
             self.values[number] = param
 
@@ -129,7 +132,7 @@ class Writing:
         with builder.function("main", list(main.params), attrs):
             with builder.dataflow():
                 for binding in self.reading.first:
-                    self.known[binding.var] = builder.emit(binding.value)
+                    self.known[binding.var] = self._emit(binding.value, binding)
                 for number in order:
                     self._node(self.graph.nodes[number])
                 output = builder.emit_output(self._renewed(main.body.body))
@@ -138,7 +141,15 @@ class Writing:
         main_variable = self.module.get_global_var("main")
         functions[main_variable] = builder.get()["main"]
         changed = IRModule(functions, attrs=self.module.attrs)
-        return relax.transform.Normalize()(changed)
+        return relax.transform.Normalize()(with_origins(changed, self.origins))
+
+    def _emit(self, value: relax.Expr, of: relax.Binding, part: bool = False) -> relax.Var:
+        """Binds a value that takes the place of a binding of the model, or of a part of one."""
+        var, origin = self.builder.emit(value), origin_of(of.var)
+        if origin is not None:
+            what = f"part of {origin.what}" if part and origin.what else origin.what
+            self.origins[var] = replace(origin, what=what)
+        return var
 
     def _node(self, node: Node) -> None:
         group = self.reading.groups[int(node.of)]
@@ -155,12 +166,14 @@ class Writing:
         if node.kind in (CONCAT, DEPTHWISE) and len(node.reads) > 1:
             joined = relax.op.concat([self.values[buffer] for buffer in node.reads], axis=1)
             if node.kind == DEPTHWISE:
-                self.known[value.args[0]] = self.builder.emit(joined)
+                self.known[value.args[0]] = self._emit(joined, group.bindings[0])
             else:
-                self.known[group.var] = self.values[node.writes] = self.builder.emit(joined)
+                self.known[group.var] = self.values[node.writes] = self._emit(
+                    joined, group.bindings[0]
+                )
                 return
         for binding in group.bindings:
-            self.known[binding.var] = self.builder.emit(self._renewed(binding.value))
+            self.known[binding.var] = self._emit(self._renewed(binding.value), binding)
         self.values[node.writes] = self.known[group.var]
 
     def _piece(self, node: Node, group: Group) -> None:
@@ -171,13 +184,13 @@ class Writing:
         attrs = {name: getattr(conv.attrs, name) for name in CONV_ATTRS}
         weight = _cut(conv.args[1], rows, 0)
         value = relax.op.nn.conv2d(self.values[node.reads[0]], weight, groups=count, **attrs)
-        value = self.builder.emit(value)
+        value = self._emit(value, group.bindings[0], part=True)
         for binding in group.bindings[1:]:
             args = [
                 value if isinstance(arg, relax.Var) else _cut(arg, rows, 1, value.ty.ndim)
                 for arg in binding.value.args
             ]
-            value = self.builder.emit(Call(binding.value.op, args, binding.value.attrs))
+            value = self._emit(Call(binding.value.op, args, binding.value.attrs), binding)
         self.values[node.writes] = value
 
     def _summand(self, node: Node, group: Group) -> None:
@@ -188,11 +201,13 @@ class Writing:
             conv = group.bindings[0].value
             first, count = self._channels(node)
             weight = _cut(conv.args[1], slice(first, first + count), 1)
-            term = self.builder.emit(Call(conv.op, [term, weight], conv.attrs))
+            term = self._emit(
+                Call(conv.op, [term, weight], conv.attrs), group.bindings[0], part=True
+            )
             if place not in self.shifted:
                 term = self._shift(place, term)
         if place in self.sums:
-            term = self.builder.emit(relax.op.add(term, self.sums[place]))
+            term = self._emit(relax.op.add(term, self.sums[place]), group.bindings[0])
         self.sums[place] = term
         self.left[place] -= 1
         if self.left[place] == 0:
@@ -214,7 +229,7 @@ class Writing:
         group, value = self.reading.groups[place], self.sums[place]
         for binding in group.rest:
             args = [value if isinstance(arg, relax.Var) else arg for arg in binding.value.args]
-            value = self.builder.emit(Call(binding.value.op, args, binding.value.attrs))
+            value = self._emit(Call(binding.value.op, args, binding.value.attrs), binding)
         self.known[group.var] = self.values[place] = value
 
     def _channels(self, node: Node) -> tuple[int, int]:
