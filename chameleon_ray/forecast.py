@@ -102,9 +102,12 @@ class Forecast:
             began: Second at which the search began; it has a share of what was left then.
         """
         left = max(limit - began, 0.0)
-        comparing = min(sum(w.comparing for w in self.works), self.options.most_comparing * left)
-        kept = max(self.seconds + comparing, self.options.reserve * limit)
+        kept = max(self.seconds + self.comparing(left), self.options.reserve * limit)
         return limit - min(kept, (1 - self.options.least_search) * left)
+
+    def comparing(self, left: float) -> float:
+        """Returns the seconds kept for other frameworks, of those left when the search begins."""
+        return min(sum(w.comparing for w in self.works), self.options.most_comparing * left)
 
     @property
     def seconds(self) -> float:

@@ -62,7 +62,8 @@ class Timekeeper:
         options = self.forecast.options
         if self.limit is None:
             return options
-        left = (self.limit - self.clock() - options.closing_seconds) / models
+        comparing = self.forecast.comparing(max(self.limit - self.began, 0.0))
+        left = (self.limit - self.clock() - options.closing_seconds - comparing) / models
         seconds = min(max(left, options.least_model_seconds), options.model_seconds)
         return replace(options, model_seconds=seconds, checking_seconds=max(left / 2, 0.0))
 

@@ -133,6 +133,8 @@ class Framework:
             outcome = self._isolate.call(job, patience)
         except IsolateError as error:
             raise FrameworkError(str(error)) from error
+        if outcome.ending is Ending.TIMEOUT:
+            raise FrameworkError(f"it did not answer within {patience:.1f} s")
         if outcome.ending is not Ending.OK:
             raise FrameworkError(outcome.error.strip().partition("\n")[0].rstrip("."))
         return outcome.value

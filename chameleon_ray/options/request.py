@@ -115,7 +115,7 @@ class Confirming:
     """Least share of wall time kept for choosing winners, compiling and verifying models."""
     least_search: float = 0.25
     """Least share of the time that is left after the imports in which there is a search."""
-    most_comparing: float = 0.15
+    most_comparing: float = 0.2
     """Most of the time that is left when the search begins to be kept for other frameworks."""
     closing_seconds: float = 6.0
     """Seconds for ending the workers and for writing the summary and the report."""

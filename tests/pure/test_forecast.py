@@ -127,3 +127,10 @@ def test_the_choice_is_cut_to_what_is_left(now, finalists, left):
 def test_timing_the_model_is_cut_to_what_is_left(now, seconds):
     assert keeper(100.0, now).timing(2).model_seconds == pytest.approx(seconds)
     assert keeper(None, now).timing(2) == OPTIONS
+
+
+def test_timing_the_model_leaves_time_for_other_frameworks():
+    work = ModelWork(again=False, weights={TASK.digest: 2.0}, comparing=4.0, **WORK)
+    keeping = Timekeeper(Forecast([work], OPTIONS, 1), 100.0, 0.0, Progress(), clock=lambda: 90.0)
+    assert keeping.timing(1).model_seconds == pytest.approx(6.0)
+    assert keeping.comparing(1) == pytest.approx(10.0)

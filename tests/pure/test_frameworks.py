@@ -67,7 +67,7 @@ def test_one_that_cannot_load_says_so_in_a_line(start) -> None:
 
 
 def test_one_that_loads_for_too_long_is_given_up(start) -> None:
-    with pytest.raises(FrameworkError, match=r"stopped after 0\.3 s"):
+    with pytest.raises(FrameworkError, match=r"it did not answer within 0\.3 s"):
         start("slow").load(0.3)
 
 
