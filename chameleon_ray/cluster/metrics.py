@@ -55,7 +55,7 @@ class Metrics:
     def measured(self, record: Record, timing_seconds: float) -> None:
         self._measured += 1
         self._in_flight.set(max(self._proposed - self._measured, 0))
-        device = {"device": record.device}
+        device = {"device": in_ascii(record.device)}
         self._add("chameleon_measurements", 1, device | {"status": record.status.value})
         self._add("chameleon_device_seconds", timing_seconds, device)
         self._add("chameleon_seconds", record.explore_seconds, {"phase": "explore"})
@@ -65,7 +65,7 @@ class Metrics:
     def planned(self, tuner: Tuner) -> None:
         self._add("chameleon_plans", 1, {})
         if math.isfinite(tuner.best_latency):
-            tags = {"task": tuner.task.digest, "layer": own_name(tuner.task)}
+            tags = {"task": tuner.task.digest, "layer": in_ascii(own_name(tuner.task))}
             self._best.set(tuner.best_latency, tags)
 
     def finished(self, task: str, reason: str) -> None:
@@ -74,6 +74,11 @@ class Metrics:
     def _add(self, name: str, amount: float, tags: dict[str, str]) -> None:
         if amount > 0:  # Ray takes no other
             self._counters[name].inc(amount, tags)
+
+
+def in_ascii(text: str) -> str:
+    """Returns a text as the value of a tag, for which Ray takes nothing but ASCII."""
+    return text.replace("→", "->").encode("ascii", "backslashreplace").decode()
 
 
 def load_gauge(pool: str) -> Callable[[int], None]:

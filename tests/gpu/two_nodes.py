@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from chaos_nodes import Nodes
+from chaos_nodes import Nodes, until
 
 from chameleon_ray import api
 from chameleon_ray.answering import errors
@@ -38,8 +38,8 @@ CALLS, SECONDS = 42, 0.5
 """Calls of the pinned pool, and what each takes."""
 LAUNCHES = 300
 """Launches of a process after which its GPU is lost."""
-STOPS = 3
-"""The process that is stopped as it begins to use a GPU of the second node, from 1."""
+SEARCHES = '"name": "searching"'
+"""What the log says once layers are searched."""
 MEASURING = Measuring(context_timeout=12.0, default_timeout=15.0)
 """Less patience than the command's with a process that falls silent."""
 
@@ -84,8 +84,11 @@ async def pinned(nodes: Nodes) -> dict[str, Any]:
     }
 
 
-def tuned(nodes: Nodes, arguments: list[str], lost: Path, trace: Path) -> dict[str, Any]:
-    """What was said of a tuning on a head without a driver, and what went wrong meanwhile."""
+def tuned(nodes: Nodes, arguments: list[str], lost: Path, stop: Path) -> dict[str, Any]:
+    """What was said of a tuning on a head without a driver, and what went wrong meanwhile.
+
+    Once it searches, the file ``stop`` stops a process that times something on the second node.
+    """
     child = subprocess.Popen(
         [sys.executable, __file__, "tuning", nodes.address, *arguments],
         env={**os.environ, **simulated(driver=None)},
@@ -93,9 +96,12 @@ def tuned(nodes: Nodes, arguments: list[str], lost: Path, trace: Path) -> dict[s
         stderr=subprocess.STDOUT,
         text=True,
     )
-    said, _ = child.communicate(timeout=600)
-    hung = len(trace.read_text().split()) > STOPS
+    log = Path(arguments[-1], "log.jsonl")
+    until(lambda: child.poll() is not None or (log.exists() and SEARCHES in log.read_text()), 300)
+    stop.touch()
+    said, _ = child.communicate(timeout=300)
     fallen = lost.read_text().split() if lost.exists() else []
+    hung = not stop.exists()
     return {"status": child.returncode, "said": said, "hung": hung, "lost": fallen}
 
 
@@ -120,7 +126,7 @@ def tune(address: str, model: str, trials: str, out: str) -> None:
 def look(kind: str, rest: list[str]) -> None:
     """Prints what was seen on two nodes with GPUs of two models."""
     few, folder = kind == "tuned", Path(rest[0])
-    lost, trace = folder / "lost", folder / "trace"
+    lost, stop = folder / "lost", folder / "stop"
     faults = {"lost": lost, "lost_after": LAUNCHES} if few else {}
     here = simulated(model="H100,T4" if few else "H100,T4,H100,H100", machine=1, **faults)
     os.environ.update(here)
@@ -128,11 +134,11 @@ def look(kind: str, rest: list[str]) -> None:
     try:
         for name in faults:
             del os.environ[f"SIMULATED_{name.upper()}"]
-        stops = {"trace": trace, "stops": STOPS} if few else {}
+        stops = {"stop": stop} if few else {}
         os.environ.update(simulated(2 if few else 4, machine=2, **stops))
         nodes.add()
         if few:
-            found = tuned(nodes, rest[1:], lost, trace)
+            found = tuned(nodes, rest[1:], lost, stop)
         else:
             with ray_session.start(nodes.address):
                 found = asyncio.run(pinned(nodes))

@@ -23,8 +23,8 @@ from tests.pure.kept_runs import kept, under_way
 
 
 def drawn(progress: Progress) -> list[str]:
-    """The view, but for its first two lines, in which seconds count that pass between two views."""
-    return [line.text for line in lines(progress, 160, 40)[2:]]
+    """The view, but for its first lines, which count the seconds that pass between two views."""
+    return [line.text for line in lines(progress, 160, 40)[3:]]
 
 
 def test_the_view_is_that_of_the_run_itself(tmp_path: Path) -> None:

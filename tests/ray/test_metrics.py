@@ -108,6 +108,13 @@ def test_an_engine_is_watched() -> None:
 
 
 @pytest.mark.usefixtures("local_ray")
+def test_names_that_ray_cannot_take_are_written_out() -> None:
+    name = metrics.in_ascii("conv 512→512 ü")
+    assert name == "conv 512->512 \\xfc"
+    metrics.gauge("chameleon_best_latency_seconds").set(1.0, {"task": "t", "layer": name})
+
+
+@pytest.mark.usefixtures("local_ray")
 def test_calls_are_counted_while_they_wait() -> None:
     loads: list[int] = []
     factory = partial(Sleeper, 0.2)

@@ -63,7 +63,7 @@ def refusal(*arguments: str, site: Path) -> str:
 
 def test_replay_searches_with_plug_ins(site: Path, tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
-    words = ("--measurements", "32", "--seeds", "1", "--json", str(figures))
+    words = ("--measurements", "32", "--seeds", "1", "--figures", str(figures))
     code, out, err = ran("replay", TABLE, *WALKING, *PARTS, *words, site=site)
     assert code == 0, err
     assert "climbing, roulette" in out

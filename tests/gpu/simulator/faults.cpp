@@ -29,24 +29,11 @@ static void append(const char* variable, int number) {
   fclose(file);
 }
 
-// The line of a file that is a number, from 1; 0 where none is.
-static int line_of(const char* variable, int number) {
-  const char* name = getenv(variable);
-  FILE* file = name ? fopen(name, "r") : nullptr;
-  if (!file) return 0;
-  int line = 0, found = 0;
-  for (int one; !found && fscanf(file, "%d", &one) == 1;) found = ++line * (one == number);
-  fclose(file);
-  return found;
-}
-
 void begin() {
   static pid_t begun = 0;
   if (begun == getpid()) return;
   begun = getpid();
   append("SIMULATED_TRACE", begun);
-  const long long stops = number_of("SIMULATED_STOPS", 0);
-  if (stops && line_of("SIMULATED_TRACE", begun) == stops) raise(SIGSTOP);
   sleep(static_cast<unsigned>(number_of("SIMULATED_CONTEXT_SECONDS", 0)));
 }
 
@@ -55,6 +42,8 @@ void launched(int number) {
   ++launches;
   if (launches == number_of("SIMULATED_LOST_AFTER", 0)) append("SIMULATED_LOST", number);
   if (launches == number_of("SIMULATED_HANGS_AT", 0)) sleep(3600);
+  const char* stop = getenv("SIMULATED_STOP");
+  if (stop && !unlink(stop)) raise(SIGSTOP);
 }
 
 int capture_error() { return static_cast<int>(number_of("SIMULATED_CAPTURE", 0)); }

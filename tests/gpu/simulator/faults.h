@@ -10,7 +10,8 @@
 //   SIMULATED_CONTEXT_SECONDS  seconds that a process waits for when it begins to use a GPU
 //   SIMULATED_SILENT           1: the management library does not answer for an hour
 //   SIMULATED_TRACE            a file that gets a line with the number of every process that begins
-//   SIMULATED_STOPS            the process of this line of the trace, from 1, is stopped as it begins
+//   SIMULATED_STOP             a file; the first process to launch something once it is there takes it
+//                              away and is stopped
 #pragma once
 
 namespace simulated {
@@ -18,10 +19,10 @@ namespace simulated {
 // Whether a GPU, by its number on the bus, has fallen off the bus by now.
 bool lost(int number);
 
-// Notes that the process begins to use CUDA, and waits as long as that is to take, or for ever.
+// Notes that the process begins to use CUDA, and waits as long as that is to take.
 void begin();
 
-// Notes a launch on a GPU, which may lose it.
+// Notes a launch on a GPU, which may lose it, or stop the process.
 void launched(int number);
 
 // What CUDA's first call answers.
