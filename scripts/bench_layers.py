@@ -171,7 +171,7 @@ def _profile(source: Source, pipe: Connection) -> None:
     with TemporaryDirectory() as folder:
         path = exported(source, Path(folder, "model.onnx"))
         made = session(path, source, Path(folder, "profile"))
-        feed = fed(made, source)
+        feed = fed([one.name for one in made.get_inputs()], source)
         for _ in range(EXECUTIONS):
             made.run(None, feed)
         with open(made.end_profiling()) as file:

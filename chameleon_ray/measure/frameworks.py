@@ -105,8 +105,10 @@ class Framework:
         Raises:
             FrameworkError: It did not.
         """
-        self.version, self.outputs = self._answer(None, seconds)
-        self._isolate.stop()
+        try:
+            self.version, self.outputs = self._answer(None, seconds)
+        finally:
+            self._isolate.stop()
 
     def latencies(self, seconds: float, patience: float) -> tuple[float, ...]:
         """Times executions for about so many seconds; returns the seconds of each.
@@ -120,8 +122,10 @@ class Framework:
         """
         with turn(self._cores, Measuring.turn_seconds):
             self._isolate.go_on()
-            found: tuple[float, ...] = self._answer(seconds, patience)
-            self._isolate.stop()
+            try:
+                found: tuple[float, ...] = self._answer(seconds, patience)
+            finally:
+                self._isolate.stop()
         return found
 
     def close(self) -> None:
@@ -165,8 +169,9 @@ def in_turns(
             break
         first = number % max(len(left), 1)
         for one in [*left[first:], *left[:first]]:
+            patience = min(options.patience, max(end - clock(), options.least_seconds))
             try:
-                found = one.latencies(options.turn_seconds, options.patience)
+                found = one.latencies(options.turn_seconds, patience)
             except FrameworkError as error:
                 faults[one.name] = str(error)
                 del medians[one.name]

@@ -1,5 +1,6 @@
 """What people ask of a report first, answered in a sentence each."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from html import escape
 from math import ceil, isfinite
@@ -20,6 +21,8 @@ FAR = 0.5
 """Share of its limit below which a layer is said to be far from it."""
 LARGE = 0.02
 """Least share of the model's time of a layer that is worth naming."""
+EQUAL = 1.02
+"""Ratio of two latencies up to which they count as equal."""
 WORTH = 0.01
 """Share of the model's latency that more time must promise, for going on to be suggested."""
 
@@ -69,8 +72,9 @@ def _limit(result: RunResult, names: Mapping[str, str]) -> str:
         return "Not known: what the machine can do at most was not measured in this run."
     seconds = total(rows, [row.best for row in rows])
     text = (
-        f"{share:.0%} of the layers' time is the least that the machine allows "
-        f"({ceiling.flops / 1e9:.0f} GFLOP/s, {ceiling.bytes / 1e9:.0f} GB/s)"
+        f"At the rates that were measured on this machine ({ceiling.flops / 1e9:.0f} GFLOP/s, "
+        f"{ceiling.bytes / 1e9:.0f} GB/s), the layers' operations would take {share:.0%} of their "
+        "time"
     )
     far = [
         (row, one)
@@ -110,14 +114,20 @@ def _faster(result: RunResult) -> str:
     ]
     if not parts:
         return f"Nothing else was timed beside it in this run.{''.join(faults)}"
-    slower = any(
-        one.latency is not None and one.latency.seconds < tuned.seconds for one in result.comparison
-    )
-    return f"<b>{'No.' if slower else 'Yes.'}</b> It is {', '.join(parts)}.{''.join(faults)}"
+    least = min(one.latency.seconds for one in result.comparison if one.latency is not None)
+    verdict = _verdict(least / tuned.seconds)
+    return f"<b>{verdict}</b> It is {', '.join(parts)}.{''.join(faults)}"
+
+
+def _verdict(ratio: float) -> str:
+    """Says whether it is faster than the fastest other, which takes so many times as long."""
+    if 1 / EQUAL < ratio < EQUAL:
+        return "As fast."
+    return "Yes." if ratio > 1 else "No."
 
 
 def _ratio(ratio: float) -> str:
-    if 1 / 1.02 < ratio < 1.02:
+    if 1 / EQUAL < ratio < EQUAL:
         return "as fast as"
     if ratio > 1:
         return f"{digits(ratio)} times as fast as"
@@ -138,9 +148,10 @@ def _steps(result: RunResult, gain: float) -> Iterator[str]:
     if said := disturbance_of(result).sentence:
         yield escape(said)
     if result.verified is not None and result.verified.outcome == "verified":
-        export = _code(f"chameleon export {result.folder} DIR")
+        export = _code(shlex.join(("chameleon", "export", str(result.folder), "DIR")))
         yield f'<a href="#loading">Load it</a>, or put it on a server: {export}'
-    yield f"Time it again: {_code(f'chameleon bench {result.folder}')}"
+    again = shlex.join(("chameleon", "bench", str(result.folder)))
+    yield f"Time it again: {_code(again)}"
 
 
 def _tunable(result: RunResult) -> list[LayerResult]:

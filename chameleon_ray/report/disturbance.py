@@ -31,13 +31,13 @@ class Disturbance:
         notable = self.timings > Reporting.disturbed_timings * self.all
         if not self.winners and not notable:
             return ""
-        measured = (
-            f"{self.timings} of {counted(self.all, 'configuration')} were measured, and while "
-        )
+        measured = f"{self.timings} of {counted(self.all, 'configuration')} were measured"
+        confirmed = f"{counted(self.winners, 'winner')} of layers were confirmed"
+        parts = [text for text, n in ((measured, self.timings), (confirmed, self.winners)) if n]
         return (
             f"Disturbed: other processes had the timing cores for {self.share:.0%} of the time "
-            f"while {measured if self.all else ''}{counted(self.winners, 'winner')} of layers were "
-            "confirmed; tune again on a quiet machine where the latencies matter."
+            f"while {', and while '.join(parts)}; tune again on a quiet machine where the "
+            "latencies matter."
         )
 
 

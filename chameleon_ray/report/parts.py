@@ -75,7 +75,7 @@ def parts_of(result: RunResult) -> Parts:
             continue
         part = found.setdefault(chosen_by(record), Part(chosen_by(record)))
         part.measurements += not record.origin
-        part.failed += not record.latencies
+        part.failed += not record.origin and not record.latencies
         gain = best[task.layer] - record.latency
         if gain > 0:
             best[task.layer] = record.latency

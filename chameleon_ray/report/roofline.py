@@ -88,8 +88,8 @@ def roofline(rows: Sequence[LayerResult], ceiling: Ceiling, names: dict[str, str
         f"Dots are tuned layers, larger ones take more of the model's time; the roof is what "
         f"{_cores(ceiling)} reached in matrix products ({ceiling.flops / 1e9:.0f} GFLOP/s) and in "
         f"copies of memory ({ceiling.bytes / 1e9:.0f} GB/s), measured at the end of the run. A dot "
-        "at the roof cannot be made faster by another schedule; one above it has its data in a "
-        "cache, or adds while it multiplies."
+        "at the roof does its operations as fast as the machine was seen to; one above it has its "
+        "data in a cache, or adds while it multiplies."
     )
     legend = (("tuned", "var(--best)"), ("default schedule", "var(--faint)"))
     return Figure("roofline", "Layers under the machine's roof", told, (view,), dots, legend)

@@ -47,10 +47,11 @@ def body(found: Comparison, drawings: Drawings) -> str:
     courses = {name: course_of(run) for name, run in zip(found.names, found.runs, strict=True)}
     known = {name: course for name, course in courses.items() if course is not None}
     figure = section("courses", "How they got there", drawings.place(courses_figure(known)))
+    layers = html_table(escaped(columns(found.names)), found.layers, "Layers in each run")
     return (
-        section("runs", "Runs", html_table(escaped(RUNS), found.rows) + notes)
+        section("runs", "Runs", html_table(escaped(RUNS), found.rows, "The runs") + notes)
         + (figure if known else "")
-        + section("layers", "Layers", html_table(escaped(columns(found.names)), found.layers))
+        + section("layers", "Layers", layers)
     )
 
 

@@ -46,7 +46,8 @@ def list_page(runs: Mapping[str, KeptRun], folder: str) -> str:
             for fact in FACTS
         ),
     )
-    table = html_table(shown, runs.items()) if runs else '<p class="soft">There is no run yet.</p>'
+    none = '<p class="soft">There is no run yet.</p>'
+    table = html_table(shown, runs.items(), "Runs, the latest first") if runs else none
     faults = "".join(f"<p>{safe(name)}: {safe(r.fault)}</p>" for name, r in runs.items() if r.fault)
     button = "<p><button>Compare those chosen</button></p>" if len(runs) > 1 else ""
     body = (
@@ -70,7 +71,10 @@ def run_page(name: str, found: Shown, models: Sequence[str]) -> str:
         f"<p>{_state(run)}</p>{facts}{left}</header>",
         section("now", "Now", _phase(found)) if run.state is State.LIVE else "",
         _course(found, drawings),
-        _section("Layers", html_table(escaped(LAYERS), found.layers) if found.layers else ""),
+        _section(
+            "Layers",
+            html_table(escaped(LAYERS), found.layers, "Layers by time") if found.layers else "",
+        ),
         _section("Models", f"<ul>{listed}</ul>" if listed else ""),
         _section("Notes", "".join(f"<p>{safe(note)}</p>" for note in notes)),
         _section("Files", _files(found)),

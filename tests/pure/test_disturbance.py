@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chameleon_ray.report.disturbance import disturbance_of
+from chameleon_ray.report.disturbance import Disturbance, disturbance_of
 from chameleon_ray.report.summary import summary
 from tests.pure.fake_result import fake_result
 
@@ -26,3 +26,9 @@ def test_a_disturbed_run_says_so():
     )
     few = replace(result, outcomes=(replace(result.outcomes[0], disturbed=0.04),))
     assert disturbance_of(few).sentence == ""
+
+
+def test_only_what_was_disturbed_is_told():
+    told = [Disturbance(*one).sentence for one in ((5, 10, 0.3, 0), (0, 10, 0.3, 2))]
+    assert "while 5 of 10 configurations were measured; tune" in told[0]
+    assert "while 2 winners of layers were confirmed; tune" in told[1]

@@ -17,6 +17,7 @@ from tvm.ir import IRModule, SourceName, Span
 
 from chameleon_ray.compiler.frontend.load import load
 from chameleon_ray.compiler.frontend.naming import named
+from chameleon_ray.compiler.frontend.onnx import node_names
 from chameleon_ray.compiler.kinds import KINDS, LLVM
 from chameleon_ray.compiler.origin import Origin, origin_of, with_origins
 from chameleon_ray.compiler.passes.lower import lower, lowerings
@@ -207,6 +208,13 @@ def test_files_that_torch_has_written_tell_modules() -> None:
     assert any(
         one.startswith("layer1.conv · ") for one in called(lowered(of_onnx(model, {"v0": PICTURE})))
     ), "a fused batch norm left its own scopes"
+
+
+@pytest.mark.parametrize("scopes", ["5", "nonsense", "[" * 100_000, "{'a': 1}"])
+def test_scopes_that_are_none_name_nothing(scopes: str) -> None:
+    node = helper.make_node("Relu", ["x"], ["y"], name="relu")
+    node.metadata_props.add(key="pkg.torch.onnx.name_scopes", value=scopes)
+    assert node_names.origin_of(node).name == "relu"
 
 
 def test_quantised_layers_keep_names() -> None:

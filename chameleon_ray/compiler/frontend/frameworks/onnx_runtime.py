@@ -1,5 +1,6 @@
 """ONNX Runtime, which runs ONNX files, and torch models that torch can export."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -29,7 +30,7 @@ def load(source: Source) -> Runnable:
     with TemporaryDirectory(prefix="chameleon-") as folder:
         path = exported(source, Path(folder, "model.onnx"))
         made = session(path, source)
-    feed = fed(made, source)
+    feed = fed([one.name for one in made.get_inputs()], source)
     return Runnable(lambda: made.run(None, feed), _arrays, onnxruntime.__version__)
 
 
@@ -43,10 +44,18 @@ def session(path: Path, source: Source, profile: Path | None = None) -> Any:
     return onnxruntime.InferenceSession(str(path), options, providers=[PROVIDERS[source.gpu]])
 
 
-def fed(made: Any, source: Source) -> dict[str, np.ndarray]:
-    """Returns the inputs by the names that a session has for them, with those fixed by the user."""
+def fed(declared: Sequence[str], source: Source) -> dict[str, np.ndarray]:
+    """Returns a file's inputs by their names, with those that the user fixed.
+
+    Args:
+        declared: Names of the file's inputs, in order.
+        source: The model, with values of the others.
+
+    Raises:
+        ModelError: There are more inputs, or fewer.
+    """
     fixed = _fixed(source) if source.is_onnx else {}
-    names = [one.name for one in made.get_inputs() if one.name not in fixed]
+    names = [name for name in declared if name not in fixed]
     if len(names) != len(source.arrays):
         raise ModelError(f"the exported model has {len(names)} inputs, not {len(source.arrays)}")
     return {**dict(zip(names, source.arrays, strict=True)), **fixed}

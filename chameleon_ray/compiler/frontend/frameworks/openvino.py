@@ -8,6 +8,7 @@ import openvino
 from openvino import properties
 
 from chameleon_ray.compiler.frontend.frameworks.exported import exported
+from chameleon_ray.compiler.frontend.frameworks.onnx_runtime import fed
 from chameleon_ray.compiler.frontend.frameworks.source import Source
 from chameleon_ray.compiler.frontend.inputs import ModelError
 from chameleon_ray.measure.frameworks import Runnable
@@ -31,8 +32,9 @@ def load(source: Source) -> Runnable:
     }
     with TemporaryDirectory(prefix="chameleon-") as folder:
         path = exported(source, Path(folder, "model.onnx"))
-        request = core.compile_model(core.read_model(path), "CPU", config).create_infer_request()
-    inputs = dict(enumerate(source.arrays))
+        model = core.compile_model(core.read_model(path), "CPU", config)
+    inputs = fed([one.any_name for one in model.inputs], source)
+    request = model.create_infer_request()
     return Runnable(
         lambda: request.infer(inputs, share_inputs=True),
         lambda outputs: tuple(np.array(array) for array in outputs.values()),

@@ -37,9 +37,10 @@ def _module(proto: onnx.NodeProto) -> str:
     if weights:  # a batch norm may have been fused into it, and left its scopes
         return weights[0].removesuffix(WEIGHT)
     try:
-        scopes = [scope for scope in ast.literal_eval(text) if scope]
-    except (ValueError, SyntaxError):
+        listed = ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
         return ""
+    scopes = [scope for scope in listed if scope] if isinstance(listed, list | tuple) else []
     return str(scopes[-2] if len(scopes) > 1 else "")
 
 
