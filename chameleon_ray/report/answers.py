@@ -62,11 +62,22 @@ def _most(result: RunResult) -> str:
     if len(rows) > FEW:
         largest = sum(row.task.weight * row.best for row in rows[:FEW])
         text += f" The {FEW} largest of {len(rows)} layers take {percent(largest / seconds)}."
+    if missing := _untimed(result):
+        text += (
+            f" {counted(missing, 'layer')} more had no time to be measured: these may take most."
+        )
     return text
+
+
+def _untimed(result: RunResult) -> int:
+    """Counts the layers of which nothing has a latency."""
+    return sum(not isfinite(row.best) for row in result.layers)
 
 
 def _limit(result: RunResult, names: Mapping[str, str]) -> str:
     rows, ceiling = result.layers, result.ceiling
+    if missing := _untimed(result):
+        return f"Not known: of {len(rows)} layers, {missing} were not timed. Search on."
     share = whole(rows, ceiling)
     if share is None or ceiling is None:
         return "Not known: what the machine can do at most was not measured in this run."
@@ -164,7 +175,9 @@ def _by_time(result: RunResult) -> list[LayerResult]:
 
 
 def _code(text: str) -> str:
-    return f"<code>{escape(text)}</code>"
+    """Renders a command, which is broken between words only."""
+    words = " ".join(f"<span>{escape(word)}</span>" for word in text.split(" "))
+    return f"<code>{words}</code>"
 
 
 def _list(items: list[str]) -> str:

@@ -67,7 +67,7 @@ def _work(result: RunResult) -> str:
     for library in result.libraries:
         sentence += f", {sum(row.library == library for row in rows)} won by {library}"
     unknown = sum(not isfinite(row.best) for row in rows)
-    return sentence + (f", {unknown} never ran" if unknown else "") + "." + _threads(result)
+    return sentence + (f", {unknown} never timed" if unknown else "") + "." + _threads(result)
 
 
 def _searched(result: RunResult) -> str:

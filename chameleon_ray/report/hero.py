@@ -70,7 +70,7 @@ def _rivals(result: RunResult) -> str:
     rows = "".join(_rival(one, result.tuned, longest) for one in timed)
     head = (
         '<tr><th scope="col">what</th><th scope="col">median latency</th>'
-        '<th scope="col" class="num">ms</th><th scope="col" class="num">over tuned</th></tr>'
+        '<th scope="col" class="num">ms</th><th scope="col" class="num">against tuned</th></tr>'
     )
     notes = escape(" ".join(headline_of(result).notes))
     return (

@@ -88,7 +88,7 @@ def _outcome(layer: LayerResult) -> str:
 
 def _ending(layer: LayerResult) -> str:
     if not isfinite(layer.best):
-        word = '<span class="bad">never ran</span>'
+        word = '<span class="bad">never timed</span>'
     else:
         word = "kept default" if layer.kept_default else "tuned"
         word = f"{layer.library}'s kernel" if layer.library else word

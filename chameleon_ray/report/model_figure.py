@@ -153,8 +153,9 @@ def _told(course: Course, end: End | None) -> str:
     """Tells in words what the figure shows."""
     first, last = course.points[0], course.points[-1]
     untuned = f"Untuned {digits(end.untuned_ms)} ms. " if end and end.untuned_ms else ""
+    which = "all other layers" if course.left_out else "every layer"
     parts = [
-        f"{untuned}After {clock(first.seconds)} every layer had a latency, {digits(first.best_ms)} "
+        f"{untuned}After {clock(first.seconds)} {which} had a latency, {digits(first.best_ms)} "
         f"ms together; after {counted(last.measurements, 'measurement')}, in "
         f"{clock(last.seconds)}, they took {digits(last.best_ms)} ms."
     ]
@@ -162,5 +163,5 @@ def _told(course: Course, end: End | None) -> str:
         finals = " and ".join(f"{digits(ms)} ms ({name})" for name, ms in end.finals)
         parts.append(f"Timed again at the end: {finals}.")
     if course.left_out:
-        parts.append(f"{counted(course.left_out, 'layer')} never timed, so not in the sums.")
+        parts.insert(0, f"{counted(course.left_out, 'layer')} never timed, so not in the sums.")
     return " ".join(parts)

@@ -130,8 +130,12 @@ def told(parts: Parts, result: RunResult) -> str:
     if result.untuned is not None:
         found.append(f"Untuned TVM takes {milliseconds(result.untuned.seconds)} ms.")
     if isfinite(parts.start):
+        timed = sum(isfinite(row.default) for row in result.layers)
+        which = (
+            "the layers" if timed == len(result.layers) else f"the {timed} layers that were timed"
+        )
         found.append(
-            f"With packed weights, chosen layouts and TVM's default schedules the layers take "
+            f"As they are laid out for the target, with TVM's default schedules, {which} take "
             f"{milliseconds(parts.start)} ms; what follows is taken off that."
         )
     return " ".join(found)

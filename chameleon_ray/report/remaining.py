@@ -57,18 +57,18 @@ def told(result: RunResult, found: Mapping[str, Rivals] | None = None) -> str:
     near = _bounds(found)
     known = [row for row in reached if row.task.digest in near and isfinite(row.best)]
     if unknown := len(reached) - len(known):
-        why = "measured too little, or of too large a space, to be judged"
-        parts.append(f"{counted(unknown, 'layer')} {why}.")
+        why = "too little was measured, or the space is too large, to say how near the best is"
+        parts.append(f"Of {counted(unknown, 'layer')}, {why}.")
     whole = sum(row.task.weight * row.best for row in known)
     if known and whole > 0:
         which = "The other" if missing or unknown else "The"
         excess = [row.task.weight * row.best * _share(near[row.task.digest]) for row in known]
         parts.append(
             f"{which} layers take at most {100 * sum(excess) / whole:.2g} % more than the best "
-            f"of their spaces, each with {Bounding().confidence:.0%} confidence as estimated."
+            f"of their spaces, as estimated with {Bounding().confidence:.0%} confidence each."
         )
         gain = milliseconds(worth(result, found))
-        parts.append(f"{MINUTES} more minutes are worth about {gain} ms of it.")
+        parts.append(f"{MINUTES} more minutes are worth about {gain} ms there.")
     return " ".join(parts)
 
 

@@ -59,4 +59,4 @@ def test_rows_go_by_their_time_and_bars_by_the_largest_share() -> None:
     assert "80.0%" in page
     assert "20.0%" in page
     assert result.layers[2].best == inf
-    assert "never ran" in page
+    assert "never timed" in page
