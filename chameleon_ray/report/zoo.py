@@ -21,7 +21,7 @@ from chameleon_ray.report.format import UNKNOWN, clock, counted, milliseconds, p
 from chameleon_ray.report.layer_history import Point
 from chameleon_ray.report.result import Latency, RunResult
 from chameleon_ray.report.summary import strict, verification, write_text
-from chameleon_ray.report.zoo_comparison import frameworks, latency, means
+from chameleon_ray.report.zoo_comparison import frameworks, latency, means, told
 from chameleon_ray.vendor import is_searched
 
 SCHEMA = 1
@@ -218,12 +218,17 @@ def final_message(result: ZooResult) -> RenderableType:
 def table(entries: Sequence[ZooEntry]) -> Table:
     """Makes a table with a row per model."""
     name = Column[ZooEntry]("model", "text", lambda entry: entry.name)
-    others = [
+    others = framework_columns(entries)
+    columns = (name, *SHARED_COLUMNS, *others, Column("outputs", "text", outputs))
+    return text_table(columns, entries)
+
+
+def framework_columns(entries: Sequence[ZooEntry]) -> list[Column[ZooEntry]]:
+    """Returns a column of latencies for each framework that ran any of the models."""
+    return [
         Column[ZooEntry](f"{title} ms", "number", partial(_in_framework, title))
         for title in frameworks([entry.result for entry in entries])
     ]
-    columns = (name, *SHARED_COLUMNS, *others, Column("outputs", "text", outputs))
-    return text_table(columns, entries)
 
 
 def _in_framework(name: str, entry: ZooEntry) -> str:
@@ -258,7 +263,7 @@ def sentences(result: ZooResult) -> list[str]:
         f"{made} ({failed} failed) in {clock(result.wall_seconds)}, device "
         f"{percent(result.device_busy_fraction)} busy; {counted(result.saved, 'measurement')} "
         "saved by merging.",
-        f"On {result.device}. {means([entry.result for entry in result.entries])}",
+        f"On {result.device}. {told(means([entry.result for entry in result.entries]))}",
         f"Files: {result.folder}/report.html, {result.folder}/summary.json; run directories in "
         f"{result.folder}/models.",
     ]

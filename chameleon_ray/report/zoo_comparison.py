@@ -1,9 +1,10 @@
 """A zoo beside the frameworks that its user would run instead: latencies, and means over models."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import exp, log
 
-from chameleon_ray.report.format import UNKNOWN, milliseconds, times
+from chameleon_ray.report.format import UNKNOWN, counted, milliseconds, times
 from chameleon_ray.report.result import UNTUNED, RunResult
 
 
@@ -21,25 +22,49 @@ def latency(result: RunResult | None, framework: str) -> str:
     return UNKNOWN
 
 
-def means(results: Sequence[RunResult | None]) -> str:
-    """Tells how many times as fast the tuned models are: as each framework, and as untuned TVM."""
-    parts = []
-    for name in frameworks(results):
-        ratios = [
-            one.latency.seconds / result.tuned.seconds
-            for result in results
-            if result is not None and result.tuned is not None
-            for one in result.comparison
-            if one.name == name and one.latency is not None
-        ]
-        parts.append(_mean(name, ratios))
-    known = [result.speedup for result in results if result is not None and result.speedup]
-    if known:
-        parts.append(_mean(UNTUNED, known))
-    return f"Geometric means: {'; '.join(parts)}." if parts else "No model was timed."
+@dataclass(frozen=True)
+class Mean:
+    """How many times as fast as something else the tuned models are.
+
+    Attributes:
+        other: Name of the framework, or of untuned TVM.
+        times: Geometric mean of the latencies there over the tuned ones.
+        models: Number of models that both have timed.
+    """
+
+    other: str
+    times: float
+    models: int
+
+    @property
+    def words(self) -> str:
+        """What the number means, for people."""
+        return f"as fast as {self.other} ({counted(self.models, 'model')})"
 
 
-def _mean(name: str, ratios: Sequence[float]) -> str:
-    mean = exp(sum(map(log, ratios)) / len(ratios))
-    models = "1 model" if len(ratios) == 1 else f"{len(ratios)} models"
-    return f"{times(mean)} as fast as {name} ({models})"
+def means(results: Sequence[RunResult | None]) -> list[Mean]:
+    """Returns the means over each framework that ran any of the models, and over untuned TVM."""
+    done = [result for result in results if result is not None and result.tuned is not None]
+    ratios = {name: _over(name, done) for name in frameworks(done)}
+    ratios[UNTUNED] = [result.speedup for result in done if result.speedup]
+    return [
+        Mean(name, exp(sum(map(log, known)) / len(known)), len(known))
+        for name, known in ratios.items()
+        if known
+    ]
+
+
+def told(found: Sequence[Mean]) -> str:
+    """Tells the means in a sentence."""
+    parts = "; ".join(f"{times(one.times)} {one.words}" for one in found)
+    return f"Geometric means: {parts}." if parts else "No model was timed."
+
+
+def _over(name: str, results: Sequence[RunResult]) -> list[float]:
+    """Returns a framework's latencies over those of the tuned models, where it has any."""
+    return [
+        one.latency.seconds / result.tuned.seconds
+        for result in results
+        for one in result.comparison
+        if one.name == name and one.latency is not None and result.tuned is not None
+    ]

@@ -1,6 +1,7 @@
 """The report of a zoo: one self-contained HTML page that leads to every model's report."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
 from math import inf
@@ -14,19 +15,20 @@ from chameleon_ray.report.format import milliseconds, percent, times
 from chameleon_ray.report.layer_table import layer_name
 from chameleon_ray.report.model_figure import model_figure
 from chameleon_ray.report.page import page, section
-from chameleon_ray.report.zoo import SHARED_COLUMNS, ZooEntry, ZooResult, outputs, sentences
+from chameleon_ray.report.zoo import (
+    SHARED_COLUMNS,
+    ZooEntry,
+    ZooResult,
+    framework_columns,
+    outputs,
+    sentences,
+)
+from chameleon_ray.report.zoo_comparison import means
 from chameleon_ray.reporting import Reporting
 from chameleon_ray.task import Task
 
 MOST_LAYERS = 50
 """Most shared layers that are listed, those in most models first."""
-PAGE_COLUMNS: tuple[Column[ZooEntry], ...] = (
-    Column("model", "text", lambda entry: _name(entry)),
-    Column("weight", "number", lambda entry: f"{entry.weight:g}"),
-    *SHARED_COLUMNS,
-    Column("outputs", "text", lambda entry: _outcome(entry)),
-)
-"""Columns of the table of models."""
 
 
 def render(result: ZooResult) -> str:
@@ -34,10 +36,10 @@ def render(result: ZooResult) -> str:
     words = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(result)[:-1])
     drawings = Drawings()
     top = (
-        f'<header><h1>{escape(str(result.file))}</h1><p class="hero"><span class="good">'
-        f"{times(result.speedup)}</span> <small>geometric mean</small></p>{words}</header>"
+        f"<header><h1>{escape(str(result.file))}</h1>"
+        f'<p class="hero">{_hero(result)}</p>{words}</header>'
     )
-    models = html_table(PAGE_COLUMNS, result.entries, "Models of the zoo")
+    models = html_table(_columns(result.entries), result.entries, "Models of the zoo")
     body = (
         section("short", "In short", _answers(result))
         + section("models", "Models", models)
@@ -45,6 +47,27 @@ def render(result: ZooResult) -> str:
         + section("shared", "Layers of several models", _shared(result))
     )
     return page(f"{result.file}: tuning report", body, drawings, top)
+
+
+def _hero(result: ZooResult) -> str:
+    """Renders how much faster the models are than what their user would run instead."""
+    found = means([entry.result for entry in result.entries])
+    if not found:
+        return "<small>no model was timed</small>"
+    style = "good" if found[0].times > 1 else "bad"
+    words = f"{found[0].words}, geometric mean"
+    return f'<span class="{style}">{times(found[0].times)}</span> <small>{escape(words)}</small>'
+
+
+def _columns(entries: Sequence[ZooEntry]) -> tuple[Column[ZooEntry], ...]:
+    """Returns the columns of the table of models."""
+    return (
+        Column("model", "text", _name),
+        Column("weight", "number", lambda entry: f"{entry.weight:g}"),
+        *SHARED_COLUMNS,
+        *(replace(one, title=escape(one.title)) for one in framework_columns(entries)),
+        Column("outputs", "text", _outcome),
+    )
 
 
 def _answers(result: ZooResult) -> str:

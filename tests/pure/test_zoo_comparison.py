@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from chameleon_ray.report.result import Compared, Latency, RunResult
-from chameleon_ray.report.zoo_comparison import frameworks, latency, means
+from chameleon_ray.report.zoo_comparison import frameworks, latency, means, told
 from tests.pure.fake_result import fake_result
 
 
@@ -21,11 +21,11 @@ RESULTS = [result(1.0, 8.0, ort=2.0, torch=None), result(2.0, 4.0, ort=1.0, torc
 
 
 def test_means_are_of_the_models_that_a_framework_ran() -> None:
-    assert means(RESULTS) == (
+    assert told(means(RESULTS)) == (
         "Geometric means: 1.00x as fast as ort (2 models); 3.00x as fast as torch (1 model); "
         "4.00x as fast as untuned TVM (2 models)."
     )
-    assert means([None]) == "No model was timed."
+    assert told(means([None])) == "No model was timed."
 
 
 def test_a_model_that_a_framework_did_not_run_has_a_dash() -> None:
