@@ -23,6 +23,7 @@ OPTIONS: Mapping[str, tuple[type, ...]] = {
     "memory_aware": (bool,),
     "template": (list,),
     "threads": (int, type(None)),
+    "instances": (int,),
 }
 """Options of a run that decide which layers a model has, and the types of their values."""
 

@@ -11,6 +11,7 @@ from typing import Any
 from chameleon_ray.api.finished_run import in_turns
 from chameleon_ray.api.locked import locked_winners
 from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.errors import UserError
@@ -74,11 +75,8 @@ def check_lock(
     kind, request = kind_of(lock.target), _request(lock, model, inputs, examples)
     with ExitStack() as stack:
         place = Path(stack.enter_context(TemporaryDirectory()))
-        cores = split(available(), request.threads)[1]
-        process = ModelProcess(kind, cores, stack)
-        if not process.has_device():
-            raise UserError(f"This machine has no device to time {path} on; use one that has.")
-        expected = 1.0 if baseline else _locked(path, lock, kind.device_name(len(cores)))
+        process, device = _process(path, kind, request, stack)
+        expected = 1.0 if baseline else _locked(path, lock, device)
         prepared = process.prepare(request)
         winners = locked_winners(path, prepared.tasks)
         tuned, other = place / "model.so", place / "untuned.so"
@@ -90,6 +88,21 @@ def check_lock(
         process.compile_tuned(chosen, tuned, place / "tvm_db")
         ours, theirs = process.duel((tuned, other), prepared.inputs, options)
     return _compared(ours, theirs, expected, path)
+
+
+def _process(
+    path: Path, kind: TargetKind, request: Request, stack: ExitStack
+) -> tuple[ModelProcess, str]:
+    """Starts a process that times on as many cores as a lock's run; returns their name, too.
+
+    Raises:
+        UserError: There is no device, or there are too few cores.
+    """
+    _, cores = split(available(), request.threads, instances=request.instances)
+    process = ModelProcess(kind, cores, stack, request.instances)
+    if not process.has_device():
+        raise UserError(f"This machine has no device to time {path} on; use one that has.")
+    return process, kind.device_name(len(cores), request.instances)
 
 
 def _identity(prepared: Prepared) -> dict[str, Any]:

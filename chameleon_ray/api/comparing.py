@@ -51,6 +51,7 @@ class Comparer:
         cores: tuple[int, ...],
         stack: ExitStack,
         loading: tuple[int, ...] = (),
+        instances: int = 1,
     ) -> None:
         """Prepares for models of a kind of target.
 
@@ -59,8 +60,9 @@ class Comparer:
             cores: Cores that models are timed on.
             stack: Stack that ends what is started.
             loading: Cores that they may be loaded on, too.
+            instances: Number of copies that share the cores when a model is timed.
         """
-        self._kind, self._cores = kind, cores
+        self._kind, self._cores, self._instances = kind, cores, instances
         self._loading = tuple({*cores, *loading})
         self._running: list[Framework] = []
         self._closed = False
@@ -91,7 +93,7 @@ class Comparer:
         if most < options.least_seconds:
             return left_out(request.compare, "the time was up")
         about = (request.model, request.inputs, request.examples, request.seed)
-        source = Source(*about, arrays, self._cores, self._kind.owns_gpu)
+        source = Source(*about, arrays, self._cores, self._kind.owns_gpu, self._instances)
         faults = {name: fault for name in request.compare if (fault := unfit(name, source))}
         names = [name for name in dict.fromkeys(request.compare) if name not in faults]
         if not names:
@@ -116,7 +118,7 @@ class Comparer:
         self, names: Sequence[str], library: Path, source: Source, stack: ExitStack
     ) -> list[Framework]:
         """Starts the processes of the tuned model and of all frameworks."""
-        tuned = Library(self._kind, str(library), source.arrays, self._cores)
+        tuned = Library(self._kind, str(library), source.arrays, self._cores, self._instances)
         for name in (TUNED, *names):
             framework = started(name, source, tuned, self._loading)
             self._running.append(framework)
@@ -162,13 +164,13 @@ class Comparer:
         versions: Mapping[str, str],
         faults: Mapping[str, str],
     ) -> Comparison:
-        own, threads = medians.get(TUNED), len(self._cores)
+        own, threads = medians.get(TUNED), len(self._cores) // self._instances
         others = []
         for name in dict.fromkeys(asked):
             title, times = FRAMEWORKS[name].title, medians.get(name)
             if own and times:
                 latency = Latency.of(times)
-                others.append(Compared(title, versions[name], latency, threads))
+                others.append(Compared(title, versions[name], latency, threads, self._instances))
             else:
                 why = faults.get(name) or faults.get(TUNED) or "it was not timed"
                 others.append(Compared(title, versions.get(name, ""), fault=why))

@@ -59,7 +59,7 @@ def apply(
     request = _request(identity, model, inputs, examples)
     with ExitStack() as stack:
         stack.callback(folder.close)
-        process = ModelProcess(kind_of(identity["target"]), _timing_cores(identity), stack)
+        process = _process(identity, stack)
         prepared = process.prepare(request)
         own, opened = _in_common(identity, winners, prepared), open_store(store, Storing(), tell)
         known = own | _from_store(opened, identity, prepared, own)
@@ -113,7 +113,8 @@ def _compared(folder: RunFolder, identity: dict[str, Any], names: Sequence[str])
     )
     with ExitStack() as stack:
         cores = _timing_cores(identity)
-        comparer = Comparer(kind_of(identity["target"]), cores, stack, available())
+        copies = _instances(identity)
+        comparer = Comparer(kind_of(identity["target"]), cores, stack, available(), copies)
         return comparer.compare(request, folder.library, _inputs(identity))
 
 
@@ -130,7 +131,7 @@ def in_turns(
         if not library.exists():
             raise UserError(f"{library} is missing; finish the run with --resume.")
     with ExitStack() as stack:
-        process = ModelProcess(kind_of(identity["target"]), _timing_cores(identity), stack)
+        process = _process(identity, stack)
         if not process.has_device():
             where = folder.library.parent
             raise UserError(f"This machine has no device to time {where} on; use one that has.")
@@ -225,5 +226,17 @@ def _timing_cores(identity: dict[str, Any]) -> tuple[int, ...]:
     """Returns as many cores as the run timed on, where this machine has them."""
     cores = available()
     threads = identity["options"]["threads"]
-    wanted = threads if threads is None or threads <= len(cores) else None
-    return split(cores, wanted)[1]
+    copies = _instances(identity)
+    wanted = threads if threads is None or copies * threads <= len(cores) else None
+    return split(cores, wanted, instances=min(copies, len(cores)))[1]
+
+
+def _instances(identity: dict[str, Any]) -> int:
+    """Returns the number of copies that the run timed at once."""
+    return int(identity["options"].get("instances", 1))
+
+
+def _process(identity: dict[str, Any], stack: ExitStack) -> ModelProcess:
+    """Starts a process for models of a run's kind of target, on as many cores."""
+    kind, cores = kind_of(identity["target"]), _timing_cores(identity)
+    return ModelProcess(kind, cores, stack, min(_instances(identity), len(cores)))

@@ -34,13 +34,23 @@ from chameleon_ray.space import Config
 class ModelProcess:
     """Imports, compiles, compares and times one model at a time, in children bound to ``cores``."""
 
-    def __init__(self, kind: TargetKind, cores: tuple[int, ...], stack: ExitStack) -> None:
-        """Starts the process that is to hold models, for targets of one kind; ``stack`` ends it."""
+    def __init__(
+        self, kind: TargetKind, cores: tuple[int, ...], stack: ExitStack, instances: int = 1
+    ) -> None:
+        """Starts the process that is to hold models.
+
+        Args:
+            kind: Kind of the models' targets.
+            cores: Cores that models run on.
+            stack: Stack that ends the process.
+            instances: Number of copies that share the cores when a model is timed.
+        """
         self.kind, self.cores = kind, cores
+        self._threads = max(len(cores) // instances, 1)
         self._ledger, self._closed = Ledger(), False
         handler = "chameleon_ray.compiler.model_host:model_host"
         self._host = Isolate(Setting(handler, kind, cores, environment=SINGLE_THREADED))
-        self._bench = ModelBench(kind, cores)
+        self._bench = ModelBench(kind, cores, instances)
         self._held: Request | None = None
         self._prepared: Prepared | None = None
         for child in (self._host, self._bench):
@@ -96,7 +106,7 @@ class ModelProcess:
             examples=request.examples,
             seed=request.seed,
             target=request.target,
-            threads=len(self.cores),
+            threads=self._threads,
             layout=request.layout,
             precision=request.precision,
             memory=memory,

@@ -97,7 +97,7 @@ def _timer(
     request: Request, kind: TargetKind, cores: tuple[int, ...], freezer: Freezer | None
 ) -> Factory:
     """Returns the factory of runners on the given cores, and on as many of other machines."""
-    device = kind.device_name(len(cores))
+    device = kind.device_name(len(cores), request.instances)
     return partial(runner, request, kind, machine(), cores, device, freezer)
 
 
@@ -265,7 +265,7 @@ def _placed(
 
     def busy(node: placement.Node) -> int:
         own = node.here or not owned
-        count = timing if own else kept(node.cpus, request.threads, node.gpus)
+        count = timing if own else kept(node.cpus, request.threads, node.gpus, request.instances)
         return count if count < node.cpus else 0  # else builds have all cores, too
 
     builders = placement.one_per_core(request.placing.builders, busy, counts["explorer"] + 1)

@@ -47,7 +47,8 @@ def tune(request: Request, progress: Progress, stop: Stop | None = None) -> RunR
 def ceiling_of(setup: Setup, request: Request) -> Ceiling | None:
     """Measures what this machine's timing cores can do; None where layers are timed elsewhere."""
     elsewhere = setup.kind.gpus is not None or request.on_cluster
-    return None if elsewhere else measured(setup.timing_cores)
+    cores = setup.timing_cores
+    return None if elsewhere else measured(cores[: len(cores) // request.instances])
 
 
 def keep(folder: RunFolder, result: RunResult) -> None:

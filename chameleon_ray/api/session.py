@@ -112,10 +112,11 @@ class TuningSession:
             self.stop.arm()
         with interruptible(), ExitStack() as stack:
             kind, cores = self.setup.kind, self.setup.timing_cores
+            copies = self.request.instances
             neighbours = stack.enter_context(beside(self.site, self.setup, self.progress))
-            process = ModelProcess(kind, cores, stack)
-            comparer = Comparer(kind, cores, stack, self.setup.search_cores)
-            device = kind.device_name(len(cores))
+            process = ModelProcess(kind, cores, stack, copies)
+            comparer = Comparer(kind, cores, stack, self.setup.search_cores, copies)
+            device = kind.device_name(len(cores), copies)
             for model in self.models:
                 model.device = device
             importing = in_thread(self.prepare, process) if device else None

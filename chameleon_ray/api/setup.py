@@ -59,7 +59,11 @@ def set_up(request: Request) -> Setup:
     _demand_sense(request)
     if request.locked is not None:
         Lock.read(Path(request.locked))  # which says at once what is wrong with it
-    search_cores, timing_cores = split(available(), request.threads, _gpus(request, kind))
+    gpus = _gpus(request, kind)
+    if gpus is not None and request.instances > 1:
+        raise UserError("--instances is for copies on a CPU's cores; leave it out for a GPU.")
+    cores = split(available(), request.threads, gpus, request.instances)
+    search_cores, timing_cores = cores
     runs = [Path(run) for run in request.warm_start]
     earlier = tuple(entry for run in runs for entry in entries_of(run, stored=True))
     store = open_store(request.store, request.storing, installed=True)

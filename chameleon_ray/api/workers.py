@@ -4,6 +4,7 @@ Ray calls them in the workers' own processes, which may be on other machines tha
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from chameleon_ray.compiler.codegen.builder import ChildBuilder
@@ -64,11 +65,11 @@ def runner(
     """
     if machine() != here:
         _, cores = elsewhere(request, kind, len(cores), freezer is not None)
-        found = kind.device_name(len(cores))
+        found = kind.device_name(len(cores), request.instances)
         if found != device:
             raise Unfit(f"it has {found}, and this run is for {device}; tune for it in another run")
-    timer = kind.runner(request.measuring, cores, device)
-    models = ModelBench(kind, cores, request.confirming.model_timeout)
+    timer = kind.runner(replace(request.measuring, instances=request.instances), cores, device)
+    models = ModelBench(kind, cores, request.instances, request.confirming.model_timeout)
     place = f"{machine()}, {kind.place(cores)}"
     return Calibrated(timer, place, request.calibrating, models, freezer)
 
@@ -99,7 +100,9 @@ def elsewhere(
         return available(), ()
     try:
         if not kind.owns_gpu:
-            search, timed = split(available(), request.threads or timing)
+            copies = request.instances
+            each = request.threads or timing // copies
+            search, timed = split(available(), each, instances=copies)
             if len(timed) > 1 and set(search) & set(timed) and not frozen:
                 raise Unfit(f"its {len(timed)} cores are all needed for timing; none is left")
             return search, timed

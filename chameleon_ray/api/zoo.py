@@ -70,11 +70,12 @@ def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[ZooEntry], Merge
         UserError: Something was asked for that does not exist, or there are no such cores.
     """
     search_of(zoo.common)
-    _, cores = split(available(), zoo.common.threads)
+    copies = zoo.common.instances
+    _, cores = split(available(), zoo.common.threads, instances=copies)
     layers: dict[str, tuple[Task, ...]] = {}
     failures: dict[str, str] = {}
     with ExitStack() as stack:
-        process = ModelProcess(kind_of(zoo.common.target), cores, stack)
+        process = ModelProcess(kind_of(zoo.common.target), cores, stack, copies)
         for member in zoo.members:
             tell(f"importing {member.name}")
             try:

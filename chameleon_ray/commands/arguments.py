@@ -97,3 +97,10 @@ Threads = Annotated[
         help="Cores that a kernel may use, or all; half where left out, or one per GPU.",
     ),
 ]
+Instances = Annotated[
+    int,
+    typer.Option(
+        min=LEAST["instances"],
+        help="Copies that a server runs at once, each on --threads cores, or one; tunes for that.",
+    ),
+]

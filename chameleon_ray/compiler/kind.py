@@ -97,8 +97,9 @@ class TargetKind:
             import TVM.
         devices: ``(probed, error)``. Returns this machine's devices. Where the child failed,
             ``probed`` is empty and ``error`` says why.
-        device_name: ``(cores)``. Names the device that runners on so many cores time on, for
-            people. Empty where a runner has to be asked; it offers ``survey() -> Surveyed`` then.
+        device_name: ``(cores, instances)``. Names the device that runners on so many cores time
+            on, with so many copies at once, for people. Empty where a runner has to be asked; it
+            offers ``survey() -> Surveyed`` then.
         gpus: ``()``. Counts the GPUs of this machine that could time. Every runner owns one of
             them, and its cores only feed it. None where the cores themselves are timed.
         place: ``(cores)``. Names the device, among its machine's, that a runner's process is on.
@@ -152,7 +153,7 @@ class TargetKind:
     preload: Callable[[], None] = _nothing
     probe: Callable[[], Mapping[str, Any]]
     devices: Callable[[Mapping[str, Any], str], list[Device]]
-    device_name: Callable[[int], str]
+    device_name: Callable[[int, int], str]
     gpus: Callable[[], int] | None = None
     place: Callable[[tuple[int, ...]], str] = _cores
 

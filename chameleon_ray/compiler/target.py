@@ -66,8 +66,13 @@ def vector_registers(target: Any) -> int:
     return 32 if arm or vector_bits(target) == 512 else 16
 
 
-def device_name(cores: int) -> str:
-    """Returns the CPU's model name and the number of cores that time, for people."""
+def device_name(cores: int, instances: int = 1) -> str:
+    """Returns the CPU's model name and the cores that time, for people.
+
+    Args:
+        cores: Number of all cores that time.
+        instances: Number of copies of a kernel that run on them at once, each on as many.
+    """
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -77,4 +82,6 @@ def device_name(cores: int) -> str:
             if line.startswith("model name")
         ]
         name = models[0] if models else name
-    return f"{name}, {cores} core{'s' if cores > 1 else ''}"
+    each = cores // instances
+    copies = f"{instances} x " if instances > 1 else ""
+    return f"{name}, {copies}{each} core{'s' if each > 1 else ''}"

@@ -56,23 +56,24 @@ def threads(text: str) -> int:
     return len(available()) if text == "all" else int(text)
 
 
-def kept(cores: int, threads: int | None, gpus: int | None = None) -> int:
+def kept(cores: int, threads: int | None, gpus: int | None = None, instances: int = 1) -> int:
     """Returns the number of a machine's cores that are kept for timing.
 
     Args:
         cores: Number of all cores.
-        threads: The number to return, where given.
+        threads: Cores of each copy; where None, and there are several copies, one.
         gpus: The machine's GPUs, each of which needs a core that feeds it. Where None, the cores
             themselves time, and half of them are kept.
+        instances: Number of copies of a kernel that run at once.
     """
-    if threads is not None:
-        return threads
+    if threads is not None or instances > 1:
+        return instances * (1 if threads is None else threads)
     half = max(cores // 2, 1)
     return half if gpus is None else min(max(gpus, 1), half)
 
 
 def split(
-    cores: tuple[int, ...], threads: int | None, gpus: int | None = None
+    cores: tuple[int, ...], threads: int | None, gpus: int | None = None, instances: int = 1
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Splits the cores into those for the search and builds, and those for timing alone.
 
@@ -82,15 +83,19 @@ def split(
 
     Args:
         cores: All cores.
-        threads: Timing cores wanted; where None, half of all, or one per GPU.
+        threads: Timing cores wanted for each copy; where None, half of all, or one per GPU.
         gpus: Number of the machine's GPUs, where they are timed instead of the cores.
+        instances: Number of copies of a kernel that run at once; see ``kept``.
 
     Raises:
         UserError: More are wanted than can be had.
     """
-    wanted = kept(len(cores), threads, gpus)
+    wanted = kept(len(cores), threads, gpus, instances)
     if not 1 <= wanted <= len(cores):
         there = "one core" if len(cores) == 1 else f"{len(cores)} cores"
+        if instances > 1:
+            asked = f"--instances {instances} take {wanted} cores"
+            raise UserError(f"{asked}, and this machine has {there}; give fewer.")
         raise UserError(f"--threads {wanted}: this machine has {there}; give fewer, or all.")
     if wanted == len(cores):
         return cores, cores

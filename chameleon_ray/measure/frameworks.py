@@ -10,9 +10,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import Any
 
+from chameleon_ray.measure.copies import Copies, Run
 from chameleon_ray.measure.core_turns import turn
 from chameleon_ray.measure.example import Arrays
 from chameleon_ray.measure.isolate import Ending, Isolate, IsolateError, Setting
@@ -28,11 +30,14 @@ class Runnable:
         run: Runs the model once; returns what the framework gives when the device has finished.
         arrays: Turns that into the outputs as arrays.
         version: Version of the framework.
+        another: Makes what runs another copy of the model meanwhile; where None, ``run`` may be
+            called from several threads at once.
     """
 
     run: Callable[[], Any]
     arrays: Callable[[Any], Arrays]
     version: str = ""
+    another: Callable[[], Callable[[], Any]] | None = None
 
 
 class Hosted:
@@ -41,21 +46,35 @@ class Hosted:
     A job is None for loading, or the seconds of a turn.
     """
 
-    def __init__(self, load: Callable[[], Runnable], cores: Sequence[int]) -> None:
-        """Takes a function that loads the model, and the cores that it is run on.
+    def __init__(
+        self, load: Callable[[], Runnable], cores: Sequence[int], instances: int = 1
+    ) -> None:
+        """Takes what is hosted.
 
-        It is loaded on all cores that the process has until then.
+        Args:
+            load: Loads the model, on all cores that the process has until then.
+            cores: Cores that it is run on.
+            instances: Number of copies that share the cores when the model is timed.
         """
-        self._load, self._cores = load, cores
-        self._model: Runnable | None = None
+        self._load, self._cores, self._instances = load, cores, instances
+        self._timed: Callable[[float], tuple[float, ...]] | None = None
 
     def __call__(self, seconds: float | None) -> tuple[str, Arrays] | tuple[float, ...]:
         """Returns the framework's version and the model's outputs, or latencies in seconds."""
-        if self._model is None or seconds is None:
-            self._model = self._load()
-            bind(self._cores)
-            return self._model.version, self._model.arrays(self._model.run())
-        return timed(self._model.run, seconds, Stopwatch(len(self._cores)))
+        if self._timed is not None and seconds is not None:
+            return self._timed(seconds)
+        model = self._load()
+        bind(self._cores)
+        copies = Copies(self._cores, self._instances)
+        another = model.another or (lambda: model.run)
+        self._timed = partial(_timed, model.run, copies, [another() for _ in copies.others])
+        return model.version, model.arrays(model.run())
+
+
+def _timed(run: Run, copies: Copies, others: Sequence[Run], seconds: float) -> tuple[float, ...]:
+    """Times a model beside its other copies; see ``timed``."""
+    with copies.running(others):
+        return timed(run, seconds, Stopwatch(len(copies.own)))
 
 
 def bind(cores: Sequence[int]) -> None:
@@ -65,7 +84,7 @@ def bind(cores: Sequence[int]) -> None:
             os.sched_setaffinity(int(thread.name), cores)
 
 
-def timed(run: Callable[[], Any], seconds: float, watch: Stopwatch) -> tuple[float, ...]:
+def timed(run: Run, seconds: float, watch: Stopwatch) -> tuple[float, ...]:
     """Times executions for about so many seconds, one at least; returns the seconds of each.
 
     The first one only warms caches, and counts only where it takes longer than that.

@@ -15,6 +15,8 @@ TUNE, BOTH = ("tune",), ("tune", "zoo")
 class Measuring:
     """Settings of compiling and timing a configuration."""
 
+    instances: int = 1
+    """Copies of a kernel or model that run at once on a CPU, of which one is timed."""
     build_timeout: float = 3.0
     """Most seconds of a build for a CPU; a longer one is rarely of use and holds up others."""
     gpu_build_timeout: float = 10.0
@@ -241,6 +243,8 @@ class Request:
     They are kept free of everything else. If they are all cores, everything else is frozen while a
     kernel is timed. Where None, half of all cores, or one per GPU where GPUs time.
     """
+    instances: int = option(1, resume=TUNE, zoo_file=True, least=1)
+    """Copies that run at once on a CPU, each on as many cores, of which one is timed."""
     layout: str = option("auto", resume=TUNE, zoo_file=True)
     """Layout in which convolutions are tuned; ``auto`` for what suits the target."""
     precision: str = option("float32", resume=TUNE, zoo_file=True)

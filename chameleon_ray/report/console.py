@@ -84,8 +84,10 @@ def _searched(result: RunResult) -> str:
 
 
 def _threads(result: RunResult) -> str:
-    """Tells for how many threads the result is, where the machine has more cores."""
+    """Tells for how many copies the result is, or threads, where the machine has more cores."""
     threads, cores = threads_of(result.target), len(available())
+    if (copies := result.settings.get("instances", 1)) != 1:
+        return f" Tuned for {copies} copies that run at once, with {threads} of {cores} cores each."
     if threads is None or threads >= cores:
         return ""
     return f" Tuned for {threads} of {cores} cores; --threads all tunes for all of them."

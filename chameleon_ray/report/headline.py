@@ -63,7 +63,9 @@ class Headline:
         if self.timed:
             threads = max(one.threads for one in self.comparison)
             each = "1 thread" if threads == 1 else f"{threads} threads"
-            found = [f"Timed in turns on {self.device}, with {each} each."]
+            copies = max(one.instances for one in self.comparison)
+            beside = f" Each had {copies} copies running at once." if copies > 1 else ""
+            found = [f"Timed in turns on {self.device}, with {each} each.{beside}"]
         for one in self.comparison:
             if one.fault:
                 found.append(f"Not compared with {one.name}: {one.fault}.")
@@ -116,4 +118,5 @@ def rival(one: Compared) -> dict:
         "latency": one.latency.seconds,
         "spread": one.latency.relative,
         "threads": one.threads,
+        "instances": one.instances,
     }

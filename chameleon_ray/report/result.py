@@ -114,7 +114,8 @@ class Compared:
         name: Name of the framework, for people.
         version: Version of the framework; empty where it is not known.
         latency: Latency of the model there; None where it could not be timed.
-        threads: Number of threads that it ran on.
+        threads: Number of threads that each copy ran on.
+        instances: Number of copies that ran at once.
         fault: Reason why it could not be timed, as a clause; empty where it was.
     """
 
@@ -122,6 +123,7 @@ class Compared:
     version: str = ""
     latency: Latency | None = None
     threads: int = 0
+    instances: int = 1
     fault: str = ""
 
 

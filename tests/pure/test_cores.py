@@ -69,3 +69,16 @@ def test_hyper_threads_stay_together_and_the_quota_holds(tmp_path, monkeypatch):
     assert cores.available() == (0, 2)
     quota.write_text("50000 100000")
     assert cores.available() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("threads", "instances", "timing"),
+    [(None, 2, (2, 3)), (2, 2, (0, 1, 2, 3)), (1, 3, (1, 2, 3)), (None, 1, (2, 3))],
+)
+def test_copies_have_cores_of_their_own(threads, instances, timing):
+    assert cores.split((0, 1, 2, 3), threads, instances=instances)[1] == timing
+
+
+def test_more_copies_than_cores_are_refused():
+    with pytest.raises(UserError, match="--instances 3 take 6 cores, and this machine has 4 cores"):
+        cores.split((0, 1, 2, 3), 2, instances=3)

@@ -23,7 +23,16 @@ def test_what_is_repeated_to_go_on() -> None:
     assert [name for name, one in known if "tune" in one.resume] == [
         *("target", "trials", "minutes", "until", "preset", "explorer", "sampler"),
         *("cost_model", "template", "seed", "store", "locked", "only", "refresh", "address"),
-        *("threads", "layout", "precision", "vendor", "compare", "engine", "tensorboard"),
+        *(
+            "threads",
+            "instances",
+            "layout",
+            "precision",
+            "vendor",
+            "compare",
+            "engine",
+            "tensorboard",
+        ),
     ]
     assert [name for name, one in known if "zoo" in one.resume] == [
         *("trials", "minutes", "until", "store", "address", "compare", "engine", "tensorboard")
@@ -42,12 +51,16 @@ def test_what_a_zoo_s_file_may_set() -> None:
         "transfer": {bool},
         "seed": {int},
         "threads": {int},
+        "instances": {int},
         "layout": {str},
         "precision": {str},
         "memory_aware": {bool},
         "vendor": {bool},
     }
-    assert zoo_file.LEAST == {"trials": 1, "minutes": 0.1, "until": 0.0, "threads": 1, "seed": 0}
+    assert zoo_file.LEAST == {
+        **{"trials": 1, "minutes": 0.1, "until": 0.0},
+        **{"threads": 1, "instances": 1, "seed": 0},
+    }
     assert tuple(zoo_file.BUDGET) == ("trials", "minutes", "until")
 
 

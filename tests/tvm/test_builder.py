@@ -112,7 +112,7 @@ def test_children_have_neither_torch_nor_foreign_intrinsics() -> None:
         "from chameleon_ray.compiler.runtime.model_bench import ModelTimer\n"
         "from chameleon_ray.compiler.kinds import LLVM\n"
         "from chameleon_ray.options import Measuring\n"
-        "compiler, timer, _ = Compiler(LLVM), CpuTimer(LLVM), ModelTimer(LLVM)\n"
+        "compiler, timer, _ = Compiler(LLVM), CpuTimer(LLVM, 1), ModelTimer(LLVM, 1)\n"
         "from tests.tvm import layers\n"
         "task = layers.task_of('dense')\n"
         "built = compiler.compile(Job(task.program, (0,) * len(task.space.knobs)))\n"

@@ -80,4 +80,6 @@ def test_what_json_says_of_a_gpu_goes_first() -> None:
 def test_the_device_has_a_name_and_its_cores() -> None:
     assert device_name(1).endswith(", 1 core")
     assert device_name(2).endswith(", 2 cores")
+    assert device_name(2, 2).endswith(", 2 x 1 core")
+    assert device_name(8, 2).endswith(", 2 x 4 cores")
     assert device_name(1) != ", 1 core"

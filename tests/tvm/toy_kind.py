@@ -48,7 +48,7 @@ def devices(probed: Mapping[str, Any], error: str) -> list[Device]:
     return [Device(NAME, DEVICE, bool(probed.get("compiler")), error)]
 
 
-def device_name(cores: int) -> str:
+def device_name(cores: int, instances: int = 1) -> str:
     return DEVICE
 
 

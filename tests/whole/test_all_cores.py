@@ -1,9 +1,14 @@
-"""Tuning for all cores: everything else is frozen while a kernel is timed, and never for good."""
+"""Tuning for all cores: everything else is frozen while a kernel is timed, and never for good.
+
+The same holds for as many copies at once as there are cores.
+"""
 
 import json
 import os
 import signal
 from pathlib import Path
+
+import pytest
 
 from chameleon_ray.measure.cores import available
 from tests.whole.command import Command, chameleon, records, until
@@ -46,6 +51,37 @@ def test_what_is_frozen_ends_with_the_command(dense: str, tmp_path: Path) -> Non
     code, _, err = command.wait()
     assert (code, err.split(".")[0]) == (130, "Stopped")
     assert command.orphans() == {}
+
+
+def test_a_run_for_copies_at_once(dense: str, tmp_path: Path) -> None:
+    cores = len(available())
+    if cores < 2:
+        pytest.skip("copies need cores of their own")
+    run, copies = tmp_path / "run", ("--instances", str(cores))
+    tuned = ("tune", dense, "--explorer", "random", "--trials", "24", *copies)
+    code, out, err = chameleon(*tuned, "--compare", "onnxruntime", "--out", str(run))
+    assert (code, err) == (0, "")
+    assert "Verified" in out
+    assert f"Tuned for {cores} copies that run at once, with 1 of {cores} cores each." in out
+    summary = json.loads((run / "summary.json").read_text())
+    assert json.loads(summary["target"])["num-cores"] == 1
+    assert summary["device"].endswith(f", {cores} x 1 core")
+    assert [one["instances"] for one in summary["comparison"]] == [cores]
+    assert {record.device for record in records(run)} == {summary["device"]}
+    code, out, err = chameleon("bench", str(run), "--compare", "onnxruntime", "--json")
+    assert (code, err) == (0, "")
+    assert [one["instances"] for one in json.loads(out)["comparison"]] == [cores]
+
+
+def test_more_copies_than_cores(dense: str, tmp_path: Path) -> None:
+    cores = len(available())
+    given = ("--instances", str(cores + 1), "--out", str(tmp_path))
+    code, _, err = chameleon("tune", dense, *given)
+    assert code == 1
+    assert f"--instances {cores + 1} take {cores + 1} cores, and this machine has" in err
+    code, _, err = chameleon("tune", dense, "--target", "cuda:sm_90", *given)
+    assert code == 1
+    assert "--instances is for copies on a CPU's cores; leave it out for a GPU." in err
 
 
 def test_more_threads_than_cores(dense: str, tmp_path: Path) -> None:

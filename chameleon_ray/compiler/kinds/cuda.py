@@ -131,7 +131,7 @@ def _runtime_version() -> str:
     return f"{version.value // 1000}.{version.value % 1000 // 10}"
 
 
-def device_name(cores: int) -> str:
+def device_name(cores: int, instances: int = 1) -> str:
     """Returns an empty name, as only a runner knows its GPU."""
     return ""
 

@@ -1,7 +1,9 @@
 """A compiled model among the frameworks that it is compared with."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any
 
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.runtime.callable_model import flat
@@ -18,13 +20,15 @@ class Library:
         kind: Kind of its target.
         path: The file.
         arrays: Values of the inputs, in order.
-        cores: Cores that it runs on, with as many threads.
+        cores: Cores that it runs on, with as many threads for all copies together.
+        instances: Number of copies that share the cores when the model is timed.
     """
 
     kind: TargetKind
     path: str
     arrays: Arrays
     cores: tuple[int, ...]
+    instances: int = 1
 
 
 def hosted(library: Library) -> Hosted:
@@ -37,19 +41,24 @@ def hosted(library: Library) -> Hosted:
         from tvm import relax
 
         device = library.kind.device()
-        machine = relax.VirtualMachine(tvm.runtime.load_module(library.path), device)
+        module = tvm.runtime.load_module(library.path)
         inputs = [tvm.runtime.tensor(array, device) for array in library.arrays]
-        main = machine["main"]
 
-        def run() -> object:
-            outputs = main(*inputs)
-            device.sync()
-            return outputs
+        def machine() -> Callable[[], Any]:
+            main = relax.VirtualMachine(module, device)["main"]
+
+            def run() -> object:
+                outputs = main(*inputs)
+                device.sync()
+                return outputs
+
+            return run
 
         return Runnable(
-            run,
+            machine(),
             lambda outputs: tuple(tensor.numpy() for tensor in flat(outputs)),
             version("apache-tvm"),
+            machine,
         )
 
-    return Hosted(load, library.cores)
+    return Hosted(load, library.cores, library.instances)

@@ -1,10 +1,14 @@
 """The clock of a compiled kernel on a CPU, which notices what else runs on its cores."""
 
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from chameleon_ray.measure.run_delay import Stopwatch
 from chameleon_ray.options import Measuring
+
+Beside = Callable[[], AbstractContextManager[None]]
 
 SHORTEST = 1e-5
 """Least seconds of one execution that are believed before more than one was timed."""
@@ -24,6 +28,7 @@ class CpuClock:
         seconds: float,
         options: Measuring,
         watch: Stopwatch,
+        beside: Beside = nullcontext,
     ) -> None:
         """Takes the kernel.
 
@@ -33,18 +38,20 @@ class CpuClock:
             seconds: Seconds of an earlier execution, from which the number of executions follows.
             options: Settings of the timing, with its least duration.
             watch: Stopwatch of all timings of one job.
+            beside: Makes a context in which other copies of the kernel run.
         """
         self._library, self._buffers = library, buffers
-        self._options, self._watch = options, watch
+        self._options, self._watch, self._beside = options, watch, beside
         self._number = self._enough(max(seconds, SHORTEST))
 
     def __call__(self) -> float:
         """Times the kernel."""
         found = list[tuple[float, float]]()
-        while len(found) <= self._options.again:
-            found.append(self._once())
-            if found[-1][0] <= self._options.disturbed:
-                break
+        with self._beside():
+            while len(found) <= self._options.again:
+                found.append(self._once())
+                if found[-1][0] <= self._options.disturbed:
+                    break
         return min(found)[1]
 
     def _enough(self, seconds: float) -> int:

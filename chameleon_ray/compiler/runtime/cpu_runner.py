@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from tempfile import NamedTemporaryFile
 from typing import Any
 
@@ -12,12 +13,13 @@ import numpy as np
 
 from chameleon_ray.compiler.codegen.builder import Compiler, Job, artifact_of
 from chameleon_ray.compiler.kind import TargetKind
-from chameleon_ray.compiler.runtime.cpu_clock import CpuClock
+from chameleon_ray.compiler.runtime.cpu_clock import Beside, CpuClock
 from chameleon_ray.compiler.runtime.jobs import ChildRunner, Contest, Race, Raced, Reference
 from chameleon_ray.compiler.runtime.layer_inputs import LayerInputs
 from chameleon_ray.compiler.runtime.layer_precision import layer_precision
 from chameleon_ray.compiler.runtime.tolerance import differences
 from chameleon_ray.compiler.tvm_process import block_torch
+from chameleon_ray.measure.copies import Copies
 from chameleon_ray.measure.core_turns import turn
 from chameleon_ray.measure.isolate import Setting
 from chameleon_ray.measure.measurer import Artifact, Finalist, Timing
@@ -35,13 +37,14 @@ ELF = b"\x7fELF"
 class CpuTimer:
     """Times kernels inside the runner's child, and keeps each layer's inputs; see ``Timer``."""
 
-    def __init__(self, kind: TargetKind) -> None:
+    def __init__(self, kind: TargetKind, instances: int) -> None:
         block_torch()
         import tvm  # warms the zygote
 
         self._kind, self._device = kind, tvm.cpu()
         self._cores = os.sched_getaffinity(0)
-        self._threads = len(self._cores)
+        self._copies = Copies(sorted(self._cores), instances)
+        self._threads = len(self._copies.own)
         self._inputs = LayerInputs()
         self._compiler: Compiler | None = None
 
@@ -61,17 +64,18 @@ class CpuTimer:
         """Times a candidate; one that is hopeless or long is executed twice at most."""
         buffers = self.arguments(job.program)
         library = _load(job.code)
-        kernel = library["main"]
+        kernel, beside = library["main"], self._beside(library, job.program)
         began, watch, before = time.perf_counter(), Stopwatch(self._threads), stolen(self._cores)
-        first = watch.time(lambda: kernel(*buffers))
-        if first < job.options.repeat_seconds:  # short: caches were cold, try again
+        with beside():
             first = watch.time(lambda: kernel(*buffers))
+            if first < job.options.repeat_seconds:  # short: caches were cold, try again
+                first = watch.time(lambda: kernel(*buffers))
         kept = None
         if first > min(job.options.hopeless * job.best, job.options.long_seconds):
             latencies: tuple[float, ...] = (first,)
             kept = self._reference(job, first) if job.default else None
         else:
-            clock = CpuClock(library, buffers, first, job.options, watch)
+            clock = CpuClock(library, buffers, first, job.options, watch, beside)
             latencies = race(clock, job.best, job.options)
         executing = time.perf_counter() - began
         conditions = _conditions(watch, stolen(self._cores) - before, job.options)
@@ -84,7 +88,10 @@ class CpuTimer:
         first, errors = zip(*self._compared(job, libraries), strict=True)
         watches = [Stopwatch(self._threads) for _ in libraries]
         pairs = zip(libraries, first, watches, strict=True)
-        clocks = [CpuClock(one, buffers, s, options, watch) for one, s, watch in pairs]
+        clocks = [
+            CpuClock(one, buffers, s, options, watch, self._beside(one, job.program))
+            for one, s, watch in pairs
+        ]
         latencies = take_turns(clocks, first, job.repeats, options)
         found = [Finalist(tuple(t), *error) for t, error in zip(latencies, errors, strict=True)]
         shares = [watch.share for watch in watches]
@@ -107,10 +114,17 @@ class CpuTimer:
         for library in libraries:
             buffers = self._inputs.tensors(job.program, self._device)
             kernel = library["main"]
-            seconds = Stopwatch(self._threads).time(lambda: kernel(*buffers))  # noqa: B023
+            with self._beside(library, job.program)():
+                seconds = Stopwatch(self._threads).time(lambda: kernel(*buffers))  # noqa: B023
             outputs = [buffer.numpy() for buffer in buffers]
             reference = reference or outputs
             yield seconds, differences(outputs, reference, precision)
+
+    def _beside(self, library: Any, program: bytes) -> Beside:
+        """Returns what makes a context in which the other copies of a kernel run."""
+        kernel, copies = library["main"], range(1, 1 + len(self._copies.others))
+        buffers = [self._inputs.shared(program, self._device, copy) for copy in copies]
+        return partial(self._copies.running, [partial(kernel, *own) for own in buffers])
 
     def _reference(self, job: Race, seconds: float) -> Reference:
         outputs = [buffer.numpy() for buffer in self.arguments(job.program)]
@@ -134,9 +148,9 @@ def _load(code: bytes) -> Any:
         return tvm.runtime.load_module(file.name)
 
 
-def timer(kind: TargetKind) -> CpuTimer:
-    """Makes the handler in the runner's child."""
-    return CpuTimer(kind)
+def timer(given: tuple[TargetKind, int]) -> CpuTimer:
+    """Makes the handler in the runner's child, for a kind of target and a number of copies."""
+    return CpuTimer(*given)
 
 
 def timing_environment(threads: int) -> tuple[tuple[str, str], ...]:
@@ -169,10 +183,10 @@ class CpuRunner:
         self.device, self._kind, self._cores = device, kind, cores
         setting = Setting(
             handler="chameleon_ray.compiler.runtime.cpu_runner:timer",
-            argument=kind,
+            argument=(kind, options.instances),
             cores=cores,
             memory_bytes=options.memory_bytes,
-            environment=timing_environment(len(cores)),
+            environment=timing_environment(len(cores) // options.instances),
         )
         self.child = ChildRunner(setting, options, patience)
 

@@ -11,7 +11,7 @@ class LayerInputs:
 
     def __init__(self) -> None:
         self._arrays: dict[bytes, list[np.ndarray]] = {}
-        self._shared: dict[bytes, list[Any]] = {}
+        self._shared: dict[bytes, list[list[Any]]] = {}
 
     def arrays(self, program: bytes) -> list[np.ndarray]:
         """Returns a layer's buffers, in the order in which it takes them."""
@@ -29,14 +29,15 @@ class LayerInputs:
 
         return [tvm.runtime.tensor(array, device) for array in self.arrays(program)]
 
-    def shared(self, program: bytes, device: Any) -> list[Any]:
+    def shared(self, program: bytes, device: Any, copy: int = 0) -> list[Any]:
         """Returns tensors of a layer's buffers on the process's one device, made by the first call.
 
-        Candidates that are timed write into the same ones.
+        Candidates that are timed write into the same ones, but each copy of one into its own.
         """
-        if program not in self._shared:
-            self._shared[program] = self.tensors(program, device)
-        return self._shared[program]
+        made = self._shared.setdefault(program, [])
+        while len(made) <= copy:
+            made.append(self.tensors(program, device))
+        return made[copy]
 
     def forget(self) -> None:
         """Lets the shared tensors of all layers go, and so the memory that they take."""

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
@@ -21,6 +22,7 @@ from chameleon_ray.compiler.runtime.tolerance import (
 )
 from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.measure.bench import Check, Duel, Outputs, Question, Verdict
+from chameleon_ray.measure.copies import Copies
 from chameleon_ray.measure.core_turns import turn
 from chameleon_ray.measure.example import Arrays
 from chameleon_ray.measure.isolate import Ending, Isolate, Outcome, Setting
@@ -37,10 +39,22 @@ class ModelBench:
     """
 
     def __init__(
-        self, kind: TargetKind, cores: tuple[int, ...], seconds: float = Confirming.model_timeout
+        self,
+        kind: TargetKind,
+        cores: tuple[int, ...],
+        instances: int = 1,
+        seconds: float = Confirming.model_timeout,
     ) -> None:
-        """Takes the models' kind of target, the cores, and the most seconds of a question."""
+        """Takes what models run on.
+
+        Args:
+            kind: Kind of the models' targets.
+            cores: Cores that they run on.
+            instances: Number of copies that share the cores when a model is timed.
+            seconds: Most seconds of a question.
+        """
         self._kind, self._cores, self._seconds = kind, cores, seconds
+        self._instances = instances
         self._child: Isolate | None = None
 
     def start(self) -> None:
@@ -70,9 +84,10 @@ class ModelBench:
 
     @property
     def _setting(self) -> Setting:
-        environment = self._kind.environment(len(self._cores))
+        environment = self._kind.environment(len(self._cores) // self._instances)
         handler = "chameleon_ray.compiler.runtime.model_bench:bench"
-        return Setting(handler, self._kind, cores=self._cores, environment=environment)
+        given = (self._kind, self._instances)
+        return Setting(handler, given, cores=self._cores, environment=environment)
 
 
 def _written(contents: tuple[bytes, ...], folder: Path) -> tuple[str, ...]:
@@ -89,15 +104,15 @@ class ModelTimer:
     See ``Models``.
     """
 
-    def __init__(self, kind: TargetKind) -> None:
+    def __init__(self, kind: TargetKind, instances: int) -> None:
         block_torch()
         kind.preload()
         import tvm
         from tvm import relax  # noqa: F401  warms the zygote
 
         self._tvm, self._device = tvm, kind.device()
-        cores = len(os.sched_getaffinity(0))
-        self._watch = Stopwatch(cores if kind.gpus is None else 0)
+        self._copies = Copies(sorted(os.sched_getaffinity(0)), instances)
+        self._watch = Stopwatch(len(self._copies.own) if kind.gpus is None else 0)
         self._failed: Exception | None = None
 
     def __call__(self, question: Question) -> Any:
@@ -148,7 +163,7 @@ class ModelTimer:
 
         Slow libraries get fewer turns.
         """
-        models, options = [self._load(library) for library in duel.libraries], duel.options
+        models, options = [self._load_copies(one) for one in duel.libraries], duel.options
         inputs = self._tensors(duel.inputs)
         share, spent = options.model_seconds / len(models), [0.0] * len(models)
         times = [list[float]() for _ in models]
@@ -171,23 +186,32 @@ class ModelTimer:
         # the first turn warms caches and allocators; it counts only where it was the only one
         return [tuple(latencies[1:] or latencies) for latencies in times]
 
-    def _seconds(self, model: Any, inputs: list[Any]) -> float:
-        """Runs a model once; returns the seconds until the device has finished.
+    def _seconds(self, models: Sequence[Any], inputs: list[Any]) -> float:
+        """Runs a model once beside its other copies; returns the seconds until it has finished.
 
         On one core of a CPU, what the model waited for it is no part of them.
         """
 
-        def run() -> None:
+        def run(model: Any) -> None:
             model(*inputs)
             self._device.sync()
 
-        return self._watch.time(run)
+        own, *others = (partial(run, model) for model in models)
+        with self._copies.running(others):
+            return self._watch.time(own)
+
+    def _load_copies(self, library: str) -> list[Any]:
+        """Loads a model once for each copy; they share its weights, as those of one server do."""
+        return self._machines(library, 1 + len(self._copies.others))
 
     def _load(self, library: str) -> Any:
+        return self._machines(library, 1)[0]
+
+    def _machines(self, library: str, count: int) -> list[Any]:
         from tvm import relax
 
         module = self._tvm.runtime.load_module(library)
-        return relax.VirtualMachine(module, self._device)["main"]
+        return [relax.VirtualMachine(module, self._device)["main"] for _ in range(count)]
 
     def _tensors(self, arrays: Arrays) -> list[Any]:
         return [self._tvm.runtime.tensor(array, self._device) for array in arrays]
@@ -253,6 +277,6 @@ def magnitude(inputs: Arrays) -> float:
     return max((float(np.abs(array).max()) for array in finite if array.size), default=1.0)
 
 
-def bench(kind: TargetKind) -> ModelTimer:
-    """Makes the handler in the bench's child."""
-    return ModelTimer(kind)
+def bench(given: tuple[TargetKind, int]) -> ModelTimer:
+    """Makes the handler in the bench's child, for a kind of target and a number of copies."""
+    return ModelTimer(*given)

@@ -61,4 +61,4 @@ FRAMEWORKS: dict[str, Known] = {
 def hosted(asked: tuple[str, Source]) -> Hosted:
     """Makes the handler in a framework's process, for its name and a model."""
     name, source = asked
-    return Hosted(partial(FRAMEWORKS[name].load, source), source.cores)
+    return Hosted(partial(FRAMEWORKS[name].load, source), source.cores, source.instances)

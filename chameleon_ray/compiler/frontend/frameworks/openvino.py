@@ -1,7 +1,9 @@
 """OpenVINO, which runs what ONNX Runtime runs, on CPUs."""
 
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import openvino
@@ -32,11 +34,18 @@ def load(source: Source) -> Runnable:
     }
     with TemporaryDirectory(prefix="chameleon-") as folder:
         path = exported(source, Path(folder, "model.onnx"))
-        model = core.compile_model(core.read_model(path), "CPU", config)
-    inputs = fed([one.any_name for one in model.inputs], source)
-    request = model.create_infer_request()
+        known = core.read_model(path)
+
+    def compiled() -> Callable[[], Any]:
+        # a compiled model has one stream, in which its requests wait for each other
+        model = core.compile_model(known, "CPU", config)
+        inputs = fed([one.any_name for one in model.inputs], source)
+        request = model.create_infer_request()
+        return lambda: request.infer(inputs, share_inputs=True)
+
     return Runnable(
-        lambda: request.infer(inputs, share_inputs=True),
+        compiled(),
         lambda outputs: tuple(np.array(array) for array in outputs.values()),
         str(openvino.__version__),
+        compiled,
     )

@@ -18,8 +18,9 @@ class Source:
         examples: Example inputs that the user gave.
         seed: Seed of the zoo's weights, or of a factory's.
         arrays: Values of the inputs, in order.
-        cores: Cores that it runs on, with as many threads.
+        cores: Cores that it runs on, with as many threads for all copies together.
         gpu: Whether it runs on a GPU.
+        instances: Number of copies that share the cores when the model is timed.
     """
 
     model: str
@@ -29,11 +30,12 @@ class Source:
     arrays: Arrays
     cores: tuple[int, ...]
     gpu: bool = False
+    instances: int = 1
 
     @property
     def threads(self) -> int:
-        """Number of threads."""
-        return len(self.cores)
+        """Number of threads of each copy."""
+        return max(len(self.cores) // self.instances, 1)
 
     @property
     def is_onnx(self) -> bool:

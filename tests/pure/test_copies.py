@@ -1,0 +1,78 @@
+"""Copies run beside what is timed, each on its own cores, and end with it."""
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from chameleon_ray.measure.copies import Copies
+from chameleon_ray.measure.cores import available
+
+
+def apart(work: Callable[[], object]) -> object:
+    """Does some work in a thread of its own, as its cores are changed."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(work).result()
+
+
+@pytest.mark.parametrize(
+    ("cores", "count", "own", "others"),
+    [
+        ((0, 1, 2, 3), 2, (0, 1), [(2, 3)]),
+        ((0, 1, 2), 3, (0,), [(1,), (2,)]),
+        ((0, 1, 2), 2, (0,), [(1,)]),
+        ((4, 5), 1, (4, 5), []),
+    ],
+)
+def test_cores_are_divided(monkeypatch, cores, count, own, others) -> None:
+    bound = list[tuple[int, ...]]()
+    monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cores: bound.append(tuple(cores)))
+    copies = Copies(cores, count)
+    assert (copies.own, copies.others) == (own, others)
+    assert bound == ([own] if others else [])
+
+
+def test_the_other_copies_run_on_their_cores_until_the_block_ends() -> None:
+    every = available()
+    if len(every) < 2:
+        pytest.skip("two copies need two cores")
+    seen = list[tuple[int, set[int]]]()
+
+    def work() -> int:
+        copies = Copies(every[:2], 2)
+        ident = threading.get_ident()
+        assert os.sched_getaffinity(0) == {every[0]}
+        with copies.running(
+            [lambda: seen.append((threading.get_ident(), os.sched_getaffinity(0)))]
+        ):
+            assert seen, "it has run before the block begins"
+        return ident
+
+    ident = apart(work)
+    count = len(seen)
+    assert all(one != ident and cores == {every[1]} for one, cores in seen)
+    assert len(seen) == count, "it has ended with the block"
+    assert os.sched_getaffinity(0) == set(every), "the process keeps its cores"
+
+
+def test_a_copy_that_fails_is_told() -> None:
+    if len(available()) < 2:
+        pytest.skip("two copies need two cores")
+
+    def work() -> None:
+        def fail() -> None:
+            raise ValueError("broken")
+
+        with Copies(available()[:2], 2).running([fail]):
+            pass
+
+    with pytest.raises(ValueError, match="broken"):
+        apart(work)
+
+
+def test_without_other_copies_nothing_runs_beside() -> None:
+    before = threading.active_count()
+    with Copies(available()[:1], 1).running([]):
+        assert threading.active_count() == before
