@@ -13,8 +13,10 @@ class Reporting:
     """Largest share of one core that drawing may take; slow drawings are made less often."""
     log_seconds: float = 5.0
     """Least seconds between two lines of progress where stderr is no terminal."""
-    agreement: float = 0.25
+    agreement: float = 0.05
     """Largest relative difference of a model and its layers' sum that needs no explanation."""
+    blamed: int = 3
+    """Most layers that are named as those that take longer inside the model than alone."""
     errors: int = 8
     """Most error texts shown, the commonest ones."""
     error_width: int = 240

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from math import inf
 
 from chameleon_ray.api.comparing import Comparison
 from chameleon_ray.api.launching import Libraries, TunedLibrary, settled
@@ -30,12 +31,14 @@ class CompiledModel:
         library: The tuned library, verified and timed.
         lost: Number of winners that could not be applied.
         comparison: Comparison with other frameworks.
+        inside: Seconds of one execution of layers inside the model, by digest; those of a CPU only.
     """
 
     prepared: Prepared
     library: TunedLibrary
     lost: int
     comparison: Comparison = field(default_factory=Comparison)
+    inside: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
         device_busy_fraction=end.busy_share,
         tasks=prepared.tasks,
         records=tuple(record for record in end.records if record.task in digests),
-        outcomes=tuple(_outcome(winner, prepared, end) for winner in own),
+        outcomes=tuple(_outcome(winner, compiled, end) for winner in own),
         processes=end.accounts,
         untuned=compiled.library.untuned,
         tuned=compiled.comparison.tuned or compiled.library.tuned,
@@ -150,9 +153,10 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
     )
 
 
-def _outcome(winner: Winner, prepared: Prepared, end: SessionEnd) -> LayerOutcome:
+def _outcome(winner: Winner, compiled: CompiledModel, end: SessionEnd) -> LayerOutcome:
     """Returns what came of the search for a layer, whose winner this is."""
-    (space,) = (task.space for task in prepared.tasks if task.digest == winner.task)
+    tasks = compiled.prepared.tasks
+    (space,) = (task.space for task in tasks if task.digest == winner.task)
     records = [record for record in end.records if record.task == winner.task]
     return LayerOutcome(
         winner.task,
@@ -162,4 +166,5 @@ def _outcome(winner: Winner, prepared: Prepared, end: SessionEnd) -> LayerOutcom
         winner.reason,
         winner.disturbed,
         searched_by(space, records, end.search),
+        compiled.inside.get(winner.task, inf),
     )

@@ -12,6 +12,7 @@ from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.timekeeper import Timekeeper
 from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.folder import RunFolder
+from chameleon_ray.options import Confirming
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.winners import Winner
 
@@ -60,9 +61,20 @@ class Finish:
                     self.progress,
                     partial(keeper.timing, left),
                 )
+                inside = self._inside(model, done, group, keeper.timing(left))
                 compared = self._compared(model, done, group, keeper.comparing(left))
-                compiled[model] = replace(done, comparison=compared)
+                compiled[model] = replace(done, inside=inside, comparison=compared)
         return compiled
+
+    def _inside(
+        self, model: TunedModel, done: CompiledModel, group: DeviceGroup, options: Confirming
+    ) -> Mapping[str, float]:
+        """Times the layers of a model that is verified inside it; returns seconds by digest."""
+        if self.process.kind.gpus is not None or not done.library.verified.ok:
+            return {}
+        seconds = min(options.profile_seconds, options.model_seconds)
+        inputs = done.prepared.inputs
+        return self.process.profile(model.folder.library, inputs, seconds, group.bench)
 
     def _compared(
         self, model: TunedModel, done: CompiledModel, group: DeviceGroup, seconds: float | None

@@ -1,6 +1,5 @@
 """The processes that compile and run one model, on this machine or on runners."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, nullcontext
@@ -22,11 +21,18 @@ from chameleon_ray.compiler.runtime.tolerance import ACCUMULATION, TOLERANCE
 from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.ledger import Account, Ledger, epoch
-from chameleon_ray.measure.bench import Bench, Check, Duel, Outputs, Presence, Question, Verdict
-from chameleon_ray.measure.calibrated import Calibrated
+from chameleon_ray.measure.bench import (
+    Bench,
+    Check,
+    Duel,
+    Outputs,
+    Presence,
+    Profile,
+    Question,
+    Verdict,
+)
 from chameleon_ray.measure.isolate import Ending, Isolate, IsolateError, Outcome, Setting
 from chameleon_ray.options import Confirming, Request, Scheduling
-from chameleon_ray.pool import Lost, NoWorkers, Pool, PoolError
 from chameleon_ray.report.result import UNTUNED, Verified
 from chameleon_ray.space import Config
 
@@ -207,6 +213,28 @@ class ModelProcess:
         latencies: list[tuple[float, ...]] = self._answer(duel, bench)
         return latencies
 
+    def profile(
+        self,
+        library: Path,
+        inputs: tuple[np.ndarray, ...],
+        seconds: float,
+        bench: Bench | None = None,
+    ) -> dict[str, float]:
+        """Times the layers of the model that was tuned last inside it, on a CPU.
+
+        Args:
+            library: Library of the model.
+            inputs: Inputs of the model, in order.
+            seconds: Seconds for which the model is run.
+            bench: Bench that runs the library; None where this process does.
+
+        Returns:
+            Seconds of one execution of each layer by its digest.
+        """
+        layers: dict[str, str] = self._value("apply", self._hosted, model_host.FunctionsOfLayers())
+        found: dict[str, float] = self._answer(Profile((str(library),), inputs, seconds), bench)
+        return {layers[name]: spent for name, spent in found.items() if name in layers}
+
     def account(self, began: float) -> Account:
         """Returns the account of the processes' time since ``began`` (``perf_counter``)."""
         return self._ledger.account("model", epoch(began))
@@ -265,31 +293,3 @@ class ModelProcess:
     def _close(self, child: Isolate | ModelBench) -> None:
         self._closed = True
         child.close()
-
-
-class RunnersBench:
-    """Answers questions on the runners that timed the layers; see ``measure.bench.Bench``.
-
-    It is made in the event loop's thread, and asked from other threads.
-    """
-
-    def __init__(self, runners: Pool) -> None:
-        """Takes a pool of runners that are ``Calibrated``."""
-        self._runners, self._loop = runners, asyncio.get_running_loop()
-
-    def ask(self, question: Question, contents: tuple[bytes, ...] = ()) -> Outcome:
-        """Asks a runner, and sends it the libraries; see ``Bench.ask``.
-
-        Raises:
-            concurrent.futures.CancelledError: The event loop ended.
-        """
-        contents = contents or tuple(Path(file).read_bytes() for file in question.libraries)
-        asking = self._runners.call(Calibrated.bench, question, contents)
-        try:
-            outcome: Outcome = asyncio.run_coroutine_threadsafe(asking, self._loop).result()
-        except (PoolError, Lost, NoWorkers) as error:
-            return Outcome(Ending.CRASH, error=str(error))
-        return outcome
-
-    def close(self) -> None:
-        """Does nothing, as the runners end with their pool."""

@@ -61,6 +61,15 @@ def schedule_layers(
     return tvm.IRModule(functions, attrs=module.attrs), applied
 
 
+def layers_of(module: Any, target: str) -> dict[str, str]:
+    """Returns the digests of a lowered model's layers by the names of their functions."""
+    return {
+        variable.name_hint: layer_digest(function, target)
+        for variable, function in module.functions.items()
+        if is_layer(function)
+    }
+
+
 def _chosen(program: Program, config: Config, kind: TargetKind) -> Any:
     """Returns a layer's module as a configuration has it: scheduled, or a vendor's call."""
     if library_of(config):

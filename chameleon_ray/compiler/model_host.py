@@ -136,7 +136,18 @@ class CompileGraphs:
         return host.compile_graphs(self)
 
 
-Job = Prepare | Weigh | CompileUntuned | Expose | CompileTuned | CompileGraphs
+@dataclass(frozen=True)
+class FunctionsOfLayers:
+    """A job that tells the layers of the model that was tuned last.
+
+    The answer is the layer's digest by the name of its function in the library.
+    """
+
+    def run(self, host: "ModelHost") -> dict[str, str]:
+        return host.functions
+
+
+Job = Prepare | Weigh | CompileUntuned | Expose | CompileTuned | CompileGraphs | FunctionsOfLayers
 
 
 class ModelHost:
@@ -150,6 +161,7 @@ class ModelHost:
         self._lower: Callable[[], Iterator[Any]] = lambda: iter(())
         self._tuned: Any = None
         self._tasks: dict[str, Task] = {}
+        self.functions: dict[str, str] = {}
         self._target, self._precision = "", "float32"
 
     def __call__(self, job: Job) -> Any:
@@ -243,11 +255,17 @@ class ModelHost:
 
     def compile_tuned(self, job: CompileTuned) -> set[str]:
         """Compiles the kept model; returns the digests of the winners that were applied."""
-        from chameleon_ray.compiler.apply import compile_model, export_database, schedule_layers
+        from chameleon_ray.compiler.apply import (
+            compile_model,
+            export_database,
+            layers_of,
+            schedule_layers,
+        )
         from chameleon_ray.compiler.spaces.lowerings import composed
 
         others, kind = islice(self._lower(), 1, None), self._kind
         model = composed(self._lowered, others, job.winners, self._target)
+        self.functions = layers_of(model, self._target)
         configs = {digest: config for digest, (config, _) in job.winners.items()}
         self._tuned, applied = schedule_layers(model, self._tasks, configs, kind)
         compile_model(self._tuned, self._target, kind, job.path)

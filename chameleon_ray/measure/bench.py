@@ -93,6 +93,24 @@ class Duel(Question):
 
 
 @dataclass(frozen=True)
+class Profile(Question):
+    """Asks how long one model's functions take inside it, on a CPU.
+
+    The answer is the seconds of one call by the function's name in the library.
+
+    Attributes:
+        inputs: Inputs of the model, in order.
+        seconds: Seconds for which the model is run.
+    """
+
+    inputs: Arrays
+    seconds: float
+
+    def run(self, models: "Models") -> dict[str, float]:
+        return models.profile(self)
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The largest errors of a model's outputs, and whether they are small enough.
 
@@ -136,6 +154,8 @@ class Models(Protocol):
     def check(self, question: Check) -> Verdict: ...
 
     def duel(self, duel: Duel) -> list[tuple[float, ...]]: ...
+
+    def profile(self, question: Profile) -> dict[str, float]: ...
 
 
 class Bench(Protocol):

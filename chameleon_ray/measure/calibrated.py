@@ -7,7 +7,7 @@ from math import inf
 from statistics import median
 from typing import Protocol, runtime_checkable
 
-from chameleon_ray.measure.bench import Bench, Duel, Question
+from chameleon_ray.measure.bench import Bench, Duel, Profile, Question
 from chameleon_ray.measure.calibration import beyond, factor_of, likeliest
 from chameleon_ray.measure.freezer import Freezer
 from chameleon_ray.measure.isolate import Ending, Outcome
@@ -110,9 +110,14 @@ class Calibrated:
         assert self._models is not None
         with self._alone():
             outcome = self._models.ask(question, contents)
-        if outcome.ending is not Ending.OK or not isinstance(question, Duel):
+        if outcome.ending is not Ending.OK:
             return outcome
-        return replace(outcome, value=[_scaled(one, self.factor) for one in outcome.value])
+        if isinstance(question, Duel):
+            return replace(outcome, value=[_scaled(one, self.factor) for one in outcome.value])
+        if isinstance(question, Profile):
+            found = {name: self.factor * one for name, one in outcome.value.items()}
+            return replace(outcome, value=found)
+        return outcome
 
     def close(self) -> None:
         """Ends the runner and the bench of whole models."""

@@ -123,6 +123,8 @@ class Confirming:
     """Seconds for ending the workers and for writing the summary and the report."""
     least_model_seconds: float = 0.5
     """Least seconds of timing that whole models share where the time is up."""
+    profile_seconds: float = 0.5
+    """Seconds for which a tuned model is run to time its layers inside it."""
     kept_bytes: int = 1 << 20
     """Longest code of a build that is kept until the winners are chosen."""
 

@@ -10,13 +10,13 @@ from rich.text import Text
 from chameleon_ray.measure.cores import available
 from chameleon_ray.record import own
 from chameleon_ray.report.disturbance import disturbance_of
+from chameleon_ray.report.explanation import explain
 from chameleon_ray.report.format import clock, counted
 from chameleon_ray.report.headline import headline_of
 from chameleon_ray.report.launching import sentence
 from chameleon_ray.report.loading import MODEL, needs, snippet, threads_of
 from chameleon_ray.report.remaining import told
 from chameleon_ray.report.result import RunResult, Verified
-from chameleon_ray.report.summary import explain
 from chameleon_ray.search.exhaustive import SCORED_WHOLE
 from chameleon_ray.tuner import FIRST_PLANS, NOTHING, STORED
 

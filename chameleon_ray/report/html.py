@@ -12,6 +12,7 @@ from chameleon_ray.report.answers import answers
 from chameleon_ray.report.charts import bar, lives
 from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.course import Course, layers_of
+from chameleon_ray.report.explanation import explain
 from chameleon_ray.report.failures import devices, endings
 from chameleon_ray.report.figure import Drawings
 from chameleon_ray.report.format import counted, digits
@@ -28,7 +29,6 @@ from chameleon_ray.report.page import Section, contents, page
 from chameleon_ray.report.parts import parts_of, parts_table, told
 from chameleon_ray.report.result import Latency, RunResult
 from chameleon_ray.report.roofline import roofline
-from chameleon_ray.report.summary import explain
 from chameleon_ray.reporting import Reporting
 
 APART = 1.1

@@ -24,6 +24,7 @@ class LayerOutcome:
         reason: Reason for keeping the default schedule, or for the search's end; may be empty.
         disturbed: Share of the confirming timing in which other processes had its cores.
         searched: What chose the configurations that were measured; empty where not known.
+        inside: Seconds of the winner inside the model; infinite where not known.
     """
 
     task: str
@@ -33,6 +34,7 @@ class LayerOutcome:
     reason: str = ""
     disturbed: float = 0.0
     searched: str = ""
+    inside: float = inf
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class LayerResult:
     """What chose the configurations that were measured, as the explorer's name."""
     others: tuple[tuple[str, float], ...] = ()
     """Names of the layer's other lowerings, and the best latency of each."""
+    inside: float = inf
+    """Latency of the winner inside the model, on a CPU."""
 
     @staticmethod
     def among(
@@ -114,6 +118,7 @@ class LayerResult:
             values="" if kept or not values else values[-1],
             library=library_of(end.config),
             searched=end.searched,
+            inside=end.inside,
         )
 
     @property

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import asdict
-from math import inf, isfinite
+from math import inf
 from pathlib import Path
 
 from chameleon_ray.atomic_write import write_whole
@@ -13,7 +13,7 @@ from chameleon_ray.measure.ceiling import Ceiling
 from chameleon_ray.record import Status, own
 from chameleon_ray.report.course import Course, layers_of
 from chameleon_ray.report.disturbance import disturbance_of
-from chameleon_ray.report.format import counted, milliseconds
+from chameleon_ray.report.explanation import explain
 from chameleon_ray.report.headline import rival
 from chameleon_ray.report.layer_result import LayerOutcome, LayerResult, total
 from chameleon_ray.report.parts import counts
@@ -23,14 +23,12 @@ from chameleon_ray.report.roofline import reach
 from chameleon_ray.report.strict_json import strict
 from chameleon_ray.reporting import Reporting
 from chameleon_ray.vendor import FILES
-from chameleon_ray.winners import LEFT_OUT
 
 __all__ = [
     "Latency",
     "LayerOutcome",
     "RunResult",
     "Verified",
-    "explain",
     "strict",
     "summary",
     "verification",
@@ -136,53 +134,6 @@ def write_text(path: Path, text: str) -> None:
     write_whole(path, text.encode())
 
 
-def explain(result: RunResult, options: Reporting | None = None) -> str | None:
-    """Tells why the model's latency is not near the weighted sum of its layers'.
-
-    The result is None where the two are near each other, or where one of them is unknown.
-    """
-    rows, agreement = result.layers, (options or Reporting()).agreement
-    whole, parts = _seconds(result.tuned), total(rows, [row.best for row in rows])
-    if not isfinite(whole) or not isfinite(parts) or abs(whole - parts) <= agreement * parts:
-        return None
-    found = [
-        f"The tuned model takes {milliseconds(whole)} ms, its layers {milliseconds(parts)} ms."
-    ]
-    missing = [row for row in rows if not isfinite(row.best)]
-    if left := sum(row.reason == LEFT_OUT for row in missing):
-        found.append(f"The sum lacks {counted(left, 'layer')} {LEFT_OUT}.")
-        missing = [row for row in missing if row.reason != LEFT_OUT]
-    unreached = sum(not row.measurements for row in missing)
-    if unreached:
-        more = "give more --minutes or --trials"
-        found.append(f"The search never reached {counted(unreached, 'layer')}; {more}.")
-    if failed := len(missing) - unreached:
-        found.append(f"The sum lacks {counted(failed, 'layer')} without a successful measurement.")
-    untuned, defaults = _seconds(result.untuned), [row.default for row in rows]
-    if result.explanation:
-        found.append(result.explanation)
-    elif isfinite(untuned) and all(map(isfinite, defaults)):
-        before = total(rows, defaults)
-        found.append(_compared(untuned - before, whole - parts, agreement * before))
-    return " ".join(found)
-
-
-def _compared(before: float, after: float, small: float) -> str:
-    """Tells what the gaps (seconds) between model and layers mean, untuned and tuned."""
-    gap = f"The untuned model differs from its layers by {milliseconds(before)} ms"
-    if abs(after - before) <= 0.5 * abs(after):
-        return (
-            f"{gap}, about as much: the difference was there before tuning, in the work between "
-            "layers or in timing layers alone."
-        )
-    if abs(before) <= small:
-        return (
-            f"{gap} only: some winners behave otherwise inside the model (caches, layouts, "
-            "threads), or were not applied."
-        )
-    return f"{gap}."
-
-
 def _ceiling(ceiling: Ceiling | None) -> dict | None:
     if ceiling is None:
         return None
@@ -213,6 +164,7 @@ def _layer(row: LayerResult, short: str, result: RunResult) -> dict:
         "chosen_by": counts([record for record in result.records if record.task in tasks]),
         "default_ms": 1e3 * row.default,
         "best_ms": 1e3 * row.best,
+        "inside_ms": 1e3 * row.inside,
         "curve": row.curve,
     }
 

@@ -17,7 +17,7 @@ from chameleon_ray.report.layer_result import LayerOutcome
 from chameleon_ray.report.log import LogLines
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.result import Latency, Launching, RunResult
-from chameleon_ray.report.summary import explain, summary, write
+from chameleon_ray.report.summary import summary, write
 from chameleon_ray.reporting import Reporting
 from tests.pure.fake_result import fake_result, record, task
 
@@ -204,34 +204,6 @@ def test_numbers_of_numpy_are_plain_in_json():
     made = summary(result(record(A, 1.0), seed=np.int64(3), wall_seconds=np.float32("inf")))
     assert json.loads(json.dumps(made, allow_nan=False))["seed"] == 3
     assert made["wall_seconds"] is None
-
-
-def test_explanation_only_beyond_a_quarter():
-    records = (record(A, 4.0, DEFAULT), record(A, 2.0, (1,)))
-    near = result(*records, tasks=(A,), tuned=Latency(0.0049))
-    assert explain(near) is None
-    far = replace(near, tuned=Latency(0.009), untuned=Latency(0.0131))
-    said = explain(far)
-    assert said is not None
-    assert "9.00 ms" in said
-    assert "4.00 ms" in said
-    assert "before tuning" in said
-    applied = explain(replace(far, untuned=Latency(0.0081)))
-    assert applied is not None
-    assert "not applied" in applied
-    assert "tea" in (explain(replace(far, explanation="It was tea.")) or "")
-
-
-def test_layers_that_were_not_measured_explain_first():
-    timed = (record(A, 4.0, DEFAULT), record(A, 2.0, (1,)))
-    far = result(*timed, tuned=Latency(0.009), untuned=Latency(0.0131))
-    unreached = explain(far) or ""
-    assert "never reached 1 layer" in unreached
-    assert "before tuning" not in unreached
-    failing = record(B, None, DEFAULT)
-    failed = explain(replace(far, records=(*timed, failing))) or ""
-    assert "1 layer without" in failed
-    assert "never reached" not in failed
 
 
 def test_processes_wait_when_they_are_not_busy():

@@ -15,13 +15,14 @@ import numpy as np
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.runtime import gpu_memory
 from chameleon_ray.compiler.runtime.callable_model import flat
+from chameleon_ray.compiler.runtime.model_profile import profiled
 from chameleon_ray.compiler.runtime.tolerance import (
     ACCUMULATION,
     TOLERANCE,
     difference,
 )
 from chameleon_ray.compiler.tvm_process import block_torch
-from chameleon_ray.measure.bench import Check, Duel, Outputs, Question, Verdict
+from chameleon_ray.measure.bench import Check, Duel, Outputs, Profile, Question, Verdict
 from chameleon_ray.measure.copies import Copies
 from chameleon_ray.measure.core_turns import turn
 from chameleon_ray.measure.example import Arrays
@@ -186,6 +187,14 @@ class ModelTimer:
         # the first turn warms caches and allocators; it counts only where it was the only one
         return [tuple(latencies[1:] or latencies) for latencies in times]
 
+    def profile(self, question: Profile) -> dict[str, float]:
+        """Profiles a question's only model, beside its other copies."""
+        (library,), inputs = question.libraries, self._tensors(question.inputs)
+        machine, *others = self._machines(library, 1 + len(self._copies.others))
+        runs = [partial(one["main"], *inputs) for one in others]
+        with self._copies.running(runs):
+            return profiled(machine, partial(machine["main"], *inputs), question.seconds)
+
     def _seconds(self, models: Sequence[Any], inputs: list[Any]) -> float:
         """Runs a model once beside its other copies; returns the seconds until it has finished.
 
@@ -202,16 +211,18 @@ class ModelTimer:
 
     def _load_copies(self, library: str) -> list[Any]:
         """Loads a model once for each copy; they share its weights, as those of one server do."""
-        return self._machines(library, 1 + len(self._copies.others))
+        machines = self._machines(library, 1 + len(self._copies.others))
+        return [machine["main"] for machine in machines]
 
     def _load(self, library: str) -> Any:
-        return self._machines(library, 1)[0]
+        (machine,) = self._machines(library, 1)
+        return machine["main"]
 
     def _machines(self, library: str, count: int) -> list[Any]:
         from tvm import relax
 
         module = self._tvm.runtime.load_module(library)
-        return [relax.VirtualMachine(module, self._device)["main"] for _ in range(count)]
+        return [relax.VirtualMachine(module, self._device) for _ in range(count)]
 
     def _tensors(self, arrays: Arrays) -> list[Any]:
         return [self._tvm.runtime.tensor(array, self._device) for array in arrays]
