@@ -56,7 +56,7 @@ def _inside(result: RunResult, options: Reporting) -> list[str]:
             for row in notable
         )
         found.append(f"Inside the model it is otherwise than alone: {each}.")
-    between = whole - total(timed, [row.inside for row in timed])
+    between = whole - total(rows, [row.inside for row in rows])
     if between > options.agreement / 5 * whole:
         found.append(f"What is no layer takes {milliseconds(between)} ms.")
     return found
