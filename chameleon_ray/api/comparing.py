@@ -14,6 +14,7 @@ from chameleon_ray.compiler.frontend.frameworks.source import Source
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.runtime.compared_library import Library
 from chameleon_ray.errors import Stopped
+from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.measure.example import Arrays
 from chameleon_ray.measure.frameworks import Framework, FrameworkError, in_turns
 from chameleon_ray.measure.isolate import Setting
@@ -72,6 +73,7 @@ class Comparer:
         library: Path,
         arrays: Arrays,
         seconds: float | None = None,
+        entry: str = MAIN,
     ) -> Comparison:
         """Times a tuned model in turns with the frameworks that a request names.
 
@@ -82,6 +84,7 @@ class Comparer:
             library: Library of the tuned model.
             arrays: Values of the model's inputs, in order.
             seconds: Most seconds for all of it; None for as long as the options say.
+            entry: Function of the library that is the model.
 
         Raises:
             Stopped: Another thread closed the comparer before it was done.
@@ -92,13 +95,14 @@ class Comparer:
             return left_out(request.compare, "the time was up")
         about = (request.model, request.inputs, request.examples, request.seed)
         source = Source(*about, arrays, self._cores, self._kind.owns_gpu)
+        tuned = Library(self._kind, str(library), arrays, self._cores, entry)
         faults = {name: fault for name in request.compare if (fault := unfit(name, source))}
         names = [name for name in dict.fromkeys(request.compare) if name not in faults]
         if not names:
             return self._sum_up(request.compare, {}, {}, faults)
         end = time.perf_counter() + most
         with ExitStack() as stack:
-            started = self._start(names, library, source, stack)
+            started = self._start(names, tuned, source, stack)
             loading = min(options.starting, most - options.least_seconds / 2)
             ready = self._loaded(started, loading, faults)
             left = min(options.seconds, end - time.perf_counter())
@@ -113,10 +117,9 @@ class Comparer:
             one.close()
 
     def _start(
-        self, names: Sequence[str], library: Path, source: Source, stack: ExitStack
+        self, names: Sequence[str], tuned: Library, source: Source, stack: ExitStack
     ) -> list[Framework]:
         """Starts the processes of the tuned model and of all frameworks."""
-        tuned = Library(self._kind, str(library), source.arrays, self._cores)
         for name in (TUNED, *names):
             framework = started(name, source, tuned, self._loading)
             self._running.append(framework)

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from chameleon_ray.api.concurrency import within
 from chameleon_ray.api.gpu_assignment import demand_same, missing, surveyed
-from chameleon_ray.api.model_process import RunnersBench
+from chameleon_ray.api.runners_bench import RunnersBench
 from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.compiler.codegen.link import GlueError, find_compiler
 from chameleon_ray.compiler.kind import TargetKind

@@ -1,6 +1,5 @@
 """The processes that compile and run one model, on this machine or on runners."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, nullcontext
@@ -13,6 +12,7 @@ import numpy as np
 from chameleon_ray.api.failed_step import StepError, advice
 from chameleon_ray.compiler import model_host
 from chameleon_ray.compiler.codegen.builder import SINGLE_THREADED
+from chameleon_ray.compiler.entries import CompileEntries, Schedule
 from chameleon_ray.compiler.frontend.examples import given
 from chameleon_ray.compiler.frontend.load import demand
 from chameleon_ray.compiler.kind import TargetKind
@@ -22,11 +22,18 @@ from chameleon_ray.compiler.runtime.tolerance import ACCUMULATION, TOLERANCE
 from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.ledger import Account, Ledger, epoch
-from chameleon_ray.measure.bench import Bench, Check, Duel, Outputs, Presence, Question, Verdict
-from chameleon_ray.measure.calibrated import Calibrated
+from chameleon_ray.measure.bench import (
+    MAIN,
+    Bench,
+    Check,
+    Duel,
+    Outputs,
+    Presence,
+    Question,
+    Verdict,
+)
 from chameleon_ray.measure.isolate import Ending, Isolate, IsolateError, Outcome, Setting
 from chameleon_ray.options import Confirming, Request, Scheduling
-from chameleon_ray.pool import Lost, NoWorkers, Pool, PoolError
 from chameleon_ray.report.result import UNTUNED, Verified
 from chameleon_ray.space import Config
 
@@ -111,6 +118,18 @@ class ModelProcess:
         applied: set[str] = self._value("apply", self._hosted, job)
         return applied
 
+    def schedule(
+        self, winners: Mapping[str, tuple[Config, float]], path: Path, database: Path
+    ) -> set[str]:
+        """Schedules the model and keeps it in a file; returns the digests of applied winners."""
+        applied: set[str] = self._value("apply", self._hosted, Schedule(winners, path, database))
+        return applied
+
+    def compile_entries(self, parts: Mapping[str, Path], target: str, path: Path) -> None:
+        """Writes one library of scheduled models, by the names of their functions in it."""
+        self.clear()
+        self._value("apply", self._hosted, CompileEntries(parts, target, path))
+
     def compile_graphs(self, path: Path) -> bool:
         """Writes a library of the model just tuned that launches its kernels as graphs.
 
@@ -146,10 +165,15 @@ class ModelProcess:
         return present
 
     def outputs(
-        self, library: Path, inputs: tuple[np.ndarray, ...], bench: Bench | None = None
+        self,
+        library: Path,
+        inputs: tuple[np.ndarray, ...],
+        bench: Bench | None = None,
+        entry: str = MAIN,
     ) -> tuple[np.ndarray, ...]:
         """Returns a compiled model's outputs; runs it with ``bench``, or here if that is None."""
-        outputs: tuple[np.ndarray, ...] = self._answer(Outputs((str(library),), inputs), bench)
+        question = Outputs((str(library),), inputs, entries=(entry,))
+        outputs: tuple[np.ndarray, ...] = self._answer(question, bench)
         return outputs
 
     def check(
@@ -159,6 +183,7 @@ class ModelProcess:
         bench: Bench | None = None,
         patience: float = inf,
         replayed: bool = False,
+        entry: str = MAIN,
     ) -> Verified:
         """Compares a compiled model's outputs with those to expect.
 
@@ -168,9 +193,11 @@ class ModelProcess:
             bench: Bench that runs the library; None where this process does.
             patience: Seconds of running after which no further example is begun.
             replayed: Whether the library records launches, and what it replays is compared, too.
+            entry: Function of the library that is the model.
         """
         names, precision = prepared.outputs, prepared.precision
-        check = Check((str(library),), prepared.examples, precision, names, patience, replayed)
+        asked = (prepared.examples, precision, names, patience, replayed)
+        check = Check((str(library),), *asked, entries=(entry,))
         verdict: Verdict = self._answer(check, bench)
         return Verified(
             verdict.ok,
@@ -191,9 +218,10 @@ class ModelProcess:
         inputs: tuple[np.ndarray, ...],
         options: Confirming,
         bench: Bench | None = None,
+        entries: tuple[str, ...] = (),
     ) -> list[tuple[float, ...]]:
         """Times compiled models in turns, with ``bench`` or here; returns latencies in seconds."""
-        duel = Duel(tuple(map(str, libraries)), inputs, options)
+        duel = Duel(tuple(map(str, libraries)), inputs, options, entries=entries)
         latencies: list[tuple[float, ...]] = self._answer(duel, bench)
         return latencies
 
@@ -255,31 +283,3 @@ class ModelProcess:
     def _close(self, child: Isolate | ModelBench) -> None:
         self._closed = True
         child.close()
-
-
-class RunnersBench:
-    """Answers questions on the runners that timed the layers; see ``measure.bench.Bench``.
-
-    It is made in the event loop's thread, and asked from other threads.
-    """
-
-    def __init__(self, runners: Pool) -> None:
-        """Takes a pool of runners that are ``Calibrated``."""
-        self._runners, self._loop = runners, asyncio.get_running_loop()
-
-    def ask(self, question: Question, contents: tuple[bytes, ...] = ()) -> Outcome:
-        """Asks a runner, and sends it the libraries; see ``Bench.ask``.
-
-        Raises:
-            concurrent.futures.CancelledError: The event loop ended.
-        """
-        contents = contents or tuple(Path(file).read_bytes() for file in question.libraries)
-        asking = self._runners.call(Calibrated.bench, question, contents)
-        try:
-            outcome: Outcome = asyncio.run_coroutine_threadsafe(asking, self._loop).result()
-        except (PoolError, Lost, NoWorkers) as error:
-            return Outcome(Ending.CRASH, error=str(error))
-        return outcome
-
-    def close(self) -> None:
-        """Does nothing, as the runners end with their pool."""

@@ -24,6 +24,7 @@ from chameleon_ray.api.device_group import DeviceGroup, device_groups, wanted
 from chameleon_ray.api.finishing import Finish
 from chameleon_ray.api.first_verdict import judged
 from chameleon_ray.api.imported import Imported, demand_own
+from chameleon_ray.api.joint_library import JointFinish
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.neighbours import beside
 from chameleon_ray.api.pools import start_pools, workers_lost
@@ -133,7 +134,8 @@ class TuningSession:
                 keeper, winners = await tuned(searching, system, groups, imported, process, stack)
                 neighbours.tell()
                 await asyncio.gather(*ready)
-            finish = Finish(self.folder, process, comparer, self.progress)
+            finishing = JointFinish if self.site.together else Finish
+            finish = finishing(self.folder, process, comparer, self.progress)
             compiled = await asyncio.to_thread(finish.all, groups, imported, winners, keeper)
             accounts = await self.accounts(pools, process)
             return self.conclude(imported, winners, compiled, accounts)

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from chameleon_ray.compiler.entries import CompileEntries, Schedule
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.notes import Notes
 from chameleon_ray.compiler.prepared import Prepared
@@ -136,7 +137,16 @@ class CompileGraphs:
         return host.compile_graphs(self)
 
 
-Job = Prepare | Weigh | CompileUntuned | Expose | CompileTuned | CompileGraphs
+Job = (
+    Prepare
+    | Weigh
+    | CompileUntuned
+    | Expose
+    | CompileTuned
+    | CompileGraphs
+    | Schedule
+    | CompileEntries
+)
 
 
 class ModelHost:
@@ -243,16 +253,33 @@ class ModelHost:
 
     def compile_tuned(self, job: CompileTuned) -> set[str]:
         """Compiles the kept model; returns the digests of the winners that were applied."""
-        from chameleon_ray.compiler.apply import compile_model, export_database, schedule_layers
+        from chameleon_ray.compiler.apply import compile_model
+
+        self._tuned, applied = self.schedule(job.winners, job.database)
+        compile_model(self._tuned, self._target, self._kind, job.path)
+        return applied
+
+    def schedule(
+        self, winners: Mapping[str, tuple[Config, float]], database: Path
+    ) -> tuple[Any, set[str]]:
+        """Returns the kept model as winners schedule it, and the digests of those applied.
+
+        The winners are exported as a MetaSchedule database, too.
+        """
+        from chameleon_ray.compiler.apply import export_database, schedule_layers
         from chameleon_ray.compiler.spaces.lowerings import composed
 
         others, kind = islice(self._lower(), 1, None), self._kind
-        model = composed(self._lowered, others, job.winners, self._target)
-        configs = {digest: config for digest, (config, _) in job.winners.items()}
-        self._tuned, applied = schedule_layers(model, self._tasks, configs, kind)
-        compile_model(self._tuned, self._target, kind, job.path)
-        export_database(job.database, self._tasks, job.winners, kind)
-        return applied
+        model = composed(self._lowered, others, winners, self._target)
+        configs = {digest: config for digest, (config, _) in winners.items()}
+        scheduled, applied = schedule_layers(model, self._tasks, configs, kind)
+        export_database(database, self._tasks, winners, kind)
+        return scheduled, applied
+
+    def loaded_kind(self) -> TargetKind:
+        """Returns the kind of target, which TVM has been prepared for."""
+        self._kind.preload()
+        return self._kind
 
     def compile_graphs(self, job: CompileGraphs) -> bool:
         """Compiles the model that was tuned last; returns whether it has any graph.

@@ -16,6 +16,7 @@ from chameleon_ray.merging import Merged
 from chameleon_ray.options import Request
 from chameleon_ray.presets import PRESETS
 from chameleon_ray.record import Record, Status, own
+from chameleon_ray.report import buckets
 from chameleon_ray.report.columns import Column, text_table
 from chameleon_ray.report.format import UNKNOWN, clock, counted, milliseconds, percent, times
 from chameleon_ray.report.layer_history import Point
@@ -105,6 +106,7 @@ class ZooResult:
         wall_seconds: Time from the command's start to its end.
         device_busy_fraction: Share of the devices' wall time that they timed kernels for, in the
             search.
+        library: The one library of all models, where they are buckets of one; else None.
     """
 
     file: Path
@@ -116,6 +118,7 @@ class ZooResult:
     device: str
     wall_seconds: float
     device_busy_fraction: float
+    library: Path | None = None
 
     @property
     def saved(self) -> int:
@@ -197,6 +200,8 @@ def figures(result: ZooResult) -> dict:
         "speedup": result.speedup,
         "curve": result.curve,
     }
+    if result.library is not None:
+        body |= buckets.figures([entry.result for entry in result.entries if entry.result])
     return {key: strict(value) for key, value in body.items()}
 
 
@@ -212,6 +217,9 @@ def write(path: Path, result: ZooResult) -> None:
 def final_message(result: ZooResult) -> RenderableType:
     """Returns the message at the end of a zoo: a row per model, shared layers, and files."""
     words = [Text(line) for line in sentences(result)]
+    done = [entry.result for entry in result.entries if entry.result]
+    if result.library is not None:
+        words += [Text(line) for line in buckets.told(done, result.folder)]
     return Group("", table(result.entries), *words)
 
 

@@ -16,7 +16,8 @@ import ray
 from chaos_nodes import Nodes
 
 from chameleon_ray.api import pools, workers
-from chameleon_ray.api.model_process import ModelProcess, RunnersBench
+from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.api.runners_bench import RunnersBench
 from chameleon_ray.cluster import ray_session
 from chameleon_ray.cluster.actor_pool import ActorPool
 from chameleon_ray.cluster.placement import one_per_node

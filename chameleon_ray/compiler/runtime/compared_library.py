@@ -6,6 +6,7 @@ from importlib.metadata import version
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.runtime.callable_model import flat
 from chameleon_ray.compiler.tvm_process import block_torch
+from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.measure.example import Arrays
 from chameleon_ray.measure.frameworks import Hosted, Runnable
 
@@ -19,12 +20,14 @@ class Library:
         path: The file.
         arrays: Values of the inputs, in order.
         cores: Cores that it runs on, with as many threads.
+        entry: Function of it that is the model.
     """
 
     kind: TargetKind
     path: str
     arrays: Arrays
     cores: tuple[int, ...]
+    entry: str = MAIN
 
 
 def hosted(library: Library) -> Hosted:
@@ -39,7 +42,7 @@ def hosted(library: Library) -> Hosted:
         device = library.kind.device()
         machine = relax.VirtualMachine(tvm.runtime.load_module(library.path), device)
         inputs = [tvm.runtime.tensor(array, device) for array in library.arrays]
-        main = machine["main"]
+        main = machine[library.entry]
 
         def run() -> object:
             outputs = main(*inputs)

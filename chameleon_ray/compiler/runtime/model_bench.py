@@ -20,7 +20,7 @@ from chameleon_ray.compiler.runtime.tolerance import (
     difference,
 )
 from chameleon_ray.compiler.tvm_process import block_torch
-from chameleon_ray.measure.bench import Check, Duel, Outputs, Question, Verdict
+from chameleon_ray.measure.bench import MAIN, Check, Duel, Outputs, Question, Verdict
 from chameleon_ray.measure.core_turns import turn
 from chameleon_ray.measure.example import Arrays
 from chameleon_ray.measure.isolate import Ending, Isolate, Outcome, Setting
@@ -121,13 +121,13 @@ class ModelTimer:
 
     def outputs(self, question: Outputs) -> Arrays:
         """Returns the outputs of a question's only model."""
-        (library,) = question.libraries
-        return self._run(self._load(library), self._tensors(question.inputs))
+        (model,) = self._models(question)
+        return self._run(model, self._tensors(question.inputs))
 
     def check(self, question: Check) -> Verdict:
         """Compares the outputs of a question's only model with those to expect."""
-        (library,) = question.libraries
-        model, verdicts, began = self._load(library), list[Verdict](), time.perf_counter()
+        (model,) = self._models(question)
+        verdicts, began = list[Verdict](), time.perf_counter()
         examples, used = question.examples, list[Any]()
         for example in (*examples, *(examples[:1] if question.replayed else ())):
             if verdicts and time.perf_counter() - began > question.patience:
@@ -148,7 +148,7 @@ class ModelTimer:
 
         Slow libraries get fewer turns.
         """
-        models, options = [self._load(library) for library in duel.libraries], duel.options
+        models, options = self._models(duel), duel.options
         inputs = self._tensors(duel.inputs)
         share, spent = options.model_seconds / len(models), [0.0] * len(models)
         times = [list[float]() for _ in models]
@@ -183,11 +183,16 @@ class ModelTimer:
 
         return self._watch.time(run)
 
-    def _load(self, library: str) -> Any:
+    def _models(self, question: Question) -> list[Any]:
+        """Loads a question's models."""
+        entries = question.entries or (MAIN,) * len(question.libraries)
+        return [self._load(*pair) for pair in zip(question.libraries, entries, strict=True)]
+
+    def _load(self, library: str, entry: str) -> Any:
         from tvm import relax
 
         module = self._tvm.runtime.load_module(library)
-        return relax.VirtualMachine(module, self._device)["main"]
+        return relax.VirtualMachine(module, self._device)[entry]
 
     def _tensors(self, arrays: Arrays) -> list[Any]:
         return [self._tvm.runtime.tensor(array, self._device) for array in arrays]
