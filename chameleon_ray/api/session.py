@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
+from chameleon_ray.api.agreeing import agreed
 from chameleon_ray.api.comparing import Comparer
 from chameleon_ray.api.compiled_model import (
     CompiledModel,
@@ -131,7 +132,8 @@ class TuningSession:
                 searching = Searching(
                     self.site, self.setup, self.progress, self.elapsed, self.earlier
                 )
-                keeper, winners = await tuned(searching, system, groups, imported, process, stack)
+                keeper, found = await tuned(searching, system, groups, imported, process, stack)
+                winners = self.agreed(imported, found)
                 neighbours.tell()
                 await asyncio.gather(*ready)
             finishing = JointFinish if self.site.together else Finish
@@ -208,6 +210,15 @@ class TuningSession:
         records = self.folder.database.read()
         demand_own(records, layers.tasks, self.folder.database.folder)
         return Imported(right, layers, records)
+
+    def agreed(
+        self, imported: Imported, winners: Mapping[str, Winner]
+    ) -> Mapping[str, Winner]:
+        """Returns the winners, those of buckets with lowerings in common where that costs little."""
+        if not self.site.together:
+            return winners
+        tasks = [imported.prepared[model].tasks for model in self.site.left()]
+        return agreed(winners, tasks, self.folder.database.read(), self.request.confirming)
 
     def conclude(
         self,

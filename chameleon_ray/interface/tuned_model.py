@@ -73,7 +73,9 @@ class TunedModel:
             outputs = model(self._signature.bound(inputs, named), self._entry)
         else:
             call = self._dispatcher.call(inputs, named)
-            outputs = [one[: call.rows] for one in model(call.inputs, call.entry)]
+            outputs = model(call.inputs, call.entry)
+            if call.rows is not None:
+                outputs = [one[: call.rows] for one in outputs]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def ready(self) -> CallableModel:
