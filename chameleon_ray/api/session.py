@@ -211,10 +211,8 @@ class TuningSession:
         demand_own(records, layers.tasks, self.folder.database.folder)
         return Imported(right, layers, records)
 
-    def agreed(
-        self, imported: Imported, winners: Mapping[str, Winner]
-    ) -> Mapping[str, Winner]:
-        """Returns the winners, those of buckets with lowerings in common where that costs little."""
+    def agreed(self, imported: Imported, winners: Mapping[str, Winner]) -> Mapping[str, Winner]:
+        """Returns the winners; buckets have lowerings in common where that costs little."""
         if not self.site.together:
             return winners
         tasks = [imported.prepared[model].tasks for model in self.site.left()]

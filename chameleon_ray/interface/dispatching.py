@@ -105,10 +105,10 @@ class Dispatcher:
                 return bucket, rows
         given = ", ".join("x".join(map(str, shape)) or "a scalar" for shape in shapes)
         known = "; ".join(map(str, self._buckets))
-        how = "padded to the next of" if self._padded else "exactly one of"
+        how = ", and pads smaller batches" if self._padded else ", and may not pad its inputs"
         raise CallError(
-            f"There is no bucket for {given}: the model takes {how} {known}; give such a batch, or "
-            "tune the model with that bucket, too."
+            f"There is no bucket for {given}: the model has {known}{how}; give what fits one of "
+            "them, or tune it with that bucket, too."
         )
 
 

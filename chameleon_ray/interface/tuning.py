@@ -1,20 +1,22 @@
 """``tune``: tunes a model that is in memory, in a file, or of the zoo."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import fields, replace
 from difflib import get_close_matches
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from chameleon_ray.answering import errors
+from chameleon_ray.api.bucketed import tune_buckets
 from chameleon_ray.api.concurrency import Stop
 from chameleon_ray.api.run import tune as tune_run
 from chameleon_ray.api.site import directory
+from chameleon_ray.compiler.frontend.buckets import is_bucketed
 from chameleon_ray.errors import UserError
-from chameleon_ray.interface.in_memory import name_of, spec_of
+from chameleon_ray.interface.in_memory import bucketed_spec_of, name_of, spec_of
 from chameleon_ray.interface.running import run
 from chameleon_ray.interface.tuned_model import TunedModel, load
 from chameleon_ray.measure.cores import threads as threads_of
@@ -22,6 +24,9 @@ from chameleon_ray.options import Request, least_values
 from chameleon_ray.report.live_table import watching
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.result import RunResult
+from chameleon_ray.report.zoo import ZooResult
+
+Result = TypeVar("Result")
 
 TAKEN = ("model", "examples", "out", "resume", "build_only")
 """Fields of a request that are parameters of their own here, or make no model."""
@@ -41,6 +46,7 @@ def tune(
     out: str | os.PathLike | None = None,
     resume: bool = False,
     quiet: bool = False,
+    buckets: Sequence[int] = (),
     **options: Any,
 ) -> TunedModel:
     """Tunes a model and returns it ready to be called: in a script, a notebook, or beside Ray.
@@ -57,6 +63,9 @@ def tune(
         out: The run directory; a new one under ``runs/`` where None.
         resume: Whether to go on with the run in ``out``.
         quiet: Whether to print no progress.
+        buckets: Batches, as ``(1, 2, 4, 8)``, that the library is to have. The batch is the first
+            axis of each input whose first extent is that of the first input. Other axes are
+            listed by ``inputs=["x:{1,2,4}x3x224x224"]``.
         options: Others of ``chameleon tune``, as ``seed=1``.
 
     Raises:
@@ -66,10 +75,24 @@ def tune(
     folder = folder_of(name_of(model), out, resume)
     known = {"minutes": minutes, "trials": trials, "target": target, "threads": threads}
     request = request_of({**options, **known})
-    spec, examples = spec_of(model, example_inputs, folder)
-    asked = replace(request, model=spec, examples=examples, out=str(folder), resume=resume)
-    demand_right(run(lambda stop: _watched(asked, quiet, stop)))
+    asked = replace(request, out=str(folder), resume=resume)
+    if buckets:
+        spec, inputs = bucketed_spec_of(model, example_inputs, buckets, folder)
+        asked = replace(asked, model=spec, inputs=(*inputs, *request.inputs))
+    else:
+        spec, examples = spec_of(model, example_inputs, folder)
+        asked = replace(asked, model=spec, examples=examples)
+    if is_bucketed(asked.inputs):
+        _all_right(run(lambda stop: _watched(asked, quiet, stop, tune_buckets)))
+    else:
+        demand_right(run(lambda stop: _watched(asked, quiet, stop, tune_run)))
     return load(folder)
+
+
+def _all_right(result: ZooResult) -> None:
+    for entry in result.entries:
+        if entry.result is not None:
+            demand_right(entry.result)
 
 
 def demand_right(result: RunResult) -> None:
@@ -120,8 +143,13 @@ def folder_of(name: str, out: str | os.PathLike | None, resume: bool) -> Path:
     return directory(Request(name, out=None if out is None else os.fspath(out), resume=resume))
 
 
-def _watched(request: Request, quiet: bool, stop: Stop | None) -> RunResult:
+def _watched(
+    request: Request,
+    quiet: bool,
+    stop: Stop | None,
+    tuned: Callable[[Request, Progress, Stop | None], Result],
+) -> Result:
     """Runs a request, and shows its progress on standard error unless it is to be quiet."""
     progress = Progress()
     with nullcontext() if quiet else watching(progress, errors):
-        return tune_run(request, progress, stop)
+        return tuned(request, progress, stop)

@@ -34,8 +34,14 @@ static std::vector<tvm::ffi::Tensor> Zeros(const std::vector<std::string>& files
     for (const manifest::Bucket& bucket : manifest::buckets)
       if (chameleon::Bytes(chameleon::Empty(bucket.inputs[place])) == held)
         array = bucket.inputs[place];
-    for (size_t padded : manifest::padded)
-      if (padded == place) array.shape[0] = held / (size / manifest::buckets.back().inputs[place].shape[0]);
+    for (size_t padded : manifest::padded) {
+      size_t row = size / manifest::buckets.back().inputs[place].shape[0];
+      if (padded != place) continue;
+      if (held % row || !held)
+        throw std::runtime_error(files[place] + " does not hold rows of " + std::to_string(row) +
+                                 " bytes");
+      array.shape[0] = held / row;
+    }
     inputs.push_back(chameleon::Empty(array));
     std::memset(inputs.back().data_ptr(), 0, chameleon::Bytes(inputs.back()));
   }
