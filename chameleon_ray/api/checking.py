@@ -76,22 +76,21 @@ def check_lock(
     kind, request = kind_of(lock.target), _request(lock, model, inputs, examples)
     with ExitStack() as stack:
         place = Path(stack.enter_context(TemporaryDirectory()))
-        cores = split(available(), request.threads)[1]
-        process = ModelProcess(kind, cores, stack)
+        process = ModelProcess(kind, split(available(), request.threads)[1], stack)
         if not process.has_device():
             raise UserError(f"This machine has no device to time {path} on; use one that has.")
-        expected = 1.0 if baseline else _locked(path, lock, kind.device_name(len(cores)))
+        expected = 1.0 if baseline else _locked(path, lock, kind.device_name(len(process.cores)))
         prepared = process.prepare(request)
         winners = locked_winners(path, prepared.tasks)
         tuned, other = place / "model.so", (place / "untuned.so", MAIN)
-        if baseline is None:
-            process.compile_untuned(other[0])
-        else:
+        if baseline is not None:
             other = _baseline(baseline, _identity(prepared), path, stack)
+        else:
+            process.compile_untuned(other[0])
         chosen = {won.task: (won.config, won.latency) for won in winners.values()}
-        process.compile_tuned(chosen, tuned, place / "tvm_db")
+        process.compile_tuned(chosen, tuned, tuned.with_name("tvm_db"))
         files, entries = (tuned, other[0]), (MAIN, other[1])
-        ours, theirs = process.duel(files, prepared.inputs, options, entries=entries)
+        ours, theirs = process.duel(files, prepared.inputs, options, None, entries)
     return _compared(ours, theirs, expected, path)
 
 

@@ -93,22 +93,25 @@ class Comparer:
         most = options.starting + options.seconds if seconds is None else seconds
         if most < options.least_seconds:
             return left_out(request.compare, "the time was up")
-        about = (request.model, request.inputs, request.examples, request.seed)
-        source = Source(*about, arrays, self._cores, self._kind.owns_gpu)
+        source = self._source(request, arrays)
         tuned = Library(self._kind, str(library), arrays, self._cores, entry)
         faults = {name: fault for name in request.compare if (fault := unfit(name, source))}
+        end = time.perf_counter() + most
         names = [name for name in dict.fromkeys(request.compare) if name not in faults]
         if not names:
             return self._sum_up(request.compare, {}, {}, faults)
-        end = time.perf_counter() + most
         with ExitStack() as stack:
             started = self._start(names, tuned, source, stack)
-            loading = min(options.starting, most - options.least_seconds / 2)
-            ready = self._loaded(started, loading, faults)
-            left = min(options.seconds, end - time.perf_counter())
-            medians, lost = self._timed(ready, options, left)
+            starting = min(options.starting, most - options.least_seconds / 2)
+            ready = self._loaded(started, starting, faults)
+            medians, lost = self._timed(ready, options, end)
         versions = {one.name: one.version for one in ready}
         return self._sum_up(request.compare, medians, versions, {**faults, **lost})
+
+    def _source(self, request: Request, arrays: Arrays) -> Source:
+        """Returns the model as its user has it."""
+        about = (request.model, request.inputs, request.examples, request.seed)
+        return Source(*about, arrays, self._cores, self._kind.owns_gpu)
 
     def close(self) -> None:
         """Ends everything that was started; a comparison in another thread is stopped."""
@@ -149,12 +152,12 @@ class Comparer:
         return ready
 
     def _timed(
-        self, ready: Sequence[Framework], options: Comparing, seconds: float
+        self, ready: Sequence[Framework], options: Comparing, end: float
     ) -> tuple[Mapping[str, list[float]], Mapping[str, str]]:
         """Times those that are ready, unless the tuned model has no other to be compared with."""
         if len(ready) < 2 or ready[0].name != TUNED:
             return {}, {}
-        found = in_turns(ready, options, seconds)
+        found = in_turns(ready, options, min(options.seconds, end - time.perf_counter()))
         self._demand_open()
         return found
 

@@ -191,7 +191,8 @@ def _files(folder: RunFolder, identity: dict[str, Any], prepared: Prepared) -> L
     own = prepared.digest == identity["model_digest"] and entry_of(identity) == MAIN
     place = folder.path / "applied" / file_name(prepared.name) if not own else folder.path
     place.mkdir(parents=True, exist_ok=True)
-    return Libraries(*(place / file.name for file in folder.libraries))
+    tuned, graphs, untuned = (place / file.name for file in folder.libraries)
+    return Libraries(tuned, graphs, untuned)
 
 
 def _from_store(

@@ -22,8 +22,9 @@ from chameleon_ray.merging import Merged, merged
 from chameleon_ray.options import Member, Zoo
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.summary import write_text
-from chameleon_ray.report.zoo import ZooEntry, ZooResult, write
+from chameleon_ray.report.zoo import ZooEntry, ZooResult
 from chameleon_ray.report.zoo_page import render
+from chameleon_ray.report.zoo_summary import write
 from chameleon_ray.run_files import FILES
 from chameleon_ray.task import Task
 

@@ -120,13 +120,14 @@ def _tune_buckets(request: Request, json: bool) -> None:
     progress = Progress()
     with followed(progress):
         from chameleon_ray import api
-        from chameleon_ray.report import zoo as words
+        from chameleon_ray.report.zoo import final_message
+        from chameleon_ray.report.zoo_summary import figures
 
         result = api.tune_buckets(request, progress)
     if json:
-        print_json(words.figures(result))
+        print_json(figures(result))
     else:
-        message(words.final_message(result))
+        message(final_message(result))
     settle_all(result.entries)
 
 

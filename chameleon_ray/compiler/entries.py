@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.space import Config
 
@@ -21,7 +20,7 @@ class Host(Protocol):
         self, winners: Mapping[str, tuple[Config, float]], database: Path
     ) -> tuple[Any, set[str]]: ...
 
-    def loaded_kind(self) -> TargetKind: ...
+    def compile(self, module: Any, target: str, path: Path) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -61,9 +60,7 @@ class CompileEntries:
     path: Path
 
     def run(self, host: Host) -> None:
-        from chameleon_ray.compiler.apply import compile_model
-
-        compile_model(joined(self.parts), self.target, host.loaded_kind(), self.path)
+        host.compile(joined(self.parts), self.target, self.path)
 
 
 def joined(parts: Mapping[str, Path]) -> Any:

@@ -276,10 +276,12 @@ class ModelHost:
         export_database(database, self._tasks, winners, kind)
         return scheduled, applied
 
-    def loaded_kind(self) -> TargetKind:
-        """Returns the kind of target, which TVM has been prepared for."""
+    def compile(self, module: Any, target: str, path: Path) -> None:
+        """Compiles a scheduled module, whatever model is kept."""
         self._kind.preload()
-        return self._kind
+        from chameleon_ray.compiler.apply import compile_model
+
+        compile_model(module, target, self._kind, path)
 
     def compile_graphs(self, job: CompileGraphs) -> bool:
         """Compiles the model that was tuned last; returns whether it has any graph.

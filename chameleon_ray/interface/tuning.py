@@ -24,7 +24,6 @@ from chameleon_ray.options import Request, least_values
 from chameleon_ray.report.live_table import watching
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.result import RunResult
-from chameleon_ray.report.zoo import ZooResult
 
 Result = TypeVar("Result")
 
@@ -56,16 +55,13 @@ def tune(
             ``ModelProto``, the path of a file, or a name of the zoo.
         example_inputs: Arguments of the module's call: a tuple, a mapping by name, or one tensor.
             For another model its inputs by name; drawn where left out.
-        minutes: Most wall time; six without it, ``trials`` and ``until``.
-        trials: Most measurements.
+        minutes, trials: Most wall time and measurements; six minutes without them and ``until``.
         target: ``llvm``, ``cuda``, ``cuda:sm_90`` or the like, or a TVM target as JSON.
         threads: Cores that a kernel may use, or ``all``; half of them where None.
         out: The run directory; a new one under ``runs/`` where None.
-        resume: Whether to go on with the run in ``out``.
-        quiet: Whether to print no progress.
-        buckets: Batches, as ``(1, 2, 4, 8)``, that the library is to have. The batch is the first
-            axis of each input whose first extent is that of the first input. Other axes are
-            listed by ``inputs=["x:{1,2,4}x3x224x224"]``.
+        resume, quiet: Whether to go on with the run in ``out``; whether to print no progress.
+        buckets: Batches, as ``(1, 2, 4)``, that the library is to have: first extents of the first
+            input, and of others of as many rows. ``inputs`` lists others, as ``["x:{1,2}x3"]``.
         options: Others of ``chameleon tune``, as ``seed=1``.
 
     Raises:
@@ -73,26 +69,28 @@ def tune(
         Stopped: The user interrupted the session; the message says how to go on.
     """
     folder = folder_of(name_of(model), out, resume)
-    known = {"minutes": minutes, "trials": trials, "target": target, "threads": threads}
-    request = request_of({**options, **known})
-    asked = replace(request, out=str(folder), resume=resume)
-    if buckets:
-        spec, inputs = bucketed_spec_of(model, example_inputs, buckets, folder)
-        asked = replace(asked, model=spec, inputs=(*inputs, *request.inputs))
-    else:
-        spec, examples = spec_of(model, example_inputs, folder)
-        asked = replace(asked, model=spec, examples=examples)
-    if is_bucketed(asked.inputs):
-        _all_right(run(lambda stop: _watched(asked, quiet, stop, tune_buckets)))
-    else:
-        demand_right(run(lambda stop: _watched(asked, quiet, stop, tune_run)))
+    own = {"minutes": minutes, "trials": trials, "target": target, "threads": threads}
+    request = replace(request_of({**options, **own}), out=str(folder), resume=resume)
+    _tuned(replace(request, **_named(model, example_inputs, buckets, folder)), quiet)
     return load(folder)
 
 
-def _all_right(result: ZooResult) -> None:
-    for entry in result.entries:
-        if entry.result is not None:
-            demand_right(entry.result)
+def _named(model: Any, example_inputs: Any, buckets: Sequence[int], folder: Path) -> dict[str, Any]:
+    """Returns the fields of a request that name a model, which is written to a folder."""
+    if buckets:
+        spec, inputs = bucketed_spec_of(model, example_inputs, buckets, folder)
+        return {"model": spec, "inputs": inputs}
+    spec, examples = spec_of(model, example_inputs, folder)
+    return {"model": spec, "examples": examples}
+
+
+def _tuned(request: Request, quiet: bool) -> None:
+    """Tunes a model, or one for several shapes; its outputs are right then."""
+    if not is_bucketed(request.inputs):
+        demand_right(run(lambda stop: _watched(request, quiet, stop, tune_run)))
+        return
+    for result in run(lambda stop: _watched(request, quiet, stop, tune_buckets)).results:
+        demand_right(result)
 
 
 def demand_right(result: RunResult) -> None:

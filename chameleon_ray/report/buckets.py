@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from chameleon_ray.report.loading import MODEL
 from chameleon_ray.report.result import RunResult
 from chameleon_ray.report.summary import summary
 
@@ -12,17 +11,21 @@ Shapes = Sequence[tuple[int, ...]]
 """Shapes of the inputs of a bucket."""
 
 
-def figures(results: Sequence[RunResult]) -> dict[str, Any]:
+def figures(results: Sequence[RunResult], library: Path | None) -> dict[str, Any]:
     """Returns what ``summary.json`` has of the buckets beside a zoo's figures.
 
-    What all buckets have in common is as in the summary of a run.
+    What all buckets have in common is as in the summary of a run. There is nothing of a zoo, which
+    has no library.
     """
+    if library is None:
+        return {}
     known = [summary(result) for result in results]
     keys = ("entry", "inputs", "outputs", "latency_ms", "verified", "tasks")
     return {
         "model": results[0].model,
         "target": results[0].target,
         "needs": sorted({need for one in known for need in one["needs"]}),
+        "library_bytes": library.stat().st_size,
         "padded": list(padded(results)),
         "buckets": [{key: one[key] for key in keys} for one in known],
     }
@@ -55,16 +58,18 @@ def padded(results: Sequence[RunResult]) -> tuple[int, ...]:
     return batched(shapes) if all(result.apart for result in results) else ()
 
 
-def told(results: Sequence[RunResult], folder: Path) -> list[str]:
-    """Tells what the library takes, and how to call it."""
+def told(results: Sequence[RunResult], folder: Path, library: Path | None) -> list[str]:
+    """Tells what the library takes, and how to call it; nothing of a zoo, which has none."""
+    if library is None:
+        return []
     names = ", ".join(_shapes(result) for result in results)
     rest = (
         "other batches up to the largest are padded, and the outputs cut again"
         if padded(results)
-        else "no other shape, as the outputs do not have a row for each of the inputs alone"
+        else "no other shape, as the outputs depend on the whole batch"
     )
     return [
-        f"{folder / MODEL} takes {names}; {rest}.",
+        f"{library} ({library.stat().st_size / 2**20:.0f} MiB) takes {names}; {rest}.",
         f"To load it: chameleon_ray.load({str(folder)!r})(...)",
     ]
 
