@@ -23,10 +23,10 @@ BUCKETS = ("--input", "x:{4,1}x64")
 NAMES = ("bucket-1", "bucket-4")
 
 
-def tuned(model: str, folder: Path, *words: str) -> str:
+def tuned(model: str, folder: Path, *words: str, trials: str = "12") -> str:
     """Tunes for buckets; returns what the command said at its end."""
     code, out, err = chameleon(
-        "tune", model, *BUCKETS, *SERIAL, "--trials", "24", "--out", str(folder), *words
+        "tune", model, *BUCKETS, *SERIAL, "--trials", trials, "--out", str(folder), *words
     )
     assert code == 0, err
     return out
@@ -112,9 +112,7 @@ def test_a_finished_run_is_timed_and_checked_by_bucket(run: Path) -> None:
     code, out, err = chameleon(*words)
     assert code == 0, err
     assert list(json.loads(out)) == list(NAMES)
-    code, out, err = chameleon(
-        "check", str(run), "--baseline", str(run), "--fail-if-slower", "900%"
-    )
+    code, out, err = chameleon("check", str(run), "--baseline", str(run), "--fail-if-slower", "99%")
     assert code == 0, err
     assert all(f"models/{name}" in out for name in NAMES)
 
@@ -132,10 +130,10 @@ def test_winners_are_applied_beside_the_library_of_all(run: Path, model: str) ->
 
 def test_a_run_is_gone_on_with(run: Path, model: str, image: np.ndarray) -> None:
     before, right = records(run), cr.load(run)(image[:3])
-    tuned(model, run, "--resume", "--trials", "28")
+    tuned(model, run, "--resume", trials="20")
     made = records(run)
     assert made[: len(before)] == before
-    assert len(before) < len(made) <= 28
+    assert len(before) <= 12 < len(made) <= 20
     shutil.copytree(run, run.parent / "copy", symlinks=True)  # it is another file's library
     np.testing.assert_allclose(cr.load(run.parent / "copy")(image[:3]), right, atol=1e-4)
 
