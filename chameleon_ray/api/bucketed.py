@@ -68,6 +68,13 @@ def _member(bucket: Bucket, request: Request, most: float) -> Member:
 
 def _site(zoo: Zoo, request: Request) -> Site:
     folder = ZooFolder(directory(request), existing=request.resume)
+    known, names = folder.identity(), [member.name for member in zoo.members]
+    if known is not None and list(known["models"]) != names:
+        folder.close()
+        raise UserError(
+            f"{folder.path} has other members ({', '.join(known['models'])}; asked for: "
+            f"{', '.join(names)}); resume it with its own --input, or choose another --out."
+        )
     models = [model_of(member, folder, request.resume) for member in zoo.members]
     for model in models:
         model.entry = model.name.replace("-", "_")

@@ -204,6 +204,13 @@ def test_buckets_that_cannot_be_get_a_sentence(
     assert not folder.exists()
 
 
+def test_a_run_of_other_buckets_is_not_gone_on_with(run: Path, model: str) -> None:
+    words = ("--input", "x:{1,8}x64", *SERIAL, "--out", str(run), "--resume")
+    code, _, err = chameleon("tune", model, *words)
+    assert code == 1
+    assert "has other members (bucket-1, bucket-4; asked for: bucket-1, bucket-8)" in err
+
+
 def test_a_file_of_one_batch_gets_a_sentence(dense: str, tmp_path: Path) -> None:
     code, _, err = chameleon(
         "tune", dense, "--input", "v0:{48,96}x64", *SERIAL, "--out", str(tmp_path / "run")

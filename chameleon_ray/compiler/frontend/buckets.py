@@ -35,7 +35,8 @@ class Bucket:
     @property
     def weight(self) -> float:
         """Importance of a second of its latency: less for what computes more at a time."""
-        return 1 / math.prod(self.extents)
+        specs = [InputSpec.parse(text) for text in self.inputs if "=" not in text]
+        return 1 / sum(math.prod(spec.shape) for spec in specs)
 
 
 def is_bucketed(inputs: Sequence[str]) -> bool:
