@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from chameleon_ray.answering import errors
 from chameleon_ray.api.bucketed import tune_buckets
@@ -46,6 +47,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--trials", type=int)
     parser.add_argument("--engine", default="ray")
+    parser.add_argument("--explorer", help="As for tune; without Ray it cannot be ppo.")
     parser.add_argument("--bucket", help="Only that of these extents, as 2.")
     parser.add_argument("--turns", type=int, default=40)
     asked = parser.parse_args()
@@ -57,6 +59,7 @@ def main() -> int:
         minutes=asked.minutes,
         trials=asked.trials,
         engine=asked.engine,
+        explorer=asked.explorer,
         store="none",
         compare=(),
     )
@@ -80,11 +83,11 @@ def tune_all(request: Request, folder: Path, together: bool, only: str | None) -
 
 def compare(folder: Path, turns: int) -> int:
     """Prints the ratios; returns 1 where one is too large."""
-    together = json.loads((folder / "together" / "summary.json").read_text())
+    together = summary(folder / "together")
     rows, made, sizes = [], 0, []
     for run in runs_of(folder / "together"):
         alone = folder / "alone" / run.name
-        made += json.loads((alone / "summary.json").read_text())["measurements"]["total"]
+        made += summary(alone)["measurements"]["total"]
         sizes.append((alone / "model.so").stat().st_size)
         rows.append((run.name, *timed(run, alone, turns)))
     print("| bucket | together ms | alone ms | ratio |\n|---|---|---|---|")
@@ -96,6 +99,15 @@ def compare(folder: Path, turns: int) -> int:
     print(f"measurements: {together['measurements']['total']} of {made}, ratio {measurements:.2f}")
     print(f"size: {together['library_bytes'] / 2**20:.1f} MiB, ratio to the largest {size:.2f}")
     return int(worst > LATENCY or measurements > MEASUREMENTS or size > SIZE)
+
+
+def summary(run: Path) -> dict[str, Any]:
+    """Reads a run's summary."""
+    file = run / "summary.json"
+    if not file.exists():
+        raise UserError(f"{file} is missing; run the stages together and alone before compare.")
+    found: dict[str, Any] = json.loads(file.read_text())
+    return found
 
 
 def timed(run: Path, alone: Path, turns: int) -> tuple[float, float]:

@@ -226,7 +226,7 @@ def _bucket(part: Mapping[str, Any]) -> Bucket:
         part.get("entry", MAIN),
         _arrays(part["inputs"]),
         _arrays(part["outputs"]),
-        _seconds(part["latency_ms"]["tuned"]),
+        _seconds(part.get("latency_ms", {}).get("tuned")),
     )
 
 
