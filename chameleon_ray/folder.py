@@ -60,6 +60,9 @@ class RunFolder(RunFiles):
         there = [what for what, name in FILES.items() if (path / name).exists()]
         if existing and self.holds not in there:
             other = f", but a {there[0]}" if there else ""
+            if there == ["zoo"] and (path / "models").is_dir():
+                names = ", ".join(sorted(str(one) for one in (path / "models").iterdir()))
+                other += f" (of the runs {names})"
             raise FolderError(
                 f"{path} holds no {self.holds} to go on with{other}; check the path, or begin "
                 f"a new {self.holds}."

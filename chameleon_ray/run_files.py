@@ -138,6 +138,14 @@ class RunFiles:
             raise FolderError(f"{file} is damaged ({error}); finish the run again.") from error
 
 
+def runs_of(path: Path) -> list[Path]:
+    """Returns the directories of a run's buckets, the smallest first; its own where it has none."""
+    zoo = ZooFiles(path)
+    if not zoo.begun or not zoo.library.exists():
+        return [path]
+    return [zoo.model(name) for name in (zoo.identity() or {}).get("models", {})]
+
+
 class ZooFiles(RunFiles):
     """The files of a zoo: records and agents of all layers, and a run directory per model."""
 

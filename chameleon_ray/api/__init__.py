@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from chameleon_ray.api.bucketed import tune_buckets
     from chameleon_ray.api.build_only import build
     from chameleon_ray.api.checking import check, check_lock
     from chameleon_ray.api.exporting import export
@@ -32,12 +33,14 @@ __all__ = [
     "read_zoo",
     "survey",
     "tune",
+    "tune_buckets",
     "tune_zoo",
 ]
 
 ORIGINS = {
     "Stopped": "chameleon_ray.errors",
     "UserError": "chameleon_ray.errors",
+    "tune_buckets": "chameleon_ray.api.bucketed",
     "build": "chameleon_ray.api.build_only",
     "export": "chameleon_ray.api.exporting",
     "apply": "chameleon_ray.api.finished_run",

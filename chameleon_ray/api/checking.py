@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from chameleon_ray.api.finished_run import in_turns
+from chameleon_ray.api.finished_run import entry_of, in_turns
 from chameleon_ray.api.locked import locked_winners
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.compiler.kind import TargetKind
@@ -17,6 +17,7 @@ from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder
 from chameleon_ray.lockfile import Lock
+from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.measure.slowdown import LEAST, Slowdown
 from chameleon_ray.options import Confirming, Request
@@ -40,14 +41,15 @@ def check(path: Path, baseline: Path | None, options: Confirming) -> Slowdown:
     with ExitStack() as stack:
         folder = RunFolder(path, existing=True)
         stack.callback(folder.close)
-        other, expected = folder.untuned_library, 1.0
+        own = (folder.library, entry_of(folder.identity() or {}))
+        other, expected = (folder.untuned_library, MAIN), 1.0
         if baseline is None:
             expected = _recorded(path)
         elif baseline.resolve() == path.resolve():
-            other = folder.library
+            other = own
         else:
             other = _baseline(baseline, folder.identity() or {}, path, stack)
-        ours, theirs = in_turns(folder, (folder.library, other), options)
+        ours, theirs = in_turns(folder, (own, other), options)
     return _compared(ours, theirs, expected, path)
 
 
@@ -79,14 +81,15 @@ def check_lock(
         expected = 1.0 if baseline else _locked(path, lock, device)
         prepared = process.prepare(request)
         winners = locked_winners(path, prepared.tasks)
-        tuned, other = place / "model.so", place / "untuned.so"
-        if baseline is None:
-            process.compile_untuned(other)
-        else:
+        tuned, other = place / "model.so", (place / "untuned.so", MAIN)
+        if baseline is not None:
             other = _baseline(baseline, _identity(prepared), path, stack)
+        else:
+            process.compile_untuned(other[0])
         chosen = {won.task: (won.config, won.latency) for won in winners.values()}
-        process.compile_tuned(chosen, tuned, place / "tvm_db")
-        ours, theirs = process.duel((tuned, other), prepared.inputs, options)
+        process.compile_tuned(chosen, tuned, tuned.with_name("tvm_db"))
+        files, entries = (tuned, other[0]), (MAIN, other[1])
+        ours, theirs = process.duel(files, prepared.inputs, options, None, entries)
     return _compared(ours, theirs, expected, path)
 
 
@@ -160,8 +163,12 @@ def _recorded(path: Path) -> float:
     return ratio
 
 
-def _baseline(baseline: Path, own: Mapping[str, Any], path: Path, stack: ExitStack) -> Path:
-    """Returns the library of a run of the same model, whose directory ``stack`` releases.
+def _baseline(
+    baseline: Path, own: Mapping[str, Any], path: Path, stack: ExitStack
+) -> tuple[Path, str]:
+    """Returns the library of a run of the same model, and its function.
+
+    ``stack`` releases the run's directory.
 
     Args:
         baseline: The run directory.
@@ -178,4 +185,4 @@ def _baseline(baseline: Path, own: Mapping[str, Any], path: Path, stack: ExitSta
                 f"{baseline} cannot be the baseline of {path}: their models' {key} differ; give a "
                 "run of the same model for the same target."
             )
-    return before.library
+    return before.library, entry_of(known)

@@ -14,6 +14,7 @@ from chameleon_ray.compiler.frontend.frameworks.source import Source
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.runtime.compared_library import Library
 from chameleon_ray.errors import Stopped
+from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.measure.example import Arrays
 from chameleon_ray.measure.frameworks import Framework, FrameworkError, in_turns
 from chameleon_ray.measure.isolate import Setting
@@ -74,6 +75,7 @@ class Comparer:
         library: Path,
         arrays: Arrays,
         seconds: float | None = None,
+        entry: str = MAIN,
     ) -> Comparison:
         """Times a tuned model in turns with the frameworks that a request names.
 
@@ -84,6 +86,7 @@ class Comparer:
             library: Library of the tuned model.
             arrays: Values of the model's inputs, in order.
             seconds: Most seconds for all of it; None for as long as the options say.
+            entry: Function of the library that is the model.
 
         Raises:
             Stopped: Another thread closed the comparer before it was done.
@@ -92,21 +95,25 @@ class Comparer:
         most = options.starting + options.seconds if seconds is None else seconds
         if most < options.least_seconds:
             return left_out(request.compare, "the time was up")
-        about = (request.model, request.inputs, request.examples, request.seed)
-        source = Source(*about, arrays, self._cores, self._kind.owns_gpu, self._instances)
+        source = self._source(request, arrays)
+        tuned = Library(self._kind, str(library), arrays, self._cores, self._instances, entry)
         faults = {name: fault for name in request.compare if (fault := unfit(name, source))}
+        end = time.perf_counter() + most
         names = [name for name in dict.fromkeys(request.compare) if name not in faults]
         if not names:
             return self._sum_up(request.compare, {}, {}, faults)
-        end = time.perf_counter() + most
         with ExitStack() as stack:
-            started = self._start(names, library, source, stack)
-            loading = min(options.starting, most - options.least_seconds / 2)
-            ready = self._loaded(started, loading, faults)
-            left = min(options.seconds, end - time.perf_counter())
-            medians, lost = self._timed(ready, options, left)
+            started = self._start(names, tuned, source, stack)
+            starting = min(options.starting, most - options.least_seconds / 2)
+            ready = self._loaded(started, starting, faults)
+            medians, lost = self._timed(ready, options, end)
         versions = {one.name: one.version for one in ready}
         return self._sum_up(request.compare, medians, versions, {**faults, **lost})
+
+    def _source(self, request: Request, arrays: Arrays) -> Source:
+        """Returns the model as its user has it."""
+        about = (request.model, request.inputs, request.examples, request.seed)
+        return Source(*about, arrays, self._cores, self._kind.owns_gpu)
 
     def close(self) -> None:
         """Ends everything that was started; a comparison in another thread is stopped."""
@@ -115,10 +122,9 @@ class Comparer:
             one.close()
 
     def _start(
-        self, names: Sequence[str], library: Path, source: Source, stack: ExitStack
+        self, names: Sequence[str], tuned: Library, source: Source, stack: ExitStack
     ) -> list[Framework]:
         """Starts the processes of the tuned model and of all frameworks."""
-        tuned = Library(self._kind, str(library), source.arrays, self._cores, self._instances)
         for name in (TUNED, *names):
             framework = started(name, source, tuned, self._loading)
             self._running.append(framework)
@@ -148,12 +154,12 @@ class Comparer:
         return ready
 
     def _timed(
-        self, ready: Sequence[Framework], options: Comparing, seconds: float
+        self, ready: Sequence[Framework], options: Comparing, end: float
     ) -> tuple[Mapping[str, list[float]], Mapping[str, str]]:
         """Times those that are ready, unless the tuned model has no other to be compared with."""
         if len(ready) < 2 or ready[0].name != TUNED:
             return {}, {}
-        found = in_turns(ready, options, seconds)
+        found = in_turns(ready, options, min(options.seconds, end - time.perf_counter()))
         self._demand_open()
         return found
 

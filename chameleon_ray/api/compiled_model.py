@@ -1,7 +1,7 @@
 """The end of one model: from its layers' winners to a verified library and a result."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import inf
 
@@ -18,6 +18,7 @@ from chameleon_ray.record import DEFAULT, Record
 from chameleon_ray.report.layer_result import LayerOutcome
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.result import Described, RunResult
+from chameleon_ray.space import Config
 from chameleon_ray.tuner import searched_by
 from chameleon_ray.winners import Winner
 
@@ -32,6 +33,7 @@ class CompiledModel:
         lost: Number of winners that could not be applied.
         comparison: Comparison with other frameworks.
         inside: Seconds of one execution of layers inside the model, by digest; those of a CPU only.
+        apart: Whether no row of the batch depends on the others; None where that was not asked.
     """
 
     prepared: Prepared
@@ -39,6 +41,7 @@ class CompiledModel:
     lost: int
     comparison: Comparison = field(default_factory=Comparison)
     inside: Mapping[str, float] = field(default_factory=dict)
+    apart: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -96,20 +99,39 @@ def compile_and_verify(
         UserError: The model cannot be compiled or run.
     """
     folder = model.folder
-    own = [winners[layer] for layer in dict.fromkeys(task.layer for task in prepared.tasks)]
-    chosen = {winner.task: (winner.config, winner.latency) for winner in own}
-    folder.save_winners(chosen)
+    chosen = kept_winners(model, prepared, winners)
     progress.phase(f"compiling {model.called}")
     applied = process.compile_tuned(chosen, folder.library, folder.tvm_database)
     progress.phase(f"verifying {model.called}")
-    lost = sum(winner.config != DEFAULT for winner in own) - len(applied)
-    if lost:
-        progress.note(f"{lost} winners could not be applied to {model.called}.")
+    lost = lost_winners(model, chosen, applied, progress)
     library = settled(Libraries(*folder.libraries), prepared, process, bench, timing)
     launching = library.launching
     if model.name and launching is not None and launching.fault:  # else the end says so
         progress.note(model.saying(f"CUDA graphs are left out: {launching.fault}."))
     return CompiledModel(prepared, library, lost)
+
+
+def kept_winners(
+    model: TunedModel, prepared: Prepared, winners: Mapping[str, Winner]
+) -> dict[str, tuple[Config, float]]:
+    """Keeps a model's winners in its directory; returns configuration and latency by digest."""
+    own = [winners[layer] for layer in dict.fromkeys(task.layer for task in prepared.tasks)]
+    chosen = {winner.task: (winner.config, winner.latency) for winner in own}
+    model.folder.save_winners(chosen)
+    return chosen
+
+
+def lost_winners(
+    model: TunedModel,
+    chosen: Mapping[str, tuple[Config, float]],
+    applied: Collection[str],
+    progress: Progress,
+) -> int:
+    """Counts the winners that could not be applied, and says so."""
+    lost = sum(config != DEFAULT for config, _ in chosen.values()) - len(applied)
+    if lost:
+        progress.note(f"{lost} winners could not be applied to {model.called}.")
+    return lost
 
 
 def _described(names: Sequence[str], arrays: Arrays) -> tuple[Described, ...]:
@@ -148,6 +170,8 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
         outputs=_described(prepared.outputs, prepared.examples[0].outputs or ()),
         explanation=lost,
         folder=model.folder.path,
+        entry=model.entry,
+        apart=compiled.apart,
         settings=asdict(request),
         versions=versions(),
     )

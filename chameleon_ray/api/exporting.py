@@ -14,10 +14,12 @@ from chameleon_ray.compiler.cpu_features import flags_of
 from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.deployment.manifest import MANIFEST, Manifest, digests
 from chameleon_ray.errors import UserError
-from chameleon_ray.folder import RunFolder
+from chameleon_ray.folder import RunFolder, ZooFolder
+from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.report.loading import threads_of
+from chameleon_ray.run_files import FILES
 
-FILES = Path(__file__).parents[1] / "deployment" / "files"
+PROGRAMS = Path(__file__).parents[1] / "deployment" / "files"
 RUNTIME = ("libtvm_runtime.so", "libtvm_runtime_extra.so")
 FFI = "libtvm_ffi.so"
 CPP = ("model.h", "main.cc", "CMakeLists.txt")
@@ -56,7 +58,8 @@ def export(run: Path, folder: Path) -> Manifest:
 @contextmanager
 def _held(run: Path) -> Iterator[RunFolder]:
     """Keeps other commands out of a run's directory."""
-    held = RunFolder(run, existing=True)
+    bucketed = (run / FILES["zoo"]).exists() and (run / "model.so").exists()
+    held = (ZooFolder if bucketed else RunFolder)(run, existing=True)
     try:
         yield held
     finally:
@@ -75,14 +78,14 @@ def _summary(run: RunFolder) -> dict[str, Any]:
         summary = json.loads(run.summary.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{run.summary} is damaged ({error}); finish it with --resume.") from error
-    if "inputs" not in summary:
+    if "inputs" not in summary and "buckets" not in summary:
         raise UserError(f"{run.summary} was written by another version; finish it with --resume.")
     return summary
 
 
 def _demand_sound(run: RunFolder, summary: dict[str, Any]) -> None:
     """Raises a ``UserError`` where a server would get wrong outputs, or could load nothing."""
-    if not summary["verified"]["ok"]:
+    if not all(part["verified"]["ok"] for part in summary.get("buckets", [summary])):
         raise UserError(
             f"The outputs of {run.library} differ from those of the original; do not deploy it."
         )
@@ -104,7 +107,7 @@ def _written(run: RunFolder, summary: dict[str, Any], folder: Path) -> Manifest:
     shutil.copy2(run.library, folder / "model.so")
     for name, place in PLACES.items():
         (folder / place).mkdir(exist_ok=True)
-        shutil.copy(FILES / name, folder / place / name)
+        shutil.copy(PROGRAMS / name, folder / place / name)
     known = versions()
     docker = folder / "Dockerfile"
     docker.write_text(docker.read_text().replace("@TVM_FFI@", known["apache-tvm-ffi"]))
@@ -114,10 +117,16 @@ def _written(run: RunFolder, summary: dict[str, Any], folder: Path) -> Manifest:
     for headers in ("tvm", "dlpack"):
         shutil.copytree(_ffi() / "include" / headers, folder / "cpp" / "include" / headers)
     block_torch()
+    buckets = [
+        {"entry": part.get("entry", MAIN), "inputs": part["inputs"], "outputs": part["outputs"]}
+        for part in summary.get("buckets", [summary])
+    ]
     manifest = Manifest(
         model=summary["model"],
-        inputs=summary["inputs"],
-        outputs=summary["outputs"],
+        inputs=buckets[-1]["inputs"],
+        outputs=buckets[-1]["outputs"],
+        buckets=buckets,
+        padded=summary.get("padded", []),
         target=summary["target"],
         machine=platform.machine(),
         threads=threads_of(summary["target"]) or 1,

@@ -21,6 +21,7 @@ from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder, file_name
 from chameleon_ray.lowerings import by_layer
+from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.measure.example import Arrays
 from chameleon_ray.options import Confirming, Request, Storing
@@ -91,8 +92,9 @@ def bench(path: Path, options: Confirming, compare: Sequence[str] = ()) -> Headl
         check("framework", name, FRAMEWORKS)
     folder = RunFolder(path, existing=True)
     try:
-        tuned, untuned = in_turns(folder, (folder.library, folder.untuned_library), options)
         identity = folder.identity() or {}
+        libraries = {folder.library: entry_of(identity), folder.untuned_library: MAIN}
+        tuned, untuned = in_turns(folder, list(libraries.items()), options)
         compared = _compared(folder, identity, compare) if compare else Comparison()
     finally:
         folder.close()
@@ -115,19 +117,31 @@ def _compared(folder: RunFolder, identity: dict[str, Any], names: Sequence[str])
         cores = _timing_cores(identity)
         copies = _instances(identity)
         comparer = Comparer(kind_of(identity["target"]), cores, stack, available(), copies)
-        return comparer.compare(request, folder.library, _inputs(identity))
+        entry = entry_of(identity)
+        return comparer.compare(request, folder.library, _inputs(identity), entry=entry)
+
+
+def entry_of(identity: Mapping[str, Any]) -> str:
+    """Returns the function of a run's library that is its model."""
+    return str(identity.get("entry", MAIN))
 
 
 def in_turns(
-    folder: RunFolder, libraries: tuple[Path, ...], options: Confirming
+    folder: RunFolder, libraries: Sequence[tuple[Path, str]], options: Confirming
 ) -> list[tuple[float, ...]]:
     """Times libraries of a finished run's model in turns; returns each one's latencies in seconds.
+
+    Args:
+        folder: The run's directory.
+        libraries: The libraries, each with the function of it that is the model.
+        options: Settings of the timing.
 
     Raises:
         UserError: A library is missing or does not run, or there is no device to run it on.
     """
     identity = folder.identity() or {}
-    for library in libraries:
+    files, entries = zip(*libraries, strict=True)
+    for library in files:
         if not library.exists():
             raise UserError(f"{library} is missing; finish the run with --resume.")
     with ExitStack() as stack:
@@ -135,7 +149,7 @@ def in_turns(
         if not process.has_device():
             where = folder.library.parent
             raise UserError(f"This machine has no device to time {where} on; use one that has.")
-        return process.duel(libraries, _inputs(identity), options)
+        return process.duel(files, _inputs(identity), options, entries=entries)
 
 
 def _inputs(identity: dict[str, Any]) -> Arrays:
@@ -171,11 +185,15 @@ def _compiled(
 
 
 def _files(folder: RunFolder, identity: dict[str, Any], prepared: Prepared) -> Libraries:
-    """Returns the files of a model's libraries, in a folder of its own unless it is the run's."""
-    other = prepared.digest != identity["model_digest"]
-    place = folder.path / "applied" / file_name(prepared.name) if other else folder.path
+    """Returns the files of a model's libraries, in a folder of its own unless it is the run's.
+
+    A bucket has one, too, as the run's library is that of all buckets.
+    """
+    own = prepared.digest == identity["model_digest"] and entry_of(identity) == MAIN
+    place = folder.path / "applied" / file_name(prepared.name) if not own else folder.path
     place.mkdir(parents=True, exist_ok=True)
-    return Libraries(*(place / file.name for file in folder.libraries))
+    tuned, graphs, untuned = (place / file.name for file in folder.libraries)
+    return Libraries(tuned, graphs, untuned)
 
 
 def _from_store(

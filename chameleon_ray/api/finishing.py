@@ -13,6 +13,7 @@ from chameleon_ray.api.timekeeper import Timekeeper
 from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.folder import RunFolder
 from chameleon_ray.options import Confirming
+from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.winners import Winner
 
@@ -42,15 +43,11 @@ class Finish:
     ) -> dict[TunedModel, CompiledModel]:
         """Finishes every model; the one that the process still holds comes first."""
         process, compiled = self.process, dict[TunedModel, CompiledModel]()
-        records = self.folder.database.read()
-        pairs = [(model, group) for group in groups for model in group.left]
-        ordered = sorted(pairs, key=lambda pair: not process.holds(pair[0].request))
+        records, ordered = self.folder.database.read(), self.ordered(groups)
         for number, (model, group) in enumerate(ordered):
             left = len(ordered) - number
             with model.trying(self.progress):
-                if model.folder is not self.folder:
-                    digests = {task.digest for task in imported.prepared[model].tasks}
-                    model.folder.database.append([r for r in records if r.task in digests])
+                self.hand_on(records, model, imported)
                 process.prepare(model.request)
                 done = compile_and_verify(
                     model,
@@ -61,12 +58,23 @@ class Finish:
                     self.progress,
                     partial(keeper.timing, left),
                 )
-                inside = self._inside(model, done, group, keeper.timing(left))
-                compared = self._compared(model, done, group, keeper.comparing(left))
+                inside = self.inside(model, done, group, keeper.timing(left))
+                compared = self.compared(model, done, group, keeper.comparing(left))
                 compiled[model] = replace(done, inside=inside, comparison=compared)
         return compiled
 
-    def _inside(
+    def ordered(self, groups: Sequence[DeviceGroup]) -> list[tuple[TunedModel, DeviceGroup]]:
+        """Returns the models that have not failed; the one that the process holds comes first."""
+        pairs = [(model, group) for group in groups for model in group.left]
+        return sorted(pairs, key=lambda pair: not self.process.holds(pair[0].request))
+
+    def hand_on(self, records: Sequence[Record], model: TunedModel, imported: Imported) -> None:
+        """Writes a model's own records into its directory, where that is not the session's."""
+        if model.folder is not self.folder:
+            digests = {task.digest for task in imported.prepared[model].tasks}
+            model.folder.database.append([r for r in records if r.task in digests])
+
+    def inside(
         self, model: TunedModel, done: CompiledModel, group: DeviceGroup, options: Confirming
     ) -> Mapping[str, float]:
         """Times the layers of a model that is verified inside it; returns seconds by digest."""
@@ -76,7 +84,7 @@ class Finish:
         inputs = done.prepared.inputs
         return self.process.profile(model.folder.library, inputs, seconds, group.bench)
 
-    def _compared(
+    def compared(
         self, model: TunedModel, done: CompiledModel, group: DeviceGroup, seconds: float | None
     ) -> Comparison:
         """Times a model that is verified in turns with the frameworks that were asked for."""
@@ -89,4 +97,5 @@ class Finish:
             return left_out(request.compare, "the model was timed on another machine")
         self.progress.phase(f"timing {model.called} in turns with other frameworks")
         arrays = done.prepared.inputs
-        return self.comparer.compare(request, model.folder.library, arrays, seconds)
+        library = model.folder.library
+        return self.comparer.compare(request, library, arrays, seconds, model.entry)

@@ -12,7 +12,7 @@ from chameleon_ray.api.failed_step import StepError
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.errors import UserError
-from chameleon_ray.measure.bench import Bench
+from chameleon_ray.measure.bench import MAIN, Bench
 from chameleon_ray.options import Confirming
 from chameleon_ray.report.result import Latency, Launching, Verified
 
@@ -42,11 +42,13 @@ class Libraries:
         tuned: The tuned model, which is compiled already; the better library is here in the end.
         graphs: The tuned model with graphs, which is not there before or afterwards.
         untuned: The untuned model, which is compiled already.
+        entry: Function of the tuned library that is the model.
     """
 
     tuned: Path
     graphs: Path
     untuned: Path
+    entry: str = MAIN
 
 
 def settled(
@@ -72,8 +74,9 @@ def settled(
         UserError: The tuned or the untuned library cannot be run.
     """
     patience = timing().checking_seconds
-    verified, fault = process.check(libraries.tuned, prepared, bench, patience), ""
-    if verified.ok:
+    entry, fault = libraries.entry, ""
+    verified = process.check(libraries.tuned, prepared, bench, patience, entry=entry)
+    if verified.ok and entry == MAIN:
         try:
             found = _faster(libraries, prepared, process, bench, timing, verified)
             if isinstance(found, TunedLibrary):
@@ -85,7 +88,8 @@ def settled(
         finally:
             libraries.graphs.unlink(missing_ok=True)
     plain = (libraries.tuned, libraries.untuned)
-    tuned, untuned = map(Latency.of, process.duel(plain, prepared.inputs, timing(), bench))
+    timed = process.duel(plain, prepared.inputs, timing(), bench, (entry, MAIN))
+    tuned, untuned = map(Latency.of, timed)
     return TunedLibrary(verified, tuned, untuned, Launching(False, None, fault) if fault else None)
 
 

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.api.failed_step import StepError, advice
-from chameleon_ray.compiler import model_host
+from chameleon_ray.compiler import model_jobs
 from chameleon_ray.compiler.codegen.builder import SINGLE_THREADED
-from chameleon_ray.compiler.frontend.examples import given
-from chameleon_ray.compiler.frontend.load import demand
+from chameleon_ray.compiler.entries import CompileEntries, Schedule
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.runtime.model_bench import ModelBench
@@ -22,6 +21,7 @@ from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.ledger import Account, Ledger, epoch
 from chameleon_ray.measure.bench import (
+    MAIN,
     Bench,
     Check,
     Duel,
@@ -76,7 +76,7 @@ class ModelProcess:
             self.clear()
         self._held = request
         memory = Scheduling() if request.memory_aware else None
-        prepared: Prepared = self._imported(self._job(request, memory))
+        prepared: Prepared = self._imported(model_jobs.Prepare.of(request, self._threads, memory))
         self._prepared = prepared
         return prepared
 
@@ -95,37 +95,29 @@ class ModelProcess:
         Raises:
             UserError: The model or the target cannot be used, or its memory cannot be planned.
         """
-        job = model_host.Weigh(self._job(request, options))
+        job = model_jobs.Weigh(model_jobs.Prepare.of(request, self._threads, options))
         footprint: Footprint = self._imported(job)
         return footprint
-
-    def _job(self, request: Request, memory: Scheduling | None) -> model_host.Prepare:
-        """Makes the job that imports a model.
-
-        Raises:
-            UserError: There is no such model, or no such input, as far as that is known before.
-        """
-        demand(request.model, given(request.inputs, request.examples))
-        return model_host.Prepare(
-            spec=request.model,
-            inputs=request.inputs,
-            examples=request.examples,
-            seed=request.seed,
-            target=request.target,
-            threads=self._threads,
-            layout=request.layout,
-            precision=request.precision,
-            memory=memory,
-            templates=request.template,
-        )
 
     def compile_tuned(
         self, winners: Mapping[str, tuple[Config, float]], path: Path, database: Path
     ) -> set[str]:
         """Writes the tuned library and database; returns the digests of the applied winners."""
-        job = model_host.CompileTuned(winners, path, database)
+        job = model_jobs.CompileTuned(winners, path, database)
         applied: set[str] = self._value("apply", self._hosted, job)
         return applied
+
+    def schedule(
+        self, winners: Mapping[str, tuple[Config, float]], path: Path, database: Path
+    ) -> set[str]:
+        """Schedules the model and keeps it in a file; returns the digests of applied winners."""
+        applied: set[str] = self._value("apply", self._hosted, Schedule(winners, path, database))
+        return applied
+
+    def compile_entries(self, parts: Mapping[str, Path], target: str, path: Path) -> None:
+        """Writes one library of scheduled models, by the names of their functions in it."""
+        self.clear()
+        self._value("apply", self._hosted, CompileEntries(parts, target, path))
 
     def compile_graphs(self, path: Path) -> bool:
         """Writes a library of the model just tuned that launches its kernels as graphs.
@@ -133,12 +125,12 @@ class ModelProcess:
         Returns:
             Whether there is anything to record; no library is written where there is not.
         """
-        recorded: bool = self._value("apply", self._hosted, model_host.CompileGraphs(path))
+        recorded: bool = self._value("apply", self._hosted, model_jobs.CompileGraphs(path))
         return recorded
 
     def compile_untuned(self, path: Path) -> None:
         """Writes the library that TVM makes of the model without tuning."""
-        self._value("apply", self._hosted, model_host.CompileUntuned(path))
+        self._value("apply", self._hosted, model_jobs.CompileUntuned(path))
 
     def expect_questions(self) -> None:
         """Starts the child that runs models, so that the first question finds it ready."""
@@ -152,7 +144,7 @@ class ModelProcess:
         Raises:
             UserError: The file cannot be copied.
         """
-        job = model_host.Expose(Path(request.model), copy)
+        job = model_jobs.Expose(Path(request.model), copy)
         nodes: dict[str, str] = self._value("verify", self._hosted, job)
         return nodes
 
@@ -162,10 +154,15 @@ class ModelProcess:
         return present
 
     def outputs(
-        self, library: Path, inputs: tuple[np.ndarray, ...], bench: Bench | None = None
+        self,
+        library: Path,
+        inputs: tuple[np.ndarray, ...],
+        bench: Bench | None = None,
+        entry: str = MAIN,
     ) -> tuple[np.ndarray, ...]:
         """Returns a compiled model's outputs; runs it with ``bench``, or here if that is None."""
-        outputs: tuple[np.ndarray, ...] = self._answer(Outputs((str(library),), inputs), bench)
+        question = Outputs((str(library),), inputs, entries=(entry,))
+        outputs: tuple[np.ndarray, ...] = self._answer(question, bench)
         return outputs
 
     def check(
@@ -175,6 +172,7 @@ class ModelProcess:
         bench: Bench | None = None,
         patience: float = inf,
         replayed: bool = False,
+        entry: str = MAIN,
     ) -> Verified:
         """Compares a compiled model's outputs with those to expect.
 
@@ -184,9 +182,11 @@ class ModelProcess:
             bench: Bench that runs the library; None where this process does.
             patience: Seconds of running after which no further example is begun.
             replayed: Whether the library records launches, and what it replays is compared, too.
+            entry: Function of the library that is the model.
         """
         names, precision = prepared.outputs, prepared.precision
-        check = Check((str(library),), prepared.examples, precision, names, patience, replayed)
+        asked = (prepared.examples, precision, names, patience, replayed)
+        check = Check((str(library),), *asked, entries=(entry,))
         verdict: Verdict = self._answer(check, bench)
         return Verified(
             verdict.ok,
@@ -207,9 +207,10 @@ class ModelProcess:
         inputs: tuple[np.ndarray, ...],
         options: Confirming,
         bench: Bench | None = None,
+        entries: tuple[str, ...] = (),
     ) -> list[tuple[float, ...]]:
         """Times compiled models in turns, with ``bench`` or here; returns latencies in seconds."""
-        duel = Duel(tuple(map(str, libraries)), inputs, options)
+        duel = Duel(tuple(map(str, libraries)), inputs, options, entries=entries)
         latencies: list[tuple[float, ...]] = self._answer(duel, bench)
         return latencies
 
@@ -231,7 +232,7 @@ class ModelProcess:
         Returns:
             Seconds of one execution of each layer by its digest.
         """
-        layers: dict[str, str] = self._value("apply", self._hosted, model_host.FunctionsOfLayers())
+        layers: dict[str, str] = self._value("apply", self._hosted, model_jobs.FunctionsOfLayers())
         found: dict[str, float] = self._answer(Profile((str(library),), inputs, seconds), bench)
         return {layers[name]: spent for name, spent in found.items() if name in layers}
 
@@ -239,7 +240,7 @@ class ModelProcess:
         """Returns the account of the processes' time since ``began`` (``perf_counter``)."""
         return self._ledger.account("model", epoch(began))
 
-    def _imported(self, job: model_host.Prepare | model_host.Weigh) -> Any:
+    def _imported(self, job: model_jobs.Prepare | model_jobs.Weigh) -> Any:
         """Returns what a job gives that imports a model, whose code may do anything to its process.
 
         Raises:
@@ -248,7 +249,7 @@ class ModelProcess:
         try:
             return self._value("import", self._hosted, job)
         except StepError as error:
-            spec = (job.prepare if isinstance(job, model_host.Weigh) else job).spec
+            spec = (job.prepare if isinstance(job, model_jobs.Weigh) else job).spec
             raise UserError(
                 f"{spec} cannot be imported ({error.why}); {advice(spec, error)}."
             ) from None

@@ -1,4 +1,4 @@
-"""The bench of a session's own runners, which run whole models on the device that was tuned for."""
+"""A bench on a cluster: whole models are run by the runners that timed the layers."""
 
 import asyncio
 from pathlib import Path

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
+from chameleon_ray.api.agreeing import agreed
 from chameleon_ray.api.comparing import Comparer
 from chameleon_ray.api.compiled_model import (
     CompiledModel,
@@ -24,6 +25,7 @@ from chameleon_ray.api.device_group import DeviceGroup, device_groups, wanted
 from chameleon_ray.api.finishing import Finish
 from chameleon_ray.api.first_verdict import judged
 from chameleon_ray.api.imported import Imported, demand_own
+from chameleon_ray.api.joint_library import JointFinish
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.neighbours import beside
 from chameleon_ray.api.pools import start_pools, workers_lost
@@ -131,10 +133,12 @@ class TuningSession:
                 searching = Searching(
                     self.site, self.setup, self.progress, self.elapsed, self.earlier
                 )
-                keeper, winners = await tuned(searching, system, groups, imported, process, stack)
+                keeper, found = await tuned(searching, system, groups, imported, process, stack)
+                winners = self.agreed(imported, found)
                 neighbours.tell()
                 await asyncio.gather(*ready)
-            finish = Finish(self.folder, process, comparer, self.progress)
+            finishing = JointFinish if self.site.together else Finish
+            finish = finishing(self.folder, process, comparer, self.progress)
             compiled = await asyncio.to_thread(finish.all, groups, imported, winners, keeper)
             accounts = await self.accounts(pools, process)
             return self.conclude(imported, winners, compiled, accounts)
@@ -207,6 +211,13 @@ class TuningSession:
         records = self.folder.database.read()
         demand_own(records, layers.tasks, self.folder.database.folder)
         return Imported(right, layers, records)
+
+    def agreed(self, imported: Imported, winners: Mapping[str, Winner]) -> Mapping[str, Winner]:
+        """Returns the winners; buckets have lowerings in common where that costs little."""
+        if not self.site.together:
+            return winners
+        tasks = [imported.prepared[model].tasks for model in self.site.left()]
+        return agreed(winners, tasks, self.folder.database.read(), self.request.confirming)
 
     def conclude(
         self,

@@ -28,12 +28,14 @@ class Site:
         folder: The directory of records and agents.
         models: The models, each with its run directory.
         words: The command and its arguments that name the same models.
+        together: Whether the models are buckets of one, of which none may fail.
     """
 
     request: Request
     folder: RunFolder
     models: list[TunedModel]
     words: list[str]
+    together: bool = False
 
     def close(self) -> None:
         """Releases the directories."""
@@ -46,12 +48,13 @@ class Site:
         """Returns the models that have not failed.
 
         Raises:
-            UserError: All models have failed.
+            UserError: All models have failed, or one of those that belong together.
         """
         left = [model for model in self.models if not model.failure]
-        if not left:
+        if not left or (self.together and len(left) < len(self.models)):
             alike = len({model.failure for model in self.models}) == 1 < len(self.models)
-            told = [model.failure if alike else model.told for model in self.models]
+            failed = [model for model in self.models if model.failure]
+            told = [model.failure if alike else model.told for model in failed]
             raise UserError(" ".join(dict.fromkeys(told)))
         return left
 

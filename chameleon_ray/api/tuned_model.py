@@ -12,6 +12,7 @@ from chameleon_ray.compiler.sources import digest_of_sources
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder
 from chameleon_ray.layer_names import title
+from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.measure.nvml import NvmlError, driver
 from chameleon_ray.options import Request, Search
 from chameleon_ray.plugins import demand
@@ -42,6 +43,7 @@ class TunedModel:
         name: Name for people; empty for a model that is alone.
         device: Device that the model's layers are timed on; empty until that is known.
         failure: Reason for giving the model up, in a sentence; empty as long as it goes on.
+        entry: Function of the tuned library that is the model.
     """
 
     request: Request
@@ -50,6 +52,7 @@ class TunedModel:
     name: str = ""
     device: str = ""
     failure: str = ""
+    entry: str = MAIN
 
     @property
     def called(self) -> str:
@@ -87,6 +90,7 @@ class TunedModel:
         """
         return {
             "model": prepared.name,
+            "entry": self.entry,
             "model_digest": prepared.digest,
             "target": prepared.target,
             "device": self.device,

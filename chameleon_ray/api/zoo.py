@@ -10,7 +10,7 @@ from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.restarts import run_session
 from chameleon_ray.api.run import ceiling_of, keep
 from chameleon_ray.api.session import SessionResult
-from chameleon_ray.api.setup import set_up
+from chameleon_ray.api.setup import Setup, set_up
 from chameleon_ray.api.site import Site, directory, working
 from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.compiler.kinds import kind_of
@@ -22,8 +22,9 @@ from chameleon_ray.merging import Merged, merged
 from chameleon_ray.options import Member, Zoo
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.summary import write_text
-from chameleon_ray.report.zoo import ZooEntry, ZooResult, write
+from chameleon_ray.report.zoo import ZooEntry, ZooResult
 from chameleon_ray.report.zoo_page import render
+from chameleon_ray.report.zoo_summary import write
 from chameleon_ray.run_files import FILES
 from chameleon_ray.task import Task
 
@@ -45,6 +46,13 @@ def tune_zoo(zoo: Zoo, progress: Progress, stop: Stop | None = None) -> ZooResul
     """
     setup = set_up(zoo.common)
     site = _site(zoo)
+    return tuned_site(zoo, site, setup, progress, stop)
+
+
+def tuned_site(
+    zoo: Zoo, site: Site, setup: Setup, progress: Progress, stop: Stop | None
+) -> ZooResult:
+    """Tunes all models of a site; see ``tune_zoo``."""
     with working(site, setup.search_cores, progress):
         site.tell_damage(progress.note)
         end = run_session(site, setup, progress, stop)
@@ -52,6 +60,8 @@ def tune_zoo(zoo: Zoo, progress: Progress, stop: Stop | None = None) -> ZooResul
         ceiling = ceiling_of(setup, zoo.common)
         results = {m: replace(done, ceiling=ceiling) for m, done in end.results.items()}
         result = _result(zoo, site, replace(end, results=results))
+        if zoo.together:
+            result = replace(result, library=site.folder.library)
         for model, done in results.items():
             keep(model.folder, done)
         write(site.folder.summary, result)
@@ -103,11 +113,12 @@ def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[ZooEntry], Merge
 def _site(zoo: Zoo) -> Site:
     request = replace(zoo.common, model=str(zoo.file))  # names the directory, and is in zoo.json
     folder = ZooFolder(directory(request), existing=request.resume)
-    models = [_model(member, folder, request.resume) for member in zoo.members]
+    models = [model_of(member, folder, request.resume) for member in zoo.members]
     return Site(request, folder, models, ["zoo", str(zoo.file)])
 
 
-def _model(member: Member, folder: ZooFolder, resume: bool) -> TunedModel:
+def model_of(member: Member, folder: ZooFolder, resume: bool) -> TunedModel:
+    """Returns a member in its directory below the zoo's."""
     path = folder.model(member.name)
     run = RunFolder(path, existing=resume and (path / FILES["run"]).exists())
     return TunedModel(replace(member.request, out=str(path)), run, member.weight, member.name)

@@ -14,7 +14,9 @@ LEAST = least_values(Request)
 
 Inputs = Annotated[
     list[str],
-    typer.Option("--input", help="NAME:SHAPE[:DTYPE], as x:1x3x224x224:float32; or NAME=VALUE."),
+    typer.Option(
+        "--input", help="NAME:SHAPE[:DTYPE], as x:1x3x8x8; x:{1,4}x3x8x8 for two; or NAME=VALUE."
+    ),
 ]
 Examples = Annotated[
     list[str], typer.Option("--example", help="Values of inputs: FILE.npz, or NAME=FILE.npy.")

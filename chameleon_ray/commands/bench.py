@@ -29,13 +29,17 @@ def bench(
     """
     from chameleon_ray import api
     from chameleon_ray.options import Confirming
+    from chameleon_ray.run_files import runs_of
 
-    if told := warning(Path(run), RUN, "runs its native code"):
-        tell(told)
     names = () if no_compare else tuple(compare)
-    found = api.bench(run, Confirming(model_repeats=repeats, model_seconds=60), names)
+    options, timed = Confirming(model_repeats=repeats, model_seconds=60), {}
+    parts = runs_of(Path(run))
+    for part in parts:
+        if told := warning(part, RUN, "runs its native code"):
+            tell(told)
+        timed[part.name] = found = api.bench(part, options, names)
+        if not json:
+            message(Text(f"{part.name}: {found.text}" if parts[1:] else found.text))
+            message(Text(" ".join(found.notes)))
     if json:
-        print_json(found.plain)
-        return
-    message(Text(found.text))
-    message(Text(" ".join(found.notes)))
+        print_json({n: one.plain for n, one in timed.items()} if parts[1:] else found.plain)

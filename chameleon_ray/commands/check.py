@@ -10,6 +10,7 @@ from chameleon_ray.commands.arguments import Examples, Inputs, Json, share_of
 from chameleon_ray.commands.bench import RUN
 from chameleon_ray.commands.screen import print_json, screen, tell
 from chameleon_ray.errors import UserError
+from chameleon_ray.run_files import runs_of
 from chameleon_ray.trust import warning
 
 
@@ -40,16 +41,26 @@ def check(
         if told := warning(Path(path), RUN, "runs its native code"):
             tell(told)
     demand(run, model)
-    if model is None:
-        found = api.check(run, baseline, options)
-    else:
-        found = api.check_lock(run, model, inputs, examples, baseline, options)
+    checked = {}
+    for part in runs_of(run):
+        if model is None:
+            before = baseline if baseline is None else _alike(baseline, part, run)
+            checked[str(part)] = found = api.check(part, before, options)
+        else:
+            found = api.check_lock(run, model, inputs, examples, baseline, options)
+            checked[str(run)] = found
+        if not json:
+            screen.print(markdown(str(part), found, fail_if_slower), soft_wrap=True, markup=False)
     if json:
-        print_json(plain(found, fail_if_slower))
-    else:
-        screen.print(markdown(str(run), found, fail_if_slower), soft_wrap=True, markup=False)
-    if found.reaches(fail_if_slower):
+        rows = {part: plain(one, fail_if_slower) for part, one in checked.items()}
+        print_json(rows if len(rows) > 1 else next(iter(rows.values())))
+    if any(one.reaches(fail_if_slower) for one in checked.values()):
         raise typer.Exit(SLOWER)
+
+
+def _alike(baseline: Path, part: Path, run: Path) -> Path:
+    """Returns the baseline's bucket for one of a run, where both have buckets."""
+    return baseline / part.relative_to(run) if part != run and runs_of(baseline)[1:] else baseline
 
 
 def demand(run: Path, model: str | None) -> None:

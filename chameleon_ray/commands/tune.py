@@ -40,7 +40,7 @@ from chameleon_ray.commands.choosing import (
     Target,
 )
 from chameleon_ray.commands.screen import followed, message, print_json, screen, tell
-from chameleon_ray.commands.settling import settle
+from chameleon_ray.commands.settling import settle, settle_all
 from chameleon_ray.options import Request
 from chameleon_ray.options.comparing import FRAMEWORKS
 
@@ -85,7 +85,11 @@ def tune(
     Examples: chameleon tune resnet-18 --minutes 3; chameleon tune net.onnx --json | jq .comparison
     """
     asked = {n: tuple(v) if isinstance(v, list) else v for n, v in locals().items()}
-    (_build if build_only else _tune)(_request(asked), json)
+    from chameleon_ray.compiler.frontend.buckets import is_bucketed
+
+    request = _request(asked)
+    does = _build if build_only else _tune_buckets if is_bucketed(request.inputs) else _tune
+    does(request, json)
 
 
 def _request(asked: dict[str, Any]) -> Request:
@@ -109,6 +113,24 @@ def _tune(request: Request, json: bool) -> None:
     else:
         message(final_message(result))
     settle(result.verified, result.folder / "model.so")
+
+
+def _tune_buckets(request: Request, json: bool) -> None:
+    """Tunes one library for several shapes."""
+    from chameleon_ray.report.progress import Progress
+
+    progress = Progress()
+    with followed(progress):
+        from chameleon_ray import api
+        from chameleon_ray.report.zoo import final_message
+        from chameleon_ray.report.zoo_summary import figures
+
+        result = api.tune_buckets(request, progress)
+    if json:
+        print_json(figures(result))
+    else:
+        message(final_message(result))
+    settle_all(result.entries)
 
 
 def _build(request: Request, json: bool) -> None:

@@ -59,10 +59,11 @@ def _counted(file: Path, request: Request, json: bool) -> list["ZooEntry"]:
     """Counts the layers of all models."""
     from chameleon_ray import api
     from chameleon_ray.report import zoo as words
+    from chameleon_ray.report.zoo_summary import entry_of
 
     entries, found = api.survey(api.read_zoo(file, request), tell)
     if json:
-        print_json([words.entry_of(entry) for entry in entries])
+        print_json([entry_of(entry) for entry in entries])
     else:
         screen.print(words.table(entries), words.merging(found) + ".")
     return entries
@@ -75,12 +76,13 @@ def _tuned(file: Path, request: Request, json: bool) -> list["ZooEntry"]:
     progress = Progress()
     from chameleon_ray import api
     from chameleon_ray.report import zoo as words
+    from chameleon_ray.report.zoo_summary import figures
 
     zoo = api.read_zoo(file, request)
     with followed(progress):
         result = api.tune_zoo(zoo, progress)
     if json:
-        print_json(words.figures(result))
+        print_json(figures(result))
     else:
         message(words.final_message(result))
     return list(result.entries)

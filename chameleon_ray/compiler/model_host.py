@@ -6,148 +6,27 @@ The weights stay in this process. Only tasks, example arrays and files on disk l
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from chameleon_ray.compiler.kind import TargetKind
+from chameleon_ray.compiler.model_jobs import (
+    CompileGraphs,
+    CompileTuned,
+    CompileUntuned,
+    Job,
+    Prepare,
+)
 from chameleon_ray.compiler.notes import Notes
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.graph.footprint import Footprint
-from chameleon_ray.options import Scheduling
 from chameleon_ray.plugins import demand, loaded
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
-
-
-@dataclass(frozen=True)
-class Prepare:
-    """A job that imports a model for a target and extracts its layers.
-
-    Attributes:
-        spec: Zoo name, file, or ``module:factory``.
-        inputs: Inputs that the user gave, as ``NAME:SHAPE[:DTYPE]`` or ``NAME=VALUE``.
-        examples: Example inputs that the user gave, as ``FILE.npz`` or ``NAME=FILE.npy``.
-        seed: Seed of the zoo's weights, of a factory's, and of the example inputs.
-        target: Target as ``llvm``, ``cuda:ARCH`` or JSON.
-        threads: Number of threads that a kernel may use.
-        layout: Layout of convolutions, ``NHWC``, ``NCHW`` or ``auto``.
-        precision: Precision of the products that are of float32 in the model, or of their weights.
-        memory: Settings of finding the order that takes least memory; None for the model's own
-            order.
-        templates: Names of other packages' templates that are tried on each layer before the kind's
-            own.
-    """
-
-    spec: str
-    inputs: tuple[str, ...]
-    examples: tuple[str, ...]
-    seed: int
-    target: str
-    threads: int
-    layout: str
-    precision: str = "float32"
-    memory: Scheduling | None = None
-    templates: tuple[str, ...] = ()
-
-    def run(self, host: "ModelHost") -> "Prepared":
-        return host.prepare(self)
-
-
-@dataclass(frozen=True)
-class Weigh:
-    """A job that finds out how much memory a model takes in several orders.
-
-    Attributes:
-        prepare: Import of the model, with settings in ``memory``.
-    """
-
-    prepare: Prepare
-
-    def run(self, host: "ModelHost") -> Footprint:
-        return host.weigh(self.prepare)
-
-
-@dataclass(frozen=True)
-class CompileUntuned:
-    """A job that compiles the model as TVM does without tuning.
-
-    Attributes:
-        path: File of the shared library.
-    """
-
-    path: Path
-
-    def run(self, host: "ModelHost") -> None:
-        host.compile_untuned(self)
-
-
-@dataclass(frozen=True)
-class Expose:
-    """A job that copies an ONNX file, with the values inside as outputs.
-
-    Attributes:
-        path: The file.
-        copy: File of the copy.
-    """
-
-    path: Path
-    copy: Path
-
-    def run(self, host: "ModelHost") -> dict[str, str]:
-        from chameleon_ray.compiler.frontend.onnx.exposed import expose
-
-        return expose(self.path, self.copy)
-
-
-@dataclass(frozen=True)
-class CompileTuned:
-    """A job that compiles the model with the winners' schedules and exports these as a database.
-
-    Attributes:
-        winners: Configuration, empty for the default, and latency in seconds, by digest of each
-            layer's chosen lowering.
-        path: File of the shared library.
-        database: Folder of the MetaSchedule database.
-    """
-
-    winners: Mapping[str, tuple[Config, float]]
-    path: Path
-    database: Path
-
-    def run(self, host: "ModelHost") -> set[str]:
-        return host.compile_tuned(self)
-
-
-@dataclass(frozen=True)
-class CompileGraphs:
-    """A job that compiles the tuned model again, so that it launches its kernels as graphs.
-
-    Attributes:
-        path: File of the shared library.
-    """
-
-    path: Path
-
-    def run(self, host: "ModelHost") -> bool:
-        return host.compile_graphs(self)
-
-
-@dataclass(frozen=True)
-class FunctionsOfLayers:
-    """A job that tells the layers of the model that was tuned last.
-
-    The answer is the layer's digest by the name of its function in the library.
-    """
-
-    def run(self, host: "ModelHost") -> dict[str, str]:
-        return host.functions
-
-
-Job = Prepare | Weigh | CompileUntuned | Expose | CompileTuned | CompileGraphs | FunctionsOfLayers
 
 
 class ModelHost:
@@ -255,22 +134,36 @@ class ModelHost:
 
     def compile_tuned(self, job: CompileTuned) -> set[str]:
         """Compiles the kept model; returns the digests of the winners that were applied."""
-        from chameleon_ray.compiler.apply import (
-            compile_model,
-            export_database,
-            layers_of,
-            schedule_layers,
-        )
+        from chameleon_ray.compiler.apply import compile_model
+
+        self._tuned, applied = self.schedule(job.winners, job.database)
+        compile_model(self._tuned, self._target, self._kind, job.path)
+        return applied
+
+    def schedule(
+        self, winners: Mapping[str, tuple[Config, float]], database: Path
+    ) -> tuple[Any, set[str]]:
+        """Returns the kept model as winners schedule it, and the digests of those applied.
+
+        The winners are exported as a MetaSchedule database, too.
+        """
+        from chameleon_ray.compiler.apply import export_database, layers_of, schedule_layers
         from chameleon_ray.compiler.spaces.lowerings import composed
 
         others, kind = islice(self._lower(), 1, None), self._kind
-        model = composed(self._lowered, others, job.winners, self._target)
+        model = composed(self._lowered, others, winners, self._target)
         self.functions = layers_of(model, self._target)
-        configs = {digest: config for digest, (config, _) in job.winners.items()}
-        self._tuned, applied = schedule_layers(model, self._tasks, configs, kind)
-        compile_model(self._tuned, self._target, kind, job.path)
-        export_database(job.database, self._tasks, job.winners, kind)
-        return applied
+        configs = {digest: config for digest, (config, _) in winners.items()}
+        scheduled, applied = schedule_layers(model, self._tasks, configs, kind)
+        export_database(database, self._tasks, winners, kind)
+        return scheduled, applied
+
+    def compile(self, module: Any, target: str, path: Path) -> None:
+        """Compiles a scheduled module, whatever model is kept."""
+        self._kind.preload()
+        from chameleon_ray.compiler.apply import compile_model
+
+        compile_model(module, target, self._kind, path)
 
     def compile_graphs(self, job: CompileGraphs) -> bool:
         """Compiles the model that was tuned last; returns whether it has any graph.

@@ -19,6 +19,10 @@ class Manifest:
         model: Name of the model.
         inputs: Name, shape and type of each input: ``{"name": str, "shape": [...], "dtype": str}``.
         outputs: The same of each output; empty where they are not known.
+        buckets: Function, inputs and outputs of each shape that the library was compiled for, the
+            smallest first; the inputs and outputs above are those of the last.
+        padded: Places of the inputs whose first axis is padded to the next larger bucket, where the
+            outputs are cut again; empty where only those shapes fit.
         target: TVM target, as JSON.
         machine: Architecture of the host, such as ``x86_64``.
         threads: Threads that the kernels are tuned for.
@@ -31,6 +35,8 @@ class Manifest:
     model: str
     inputs: Sequence[dict[str, Any]]
     outputs: Sequence[dict[str, Any]]
+    buckets: Sequence[dict[str, Any]]
+    padded: Sequence[int]
     target: str
     machine: str
     threads: int
@@ -50,11 +56,8 @@ class Manifest:
 
     def header(self) -> str:
         """Returns the same for C++, which then needs no reader of JSON: ``manifest.h``."""
-        rows = {"inputs": self.inputs, "outputs": self.outputs}
-        arrays = [
-            f"inline const std::vector<Array> {name} = {{{', '.join(map(_array, listed))}}};"
-            for name, listed in rows.items()
-        ]
+        buckets = ",\n    ".join(map(_bucket, self.buckets))
+        padded = ", ".join(map(str, self.padded))
         flags = ", ".join(map(_text, self.cpu_flags))
         return "\n".join(
             [
@@ -70,7 +73,14 @@ class Manifest:
                 "  std::vector<int64_t> shape;",
                 "  std::string dtype;",
                 "};",
-                *arrays,
+                "struct Bucket {",
+                "  std::string entry;  // function of model.so",
+                "  std::vector<Array> inputs, outputs;",
+                "};",
+                "// The shapes that model.so was compiled for, the smallest first.",
+                f"inline const std::vector<Bucket> buckets = {{\n    {buckets}}};",
+                "// Places of the inputs whose first axis may be padded to the next bucket.",
+                f"inline const std::vector<size_t> padded = {{{padded}}};",
                 f"inline const std::vector<std::string> cpu_flags = {{{flags}}};",
                 f"inline const int threads = {self.threads};",
                 "}  // namespace manifest",
@@ -86,6 +96,11 @@ def digests(folder: Path) -> dict[str, str]:
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files
     }
+
+
+def _bucket(row: dict[str, Any]) -> str:
+    inputs, outputs = (", ".join(map(_array, row[key])) for key in ("inputs", "outputs"))
+    return f"{{{_text(row['entry'])}, {{{inputs}}}, {{{outputs}}}}}"
 
 
 def _array(row: dict[str, Any]) -> str:

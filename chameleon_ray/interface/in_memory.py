@@ -1,12 +1,13 @@
 """Models in memory, as the files that a run imports: so a run can be resumed without them."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from chameleon_ray.compiler.frontend import zoo
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import file_name
 
@@ -48,6 +49,46 @@ def spec_of(model: Any, example_inputs: Any, folder: Path) -> tuple[str, tuple[s
     )
 
 
+def bucketed_spec_of(
+    model: Any, example_inputs: Any, buckets: Sequence[int], folder: Path
+) -> tuple[str, tuple[str, ...]]:
+    """Returns what a run takes for a model with several batches: its specification, and inputs.
+
+    Args:
+        model: A torch module, or a name of the zoo.
+        example_inputs: Arguments of a module's call, as for ``spec_of``.
+        buckets: The batches.
+        folder: Directory that the module is written to.
+
+    Raises:
+        UserError: The model is neither, or its batch cannot be left open.
+    """
+    listed = "{" + ",".join(str(int(size)) for size in buckets) + "}"
+    if isinstance(model, str | os.PathLike):
+        known = zoo.inputs(os.fspath(model))
+        if known is None:
+            raise UserError(
+                f"buckets= is for modules and names of the zoo; for {model} list them as "
+                f'inputs=["x:{listed}x3x224x224"], with the names of its inputs.'
+            )
+        return os.fspath(model), tuple(
+            f"{name}:{','.join([listed, *map(str, shape[1:])])}" for name, shape in known.items()
+        )
+    if not hasattr(model, "forward"):
+        raise UserError(
+            "buckets= is for torch modules and names of the zoo; for another model list them as "
+            f'inputs=["x:{listed}x3x224x224"].'
+        )
+    path = _program(model, example_inputs, folder, open_batch=True)
+    from chameleon_ray.compiler.frontend.torch.torch_module import declared_by
+
+    texts = []
+    for one in declared_by(Path(path)):
+        sizes = [listed if isinstance(size, str) else str(size) for size in one.shape]
+        texts.append(f"{one.name}:{','.join(sizes)}:{one.dtype}")
+    return path, tuple(texts)
+
+
 def _onnx(model: Any, folder: Path) -> str:
     path = folder / f"{name_of(model)}.onnx"
     folder.mkdir(parents=True, exist_ok=True)
@@ -55,8 +96,8 @@ def _onnx(model: Any, folder: Path) -> str:
     return str(path)
 
 
-def _program(model: Any, example_inputs: Any, folder: Path) -> str:
-    """Writes a torch module's program to a file."""
+def _program(model: Any, example_inputs: Any, folder: Path, open_batch: bool = False) -> str:
+    """Writes a torch module's program to a file, for any batch where that is to be open."""
     import torch
 
     from chameleon_ray.compiler.frontend.torch.arguments import of_examples
@@ -70,7 +111,7 @@ def _program(model: Any, example_inputs: Any, folder: Path) -> str:
         modes = [(one, one.training) for one in model.modules()]
         try:
             arguments = of_examples("example_inputs", example_inputs)
-            program = export(name_of(model), model.eval(), arguments)
+            program = export(name_of(model), model.eval(), arguments, open_batch)
         finally:
             for one, training in modes:
                 one.training = training

@@ -54,6 +54,16 @@ class Signature:
             args = self._ordered(args, named)
         return [self._fitting(*pair) for pair in zip(self.inputs, args, strict=True)]
 
+    def arrays(self, args: Sequence[Any], named: Mapping[str, Any]) -> list[Any]:
+        """Returns a call's arrays in the order of the inputs, of whatever shapes and types.
+
+        Raises:
+            CallError: There are too many or too few.
+        """
+        if named or len(args) != len(self.inputs):
+            args = self._ordered(args, named)
+        return [_array(*pair) for pair in zip(self.inputs, args, strict=True)]
+
     def _ordered(self, args: Sequence[Any], named: Mapping[str, Any]) -> list[Any]:
         left = [one.name for one in self.inputs[len(args) :]]
         if len(args) > len(self.inputs):
@@ -68,11 +78,7 @@ class Signature:
         return [*args, *(named[name] for name in left)]
 
     def _fitting(self, wanted: Array, value: Any) -> Any:
-        if not hasattr(value, "__dlpack__"):
-            try:
-                value = np.asarray(value, wanted.dtype)
-            except (TypeError, ValueError, OverflowError) as error:
-                raise CallError(f"{_called(wanted)} cannot be made of {value!r:.60}.") from error
+        value = _array(wanted, value)
         dtype = str(value.dtype).removeprefix("torch.")
         if tuple(value.shape) != wanted.shape or dtype != wanted.dtype:
             given = Array("", tuple(value.shape), dtype)
@@ -83,6 +89,16 @@ class Signature:
     @property
     def _expected(self) -> str:
         return f"the model takes {', '.join(map(str, self.inputs)) or 'nothing'}"
+
+
+def _array(wanted: Array, value: Any) -> Any:
+    """Returns what is an array already as it is, and else an array of the input's type."""
+    if hasattr(value, "__dlpack__"):
+        return value
+    try:
+        return np.asarray(value, wanted.dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CallError(f"{_called(wanted)} cannot be made of {value!r:.60}.") from error
 
 
 def _called(wanted: Array) -> str:

@@ -13,7 +13,9 @@ from typing import Any
 from chameleon_ray.compiler.cpu_features import flags_of, lacking
 from chameleon_ray.compiler.runtime.callable_model import CallableModel
 from chameleon_ray.errors import UserError
+from chameleon_ray.interface.dispatching import Bucket, Dispatcher
 from chameleon_ray.interface.signature import Array, Signature
+from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.report.loading import threads_of
 
 LIBRARY, SUMMARY, REPORT = "model.so", "summary.json", "report.html"
@@ -27,8 +29,9 @@ class TunedModel:
     Attributes:
         folder: The directory of its library and summary.
         summary: The run's ``summary.json``.
-        inputs: Its inputs, in order.
-        outputs: Its outputs, in order; empty where their shapes are not known.
+        buckets: The shapes that it was compiled for, the smallest first; most models have one.
+        inputs: Its inputs, in order, with the shapes of the largest bucket.
+        outputs: Its outputs, likewise; empty where their shapes are not known.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,13 +42,19 @@ class TunedModel:
         """
         self.folder = folder
         self.summary = _summary(folder)
-        self.inputs, self.outputs = (_arrays(self.summary[key]) for key in ("inputs", "outputs"))
-        self._signature = Signature(self.inputs)
+        self.buckets = tuple(map(_bucket, self.summary.get("buckets", [self.summary])))
+        self.inputs, self.outputs = self.buckets[-1].inputs, self.buckets[-1].outputs
+        self._signature, self._entry = Signature(self.inputs), self.buckets[-1].entry
+        several = "buckets" in self.summary
+        self._dispatcher = Dispatcher(self.buckets, self.summary["padded"]) if several else None
         self._loaded: CallableModel | None = None
         self._loading = Lock()
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
         """Runs the model.
+
+        A model with buckets takes the one of the inputs' shapes. Where it may, it pads a batch to
+        the next larger bucket, and cuts the outputs again.
 
         Args:
             inputs: NumPy arrays, torch tensors, or what NumPy makes arrays of. Memory is used as it
@@ -59,7 +68,14 @@ class TunedModel:
         Raises:
             CallError: An input is missing, or is of another name, shape or type.
         """
-        outputs = (self._loaded or self.ready())(self._signature.bound(inputs, named))
+        model = self._loaded or self.ready()
+        if self._dispatcher is None:
+            outputs = model(self._signature.bound(inputs, named), self._entry)
+        else:
+            call = self._dispatcher.call(inputs, named)
+            outputs = model(call.inputs, call.entry)
+            if call.rows is not None:
+                outputs = [one[: call.rows] for one in outputs]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def ready(self) -> CallableModel:
@@ -85,18 +101,26 @@ class TunedModel:
 
     @property
     def seconds(self) -> float | None:
-        """Median seconds of a call, as timed at the end of the run; None where it was not."""
-        return _seconds(self.summary["latency_ms"]["tuned"])
+        """Median seconds of a call, as timed at the end of the run; None where it was not.
+
+        With buckets it is that of the largest one; ``buckets`` has the others'.
+        """
+        return self.buckets[-1].seconds
 
     @property
     def untuned_seconds(self) -> float | None:
         """The same of the model compiled by TVM without tuning."""
-        return _seconds(self.summary["latency_ms"]["untuned"])
+        return _seconds(self._parts[-1]["latency_ms"]["untuned"])
 
     @property
     def verified(self) -> bool:
         """Whether the outputs were found equal to those of something else than TVM."""
-        return bool(self.summary["verified"]["ok"])
+        return all(part["verified"]["ok"] for part in self._parts)
+
+    @property
+    def _parts(self) -> list[dict[str, Any]]:
+        """What the summary has of each bucket."""
+        return list(self.summary.get("buckets", [self.summary]))
 
     @property
     def report(self) -> Path:
@@ -105,10 +129,14 @@ class TunedModel:
 
     @property
     def layers(self) -> Any:
-        """The layers as an Arrow table, one row each, with the columns of ``summary.json``."""
+        """The layers as an Arrow table, one row each, with the columns of ``summary.json``.
+
+        Those of all buckets are one after the other.
+        """
         import pyarrow
 
-        rows = [{k: _cell(v) for k, v in row.items()} for row in self.summary["tasks"]]
+        layers = [row for part in self._parts for row in part["tasks"]]
+        rows = [{k: _cell(v) for k, v in row.items()} for row in layers]
         return pyarrow.Table.from_pylist(rows)
 
     def save(self, folder: str | os.PathLike) -> Path:
@@ -139,13 +167,13 @@ class TunedModel:
 
     def _repr_html_(self) -> str:
         """The essence of the report, for notebooks."""
-        known = self.summary
+        known, verified = self.summary, self._parts[-1]["verified"]
         words = {
             "model": known["model"],
             "device": known["device"],
             "latency": _milliseconds(self.seconds),
             "untuned TVM": _milliseconds(self.untuned_seconds),
-            "outputs": f"{known['verified']['outcome']} ({known['verified']['against']})",
+            "outputs": f"{verified['outcome']} ({verified['against']})",
             "measurements": known["measurements"]["total"],
             "inputs": ", ".join(map(str, self.inputs)),
             "report": self.report,
@@ -184,13 +212,22 @@ def _summary(folder: Path) -> dict[str, Any]:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{folder / SUMMARY} cannot be read ({error}); tune again.") from error
-    lacking = not isinstance(summary, Mapping) or "inputs" not in summary
-    if lacking:
+    known = isinstance(summary, Mapping) and ("inputs" in summary or "buckets" in summary)
+    if not known:
         raise UserError(
             f"{folder / SUMMARY} was written by another version; run chameleon tune --resume, or "
             "tune again."
         )
     return dict(summary)
+
+
+def _bucket(part: Mapping[str, Any]) -> Bucket:
+    return Bucket(
+        part.get("entry", MAIN),
+        _arrays(part["inputs"]),
+        _arrays(part["outputs"]),
+        _seconds(part.get("latency_ms", {}).get("tuned")),
+    )
 
 
 def _arrays(rows: list[dict[str, Any]]) -> tuple[Array, ...]:

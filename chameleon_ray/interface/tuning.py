@@ -1,20 +1,22 @@
 """``tune``: tunes a model that is in memory, in a file, or of the zoo."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import fields, replace
 from difflib import get_close_matches
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from chameleon_ray.answering import errors
+from chameleon_ray.api.bucketed import tune_buckets
 from chameleon_ray.api.concurrency import Stop
 from chameleon_ray.api.run import tune as tune_run
 from chameleon_ray.api.site import directory
+from chameleon_ray.compiler.frontend.buckets import is_bucketed
 from chameleon_ray.errors import UserError
-from chameleon_ray.interface.in_memory import name_of, spec_of
+from chameleon_ray.interface.in_memory import bucketed_spec_of, name_of, spec_of
 from chameleon_ray.interface.running import run
 from chameleon_ray.interface.tuned_model import TunedModel, load
 from chameleon_ray.measure.cores import threads as threads_of
@@ -22,6 +24,8 @@ from chameleon_ray.options import Request, least_values
 from chameleon_ray.report.live_table import watching
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.result import RunResult
+
+Result = TypeVar("Result")
 
 TAKEN = ("model", "examples", "out", "resume", "build_only")
 """Fields of a request that are parameters of their own here, or make no model."""
@@ -41,6 +45,7 @@ def tune(
     out: str | os.PathLike | None = None,
     resume: bool = False,
     quiet: bool = False,
+    buckets: Sequence[int] = (),
     **options: Any,
 ) -> TunedModel:
     """Tunes a model and returns it ready to be called: in a script, a notebook, or beside Ray.
@@ -50,13 +55,13 @@ def tune(
             ``ModelProto``, the path of a file, or a name of the zoo.
         example_inputs: Arguments of the module's call: a tuple, a mapping by name, or one tensor.
             For another model its inputs by name; drawn where left out.
-        minutes: Most wall time; six without it, ``trials`` and ``until``.
-        trials: Most measurements.
+        minutes, trials: Most wall time and measurements; six minutes without them and ``until``.
         target: ``llvm``, ``cuda``, ``cuda:sm_90`` or the like, or a TVM target as JSON.
         threads: Cores that a kernel may use, or ``all``; half of them where None.
         out: The run directory; a new one under ``runs/`` where None.
-        resume: Whether to go on with the run in ``out``.
-        quiet: Whether to print no progress.
+        resume, quiet: Whether to go on with the run in ``out``; whether to print no progress.
+        buckets: Batches, as ``(1, 2, 4)``, that the library is to have: first extents of the first
+            input, and of others of as many rows. ``inputs`` lists others, as ``["x:{1,2}x3"]``.
         options: Others of ``chameleon tune``, as ``seed=1``.
 
     Raises:
@@ -64,12 +69,28 @@ def tune(
         Stopped: The user interrupted the session; the message says how to go on.
     """
     folder = folder_of(name_of(model), out, resume)
-    known = {"minutes": minutes, "trials": trials, "target": target, "threads": threads}
-    request = request_of({**options, **known})
-    spec, examples = spec_of(model, example_inputs, folder)
-    asked = replace(request, model=spec, examples=examples, out=str(folder), resume=resume)
-    demand_right(run(lambda stop: _watched(asked, quiet, stop)))
+    own = {"minutes": minutes, "trials": trials, "target": target, "threads": threads}
+    request = replace(request_of({**options, **own}), out=str(folder), resume=resume)
+    _tuned(replace(request, **_named(model, example_inputs, buckets, folder)), quiet)
     return load(folder)
+
+
+def _named(model: Any, example_inputs: Any, buckets: Sequence[int], folder: Path) -> dict[str, Any]:
+    """Returns the fields of a request that name a model, which is written to a folder."""
+    if buckets:
+        spec, inputs = bucketed_spec_of(model, example_inputs, buckets, folder)
+        return {"model": spec, "inputs": inputs}
+    spec, examples = spec_of(model, example_inputs, folder)
+    return {"model": spec, "examples": examples}
+
+
+def _tuned(request: Request, quiet: bool) -> None:
+    """Tunes a model, or one for several shapes; its outputs are right then."""
+    if not is_bucketed(request.inputs):
+        demand_right(run(lambda stop: _watched(request, quiet, stop, tune_run)))
+        return
+    for result in run(lambda stop: _watched(request, quiet, stop, tune_buckets)).results:
+        demand_right(result)
 
 
 def demand_right(result: RunResult) -> None:
@@ -120,8 +141,13 @@ def folder_of(name: str, out: str | os.PathLike | None, resume: bool) -> Path:
     return directory(Request(name, out=None if out is None else os.fspath(out), resume=resume))
 
 
-def _watched(request: Request, quiet: bool, stop: Stop | None) -> RunResult:
+def _watched(
+    request: Request,
+    quiet: bool,
+    stop: Stop | None,
+    tuned: Callable[[Request, Progress, Stop | None], Result],
+) -> Result:
     """Runs a request, and shows its progress on standard error unless it is to be quiet."""
     progress = Progress()
     with nullcontext() if quiet else watching(progress, errors):
-        return tune_run(request, progress, stop)
+        return tuned(request, progress, stop)

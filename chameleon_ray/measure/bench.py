@@ -1,7 +1,7 @@
 """The protocol of running whole models: questions about compiled libraries, and their answers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Protocol
 
@@ -10,6 +10,9 @@ from chameleon_ray.measure.isolate import Outcome
 from chameleon_ray.measure.precision import PLAIN, Precision
 from chameleon_ray.options import Confirming
 
+MAIN = "main"
+"""Function of a library that is the model, where the library has one model."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -17,9 +20,11 @@ class Question:
 
     Attributes:
         libraries: Files of the compiled models.
+        entries: Function of each library that is the model; ``main`` where there are none.
     """
 
     libraries: tuple[str, ...]
+    entries: tuple[str, ...] = field(default=(), kw_only=True)
 
     def run(self, models: "Models") -> Any:
         """Returns the answer, which is found where the models can be run."""

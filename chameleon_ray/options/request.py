@@ -99,6 +99,8 @@ class Confirming:
     """Relative gain that another lowering than the first must have to be chosen."""
     tie: float = 0.02
     """Relative difference within which the winner of an earlier run stays a layer's winner."""
+    sharing: float = 0.03
+    """Share that a layer may lose where buckets take one lowering, and so keep weights once."""
     model_repeats: int = 20
     """Most timings of a whole model."""
     model_seconds: float = 8.0

@@ -23,7 +23,9 @@ class Zoo:
     """A request to tune several models together."""
 
     file: Path
-    """YAML file that names the models."""
+    """YAML file that names the models, or the model where these are its buckets."""
     common: Request
     """Options that all models have in common; its ``model`` is empty."""
     members: tuple[Member, ...]
+    together: bool = False
+    """Whether the members are buckets of one model, which share one library."""

@@ -50,7 +50,7 @@ def snippet(result: RunResult) -> str:
         f"library = tvm.runtime.load_module({str(result.folder / MODEL)!r})",
         "machine = relax.VirtualMachine(library, device)  # one for each thread that calls it",
         *made,
-        f'output = machine["main"]({passed.removeprefix(", ")})',
+        f'output = machine["{result.entry}"]({passed.removeprefix(", ")})',
     ]
     return "\n".join(lines)
 

@@ -8,6 +8,7 @@ from statistics import median, quantiles
 
 from chameleon_ray.ledger import Account
 from chameleon_ray.lowerings import by_layer
+from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.measure.ceiling import Ceiling
 from chameleon_ray.record import Record
 from chameleon_ray.report.layer_history import ratio
@@ -160,6 +161,8 @@ class RunResult:
         settings: Options of the run, by name.
         versions: Versions of the packages that matter.
         ceiling: What the timing cores can do at most; None where that was not measured.
+        entry: Function of ``model.so`` that is the model.
+        apart: Whether no row of the batch depends on the others; None where that was not asked.
     """
 
     model: str
@@ -188,6 +191,8 @@ class RunResult:
     settings: Mapping[str, object] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     ceiling: Ceiling | None = None
+    entry: str = MAIN
+    apart: bool | None = None
 
     @property
     def speedup(self) -> float | None:

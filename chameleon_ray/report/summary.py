@@ -71,6 +71,7 @@ def summary(result: RunResult, options: Reporting | None = None) -> dict:
         "layers_ms": 1e3 * total(result.layers, [layer.best for layer in result.layers]),
         "inputs": [_array(array) for array in result.inputs],
         "outputs": [_array(array) for array in result.outputs],
+        "entry": result.entry,
         "needs": [FILES[library] for library in result.libraries],
         "explanation": explain(result, options),
         "verified": verification(result.verified),

@@ -1,7 +1,5 @@
 """Reports a tuned zoo: figures for programs and sentences for people, from one result per model."""
 
-import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,15 +14,14 @@ from chameleon_ray.merging import Merged
 from chameleon_ray.options import Request
 from chameleon_ray.presets import PRESETS
 from chameleon_ray.record import Record, Status, own
+from chameleon_ray.report import buckets
 from chameleon_ray.report.columns import Column, text_table
 from chameleon_ray.report.format import UNKNOWN, clock, counted, milliseconds, percent, times
 from chameleon_ray.report.layer_history import Point
 from chameleon_ray.report.result import Latency, RunResult
-from chameleon_ray.report.summary import strict, verification, write_text
-from chameleon_ray.report.zoo_comparison import frameworks, latency, means, told
+from chameleon_ray.report.zoo_comparison import frameworks, latency, means
+from chameleon_ray.report.zoo_comparison import told as compared
 from chameleon_ray.vendor import is_searched
-
-SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -105,6 +102,7 @@ class ZooResult:
         wall_seconds: Time from the command's start to its end.
         device_busy_fraction: Share of the devices' wall time that they timed kernels for, in the
             search.
+        library: The one library of all models, where they are buckets of one; else None.
     """
 
     file: Path
@@ -116,6 +114,17 @@ class ZooResult:
     device: str
     wall_seconds: float
     device_busy_fraction: float
+    library: Path | None = None
+
+    @property
+    def buckets(self) -> list[str]:
+        """Sentences about the library of all; none where each model has its own."""
+        return buckets.told(self.results, self.folder, self.library)
+
+    @property
+    def results(self) -> list[RunResult]:
+        """Results of the models that did not fail."""
+        return [entry.result for entry in self.entries if entry.result]
 
     @property
     def saved(self) -> int:
@@ -171,48 +180,9 @@ class ZooResult:
                 yield Point(number, record.finished, 1e3 * total)
 
 
-def figures(result: ZooResult) -> dict:
-    """Returns ``summary.json`` of a zoo as strict JSON data; unknown values are None."""
-    made = own(result.records)
-    counts = Counter(record.status for record in made)
-    before, after = result.weighted
-    body = {
-        "schema": SCHEMA,
-        "zoo": str(result.file),
-        "device": result.device,
-        "seed": result.common.seed,
-        "preset": result.common.preset,
-        "wall_seconds": result.wall_seconds,
-        "device_busy_fraction": result.device_busy_fraction,
-        "models": [entry_of(entry) for entry in result.entries],
-        "tasks": {
-            "before_merging": result.merged.before,
-            "after_merging": len(result.merged.distinct),
-            "taught": result.taught,
-        },
-        "measurements": {"total": len(made), "from_store": len(result.records) - len(made)}
-        | {"saved_by_merging": result.saved}
-        | {status.value: counts[status] for status in Status},
-        "weighted_ms": {"untuned": 1e3 * before, "tuned": 1e3 * after},
-        "speedup": result.speedup,
-        "curve": result.curve,
-    }
-    return {key: strict(value) for key, value in body.items()}
-
-
-def write(path: Path, result: ZooResult) -> None:
-    """Writes ``summary.json`` at once or not at all.
-
-    Raises:
-        OSError: The disk is full or the folder cannot be written; an older file stands.
-    """
-    write_text(path, json.dumps(figures(result), indent=2, allow_nan=False) + "\n")
-
-
 def final_message(result: ZooResult) -> RenderableType:
     """Returns the message at the end of a zoo: a row per model, shared layers, and files."""
-    words = [Text(line) for line in sentences(result)]
-    return Group("", table(result.entries), *words)
+    return Group("", table(result.entries), *map(Text, [*sentences(result), *result.buckets]))
 
 
 def table(entries: Sequence[ZooEntry]) -> Table:
@@ -263,7 +233,7 @@ def sentences(result: ZooResult) -> list[str]:
         f"{made} ({failed} failed) in {clock(result.wall_seconds)}, device "
         f"{percent(result.device_busy_fraction)} busy; {counted(result.saved, 'measurement')} "
         "saved by merging.",
-        f"On {result.device}. {told(means([entry.result for entry in result.entries]))}",
+        f"On {result.device}. {compared(means(result.results))}",
         f"Files: {result.folder}/report.html, {result.folder}/summary.json; run directories in "
         f"{result.folder}/models.",
     ]
@@ -271,23 +241,3 @@ def sentences(result: ZooResult) -> list[str]:
 
 def _milliseconds(latency: Latency | None) -> str:
     return milliseconds(latency.seconds) if latency else UNKNOWN
-
-
-def entry_of(entry: ZooEntry) -> dict:
-    """Returns what the summary has of one model as plain data."""
-    untuned, tuned = entry.latencies
-    return {
-        "name": entry.name,
-        "model": entry.request.model,
-        "target": entry.result.target if entry.result else entry.request.target,
-        "weight": entry.weight,
-        "folder": str(entry.folder),
-        "tasks": entry.layers,
-        "shared_tasks": entry.shared,
-        "latency_ms": {
-            "untuned": 1e3 * untuned.seconds if untuned else None,
-            "tuned": 1e3 * tuned.seconds if tuned else None,
-        },
-        "verified": verification(entry.result.verified if entry.result else None),
-        "error": entry.problem or None,
-    }

@@ -33,7 +33,8 @@ MOST_LAYERS = 50
 
 def render(result: ZooResult) -> str:
     """Renders the page; every text of the zoo is escaped."""
-    words = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(result)[:-1])
+    told = [*sentences(result)[:-1], *result.buckets]
+    words = "".join(f"<p>{escape(sentence)}</p>" for sentence in told)
     drawings = Drawings()
     top = (
         f"<header><h1>{escape(str(result.file))}</h1>"
@@ -73,7 +74,7 @@ def _columns(entries: Sequence[ZooEntry]) -> tuple[Column[ZooEntry], ...]:
 def _answers(result: ZooResult) -> str:
     """Answers what people ask first; the models' own reports say more."""
     again = replace(result.common, model=str(result.file), store="none")
-    command = shlex.join(typed(again, "zoo"))
+    command = shlex.join(typed(again, "tune" if result.library else "zoo"))
     more = (
         "Each model's report says how near its layers are to the machine's limit, what more time "
         "would bring, and how it compares with what you would run instead."

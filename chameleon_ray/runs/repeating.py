@@ -20,7 +20,9 @@ def going_on(run: KeptRun) -> str:
 
 
 def _words(run: KeptRun) -> list[str]:
-    request, name = _request(run.identity), "zoo" if run.holds == "zoo" else "tune"
+    request = _request(run.identity)
+    bucketed = request is not None and any("{" in text for text in request.inputs)
+    name = "zoo" if run.holds == "zoo" and not bucketed else "tune"
     return [] if request is None else typed(request, name)
 
 

@@ -10,6 +10,7 @@ import pytest
 from chameleon_ray.api.failed_step import StepError
 from chameleon_ray.api.launching import Libraries, TunedLibrary, settled
 from chameleon_ray.compiler.prepared import Prepared
+from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.measure.example import Example
 from chameleon_ray.options import Confirming
 from chameleon_ray.report.launching import sentence
@@ -37,7 +38,10 @@ class Process:
             path.write_text("graphs")
         return self.recorded
 
-    def check(self, library: Path, *_: object, replayed: bool = False) -> Verified:
+    def check(
+        self, library: Path, *_: object, replayed: bool = False, entry: str = MAIN
+    ) -> Verified:
+        assert entry == MAIN
         assert replayed == (library.name == "graphs.so")
         if not replayed:
             return self.plain

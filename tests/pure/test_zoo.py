@@ -17,8 +17,9 @@ from chameleon_ray.merging import merged
 from chameleon_ray.options import Request
 from chameleon_ray.record import DEFAULT
 from chameleon_ray.report.result import Latency, Verified
-from chameleon_ray.report.zoo import ZooEntry, ZooResult, figures
+from chameleon_ray.report.zoo import ZooEntry, ZooResult
 from chameleon_ray.report.zoo_page import render
+from chameleon_ray.report.zoo_summary import figures
 from chameleon_ray.run_files import FolderError
 from tests.pure.fake_result import fake_result, record, task
 

@@ -55,3 +55,19 @@ def nothing_to_tune(path: Path) -> str:
     opsets = [helper.make_opsetid("", 17)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
     return str(path)
+
+
+def open_batch(path: Path, centred: bool = False) -> str:
+    """A file of one dense layer for any batch; ``centred`` subtracts the mean of the batch."""
+    rng, value = np.random.default_rng(0), helper.make_tensor_value_info
+    weights = {"w": rng.standard_normal((64, 192)) / 8, "b": rng.standard_normal(192)}
+    nodes = [helper.make_node("Gemm", ["y" if centred else "x", "w", "b"], ["out"])]
+    if centred:
+        nodes.insert(0, helper.make_node("Sub", ["x", "mean"], ["y"]))
+        nodes.insert(0, helper.make_node("ReduceMean", ["x"], ["mean"], axes=[0]))
+    ends = [value(n, TensorProto.FLOAT, ("n", width)) for n, width in (("x", 64), ("out", 192))]
+    tensors = [numpy_helper.from_array(w.astype("float32"), name) for name, w in weights.items()]
+    graph = helper.make_graph(nodes, "open", ends[:1], ends[1:], tensors)
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
+    return str(path)

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from chameleon_ray.__main__ import app
 from chameleon_ray.deployment.manifest import Manifest
 
+OTHER = {"entry": "main", "inputs": [{"name": "x", "shape": [1], "dtype": "int8"}], "outputs": []}
 TRY = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -86,7 +87,8 @@ def built(folder: Path, place: Path) -> Path:
         ),
         ("machine", "sparc", "model.so is for sparc, and this machine is"),
         ("files", {"model.so": "0"}, "model.so is missing or not the file that was exported"),
-        ("inputs", [{"name": "x", "shape": [1], "dtype": "int8"}], "The input 'x' is (48, 64)"),
+        ("buckets", [OTHER], "The input 'x' is (48, 64)"),
+        ("buckets", [OTHER, OTHER], "There is no bucket for (48, 64); the model has (1,); (1,)."),
     ],
 )
 def test_what_does_not_fit_gets_a_sentence(
@@ -139,6 +141,7 @@ def demand_refused(run: Path, folder: Path, said: str) -> None:
 def test_names_are_literals_of_cpp() -> None:
     rows = [{"name": 'a"b\\n?é', "shape": [1, 2], "dtype": "int8"}]
     known = {"outputs": [], "target": "", "machine": "", "cpu_flags": [], "needs": []}
+    known |= {"padded": [], "buckets": [{"entry": "main", "inputs": rows, "outputs": []}]}
     manifest = Manifest("m", rows, threads=2, versions={}, files={}, **known)
     assert '{{"a\\042b\\134n\\077\\303\\251", {1, 2}, "int8"}}' in manifest.header()
     assert "threads = 2;" in manifest.header()

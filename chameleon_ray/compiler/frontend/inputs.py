@@ -56,6 +56,11 @@ class InputSpec:
         dtype = parts.pop() if len(parts) > 2 and parts[-1] in DTYPES else ""
         shape = parts.pop() if len(parts) > 1 else "none"
         name = ":".join(parts)
+        if "{" in shape:
+            raise ModelError(
+                f"The input {text!r} lists buckets, which are for chameleon tune alone; give one "
+                "shape."
+            )
         if not name or not re.fullmatch(r"(\d+([,x]\d+)*)?", shape):
             raise ModelError(
                 f"The input {text!r} is not NAME:SHAPE[:DTYPE]; write it like x:1,3,224,224 or "

@@ -16,7 +16,10 @@ import numpy as np
 
 from chameleon_ray.compiler.tvm_process import load_cudart
 from chameleon_ray.compiler.vendor_path import look_in_wheels
+from chameleon_ray.measure.bench import MAIN
 
+STARTED = "a machine"
+"""Name of a thread's machine among those of its functions."""
 ALIGNMENT = 64
 """Bytes by which compiled code expects its inputs to be aligned."""
 
@@ -53,25 +56,26 @@ class CallableModel:
         self._gpu, self._device = gpu, tvm.cuda() if gpu else tvm.cpu()
         self._library = tvm.runtime.load_module(str(library))
         self._own = threading.local()
-        self._shared: list[int] | None = None
+        self._shared: dict[str, list[int]] = {}
 
-    def __call__(self, inputs: Sequence[Any]) -> list[Any]:
+    def __call__(self, inputs: Sequence[Any], entry: str = MAIN) -> list[Any]:
         """Runs the model once.
 
         Args:
             inputs: NumPy arrays or torch tensors of the shapes and types that it was compiled for.
+            entry: Function of the library that is the model.
 
         Returns:
             The outputs in order: torch tensors if any input is one, else NumPy arrays. They are
             the caller's: no later call reads or writes them.
         """
         torch = sys.modules.get("torch")
-        main = getattr(self._own, "main", None) or self._started()
+        main = getattr(self._own, entry, None) or self._started(entry)
         tensors = [self._tensor(one) for one in inputs]
         outputs = flat(main(*tensors))
-        if self._shared is None:
-            self._shared = _same(outputs, flat(main(*tensors)))
-        for place in self._shared:
+        if entry not in self._shared:
+            self._shared[entry] = _same(outputs, flat(main(*tensors)))
+        for place in self._shared[entry]:
             outputs[place] = outputs[place].copyto(self._device)
         if self._gpu:
             self._device.sync()
@@ -79,10 +83,13 @@ class CallableModel:
             return [torch.from_dlpack(one) for one in outputs]
         return [self._array(one) for one in outputs]
 
-    def _started(self) -> Any:
-        """Starts the calling thread's own machine."""
-        self._own.main = self._machine(self._library, self._device)["main"]
-        return self._own.main
+    def _started(self, entry: str) -> Any:
+        """Returns a function of the calling thread's own machine, which it starts."""
+        own = self._own
+        if not hasattr(own, STARTED):
+            setattr(own, STARTED, self._machine(self._library, self._device))
+        setattr(own, entry, getattr(own, STARTED)[entry])
+        return getattr(own, entry)
 
     def _array(self, tensor: Any) -> np.ndarray:
         """Returns an array over the same memory where NumPy knows the type, and can reach it."""

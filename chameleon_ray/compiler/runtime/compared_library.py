@@ -8,6 +8,7 @@ from typing import Any
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.runtime.callable_model import flat
 from chameleon_ray.compiler.tvm_process import block_torch
+from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.measure.example import Arrays
 from chameleon_ray.measure.frameworks import Hosted, Runnable
 
@@ -22,6 +23,7 @@ class Library:
         arrays: Values of the inputs, in order.
         cores: Cores that it runs on, with as many threads for all copies together.
         instances: Number of copies that share the cores when the model is timed.
+        entry: Function of it that is the model.
     """
 
     kind: TargetKind
@@ -29,6 +31,7 @@ class Library:
     arrays: Arrays
     cores: tuple[int, ...]
     instances: int = 1
+    entry: str = MAIN
 
 
 def hosted(library: Library) -> Hosted:
@@ -45,7 +48,7 @@ def hosted(library: Library) -> Hosted:
         inputs = [tvm.runtime.tensor(array, device) for array in library.arrays]
 
         def machine() -> Callable[[], Any]:
-            main = relax.VirtualMachine(module, device)["main"]
+            main = relax.VirtualMachine(module, device)[library.entry]
 
             def run() -> object:
                 outputs = main(*inputs)

@@ -22,7 +22,7 @@ from chameleon_ray.compiler.runtime.tolerance import (
     difference,
 )
 from chameleon_ray.compiler.tvm_process import block_torch
-from chameleon_ray.measure.bench import Check, Duel, Outputs, Profile, Question, Verdict
+from chameleon_ray.measure.bench import MAIN, Check, Duel, Outputs, Profile, Question, Verdict
 from chameleon_ray.measure.copies import Copies
 from chameleon_ray.measure.core_turns import turn
 from chameleon_ray.measure.example import Arrays
@@ -137,13 +137,13 @@ class ModelTimer:
 
     def outputs(self, question: Outputs) -> Arrays:
         """Returns the outputs of a question's only model."""
-        (library,) = question.libraries
-        return self._run(self._load(library), self._tensors(question.inputs))
+        ((model,),) = self._models(question)
+        return self._run(model, self._tensors(question.inputs))
 
     def check(self, question: Check) -> Verdict:
         """Compares the outputs of a question's only model with those to expect."""
-        (library,) = question.libraries
-        model, verdicts, began = self._load(library), list[Verdict](), time.perf_counter()
+        ((model,),) = self._models(question)
+        verdicts, began = list[Verdict](), time.perf_counter()
         examples, used = question.examples, list[Any]()
         for example in (*examples, *(examples[:1] if question.replayed else ())):
             if verdicts and time.perf_counter() - began > question.patience:
@@ -164,7 +164,7 @@ class ModelTimer:
 
         Slow libraries get fewer turns.
         """
-        models, options = [self._load_copies(one) for one in duel.libraries], duel.options
+        models, options = self._models(duel, 1 + len(self._copies.others)), duel.options
         inputs = self._tensors(duel.inputs)
         share, spent = options.model_seconds / len(models), [0.0] * len(models)
         times = [list[float]() for _ in models]
@@ -189,11 +189,12 @@ class ModelTimer:
 
     def profile(self, question: Profile) -> dict[str, float]:
         """Profiles a question's only model, beside its other copies."""
-        (library,), inputs = question.libraries, self._tensors(question.inputs)
-        machine, *others = self._machines(library, 1 + len(self._copies.others))
-        runs = [partial(one["main"], *inputs) for one in others]
-        with self._copies.running(runs):
-            return profiled(machine, partial(machine["main"], *inputs), question.seconds)
+        (library,), (entry,) = question.libraries, question.entries or (MAIN,)
+        machines = self._machines(library, 1 + len(self._copies.others))
+        inputs = self._tensors(question.inputs)
+        own, *others = (partial(one[entry], *inputs) for one in machines)
+        with self._copies.running(others):
+            return profiled(machines[0], own, question.seconds)
 
     def _seconds(self, models: Sequence[Any], inputs: list[Any]) -> float:
         """Runs a model once beside its other copies; returns the seconds until it has finished.
@@ -209,16 +210,14 @@ class ModelTimer:
         with self._copies.running(others):
             return self._watch.time(own)
 
-    def _load_copies(self, library: str) -> list[Any]:
-        """Loads a model once for each copy; they share its weights, as those of one server do."""
-        machines = self._machines(library, 1 + len(self._copies.others))
-        return [machine["main"] for machine in machines]
-
-    def _load(self, library: str) -> Any:
-        (machine,) = self._machines(library, 1)
-        return machine["main"]
+    def _models(self, question: Question, copies: int = 1) -> list[list[Any]]:
+        """Loads a question's models, each several times."""
+        entries = question.entries or (MAIN,) * len(question.libraries)
+        pairs = zip(question.libraries, entries, strict=True)
+        return [[one[entry] for one in self._machines(lib, copies)] for lib, entry in pairs]
 
     def _machines(self, library: str, count: int) -> list[Any]:
+        """Makes virtual machines of one library, which share its weights, as in one server."""
         from tvm import relax
 
         module = self._tvm.runtime.load_module(library)

@@ -45,28 +45,41 @@ class Model:
             ctypes.CDLL(str(folder / "lib" / name), mode=ctypes.RTLD_GLOBAL)
         self._ffi, self._own = tvm_ffi, threading.local()
         self._library = tvm_ffi.load_module(str(folder / "model.so"))
-        self._shared: list[bool] | None = None
+        self._shared: dict[str, list[bool]] = {}
 
     def __call__(self, *inputs: Any) -> list[np.ndarray]:
-        """Runs the model on NumPy arrays in the manifest's order; returns a list of arrays."""
+        """Runs the model on NumPy arrays in the manifest's order; returns a list of arrays.
+
+        A model with buckets takes the one of the inputs' shapes. Where the manifest allows it, a
+        batch is padded to the next larger bucket, and the outputs are cut again.
+        """
         wanted = self.manifest["inputs"]
         if len(inputs) != len(wanted):
             raise ModelError(f"The model takes {len(wanted)} inputs, not {len(inputs)}.")
-        tensors = [self._tensor(*pair) for pair in zip(wanted, inputs, strict=True)]
-        main = getattr(self._own, "main", None) or self._started()
+        bucket, given, rows = fitting(self.manifest, [np.asarray(one) for one in inputs])
+        tensors = [self._tensor(*pair) for pair in zip(bucket["inputs"], given, strict=True)]
+        entry = bucket["entry"]
+        main = self._functions().get(entry) or self._started(entry)
         outputs = arrays(main(*tensors))
-        if self._shared is None:  # memory that two calls give is the model's constants or inputs
+        if entry not in self._shared:  # memory that two calls give is constants or inputs
             pairs = zip(outputs, arrays(main(*tensors)), strict=True)
-            self._shared = [one.ctypes.data == other.ctypes.data for one, other in pairs]
+            self._shared[entry] = [one.ctypes.data == other.ctypes.data for one, other in pairs]
         return [
-            one.copy() if same else one for one, same in zip(outputs, self._shared, strict=True)
+            (one.copy() if same else one)[slice(rows) if rows else ...]
+            for one, same in zip(outputs, self._shared[entry], strict=True)
         ]
 
-    def _started(self) -> Any:
-        machine = self._library["vm_load_executable"]()
-        machine["vm_initialization"](CPU, 0, POOLED)
-        self._own.main = machine["main"]
-        return self._own.main
+    def _functions(self) -> dict[str, Any]:
+        """Returns the functions of the calling thread's own machine."""
+        if not hasattr(self._own, "functions"):
+            self._own.functions = {}
+        return self._own.functions
+
+    def _started(self, entry: str) -> Any:
+        if not hasattr(self._own, "machine"):
+            self._own.machine = self._library["vm_load_executable"]()
+            self._own.machine["vm_initialization"](CPU, 0, POOLED)
+        return self._functions().setdefault(entry, self._own.machine[entry])
 
     def _tensor(self, wanted: dict[str, Any], array: Any) -> Any:
         array = np.asarray(array)
@@ -76,6 +89,36 @@ class Model:
                 f"{tuple(wanted['shape'])} {wanted['dtype']}."
             )
         return self._ffi.from_dlpack(aligned(array))
+
+
+def fitting(manifest: dict, inputs: list[np.ndarray]) -> tuple[dict, list[np.ndarray], int | None]:
+    """Returns the bucket for a call, the inputs padded to it, and the rows of outputs to keep.
+
+    All rows are kept where nothing is padded, which is None.
+    """
+    buckets, padded = manifest["buckets"], manifest["padded"]
+    shapes = [list(one.shape) for one in inputs]
+    for bucket in buckets:
+        if shapes == [one["shape"] for one in bucket["inputs"]] or not (padded or buckets[1:]):
+            return bucket, inputs, None
+    batches = {tuple(shapes[place][:1]) for place in padded}
+    rows = min(batches)[0] if len(batches) == 1 and () not in batches else 0
+    for bucket in buckets if rows else ():
+        most = bucket["inputs"][padded[0]]["shape"][0]
+        filled = [[most, *s[1:]] if n in padded else s for n, s in enumerate(shapes)]
+        if rows < most and filled == [one["shape"] for one in bucket["inputs"]]:
+            return bucket, [resized(*pair) for pair in zip(inputs, filled, strict=True)], rows
+    known = "; ".join(", ".join(str(tuple(a["shape"])) for a in b["inputs"]) for b in buckets)
+    raise ModelError(
+        f"There is no bucket for {', '.join(str(tuple(one)) for one in shapes)}; the model has "
+        f"{known}."
+    )
+
+
+def resized(array: np.ndarray, shape: list[int]) -> np.ndarray:
+    """Returns an array with rows of zeros after its own, up to a shape."""
+    more = [(0, size - own) for own, size in zip(array.shape, shape, strict=True)]
+    return np.pad(array, more) if list(array.shape) != shape else array
 
 
 def check(manifest: dict, folder: Path) -> None:

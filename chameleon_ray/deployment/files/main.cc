@@ -17,22 +17,46 @@ static double Seconds(Clock::time_point since) {
 
 static void Read(const char* path, tvm::ffi::Tensor* tensor) {
   std::ifstream file(path, std::ios::binary);
-  size_t bytes = tvm::ffi::GetDataSize(*tensor->GetDLTensorPtr());
+  size_t bytes = chameleon::Bytes(*tensor);
   if (!file.read(static_cast<char*>(tensor->data_ptr()), bytes))
     throw std::runtime_error(std::string(path) + " does not hold " + std::to_string(bytes) +
                              " bytes");
 }
 
-static int Run(int argc, char** argv) {
+// Returns zeros of the largest bucket's shapes, or where files are given, of as many rows as these.
+static std::vector<tvm::ffi::Tensor> Zeros(const std::vector<std::string>& files) {
   std::vector<tvm::ffi::Tensor> inputs;
-  for (const manifest::Array& array : manifest::inputs) {
+  for (size_t place = 0; place < manifest::buckets.back().inputs.size(); ++place) {
+    manifest::Array array = manifest::buckets.back().inputs[place];
+    size_t size = chameleon::Bytes(chameleon::Empty(array));
+    std::ifstream file(place < files.size() ? files[place] : "", std::ios::binary | std::ios::ate);
+    size_t held = file ? static_cast<size_t>(file.tellg()) : size;
+    for (const manifest::Bucket& bucket : manifest::buckets)
+      if (chameleon::Bytes(chameleon::Empty(bucket.inputs[place])) == held)
+        array = bucket.inputs[place];
+    for (size_t padded : manifest::padded) {
+      size_t row = size / manifest::buckets.back().inputs[place].shape[0];
+      if (padded != place) continue;
+      if (held % row || !held)
+        throw std::runtime_error(files[place] + " does not hold rows of " + std::to_string(row) +
+                                 " bytes");
+      array.shape[0] = held / row;
+    }
     inputs.push_back(chameleon::Empty(array));
-    std::memset(inputs.back().data_ptr(), 0,
-                tvm::ffi::GetDataSize(*inputs.back().GetDLTensorPtr()));
+    std::memset(inputs.back().data_ptr(), 0, chameleon::Bytes(inputs.back()));
   }
+  return inputs;
+}
+
+static int Run(int argc, char** argv) {
+  std::vector<std::string> files;
+  for (int place = 2; place < argc && std::strcmp(argv[place], "--"); ++place)
+    files.push_back(argv[place]);
+  bool timed = argc == 4 && files.size() == 2 && files[0] == "--time";
+  std::vector<tvm::ffi::Tensor> inputs = Zeros(timed ? std::vector<std::string>() : files);
   Clock::time_point began = Clock::now();
   chameleon::Model model(argv[1]);
-  if (argc == 4 && !std::strcmp(argv[2], "--time")) {
+  if (timed) {
     model(inputs);
     std::printf("first result after %.3f s\n", Seconds(began));
     std::vector<double> took;
@@ -56,7 +80,7 @@ static int Run(int argc, char** argv) {
     if (place >= argc) break;
     std::ofstream file(argv[place++], std::ios::binary);
     file.write(static_cast<const char*>(output.data_ptr()),
-               tvm::ffi::GetDataSize(*output.GetDLTensorPtr()));
+               chameleon::Bytes(output));
   }
   return 0;
 }

@@ -7,8 +7,11 @@
 #include <tvm/ffi/extra/module.h>
 #include <tvm/ffi/tvm_ffi.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
+#include <map>
 #include <set>
 #include <sstream>
 #include <stdexcept>
@@ -34,6 +37,25 @@ inline ffi::Tensor Empty(const manifest::Array& array) {
   return ffi::Tensor::FromNDAlloc(Aligned(), shape, type, DLDevice{kDLCPU, 0});
 }
 
+inline size_t Bytes(const ffi::Tensor& tensor) {
+  return ffi::GetDataSize(*tensor.GetDLTensorPtr());
+}
+
+inline std::vector<int64_t> ShapeOf(const ffi::Tensor& tensor) {
+  return {tensor.shape().begin(), tensor.shape().end()};
+}
+
+// Returns a copy with as many rows (first axis): zeros after the tensor's own, or fewer of them.
+inline ffi::Tensor Resized(const ffi::Tensor& tensor, int64_t rows, const std::string& dtype) {
+  manifest::Array array{"", ShapeOf(tensor), dtype};
+  array.shape[0] = rows;
+  ffi::Tensor made = Empty(array);
+  size_t own = std::min(Bytes(made), Bytes(tensor));
+  std::memcpy(made.data_ptr(), tensor.data_ptr(), own);
+  std::memset(static_cast<char*>(made.data_ptr()) + own, 0, Bytes(made) - own);
+  return made;
+}
+
 // Throws where this machine's CPU lacks what the code was compiled for: it would die by SIGILL.
 inline void CheckCpu() {
   std::ifstream file("/proc/cpuinfo");
@@ -54,19 +76,59 @@ inline void CheckCpu() {
 class Model {
  public:
   explicit Model(const std::string& library)
-      : library_(Loaded(library)), machine_(Started(library_)), main_(Get(machine_, "main")) {}
+      : library_(Loaded(library)), machine_(Started(library_)) {}
 
   // Runs the model on inputs in the manifest's order, aligned to 64 bytes as Empty makes them.
-  std::vector<ffi::Tensor> operator()(const std::vector<ffi::Tensor>& inputs) {
+  // Takes the bucket of their shapes. Where the manifest allows it, a batch is padded to the next
+  // larger one, and the outputs are cut again. Throws where there is no such bucket.
+  std::vector<ffi::Tensor> operator()(std::vector<ffi::Tensor> inputs) {
+    int64_t rows = 0;  // that are padded
+    const manifest::Bucket& bucket = Fitting(inputs, &rows);
+    for (size_t place : manifest::padded)
+      if (rows) {
+        const manifest::Array& wanted = bucket.inputs[place];
+        inputs[place] = Resized(inputs[place], wanted.shape[0], wanted.dtype);
+      }
     std::vector<ffi::AnyView> arguments(inputs.begin(), inputs.end());
     ffi::Any result;
-    main_.CallPacked(ffi::PackedArgs(arguments.data(), arguments.size()), &result);
+    Function(bucket.entry)
+        .CallPacked(ffi::PackedArgs(arguments.data(), arguments.size()), &result);
     std::vector<ffi::Tensor> outputs;
     Collect(result, &outputs);
+    for (size_t place = 0; rows && place < outputs.size(); ++place)
+      outputs[place] = Resized(outputs[place], rows, bucket.outputs.at(place).dtype);
     return outputs;
   }
 
  private:
+  static const manifest::Bucket& Fitting(const std::vector<ffi::Tensor>& inputs, int64_t* rows) {
+    for (const manifest::Bucket& bucket : manifest::buckets) {
+      std::set<int64_t> more;  // batches that are smaller than the bucket's
+      bool fits = inputs.size() == bucket.inputs.size(), exact = fits;
+      for (size_t place = 0; fits && place < inputs.size(); ++place) {
+        std::vector<int64_t> given = ShapeOf(inputs[place]), own = bucket.inputs[place].shape;
+        exact = exact && given == own;
+        for (size_t padded : manifest::padded)
+          if (padded == place && !given.empty() && 0 < given[0] && given[0] <= own[0]) {
+            more.insert(given[0]);
+            given[0] = own[0];
+          }
+        fits = given == own;
+      }
+      if (!fits || (!exact && more.size() != 1)) continue;
+      *rows = exact ? 0 : *more.begin();
+      return bucket;
+    }
+    throw std::runtime_error("model.so was compiled for no such shapes; manifest.json lists them");
+  }
+
+  const ffi::Function& Function(const std::string& entry) {
+    auto found = functions_.find(entry);
+    if (found == functions_.end())
+      found = functions_.emplace(entry, Get(machine_, entry.c_str())).first;
+    return found->second;
+  }
+
   static ffi::Module Loaded(const std::string& library) {
     CheckCpu();
     setenv("TVM_NUM_THREADS", std::to_string(manifest::threads).c_str(), 0);
@@ -95,7 +157,7 @@ class Model {
   }
 
   ffi::Module library_, machine_;
-  ffi::Function main_;
+  std::map<std::string, ffi::Function> functions_;
 };
 
 }  // namespace chameleon

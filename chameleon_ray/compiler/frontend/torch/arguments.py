@@ -40,6 +40,20 @@ class Arguments:
         """Returns the same with tensors of their own, which a module may change."""
         return self._mapped(lambda tensor: tensor.clone())
 
+    def with_rows(self) -> "Arguments":
+        """Returns the same with a batch of two at least, as torch takes one row for a constant."""
+        first = self._rows
+        return self._mapped(lambda one: torch.cat([one] * 2) if _has(one, first) == 1 else one)
+
+    def batched(self) -> tuple[Tensor, ...]:
+        """Returns the tensors with a batch: those of as many rows as the first one."""
+        return tuple(one for one in self.tensors() if _has(one, self._rows))
+
+    @property
+    def _rows(self) -> int:
+        """Extent of the first tensor's first axis; 0 where it has none."""
+        return next((int(one.shape[0]) for one in self.tensors() if one.ndim), 0)
+
     def plain(self, generator: torch.Generator) -> "Arguments":
         """Returns the same as plain, contiguous tensors, with random floats in place of zeros.
 
@@ -53,6 +67,11 @@ class Arguments:
     def _mapped(self, change: Any) -> "Arguments":
         args, kwargs = pytree.tree_map_only(Tensor, change, (self.args, self.kwargs))
         return Arguments(args, kwargs)
+
+
+def _has(tensor: Tensor, rows: int) -> int:
+    """Returns the rows of a tensor that has as many; 0 for others."""
+    return rows if tensor.ndim and tensor.shape[0] == rows else 0
 
 
 def _varied(tensor: Tensor, generator: torch.Generator) -> Tensor:

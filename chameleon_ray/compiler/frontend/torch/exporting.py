@@ -17,8 +17,17 @@ BY_VALUE = ("data-dependent", "GuardOnDataDependent", "Data dependent", "dynamic
 """What torch says where Python code depends on a tensor's elements."""
 
 
-def export(name: str, module: Any, arguments: Arguments) -> ExportedProgram:
+def export(
+    name: str, module: Any, arguments: Arguments, open_batch: bool = False
+) -> ExportedProgram:
     """Exports a module, without Dynamo where that works, and with it where not.
+
+    Args:
+        name: Name of the module in messages.
+        module: The module.
+        arguments: Arguments of its call.
+        open_batch: Whether the batch stays open: the first axis of the first tensor, and of others
+            of as many rows.
 
     Raises:
         ModelError: It cannot be exported; the sentence has the line that is in the way.
@@ -26,6 +35,8 @@ def export(name: str, module: Any, arguments: Arguments) -> ExportedProgram:
     if isinstance(module, torch.jit.ScriptModule):
         return _of_script(name, module, arguments)
     _demand_known_weights(name, module)
+    if open_batch:
+        return _of_any_batch(name, module, arguments)
     given = arguments.copied()
     try:
         with quiet():
@@ -38,6 +49,26 @@ def export(name: str, module: Any, arguments: Arguments) -> ExportedProgram:
             return torch.export.export(module, given.args, given.kwargs, strict=True)
     except Exception:
         raise _refusal(name, first) from first
+
+
+def _of_any_batch(name: str, module: torch.nn.Module, arguments: Arguments) -> ExportedProgram:
+    """Exports a module whose batch is left open; the batch of the arguments is at least 2."""
+    arguments = arguments.with_rows()
+    given = arguments.copied()
+    try:
+        with quiet():
+            shapes = torch.export.ShapesCollection()
+            for tensor in given.batched():
+                shapes[tensor] = {0: torch.export.Dim.DYNAMIC}
+            known = shapes.dynamic_shapes(module, given.args, given.kwargs)
+            return torch.export.export(
+                module, given.args, given.kwargs, dynamic_shapes=known, strict=False
+            )
+    except Exception as error:
+        raise ModelError(
+            f"{name} cannot be exported for several batches ({_why(error)}); tune each batch by "
+            "itself, or export the model to ONNX with an open batch."
+        ) from error
 
 
 def _of_script(name: str, module: torch.jit.ScriptModule, arguments: Arguments) -> ExportedProgram:

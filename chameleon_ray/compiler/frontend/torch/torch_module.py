@@ -101,6 +101,15 @@ def load_program(path: Path, inputs: Sequence[InputSpec], seed: int) -> Model:
     return _model(path.stem, translated, _examples(str(path), module, arguments, draws))
 
 
+def declared_by(path: Path) -> list[Declared]:
+    """Returns the inputs that a program in a file declares, with names for open extents.
+
+    Raises:
+        ModelError: It cannot be read.
+    """
+    return [one for one in _declared(read_program(path), str(path)) if isinstance(one, Declared)]
+
+
 def read_program(path: Path) -> ExportedProgram:
     """Reads a program that ``torch.export.save`` has written.
 

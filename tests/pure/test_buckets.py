@@ -1,0 +1,82 @@
+"""Buckets: how they are written, which one a call takes, and which lowerings they share."""
+
+import numpy as np
+import pytest
+
+from chameleon_ray.compiler.frontend.buckets import buckets_of, is_bucketed
+from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError
+from chameleon_ray.interface.dispatching import Bucket, Dispatcher
+from chameleon_ray.interface.signature import Array, CallError
+from chameleon_ray.report.buckets import batched
+
+
+def bucket(rows: int, width: int = 3) -> Bucket:
+    image, scale = Array("x", (rows, width), "float32"), Array("scale", (1,), "float32")
+    return Bucket(f"bucket_{rows}", (image, scale))
+
+
+def call(
+    rows: int, padded: tuple[int, ...] = (0,), width: int = 3
+) -> tuple[str, np.ndarray, int | None]:
+    dispatcher = Dispatcher([bucket(1), bucket(4)], padded)
+    image = np.arange(rows * width, dtype="float32").reshape(rows, width) + 1
+    found = dispatcher.call((image, np.ones(1, "float32")), {})
+    return found.entry, found.inputs[0], found.rows
+
+
+def test_inputs_list_buckets() -> None:
+    found = buckets_of(("x:{8, 1}x3:int8", "y:{16,2},{4,4}", "k=2", "z:5"))
+    assert [one.extents for one in found] == [(1, 2, 4), (8, 16, 4)]
+    assert found[1].inputs == ("x:8x3:int8", "y:16,4", "k=2", "z:5")
+    assert [one.name for one in found] == ["bucket-1x2x4", "bucket-8x16x4"]
+    assert [one.name for one in buckets_of(("x:{2,4}x3", "y:{2,4}"))] == ["bucket-2", "bucket-4"]
+    assert not is_bucketed(("x:1x3", "k=2"))
+    assert buckets_of(("x:1x3",)) == ()
+
+
+def test_one_shape_is_asked_for_elsewhere() -> None:
+    with pytest.raises(ModelError, match="lists buckets, which are for chameleon tune alone"):
+        InputSpec.parse("x:{1,2}x3")
+
+
+@pytest.mark.parametrize(
+    ("shapes", "places"),
+    [
+        ([[(1, 3), (1,)], [(4, 3), (1,)]], (0,)),
+        ([[(1, 3), (1, 2)], [(4, 3), (4, 2)]], (0, 1)),
+        ([[(1, 3), (2, 2)], [(4, 3), (4, 2)]], ()),
+        ([[(1, 3)], [(1, 4)]], ()),
+        ([[(1, 3)], [(2, 4)]], ()),
+        ([[(4, 3), (4,), (1,), ()]], (0, 1)),
+        ([[]], ()),
+    ],
+)
+def test_inputs_with_a_batch_are_found(
+    shapes: list[list[tuple[int, ...]]], places: tuple[int, ...]
+) -> None:
+    assert batched(shapes) == places
+
+
+def test_a_call_takes_the_next_bucket() -> None:
+    assert call(1)[::2] == ("bucket_1", None)
+    assert call(4)[::2] == ("bucket_4", None)
+    entry, image, rows = call(3)
+    assert (entry, image.shape, rows) == ("bucket_4", (4, 3), 3)
+    assert image[:3].ravel().tolist() == list(range(1, 10))
+    assert not image[3:].any()
+
+
+@pytest.mark.parametrize("asked", [(5,), (0,), (2, ()), (2, (0,), 4)])
+def test_a_call_without_a_bucket_is_refused(asked: tuple) -> None:
+    with pytest.raises(CallError, match="There is no bucket for"):
+        call(*asked)
+
+
+def test_batches_of_two_inputs_must_agree() -> None:
+    rows = (Array("x", (4, 3), "float32"), Array("y", (4,), "float32"))
+    dispatcher = Dispatcher([Bucket("bucket_4", rows)], (0, 1))
+    assert dispatcher.call((np.zeros((2, 3), "f4"), np.zeros(2, "f4")), {}).rows == 2
+    with pytest.raises(CallError, match="There is no bucket for 2x3, 3"):
+        dispatcher.call((np.zeros((2, 3), "f4"), np.zeros(3, "f4")), {})
+    with pytest.raises(CallError, match="'y' is missing"):
+        dispatcher.call((np.zeros((2, 3), "f4"),), {})
