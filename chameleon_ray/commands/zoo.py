@@ -58,13 +58,14 @@ def zoo(
 def _counted(file: Path, request: Request, json: bool) -> list["ZooEntry"]:
     """Counts the layers of all models."""
     from chameleon_ray import api
-    from chameleon_ray.report import zoo as words
+    from chameleon_ray.report.zoo import entry_of
+    from chameleon_ray.report.zoo_message import merging, survey_table
 
     entries, found = api.survey(api.read_zoo(file, request), tell)
     if json:
-        print_json([words.entry_of(entry) for entry in entries])
+        print_json([entry_of(entry) for entry in entries])
     else:
-        screen.print(words.table(entries), words.merging(found) + ".")
+        screen.print(survey_table(entries), merging(found) + ".")
     return entries
 
 
@@ -74,13 +75,14 @@ def _tuned(file: Path, request: Request, json: bool) -> list["ZooEntry"]:
 
     progress = Progress()
     from chameleon_ray import api
-    from chameleon_ray.report import zoo as words
+    from chameleon_ray.report.zoo import figures
+    from chameleon_ray.report.zoo_message import final_message
 
     zoo = api.read_zoo(file, request)
     with followed(progress):
         result = api.tune_zoo(zoo, progress)
     if json:
-        print_json(words.figures(result))
+        print_json(figures(result))
     else:
-        message(words.final_message(result))
+        message(final_message(result))
     return list(result.entries)

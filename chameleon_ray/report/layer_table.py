@@ -1,17 +1,16 @@
 """The report's table of layers; another column is another entry of ``COLUMNS``."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from math import isfinite
 
 from chameleon_ray.measure.ceiling import Ceiling
-from chameleon_ray.printable import printable
-from chameleon_ray.report.charts import bar
+from chameleon_ray.report.charts import bar, length
 from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.format import UNKNOWN, digits, milliseconds, times
 from chameleon_ray.report.layer_history import gflops, shares
+from chameleon_ray.report.layer_name import layer_name
 from chameleon_ray.report.layer_result import LayerResult
 from chameleon_ray.report.roofline import Reach, reach
 
@@ -60,17 +59,14 @@ def layer_table(layers: Sequence[LayerResult], ceiling: Ceiling | None = None) -
     return html_table(COLUMNS, sorted(rows, key=lambda row: -(row.share or 0.0)), caption)
 
 
-def layer_name(name: str) -> str:
-    """Renders a layer's name as HTML that may be broken after dots, slashes and underscores."""
-    return re.sub("([./_]+)", r"\1<wbr>", escape(printable(name)))
-
-
 def _limit(found: Reach | None) -> str:
     """Renders the share of its limit that a layer reaches, and what limits it."""
     if found is None:
         return f'<span class="none">{UNKNOWN}</span>'
+    if found.in_cache:
+        return f"{length(1.0)}&gt;100%<small>memory: its data are in a cache</small>"
     by = "memory" if found.by_memory else "arithmetic"
-    return f"{bar(min(found.share, 1.0))}<small>{by}</small>"
+    return f"{bar(found.share)}<small>{by}</small>"
 
 
 def _layer(layer: LayerResult) -> str:

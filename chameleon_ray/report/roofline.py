@@ -25,7 +25,7 @@ class Reach:
         intensity: Operations for each byte of its inputs and outputs.
         limit: Least seconds that the machine allows.
         share: The limit over the layer's latency: 1 at the limit; more where its data are in a
-            cache, or it adds while it multiplies.
+            cache, or its arithmetic is faster than the matrix products that were measured.
         by_memory: Whether memory limits it, and not arithmetic.
     """
 
@@ -34,6 +34,11 @@ class Reach:
     limit: float
     share: float
     by_memory: bool
+
+    @property
+    def in_cache(self) -> bool:
+        """Whether its inputs and outputs came faster than memory gives them."""
+        return self.by_memory and self.share > 1
 
 
 def reach(row: LayerResult, ceiling: Ceiling | None) -> Reach | None:
@@ -89,7 +94,9 @@ def roofline(rows: Sequence[LayerResult], ceiling: Ceiling, names: dict[str, str
         f"{_cores(ceiling)} reached in matrix products ({ceiling.flops / 1e9:.0f} GFLOP/s) and in "
         f"copies of memory ({ceiling.bytes / 1e9:.0f} GB/s), measured at the end of the run. A dot "
         "at the roof does its operations as fast as the machine was seen to; one above it has its "
-        "data in a cache, or adds while it multiplies."
+        "data in a cache, or is faster than NumPy's matrix products. A layer's operations are "
+        "those of the algorithm that it is computed by: Winograd's has fewer than a direct "
+        "convolution."
     )
     legend = (("tuned", "var(--best)"), ("default schedule", "var(--faint)"))
     return Figure("roofline", "Layers under the machine's roof", told, (view,), dots, legend)

@@ -45,12 +45,25 @@ class Mean:
 def means(results: Sequence[RunResult | None]) -> list[Mean]:
     """Returns the means over each framework that ran any of the models, and over untuned TVM."""
     done = [result for result in results if result is not None and result.tuned is not None]
-    ratios = {name: _over(name, done) for name in frameworks(done)}
+    ratios = {name: over(name, done) for name in frameworks(done)}
     ratios[UNTUNED] = [result.speedup for result in done if result.speedup]
     return [
         Mean(name, exp(sum(map(log, known)) / len(known)), len(known))
         for name, known in ratios.items()
         if known
+    ]
+
+
+def left_out(models: Sequence[tuple[str, RunResult | None]]) -> list[str]:
+    """Tells which models, by their names, were not compared with which framework, and why."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for model, result in models:
+        for one in result.comparison if result else ():
+            if one.latency is None:
+                found.setdefault((one.name, one.fault), []).append(model)
+    return [
+        f"Not compared with {framework}: {', '.join(names)} ({fault})."
+        for (framework, fault), names in found.items()
     ]
 
 
@@ -60,7 +73,7 @@ def told(found: Sequence[Mean]) -> str:
     return f"Geometric means: {parts}." if parts else "No model was timed."
 
 
-def _over(name: str, results: Sequence[RunResult]) -> list[float]:
+def over(name: str, results: Sequence[RunResult]) -> list[float]:
     """Returns a framework's latencies over those of the tuned models, where it has any."""
     return [
         one.latency.seconds / result.tuned.seconds

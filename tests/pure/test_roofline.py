@@ -8,6 +8,8 @@ import pytest
 
 from chameleon_ray.measure.ceiling import Ceiling, measured
 from chameleon_ray.record import DEFAULT
+from chameleon_ray.report.layer_bars import layer_bars
+from chameleon_ray.report.layer_table import layer_table
 from chameleon_ray.report.roofline import reach, roofline, whole
 from tests.pure.fake_result import fake_result, record, task
 
@@ -42,6 +44,29 @@ def test_the_longer_of_two_times_is_the_limit() -> None:
 def test_layers_count_by_their_time_and_none_as_more_than_all_of_it() -> None:
     # 3 x 2 ms of which half is the limit; 1 ms that memory alone would take 2 ms for.
     assert whole(rows(2.0, 1.0), CEILING) == pytest.approx((3 * 1.0 + 1.0) / 7.0)
+
+
+def test_what_is_beyond_a_limit_is_said_and_not_cut_off() -> None:
+    conv, transpose = rows(0.8, 1.0)
+    (fast, cached) = (reach(row, CEILING) for row in (conv, transpose))
+    assert fast is not None
+    assert cached is not None
+    assert (fast.share, fast.in_cache) == (pytest.approx(1.25), False)
+    assert (cached.share, cached.in_cache) == (pytest.approx(2.0), True)
+    page = layer_table([conv, transpose], CEILING)
+    assert "125.0%<small>arithmetic</small>" in page
+    assert "&gt;100%<small>memory: its data are in a cache</small>" in page
+    assert "200.0%" not in page
+    bars = layer_bars([conv, transpose], CEILING)
+    assert bars.count('<i style="width:100.0%"></i>') == 2, "no limit is longer than its bar"
+
+
+def test_layers_that_were_never_timed_are_counted_and_not_drawn() -> None:
+    conv, transpose = rows(2.0)
+    bars = layer_bars([conv, transpose], CEILING)
+    assert bars.count("<li>") == 1
+    assert "1 layer more had no time to be measured" in bars
+    assert "No layer was timed." in layer_bars([transpose], CEILING)
 
 
 def test_what_is_not_known_has_no_limit() -> None:
