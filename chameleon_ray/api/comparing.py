@@ -13,10 +13,12 @@ from chameleon_ray.compiler.frontend.frameworks import FRAMEWORKS
 from chameleon_ray.compiler.frontend.frameworks.source import Source
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.runtime.compared_library import Library
+from chameleon_ray.compiler.runtime.model_bench import magnitude, verdict
 from chameleon_ray.errors import Stopped
 from chameleon_ray.measure.example import Arrays
 from chameleon_ray.measure.frameworks import Framework, FrameworkError, in_turns
 from chameleon_ray.measure.isolate import Setting
+from chameleon_ray.measure.precision import Precision
 from chameleon_ray.options import Comparing, Request
 from chameleon_ray.report.result import Compared, Latency
 
@@ -72,16 +74,20 @@ class Comparer:
         library: Path,
         arrays: Arrays,
         seconds: float | None = None,
+        precision: Precision | None = None,
     ) -> Comparison:
         """Times a tuned model in turns with the frameworks that a request names.
 
-        A framework that cannot run the model, or not in time, is left out, and the reason is kept.
+        A framework that cannot run the model, not in time, or computes something else, is left out,
+        and the reason is kept.
 
         Args:
             request: Request that names the model and the frameworks.
             library: Library of the tuned model.
             arrays: Values of the model's inputs, in order.
             seconds: Most seconds for all of it; None for as long as the options say.
+            precision: Precision of the tuned model, which says how equal outputs are; None where
+                they are not looked at.
 
         Raises:
             Stopped: Another thread closed the comparer before it was done.
@@ -101,6 +107,8 @@ class Comparer:
             started = self._start(names, library, source, stack)
             loading = min(options.starting, most - options.least_seconds / 2)
             ready = self._loaded(started, loading, faults)
+            if precision is not None:
+                ready = agreeing(ready, arrays, precision, faults)
             left = min(options.seconds, end - time.perf_counter())
             medians, lost = self._timed(ready, options, left)
         versions = {one.name: one.version for one in ready}
@@ -194,6 +202,30 @@ def started(name: str, source: Source, tuned: Library, loading: tuple[int, ...])
     argument = tuned if own else (name, source)
     setting = Setting(HANDLERS[own], argument, cores=loading, environment=environment)
     return Framework(name, setting, source.cores)
+
+
+def agreeing(
+    ready: Sequence[Framework], arrays: Arrays, precision: Precision, faults: dict[str, str]
+) -> list[Framework]:
+    """Returns the frameworks whose outputs are the tuned model's, as near as in verification.
+
+    Args:
+        ready: Frameworks that have run the model once; the first one is the tuned model, or it is
+            not among them.
+        arrays: Values of the inputs.
+        precision: Precision of the tuned model.
+        faults: Is told why others are left out.
+    """
+    if not ready or ready[0].name != TUNED:
+        return list(ready)
+    tuned, scale, found = ready[0], magnitude(arrays), [ready[0]]
+    for one in ready[1:]:
+        compared = verdict(one.outputs, tuned.outputs, precision, scale=scale)
+        if compared.ok:
+            found.append(one)
+        else:
+            faults[one.name] = f"it computes something else, as {compared.fault}"
+    return found
 
 
 def left_out(names: Sequence[str], why: str) -> Comparison:

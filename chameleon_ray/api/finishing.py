@@ -77,4 +77,5 @@ class Finish:
             return left_out(request.compare, "the model was timed on another machine")
         self.progress.phase(f"timing {model.called} in turns with other frameworks")
         arrays = done.prepared.inputs
-        return self.comparer.compare(request, model.folder.library, arrays, seconds)
+        library, precision = model.folder.library, done.prepared.precision
+        return self.comparer.compare(request, library, arrays, seconds, precision)

@@ -17,7 +17,7 @@ from chameleon_ray.record import Record, Status, own
 from chameleon_ray.report.headline import rival
 from chameleon_ray.report.layer_history import Point
 from chameleon_ray.report.layer_result import LayerResult
-from chameleon_ray.report.result import Latency, RunResult
+from chameleon_ray.report.result import Latency, RunResult, difference
 from chameleon_ray.report.summary import strict, verification, write_text
 from chameleon_ray.task import Task
 from chameleon_ray.vendor import is_searched
@@ -54,13 +54,7 @@ class ZooEntry:
         """The problem with the model, in a sentence; empty where there is none."""
         if self.result is None:
             return self.failure
-        verified = self.result.verified
-        if verified is None or not verified.ok:
-            fault = f" from those of {verified.against} ({verified.fault})" if verified else ""
-            return (
-                f"The tuned model's outputs differ{fault}; do not use {self.folder / 'model.so'}."
-            )
-        return ""
+        return difference(self.result.verified, self.folder / "model.so")
 
     @property
     def unverified(self) -> bool:

@@ -69,7 +69,7 @@ def test_the_operations_are_those_of_the_algorithm(m: int) -> None:
     module = tvm.IRModule({"main": function})
     assert operations(module) == pytest.approx(products + there + back)
     estimate = float(tvm.s_tir.analysis.estimate_tir_flops(module))
-    assert estimate > 1.5 * operations(module), "TVM counts them rightly now; leave it to TVM"
+    assert estimate > 1.2 * operations(module), "TVM counts them rightly now; leave it to TVM"
 
 
 @pytest.mark.parametrize("m", [2, 4])
