@@ -78,16 +78,14 @@ class Comparer:
     ) -> Comparison:
         """Times a tuned model in turns with the frameworks that a request names.
 
-        A framework that cannot run the model, not in time, or computes something else, is left out,
-        and the reason is kept.
+        One that cannot run it, not in time, or computes something else is left out, with the reason.
 
         Args:
             request: Request that names the model and the frameworks.
             library: Library of the tuned model.
             arrays: Values of the model's inputs, in order.
             seconds: Most seconds for all of it; None for as long as the options say.
-            precision: Precision of the tuned model, which says how equal outputs are; None where
-                they are not looked at.
+            precision: Precision of the tuned model; None where outputs are not looked at.
 
         Raises:
             Stopped: Another thread closed the comparer before it was done.
@@ -96,23 +94,25 @@ class Comparer:
         most = options.starting + options.seconds if seconds is None else seconds
         if most < options.least_seconds:
             return left_out(request.compare, "the time was up")
-        about = (request.model, request.inputs, request.examples, request.seed)
-        source = Source(*about, arrays, self._cores, self._kind.owns_gpu)
+        source = self._source(request, arrays)
         faults = {name: fault for name in request.compare if (fault := unfit(name, source))}
         names = [name for name in dict.fromkeys(request.compare) if name not in faults]
         if not names:
             return self._sum_up(request.compare, {}, {}, faults)
+        tuned = Library(self._kind, str(library), arrays, self._cores)
         end = time.perf_counter() + most
         with ExitStack() as stack:
-            started = self._start(names, library, source, stack)
+            started = self._start(names, tuned, source, stack)
             loading = min(options.starting, most - options.least_seconds / 2)
-            ready = self._loaded(started, loading, faults)
-            if precision is not None:
-                ready = agreeing(ready, arrays, precision, faults)
+            ready = agreeing(self._loaded(started, loading, faults), arrays, precision, faults)
             left = min(options.seconds, end - time.perf_counter())
             medians, lost = self._timed(ready, options, left)
         versions = {one.name: one.version for one in ready}
         return self._sum_up(request.compare, medians, versions, {**faults, **lost})
+
+    def _source(self, request: Request, arrays: Arrays) -> Source:
+        about = (request.model, request.inputs, request.examples, request.seed)
+        return Source(*about, arrays, self._cores, self._kind.owns_gpu)
 
     def close(self) -> None:
         """Ends everything that was started; a comparison in another thread is stopped."""
@@ -121,10 +121,9 @@ class Comparer:
             one.close()
 
     def _start(
-        self, names: Sequence[str], library: Path, source: Source, stack: ExitStack
+        self, names: Sequence[str], tuned: Library, source: Source, stack: ExitStack
     ) -> list[Framework]:
         """Starts the processes of the tuned model and of all frameworks."""
-        tuned = Library(self._kind, str(library), source.arrays, self._cores)
         for name in (TUNED, *names):
             framework = started(name, source, tuned, self._loading)
             self._running.append(framework)
@@ -205,7 +204,10 @@ def started(name: str, source: Source, tuned: Library, loading: tuple[int, ...])
 
 
 def agreeing(
-    ready: Sequence[Framework], arrays: Arrays, precision: Precision, faults: dict[str, str]
+    ready: Sequence[Framework],
+    arrays: Arrays,
+    precision: Precision | None,
+    faults: dict[str, str],
 ) -> list[Framework]:
     """Returns the frameworks whose outputs are the tuned model's, as near as in verification.
 
@@ -213,10 +215,10 @@ def agreeing(
         ready: Frameworks that have run the model once; the first one is the tuned model, or it is
             not among them.
         arrays: Values of the inputs.
-        precision: Precision of the tuned model.
+        precision: Precision of the tuned model; None where all are taken to agree.
         faults: Is told why others are left out.
     """
-    if not ready or ready[0].name != TUNED:
+    if precision is None or not ready or ready[0].name != TUNED:
         return list(ready)
     tuned, scale, found = ready[0], magnitude(arrays), [ready[0]]
     for one in ready[1:]:

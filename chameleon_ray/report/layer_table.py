@@ -6,7 +6,7 @@ from html import escape
 from math import isfinite
 
 from chameleon_ray.measure.ceiling import Ceiling
-from chameleon_ray.report.charts import bar, length
+from chameleon_ray.report.charts import bar
 from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.format import UNKNOWN, digits, milliseconds, times
 from chameleon_ray.report.layer_history import gflops, shares
@@ -63,9 +63,8 @@ def _limit(found: Reach | None) -> str:
     """Renders the share of its limit that a layer reaches, and what limits it."""
     if found is None:
         return f'<span class="none">{UNKNOWN}</span>'
-    if found.in_cache:
-        return f"{length(1.0)}&gt;100%<small>memory: its data are in a cache</small>"
     by = "memory" if found.by_memory else "arithmetic"
+    by += ", its data being in a cache" if found.cached else ""
     return f"{bar(found.share)}<small>{by}</small>"
 
 

@@ -61,9 +61,12 @@ def left_out(models: Sequence[tuple[str, RunResult | None]]) -> list[str]:
         for one in result.comparison if result else ():
             if one.latency is None:
                 found.setdefault((one.name, one.fault), []).append(model)
+    alike: dict[tuple[str, str], list[str]] = {}
+    for (framework, fault), names in found.items():
+        alike.setdefault((", ".join(names), fault), []).append(framework)
     return [
-        f"Not compared with {framework}: {', '.join(names)} ({fault})."
-        for (framework, fault), names in found.items()
+        f"Not compared with {' and '.join(others)}: {names} ({fault})."
+        for (names, fault), others in alike.items()
     ]
 
 

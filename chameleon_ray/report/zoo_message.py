@@ -77,19 +77,26 @@ OUTPUTS = Column[ZooEntry]("outputs", "text", outputs)
 
 def sentences(result: ZooResult) -> list[str]:
     """Returns sentences about all models together."""
+    return [
+        f"On {result.device}. {told(means([entry.result for entry in result.entries]))}",
+        *left_out([(entry.name, entry.result) for entry in result.entries]),
+        *searched(result),
+        f"Files: {result.folder}/report.html, {result.folder}/summary.json; run directories in "
+        f"{result.folder}/models.",
+    ]
+
+
+def searched(result: ZooResult) -> list[str]:
+    """Returns sentences about the search."""
     mine = own(result.records)
     failed = sum(record.status is not Status.OK for record in mine)
     made = counted(len(mine), "measurement")
     return [
-        f"On {result.device}. {told(means([entry.result for entry in result.entries]))}",
-        *left_out([(entry.name, entry.result) for entry in result.entries]),
         f"{merging(result.merged)}; {result.taught} began with what layers of the same "
         "operators had taught.",
         f"{made} ({failed} failed) in {clock(result.wall_seconds)}, device "
         f"{percent(result.device_busy_fraction)} busy; {counted(result.saved, 'measurement')} "
         "saved by merging.",
-        f"Files: {result.folder}/report.html, {result.folder}/summary.json; run directories in "
-        f"{result.folder}/models.",
     ]
 
 

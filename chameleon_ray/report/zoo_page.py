@@ -16,7 +16,7 @@ from chameleon_ray.report.page import page, section
 from chameleon_ray.report.zoo import ZooResult
 from chameleon_ray.report.zoo_answers import zoo_answers
 from chameleon_ray.report.zoo_comparison import means
-from chameleon_ray.report.zoo_message import sentences
+from chameleon_ray.report.zoo_message import searched
 from chameleon_ray.report.zoo_table import models_table
 from chameleon_ray.reporting import Reporting
 from chameleon_ray.task import Task
@@ -27,7 +27,8 @@ MOST_LAYERS = 50
 
 def render(result: ZooResult) -> str:
     """Renders the page; every text of the zoo is escaped."""
-    words = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences(result)[:-1])
+    said = [f"On {result.device}.", *searched(result)]
+    words = f'<p class="soft">{escape(" ".join(said))}</p>'
     drawings = Drawings()
     top = (
         f"<header><h1>{escape(str(result.file))}</h1>"

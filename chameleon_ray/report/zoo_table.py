@@ -30,14 +30,16 @@ def models_table(entries: Sequence[ZooEntry]) -> str:
         Column("of the limit", "share", _limit),
         Column("outputs", "text", _outcome),
     )
-    return html_table(columns, entries, "Models; how many times as fast each is, tuned")
+    return html_table(
+        columns, entries, "Models; below a latency, how many times as fast the tuned one is"
+    )
 
 
 def _name(entry: ZooEntry) -> str:
     name = escape(entry.name)
     if entry.result is None:
         return name
-    shared = f", {entry.shared} of them shared" if entry.shared else ""
+    shared = f", {entry.shared} shared" if entry.shared else ""
     layers = f"<small>{entry.layers} layers{shared}</small>" if entry.layers else ""
     return f'<a href="models/{name}/report.html">{name}</a>{layers}'
 
@@ -60,7 +62,7 @@ def _other(name: str) -> Column[ZooEntry]:
             if one.name == name and one.latency is not None:
                 return _compared(one.latency.seconds, entry)
             if one.name == name:
-                return f'{NONE}<small class="why">{escape(one.fault)}</small>'
+                return f"{NONE}<small>{escape(one.fault)}</small>"
         return NONE
 
     return Column(f"{escape(name)}, ms", "number", cell)
@@ -81,7 +83,10 @@ def _heaviest(entry: ZooEntry) -> str:
     if not rows:
         return NONE
     share = rows[0].task.weight * rows[0].best / total(rows, [row.best for row in rows])
-    return f'<div class="layer">{layer_name(rows[0].title)}<small>{percent(share)}</small></div>'
+    return (
+        f'<div class="layer">{layer_name(rows[0].title)}'
+        f"<small>{percent(share)} of its layers' time</small></div>"
+    )
 
 
 def _limit(entry: ZooEntry) -> str:

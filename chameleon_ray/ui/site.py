@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import parse_qs, unquote_to_bytes
 
+from chameleon_ray.errors import UserError
 from chameleon_ray.run_files import ZooFiles
 from chameleon_ray.runs import comparing, showing
 from chameleon_ray.runs.facts import opened
@@ -89,11 +90,15 @@ class Site:
         return _json(comparing.as_json(comparing.comparison([run.path for run in runs])))
 
     def _chosen(self, query: str) -> list[KeptRun] | None:
-        """Returns the runs that a query names, the oldest first; None where one is not there."""
+        """Returns the runs that a query names, the oldest first; None where one is not there.
+
+        Raises:
+            UserError: There are too many.
+        """
         try:
             names = parse_qs(query, max_num_fields=MOST, errors="surrogateescape").get("run", [])
         except ValueError:
-            return None
+            raise UserError(f"Choose at most {MOST} runs to compare.") from None
         known = self._gallery.runs()
         if not all(name in known for name in names):
             return None

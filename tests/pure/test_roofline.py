@@ -42,23 +42,34 @@ def test_the_longer_of_two_times_is_the_limit() -> None:
 
 
 def test_layers_count_by_their_time_and_none_as_more_than_all_of_it() -> None:
-    # 3 x 2 ms of which half is the limit; 1 ms that memory alone would take 2 ms for.
-    assert whole(rows(2.0, 1.0), CEILING) == pytest.approx((3 * 1.0 + 1.0) / 7.0)
+    # 3 x 2 ms of which half is the limit; 1.6 ms that memory alone would take 2 ms for.
+    assert whole(rows(2.0, 1.6), CEILING) == pytest.approx((3 * 1.0 + 1.6) / 7.6)
 
 
 def test_what_is_beyond_a_limit_is_said_and_not_cut_off() -> None:
-    conv, transpose = rows(0.8, 1.0)
-    (fast, cached) = (reach(row, CEILING) for row in (conv, transpose))
+    conv, transpose = rows(0.8, 1.6)
+    fast, copied = (reach(row, CEILING) for row in (conv, transpose))
     assert fast is not None
-    assert cached is not None
-    assert (fast.share, fast.in_cache) == (pytest.approx(1.25), False)
-    assert (cached.share, cached.in_cache) == (pytest.approx(2.0), True)
+    assert copied is not None
+    assert (fast.share, copied.share) == (pytest.approx(1.25), pytest.approx(1.25))
     page = layer_table([conv, transpose], CEILING)
     assert "125.0%<small>arithmetic</small>" in page
-    assert "&gt;100%<small>memory: its data are in a cache</small>" in page
-    assert "200.0%" not in page
+    assert "125.0%<small>memory</small>" in page
     bars = layer_bars([conv, transpose], CEILING)
     assert bars.count('<i style="width:100.0%"></i>') == 2, "no limit is longer than its bar"
+
+
+def test_memory_does_not_limit_what_is_in_a_cache() -> None:
+    conv, transpose = rows(2.0, 1.0)
+    adds = replace(transpose, task=replace(transpose.task, flop=1e7))
+    found = reach(adds, CEILING)
+    assert found is not None
+    assert (found.cached, found.by_memory, found.share) == (True, False, pytest.approx(0.1))
+    assert "10.0%<small>arithmetic, its data being in a cache</small>" in layer_table(
+        [adds], CEILING
+    )
+    assert reach(transpose, CEILING) is None, "nothing is known that limits it"
+    assert whole([conv, transpose], CEILING) == pytest.approx(0.5)
 
 
 def test_layers_that_were_never_timed_are_counted_and_not_drawn() -> None:

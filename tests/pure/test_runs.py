@@ -174,7 +174,7 @@ def test_a_run_is_shown(tmp_path: Path) -> None:
     assert "verified, same outputs as torch; 10" not in said.splitlines()[0]
     assert "llvm znver4, 2 threads" in said
     assert "... and 8 more; --all shows them" in said
-    assert "chameleon tune 'nets/a b.onnx' --input x:1x3 --minutes 3.0" in said
+    assert "chameleon tune 'nets/a b.onnx' --input x:1x3 --minutes 3 --store none" in said
     assert str(tmp_path / "run" / "report.html") in said
     shown = json.loads(chameleon("show", tmp_path / "run", "--json").stdout)
     assert len(shown["layers"]) == len(result.layers)
