@@ -78,7 +78,7 @@ class Comparer:
     ) -> Comparison:
         """Times a tuned model in turns with the frameworks that a request names.
 
-        One that cannot run it, not in time, or computes something else is left out, with the reason.
+        One that cannot run it in time, or computes something else, is left out with the reason.
 
         Args:
             request: Request that names the model and the frameworks.
@@ -96,8 +96,7 @@ class Comparer:
             return left_out(request.compare, "the time was up")
         source = self._source(request, arrays)
         faults = {name: fault for name in request.compare if (fault := unfit(name, source))}
-        names = [name for name in dict.fromkeys(request.compare) if name not in faults]
-        if not names:
+        if not (names := [name for name in dict.fromkeys(request.compare) if name not in faults]):
             return self._sum_up(request.compare, {}, {}, faults)
         tuned = Library(self._kind, str(library), arrays, self._cores)
         end = time.perf_counter() + most
