@@ -16,7 +16,7 @@ from chameleon_ray.presets import PRESETS
 from chameleon_ray.record import Record, Status, own
 from chameleon_ray.report.headline import rival
 from chameleon_ray.report.layer_history import Point
-from chameleon_ray.report.layer_result import LayerResult
+from chameleon_ray.report.layer_result import LayerOutcome, LayerResult
 from chameleon_ray.report.result import Latency, RunResult, difference
 from chameleon_ray.report.summary import strict, verification, write_text
 from chameleon_ray.task import Task
@@ -111,10 +111,16 @@ class ZooResult:
         for record in self.records:
             if record.task in own:
                 own[record.task].append(record)
-        results = [entry.result for entry in self.entries if entry.result]
-        outcomes = {outcome.task: outcome for result in results for outcome in result.outcomes}
+        outcomes = {outcome.task: outcome for outcome in self.outcomes}
         layers = by_layer(self.tasks, lambda task: task).values()
         return tuple(LayerResult.among(tasks, own, outcomes) for tasks in layers)
+
+    @cached_property
+    def outcomes(self) -> tuple[LayerOutcome, ...]:
+        """The choice for each layer at the end, once."""
+        results = [entry.result for entry in self.entries if entry.result]
+        found = {outcome.task: outcome for result in results for outcome in result.outcomes}
+        return tuple(found.values())
 
     @property
     def ceiling(self) -> Ceiling | None:

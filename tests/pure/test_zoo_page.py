@@ -74,7 +74,7 @@ def test_all_five_questions_are_answered_for_the_zoo(tmp_path: Path) -> None:
     assert "of all layers' time" in answer(page, "Which module takes most time?")
     limit = answer(page, "Is it near the machine's limit?")
     assert limit.startswith(("No.", "Nearly.", "Yes.", "Not known"))
-    faster = answer(page, "Is it faster than what I would run instead?")
+    faster = answer(page, "Is it faster than ort?")
     assert "Nothing else was timed beside the models in this run." in faster
     assert f"Not compared with ort: {timed.name} (it did not answer within 6.7 s)." in faster
     assert answer(page, "What would 2 more minutes bring?")
