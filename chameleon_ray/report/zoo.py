@@ -19,6 +19,7 @@ from chameleon_ray.report.layer_history import Point
 from chameleon_ray.report.layer_result import LayerOutcome, LayerResult
 from chameleon_ray.report.result import Latency, RunResult, difference
 from chameleon_ray.report.summary import strict, verification, write_text
+from chameleon_ray.report.zoo_comparison import Fault, faults_of
 from chameleon_ray.task import Task
 from chameleon_ray.vendor import is_searched
 
@@ -127,6 +128,11 @@ class ZooResult:
         """What the timing cores can do at most; None where that was not measured."""
         results = (entry.result for entry in self.entries)
         return next((result.ceiling for result in results if result), None)
+
+    @property
+    def faults(self) -> list[Fault]:
+        """The comparisons with frameworks that were not made."""
+        return [one for e in self.entries for one in faults_of(e.name, e.result)]
 
     @property
     def request(self) -> Request:

@@ -46,7 +46,7 @@ def _others(result: ZooResult) -> str:
 def _faster(result: ZooResult) -> str:
     results = [entry.result for entry in result.entries]
     others = [mean for mean in means(results) if mean.other != UNTUNED]
-    faults = " ".join(left_out([(entry.name, entry.result) for entry in result.entries]))
+    faults = " ".join(left_out(result.faults))
     if not others:
         return f"Nothing else was timed beside the models in this run. {escape(faults)}"
     least = min(one.times for one in others)

@@ -1,6 +1,6 @@
 """A zoo beside the frameworks that its user would run instead: latencies, and means over models."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import exp, log
 
@@ -54,13 +54,21 @@ def means(results: Sequence[RunResult | None]) -> list[Mean]:
     ]
 
 
-def left_out(models: Sequence[tuple[str, RunResult | None]]) -> list[str]:
-    """Tells which models, by their names, were not compared with which framework, and why."""
+Fault = tuple[str, str, str]
+"""Name of a model, that of a framework, and why they were not timed beside each other."""
+
+
+def faults_of(model: str, result: RunResult | None) -> list[Fault]:
+    """Returns what a model of this name was not compared with."""
+    compared = result.comparison if result else ()
+    return [(model, one.name, one.fault) for one in compared if one.latency is None]
+
+
+def left_out(faults: Iterable[Fault]) -> list[str]:
+    """Tells which models were not compared with which framework, and why."""
     found: dict[tuple[str, str], list[str]] = {}
-    for model, result in models:
-        for one in result.comparison if result else ():
-            if one.latency is None:
-                found.setdefault((one.name, one.fault), []).append(model)
+    for model, framework, fault in faults:
+        found.setdefault((framework, fault), []).append(model)
     alike: dict[tuple[str, str], list[str]] = {}
     for (framework, fault), names in found.items():
         alike.setdefault((", ".join(names), fault), []).append(framework)

@@ -79,7 +79,7 @@ def sentences(result: ZooResult) -> list[str]:
     """Returns sentences about all models together."""
     return [
         f"On {result.device}. {told(means([entry.result for entry in result.entries]))}",
-        *left_out([(entry.name, entry.result) for entry in result.entries]),
+        *left_out(result.faults),
         *searched(result),
         f"Files: {result.folder}/report.html, {result.folder}/summary.json; run directories in "
         f"{result.folder}/models.",
