@@ -3,10 +3,11 @@
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from time import process_time, sleep
 
 import pytest
 
-from chameleon_ray.measure.ceiling import Ceiling, measured
+from chameleon_ray.measure.ceiling import Ceiling, fastest, measured
 from chameleon_ray.record import DEFAULT
 from chameleon_ray.report.layer_bars import layer_bars
 from chameleon_ray.report.layer_table import layer_table
@@ -96,6 +97,17 @@ def test_the_figure_has_the_layers_under_the_roof() -> None:
     assert found.table is not None
     assert found.table["layer"] == ["conv"], "what has no operations has no rate"
     assert found.table["share of its limit, %"] == [pytest.approx(50.0)]
+
+
+def test_the_rate_of_a_core_leaves_out_what_others_take_of_it() -> None:
+    seen: list[float] = []
+
+    def clock() -> float:
+        seen.append(process_time())
+        return seen[-1]
+
+    assert fastest(lambda: sleep(0.01), clock) < 0.005, "it waited, and did not compute"
+    assert len(seen) > 2
 
 
 def test_this_machine_has_a_ceiling() -> None:
