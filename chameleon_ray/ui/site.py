@@ -8,7 +8,6 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import parse_qs, unquote_to_bytes
 
-from chameleon_ray.errors import UserError
 from chameleon_ray.run_files import ZooFiles
 from chameleon_ray.runs import comparing, showing
 from chameleon_ray.runs.facts import opened
@@ -80,7 +79,8 @@ class Site:
         if runs is None:
             return _nothing()
         if len(runs) < 2:
-            return refusal(HTTPStatus.BAD_REQUEST, "Choose two runs, or more, to compare them.")
+            told = f"Choose at least two runs to compare them, and at most {MOST}."
+            return refusal(HTTPStatus.BAD_REQUEST, told)
         return _html(pages.comparison_page(comparing.comparison([run.path for run in runs])))
 
     def _compare_json(self, query: str) -> Answer:
@@ -92,13 +92,12 @@ class Site:
     def _chosen(self, query: str) -> list[KeptRun] | None:
         """Returns the runs that a query names, the oldest first; None where one is not there.
 
-        Raises:
-            UserError: There are too many.
+        There are none where it names too many.
         """
         try:
             names = parse_qs(query, max_num_fields=MOST, errors="surrogateescape").get("run", [])
         except ValueError:
-            raise UserError(f"Choose at most {MOST} runs to compare.") from None
+            return []
         known = self._gallery.runs()
         if not all(name in known for name in names):
             return None
