@@ -8,6 +8,7 @@ from html import escape
 from math import isfinite
 
 from chameleon_ray.measure.ceiling import Ceiling
+from chameleon_ray.report.figure import legend
 from chameleon_ray.report.format import counted, milliseconds, percent
 from chameleon_ray.report.layer_name import layer_name
 from chameleon_ray.report.layer_result import LayerResult
@@ -23,13 +24,12 @@ def layer_bars(rows: Sequence[LayerResult], ceiling: Ceiling | None) -> str:
     known.sort(key=lambda row: -row.task.weight * row.best)
     drawn = known[:MOST]
     whole = sum(row.task.weight * row.best for row in known)
-    legend = _key("time in the model", "best")
-    if drawn and ceiling is not None:
-        legend += _key("the machine's limit", "deep")
+    keys = [("time in the model", "var(--best)")]
+    keys += [("the machine's limit", "var(--deep)")] if ceiling is not None else []
     told = escape(_told(drawn, known, len(rows) - len(known), whole, ceiling))
     longest = max((row.task.weight * row.best for row in drawn), default=0.0)
     bars = "".join(_bar(row, reach(row, ceiling), whole, longest) for row in drawn)
-    shown = f'<p class="legend">{legend}</p><ol class="bars">{bars}</ol>' if drawn else ""
+    shown = f'{legend(keys)}<ol class="bars">{bars}</ol>' if drawn else ""
     return (
         '<figure id="layer-time"><figcaption><b>Where the model\'s time goes</b>'
         f"<span>{told}</span></figcaption>{shown}</figure>"
@@ -71,7 +71,3 @@ def _bar(row: LayerResult, found: Reach | None, whole: float, longest: float) ->
         f"</span><span><b>{percent(seconds / whole)}</b> {milliseconds(seconds)} ms{several}</span>"
         "</li>"
     )
-
-
-def _key(name: str, colour: str) -> str:
-    return f'<span><i style="background:var(--{colour})"></i>{escape(name)}</span>'
