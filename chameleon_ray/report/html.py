@@ -74,7 +74,10 @@ def _model(result: RunResult, names: Mapping[str, str], drawings: Drawings) -> s
         one.name: 1e3 * one.latency.seconds for one in result.comparison if one.latency is not None
     }
     end = End(result.wall_seconds, layers_ms, _ms(result.tuned), _ms(result.untuned), others)
-    return drawings.place(model_figure(course, end, names))
+    figure = model_figure(course, end, names)
+    if 2 * course.left_out > len(result.layers):  # a picture would show next to nothing
+        return f"<p>{escape(figure.told)}</p>"
+    return drawings.place(figure)
 
 
 def _ms(latency: Latency | None) -> float | None:

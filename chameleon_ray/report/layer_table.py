@@ -13,6 +13,7 @@ from chameleon_ray.report.layer_history import gflops, shares
 from chameleon_ray.report.layer_name import layer_name
 from chameleon_ray.report.layer_result import LayerResult
 from chameleon_ray.report.roofline import Reach, reach
+from chameleon_ray.winners import LEFT_OUT
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ def _outcome(layer: LayerResult) -> str:
 def _ending(layer: LayerResult) -> str:
     if not isfinite(layer.best):
         word = '<span class="bad">never timed</span>'
+        if not layer.measurements and layer.reason != LEFT_OUT:  # no candidate was there to compare
+            return word
     else:
         word = "kept default" if layer.kept_default else "tuned"
         word = f"{layer.library}'s kernel" if layer.library else word

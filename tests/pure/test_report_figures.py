@@ -97,11 +97,15 @@ def test_what_is_far_above_the_picture_is_not_drawn_over_the_page() -> None:
 
 
 def test_layers_without_a_measurement_are_a_sentence() -> None:
-    a, b = task("a"), task("b")
+    a, b, c = task("a"), task("b"), task("c")
     result = replace(
         fake_result(Path("run")), tasks=(a, b), records=(record(a, 4.0, DEFAULT),), outcomes=()
     )
+    starved = render(replace(result, tasks=(a, b, c)))
+    assert "2 layers never timed, so not in the sums." in starved
+    assert "course" not in [one["name"] for one in data(starved)["figures"]]
     page = render(result)
+    assert "course" in [one["name"] for one in data(page)["figures"]]
     assert "1 layer without a successful measurement: b." in page
     curves = [one["name"] for one in data(page)["figures"] if one["name"].startswith("curve-")]
     assert curves == [f"curve-{a.digest}"]

@@ -79,6 +79,9 @@ def test_layers_that_were_never_timed_are_counted_and_not_drawn() -> None:
     assert bars.count("<li>") == 1
     assert "1 layer more had no time to be measured" in bars
     assert "No layer was timed." in layer_bars([transpose], CEILING)
+    page = layer_table([replace(transpose, reason="no candidate was faster")], CEILING)
+    assert "never timed" in page
+    assert "no candidate was faster" not in page, "there was none"
 
 
 def test_what_is_not_known_has_no_limit() -> None:
