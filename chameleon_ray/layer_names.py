@@ -35,7 +35,7 @@ def short_names(tasks: Iterable[Task], width: int = SHORT) -> dict[str, str]:
     """Returns a short name for each layer, by ``Task.layer``; no two are equal.
 
     Of several layers of one module, the one with most operations has its name alone, and the others
-    what they compute, too.
+    what they compute, too. So has a name without letters, as modules of ``torch.nn.Sequential``.
 
     Args:
         tasks: Tasks of one table; the lowerings of a layer have one name.
@@ -50,7 +50,8 @@ def short_names(tasks: Iterable[Task], width: int = SHORT) -> dict[str, str]:
     found: dict[str, str] = {}
     for layer, task in sorted(layers.items(), key=lambda pair: -pair[1].flop):
         name = own_name(task)
-        kind = f" {task.what.partition(' ')[0]}" if name in known else ""
+        bare = name in known or not any(map(str.isalpha, name))
+        kind = f" {task.what.partition(' ')[0]}" if bare and task.what else ""
         known.add(name)
         cutting = shortened if cut[shortened(name, room)] == 1 else abbreviated
         forms = (

@@ -13,11 +13,13 @@ from chameleon_ray.compiler.frontend.frameworks import FRAMEWORKS
 from chameleon_ray.compiler.frontend.frameworks.source import Source
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.runtime.compared_library import Library
+from chameleon_ray.compiler.runtime.model_bench import magnitude, verdict
 from chameleon_ray.errors import Stopped
 from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.measure.example import Arrays
 from chameleon_ray.measure.frameworks import Framework, FrameworkError, in_turns
 from chameleon_ray.measure.isolate import Setting
+from chameleon_ray.measure.precision import Precision
 from chameleon_ray.options import Comparing, Request
 from chameleon_ray.report.result import Compared, Latency
 
@@ -76,10 +78,11 @@ class Comparer:
         arrays: Arrays,
         seconds: float | None = None,
         entry: str = MAIN,
+        precision: Precision | None = None,
     ) -> Comparison:
         """Times a tuned model in turns with the frameworks that a request names.
 
-        A framework that cannot run the model, or not in time, is left out, and the reason is kept.
+        One that cannot run it in time, or computes something else, is left out with the reason.
 
         Args:
             request: Request that names the model and the frameworks.
@@ -87,6 +90,7 @@ class Comparer:
             arrays: Values of the model's inputs, in order.
             seconds: Most seconds for all of it; None for as long as the options say.
             entry: Function of the library that is the model.
+            precision: Precision of the tuned model; None where outputs are not looked at.
 
         Raises:
             Stopped: Another thread closed the comparer before it was done.
@@ -99,21 +103,19 @@ class Comparer:
         tuned = Library(self._kind, str(library), arrays, self._cores, self._instances, entry)
         faults = {name: fault for name in request.compare if (fault := unfit(name, source))}
         end = time.perf_counter() + most
-        names = [name for name in dict.fromkeys(request.compare) if name not in faults]
-        if not names:
-            return self._sum_up(request.compare, {}, {}, faults)
+        if not (names := [name for name in dict.fromkeys(request.compare) if name not in faults]):
+            return self._sum_up(request.compare, {}, (), faults)
         with ExitStack() as stack:
             started = self._start(names, tuned, source, stack)
             starting = min(options.starting, most - options.least_seconds / 2)
-            ready = self._loaded(started, starting, faults)
+            ready = agreeing(self._loaded(started, starting, faults), arrays, precision, faults)
             medians, lost = self._timed(ready, options, end)
-        versions = {one.name: one.version for one in ready}
-        return self._sum_up(request.compare, medians, versions, {**faults, **lost})
+        return self._sum_up(request.compare, medians, ready, {**faults, **lost})
 
     def _source(self, request: Request, arrays: Arrays) -> Source:
         """Returns the model as its user has it."""
         about = (request.model, request.inputs, request.examples, request.seed)
-        return Source(*about, arrays, self._cores, self._kind.owns_gpu)
+        return Source(*about, arrays, self._cores, self._kind.owns_gpu, self._instances)
 
     def close(self) -> None:
         """Ends everything that was started; a comparison in another thread is stopped."""
@@ -167,9 +169,10 @@ class Comparer:
         self,
         asked: Sequence[str],
         medians: Mapping[str, list[float]],
-        versions: Mapping[str, str],
+        ready: Sequence[Framework],
         faults: Mapping[str, str],
     ) -> Comparison:
+        versions = {one.name: one.version for one in ready}
         own, threads = medians.get(TUNED), len(self._cores) // self._instances
         others = []
         for name in dict.fromkeys(asked):
@@ -202,6 +205,33 @@ def started(name: str, source: Source, tuned: Library, loading: tuple[int, ...])
     argument = tuned if own else (name, source)
     setting = Setting(HANDLERS[own], argument, cores=loading, environment=environment)
     return Framework(name, setting, source.cores)
+
+
+def agreeing(
+    ready: Sequence[Framework],
+    arrays: Arrays,
+    precision: Precision | None,
+    faults: dict[str, str],
+) -> list[Framework]:
+    """Returns the frameworks whose outputs are the tuned model's, as near as in verification.
+
+    Args:
+        ready: Frameworks that have run the model once; the first one is the tuned model, or it is
+            not among them.
+        arrays: Values of the inputs.
+        precision: Precision of the tuned model; None where all are taken to agree.
+        faults: Is told why others are left out.
+    """
+    if precision is None or not ready or ready[0].name != TUNED:
+        return list(ready)
+    tuned, scale, found = ready[0], magnitude(arrays), [ready[0]]
+    for one in ready[1:]:
+        compared = verdict(one.outputs, tuned.outputs, precision, scale=scale)
+        if compared.ok:
+            found.append(one)
+        else:
+            faults[one.name] = f"it computes something else, as {compared.fault}"
+    return found
 
 
 def left_out(names: Sequence[str], why: str) -> Comparison:

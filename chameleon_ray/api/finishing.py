@@ -97,5 +97,6 @@ class Finish:
             return left_out(request.compare, "the model was timed on another machine")
         self.progress.phase(f"timing {model.called} in turns with other frameworks")
         arrays = done.prepared.inputs
-        library = model.folder.library
-        return self.comparer.compare(request, library, arrays, seconds, model.entry)
+        library, precision = model.folder.library, done.prepared.precision
+        about = (request, library, arrays, seconds)
+        return self.comparer.compare(*about, entry=model.entry, precision=precision)

@@ -1,7 +1,7 @@
 """Options whose values are chosen among names: they are listed in the help and completed."""
 
 from collections.abc import Callable, Iterable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -33,59 +33,25 @@ def models(incomplete: str) -> list[str]:
     return [name for name in NAMES if name.startswith(incomplete)]
 
 
-_listed = ", ".join
+def choice(help: str, names: Iterable[str]) -> Any:
+    """Returns an option for one of some names; ``{}`` in its help stands for them."""
+    return typer.Option(
+        metavar="NAME", help=help.format(", ".join(names)), autocompletion=chosen(names)
+    )
 
 
-Preset = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        help=f"The search system: {_listed(PRESETS)}.",
-        autocompletion=chosen(PRESETS),
-    ),
-]
-OWN = "or a plug-in's; else the preset's."
-Explorer = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME", help=f"{_listed(EXPLORERS)}, {OWN}", autocompletion=chosen(EXPLORERS)
-    ),
-]
-Sampler = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME", help=f"{_listed(SAMPLERS)}, {OWN}", autocompletion=chosen(SAMPLERS)
-    ),
-]
-CostModel = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME", help=f"{_listed(COST_MODELS)}, {OWN}", autocompletion=chosen(COST_MODELS)
-    ),
-]
-Layout = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        help=f"Convolution layout: {_listed(LAYOUTS)}; auto is what suits the target.",
-        autocompletion=chosen(LAYOUTS),
-    ),
-]
-Precision = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        help=f"Of what is float32 in the model: {_listed(PRECISIONS)}.",
-        autocompletion=chosen(PRECISIONS),
-    ),
-]
-Engine = Annotated[
-    str, typer.Option(metavar="NAME", help=_listed(ENGINES) + ".", autocompletion=chosen(ENGINES))
-]
+OWN = "{}, or a plug-in's; else the preset's."
+Preset = Annotated[str, choice("The search system: {}.", PRESETS)]
+Explorer = Annotated[str | None, choice(OWN, EXPLORERS)]
+Sampler = Annotated[str | None, choice(OWN, SAMPLERS)]
+CostModel = Annotated[str | None, choice(OWN, COST_MODELS)]
+Layout = Annotated[str, choice("Convolution layout: {}; auto is what suits the target.", LAYOUTS)]
+Precision = Annotated[str, choice("Of what is float32 in the model: {}.", PRECISIONS)]
+Engine = Annotated[str, choice("{}.", ENGINES)]
 Target = Annotated[
     str,
     typer.Option(
-        help=f"{_listed(TARGETS)} or the like, or a TVM target as JSON.",
+        help=f"{', '.join(TARGETS)} or the like, or a TVM target as JSON.",
         autocompletion=chosen(TARGETS),
     ),
 ]
@@ -94,7 +60,7 @@ Compare = Annotated[
     typer.Option(
         "--compare",
         metavar="NAME",
-        help=f"Time the tuned model beside this framework: {_listed(FRAMEWORKS)}; the first two "
+        help=f"Time the tuned model beside this framework: {', '.join(FRAMEWORKS)}; the first two "
         "where left out.",
         autocompletion=chosen(FRAMEWORKS),
         show_default=False,

@@ -16,14 +16,11 @@ if TYPE_CHECKING:
 
 def settle(verified: "Verified | None", library: Path) -> None:
     """Ends the command with a status of its own unless the outputs are known to be right."""
-    if verified is None or not verified.ok:
-        fault = verified.fault if verified else "they were not compared"
-        other = verified.against if verified else "the original"
-        raise UserError(
-            f"The tuned model's outputs differ from those of {other} ({fault}); do not use "
-            f"{library}."
-        )
-    if verified.outcome == "unverified":
+    from chameleon_ray.report.result import difference
+
+    if said := difference(verified, library):
+        raise UserError(said)
+    if verified is not None and verified.outcome == "unverified":
         raise typer.Exit(UNVERIFIED)
 
 

@@ -122,7 +122,7 @@ def _tune_buckets(request: Request, json: bool) -> None:
     progress = Progress()
     with followed(progress):
         from chameleon_ray import api
-        from chameleon_ray.report.zoo import final_message
+        from chameleon_ray.report.zoo_message import final_message
         from chameleon_ray.report.zoo_summary import figures
 
         result = api.tune_buckets(request, progress)

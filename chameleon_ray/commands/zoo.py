@@ -58,14 +58,14 @@ def zoo(
 def _counted(file: Path, request: Request, json: bool) -> list["ZooEntry"]:
     """Counts the layers of all models."""
     from chameleon_ray import api
-    from chameleon_ray.report import zoo as words
+    from chameleon_ray.report.zoo_message import merging, survey_table
     from chameleon_ray.report.zoo_summary import entry_of
 
     entries, found = api.survey(api.read_zoo(file, request), tell)
     if json:
         print_json([entry_of(entry) for entry in entries])
     else:
-        screen.print(words.table(entries), words.merging(found) + ".")
+        screen.print(survey_table(entries), merging(found) + ".")
     return entries
 
 
@@ -75,7 +75,7 @@ def _tuned(file: Path, request: Request, json: bool) -> list["ZooEntry"]:
 
     progress = Progress()
     from chameleon_ray import api
-    from chameleon_ray.report import zoo as words
+    from chameleon_ray.report.zoo_message import final_message
     from chameleon_ray.report.zoo_summary import figures
 
     zoo = api.read_zoo(file, request)
@@ -84,5 +84,5 @@ def _tuned(file: Path, request: Request, json: bool) -> list["ZooEntry"]:
     if json:
         print_json(figures(result))
     else:
-        message(words.final_message(result))
+        message(final_message(result))
     return list(result.entries)

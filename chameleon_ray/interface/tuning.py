@@ -23,7 +23,7 @@ from chameleon_ray.measure.cores import threads as threads_of
 from chameleon_ray.options import Request, least_values
 from chameleon_ray.report.live_table import watching
 from chameleon_ray.report.progress import Progress
-from chameleon_ray.report.result import RunResult
+from chameleon_ray.report.result import RunResult, difference
 
 Result = TypeVar("Result")
 
@@ -95,12 +95,8 @@ def _tuned(request: Request, quiet: bool) -> None:
 
 def demand_right(result: RunResult) -> None:
     """Raises a ``UserError`` where a tuned model's outputs differ from the original's."""
-    if result.verified is None or not result.verified.ok:
-        fault = result.verified.fault if result.verified else "they were not compared"
-        raise UserError(
-            f"The tuned model's outputs differ from those of the original ({fault}); do not use "
-            f"{result.folder / 'model.so'}."
-        )
+    if said := difference(result.verified, result.folder / "model.so"):
+        raise UserError(said)
 
 
 def request_of(options: Mapping[str, Any]) -> Request:

@@ -71,8 +71,15 @@ def repeated(request: Any, command: str) -> list[str]:
             words.append(f"--no-{name[2:]}")
         for each in value if isinstance(value, tuple) else (value,):
             flag = isinstance(each, bool)
-            words += [name if each is True else f"--no-{name[2:]}"] if flag else [name, str(each)]
+            words += (
+                [name if each is True else f"--no-{name[2:]}"] if flag else [name, _number(each)]
+            )
     return words
+
+
+def _number(value: Any) -> str:
+    """Writes an option's value as people type it: ``2`` and not ``2.0``."""
+    return f"{value:g}" if isinstance(value, float) and value == float(f"{value:g}") else str(value)
 
 
 def typed(request: Any, command: str) -> list[str]:

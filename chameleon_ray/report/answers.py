@@ -1,15 +1,16 @@
 """What people ask of a report first, answered in a sentence each."""
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from math import ceil, isfinite
 
+from chameleon_ray.measure.ceiling import Ceiling
 from chameleon_ray.report.command import going_on, repeating
 from chameleon_ray.report.disturbance import disturbance_of
 from chameleon_ray.report.format import counted, digits, milliseconds, percent
 from chameleon_ray.report.layer_result import LayerResult, total
-from chameleon_ray.report.remaining import MINUTES, judged, told, worth
+from chameleon_ray.report.remaining import MINUTES, Searched, judged, told, worth
 from chameleon_ray.report.result import RunResult
 from chameleon_ray.report.roofline import reach, whole
 
@@ -37,17 +38,27 @@ def answers(result: RunResult, names: Mapping[str, str]) -> list[Answer]:
     repeat, known = repeating(result), judged(result)
     gain = worth(result, known)
     return [
-        ("Which module takes most time?", _most(result)),
-        ("Is it near the machine's limit?", _limit(result, names)),
+        ("Which module takes most time?", most(result)),
+        ("Is it near the machine's limit?", limit(result, result.ceiling, names)),
         (f"Is it faster than {_others(result)}?", _faster(result)),
         (f"What would {MINUTES} more minutes bring?", escape(told(result, known)) or "Not known."),
-        ("How do I repeat it?", f"<pre>{escape(repeat)}</pre>" if repeat else "Not known."),
-        ("What can I do next?", _list(list(_steps(result, gain)))),
+        ("How do I repeat it?", f"<pre>{command_line(repeat)}</pre>" if repeat else "Not known."),
+        ("What can I do next?", listed(_steps(result, gain))),
     ]
 
 
-def _most(result: RunResult) -> str:
-    rows = _by_time(result)
+def rendered(found: Sequence[Answer]) -> str:
+    """Renders questions with their answers."""
+    parts = "".join(
+        f'<div><h3>{escape(question)}</h3><div class="answer">{answer}</div></div>'
+        for question, answer in found
+    )
+    return f'<div class="answers">{parts}</div>'
+
+
+def most(result: Searched) -> str:
+    """Answers which layer takes most time, of a run or a zoo, as HTML."""
+    rows = by_time(result)
     if not rows:
         return "No layer was timed."
     seconds = total(rows, [row.best for row in rows])
@@ -69,13 +80,14 @@ def _most(result: RunResult) -> str:
     return text
 
 
-def _untimed(result: RunResult) -> int:
+def _untimed(result: Searched) -> int:
     """Counts the layers of which nothing has a latency."""
     return sum(not isfinite(row.best) for row in result.layers)
 
 
-def _limit(result: RunResult, names: Mapping[str, str]) -> str:
-    rows, ceiling = result.layers, result.ceiling
+def limit(result: Searched, ceiling: Ceiling | None, names: Mapping[str, str]) -> str:
+    """Answers whether the layers are near what the machine can do, of a run or a zoo, as HTML."""
+    rows = result.layers
     if missing := _untimed(result):
         return f"Not known: of {len(rows)} layers, {missing} were not timed. Search on."
     share = whole(rows, ceiling)
@@ -89,15 +101,15 @@ def _limit(result: RunResult, names: Mapping[str, str]) -> str:
     )
     far = [
         (row, one)
-        for row in _by_time(result)
+        for row in by_time(result)
         if (one := reach(row, ceiling)) is not None
         and one.share < FAR
         and row.task.weight * row.best > LARGE * seconds
     ]
     if not far:
         return f"<b>{_nearness(share)}</b> {text}; no large layer is below {FAR:.0%} of its limit."
-    listed = ", ".join(f"{escape(names[r.task.digest])} ({one.share:.0%})" for r, one in far[:3])
-    return f"<b>{_nearness(share)}</b> {text}; furthest from it of the large ones: {listed}."
+    furthest = ", ".join(f"{escape(names[r.task.digest])} ({one.share:.0%})" for r, one in far[:3])
+    return f"<b>{_nearness(share)}</b> {text}; furthest from it of the large ones: {furthest}."
 
 
 def _nearness(share: float) -> str:
@@ -126,11 +138,11 @@ def _faster(result: RunResult) -> str:
     if not parts:
         return f"Nothing else was timed beside it in this run.{''.join(faults)}"
     least = min(one.latency.seconds for one in result.comparison if one.latency is not None)
-    verdict = _verdict(least / tuned.seconds)
-    return f"<b>{verdict}</b> It is {', '.join(parts)}.{''.join(faults)}"
+    said = verdict(least / tuned.seconds)
+    return f"<b>{said}</b> It is {', '.join(parts)}.{''.join(faults)}"
 
 
-def _verdict(ratio: float) -> str:
+def verdict(ratio: float) -> str:
     """Says whether it is faster than the fastest other, which takes so many times as long."""
     if 1 / EQUAL < ratio < EQUAL:
         return "As fast."
@@ -148,37 +160,38 @@ def _ratio(ratio: float) -> str:
 def _steps(result: RunResult, gain: float) -> Iterator[str]:
     """Yields what to do next, the most useful first; ``gain`` is what more time is worth."""
     if result.tuned is None:
-        yield f"Finish the run: {_code(going_on(result, MINUTES))}"
+        yield f"Finish the run: {command_line(going_on(result, MINUTES))}"
         return
     missing = sum(not row.measurements and not row.known for row in _tunable(result))
     if missing or gain > WORTH * result.tuned.seconds:
         minutes = max(MINUTES, ceil(MINUTES * missing / 10))
         why = f"about {milliseconds(gain)} ms to gain"
         why = f"{counted(missing, 'layer')} never reached" if missing else why
-        yield f"Search on ({why}): {_code(going_on(result, minutes))}"
+        yield f"Search on ({why}): {command_line(going_on(result, minutes))}"
     if said := disturbance_of(result).sentence:
         yield escape(said)
     if result.verified is not None and result.verified.outcome == "verified":
-        export = _code(shlex.join(("chameleon", "export", str(result.folder), "DIR")))
+        export = command_line(shlex.join(("chameleon", "export", str(result.folder), "DIR")))
         yield f'<a href="#loading">Load it</a>, or put it on a server: {export}'
     again = shlex.join(("chameleon", "bench", str(result.folder)))
-    yield f"Time it again: {_code(again)}"
+    yield f"Time it again: {command_line(again)}"
 
 
 def _tunable(result: RunResult) -> list[LayerResult]:
     return [row for row in result.layers if row.task.space.knobs]
 
 
-def _by_time(result: RunResult) -> list[LayerResult]:
+def by_time(result: Searched) -> list[LayerResult]:
+    """Returns the layers that were timed, those that take most of all time first."""
     known = [row for row in result.layers if isfinite(row.best)]
     return sorted(known, key=lambda row: -row.task.weight * row.best)
 
 
-def _code(text: str) -> str:
-    """Renders a command, which is broken between words only."""
+def command_line(text: str) -> str:
+    """Renders a command, which is broken between words, unless one is longer than the page."""
     words = " ".join(f"<span>{escape(word)}</span>" for word in text.split(" "))
     return f"<code>{words}</code>"
 
 
-def _list(items: list[str]) -> str:
+def listed(items: Iterable[str]) -> str:
     return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>"

@@ -23,10 +23,10 @@ def lives(processes: Sequence[Account]) -> str:
 
 
 def bar(share: float | None, largest: float = 1.0) -> str:
-    """Draws a small bar for a share of one, with its number; the ``largest`` fills it."""
+    """Draws a small bar for a share of one, with its number; the ``largest`` or more fills it."""
     if share is None:
         return '<span class="none">-</span>'
-    return f"{length(share / largest if largest > 0 else 0.0)}{percent(share)}"
+    return f"{length(min(share / largest, 1.0) if largest > 0 else 0.0)}{percent(share)}"
 
 
 def length(share: float) -> str:

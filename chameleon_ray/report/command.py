@@ -1,11 +1,14 @@
 """The commands that repeat a run and go on with it, as they are typed."""
 
 import shlex
+from collections.abc import Sequence
+from dataclasses import replace
 from math import ceil
+from pathlib import Path
 
 from chameleon_ray.options import Request, typed
 from chameleon_ray.options.option import options_of
-from chameleon_ray.record import own
+from chameleon_ray.record import Record, own
 from chameleon_ray.report.result import RunResult
 
 ALWAYS = ("model", "inputs", "examples", "warm_start", "memory_aware")
@@ -21,7 +24,7 @@ def repeating(result: RunResult) -> str:
     if request is None:
         return ""
     store = [] if request.locked else ["--store", "none"]
-    return shlex.join([*_words(request, leaving={"store"}), *store])
+    return shlex.join([*_words(request, {"store"}), *store])
 
 
 def going_on(result: RunResult, minutes: int) -> str:
@@ -29,11 +32,47 @@ def going_on(result: RunResult, minutes: int) -> str:
     request = _request(result)
     if request is None:
         return ""
-    ends = [record.finished for record in own(result.records)]
+    return _resuming(request, "tune", result.folder, result.records, result.wall_seconds, minutes)
+
+
+def repeating_zoo(request: Request) -> str:
+    """Returns the command that tunes a zoo again; its file is the request's model."""
+    return shlex.join(_words(replace(request, store="none"), set(), _name(request)))
+
+
+def _name(request: Request) -> str:
+    """Names the command: buckets of one model are tuned like a zoo, and asked for as one model."""
+    return "tune" if any("{" in text for text in request.inputs) else "zoo"
+
+
+def going_on_with_zoo(
+    request: Request, folder: Path, records: Sequence[Record], seconds: float, minutes: int
+) -> str:
+    """Returns the command that searches a zoo for so many minutes more.
+
+    Args:
+        request: Request of all models; its model is the zoo's file.
+        folder: Directory of the zoo.
+        records: All measurements.
+        seconds: Seconds that the command took.
+        minutes: Minutes of search.
+    """
+    return _resuming(request, _name(request), folder, records, seconds, minutes)
+
+
+def _resuming(
+    request: Request,
+    command: str,
+    folder: Path,
+    records: Sequence[Record],
+    seconds: float,
+    minutes: int,
+) -> str:
+    ends = [record.finished for record in own(records)]
     searching = max(ends, default=0.0) - min(ends, default=0.0)
-    other = max(result.wall_seconds - searching, 0.0) / 60
-    words = _words(request, leaving={"minutes", "trials", "until"})
-    more = ["--out", str(result.folder), "--resume", "--minutes", str(minutes + ceil(other))]
+    other = max(seconds - searching, 0.0) / 60
+    words = _words(request, {"minutes", "trials", "until"}, command)
+    more = ["--out", str(folder), "--resume", "--minutes", str(minutes + ceil(other))]
     return shlex.join([*words, *more])
 
 
@@ -47,10 +86,10 @@ def _request(result: RunResult) -> Request | None:
     return Request(**(given | lists))  # type: ignore[arg-type]
 
 
-def _words(request: Request, leaving: set[str]) -> list[str]:
+def _words(request: Request, leaving: set[str], command: str = "tune") -> list[str]:
     """Returns the command of a request without some options, which have a value each."""
     dropped = {f"--{name}" for name in leaving}
-    words, kept = iter(typed(request, "tune")), list[str]()
+    words, kept = iter(typed(request, command)), list[str]()
     for word in words:
         if word in dropped:
             next(words)

@@ -1,11 +1,13 @@
 """How far other processes disturbed the timings of a run, and the sentence that says so."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Protocol
 
-from chameleon_ray.record import own
+from chameleon_ray.record import Record, own
 from chameleon_ray.report.format import counted
-from chameleon_ray.report.result import RunResult
+from chameleon_ray.report.layer_result import LayerOutcome
 from chameleon_ray.reporting import Reporting
 
 
@@ -41,11 +43,21 @@ class Disturbance:
         )
 
 
-def disturbance_of(result: RunResult, notable: float = Reporting.disturbed) -> Disturbance:
-    """Sums up how far the timings of a run were disturbed.
+class Timed(Protocol):
+    """A run or a zoo: what was measured, and what was confirmed in the end."""
+
+    @property
+    def records(self) -> Sequence[Record]: ...
+
+    @property
+    def outcomes(self) -> Sequence[LayerOutcome]: ...
+
+
+def disturbance_of(result: Timed, notable: float = Reporting.disturbed) -> Disturbance:
+    """Sums up how far the timings of a run or zoo were disturbed.
 
     Args:
-        result: The run.
+        result: The run or zoo.
         notable: Least share of a confirming timing that counts.
     """
     good = [record for record in own(result.records) if record.latencies]

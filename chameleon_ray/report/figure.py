@@ -78,16 +78,20 @@ class Figure:
     def html(self) -> str:
         """Returns the place that the script draws the figure in."""
         style = ' class="small"' if self.small else ""
-        keys = "".join(
-            f'<span><i style="background:{colour}"></i>{escape(name)}</span>'
-            for name, colour in self.legend
-        )
-        legend = f'<p class="legend">{keys}</p>' if keys else ""
         title, told = escape(self.title), escape(self.told)
         return (
             f'<figure id="{self.name}"{style}><figcaption><b>{title}</b>'
-            f"<span>{told}</span></figcaption>{legend}</figure>"
+            f"<span>{told}</span></figcaption>{legend(self.legend)}</figure>"
         )
+
+
+def legend(entries: Sequence[tuple[str, str]]) -> str:
+    """Renders the names of colours, each with its colour; nothing where there are none."""
+    keys = "".join(
+        f'<span><i style="background:{colour}"></i>{escape(name)}</span>'
+        for name, colour in entries
+    )
+    return f'<p class="legend">{keys}</p>' if keys else ""
 
 
 class Drawings:

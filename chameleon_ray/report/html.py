@@ -8,7 +8,7 @@ from math import isfinite
 from chameleon_ray.layer_names import short_names
 from chameleon_ray.record import own
 from chameleon_ray.report import hero
-from chameleon_ray.report.answers import answers
+from chameleon_ray.report.answers import answers, rendered
 from chameleon_ray.report.charts import bar, lives
 from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.course import Course, layers_of
@@ -19,10 +19,11 @@ from chameleon_ray.report.format import counted, digits
 from chameleon_ray.report.knob_figures import knob_figures
 from chameleon_ray.report.knobs import Knobs, knobs_of
 from chameleon_ray.report.launching import sentence
+from chameleon_ray.report.layer_bars import layer_bars
 from chameleon_ray.report.layer_figure import layer_figure
+from chameleon_ray.report.layer_name import layer_name
 from chameleon_ray.report.layer_result import LayerResult, total
-from chameleon_ray.report.layer_table import layer_name, layer_table
-from chameleon_ray.report.layer_time_figure import layer_time_figure
+from chameleon_ray.report.layer_table import layer_table
 from chameleon_ray.report.loading import needs, snippet
 from chameleon_ray.report.model_figure import End, model_figure
 from chameleon_ray.report.page import Section, contents, page
@@ -41,7 +42,7 @@ def render(result: RunResult, options: Reporting | None = None) -> str:
     shorts, records = short_names(result.tasks, chosen.name_width), own(result.records)
     names = {task.digest: shorts[task.layer] for task in result.tasks}
     sections = [
-        Section("short", "In short", _answers(result, names)),
+        Section("short", "In short", rendered(answers(result, names))),
         Section("model", "The whole model", _model(result, names, drawings)),
         Section("layers", "Layers", _layers(result, names, drawings)),
         Section("convergence", "Convergence", _convergence(result.layers, names, drawings)),
@@ -64,14 +65,6 @@ def _headline(result: RunResult) -> str:
     return f"<h1>{escape(result.model)}</h1>{hero.hero(result)}{why}{hero.facts(result)}"
 
 
-def _answers(result: RunResult, names: Mapping[str, str]) -> str:
-    found = "".join(
-        f'<div><h3>{escape(question)}</h3><div class="answer">{answer}</div></div>'
-        for question, answer in answers(result, names)
-    )
-    return f'<div class="answers">{found}</div>'
-
-
 def _model(result: RunResult, names: Mapping[str, str], drawings: Drawings) -> str:
     course = Course.of(layers_of(result.tasks), result.records)
     if not course.points:
@@ -81,7 +74,10 @@ def _model(result: RunResult, names: Mapping[str, str], drawings: Drawings) -> s
         one.name: 1e3 * one.latency.seconds for one in result.comparison if one.latency is not None
     }
     end = End(result.wall_seconds, layers_ms, _ms(result.tuned), _ms(result.untuned), others)
-    return drawings.place(model_figure(course, end, names))
+    figure = model_figure(course, end, names)
+    if 2 * course.left_out > len(result.layers):  # a picture would show next to nothing
+        return f"<p>{escape(figure.told)}</p>"
+    return drawings.place(figure)
 
 
 def _ms(latency: Latency | None) -> float | None:
@@ -90,21 +86,24 @@ def _ms(latency: Latency | None) -> float | None:
 
 def _layers(result: RunResult, names: dict[str, str], drawings: Drawings) -> str:
     rows, ceiling = result.layers, result.ceiling
-    figures = [layer_time_figure(rows, ceiling, names)]
-    figures += [roofline(rows, ceiling, names)] if ceiling is not None else []
-    placed = "".join(drawings.place(figure) for figure in figures if figure is not None)
-    return f"{placed}{layer_table(rows, ceiling)}"
+    roof = roofline(rows, ceiling, names) if ceiling is not None else None
+    placed = drawings.place(roof) if roof is not None else ""
+    return f"{layer_bars(rows, ceiling)}{placed}{layer_table(rows, ceiling)}"
 
 
 def _convergence(rows: Sequence[LayerResult], names: Mapping[str, str], drawings: Drawings) -> str:
-    ordered = sorted(rows, key=_time_in_model)
+    ordered = sorted((row for row in rows if row.curve), key=_time_in_model)
     figures = "".join(_figure(row, _called(row, names), drawings) for row in ordered)
+    missing = [_called(row, names) for row in rows if not row.curve]
+    without = f"{counted(len(missing), 'layer')} without a successful measurement"
+    rest = f"<p>{without}: {', '.join(map(layer_name, missing))}.</p>" if missing else ""
     note = (
         "Best latency in ms (log scale) over the measurements of all lowerings of a layer; dashed: "
         "the default schedule; diamond: the winner in the final timing, where finalists took "
         "turns with the default, which is what the table says."
     )
-    return f'<p class="soft">{note}</p><div class="plots">{figures}</div>'
+    drawn = f'<p class="soft">{note}</p><div class="plots">{figures}</div>' if figures else ""
+    return f"{drawn}{rest}"
 
 
 def _time_in_model(row: LayerResult) -> float:
@@ -113,9 +112,6 @@ def _time_in_model(row: LayerResult) -> float:
 
 
 def _figure(row: LayerResult, name: str, drawings: Drawings) -> str:
-    if not row.curve:
-        head = f"<figcaption><b>{layer_name(name)}</b></figcaption>"
-        return f'<figure class="small">{head}<p class="soft">No measurement succeeded.</p></figure>'
     place = f"curve-{row.task.digest}"
     figure = layer_figure(place, name, row.curve, 1e3 * row.default, 1e3 * row.best)
     return drawings.place(replace(figure, told=f"{figure.told}{_gap(row)}"))

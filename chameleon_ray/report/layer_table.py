@@ -1,19 +1,19 @@
 """The report's table of layers; another column is another entry of ``COLUMNS``."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from math import isfinite
 
 from chameleon_ray.measure.ceiling import Ceiling
-from chameleon_ray.printable import printable
 from chameleon_ray.report.charts import bar
 from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.format import UNKNOWN, digits, milliseconds, times
 from chameleon_ray.report.layer_history import gflops, shares
+from chameleon_ray.report.layer_name import layer_name
 from chameleon_ray.report.layer_result import LayerResult
 from chameleon_ray.report.roofline import Reach, reach
+from chameleon_ray.winners import LEFT_OUT
 
 
 @dataclass(frozen=True)
@@ -60,17 +60,13 @@ def layer_table(layers: Sequence[LayerResult], ceiling: Ceiling | None = None) -
     return html_table(COLUMNS, sorted(rows, key=lambda row: -(row.share or 0.0)), caption)
 
 
-def layer_name(name: str) -> str:
-    """Renders a layer's name as HTML that may be broken after dots, slashes and underscores."""
-    return re.sub("([./_]+)", r"\1<wbr>", escape(printable(name)))
-
-
 def _limit(found: Reach | None) -> str:
     """Renders the share of its limit that a layer reaches, and what limits it."""
     if found is None:
         return f'<span class="none">{UNKNOWN}</span>'
     by = "memory" if found.by_memory else "arithmetic"
-    return f"{bar(min(found.share, 1.0))}<small>{by}</small>"
+    by += ", its data being in a cache" if found.cached else ""
+    return f"{bar(found.share)}<small>{by}</small>"
 
 
 def _layer(layer: LayerResult) -> str:
@@ -89,6 +85,8 @@ def _outcome(layer: LayerResult) -> str:
 def _ending(layer: LayerResult) -> str:
     if not isfinite(layer.best):
         word = '<span class="bad">never timed</span>'
+        if not layer.measurements and layer.reason != LEFT_OUT:  # no candidate was there to compare
+            return word
     else:
         word = "kept default" if layer.kept_default else "tuned"
         word = f"{layer.library}'s kernel" if layer.library else word

@@ -99,12 +99,14 @@ def _finals(course: Course, end: End | None, x: str) -> tuple[Mark, ...]:
     """Returns the final timings, and a line that leads to them from the search's end."""
     if end is None:
         return ()
-    last = course.points[-1]
+    last, (_, top) = course.points[-1], _range(course, end)
     before = last.seconds / 60 if x == TIME else last.measurements
     where = end.seconds / 60 if x == TIME else last.measurements
     path: Columns = {x: [before, where], LATENCY: [last.best_ms, end.layers_ms]}
     marks = [Mark("line", path, _at(x, stroke="var(--best)", strokeDasharray="3 3"))]
     for (name, ms), (symbol, colour) in zip(end.finals, SYMBOLS, strict=False):
+        if ms > top:  # of a search that left most layers out; the sentence has it
+            continue
         style = {"symbol": symbol, "fill": colour, "stroke": "var(--card)", "r": 6}
         timing: Columns = {x: [where], LATENCY: [ms], "final timing": [name]}
         told = {"channels": {"final timing": "final timing"}, "tip": True}
@@ -116,20 +118,25 @@ def _at(x: str, **options: Any) -> dict[str, Any]:
     return {"x": x, "y": LATENCY} | options
 
 
-def _axes(course: Course, end: End | None, x: str) -> dict[str, Any]:
+def _range(course: Course, end: End | None) -> tuple[float, float]:
+    """Returns the least and the most milliseconds that are drawn."""
     values = [point.best_ms for point in course.points]
     values += [ms for _, ms in end.finals] if end else []
     near = [ms for ms in end.others.values() if ms < NEAR * end.layers_ms] if end else []
     low = min(values + near)
     high = max([min(max(values), ABOVE * low), *near])
     pad = 0.06 * (high - low) or 0.1 * low
+    return low - pad, high + pad
+
+
+def _axes(course: Course, end: End | None, x: str) -> dict[str, Any]:
     return {
         "height": HEIGHT,
         "marginLeft": 56,
         "inset": 6,
         "marginRight": 24,
         "x": {"label": x},
-        "y": {"label": "milliseconds", "domain": [low - pad, high + pad], "grid": True},
+        "y": {"label": "milliseconds", "domain": [*_range(course, end)], "grid": True},
         "color": {"domain": ["yes", "no"], "range": ["var(--s1)", "var(--faint)"]},
     }
 

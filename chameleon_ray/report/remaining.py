@@ -1,12 +1,15 @@
 """What a run leaves: how near layers are to the best of their spaces, and what time is worth."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
+from typing import Protocol
 
 from chameleon_ray.options import Bounding
+from chameleon_ray.record import Record
 from chameleon_ray.report.format import counted, milliseconds
-from chameleon_ray.report.result import RunResult
+from chameleon_ray.report.layer_result import LayerResult
 from chameleon_ray.search.posterior import Rivals, rivals
+from chameleon_ray.task import Task
 from chameleon_ray.winners import LEFT_OUT
 
 MINUTES = 2
@@ -15,7 +18,20 @@ PORTIONS = 16
 """Number of parts in which those minutes' measurements are given to the layers that gain most."""
 
 
-def judged(result: RunResult) -> dict[str, Rivals]:
+class Searched(Protocol):
+    """A run or a zoo: what was searched, and what came of it."""
+
+    @property
+    def tasks(self) -> Sequence[Task]: ...
+
+    @property
+    def records(self) -> Sequence[Record]: ...
+
+    @property
+    def layers(self) -> Sequence[LayerResult]: ...
+
+
+def judged(result: Searched) -> dict[str, Rivals]:
     """Returns what is believed of the rivals of every layer searched enough, by its digest."""
     options, found = Bounding(), dict[str, Rivals]()
     for task in result.tasks:
@@ -25,7 +41,7 @@ def judged(result: RunResult) -> dict[str, Rivals]:
     return found
 
 
-def remaining(result: RunResult) -> dict:
+def remaining(result: Searched) -> dict:
     """Returns what is left to gain as plain data: each layer's bound, and what more time saves."""
     found, confidence = judged(result), Bounding().confidence
     return {
@@ -36,13 +52,13 @@ def remaining(result: RunResult) -> dict:
     }
 
 
-def told(result: RunResult, found: Mapping[str, Rivals] | None = None) -> str:
+def told(result: Searched, found: Mapping[str, Rivals] | None = None) -> str:
     """Tells what is left to gain, in sentences: first of all the layers never reached.
 
     There are none where nothing was measured, as a lock had the winners.
 
     Args:
-        result: The run.
+        result: The run or zoo.
         found: What is ``judged`` of it, where that is known.
     """
     if not result.records:
@@ -72,8 +88,11 @@ def told(result: RunResult, found: Mapping[str, Rivals] | None = None) -> str:
     return " ".join(parts)
 
 
-def worth(result: RunResult, found: Mapping[str, Rivals]) -> float:
-    """Returns the seconds that ``MINUTES`` more minutes are expected to take off the model."""
+def worth(result: Searched, found: Mapping[str, Rivals]) -> float:
+    """Returns the seconds that ``MINUTES`` more minutes are expected to take off the model.
+
+    Of a zoo, they are seconds of the weighted sum of its models.
+    """
     times = [record.finished for record in result.records if not record.origin]
     spent = max(times, default=0.0) - min(times, default=0.0)
     rows = [row for row in result.layers if row.task.digest in found and isfinite(row.best)]

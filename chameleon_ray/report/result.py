@@ -92,6 +92,22 @@ class Verified:
         return "verified" if self.independent else "unverified"
 
 
+def difference(verified: Verified | None, library: Path) -> str:
+    """Says that a tuned model's outputs are not the original's; empty where they are.
+
+    Args:
+        verified: Its verification; None where there was none.
+        library: The tuned library.
+    """
+    if verified is not None and verified.ok:
+        return ""
+    other = verified.against if verified else "the original"
+    fault = verified.fault if verified else "they were not compared"
+    return (
+        f"The tuned model's outputs differ from those of {other} ({fault}); do not use {library}."
+    )
+
+
 @dataclass(frozen=True)
 class Launching:
     """How a tuned model's kernels are launched, where there are two ways.

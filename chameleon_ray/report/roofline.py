@@ -2,6 +2,7 @@
 
 A layer takes at least the time of its operations at the machine's greatest rate, and that of its
 inputs and outputs to and from memory (Williams et al., 2009). The longer of the two is its limit.
+Where a layer is clearly faster than memory, its data are in a cache, and its operations alone are.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,9 @@ from chameleon_ray.report.layer_history import gflops
 from chameleon_ray.report.layer_result import LayerResult
 from chameleon_ray.report.ticks import ticks
 
+CACHED = 1.5
+"""Times as fast as memory from which on a layer's data are taken to be in a cache."""
+
 
 @dataclass(frozen=True)
 class Reach:
@@ -24,9 +28,10 @@ class Reach:
         gflops: 10^9 operations a second.
         intensity: Operations for each byte of its inputs and outputs.
         limit: Least seconds that the machine allows.
-        share: The limit over the layer's latency: 1 at the limit; more where its data are in a
-            cache, or it adds while it multiplies.
+        share: The limit over the layer's latency: 1 at the limit; more where it is faster than the
+            matrix products or the copies that were measured.
         by_memory: Whether memory limits it, and not arithmetic.
+        cached: Whether its inputs and outputs came faster than memory gives them.
     """
 
     gflops: float
@@ -34,21 +39,29 @@ class Reach:
     limit: float
     share: float
     by_memory: bool
+    cached: bool = False
 
 
 def reach(row: LayerResult, ceiling: Ceiling | None) -> Reach | None:
-    """Returns how near a layer is to its limit; None where that is not known."""
+    """Returns how near a layer is to its limit.
+
+    It is None where that is not known, as for a layer without operations whose data are in a cache.
+    """
     task = row.task
     if ceiling is None or not isfinite(row.best) or row.best <= 0 or task.traffic <= 0:
         return None
     arithmetic, memory = task.flop / ceiling.flops, task.traffic / ceiling.bytes
-    limit = max(arithmetic, memory)
+    cached = memory > CACHED * row.best
+    limit = arithmetic if cached else max(arithmetic, memory)
+    if limit == 0:
+        return None
     return Reach(
         gflops=task.flop / row.best / 1e9,
         intensity=task.flop / task.traffic,
         limit=limit,
         share=limit / row.best,
-        by_memory=memory > arithmetic,
+        by_memory=limit > arithmetic,
+        cached=cached,
     )
 
 
@@ -89,7 +102,9 @@ def roofline(rows: Sequence[LayerResult], ceiling: Ceiling, names: dict[str, str
         f"{_cores(ceiling)} reached in matrix products ({ceiling.flops / 1e9:.0f} GFLOP/s) and in "
         f"copies of memory ({ceiling.bytes / 1e9:.0f} GB/s), measured at the end of the run. A dot "
         "at the roof does its operations as fast as the machine was seen to; one above it has its "
-        "data in a cache, or adds while it multiplies."
+        "data in a cache, or is faster than NumPy's matrix products. A layer's operations are "
+        "those of the algorithm that it is computed by: Winograd's has fewer than a direct "
+        "convolution."
     )
     legend = (("tuned", "var(--best)"), ("default schedule", "var(--faint)"))
     return Figure("roofline", "Layers under the machine's roof", told, (view,), dots, legend)

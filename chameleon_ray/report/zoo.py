@@ -1,26 +1,23 @@
-"""Reports a tuned zoo: figures for programs and sentences for people, from one result per model."""
+"""A tuned zoo: one result per model, and what came of all of them."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 from math import exp, inf, isfinite, log
 from pathlib import Path
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
+from chameleon_ray.lowerings import by_layer
+from chameleon_ray.measure.ceiling import Ceiling
 from chameleon_ray.merging import Merged
 from chameleon_ray.options import Request
 from chameleon_ray.presets import PRESETS
-from chameleon_ray.record import Record, Status, own
+from chameleon_ray.record import Record, own
 from chameleon_ray.report import buckets
-from chameleon_ray.report.columns import Column, text_table
-from chameleon_ray.report.format import UNKNOWN, clock, counted, milliseconds, percent, times
 from chameleon_ray.report.layer_history import Point
-from chameleon_ray.report.result import Latency, RunResult
-from chameleon_ray.report.zoo_comparison import frameworks, latency, means
-from chameleon_ray.report.zoo_comparison import told as compared
+from chameleon_ray.report.layer_result import LayerOutcome, LayerResult
+from chameleon_ray.report.result import Latency, RunResult, difference
+from chameleon_ray.report.zoo_comparison import Fault, faults_of
+from chameleon_ray.task import Task
 from chameleon_ray.vendor import is_searched
 
 
@@ -53,13 +50,7 @@ class ZooEntry:
         """The problem with the model, in a sentence; empty where there is none."""
         if self.result is None:
             return self.failure
-        verified = self.result.verified
-        if verified is None or not verified.ok:
-            fault = f" from those of {verified.against} ({verified.fault})" if verified else ""
-            return (
-                f"The tuned model's outputs differ{fault}; do not use {self.folder / 'model.so'}."
-            )
-        return ""
+        return difference(self.result.verified, self.folder / "model.so")
 
     @property
     def unverified(self) -> bool:
@@ -75,16 +66,6 @@ class ZooEntry:
     @property
     def speedup(self) -> float | None:
         return self.result.speedup if self.result else None
-
-
-SHARED_COLUMNS: tuple[Column[ZooEntry], ...] = (
-    Column("layers", "number", lambda entry: str(entry.layers) if entry.layers else UNKNOWN),
-    Column("shared", "number", lambda entry: str(entry.shared) if entry.layers else UNKNOWN),
-    Column("untuned ms", "number", lambda entry: _milliseconds(entry.latencies[0])),
-    Column("tuned ms", "number", lambda entry: _milliseconds(entry.latencies[1])),
-    Column("faster", "number", lambda entry: times(entry.speedup)),
-)
-"""Columns that the table of models has on a terminal and on the page."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +106,44 @@ class ZooResult:
     def results(self) -> list[RunResult]:
         """Results of the models that did not fail."""
         return [entry.result for entry in self.entries if entry.result]
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The layers of all models; a weight is the sum of importance times occurrences."""
+        return self.merged.tasks
+
+    @cached_property
+    def layers(self) -> tuple[LayerResult, ...]:
+        """Results of all layers, each once."""
+        own: dict[str, list[Record]] = {task.digest: [] for task in self.tasks}
+        for record in self.records:
+            if record.task in own:
+                own[record.task].append(record)
+        outcomes = {outcome.task: outcome for outcome in self.outcomes}
+        layers = by_layer(self.tasks, lambda task: task).values()
+        return tuple(LayerResult.among(tasks, own, outcomes) for tasks in layers)
+
+    @cached_property
+    def outcomes(self) -> tuple[LayerOutcome, ...]:
+        """The choice for each layer at the end, once."""
+        found = {outcome.task: outcome for result in self.results for outcome in result.outcomes}
+        return tuple(found.values())
+
+    @property
+    def ceiling(self) -> Ceiling | None:
+        """What the timing cores can do at most; None where that was not measured."""
+        results = (entry.result for entry in self.entries)
+        return next((result.ceiling for result in results if result), None)
+
+    @property
+    def faults(self) -> list[Fault]:
+        """The comparisons with frameworks that were not made."""
+        return [one for e in self.entries for one in faults_of(e.name, e.result)]
+
+    @property
+    def request(self) -> Request:
+        """The request of all models, in the place of whose model is the zoo's file."""
+        return replace(self.common, model=str(self.file))
 
     @property
     def saved(self) -> int:
@@ -178,66 +197,3 @@ class ZooResult:
             total = sum(weights[layer] * seconds for layer, seconds in best.items())
             if isfinite(total):
                 yield Point(number, record.finished, 1e3 * total)
-
-
-def final_message(result: ZooResult) -> RenderableType:
-    """Returns the message at the end of a zoo: a row per model, shared layers, and files."""
-    return Group("", table(result.entries), *map(Text, [*sentences(result), *result.buckets]))
-
-
-def table(entries: Sequence[ZooEntry]) -> Table:
-    """Makes a table with a row per model."""
-    name = Column[ZooEntry]("model", "text", lambda entry: entry.name)
-    others = framework_columns(entries)
-    columns = (name, *SHARED_COLUMNS, *others, Column("outputs", "text", outputs))
-    return text_table(columns, entries)
-
-
-def framework_columns(entries: Sequence[ZooEntry]) -> list[Column[ZooEntry]]:
-    """Returns a column of latencies for each framework that ran any of the models."""
-    return [
-        Column[ZooEntry](f"{title} ms", "number", partial(_in_framework, title))
-        for title in frameworks([entry.result for entry in entries])
-    ]
-
-
-def _in_framework(name: str, entry: ZooEntry) -> str:
-    return latency(entry.result, name)
-
-
-def merging(layers: Merged) -> str:
-    """Tells the number of layers, before and after merging."""
-    return f"{layers.before} layers, {len(layers.distinct)} after merging equal ones"
-
-
-def outputs(entry: ZooEntry) -> str:
-    """Tells in few words whether a model's outputs are the original's."""
-    if entry.failure:
-        return "failed"
-    if entry.result is None or entry.result.verified is None:
-        return UNKNOWN
-    verified = entry.result.verified
-    if verified.outcome == "unverified":
-        return "not verified"
-    return f"{'as' if verified.ok else 'NOT as'} {verified.against}'s"
-
-
-def sentences(result: ZooResult) -> list[str]:
-    """Returns sentences about all models together."""
-    mine = own(result.records)
-    failed = sum(record.status is not Status.OK for record in mine)
-    made = counted(len(mine), "measurement")
-    return [
-        f"{merging(result.merged)}; {result.taught} began with what layers of the same "
-        "operators had taught.",
-        f"{made} ({failed} failed) in {clock(result.wall_seconds)}, device "
-        f"{percent(result.device_busy_fraction)} busy; {counted(result.saved, 'measurement')} "
-        "saved by merging.",
-        f"On {result.device}. {compared(means(result.results))}",
-        f"Files: {result.folder}/report.html, {result.folder}/summary.json; run directories in "
-        f"{result.folder}/models.",
-    ]
-
-
-def _milliseconds(latency: Latency | None) -> str:
-    return milliseconds(latency.seconds) if latency else UNKNOWN

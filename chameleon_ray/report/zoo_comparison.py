@@ -1,6 +1,6 @@
 """A zoo beside the frameworks that its user would run instead: latencies, and means over models."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import exp, log
 
@@ -45,12 +45,36 @@ class Mean:
 def means(results: Sequence[RunResult | None]) -> list[Mean]:
     """Returns the means over each framework that ran any of the models, and over untuned TVM."""
     done = [result for result in results if result is not None and result.tuned is not None]
-    ratios = {name: _over(name, done) for name in frameworks(done)}
+    ratios = {name: over(name, done) for name in frameworks(done)}
     ratios[UNTUNED] = [result.speedup for result in done if result.speedup]
     return [
         Mean(name, exp(sum(map(log, known)) / len(known)), len(known))
         for name, known in ratios.items()
         if known
+    ]
+
+
+Fault = tuple[str, str, str]
+"""Name of a model, that of a framework, and why they were not timed beside each other."""
+
+
+def faults_of(model: str, result: RunResult | None) -> list[Fault]:
+    """Returns what a model of this name was not compared with."""
+    compared = result.comparison if result else ()
+    return [(model, one.name, one.fault) for one in compared if one.latency is None]
+
+
+def left_out(faults: Iterable[Fault]) -> list[str]:
+    """Tells which models were not compared with which framework, and why."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for model, framework, fault in faults:
+        found.setdefault((framework, fault), []).append(model)
+    alike: dict[tuple[str, str], list[str]] = {}
+    for (framework, fault), names in found.items():
+        alike.setdefault((", ".join(names), fault), []).append(framework)
+    return [
+        f"Not compared with {' and '.join(others)}: {names} ({fault})."
+        for (names, fault), others in alike.items()
     ]
 
 
@@ -60,7 +84,7 @@ def told(found: Sequence[Mean]) -> str:
     return f"Geometric means: {parts}." if parts else "No model was timed."
 
 
-def _over(name: str, results: Sequence[RunResult]) -> list[float]:
+def over(name: str, results: Sequence[RunResult]) -> list[float]:
     """Returns a framework's latencies over those of the tuned models, where it has any."""
     return [
         one.latency.seconds / result.tuned.seconds

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from chameleon_ray.record import Status, own
 from chameleon_ray.report import buckets
+from chameleon_ray.report.headline import rival
 from chameleon_ray.report.summary import strict, verification, write_text
 from chameleon_ray.report.zoo import ZooEntry, ZooResult
 
@@ -66,6 +67,7 @@ def entry_of(entry: ZooEntry) -> dict:
             "untuned": 1e3 * untuned.seconds if untuned else None,
             "tuned": 1e3 * tuned.seconds if tuned else None,
         },
+        "comparison": [rival(one) for one in entry.result.comparison] if entry.result else [],
         "verified": verification(entry.result.verified if entry.result else None),
         "error": entry.problem or None,
     }

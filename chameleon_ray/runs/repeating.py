@@ -1,7 +1,7 @@
 """The command that makes a run again, or goes on with it."""
 
 import shlex
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from chameleon_ray.options import Request, typed
 from chameleon_ray.runs.facts import Facts
@@ -9,21 +9,26 @@ from chameleon_ray.runs.kept_run import KeptRun
 
 
 def command(run: KeptRun) -> str:
-    """Returns the command that makes a run again, in a directory of its own; empty if unknown."""
-    return shlex.join(_words(run))
+    """Returns the command that makes a run again, in a directory of its own; empty if unknown.
+
+    It uses no store, as that has what the run measured.
+    """
+    request, name = _request(run.identity), _name(run)
+    return "" if request is None else shlex.join(typed(replace(request, store="none"), name))
 
 
 def going_on(run: KeptRun) -> str:
     """Returns the command that goes on with a run where it was left; empty if unknown."""
-    words = _words(run)
-    return shlex.join([*words, "--out", str(run.path), "--resume"]) if words else ""
+    request = _request(run.identity)
+    if request is None:
+        return ""
+    return shlex.join([*typed(request, _name(run)), "--out", str(run.path), "--resume"])
 
 
-def _words(run: KeptRun) -> list[str]:
+def _name(run: KeptRun) -> str:
     request = _request(run.identity)
     bucketed = request is not None and any("{" in text for text in request.inputs)
-    name = "zoo" if run.holds == "zoo" and not bucketed else "tune"
-    return [] if request is None else typed(request, name)
+    return "zoo" if run.holds == "zoo" and not bucketed else "tune"
 
 
 def _request(identity: Facts) -> Request | None:

@@ -10,6 +10,7 @@ from chameleon_ray.record import Record
 from chameleon_ray.report.format import ago, counted, digits, milliseconds, size
 from chameleon_ray.report.log import gain, pace
 from chameleon_ray.report.progress import Progress
+from chameleon_ray.report.zoo_comparison import left_out
 from chameleon_ray.run_files import FolderError, RunFiles, ZooFiles
 from chameleon_ray.runs.facts import Facts
 from chameleon_ray.runs.following import Follower
@@ -63,6 +64,7 @@ class Shown:
         if run.seconds is None:
             return f"{name}: not timed as a whole{' yet' if run.state is State.LIVE else ''}"
         times = [f"{milliseconds(run.seconds)} ms"]
+        times[0] += ", weighted sum" if run.holds == "zoo" else ""
         times += [compared(run)] if any(r.seconds is not None for r in run.rivals) else []
         if run.untuned is not None:
             times.append(f"untuned TVM {milliseconds(run.untuned)}")
@@ -76,6 +78,12 @@ class Shown:
         where += [counted(run.threads, "thread")] if run.threads else []
         told = [", ".join(filter(None, where)), self._state]
         told += [r.name + ": " + r.fault for r in run.rivals if r.fault]
+        told += left_out(
+            (model.path.name, rival.name, rival.fault)
+            for model in self.models
+            for rival in model.rivals
+            if rival.fault
+        )
         if self.progress is not None and self.progress.layers:
             told += [pace(self.progress), gain(self.progress)]
         return [line for line in told if line]
@@ -114,12 +122,20 @@ class Shown:
         return {what: line for what, line in known.items() if line}
 
     @property
+    def _fault(self) -> str:
+        """Why the run failed: what its outputs, the models of a zoo, or its last words say."""
+        summary = self.run.summary
+        models = [(one.text("name"), one.text("error")) for one in summary.rows("models")]
+        errors = "; ".join(f"{name}: {error}" for name, error in models if error)
+        return summary.text("verified", "fault") or errors or self.run.text
+
+    @property
     def _state(self) -> str:
         run, against = self.run, self.run.summary.text("verified", "against")
         told = run.state.value
         if run.state is State.VERIFIED and against:
             told += f", same outputs as {against}"
-        if run.state is State.FAILED and (why := run.summary.text("verified", "fault") or run.text):
+        if run.state is State.FAILED and (why := self._fault):
             told += f" ({why})"
         tried = counted(run.measurements, "measurement")
         return f"{told}; {tried}; begun {ago(run.age)} ago; {size(run.size)}"

@@ -79,7 +79,8 @@ class Site:
         if runs is None:
             return _nothing()
         if len(runs) < 2:
-            return refusal(HTTPStatus.BAD_REQUEST, "Choose two runs, or more, to compare them.")
+            told = f"Choose at least two runs to compare them, and at most {MOST}."
+            return refusal(HTTPStatus.BAD_REQUEST, told)
         return _html(pages.comparison_page(comparing.comparison([run.path for run in runs])))
 
     def _compare_json(self, query: str) -> Answer:
@@ -89,11 +90,14 @@ class Site:
         return _json(comparing.as_json(comparing.comparison([run.path for run in runs])))
 
     def _chosen(self, query: str) -> list[KeptRun] | None:
-        """Returns the runs that a query names, the oldest first; None where one is not there."""
+        """Returns the runs that a query names, the oldest first; None where one is not there.
+
+        There are none where it names too many.
+        """
         try:
             names = parse_qs(query, max_num_fields=MOST, errors="surrogateescape").get("run", [])
         except ValueError:
-            return None
+            return []
         known = self._gallery.runs()
         if not all(name in known for name in names):
             return None

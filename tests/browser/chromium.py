@@ -66,9 +66,8 @@ def opened(browser: Any, file: Path, width: int = 1280, scheme: str = "light") -
     found.page.on("pageerror", lambda error: found.said.append(str(error)))
     found.page.on("request", lambda request: found.requests.append(request.url))
     found.page.goto(file.as_uri())
-    found.page.wait_for_function(
-        "[...document.querySelectorAll('figure .canvas')].every((one) => one.querySelector('svg'))"
-    )
+    # a script that polls in the page would be refused by its policy
+    found.page.wait_for_selector("figure .canvas:not(:has(svg))", state="detached")
     try:
         yield found
     finally:

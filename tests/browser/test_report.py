@@ -28,14 +28,21 @@ def test_every_figure_is_there_and_nothing_else_happens(
 ) -> None:
     with opened(browser, report, width, scheme) as found:
         quiet(found, report)
-        names = {"course", "layer-time", "roofline", "map", "importance", "foretold"}
+        names = {"course", "roofline", "map", "importance", "foretold"}
         assert all(found.count(f"figure#{name} svg") == 1 for name in names)
         assert found.count("figure.small svg") == 9, "a curve for each layer"
+        assert found.count("figure#layer-time li") == 9
         drawn = found.page.evaluate(
             "[...document.querySelectorAll('figure svg')].map((one) => "
             "[one.getBoundingClientRect().width, one.querySelectorAll('path,circle,rect').length])"
         )
         assert all(wide > 150 and marks > 0 for wide, marks in drawn)
+        cut = "[...document.querySelectorAll('.bars .layer, .many .layer')].filter((one) => {"
+        cut += "const box = one.getBoundingClientRect();"
+        cut += (
+            "return box.left < 0 || box.right > innerWidth || one.scrollWidth > one.clientWidth})"
+        )
+        assert found.page.evaluate(f"{cut}.length") == 0, "names can be read whole"
         beyond = found.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert beyond <= 0, "nobody scrolls sideways"
 

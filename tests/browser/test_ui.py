@@ -95,6 +95,13 @@ def test_a_live_run_is_followed_to_its_end(page, runs: Path) -> None:
             log.measured(one, 0.1)
         page.wait_for_selector("text=failed, ")
         page.wait_for_selector("figure svg")
+        other = page.get_by_label("over measurements")
+        other.check()
+        progress.note("News of which the page tells.")
+        page.wait_for_selector("text=News of which the page tells.")
+        page.wait_for_selector("figure svg")
+        assert other.is_checked(), "the reader's choice outlasts the news"
+        assert other.evaluate("one => one === document.activeElement")
         log.ended("stopped", "Stopped.")
     page.wait_for_selector(".state.interrupted")
     page.wait_for_selector("figure svg")

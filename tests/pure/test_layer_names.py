@@ -16,7 +16,7 @@ from chameleon_ray.layer_names import SHORT, of_model, own_name, short_names, sh
 from chameleon_ray.merging import merged
 from chameleon_ray.printable import printable
 from chameleon_ray.report.html import render
-from chameleon_ray.report.layer_table import layer_name
+from chameleon_ray.report.layer_name import layer_name
 from chameleon_ray.report.live_table import lines
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.terminal import Terminal
@@ -83,6 +83,12 @@ def test_the_heaviest_layer_of_a_module_has_its_name_alone() -> None:
         "patch transpose",
         "patch transpose #2",
     ]
+
+
+def test_a_number_alone_is_no_name() -> None:
+    """Modules of ``torch.nn.Sequential`` are called 0, 1, 2."""
+    found = short_names([layer(0, "3"), layer(1, "3", what="transpose @8x8"), layer(2, "body.3")])
+    assert list(found.values()) == ["3 conv", "3 transpose", "body.3"]
 
 
 def test_lowerings_have_the_name_of_their_layer() -> None:

@@ -20,7 +20,7 @@ def test_the_command_has_what_was_asked_for() -> None:
     asked = {"minutes": 4.0, "seed": 3, "inputs": ("x:1x3", "n=2"), "vendor": False, "out": "there"}
     text = repeating(result(**asked, store="/shared"))
     assert text == (
-        "chameleon tune net.onnx --input x:1x3 --input n=2 --minutes 4.0 --seed 3 --no-vendor "
+        "chameleon tune net.onnx --input x:1x3 --input n=2 --minutes 4 --seed 3 --no-vendor "
         "--store none"
     )
     assert misfit(text.split()[1:]) == ""

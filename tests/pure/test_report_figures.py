@@ -88,6 +88,29 @@ def test_the_model_s_figure_has_two_views_and_the_final_timings() -> None:
     assert [mark.kind for mark in live.views[0].marks] == ["line", "dot"]
 
 
+def test_what_is_far_above_the_picture_is_not_drawn_over_the_page() -> None:
+    a, b = task("a"), task("b")
+    course = Course.of(layers_of([a, b]), [record(a, 4.0, DEFAULT, finished=30.0)])
+    found = model_figure(course, End(90.0, 4.0, 900.0), {})
+    assert [mark.data["model, ms"] for mark in found.views[0].marks[-2:]] == [[4.0, 4.0], [4.0]]
+    assert "900 ms (tuned model, timed as a whole)" in found.told
+
+
+def test_layers_without_a_measurement_are_a_sentence() -> None:
+    a, b, c = task("a"), task("b"), task("c")
+    result = replace(
+        fake_result(Path("run")), tasks=(a, b), records=(record(a, 4.0, DEFAULT),), outcomes=()
+    )
+    starved = render(replace(result, tasks=(a, b, c)))
+    assert "2 layers never timed, so not in the sums." in starved
+    assert "course" not in [one["name"] for one in data(starved)["figures"]]
+    page = render(result)
+    assert "course" in [one["name"] for one in data(page)["figures"]]
+    assert "1 layer without a successful measurement: b." in page
+    curves = [one["name"] for one in data(page)["figures"] if one["name"].startswith("curve-")]
+    assert curves == [f"curve-{a.digest}"]
+
+
 def test_data_that_marks_share_are_written_once_and_without_what_json_lacks() -> None:
     shared: Columns = {"x": [1, 2, 3], "y": [1 / 3, inf, None], "name": ["a\u202eb", "", "c"]}
     view = View("", (Mark("line", shared), Mark("dot", shared, {"x": "x"}, "x")))

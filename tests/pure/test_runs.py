@@ -174,7 +174,7 @@ def test_a_run_is_shown(tmp_path: Path) -> None:
     assert "verified, same outputs as torch; 10" not in said.splitlines()[0]
     assert "llvm znver4, 2 threads" in said
     assert "... and 8 more; --all shows them" in said
-    assert "chameleon tune 'nets/a b.onnx' --input x:1x3 --minutes 3.0" in said
+    assert "chameleon tune 'nets/a b.onnx' --input x:1x3 --minutes 3 --store none" in said
     assert str(tmp_path / "run" / "report.html") in said
     shown = json.loads(chameleon("show", tmp_path / "run", "--json").stdout)
     assert len(shown["layers"]) == len(result.layers)
@@ -227,5 +227,12 @@ def test_a_zoo_is_one_run_with_models(tmp_path: Path) -> None:
     assert found(tmp_path) == [tmp_path / "zoo"]
     run = kept_run(tmp_path / "zoo")
     assert (run.model, run.state, run.seconds) == ("small", State.VERIFIED, 2e-3)
-    assert "small" in chameleon("show", tmp_path / "zoo").stdout
+    summary = zoo.model("small") / "summary.json"
+    fault = {"name": "PyTorch", "fault": "the time was up"}
+    summary.write_text(json.dumps(json.loads(summary.read_text()) | {"comparison": [fault]}))
+    broken = {"name": "broken", "error": "There is no such file."}
+    zoo.summary.write_text(json.dumps(body | {"models": [*body["models"], broken]}))
+    said = chameleon("show", tmp_path / "zoo").stdout
+    assert "Not compared with PyTorch: small (the time was up)." in said
+    assert "failed (broken: There is no such file.)" in said
     assert "compare the runs in" in chameleon("compare", tmp_path / "zoo", tmp_path / "zoo").stderr

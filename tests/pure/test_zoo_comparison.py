@@ -4,7 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from chameleon_ray.report.result import Compared, Latency, RunResult
-from chameleon_ray.report.zoo_comparison import frameworks, latency, means, told
+from chameleon_ray.report.zoo_comparison import (
+    faults_of,
+    frameworks,
+    latency,
+    left_out,
+    means,
+    told,
+)
 from tests.pure.fake_result import fake_result
 
 
@@ -26,6 +33,16 @@ def test_means_are_of_the_models_that_a_framework_ran() -> None:
         "4.00x as fast as untuned TVM (2 models)."
     )
     assert told(means([None])) == "No model was timed."
+
+
+def test_a_comparison_that_was_not_made_has_its_reason() -> None:
+    found = [one for pair in zip("abc", RESULTS, strict=True) for one in faults_of(*pair)]
+    assert left_out(found) == ["Not compared with torch: a (why)."]
+    more = faults_of("d", RESULTS[0])
+    assert left_out([*more, *found]) == ["Not compared with torch: d, a (why)."]
+    both = [("d", "ort", "why"), ("a", "ort", "why")]
+    assert left_out([*more, *found, *both]) == ["Not compared with torch and ort: d, a (why)."]
+    assert faults_of("c", None) == []
 
 
 def test_a_model_that_a_framework_did_not_run_has_a_dash() -> None:

@@ -87,6 +87,20 @@ def test_what_fails_is_a_value(
     assert runtime.fault
 
 
+def test_one_that_computes_something_else_is_no_yardstick(
+    model: Path, comparer: Comparer, tmp_path: Path
+) -> None:
+    node = onnx.helper.make_node("MatMul", ["x", "w"], ["y"])
+    onnx.save(graph([node], {"x": X}, ["y"], {"w": 1.01 * X}), tmp_path / "net.onnx")
+    asked = request(tmp_path, "onnxruntime")
+    (other,) = comparer.compare(asked, model / "model.so", (X,), precision=PLAIN).others
+    assert other.latency is None
+    assert other.fault.startswith("it computes something else, as the output differs by ")
+    same = request(model, "onnxruntime")
+    found = comparer.compare(same, model / "model.so", (X,), precision=PLAIN)
+    assert [one.fault for one in found.others] == [""]
+
+
 def test_too_little_time_begins_nothing(model: Path, comparer: Comparer) -> None:
     found = comparer.compare(request(model, "onnxruntime"), model / "model.so", (X,), 1.0)
     assert [one.fault for one in found.others] == ["the time was up"]

@@ -194,6 +194,7 @@ def name_all(given: Sequence[InputSpec], names: Sequence[str], model: str) -> di
             raise ModelError(f"The input {spec.name!r} of {model} is given twice; give it once.")
         if spec.name not in names:
             listed = ", ".join(names) or "none"
-            raise ModelError(f"{model} has no input {spec.name!r}; its inputs are: {listed}.")
+            told = f" Say --input {names[0]}:SHAPE." if len(names) == 1 else ""
+            raise ModelError(f"{model} has no input {spec.name!r}; its inputs are: {listed}.{told}")
         by_name[spec.name] = spec
     return by_name

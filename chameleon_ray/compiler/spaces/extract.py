@@ -15,6 +15,7 @@ from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.origin import Origin, origin_of
 from chameleon_ray.compiler.relax import bindings_of, operator
 from chameleon_ray.compiler.spaces.design import design
+from chameleon_ray.compiler.spaces.operations import operations
 from chameleon_ray.space import DesignSpace
 from chameleon_ray.task import Task
 
@@ -93,7 +94,7 @@ def task_of(
     vendor = kind.vendor(module)
     shapes = ", ".join("x".join(map(str, shape)) or "1" for shape, _ in program.arguments)
     traffic = float(sum(_bytes(*argument) for argument in program.arguments))
-    flop = float(tvm.s_tir.analysis.estimate_tir_flops(module))
+    flop = operations(module)
     return Task(
         name, digest, target, weight, flop, space, program.dumps(), shapes, traffic, vendor=vendor
     )

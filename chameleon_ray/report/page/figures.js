@@ -58,11 +58,12 @@
   }
 
   // Radio buttons for few views, a list for many.
-  function choice(figure, choose) {
+  function choice(figure, first, choose) {
     const labels = figure.views.map((view) => view.label);
     if (labels.length > 4) {
       const list = element("select", { "aria-label": `${figure.title}: what is shown` },
         ...labels.map((label, n) => element("option", { value: n }, label)));
+      list.value = first;
       list.addEventListener("change", () => choose(Number(list.value)));
       return element("p", { class: "choice" }, list);
     }
@@ -70,7 +71,7 @@
       element("legend", { class: "hidden" }, `${figure.title}: what is shown`));
     labels.forEach((label, n) => {
       const button = element("input", { type: "radio", name: `view-${figure.name}` });
-      button.checked = n === 0;
+      button.checked = n === first;
       button.addEventListener("change", () => choose(n));
       group.append(element("label", {}, button, label));
     });
@@ -78,12 +79,15 @@
   }
 
   const groups = new Map();
+  // The views that the reader chose, by figure: they outlast a page that is drawn anew.
+  const chosen = window.chosenViews ??= new Map();
 
   function place(figure) {
     const home = document.getElementById(figure.name);
     const canvas = element("div", { class: "canvas" });
     const { details, fill } = table(figure);
-    let view = figure.views[0], width = 0;
+    const key = figure.group || figure.name;
+    let view = figure.views[chosen.get(key)] ?? figure.views[0], width = 0;
     const draw = () => {
       if (width) canvas.replaceChildren(drawn(figure, view, width));
       fill(view);
@@ -96,7 +100,10 @@
     } else if (figure.views.length > 1) {
       const all = [choose];
       groups.set(figure.group, all);
-      const buttons = choice(figure, (n) => all.forEach((one) => one(n)));
+      const buttons = choice(figure, figure.views.indexOf(view), (n) => {
+        chosen.set(key, n);
+        all.forEach((one) => one(n));
+      });
       if (figure.group) home.parentNode.before(buttons); else home.append(buttons);
     }
     home.append(canvas, details);

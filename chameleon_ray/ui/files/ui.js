@@ -6,27 +6,30 @@
   const seconds = Number(main.dataset.refresh);
   const SLOW = 50;
   let seen = "";
-  const checked = () => [...main.querySelectorAll("input:checked")].map((box) => box.value);
+  const boxes = () => [...main.querySelectorAll("input[type=checkbox]")];
+  const places = () => [...main.querySelectorAll("a, input, select, summary, [tabindex]")];
 
-  function redraw() {
+  function redraw(done) {
     const old = document.querySelector("script[data-draws]");
-    if (!old) return;
+    if (!old) return done();
     const script = document.createElement("script");
     script.src = old.src;
     script.dataset.draws = "";
+    script.addEventListener("load", done);
     old.replaceWith(script);
   }
 
   function take(news) {
     const now = news.querySelector("main");
     if (now.innerHTML === seen) return now;
-    const boxes = checked();
+    const ticked = boxes().filter((box) => box.checked).map((box) => box.value);
+    const focused = places().indexOf(document.activeElement);
     seen = now.innerHTML;
     main.innerHTML = seen;
-    for (const box of main.querySelectorAll("input")) box.checked = boxes.includes(box.value);
+    for (const box of boxes()) box.checked = ticked.includes(box.value);
     const data = document.getElementById("data");
     if (data) data.textContent = news.getElementById("data").textContent;
-    redraw();
+    redraw(() => places()[focused]?.focus({ preventScroll: true }));
     return now;
   }
 
