@@ -44,7 +44,7 @@ class TunedModel:
         self._loaded: CallableModel | None = None
         self._loading = Lock()
 
-    def __call__(self, *inputs: Any, **named: Any) -> Any:
+    def __call__(self, /, *inputs: Any, **named: Any) -> Any:
         """Runs the model.
 
         Args:

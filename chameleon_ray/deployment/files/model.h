@@ -8,6 +8,7 @@
 #include <tvm/ffi/tvm_ffi.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -57,7 +58,21 @@ class Model {
       : library_(Loaded(library)), machine_(Started(library_)), main_(Get(machine_, "main")) {}
 
   // Runs the model on inputs in the manifest's order, aligned to 64 bytes as Empty makes them.
+  // Outputs are the caller's: no later call reads or writes them.
   std::vector<ffi::Tensor> operator()(const std::vector<ffi::Tensor>& inputs) {
+    std::vector<ffi::Tensor> outputs = Call(inputs);
+    if (shared_.size() < outputs.size()) {  // the first call: what two give is a constant or input
+      std::vector<ffi::Tensor> others = Call(inputs);
+      for (size_t n = 0; n < outputs.size(); ++n)
+        shared_.push_back(outputs[n].data_ptr() == others[n].data_ptr());
+    }
+    for (size_t n = 0; n < outputs.size(); ++n)
+      if (shared_[n]) outputs[n] = Copied(outputs[n]);
+    return outputs;
+  }
+
+ private:
+  std::vector<ffi::Tensor> Call(const std::vector<ffi::Tensor>& inputs) {
     std::vector<ffi::AnyView> arguments(inputs.begin(), inputs.end());
     ffi::Any result;
     main_.CallPacked(ffi::PackedArgs(arguments.data(), arguments.size()), &result);
@@ -66,7 +81,13 @@ class Model {
     return outputs;
   }
 
- private:
+  static ffi::Tensor Copied(const ffi::Tensor& tensor) {
+    const DLTensor& from = *tensor.GetDLTensorPtr();
+    ffi::Tensor copy = ffi::Tensor::FromNDAlloc(Aligned(), tensor.shape(), from.dtype, from.device);
+    std::memcpy(copy.data_ptr(), tensor.data_ptr(), ffi::GetDataSize(from));
+    return copy;
+  }
+
   static ffi::Module Loaded(const std::string& library) {
     CheckCpu();
     setenv("TVM_NUM_THREADS", std::to_string(manifest::threads).c_str(), 0);
@@ -96,6 +117,7 @@ class Model {
 
   ffi::Module library_, machine_;
   ffi::Function main_;
+  std::vector<bool> shared_;  // outputs that are constants or inputs of the model
 };
 
 }  // namespace chameleon
