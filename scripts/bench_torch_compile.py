@@ -154,7 +154,7 @@ def started(name: str, work: Path) -> tuple[Any, Any, tuple[Any, ...], dict[str,
         compiled = torch.compile(net, backend="chameleon", options=options)
         outputs = compiled(*inputs)
         seconds = time.perf_counter() - began
-        found = {"ready": seconds, "error": error(net(*inputs), outputs)}
+        found: dict[str, Any] = {"ready": seconds, "error": error(net(*inputs), outputs)}
     found["told"] = [str(one.message) for one in told if "graph" in str(one.message)]
     return compiled, net, inputs, found
 

@@ -20,7 +20,7 @@ from chameleon_ray.report.loading import threads_of
 FILES = Path(__file__).parents[1] / "deployment" / "files"
 RUNTIME = ("libtvm_runtime.so", "libtvm_runtime_extra.so")
 FFI = "libtvm_ffi.so"
-CPP = ("model.h", "main.cc", "CMakeLists.txt")
+CPP = ("model.h", "cpu.h", "main.cc", "CMakeLists.txt")
 PLACES = {"loader.py": "", "Dockerfile": ""} | dict.fromkeys(CPP, "cpp")
 """Folder of each file below the exported one."""
 

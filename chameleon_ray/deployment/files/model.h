@@ -10,12 +10,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <set>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "cpu.h"
 #include "manifest.h"
 
 namespace chameleon {
@@ -37,16 +36,9 @@ inline ffi::Tensor Empty(const manifest::Array& array) {
 
 // Throws where this machine's CPU lacks what the code was compiled for: it would die by SIGILL.
 inline void CheckCpu() {
-  std::ifstream file("/proc/cpuinfo");
-  std::set<std::string> here;
-  for (std::string line; here.empty() && std::getline(file, line);) {
-    if (line.rfind("flags", 0) != 0) continue;
-    std::istringstream words(line.substr(line.find(':') + 1));
-    for (std::string word; words >> word;) here.insert(word);
-  }
   std::string lacking;
   for (const std::string& flag : manifest::cpu_flags)
-    if (!here.empty() && !here.count(flag)) lacking += " " + flag;
+    if (!Has(flag)) lacking += " " + flag;
   if (!lacking.empty())
     throw std::runtime_error("This CPU lacks what model.so was compiled for:" + lacking +
                              "; tune the model on such a machine.");
