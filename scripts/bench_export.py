@@ -105,31 +105,44 @@ def compared(run: Path, place: Path, rounds: int) -> dict[str, Any]:
         ours.append(child(words, {}))
         theirs.append(child(session, dict(os.environ)))
         bare.append(child([sys.executable, "-c", "import numpy"], dict(os.environ)))
-    expected = [np.load(path) for path in arrays]
-    other = [np.load(place / f"onnxruntime{number}.npy") for number in range(len(arrays))]
-    pairs = list(zip(expected, other, strict=True))
-    bits = zip(expected, results, strict=True)
     return {
-        "equal_bits": all(one.tobytes() == path.read_bytes() for one, path in bits),
-        "error": max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in pairs),
+        **equality(place, arrays, results),
         "threads": threads,
         "ours": {
             "model_bytes": (exported / "model.so").stat().st_size,
             "library_bytes": size(exported / "lib") + program.stat().st_size,
-            "process_seconds": spread([one["seconds"] for one in ours]),
-            "peak_bytes": spread([one["peak"] for one in ours]),
+            **seconds_and_peak(ours),
             "resident_bytes": spread([resident(words[:2]) for _ in range(rounds)]),
         },
         "onnxruntime": {
             "model_bytes": (place / "model.onnx").stat().st_size,
             "library_bytes": size(onnxruntime_folder()),
-            "process_seconds": spread([one["seconds"] for one in theirs]),
+            **seconds_and_peak(theirs),
             "import_seconds": spread([float(one["said"].split()[0]) for one in theirs]),
             "result_seconds": spread([float(one["said"].split()[1]) for one in theirs]),
-            "peak_bytes": spread([one["peak"] for one in theirs]),
             "resident_bytes": spread([1024 * int(one["said"].split()[2]) for one in theirs]),
             "bare_python_peak_bytes": spread([one["peak"] for one in bare]),
         },
+    }
+
+
+def equality(place: Path, arrays: list[Path], results: list[Path]) -> dict[str, Any]:
+    """Compares outputs in C++ with Python's to the bit, and Python's with ONNX Runtime's."""
+    expected = [np.load(path) for path in arrays]
+    other = [np.load(place / f"onnxruntime{number}.npy") for number in range(len(arrays))]
+    bits = zip(expected, results, strict=True)
+    pairs = zip(expected, other, strict=True)
+    return {
+        "equal_bits": all(one.tobytes() == path.read_bytes() for one, path in bits),
+        "error": max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in pairs),
+    }
+
+
+def seconds_and_peak(processes: list[dict[str, Any]]) -> dict[str, Any]:
+    """Sums up how long processes took, and the most memory that they had."""
+    return {
+        "process_seconds": spread([one["seconds"] for one in processes]),
+        "peak_bytes": spread([one["peak"] for one in processes]),
     }
 
 

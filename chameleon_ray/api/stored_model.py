@@ -34,10 +34,12 @@ class Stored:
     Attributes:
         layers: Number of its layers that can be tuned.
         known: Number of those of which the store has a winner.
+        share: Share of the model's operations in the layers of which it has a winner.
     """
 
     layers: int
     known: int
+    share: float
 
 
 def compile_stored(request: Request, whole: Path, part: Path) -> Stored:
@@ -47,8 +49,8 @@ def compile_stored(request: Request, whole: Path, part: Path) -> Stored:
 
     Args:
         request: Names the model, its target and the store.
-        whole: Directory for a model of which the store knows every layer.
-        part: Directory for one of which it knows some.
+        whole: Directory for a model of which the store knows enough; see ``Storing.operations``.
+        part: Directory for one of which it knows less.
 
     Raises:
         UserError: The model cannot be imported or compiled.
@@ -62,9 +64,9 @@ def compile_stored(request: Request, whole: Path, part: Path) -> Stored:
         process = ModelProcess(kind, cores, stack)
         prepared, device = process.prepare(request), kind.device_name(len(cores))
         winners = best_stored(request, prepared.tasks, device)
-        layers = len({task.layer for task in prepared.tasks if task.space.knobs})
+        stored = _stored(prepared.tasks, winners)
         if winners:
-            place = whole if len(winners) == layers else part
+            place = whole if stored.share >= request.storing.operations else part
             place.mkdir(parents=True, exist_ok=True)
             library = place / "model.so"
             process.compile_tuned(winners, library, place / "tvm_database")
@@ -72,7 +74,15 @@ def compile_stored(request: Request, whole: Path, part: Path) -> Stored:
             seconds = time.monotonic() - began
             result = _result(request, prepared, device, winners, verified, seconds)
             write(place / "summary.json", result)
-    return Stored(layers, len(winners))
+    return stored
+
+
+def _stored(tasks: Sequence[Task], winners: Winners) -> Stored:
+    layers = by_layer((task for task in tasks if task.space.knobs), lambda task: task).values()
+    operations = [own[0].weight * own[0].flop for own in layers]
+    known = [any(task.digest in winners for task in own) for own in layers]
+    share = sum(n for n, one in zip(operations, known, strict=True) if one) / (sum(operations) or 1)
+    return Stored(len(layers), sum(known), 1.0 if all(known) else share)
 
 
 def best_stored(request: Request, tasks: Sequence[Task], device: str) -> Winners:

@@ -23,7 +23,7 @@ KNOWN = "known.json"
 def from_store(folder: Path, options: Mapping[str, Any]) -> Path | None:
     """Returns the directory of a library that a store's winners make of a graph.
 
-    It is the graph's own where the store knows all layers that can be tuned. None is returned where
+    It is the graph's own where the store knows nearly all of its operations. None is returned where
     it knows no layer. A store that has got entries since is asked again.
 
     Args:
