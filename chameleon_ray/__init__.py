@@ -11,11 +11,22 @@ if TYPE_CHECKING:
     from chameleon_ray.errors import Stopped, UserError
     from chameleon_ray.interface.memory import memory
     from chameleon_ray.interface.records import records
+    from chameleon_ray.interface.relax_pass import relax_pass
     from chameleon_ray.interface.tuned_model import TunedModel, load
     from chameleon_ray.interface.tuning import tune
     from chameleon_ray.interface.zoo import zoo
 
-__all__ = ["Stopped", "TunedModel", "UserError", "load", "memory", "records", "tune", "zoo"]
+__all__ = [
+    "Stopped",
+    "TunedModel",
+    "UserError",
+    "load",
+    "memory",
+    "records",
+    "relax_pass",
+    "tune",
+    "zoo",
+]
 __version__ = "0.1.0"
 ORIGINS = {
     "Stopped": "chameleon_ray.errors",
@@ -24,6 +35,7 @@ ORIGINS = {
     "load": "chameleon_ray.interface.tuned_model",
     "memory": "chameleon_ray.interface.memory",
     "records": "chameleon_ray.interface.records",
+    "relax_pass": "chameleon_ray.interface.relax_pass",
     "tune": "chameleon_ray.interface.tuning",
     "zoo": "chameleon_ray.interface.zoo",
 }

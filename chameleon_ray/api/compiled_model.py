@@ -134,7 +134,7 @@ def lost_winners(
     return lost
 
 
-def _described(names: Sequence[str], arrays: Arrays) -> tuple[Described, ...]:
+def described(names: Sequence[str], arrays: Arrays) -> tuple[Described, ...]:
     """Returns name, shape and dtype of each array; names that are missing are empty."""
     pairs = zip([*names, *[""] * len(arrays)], arrays, strict=False)
     return tuple((name, array.shape, str(array.dtype)) for name, array in pairs)
@@ -166,8 +166,8 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
         verified=compiled.library.verified,
         launching=compiled.library.launching,
         comparison=compiled.comparison.others,
-        inputs=_described(prepared.input_names, prepared.inputs),
-        outputs=_described(prepared.outputs, prepared.examples[0].outputs or ()),
+        inputs=described(prepared.input_names, prepared.inputs),
+        outputs=described(prepared.outputs, prepared.examples[0].outputs or ()),
         explanation=lost,
         folder=model.folder.path,
         entry=model.entry,

@@ -22,7 +22,7 @@ from chameleon_ray.run_files import FILES
 PROGRAMS = Path(__file__).parents[1] / "deployment" / "files"
 RUNTIME = ("libtvm_runtime.so", "libtvm_runtime_extra.so")
 FFI = "libtvm_ffi.so"
-CPP = ("model.h", "main.cc", "CMakeLists.txt")
+CPP = ("model.h", "cpu.h", "main.cc", "CMakeLists.txt")
 PLACES = {"loader.py": "", "Dockerfile": ""} | dict.fromkeys(CPP, "cpp")
 """Folder of each file below the exported one."""
 

@@ -16,6 +16,8 @@ from typing import Any
 
 import ray
 import ray._raylet
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from chameleon_ray.cluster.address import AddressError, on_loopback, resolve
 from chameleon_ray.cluster.asking import Silent, asked
@@ -29,6 +31,8 @@ from chameleon_ray.pool import Unfit
 
 PINNED = ("chameleon_ray", "ray", "apache-tvm", "apache-tvm-ffi")
 """Distributions whose versions must be the same on every node."""
+NONE = "none"
+"""Version of a distribution that is not installed."""
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -137,17 +141,25 @@ def check_pins() -> None:
     """Compares this machine's distributions with the versions ``chameleon_ray`` asks for.
 
     Raises:
-        SessionError: One is missing or of another version than pinned.
+        SessionError: One is missing or of a version that was not tested.
     """
     ours, wrong = reader()(), []
-    for requirement in importlib.metadata.requires("chameleon_ray") or []:
-        wanted, _, condition = requirement.partition(";")
-        name, pin, version = wanted.strip().partition("==")
-        name = name.partition("[")[0]
-        if pin and "extra" not in condition and ours.get(name, version) != version:
-            wrong.append(f"{name} is {ours[name]} on this machine, but has to be {version}")
+    for text in importlib.metadata.requires("chameleon_ray") or []:
+        wanted = Requirement(text)
+        asked = wanted.marker is None or wanted.marker.evaluate({"extra": ""})
+        version = ours.get(wanted.name) if asked else None
+        if version is None or _is_in(version, wanted.specifier):
+            continue
+        wrong.append(
+            f"{wanted.name} is {version} on this machine, but has to be {wanted.specifier}"
+        )
     if wrong:
         raise SessionError(f"{'; '.join(wrong)}; install chameleon_ray again")
+
+
+def _is_in(version: str, specifier: SpecifierSet) -> bool:
+    """Whether a version, which may be ``none``, is one of those asked for."""
+    return version != NONE and specifier.contains(version, prereleases=True)
 
 
 def check_nodes(options: Session) -> None:
@@ -223,11 +235,11 @@ def reader() -> Callable[[], Versions]:
 
     The function is nested, so that Ray sends its code to nodes where this package is missing.
     """
-    names = PINNED
+    names, missing = PINNED, NONE
 
     def read() -> Versions:
         found = {name: importlib.metadata.distributions(name=name) for name in names}
-        return {name: next((d.version for d in ds), "none") for name, ds in found.items()}
+        return {name: next((d.version for d in ds), missing) for name, ds in found.items()}
 
     return read
 

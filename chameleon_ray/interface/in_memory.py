@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 
@@ -130,5 +131,17 @@ def _examples(inputs: Any, folder: Path) -> tuple[str, ...]:
         )
     path = folder / EXAMPLES
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez(path, **{name: np.asarray(one) for name, one in inputs.items()})  # type: ignore[arg-type]
+    write_arrays(path, {name: np.asarray(one) for name, one in inputs.items()})
     return (str(path),)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes arrays as ``numpy.savez`` does, which takes none called ``file``: a name of its own.
+
+    Raises:
+        ValueError: An array is of Python objects.
+    """
+    with ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)

@@ -1,12 +1,16 @@
 """The backend ``chameleon`` of ``torch.compile``: graphs become tuned libraries.
 
 A graph that was tuned before is loaded from the cache. Another one is tuned on the spot where the
-options give a budget; else torch computes it, and it waits for ``chameleon pending``.
+options give a budget. Else it is compiled with what the store knows of its layers, and waits for
+``chameleon pending`` if some are not known. Where none is, torch computes it.
 """
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from math import inf
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -14,10 +18,13 @@ import torch
 from torch import Tensor
 from torch.export.graph_signature import OutputKind
 
+from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.interface.graph_cache import PROGRAM, folder_of, is_tuned, keep
+from chameleon_ray.interface.stored_graph import from_store, is_preferred, told
 from chameleon_ray.interface.tuned_model import TunedModel, load
 from chameleon_ray.interface.tuning import request_of, tune
+from chameleon_ray.measure.cores import available, split
 
 BUDGET = ("minutes", "trials", "until")
 """Options that have a graph tuned on the spot."""
@@ -81,27 +88,45 @@ class Graph:
         try:
             closed = Closed(self._graph, values, places)
             self._demand_device(values)
-            folder = folder_of(closed.parts(values, self._lasting))
-            if not is_tuned(folder):
-                if not (folder / PROGRAM).exists():
-                    inputs = tuple(values[place] for place in places)
-                    keep(folder, exported(closed, inputs), self._lasting)
-                if all(self._options.get(name) is None for name in BUDGET):
-                    warnings.warn(
-                        "A graph is not tuned yet, and computed by torch; chameleon pending tunes "
-                        "it.",
-                        stacklevel=2,
-                    )
-                    return self._graph.forward
-                began = (folder / "run.json").exists()
-                tune(folder / PROGRAM, out=folder, resume=began, **self._options)
-            return Library(self._graph, usable(folder), closed, values, self._static, places)
+            folder = folder_of([*closed.parts(values, self._lasting), target_of(self._options)])
+            if not is_tuned(folder) and not (folder / PROGRAM).exists():
+                keep(folder, exported(closed, [values[place] for place in places]), self._lasting)
+            found = self._found(folder)
+            if found is None:
+                return self._by_torch()
+            library = Library(self._graph, usable(found), closed, values, self._static, places)
+            if found != folder:
+                times = partial(is_faster, library, self._graph.forward, values)
+                if not is_preferred(found, times):
+                    return self._by_torch()
+                warnings.warn(told(found), stacklevel=3)
+            return library
         except Stopped:
             raise
         except Exception as error:  # whatever torch or the importer says of a graph
             why = (str(error).strip().splitlines() or [type(error).__name__])[0]
             warnings.warn(f"A graph is computed by torch: {why}", stacklevel=2)
             return self._graph.forward
+
+    def _found(self, folder: Path) -> Path | None:
+        """Returns the directory with the graph's library, which is tuned or compiled where asked.
+
+        None is returned where there is no budget for tuning it, and no store knows its layers.
+        """
+        if is_tuned(folder):
+            return folder
+        if any(self._options.get(name) is not None for name in BUDGET):
+            began = (folder / "run.json").exists()
+            tune(folder / PROGRAM, out=folder, resume=began, **self._options)
+            return folder
+        return from_store(folder, self._options)
+
+    def _by_torch(self) -> Callable[..., Outputs]:
+        warnings.warn(
+            "A graph is not tuned yet, and computed by torch; chameleon pending tunes it.",
+            stacklevel=4,
+        )
+        return self._graph.forward
 
     @property
     def _lasting(self) -> dict[str, Any]:
@@ -113,6 +138,35 @@ class Graph:
         for one in values:
             if isinstance(one, Tensor) and one.device.type != wanted:
                 raise UserError(f"its tensors are on {one.device}, and its target is for {wanted}.")
+
+
+def target_of(options: Mapping[str, Any]) -> bytes:
+    """Returns the complete target of a graph's library, which names this machine's CPU.
+
+    So a cache that machines share has a library for each kind of CPU.
+
+    Raises:
+        UserError: There is no such target here.
+    """
+    request = request_of({name: value for name, value in options.items() if name in LASTING})
+    kind = kind_of(request.target)
+    if kind.gpus is not None:
+        return request.target.encode()
+    cores = split(available(), request.threads)[1]
+    return kind.resolve(request.target, len(cores)).encode()
+
+
+def is_faster(
+    library: Callable[..., Outputs], graph: Callable[..., Outputs], values: Sequence[Any]
+) -> bool:
+    """Whether a library with untuned layers takes less time than torch; each is called in turns."""
+    least = [inf, inf]
+    for _ in range(4):
+        for place, compute in enumerate((library, graph)):
+            began = perf_counter()
+            compute(*values)
+            least[place] = min(least[place], perf_counter() - began)
+    return least[0] < least[1]
 
 
 def usable(folder: Path) -> TunedModel:
@@ -128,13 +182,13 @@ def usable(folder: Path) -> TunedModel:
     return model
 
 
-def exported(closed: torch.nn.Module, inputs: tuple[Tensor, ...]) -> torch.export.ExportedProgram:
+def exported(closed: torch.nn.Module, inputs: Sequence[Tensor]) -> torch.export.ExportedProgram:
     """Exports a module.
 
     Raises:
         UserError: It changes an input or a buffer, which a library does not.
     """
-    program = torch.export.export(closed, inputs)
+    program = torch.export.export(closed, tuple(inputs))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of torch about itself
         functional = program.run_decompositions({})  # only its signature names changes in place

@@ -50,7 +50,7 @@ class TunedModel:
         self._loaded: CallableModel | None = None
         self._loading = Lock()
 
-    def __call__(self, *inputs: Any, **named: Any) -> Any:
+    def __call__(self, /, *inputs: Any, **named: Any) -> Any:
         """Runs the model.
 
         A model with buckets takes the one of the inputs' shapes. Where it may, it pads a batch to

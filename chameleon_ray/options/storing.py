@@ -14,6 +14,8 @@ class Storing:
 
     Layers with less are searched further, unless their search came to its end.
     """
+    operations: float = 0.99
+    """Least share of a model's operations in layers that a store knows for it to need no search."""
     candidates: int = 3
     """Number of configurations of other versions or devices that are timed first for a layer."""
     doubtful: int = 16

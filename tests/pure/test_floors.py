@@ -86,7 +86,7 @@ THIRD_PARTY = {
     "search": {"numpy", "scipy", "gymnasium", "xgboost", "sklearn", "threadpoolctl"},
     "tuner": {"numpy"},
     "transfer": {"numpy"},
-    "cluster": {"numpy", "gymnasium", "ray", "torch"},
+    "cluster": {"numpy", "gymnasium", "packaging", "ray", "torch"},
     "compiler": {"numpy", "tvm", "tvm_ffi", "cuda", "torch", "onnx", "onnxruntime", "ml_dtypes"}
     | {"openvino"},
     "report": {"numpy", "rich", "tensorboardX"},

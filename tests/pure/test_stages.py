@@ -13,7 +13,7 @@ COMPILER = [path for path in MODULES if "compiler" in path.parts]
 STAGES = ("frontend", "passes", "spaces", "codegen", "runtime")
 """Folders of ``compiler`` in the order of the data: one may import itself and those before it, and
 what all stages use, which lies in ``compiler`` itself and imports none of them."""
-DRIVERS = ("apply", "model_host", "model_jobs", "kinds")
+DRIVERS = ("apply", "winners_pass", "model_host", "model_jobs", "kinds")
 """Parts of ``compiler`` that run its stages, and may import all of them."""
 
 

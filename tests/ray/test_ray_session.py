@@ -4,6 +4,7 @@ Each test is a process of its own: a process has one Ray at a time.
 """
 
 import importlib.metadata
+import re
 import socket
 import subprocess
 import sys
@@ -85,22 +86,27 @@ def test_other_versions_on_a_node_are_named() -> None:
 def test_wrong_pin_is_named() -> None:
     done = run("""
         from chameleon_ray.cluster import ray_session
-        found = ray_session.reader()() | {"apache-tvm-ffi": "0.1.15"}
+        found = ray_session.reader()() | {"apache-tvm-ffi": "0.2.0"}
         ray_session.reader = lambda: (lambda: found)
         with ray_session.start():
             pass
     """)
     assert done.returncode == 1
-    assert "SessionError: apache-tvm-ffi is 0.1.15 on this machine" in done.stderr
+    assert "SessionError: apache-tvm-ffi is 0.2.0 on this machine" in done.stderr
 
 
-def test_extras_are_no_pins(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = ["ray[rllib]==2.60.0", 'ray[default]==2.60.0; extra == "cluster"', "numpy>=2.0"]
+@pytest.mark.parametrize("version", ["2.59.0", "2.61.0", "none"])
+def test_versions_outside_the_range_are_named(
+    monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    asked = ["ray[rllib]<2.61,>=2.60.0", 'ray[default]==2.60.0; extra == "cluster"', "numpy>=2.0"]
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: asked)
-    monkeypatch.setattr(ray_session, "reader", lambda: lambda: {"ray": "2.60.0"})
-    ray_session.check_pins()
-    monkeypatch.setattr(ray_session, "reader", lambda: lambda: {"ray": "2.59.0"})
-    with pytest.raises(SessionError, match=r"ray is 2\.59\.0 on this machine, but has to be 2\.60"):
+    for good in ("2.60.0", "2.60.9"):  # of which the extra's pin would have none but the first
+        monkeypatch.setattr(ray_session, "reader", lambda good=good: lambda: {"ray": good})
+        ray_session.check_pins()
+    monkeypatch.setattr(ray_session, "reader", lambda: lambda: {"ray": version})
+    said = f"ray is {version} on this machine, but has to be <2.61,>=2.60.0"
+    with pytest.raises(SessionError, match=re.escape(said)):
         ray_session.check_pins()
 
 

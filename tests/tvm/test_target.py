@@ -7,6 +7,7 @@ import tvm
 
 from chameleon_ray.compiler.kinds import CUDA, LLVM, kind_of, resolve
 from chameleon_ray.compiler.target import TargetError, device_name
+from chameleon_ray.interface.torch_backend import target_of
 
 
 def test_llvm_is_this_machine() -> None:
@@ -83,3 +84,12 @@ def test_the_device_has_a_name_and_its_cores() -> None:
     assert device_name(2, 2).endswith(", 2 x 1 core")
     assert device_name(8, 2).endswith(", 2 x 4 cores")
     assert device_name(1) != ", 1 core"
+
+
+def test_the_cache_of_graphs_tells_cpus_apart() -> None:
+    here = target_of({"threads": 1})
+    assert json.loads(here)["mcpu"] == tvm.target.codegen.llvm_get_system_cpu()
+    assert target_of({"threads": 1, "minutes": 2}) == here
+    texts = [json.dumps({"kind": "llvm", "mcpu": mcpu}) for mcpu in ("haswell", "znver4")]
+    one, other = (target_of({"threads": 1, "target": text}) for text in texts)
+    assert one != other

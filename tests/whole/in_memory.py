@@ -52,6 +52,10 @@ def main(out: Path) -> dict[str, Any]:
         "error": differs(net, cr.load(tuned.save(out / "saved")), inputs),
         "threads": by_threads(net, tuned),
         "as it comes": as_it_comes(net, pickle.loads(pickle.dumps(tuned)), inputs),
+        "by TVM": [
+            by_tvm(net, inputs, cr.relax_pass(tuned.folder)),
+            by_tvm(net, inputs, cr.relax_pass(store=str(out / "store"))),
+        ],
         "strided": differs(net, tuned, (torch.rand(1, 16, 16, 3).permute(0, 3, 1, 2), inputs[1])),
     }
 
@@ -90,7 +94,30 @@ def several(out: Path) -> dict[str, Any]:
 
 async def in_a_cell(net: Net, inputs: tuple[torch.Tensor, ...], out: Path) -> cr.TunedModel:
     """Tunes where an event loop runs already, as in a notebook's cell."""
-    return cr.tune(net, inputs, trials=4, out=out, **SERIAL)
+    return cr.tune(net, inputs, trials=4, out=out, store=str(out.parent / "store"), **SERIAL)
+
+
+def by_tvm(
+    net: Net, inputs: tuple[torch.Tensor, ...], tuned: Any
+) -> tuple[float, list[str], list[str]]:
+    """Compiles a module of TVM's importer with a pass of winners.
+
+    Returns:
+        The largest error, and the names of the layers that have a tuned schedule, and of all.
+    """
+    import tvm
+    from tvm import relax
+    from tvm.relax.frontend.torch import from_exported_program
+
+    with torch.no_grad():
+        expected = net(*inputs)
+        module = tuned(from_exported_program(torch.export.export(net, inputs)))
+    loops = {v.name_hint: f for v, f in module.functions.items() if v.name_hint != "main"}
+    scheduled = [name for name, f in loops.items() if "tirx.is_scheduled" in (f.attrs or {})]
+    machine = relax.VirtualMachine(tvm.compile(module, tvm.target.Target("llvm")), tvm.cpu())
+    outputs = machine["main"](*(tvm.runtime.tensor(one.numpy()) for one in inputs))
+    errors = [np.abs(a.numpy() - b.numpy()).max() for a, b in zip(outputs, expected, strict=True)]
+    return float(max(errors)), sorted(scheduled), sorted(loops)
 
 
 def differs(net: torch.nn.Module, tuned: cr.TunedModel, inputs: tuple[torch.Tensor, ...]) -> float:

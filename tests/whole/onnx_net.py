@@ -71,3 +71,22 @@ def open_batch(path: Path, centred: bool = False) -> str:
     opsets = [helper.make_opsetid("", 17)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
     return str(path)
+
+
+def constants(path: Path) -> str:
+    """A file with an input ``file`` and three outputs: a product, a constant, and the input."""
+    value, weights = helper.make_tensor_value_info, np.random.default_rng(0).random((8, 16))
+    nodes = [
+        helper.make_node("MatMul", ["file", "w"], ["y"]),
+        helper.make_node("Identity", ["steps"], ["constant"]),
+        helper.make_node("Identity", ["file"], ["same"]),
+    ]
+    shapes = {"y": (4, 16), "constant": (5,), "same": (4, 8)}
+    outputs = [value(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
+    tensors = {"w": weights.astype("float32"), "steps": np.arange(5, dtype="float32")}
+    initializers = [numpy_helper.from_array(one, name) for name, one in tensors.items()]
+    inputs = [value("file", TensorProto.FLOAT, (4, 8))]
+    graph = helper.make_graph(nodes, "constants", inputs, outputs, initializers)
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
+    return str(path)

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from chameleon_ray.__main__ import app
+from chameleon_ray.compiler.cpu_features import FLAGS, flags_here
 from chameleon_ray.deployment.manifest import Manifest
 
 OTHER = {"entry": "main", "inputs": [{"name": "x", "shape": [1], "dtype": "int8"}], "outputs": []}
@@ -100,6 +101,54 @@ def test_what_does_not_fit_gets_a_sentence(
     (folder / "manifest.json").write_text(json.dumps(manifest | {key: value}))
     np.save(tmp_path / "in.npy", np.zeros((48, 64), "float32"))
     assert said in by_loader(folder, tmp_path / "in.npy", tmp_path / "out.npy")
+
+
+EMULATOR = "qemu-x86_64"
+FEATURES = """
+#include <cstdio>
+#include "cpu.h"
+int main() {
+  for (const chameleon::Feature& one : chameleon::features)
+    if (chameleon::Has(one.flag)) std::printf("%s ", one.flag);
+}
+"""
+"""Prints which features CPUID says this machine has."""
+
+
+def test_a_program_on_a_lesser_cpu_says_so(exported: Path, tmp_path: Path) -> None:
+    if shutil.which(EMULATOR) is None:
+        pytest.skip(f"There is no {EMULATOR} to emulate a lesser CPU with (qemu-user).")
+    words = [EMULATOR, "-cpu", "SandyBridge", built(exported, tmp_path), exported / "model.so"]
+    done = subprocess.run([*map(str, words), "--time", "0"], capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert "Error: This CPU lacks what model.so was compiled for:" in done.stderr
+    assert " avx2" in done.stderr
+
+
+def test_a_program_for_a_greater_cpu_says_so(exported: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(exported, folder)
+    header = folder / "cpp" / "manifest.h"
+    text = header.read_text().replace("cpu_flags = {", 'cpu_flags = {"avx4096", ')
+    header.write_text(text)
+    words = [built(folder, tmp_path), folder / "model.so", "--time", "0"]
+    done = subprocess.run(list(map(str, words)), capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "Error: This CPU lacks what model.so was compiled for: avx4096; tune the model on such a "
+        "machine.\n"
+    )
+
+
+def test_cpp_and_linux_agree_on_this_cpu(exported: Path, tmp_path: Path) -> None:
+    if (here := flags_here()) is None:
+        pytest.skip("Linux lists no features of this CPU.")
+    (tmp_path / "features.cc").write_text(FEATURES)
+    words = ["c++", "-std=c++17", "-I", exported / "cpp", tmp_path / "features.cc", "-o"]
+    subprocess.run(list(map(str, [*words, tmp_path / "features"])), check=True)
+    done = subprocess.run([str(tmp_path / "features")], capture_output=True, text=True, check=True)
+    known = {flag or name for name, flag in FLAGS.items()}
+    assert set(done.stdout.split()) == known & here
 
 
 def test_what_cannot_be_exported_gets_a_sentence(serial: Path, tmp_path: Path) -> None:

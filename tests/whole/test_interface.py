@@ -46,6 +46,10 @@ def test_a_model_in_memory_is_tuned_and_called(tmp_path: Path) -> None:
     assert found["strided"] < 1e-5
     assert found["as it comes"] < 1e-5
     assert found["threads"] == 0
+    for error, scheduled, loops in found["by TVM"]:
+        assert error < 1e-5
+        assert scheduled
+        assert set(scheduled) < set(loops)
     saved = sorted(path.name for path in (tmp_path / "saved").iterdir())
     assert saved == ["model.so", "report.html", "run.json", "summary.json", "winners.json"]
 

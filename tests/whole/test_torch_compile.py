@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from chameleon_ray.store.store import NONE, VARIABLE
 from tests.whole.command import ROOT
 
 
-def compiled(cache: Path, *arguments: str) -> dict[str, Any]:
+def compiled(cache: Path, *arguments: str, store: str = NONE) -> dict[str, Any]:
     """What ``tests.whole.compiled_graphs`` found out in a process of its own."""
     command = [sys.executable, "-m", "tests.whole.compiled_graphs", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(cache)}
+    environment[VARIABLE] = store
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -52,3 +54,44 @@ def test_graphs_are_tuned_once(tmp_path: Path) -> None:
     assert {path.name for path in waits.iterdir()} >= {"graph.pt2", "options.json"}
     kept = {path: path.stat().st_mtime_ns for path in graphs.glob("*/model.so")}
     assert kept.items() < libraries.items()
+
+
+def test_what_the_store_knows_is_compiled_at_once(tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    compiled(tmp_path / "tuned", "12", store=store)
+    found = compiled(tmp_path / "fresh", store=store)
+    demand_right(found)
+    assert found["told"] == []
+    graphs = sorted((tmp_path / "fresh" / "chameleon_ray" / "graphs").glob("*/"))
+    libraries = {path: path.stat().st_mtime_ns for path in graphs[0].parent.glob("*/model.so")}
+    assert len(libraries) == 2
+    for graph in graphs:
+        known = json.loads((graph / "part" / "known.json").read_text())
+        assert known["share"] >= 0.99
+        assert known["known"] >= 1
+        summary = json.loads((graph / "summary.json").read_text())
+        assert summary["measurements"]["total"] == 0
+        assert summary["verified"]["outcome"] == "verified"
+    demand_right(compiled(tmp_path / "fresh", store=store))
+    assert libraries == {path: path.stat().st_mtime_ns for path in libraries}
+
+
+def test_what_the_store_knows_in_part_is_asked_again_when_it_knows_more(tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    compiled(tmp_path / "tuned", "12", store=store)
+    entries = sorted((tmp_path / "store").rglob("*.parquet"))
+    left = entries[1:]
+    kept = {path: path.read_bytes() for path in left}
+    for path in left:
+        path.unlink()
+    demand_right(compiled(tmp_path / "fresh", store=store))
+    files = list((tmp_path / "fresh").rglob("known.json"))
+    known = [json.loads(file.read_text()) for file in files]
+    assert sum(one["known"] for one in known) == 1
+    assert len(list((tmp_path / "fresh").rglob("graphs/*/model.so"))) < 2
+    for path, content in kept.items():
+        path.write_bytes(content)
+    found = compiled(tmp_path / "fresh", store=store)
+    demand_right(found)
+    assert found["told"] == []
+    assert len(list((tmp_path / "fresh").rglob("graphs/*/model.so"))) == 2

@@ -13,11 +13,11 @@
 #include <fstream>
 #include <map>
 #include <set>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "cpu.h"
 #include "manifest.h"
 
 namespace chameleon {
@@ -58,16 +58,9 @@ inline ffi::Tensor Resized(const ffi::Tensor& tensor, int64_t rows, const std::s
 
 // Throws where this machine's CPU lacks what the code was compiled for: it would die by SIGILL.
 inline void CheckCpu() {
-  std::ifstream file("/proc/cpuinfo");
-  std::set<std::string> here;
-  for (std::string line; here.empty() && std::getline(file, line);) {
-    if (line.rfind("flags", 0) != 0) continue;
-    std::istringstream words(line.substr(line.find(':') + 1));
-    for (std::string word; words >> word;) here.insert(word);
-  }
   std::string lacking;
   for (const std::string& flag : manifest::cpu_flags)
-    if (!here.empty() && !here.count(flag)) lacking += " " + flag;
+    if (!Has(flag)) lacking += " " + flag;
   if (!lacking.empty())
     throw std::runtime_error("This CPU lacks what model.so was compiled for:" + lacking +
                              "; tune the model on such a machine.");
@@ -80,7 +73,8 @@ class Model {
 
   // Runs the model on inputs in the manifest's order, aligned to 64 bytes as Empty makes them.
   // Takes the bucket of their shapes. Where the manifest allows it, a batch is padded to the next
-  // larger one, and the outputs are cut again. Throws where there is no such bucket.
+  // larger one, and the outputs are cut again. Throws where there is no such bucket. Outputs are the
+  // caller's: no later call reads or writes them.
   std::vector<ffi::Tensor> operator()(std::vector<ffi::Tensor> inputs) {
     int64_t rows = 0;  // that are padded
     const manifest::Bucket& bucket = Fitting(inputs, &rows);
@@ -89,18 +83,31 @@ class Model {
         const manifest::Array& wanted = bucket.inputs[place];
         inputs[place] = Resized(inputs[place], wanted.shape[0], wanted.dtype);
       }
-    std::vector<ffi::AnyView> arguments(inputs.begin(), inputs.end());
-    ffi::Any result;
-    Function(bucket.entry)
-        .CallPacked(ffi::PackedArgs(arguments.data(), arguments.size()), &result);
-    std::vector<ffi::Tensor> outputs;
-    Collect(result, &outputs);
-    for (size_t place = 0; rows && place < outputs.size(); ++place)
-      outputs[place] = Resized(outputs[place], rows, bucket.outputs.at(place).dtype);
+    std::vector<ffi::Tensor> outputs = Call(bucket.entry, inputs);
+    std::vector<bool>& shared = shared_[bucket.entry];
+    if (shared.size() < outputs.size()) {  // the first call: what two give is a constant or input
+      std::vector<ffi::Tensor> others = Call(bucket.entry, inputs);
+      for (size_t n = 0; n < outputs.size(); ++n)
+        shared.push_back(outputs[n].data_ptr() == others[n].data_ptr());
+    }
+    for (size_t n = 0; n < outputs.size(); ++n)
+      if (rows)
+        outputs[n] = Resized(outputs[n], rows, bucket.outputs.at(n).dtype);
+      else if (shared[n])
+        outputs[n] = Copied(outputs[n]);
     return outputs;
   }
 
  private:
+  std::vector<ffi::Tensor> Call(const std::string& entry, const std::vector<ffi::Tensor>& inputs) {
+    std::vector<ffi::AnyView> arguments(inputs.begin(), inputs.end());
+    ffi::Any result;
+    Function(entry).CallPacked(ffi::PackedArgs(arguments.data(), arguments.size()), &result);
+    std::vector<ffi::Tensor> outputs;
+    Collect(result, &outputs);
+    return outputs;
+  }
+
   static const manifest::Bucket& Fitting(const std::vector<ffi::Tensor>& inputs, int64_t* rows) {
     for (const manifest::Bucket& bucket : manifest::buckets) {
       std::set<int64_t> more;  // batches that are smaller than the bucket's
@@ -127,6 +134,13 @@ class Model {
     if (found == functions_.end())
       found = functions_.emplace(entry, Get(machine_, entry.c_str())).first;
     return found->second;
+  }
+
+  static ffi::Tensor Copied(const ffi::Tensor& tensor) {
+    const DLTensor& from = *tensor.GetDLTensorPtr();
+    ffi::Tensor copy = ffi::Tensor::FromNDAlloc(Aligned(), tensor.shape(), from.dtype, from.device);
+    std::memcpy(copy.data_ptr(), tensor.data_ptr(), ffi::GetDataSize(from));
+    return copy;
   }
 
   static ffi::Module Loaded(const std::string& library) {
@@ -158,6 +172,7 @@ class Model {
 
   ffi::Module library_, machine_;
   std::map<std::string, ffi::Function> functions_;
+  std::map<std::string, std::vector<bool>> shared_;  // outputs that are constants or inputs
 };
 
 }  // namespace chameleon
