@@ -21,7 +21,7 @@ from chameleon_ray.compiler.runtime.model_bench import ModelBench
 from chameleon_ray.compiler.runtime.tolerance import ACCUMULATION, TOLERANCE
 from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.graph.footprint import Footprint
-from chameleon_ray.ledger import Account, Ledger, epoch
+from chameleon_ray.ledger import Account, Ledger
 from chameleon_ray.measure.bench import Bench, Check, Duel, Outputs, Presence, Question, Verdict
 from chameleon_ray.measure.calibrated import Calibrated
 from chameleon_ray.measure.isolate import Ending, Isolate, IsolateError, Outcome, Setting
@@ -199,7 +199,7 @@ class ModelProcess:
 
     def account(self, began: float) -> Account:
         """Returns the account of the processes' time since ``began`` (``perf_counter``)."""
-        return self._ledger.account("model", epoch(began))
+        return self._ledger.account("model", self._ledger.epoch(began))
 
     def _imported(self, job: model_host.Prepare | model_host.Weigh) -> Any:
         """Returns what a job gives that imports a model, whose code may do anything to its process.
