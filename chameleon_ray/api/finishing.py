@@ -15,6 +15,8 @@ from chameleon_ray.folder import RunFolder
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.winners import Winner
 
+LOST = "The process that held the model was lost, perhaps for want of memory; it is imported again."
+
 
 @dataclass
 class Finish:
@@ -50,6 +52,8 @@ class Finish:
                 if model.folder is not self.folder:
                     digests = {task.digest for task in imported.prepared[model].tasks}
                     model.folder.database.append([r for r in records if r.task in digests])
+                if process.lost:
+                    self.progress.note(LOST)
                 process.prepare(model.request)
                 done = compile_and_verify(
                     model,

@@ -54,8 +54,8 @@ class ModelProcess:
         Raises:
             UserError: The model or the target cannot be used.
         """
-        if self._prepared is not None and self.holds(request):
-            return self._prepared
+        if (known := self._prepared) is not None and self.holds(request):
+            return known
         if self._held is not None:
             self.clear()
         self._held = request
@@ -65,8 +65,13 @@ class ModelProcess:
         return prepared
 
     def holds(self, request: Request) -> bool:
-        """Whether the model of a request is in memory, imported."""
-        return self._prepared is not None and self._held == request
+        """Whether the model of a request is in memory, imported, and its process was not lost."""
+        return self._prepared is not None and self._held == request and self._host.alive
+
+    @property
+    def lost(self) -> bool:
+        """Whether the process that held a model has ended, as the system may kill it."""
+        return self._prepared is not None and not self._host.alive
 
     def clear(self) -> None:
         """Lets the model go, and all memory that it took."""

@@ -8,6 +8,7 @@ process with threads). Both die with the process that made them.
 import contextlib
 import os
 import pickle
+import select
 import signal
 import socket
 import subprocess
@@ -111,6 +112,17 @@ class Isolate:
     def fresh(self) -> bool:
         """Whether the child that the next job goes to has done none yet."""
         return self._child is None or self._jobs == 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether the child that did the last job is still there, with what it has in memory."""
+        if self._child is None:
+            return False
+        if not select.select([self._child], [], [], 0)[0]:
+            return True
+        with contextlib.suppress(OSError):
+            return bool(self._child.recv(1, socket.MSG_PEEK))
+        return False
 
     def stop(self) -> None:
         """Stops the child until ``go_on``, so that it takes no time of any core."""

@@ -147,6 +147,15 @@ def kill_importer(stage: Stage) -> Ended:
     return Ended(*command.wait(SOON))
 
 
+@attempt(CHILD, "that holds the model is killed in the search", quick=True)
+def kill_holder(stage: Stage) -> Ended:
+    command = started(stage, "search", "--trials", "16")
+    own = isolates(command)
+    (holder,) = [one for one in own if parent(one) == min(own)]
+    os.kill(holder, KILL)
+    return Ended(*command.wait(SOON))
+
+
 @attempt(CHILD, "of each kind is killed in the search without Ray")
 def kill_children(stage: Stage) -> Ended:
     command = started(stage, "search", "--trials", "16")
