@@ -173,15 +173,12 @@ class Isolate:
         """Sends a job to the child; returns the answer to this very job, of this very process."""
         assert self._child is not None
         frozen = self.setting.freezer is not None
-        most = STALLED * timeout if frozen else timeout
         self._number += 1
-        self._child.settimeout(most)
-        began = time.monotonic()
+        self._child.settimeout(STALLED * timeout if frozen else timeout)
         send(self._child, job, Stamp(self._number, os.getpid()))
-        if frozen and not answers(self._child, self._pid, timeout):
+        if not answers(self._child, self._pid, timeout, frozen):
             raise TimeoutError
-        left = most - (time.monotonic() - began)
-        return answer(self._child, Stamp(self._number, self._pid), left)
+        return answer(self._child, Stamp(self._number, self._pid), timeout)
 
     def close(self) -> None:
         """Ends child, zygote and what they started; a call in another thread ends as a crash."""
