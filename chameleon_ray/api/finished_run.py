@@ -9,6 +9,7 @@ import numpy as np
 
 from chameleon_ray.api.algorithms import check
 from chameleon_ray.api.comparing import Comparer, Comparison
+from chameleon_ray.api.failed_step import StepError
 from chameleon_ray.api.first_verdict import judge
 from chameleon_ray.api.launching import Libraries, settled
 from chameleon_ray.api.model_process import ModelProcess
@@ -20,6 +21,7 @@ from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder, file_name
+from chameleon_ray.layer_names import title
 from chameleon_ray.lowerings import by_layer
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.measure.example import Arrays
@@ -28,6 +30,7 @@ from chameleon_ray.report.applied import Applied
 from chameleon_ray.report.headline import Headline
 from chameleon_ray.report.result import Latency, Launching, Verified
 from chameleon_ray.space import Config
+from chameleon_ray.store.knowledge import fits
 from chameleon_ray.store.store import NONE, Store, open_store
 from chameleon_ray.vendor import libraries_used
 
@@ -62,6 +65,7 @@ def apply(
         process = ModelProcess(kind_of(identity["target"]), _timing_cores(identity), stack)
         prepared = process.prepare(request)
         own, opened = _in_common(identity, winners, prepared), open_store(store, Storing(), tell)
+        _demand_known(own, prepared, path)
         known = own | _from_store(opened, identity, prepared, own)
         if not known:
             raise UserError(f"{model} has no layer in common with the run in {path}.")
@@ -134,7 +138,13 @@ def in_turns(
         if not process.has_device():
             where = folder.library.parent
             raise UserError(f"This machine has no device to time {where} on; use one that has.")
-        return process.duel(libraries, _inputs(identity), options)
+        try:
+            return process.duel(libraries, _inputs(identity), options)
+        except StepError as error:
+            raise UserError(
+                f"{' or '.join(map(str, libraries))} cannot be run ({error.why}); make it again "
+                f"with: chameleon apply {folder.path} {identity['options']['model']}"
+            ) from error
 
 
 def _inputs(identity: dict[str, Any]) -> Arrays:
@@ -150,6 +160,19 @@ def _in_common(
     spaces = {task.digest: task.space.digest for task in prepared.tasks}
     own = identity["spaces"]
     return {d: won for d, won in winners.items() if d in spaces and spaces[d] == own[d]}
+
+
+def _demand_known(
+    winners: Mapping[str, tuple[Config, float]], prepared: Prepared, path: Path
+) -> None:
+    """Raises a ``UserError`` where a winner is no configuration of its layer."""
+    tasks = {task.digest: task for task in prepared.tasks}
+    for digest, (config, _) in winners.items():
+        if not fits(config, tasks[digest]):
+            raise UserError(
+                f"{path}/winners.json has a winner that its layer {title(tasks[digest])} does not "
+                "have, and is damaged; finish the run again with --resume."
+            )
 
 
 def _judged(request: Request, prepared: Prepared, process: ModelProcess, untuned: Path) -> Prepared:

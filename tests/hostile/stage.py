@@ -22,7 +22,7 @@ from tests.whole.onnx_net import dense_layers
 PATIENCE, GONE = 240.0, 15.0
 """Most seconds for a command to end, and then for its processes."""
 TRIALS = "4"
-SENTENCE = re.compile(r"(Error: [^\n]+(\.|: [^\n.]+)\n?)+")
+SENTENCE = re.compile(r"(Error: [^\n]+(\.|: [^\n.]+|: chameleon [^\n]+)\n?)+")
 LISTED = re.compile(r"chameleon-\d+-commands/\d+")
 """Entry of a command in the list of those under way."""
 GOING_ON = re.compile(
