@@ -64,9 +64,8 @@ def apply(
         stack.callback(folder.close)
         process = ModelProcess(kind_of(identity["target"]), _timing_cores(identity), stack)
         prepared = process.prepare(request)
-        own, opened = _in_common(identity, winners, prepared), open_store(store, Storing(), tell)
-        _demand_known(own, prepared, path)
-        known = own | _from_store(opened, identity, prepared, own)
+        own = _in_common(identity, winners, prepared, path)
+        known = own | _from_store(open_store(store, Storing(), tell), identity, prepared, own)
         if not known:
             raise UserError(f"{model} has no layer in common with the run in {path}.")
         files = _files(folder, identity, prepared)
@@ -154,25 +153,25 @@ def _inputs(identity: dict[str, Any]) -> Arrays:
 
 
 def _in_common(
-    identity: dict[str, Any], winners: Mapping[str, tuple[Config, float]], prepared: Prepared
+    identity: dict[str, Any],
+    winners: Mapping[str, tuple[Config, float]],
+    prepared: Prepared,
+    path: Path,
 ) -> dict[str, tuple[Config, float]]:
-    """Returns the winners of a run's layers that a model has, too, in the same spaces."""
-    spaces = {task.digest: task.space.digest for task in prepared.tasks}
-    own = identity["spaces"]
-    return {d: won for d, won in winners.items() if d in spaces and spaces[d] == own[d]}
+    """Returns the winners of a run's layers that a model has, too, in the same spaces.
 
-
-def _demand_known(
-    winners: Mapping[str, tuple[Config, float]], prepared: Prepared, path: Path
-) -> None:
-    """Raises a ``UserError`` where a winner is no configuration of its layer."""
-    tasks = {task.digest: task for task in prepared.tasks}
-    for digest, (config, _) in winners.items():
-        if not fits(config, tasks[digest]):
+    Raises:
+        UserError: One is no configuration of its layer.
+    """
+    tasks, own = {task.digest: task for task in prepared.tasks}, identity["spaces"]
+    known = {d: won for d, won in winners.items() if d in tasks and tasks[d].space.digest == own[d]}
+    for task, (config, _) in known.items():
+        if not fits(config, tasks[task]):
             raise UserError(
-                f"{path}/winners.json has a winner that its layer {title(tasks[digest])} does not "
+                f"{path}/winners.json has a winner that its layer {title(tasks[task])} does not "
                 "have, and is damaged; finish the run again with --resume."
             )
+    return known
 
 
 def _judged(request: Request, prepared: Prepared, process: ModelProcess, untuned: Path) -> Prepared:
