@@ -43,7 +43,7 @@ class Ledger:
         self._busy: dict[str, float] = {}
         self._waiting = 0.0
         self._ready = time.time()
-        self._idle_since = time.perf_counter()
+        self._made = self._idle_since = time.perf_counter()
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -56,6 +56,13 @@ class Ledger:
             ended = time.perf_counter()
             self._busy[name] = self._busy.get(name, 0.0) + ended - began
             self._idle_since = ended
+
+    def epoch(self, moment: float) -> float:
+        """Converts a reading of ``time.perf_counter()`` to the ``time.time()`` that was when made.
+
+        The clock may have been set since.
+        """
+        return self._ready - (self._made - moment)
 
     def account(self, name: str, began: float) -> Account:
         """Returns the time since the run began, by ``time.time()``; only for use between phases."""

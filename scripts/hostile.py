@@ -1,13 +1,14 @@
 """Runs the table of hostile attempts through the real command, and writes it as Markdown.
 
-    python scripts/hostile.py [--jobs N] [--keep FILE] [WORDS ...]
+    python scripts/hostile.py [--jobs N] [--keep FILE [--left]] [--seconds S] [WORDS ...]
 
 With words, only attempts that have one of them are run. Each is a command of its own, in a folder
 of its own. After it there must be the exit status that the table says, one sentence on stderr where
 it is an error, no process, no socket and no file in the temporary directory, and in the run
 directory whole records and strict JSON. ``--keep`` adds the rows to a file of JSON, in the place of
-older rows of the same attempts, and prints the table of all that is in it. The exit status is 1
-where anything differs.
+older rows of the same attempts, and prints the table of all that is in it. With ``--left`` those
+that the file has as they must be are not run again. No attempt begins after ``--seconds``. The exit
+status is 1 where anything differs.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import json
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -51,8 +53,10 @@ def finished() -> Path:
     return stage.folder / "run"
 
 
-def row(one: CommandAttempt) -> dict:
-    """Runs one attempt; returns its row."""
+def row(one: CommandAttempt, deadline: float) -> dict:
+    """Runs one attempt; returns its row, which is empty where there is no time for it."""
+    if time.monotonic() > deadline:
+        return {}
     if why := one.able():
         return {"kind": one.kind, "what": one.what, "code": "", "said": f"not tried: {why}"}
     folder = Path(tempfile.mkdtemp(prefix="h-"))
@@ -75,12 +79,16 @@ def line(one: dict) -> str:
     return f"| {one['kind']} | {one['what']} | {one['code']} | {one['said']}{fault} |"
 
 
+def earlier(file: Path | None) -> list[dict]:
+    """Returns the rows of earlier calls."""
+    return json.loads(file.read_text()) if file is not None and file.exists() else []
+
+
 def kept(file: Path | None, rows: list[dict], order: Callable[[dict], int]) -> list[dict]:
     """Returns the rows with those of earlier calls."""
     if file is None:
         return rows
-    earlier = json.loads(file.read_text()) if file.exists() else []
-    known = {(one["kind"], one["what"]): one for one in [*earlier, *rows]}
+    known = {(one["kind"], one["what"]): one for one in [*earlier(file), *rows]}
     merged = sorted(known.values(), key=order)
     file.write_text(json.dumps(merged, indent=1))
     return merged
@@ -91,15 +99,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--keep", type=Path)
+    parser.add_argument("--left", action="store_true")
+    parser.add_argument("--seconds", type=float, default=1e9)
     parser.add_argument("words", nargs="*")
     asked = parser.parse_args()
     every = [importing("a factory", one) for one in CALLED]
     every += [importing("a file", one) for one in READ] + table()
     named = {one: f"{one.kind} {one.what}" for one in every}
     chosen = [o for o in every if not asked.words or any(w in named[o] for w in asked.words)]
+    if asked.left:
+        good = {(o["kind"], o["what"]) for o in earlier(asked.keep) if not o.get("wrong")}
+        chosen = [one for one in chosen if (one.kind, one.what) not in good]
+    deadline = time.monotonic() + asked.seconds
     finished()
     with ThreadPoolExecutor(asked.jobs) as pool:
-        rows = list(pool.map(row, chosen))
+        rows = [one for one in pool.map(lambda one: row(one, deadline), chosen) if one]
     shutil.rmtree(finished().parent, ignore_errors=True)
     places = {(one.kind, one.what): number for number, one in enumerate(every)}
     shown = kept(asked.keep, rows, lambda one: places.get((one["kind"], one["what"]), 10**6))

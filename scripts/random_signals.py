@@ -32,7 +32,8 @@ sys.path.insert(0, str(ROOT))
 from chameleon_ray.database import read_part  # noqa: E402
 from chameleon_ray.record import Record  # noqa: E402
 from tests.hostile.leftovers import files_left  # noqa: E402
-from tests.whole.command import SERIAL, Command, records  # noqa: E402
+from tests.whole.command import SERIAL, Command  # noqa: E402
+from tests.whole.command import records as recorded  # noqa: E402
 from tests.whole.onnx_net import dense_layers  # noqa: E402
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
@@ -49,13 +50,14 @@ class Trial:
     def __init__(self, number: int, model: Path, folder: Path) -> None:
         self.number, self.model, self.folder = number, model, folder
         self.engine = "ray" if number % RAY_EVERY == 0 else "serial"
+        self.options = OPTIONS[self.engine]
         self.wrong: list[str] = []
         self.temporary = folder / "t"
         self.temporary.mkdir()
 
     def start(self, *more: str) -> Command:
         """Starts the command, with a temporary directory of its own."""
-        arguments = ("tune", str(self.model), *OPTIONS[self.engine], "--out", str(self.out), *more)
+        arguments = ("tune", str(self.model), *self.options, "--out", str(self.out), *more)
         temporary = {"TMPDIR": str(self.temporary), "RAY_TMPDIR": str(self.temporary)}
         return Command(*arguments, environment=temporary, cwd=self.folder)
 
@@ -81,11 +83,11 @@ class Trial:
         command.process.send_signal(what)
         code, _, err = command.wait(PATIENCE)
         took = time.monotonic() - sent
-        self._demand(not (left := _left(command)), f"processes and ports left: {left}")
-        self._demand(code in (0, 130, -what), f"status {code}: {err}")
-        self._demand(self._library_is_whole(), "model.so is torn")
-        before = self._records()
-        self._go_on(before)
+        self.demand(not (found := left(command)), f"processes and ports left: {found}")
+        self.demand(code in (0, 130, -what), f"status {code}: {err}")
+        self.demand(self.library_is_whole(), "model.so is torn")
+        before = self.records()
+        self.go_on(before)
         return {
             "number": self.number,
             "engine": self.engine,
@@ -98,17 +100,18 @@ class Trial:
             "wrong": self.wrong,
         }
 
-    def _go_on(self, before: list[Record]) -> None:
+    def go_on(self, before: list[Record]) -> None:
+        """Goes on with the run, which must end verified, with the records that it had."""
         command = self.start(*(["--resume"] if (self.out / "run.json").exists() else []))
         code, out, err = command.wait(PATIENCE)
-        self._demand(code == 0 and "Verified" in out, f"gone on with, status {code}: {err}")
-        self._demand(not (left := _left(command)), f"gone on with, left: {left}")
+        self.demand(code == 0 and "Verified" in out, f"gone on with, status {code}: {err}")
+        self.demand(not (found := left(command)), f"gone on with, left: {found}")
         files = files_left(self.temporary)
-        self._demand(not files, f"files left: {files[:5]}")
-        after = {(r.task, r.config): r for r in self._records()}
-        self._demand(all(after.get((r.task, r.config)) == r for r in before), "records changed")
+        self.demand(not files, f"files left: {files[:5]}")
+        after = {(r.task, r.config): r for r in self.records()}
+        self.demand(all(after.get((r.task, r.config)) == r for r in before), "records changed")
 
-    def _records(self) -> list[Record]:
+    def records(self) -> list[Record]:
         """Reads all records, of which none may be there twice and no part torn."""
         for part in sorted((self.out / "records").glob("*.parquet")):
             try:
@@ -116,12 +119,12 @@ class Trial:
             except Exception as error:
                 self.wrong.append(f"torn: {part.name} ({error})")
                 return []
-        known = records(self.out) if (self.out / "records").exists() else []
+        known = recorded(self.out) if (self.out / "records").exists() else []
         twice = len(known) - len({(r.task, r.config) for r in known})
-        self._demand(not twice, f"{twice} records are there twice")
+        self.demand(not twice, f"{twice} records are there twice")
         return known
 
-    def _library_is_whole(self) -> bool:
+    def library_is_whole(self) -> bool:
         """Whether the library is as long as its own header says, or is not there."""
         path = self.out / "model.so"
         if not path.exists():
@@ -131,22 +134,23 @@ class Trial:
         size, count = (int.from_bytes(data[at : at + 2], "little") for at in (58, 60))
         return data[:4] == b"\x7fELF" and sections + size * count <= len(data)
 
-    def _demand(self, true: object, fault: str) -> None:
+    def demand(self, true: object, fault: str) -> None:
+        """Notes a fault where something is not true."""
         if not true:
             self.wrong.append(fault)
 
 
-def _left(command: Command) -> dict[int, str]:
+def left(command: Command) -> dict[int, str]:
     """Returns what lives on of a command: its processes, and the ports that they listen on."""
-    left = {}
+    living = {}
     for pid, line in command.orphans().items():
         try:
             found = psutil.Process(pid).net_connections()
         except (psutil.Error, OSError):
             found = []
         ports = [one.laddr.port for one in found if one.status == psutil.CONN_LISTEN]
-        left[pid] = f"{line[:120]} {ports or ''}".strip()
-    return left
+        living[pid] = f"{line[:120]} {ports or ''}".strip()
+    return living
 
 
 def tried(number: int, out: Path, lengths: dict[str, float]) -> dict[str, Any]:

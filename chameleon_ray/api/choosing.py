@@ -1,6 +1,6 @@
 """The choice of a session: the lowering and the winner of every layer of its models."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from chameleon_ray.api.concurrency import together
 from chameleon_ray.api.device_group import DeviceGroup
@@ -41,10 +41,7 @@ async def chosen(
     progress.phase("choosing winners")
     records, tasks = site.folder.database.read(), imported.layers.tasks
     by_task = _by_task(records, tasks)
-    for model in site.left():
-        with model.trying(progress):
-            demand_success(imported.prepared[model].tasks, by_task, before(progress))
-    site.left()
+    _demand_successes(site, imported, by_task, progress)
     known, told = imported.prepared, (by_task, options, progress, seconds, imported.earlier)
     choosing = [group.choose(group.own(tasks, known), *told) for group in groups]
     compared = [layer for layers in await together(choosing) for layer in layers]
@@ -55,6 +52,21 @@ async def chosen(
     winners |= {layer: left_out(winners[layer]) for layer in out & winners.keys()}
     _tell_late(winners.values(), progress)
     return winners
+
+
+def _demand_successes(
+    site: Site, imported: Imported, records: Mapping[str, Sequence[Record]], progress: Progress
+) -> None:
+    """Gives up the models of which nothing was measured with success.
+
+    Raises:
+        UserError: None is left.
+    """
+    for model in site.left():
+        with model.trying(progress):
+            layers, path = imported.prepared[model].tasks, model.folder.untuned_library
+            demand_success(layers, records, before(progress), path)
+    site.left()
 
 
 def before(progress: Progress) -> str:

@@ -14,7 +14,9 @@ class StepError(UserError):
     """
 
     def __init__(self, step: str, why: str, ending: Ending = Ending.ERROR) -> None:
-        super().__init__(f"The step {step} failed: {why}")
+        killed = ending is Ending.CRASH and ("SIGKILL" in why or "lost" in why)
+        advice = "; free memory, for want of which processes are killed, and run it again"
+        super().__init__(f"The step {step} failed: {why}{f'{advice}.' if killed else ''}")
         self.why, self.ending = why, ending
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from chameleon_ray.api.algorithms import check
 from chameleon_ray.api.comparing import Comparer, Comparison
+from chameleon_ray.api.failed_step import StepError
 from chameleon_ray.api.first_verdict import judge
 from chameleon_ray.api.launching import Libraries, settled
 from chameleon_ray.api.model_process import ModelProcess
@@ -20,6 +21,7 @@ from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder, file_name
+from chameleon_ray.layer_names import title
 from chameleon_ray.lowerings import by_layer
 from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.measure.cores import available, split
@@ -29,6 +31,7 @@ from chameleon_ray.report.applied import Applied
 from chameleon_ray.report.headline import Headline
 from chameleon_ray.report.result import Latency, Launching, Verified
 from chameleon_ray.space import Config
+from chameleon_ray.store.knowledge import fits
 from chameleon_ray.store.store import NONE, Store, open_store
 from chameleon_ray.vendor import libraries_used
 
@@ -62,8 +65,8 @@ def apply(
         stack.callback(folder.close)
         process = _process(identity, stack)
         prepared = process.prepare(request)
-        own, opened = _in_common(identity, winners, prepared), open_store(store, Storing(), tell)
-        known = own | _from_store(opened, identity, prepared, own)
+        own = _in_common(identity, winners, prepared, path)
+        known = own | _from_store(open_store(store, Storing(), tell), identity, prepared, own)
         if not known:
             raise UserError(f"{model} has no layer in common with the run in {path}.")
         files = _files(folder, identity, prepared)
@@ -149,7 +152,13 @@ def in_turns(
         if not process.has_device():
             where = folder.library.parent
             raise UserError(f"This machine has no device to time {where} on; use one that has.")
-        return process.duel(files, _inputs(identity), options, entries=entries)
+        try:
+            return process.duel(files, _inputs(identity), options, entries=entries)
+        except StepError as error:
+            raise UserError(
+                f"{' or '.join(map(str, files))} cannot be run ({error.why}); make it again "
+                f"with: chameleon apply {folder.path} {identity['options']['model']}"
+            ) from error
 
 
 def _inputs(identity: dict[str, Any]) -> Arrays:
@@ -159,12 +168,25 @@ def _inputs(identity: dict[str, Any]) -> Arrays:
 
 
 def _in_common(
-    identity: dict[str, Any], winners: Mapping[str, tuple[Config, float]], prepared: Prepared
+    identity: dict[str, Any],
+    winners: Mapping[str, tuple[Config, float]],
+    prepared: Prepared,
+    path: Path,
 ) -> dict[str, tuple[Config, float]]:
-    """Returns the winners of a run's layers that a model has, too, in the same spaces."""
-    spaces = {task.digest: task.space.digest for task in prepared.tasks}
-    own = identity["spaces"]
-    return {d: won for d, won in winners.items() if d in spaces and spaces[d] == own[d]}
+    """Returns the winners of a run's layers that a model has, too, in the same spaces.
+
+    Raises:
+        UserError: One is no configuration of its layer.
+    """
+    tasks, own = {task.digest: task for task in prepared.tasks}, identity["spaces"]
+    known = {d: won for d, won in winners.items() if d in tasks and tasks[d].space.digest == own[d]}
+    for task, (config, _) in known.items():
+        if not fits(config, tasks[task]):
+            raise UserError(
+                f"{path}/winners.json has a winner that its layer {title(tasks[task])} does not "
+                "have, and is damaged; finish the run again with --resume."
+            )
+    return known
 
 
 def _judged(request: Request, prepared: Prepared, process: ModelProcess, untuned: Path) -> Prepared:

@@ -17,6 +17,8 @@ from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.winners import Winner
 
+LOST = "The process that held the model was lost, perhaps for want of memory; it is imported again."
+
 
 @dataclass
 class Finish:
@@ -48,6 +50,8 @@ class Finish:
             left = len(ordered) - number
             with model.trying(self.progress):
                 self.hand_on(records, model, imported)
+                if process.lost:
+                    self.progress.note(LOST)
                 process.prepare(model.request)
                 done = compile_and_verify(
                     model,

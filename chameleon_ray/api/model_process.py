@@ -19,7 +19,7 @@ from chameleon_ray.compiler.runtime.model_bench import ModelBench
 from chameleon_ray.compiler.runtime.tolerance import ACCUMULATION, TOLERANCE
 from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.graph.footprint import Footprint
-from chameleon_ray.ledger import Account, Ledger, epoch
+from chameleon_ray.ledger import Account, Ledger
 from chameleon_ray.measure.bench import (
     MAIN,
     Bench,
@@ -70,8 +70,8 @@ class ModelProcess:
         Raises:
             UserError: The model or the target cannot be used.
         """
-        if self._prepared is not None and self.holds(request):
-            return self._prepared
+        if (known := self._prepared) is not None and self.holds(request):
+            return known
         if self._held is not None:
             self.clear()
         self._held = request
@@ -81,8 +81,13 @@ class ModelProcess:
         return prepared
 
     def holds(self, request: Request) -> bool:
-        """Whether the model of a request is in memory, imported."""
-        return self._prepared is not None and self._held == request
+        """Whether the model of a request is in memory, imported, and its process was not lost."""
+        return self._prepared is not None and self._held == request and self._host.alive
+
+    @property
+    def lost(self) -> bool:
+        """Whether the process that held a model has ended, as the system may kill it."""
+        return self._prepared is not None and not self._host.alive
 
     def clear(self) -> None:
         """Lets the model go, and all memory that it took."""
@@ -104,8 +109,7 @@ class ModelProcess:
     ) -> set[str]:
         """Writes the tuned library and database; returns the digests of the applied winners."""
         job = model_jobs.CompileTuned(winners, path, database)
-        applied: set[str] = self._value("apply", self._hosted, job)
-        return applied
+        return set(self._value("apply", self._hosted, job))
 
     def schedule(
         self, winners: Mapping[str, tuple[Config, float]], path: Path, database: Path
@@ -232,13 +236,13 @@ class ModelProcess:
         Returns:
             Seconds of one execution of each layer by its digest.
         """
-        layers: dict[str, str] = self._value("apply", self._hosted, model_jobs.FunctionsOfLayers())
-        found: dict[str, float] = self._answer(Profile((str(library),), inputs, seconds), bench)
+        layers = self._value("apply", self._hosted, model_jobs.FunctionsOfLayers())
+        found = self._answer(Profile((str(library),), inputs, seconds), bench)
         return {layers[name]: spent for name, spent in found.items() if name in layers}
 
     def account(self, began: float) -> Account:
         """Returns the account of the processes' time since ``began`` (``perf_counter``)."""
-        return self._ledger.account("model", epoch(began))
+        return self._ledger.account("model", self._ledger.epoch(began))
 
     def _imported(self, job: model_jobs.Prepare | model_jobs.Weigh) -> Any:
         """Returns what a job gives that imports a model, whose code may do anything to its process.

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from chameleon_ray.compiler.prepared import Prepared
@@ -131,7 +132,10 @@ def circumstances_of(device: str, target: str, templates: Sequence[str] = ()) ->
 
 
 def demand_success(
-    layers: Sequence[Task], records: Mapping[str, Sequence[Record]], before: str = ""
+    layers: Sequence[Task],
+    records: Mapping[str, Sequence[Record]],
+    before: str = "",
+    untuned: Path | None = None,
 ) -> None:
     """Sees to it that there is something to choose winners from, where there is a choice.
 
@@ -139,6 +143,7 @@ def demand_success(
         layers: Layers of a model.
         records: Records by task digest, of all of these layers.
         before: Where the time went that was no search, as a clause; may be empty.
+        untuned: Library of the model without tuning.
 
     Raises:
         UserError: Nothing was measured, or no measurement succeeded.
@@ -148,8 +153,10 @@ def demand_success(
     own = [record for task in layers for record in records[task.digest]]
     if not own:
         where = f", {before}" if before else ""
+        there = untuned is not None and untuned.exists()
+        left = f" The model without tuning is there: {untuned}." if there else ""
         raise UserError(
-            f"Nothing was measured in the time given{where}; give more --minutes or --trials."
+            f"Nothing was measured in the time given{where}; give more --minutes or --trials.{left}"
         )
     if not any(record.latencies for record in own):
         error, count = Counter(record.error for record in own).most_common(1)[0]

@@ -5,26 +5,52 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import ray
 import ray._raylet
 from ray._private import ray_constants
 
+from chameleon_ray.errors import Stopped
+
 logger = logging.getLogger(__name__)
+POLITE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def sigterm_kept() -> Iterator[None]:
-    """Keeps what SIGTERM does, which ``ray.init`` makes end Python at once; in the main thread."""
+def stoppable() -> Iterator[None]:
+    """Has a polite signal end ``ray.init`` at once; in the main thread.
+
+    By itself Ray puts a handler of its own in the place of SIGTERM's, which ends Python, and an
+    event loop hears of a signal only when ``ray.init`` is over.
+
+    Raises:
+        Stopped: There was a signal.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGTERM)
+    before = {one: signal.getsignal(one) for one in POLITE}
+    stopped, own = False, ray._private.utils.set_sigterm_handler
+
+    def stop(*_: object) -> None:
+        nonlocal stopped
+        if not stopped:  # a second one would disturb what the first began
+            stopped = True
+            raise KeyboardInterrupt
+
+    ray._private.utils.set_sigterm_handler = lambda handler: None
+    for number in (one for one, handler in before.items() if handler != signal.SIG_IGN):
+        signal.signal(number, stop)
     try:
-        yield
+        with suppress(KeyboardInterrupt):
+            yield
     finally:
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+        ray._private.utils.set_sigterm_handler = own
+    if stopped:  # also where Ray caught the exception
+        raise Stopped
 
 
 @contextmanager

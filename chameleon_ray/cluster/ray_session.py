@@ -22,10 +22,10 @@ from packaging.specifiers import SpecifierSet
 from chameleon_ray.cluster.address import AddressError, on_loopback, resolve
 from chameleon_ray.cluster.asking import Silent, asked
 from chameleon_ray.cluster.placement import nodes
-from chameleon_ray.cluster.ray_habits import environment, loopback, sigterm_kept, unheard
-from chameleon_ray.cluster.reaper import MARK, reaped
+from chameleon_ray.cluster.ray_habits import environment, loopback, stoppable, unheard
+from chameleon_ray.cluster.reaper import MARK, end, reaped
 from chameleon_ray.cluster.session_folder import session_folder
-from chameleon_ray.errors import UserError
+from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.options import Session
 from chameleon_ray.pool import Unfit
 
@@ -68,6 +68,7 @@ def start(
 
     Raises:
         SessionError: Ray did not start, could not be reached, or a node has other versions.
+        Stopped: There was a signal before Ray was there.
     """
     check_pins()
     if address is not None:
@@ -102,14 +103,19 @@ def own(options: Session) -> Iterator[dict[str, Any]]:
 
 
 def connect(address: str | None, arguments: Mapping[str, Any]) -> None:
-    """Calls ``ray.init`` with arguments for it; it is quiet, and leaves SIGTERM alone.
+    """Calls ``ray.init`` with arguments for it; it is quiet, and a signal ends it at once.
 
     Raises:
         SessionError: Ray did not start, or could not be joined at the address.
+        Stopped: There was a signal. Of a private Ray nothing is left.
     """
     try:
-        with sigterm_kept():
-            ray.init(logging_level=logging.WARNING, log_to_driver=False, **arguments)
+        with stoppable():
+            ray.init(logging_level=logging.ERROR, log_to_driver=False, **arguments)
+    except Stopped:
+        if address is None:
+            end(os.environ[MARK])
+        raise
     except Exception as error:  # a node that starts too slowly is no more than that to Ray
         where = f"Ray at {address} cannot be joined" if address else "Ray does not start here"
         advice = "is the address right, and are Ray and Python the same there?" if address else ""

@@ -60,6 +60,16 @@ def marked(folder: str) -> list[int]:
     return found
 
 
+def end(folder: str) -> None:
+    """Kills the processes of a session at once, as soon as they can be found."""
+    deadline = time.monotonic() + GRACE
+    while (left := marked(folder)) and time.monotonic() < deadline:
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+
+
 def reap(folder: str) -> None:
     """Ends the processes of a session, and removes its folder."""
     began = seen = time.monotonic()

@@ -3,12 +3,14 @@
 import os
 import re
 import socket
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from chameleon_ray.errors import UserError
 
 CPU = Path("/sys/devices/system/cpu")
-QUOTA = Path("/sys/fs/cgroup/cpu.max")
+GROUPS, OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -39,12 +41,31 @@ def _first_sibling(core: int) -> int:
 
 
 def _quota(cores: int) -> int:
-    """Returns the whole cores that a container's quota allows; at least one."""
-    try:
-        quota, period = QUOTA.read_text().split()
-        return max(1, min(cores, int(quota) // int(period)))
-    except (OSError, ValueError):
-        return cores
+    """Returns the whole cores that the quotas of CPU time allow; at least one."""
+    return max(1, min([cores, *(int(quota) for quota in _quotas())]))
+
+
+def _quotas() -> Iterator[float]:
+    """Yields the quotas of this process's control groups, in cores, and of those above them."""
+    with suppress(OSError, ValueError):
+        for line in OWN.read_text().splitlines():
+            _, kinds, path = line.split(":", 2)
+            if not kinds or "cpu" in kinds.split(","):
+                own = GROUPS / kinds / path.strip("/")
+                for group in (own, *own.parents):
+                    if group.is_relative_to(GROUPS):
+                        yield from _quota_of(group)
+
+
+def _quota_of(group: Path) -> Iterator[float]:
+    """Yields the quota of one control group; nothing where it has none."""
+    with suppress(OSError, ValueError):  # the second version's
+        quota, period = (group / "cpu.max").read_text().split()
+        yield int(quota) / int(period)
+    with suppress(OSError, ValueError):  # the first version's, where -1 is none
+        micros = int((group / "cpu.cfs_quota_us").read_text())
+        if micros > 0:
+            yield micros / int((group / "cpu.cfs_period_us").read_text())
 
 
 def threads(text: str) -> int:

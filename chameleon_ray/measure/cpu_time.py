@@ -1,30 +1,40 @@
-"""Time limits in CPU seconds, for processes that others stop or slow down."""
+"""Time limits for processes that others stop or slow down."""
 
 import os
 import select
 import socket
 import time
 
+from chameleon_ray.measure.run_delay import of_another
+
 TICK = os.sysconf("SC_CLK_TCK")
 """Number of units in which Linux counts a second of CPU time."""
 STALLED = 20.0
 """Factor of a limit in CPU seconds after which a process that uses none is given up, too."""
+DELAYED = 5.0
+"""Factor of a limit after which a process is given up that waited for its core meanwhile."""
 
 
-def answers(channel: socket.socket, pid: int, limit: float) -> bool:
+def answers(channel: socket.socket, pid: int, limit: float, frozen: bool) -> bool:
     """Waits until a process writes to a channel; returns whether it did within its time limit.
 
     Args:
         channel: The parent's end of the channel.
         pid: The process.
-        limit: Most CPU seconds of the process from now on.
+        limit: Most seconds of the process from now on. What it waits for its core, which other
+            processes have, does not count.
+        frozen: Whether it is stopped now and then; only its seconds on the CPU count then.
     """
-    used, given_up = _cpu_seconds(pid), time.monotonic() + STALLED * limit
-    left = limit
-    while left > 0 and time.monotonic() < given_up:
-        if select.select([channel], [], [], max(left, 1 / TICK))[0]:
+    began = time.monotonic()
+    waited, used = of_another(pid), _cpu_seconds(pid)
+    given_up, left = began + (STALLED if frozen else DELAYED) * limit, limit
+    while left > 0 and (now := time.monotonic()) < given_up:
+        if select.select([channel], [], [], min(max(left, 1 / TICK), given_up - now))[0]:
             return True
-        left = limit - (_cpu_seconds(pid) - used)
+        if frozen:
+            left = limit - (_cpu_seconds(pid) - used)
+        else:
+            left = limit - (time.monotonic() - began) + max(of_another(pid) - waited, 0.0)
     return False
 
 

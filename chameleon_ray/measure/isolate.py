@@ -8,6 +8,7 @@ process with threads). Both die with the process that made them.
 import contextlib
 import os
 import pickle
+import select
 import signal
 import socket
 import subprocess
@@ -112,6 +113,17 @@ class Isolate:
         """Whether the child that the next job goes to has done none yet."""
         return self._child is None or self._jobs == 0
 
+    @property
+    def alive(self) -> bool:
+        """Whether the child that did the last job is still there, with what it has in memory."""
+        if self._child is None:
+            return False
+        if not select.select([self._child], [], [], 0)[0]:
+            return True
+        with contextlib.suppress(OSError):
+            return bool(self._child.recv(1, socket.MSG_PEEK))
+        return False
+
     def stop(self) -> None:
         """Stops the child until ``go_on``, so that it takes no time of any core."""
         self._signal(signal.SIGSTOP)
@@ -161,15 +173,12 @@ class Isolate:
         """Sends a job to the child; returns the answer to this very job, of this very process."""
         assert self._child is not None
         frozen = self.setting.freezer is not None
-        most = STALLED * timeout if frozen else timeout
         self._number += 1
-        self._child.settimeout(most)
-        began = time.monotonic()
+        self._child.settimeout(STALLED * timeout if frozen else timeout)
         send(self._child, job, Stamp(self._number, os.getpid()))
-        if frozen and not answers(self._child, self._pid, timeout):
+        if not answers(self._child, self._pid, timeout, frozen):
             raise TimeoutError
-        left = most - (time.monotonic() - began)
-        return answer(self._child, Stamp(self._number, self._pid), left)
+        return answer(self._child, Stamp(self._number, self._pid), timeout)
 
     def close(self) -> None:
         """Ends child, zygote and what they started; a call in another thread ends as a crash."""

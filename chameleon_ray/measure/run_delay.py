@@ -11,6 +11,7 @@ from pathlib import Path
 
 THREAD = Path("/proc/thread-self/schedstat")
 THREADS = Path("/proc/self/task")
+PROCESSES = Path("/proc")
 STATISTICS = Path("/proc/stat")
 TICK = 0.01
 """Seconds that a unit of ``/proc/stat`` stands for."""
@@ -24,6 +25,11 @@ def of_thread() -> float:
 def of_process() -> float:
     """Returns the seconds that the threads of this process have waited so far, added up."""
     return sum(_waited(task / "schedstat") for task in THREADS.glob("*"))
+
+
+def of_another(pid: int) -> float:
+    """Returns the seconds that a process has waited so far: its thread that waited most."""
+    return max(map(_waited, (PROCESSES / str(pid) / "task").glob("*/schedstat")), default=0.0)
 
 
 def stolen(cores: Iterable[int]) -> float:

@@ -21,11 +21,12 @@ def measured(stage: Stage, count: int) -> bool:
 
 
 def started(stage: Stage, phase: str, *options: str) -> Command:
-    """Starts a run and waits for a phase: import, search or end."""
+    """Starts a run and waits for a phase: import, ray (as it starts), search or end."""
     command = stage.start(*stage.words("dense.onnx", "--trials", "40", *options))
     run = stage.folder / "run"
     reached = {
         "import": lambda: (run / ".lock").exists(),
+        "ray": lambda: any("gcs/gcs_server" in one for one in command.processes().values()),
         "search": lambda: measured(stage, 3),
         "end": lambda: (run / "winners.json").exists(),
     }
@@ -55,6 +56,26 @@ def resumed(stage: Stage, before: Ended, *options: str) -> Ended:
 @attempt(COMMAND, "is interrupted while it imports", 130)
 def int_import(stage: Stage) -> Ended:
     return signalled(stage, "import", INT)
+
+
+@attempt(COMMAND, "is interrupted while Ray starts", 130, quick=True)
+def int_ray(stage: Stage) -> Ended:
+    return signalled(stage, "ray", INT, options=RAY)
+
+
+@attempt(COMMAND, "is terminated while Ray starts", 130, quick=True)
+def term_ray(stage: Stage) -> Ended:
+    return signalled(stage, "ray", TERM, options=RAY)
+
+
+@attempt(COMMAND, "loses its terminal while Ray starts", 130)
+def hup_ray(stage: Stage) -> Ended:
+    return signalled(stage, "ray", HUP, options=RAY)
+
+
+@attempt(COMMAND, "is killed while Ray starts", -KILL)
+def kill_starting(stage: Stage) -> Ended:
+    return signalled(stage, "ray", KILL, options=RAY)
 
 
 @attempt(COMMAND, "is interrupted twice in the search", 130)
@@ -123,6 +144,15 @@ def kill_importer(stage: Stage) -> Ended:
     assert until(children, SOON)
     for child in children():
         os.kill(child, KILL)
+    return Ended(*command.wait(SOON))
+
+
+@attempt(CHILD, "that holds the model is killed in the search", quick=True)
+def kill_holder(stage: Stage) -> Ended:
+    command = started(stage, "search", "--trials", "16")
+    own = isolates(command)
+    (holder,) = [one for one in own if parent(one) == min(own)]
+    os.kill(holder, KILL)
     return Ended(*command.wait(SOON))
 
 

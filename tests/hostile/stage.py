@@ -22,7 +22,9 @@ from tests.whole.onnx_net import dense_layers
 PATIENCE, GONE = 240.0, 15.0
 """Most seconds for a command to end, and then for its processes."""
 TRIALS = "4"
-SENTENCE = re.compile(r"(Error: [^\n]+(\.|: [^\n.]+)\n?)+")
+SENTENCE = re.compile(r"(Error: [^\n]+(\.|: [^\n.]+|: chameleon [^\n]+)\n?)+")
+LISTED = re.compile(r"chameleon-\d+-commands/\d+")
+"""Entry of a command in the list of those under way."""
 GOING_ON = re.compile(
     r"Stopped\. (Nothing was measured yet\.|\d+ measurements are kept in .*)", re.S
 )
@@ -100,7 +102,10 @@ class Stage:
         found += [f"traceback: {said[-300:]}"] if "Traceback" in said else []
         for command in self.commands:
             found += [f"process left: {line[:80]}" for line in command.orphans(GONE).values()]
-        found += [f"file left: {name}" for name in files_left(self.temporary)]
+        left = files_left(self.temporary)
+        if attempt.status < 0:  # the next command takes a killed one off the list
+            left = [name for name in left if not LISTED.fullmatch(name)]
+        found += [f"file left: {name}" for name in left]
         return found + ([] if attempt.torn else unsound(self.folder))
 
 

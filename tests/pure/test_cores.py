@@ -58,17 +58,36 @@ def test_hyper_threads_stay_together_and_the_quota_holds(tmp_path, monkeypatch):
         folder = tmp_path / f"cpu{core}" / "topology"
         folder.mkdir(parents=True)
         (folder / "thread_siblings_list").write_text(siblings)
-    quota = tmp_path / "cpu.max"
     monkeypatch.setattr(cores, "CPU", tmp_path)
-    monkeypatch.setattr(cores, "QUOTA", quota)
     monkeypatch.setattr(cores.os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
+    monkeypatch.setattr(cores, "OWN", tmp_path / "cgroup")
+    monkeypatch.setattr(cores, "GROUPS", tmp_path / "groups")
+    assert cores.available() == (0, 2, 1, 3)  # it is not known
+    (tmp_path / "cgroup").write_text("5:memory:/other\n0::/slice/job\n")
+    inner = tmp_path / "groups" / "slice" / "job"
+    inner.mkdir(parents=True)
+    (inner / "cpu.max").write_text("max 100000")
     assert cores.available() == (0, 2, 1, 3)
-    quota.write_text("max 100000")
-    assert cores.available() == (0, 2, 1, 3)
-    quota.write_text("250000 100000")
+    (inner / "cpu.max").write_text("250000 100000")
     assert cores.available() == (0, 2)
-    quota.write_text("50000 100000")
+    (tmp_path / "groups" / "cpu.max").write_text("150000 100000")  # of a group above it
     assert cores.available() == (0,)
+    (inner / "cpu.max").write_text("50000 100000")
+    assert cores.available() == (0,)
+
+
+def test_a_quota_of_the_first_version_holds(tmp_path, monkeypatch):
+    monkeypatch.setattr(cores.os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
+    monkeypatch.setattr(cores, "OWN", tmp_path / "cgroup")
+    monkeypatch.setattr(cores, "GROUPS", tmp_path)
+    (tmp_path / "cgroup").write_text("2:cpu,cpuacct:/job\n1:name=systemd:/\n0::/\n")
+    group = tmp_path / "cpu,cpuacct" / "job"
+    group.mkdir(parents=True)
+    (group / "cpu.cfs_period_us").write_text("50000")
+    (group / "cpu.cfs_quota_us").write_text("-1")
+    assert len(cores.available()) == 4
+    (group / "cpu.cfs_quota_us").write_text("160000")
+    assert len(cores.available()) == 3
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from chameleon_ray.measure import lifetime
 from chameleon_ray.measure.isolate import Ending, Isolate, IsolateError, Setting
 from tests.pure.misdeeds import gone
+from tests.whole.command import until
 
 MISDEEDS = "tests.pure.misdeeds"
 
@@ -60,6 +61,17 @@ def test_a_killed_child_is_replaced(isolate):
     first = isolate.call(("greet", "b"), 5)
     assert first.ending is Ending.CRASH
     assert isolate.call(("greet", "c"), 5).value[2] != pid
+
+
+def test_it_is_known_whether_the_child_is_alive(isolate):
+    pid = isolate.call(("greet", "you"), 5).value[2]
+    assert isolate.alive
+    os.kill(pid, signal.SIGKILL)
+    assert until(lambda: not isolate.alive, 5)
+    assert isolate.call(("greet", "me"), 5).ending is Ending.CRASH  # what it held is gone
+    assert not isolate.alive
+    assert isolate.call(("greet", "me"), 5).ending is Ending.OK
+    assert isolate.alive
 
 
 def test_a_child_is_renewed_after_so_many_jobs(isolate):
