@@ -22,6 +22,12 @@ KERNEL = [
     *("-mf16c", "-mavx2", "-mfma", "-ffp-contract=fast"),
 ]
 """Compiles a kernel for the CPU; products are fused with sums, as NVIDIA's compiler does."""
+COUNTED = (
+    *("-fsanitize=kernel-address", "--param=asan-instrumentation-with-call-threshold=0"),
+    *("--param=asan-stack=0", "--param=asan-globals=0", "-fno-tree-sra", "-fno-tree-fre"),
+    *("-fno-tree-dse", "-fno-tree-dominator-opts"),
+)
+"""Compiles a kernel with a call before each access to memory; see ``counters.h``."""
 DRIVER = (
     *("driver", "machine", "faults", "errors", "memory", "stream", "binary", "module"),
     *("launch", "block", "copies", "counters", "clock"),
@@ -118,14 +124,20 @@ def _library(library: Path, names: tuple[str, ...] | list[str], *options: str) -
 
 
 def _kernels(made: Path, place: Path) -> None:
-    """Puts down what compiles kernels: the translator, and the headers, compiled beforehand."""
+    """Puts down what compiles kernels: the translator, and the headers, compiled beforehand.
+
+    g++ takes the one of the compiled headers whose options are those of the kernel.
+    """
     for script in SOURCES.glob("*.py"):
         shutil.copy(script, made)
     shutil.copytree(SOURCES / "kernel", made / "kernel")
-    _run([*KERNEL, "-x", "c++-header", str(made / "kernel" / "kernel.h")])
-    header = ["-include", str(place / "kernel" / "kernel.h")]
-    compile_kernel = [*KERNEL, "-shared", *header]
-    (made / "settings.json").write_text(json.dumps({"compile": compile_kernel}))
+    header, beforehand = made / "kernel" / "kernel.h", made / "kernel" / "kernel.h.gch"
+    beforehand.mkdir()
+    for name, options in {"plain": (), "counted": COUNTED}.items():
+        _run([*KERNEL, *options, "-x", "c++-header", "-o", str(beforehand / name), str(header)])
+    compile_kernel = [*KERNEL, "-shared", "-include", str(place / "kernel" / "kernel.h")]
+    settings = {"compile": compile_kernel, "counted": COUNTED}
+    (made / "settings.json").write_text(json.dumps(settings))
 
 
 def _run(command: list[str]) -> None:
