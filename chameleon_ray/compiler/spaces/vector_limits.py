@@ -73,19 +73,18 @@ def crossing_limits(length: Product, sides: tuple[Side, ...], size: int) -> list
         size: Bytes of an element.
     """
     *outer, row = sides
-    if all(side.width == 1 and not any(n.tables for _, n in side.steps) for side in outer):
+    if all(side.width == 1 and all(n == Product() for _, n in side.steps) for side in outer):
         return []
-    knobs = {knob for _, steps in row.steps for knob, _ in steps.tables}
-    if len(row.steps) != 1 or row.steps[0][0] != row.width or len(knobs) != 1:
+    knobs = [knob for _, steps in row.steps for knob, _ in steps.tables]
+    if len(row.steps) != 1 or row.steps[0][0] != row.width or len(set(knobs)) != 1:
         return []
     extents = [row.width * steps for steps in _multiplied(row.steps[0][1])]
     found = []
     for knob, lanes in length.tables:
-        for wide in {n for n in lanes if n * size <= WIDEST < n * max(size, INDEX)}:
-            vectors = (knob, tuple(int(n == wide) for n in lanes))
-            rows = (*knobs, tuple(int(extent % wide > 0) for extent in extents))
-            box = Box.of(Product(1, tuple(sorted((vectors, rows)))))
-            found.append(Limit("vectors across rows", (box,), 0, 0))
+        for wide in sorted({n for n in lanes if n * size <= WIDEST < n * max(size, INDEX)}):
+            vectors = Product(1, ((knob, tuple(int(n == wide) for n in lanes)),))
+            ends = Product(1, ((knobs[0], tuple(int(extent % wide > 0) for extent in extents)),))
+            found.append(Limit("vectors across rows", (Box.of(vectors * ends),), 0, 0))
     return found
 
 
