@@ -29,7 +29,7 @@ from chameleon_ray.api.algorithms import (
     sampler_factory,
 )
 from chameleon_ray.compiler.kinds import CUDA, resolve
-from chameleon_ray.compiler.passes.lower import lower
+from chameleon_ray.compiler.passes.lower import lowerings
 from chameleon_ray.compiler.spaces.extract import extract
 from chameleon_ray.compiler.spaces.sketch import InvalidConfig, Program
 from chameleon_ray.compiler.spaces.templates import TEMPLATES
@@ -70,6 +70,9 @@ LAYERS = {
     "sketch 512x7": Layer((512, 7), (512, 3, 1), templates=False),
     "tensor cores 64x56": Layer((64, 56), (64, 3, 1), "float16"),
     "tensor cores 1x1 256x14": Layer((256, 14), (512, 1, 2), "float16"),
+    "tensor cores 512x7": Layer((512, 7), (512, 3, 1), "float16"),
+    "WMMA sketch 64x56": Layer((64, 56), (64, 3, 1), "float16", templates=False),
+    "WMMA sketch 1x1 256x14": Layer((256, 14), (512, 1, 2), "float16", templates=False),
 }
 
 
@@ -123,11 +126,12 @@ def task_of(layer: Layer, target: str) -> Task:
             y = builder.emit_output(y)
         builder.emit_func_output(y)
     templates = TEMPLATES["cuda"]
-    layout = "NCHW" if layer.templates else "NHWC"  # which is never by Winograd's algorithm
+    layout = "auto" if layer.templates else "NHWC"  # which is never by Winograd's algorithm
     try:
         TEMPLATES["cuda"] = templates if layer.templates else ()
         made = tvm.target.Target(json.loads(target))
-        tasks = extract(lower(builder.get(), made, CUDA, layout), target, CUDA)
+        *_, lowered = lowerings(builder.get(), made, CUDA, layout)  # by Winograd's if there is one
+        tasks = extract(lowered, target, CUDA)
     finally:
         TEMPLATES["cuda"] = templates
     return max(tasks, key=lambda task: task.flop)

@@ -1,6 +1,7 @@
 """Vectors of copies on a GPU: how wide they may be, and that what is proposed compiles."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,34 @@ def test_only_neighbours_are_copied_in_vectors_of_eight(transposed: bool, most: 
     space, program = designed(product(transposed))
     assert sorted(widest(space, 0)) == sorted([8, 8, most])
     assert len(program.sketches) == 2
+
+
+def row() -> Any:
+    """A product of one row, which is not for tensor cores."""
+    a, b = te.placeholder((1, 40), "bfloat16", "a"), te.placeholder((96, 40), "bfloat16", "b")
+    k = te.reduce_axis((0, 40), "k")
+
+    def sums(m: Any, n: Any) -> Any:
+        return te.sum(a[m, k].astype("float32") * b[n, k].astype("float32"), axis=k)
+
+    return made(a, b, te.compute((1, 96), sums, name="product"))
+
+
+def test_vectors_of_eight_do_not_go_on_in_the_next_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that would are what NVIDIA's compiler turns down, and nothing else is refused."""
+    usable_compiler("sm_90")
+    monkeypatch.setitem(TEMPLATES, "cuda", ())
+    space, program = designed(row())
+    limits = tuple(limit for limit in space.limits if limit.name != "vectors across rows")
+    assert len(limits) < len(space.limits)
+    drawn = replace(space, limits=limits).random(np.random.default_rng(1), 60)
+    refused, left = (drawn[space.valid(drawn) == kept][:3] for kept in (False, True))
+    assert (len(refused), len(left)) == (3, 3)
+    for config in as_configs(np.concatenate([refused, left])):
+        scheduled = program.schedule(config, CUDA.generator).mod
+        error = compile_layer(scheduled, program.target).error
+        assert ("too many arguments in function call" in error) == (config in as_configs(refused))
+        assert bool(error) == (config in as_configs(refused))
 
 
 LAYERS: dict[str, Callable[[], Any]] = {

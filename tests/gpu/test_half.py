@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,24 +67,41 @@ def built(builder: Builders, one: Task, count: int) -> Iterator[tuple[Config, Ar
                 return
 
 
-def test_a_winner_on_tensor_cores_is_kept_and_a_wrong_one_refused(tools: Tools) -> None:
-    builder, runner = tools
-    one, other = task(dense()), task(dense(first=256))
-    (_, default), (config, candidate) = built(builder, one, 1)
-    schedule = Program.loads(one.program).schedule(config, CUDA.generator)
+@dataclass(frozen=True)
+class Products:
+    """A layer with a default and a candidate, and the default of a layer that is not the same."""
+
+    task: Task
+    default: Artifact
+    config: Config
+    candidate: Artifact
+    wrong: Artifact
+
+
+@pytest.fixture(scope="module")
+def products(builders: Builders) -> Products:
+    one = task(dense())
+    (_, default), (config, candidate) = built(builders, one, 1)
+    ((_, wrong),) = built(builders, task(dense(first=256)), 0)
+    return Products(one, default, config, candidate, wrong)
+
+
+def test_a_winner_on_tensor_cores_is_kept_and_a_wrong_one_refused(
+    tools: Tools, products: Products
+) -> None:
+    _, runner = tools
+    schedule = Program.loads(products.task.program).schedule(products.config, CUDA.generator)
     assert "mma_sync" in schedule.mod.script()
-    ((_, wrong),) = built(builder, other, 0)
-    finalists = runner.contest(one, (default, candidate, wrong), QUICK)
+    candidates = (products.default, products.candidate, products.wrong)
+    finalists = runner.contest(products.task, candidates, QUICK)
     assert isinstance(finalists, tuple), finalists
     assert [finalist.right for finalist in finalists] == [True, True, False]
     assert max(finalist.max_rel_err for finalist in finalists[:2]) < 1e-3
 
 
-def test_a_wrong_default_is_told_from_right_candidates(tools: Tools) -> None:
-    builder, runner = tools
-    one, other = task(dense()), task(dense(first=256))
-    ((_, right),), ((_, wrong),) = built(builder, one, 0), built(builder, other, 0)
-    finalists = runner.contest(one, (wrong, right), QUICK)
+def test_a_wrong_default_is_told_from_right_candidates(tools: Tools, products: Products) -> None:
+    _, runner = tools
+    finalists = runner.contest(products.task, (products.wrong, products.default), QUICK)
     assert isinstance(finalists, tuple), finalists
     assert [finalist.right for finalist in finalists] == [False, True]
 

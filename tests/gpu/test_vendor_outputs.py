@@ -26,11 +26,13 @@ def libraries(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     assert vendor_glue.troubles() == {}
 
 
-def computed(layer: Layer, library: str, algorithm: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """The outputs of a library and of NumPy."""
+def computed(
+    layer: Layer, library: str, algorithm: int = 0, scale: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """The outputs of a library and of NumPy, where inputs are so many times as large."""
     module = called(layer.module, vendor_config(library, algorithm))
     artifact = compile_call(module, HOST)
-    inputs, (shape, dtype) = layer.inputs(), layer.output
+    (shape, dtype), inputs = layer.output, [a * np.asarray(scale, a.dtype) for a in layer.inputs()]
     buffers = [tvm.runtime.tensor(a) for a in (*inputs, np.full(shape, np.nan, dtype))]
     load(Library.loads(artifact.code))["main"](*buffers)
     return buffers[-1].numpy().astype("f8"), layer.reference(inputs)
@@ -126,10 +128,15 @@ def test_an_algorithm_that_the_gpu_cannot_run_is_told(monkeypatch: pytest.Monkey
         computed(convolution(outputs=20), "cuDNN")
 
 
-@pytest.mark.parametrize("activation", ["relu6", "leakyrelu"])
-def test_an_activation_that_no_library_has_is_no_other_one(activation: str) -> None:
-    """ReLU6 is ReLU up to 6."""
-    assert calls(convolution(activation=activation).module) == {}
+def test_relu6_ends_at_6() -> None:
+    """Without scaling no sum is more than that."""
+    found, expected = computed(convolution(activation="relu6"), "cuDNN", scale=3.0)
+    assert (found.min(), found.max()) == (0, 6)
+    assert np.abs(found - expected).max() <= ERRORS["float32"] * 6
+
+
+def test_an_activation_that_no_library_has_is_no_other_one() -> None:
+    assert calls(convolution(activation="leakyrelu").module) == {}
 
 
 def test_other_layers_have_no_call() -> None:

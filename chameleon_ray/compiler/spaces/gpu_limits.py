@@ -24,7 +24,7 @@ from chameleon_ray.compiler.spaces.sketch import SEED, Sketch
 from chameleon_ray.compiler.spaces.templates.cuda_slices import SLICES
 from chameleon_ray.compiler.spaces.templates.reduction import PARALLEL
 from chameleon_ray.compiler.spaces.trace_analysis import BlockLoops, Cache, SketchReading
-from chameleon_ray.compiler.spaces.vector_limits import vector_limits
+from chameleon_ray.compiler.spaces.vector_limits import COPIES, crossing_limits, vector_limits
 from chameleon_ray.limit import Box, Limit, Product, Side, product
 
 AXES = {"threadIdx.z": 64, "blockIdx.y": MOST_BLOCKS, "blockIdx.z": MOST_BLOCKS}
@@ -153,24 +153,28 @@ def _results(steps: list[Product | None], iterators: Any) -> Product | None:
 def _shared(
     module: Any, sketch: Sketch, reading: SketchReading, block: str, target: Any
 ) -> list[Limit]:
-    """Limits shared memory, which may be more where it is asked for at launch.
+    """Limits shared memory, which may be more where it is asked for at launch, and copies into it.
 
     TVM may put results where operands were, but does not always.
     """
-    caches = [
-        cache
-        for cache in reading.caches.values()
-        if cache.block == block and cache.loop and cache.scope.startswith("shared")
-    ]
-    boxes = [_box(module, sketch, reading, cache) for cache in caches]
-    known = [
-        (box, cache.scope) for box, cache in zip(boxes, caches, strict=True) if box is not None
-    ]
-    declared = tuple(box for box, scope in known if scope != DYNAMIC)
+    known = {
+        name: (box, cache.scope)
+        for name, cache in reading.caches.items()
+        if cache.block == block
+        and cache.loop
+        and cache.scope.startswith("shared")
+        and (box := _box(module, sketch, reading, cache)) is not None
+    }
+    declared = tuple(box for box, scope in known.values() if scope != DYNAMIC)
     found = [Limit("shared memory", declared, 0, _room(most_static(target), declared))]
     if len(declared) < len(known):
-        every = tuple(box for box, _ in known)
+        every = tuple(box for box, _ in known.values())
         found.append(Limit("shared memory at launch", every, 0, _room(most_dynamic(target), every)))
+    for name, (box, _) in known.items():
+        vector = reading.kernels[name].notes.get(COPIES) if name in reading.kernels else None
+        if vector in reading.numbers:
+            size = box.unit // reading.kernels[block].copies
+            found += crossing_limits(reading.numbers[vector], box.sides, size)
     return [limit for limit in found if limit.boxes]
 
 

@@ -8,6 +8,7 @@ Where a copy also computes, as a sum or a conversion, the code generator reads a
 memory once for all steps of an unrolled loop, although other results are there in each.
 """
 
+from math import prod
 from typing import Any
 
 import tvm
@@ -18,7 +19,7 @@ from tvm.sym import Analyzer
 
 from chameleon_ray.compiler.spaces.sketch import SEED, Sketch
 from chameleon_ray.compiler.spaces.trace_analysis import SketchReading
-from chameleon_ray.limit import Box, Limit, Product
+from chameleon_ray.limit import Box, Limit, Product, Side
 
 COPIES = "meta_schedule.cooperative_fetch"
 """Annotation of a block that all threads of a block carry out together, by the vectors' length."""
@@ -59,6 +60,38 @@ def vector_limits(module: Any, sketch: Sketch, reading: SketchReading) -> list[L
         if _computes(block):
             found += _read_once(lengths[name], reading)
     return found
+
+
+def crossing_limits(length: Product, sides: tuple[Side, ...], size: int) -> list[Limit]:
+    """Returns the limits that keep vectors of many elements inside the rows of a part of a buffer.
+
+    Where a row ends in a vector, its elements have places of their own, which are wider than they.
+
+    Args:
+        length: Elements of a vector.
+        sides: The part's extents; what has one row is left out.
+        size: Bytes of an element.
+    """
+    *outer, row = sides
+    if all(side.width == 1 and all(n == Product() for _, n in side.steps) for side in outer):
+        return []
+    knobs = [knob for _, steps in row.steps for knob, _ in steps.tables]
+    if len(row.steps) != 1 or row.steps[0][0] != row.width or len(set(knobs)) != 1:
+        return []
+    extents = [row.width * steps for steps in _multiplied(row.steps[0][1])]
+    found = []
+    for knob, lanes in length.tables:
+        for wide in sorted({n for n in lanes if n * size <= WIDEST < n * max(size, INDEX)}):
+            vectors = Product(1, ((knob, tuple(int(n == wide) for n in lanes)),))
+            ends = Product(1, ((knobs[0], tuple(int(extent % wide > 0) for extent in extents)),))
+            found.append(Limit("vectors across rows", (Box.of(vectors * ends),), 0, 0))
+    return found
+
+
+def _multiplied(steps: Product) -> list[int]:
+    """Returns the product for each choice of the only knob that it depends on."""
+    choices = zip(*(numbers for _, numbers in steps.tables), strict=True)
+    return [steps.constant * prod(numbers) for numbers in choices]
 
 
 def _computes(block: Any) -> bool:

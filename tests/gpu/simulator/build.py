@@ -11,6 +11,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +23,12 @@ KERNEL = [
     *("-mf16c", "-mavx2", "-mfma", "-ffp-contract=fast"),
 ]
 """Compiles a kernel for the CPU; products are fused with sums, as NVIDIA's compiler does."""
+COUNTED = (
+    *("-fsanitize=kernel-address", "--param=asan-instrumentation-with-call-threshold=0"),
+    *("--param=asan-stack=0", "--param=asan-globals=0", "-fno-tree-sra", "-fno-tree-fre"),
+    *("-fno-tree-dse", "-fno-tree-dominator-opts"),
+)
+"""Compiles a kernel with a call before each access to memory; see ``counters.h``."""
 DRIVER = (
     *("driver", "machine", "faults", "errors", "memory", "stream", "binary", "module"),
     *("launch", "block", "copies", "counters", "clock"),
@@ -69,6 +76,7 @@ def build(cache: Path) -> Simulator:
         cache.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=cache, prefix="building-") as folder:
             made = Path(folder, "made")
+            made.mkdir()
             _build(made, place)
             try:
                 made.rename(place)
@@ -89,43 +97,62 @@ def digest() -> str:
 
 
 def _build(made: Path, place: Path) -> None:
-    runtime, compiler = made / "runtime" / CUDA / "lib", made / "compiler" / CUDA / "lib"
-    for folder in (made / "lib", runtime, compiler):
-        folder.mkdir(parents=True)
-    headers = f"-I{nvidia('include')}"
-    versions = made / "versions"
+    """Builds all of it on all cores."""
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        parts = [threads.submit(one, made, place) for one in (_driver, _kernels, _others)]
+        for part in parts:
+            part.result()
+
+
+def _driver(made: Path, _: Path) -> None:
+    """The driver, and the runtime that calls it."""
+    folder = made / "runtime" / CUDA / "lib"
+    folder.mkdir(parents=True)
+    versions, headers = made / "versions", f"-I{nvidia('include')}"
     versions.write_text("libcudart.so.13 { global: *; };\n")
     driver = made / "lib" / "libcuda.so.1"
     _library(driver, DRIVER, headers, "-fnon-call-exceptions")
     cudart = made / "lib" / "libcudart.so.13"
     _library(cudart, ["runtime"], headers, str(driver), f"-Wl,--version-script={versions}")
-    os.link(cudart, runtime / cudart.name)
+    os.link(cudart, folder / cudart.name)
+
+
+def _others(made: Path, place: Path) -> None:
+    """The management library, and the compiler."""
+    folder = made / "compiler" / CUDA / "lib"
+    folder.mkdir(parents=True)
     hidden = "-fvisibility=hidden"
     _library(made / "lib" / "libnvidia-ml.so.1", ("nvml", "machine", "faults"), hidden)
     _library(
-        *(compiler / "libnvrtc.so.13", ["nvrtc"], headers, hidden),
+        *(folder / "libnvrtc.so.13", ["nvrtc"], f"-I{nvidia('include')}", hidden),
         f'-DREAL_NVRTC="{nvidia("lib/libnvrtc.so.13")}"',
         f'-DPYTHON="{sys.executable}"',
         f'-DTRANSLATE="{place / "translate.py"}"',
     )
-    _kernels(made, place)
 
 
 def _library(library: Path, names: tuple[str, ...] | list[str], *options: str) -> None:
+    library.parent.mkdir(exist_ok=True)
     sources = [str(SOURCES / f"{name}.cpp") for name in names]
     named = f"-Wl,-z,defs,-soname,{library.name}"
     _run([*SHARED, "-o", str(library), named, *sources, *options, "-ldl"])
 
 
 def _kernels(made: Path, place: Path) -> None:
-    """Puts down what compiles kernels: the translator, and the headers, compiled beforehand."""
+    """Puts down what compiles kernels: the translator, and the headers, compiled beforehand.
+
+    g++ takes the one of the compiled headers whose options are those of the kernel.
+    """
     for script in SOURCES.glob("*.py"):
         shutil.copy(script, made)
     shutil.copytree(SOURCES / "kernel", made / "kernel")
-    _run([*KERNEL, "-x", "c++-header", str(made / "kernel" / "kernel.h")])
-    header = ["-include", str(place / "kernel" / "kernel.h")]
-    compile_kernel = [*KERNEL, "-shared", *header]
-    (made / "settings.json").write_text(json.dumps({"compile": compile_kernel}))
+    header, beforehand = made / "kernel" / "kernel.h", made / "kernel" / "kernel.h.gch"
+    beforehand.mkdir()
+    for name, options in {"plain": (), "counted": COUNTED}.items():
+        _run([*KERNEL, *options, "-x", "c++-header", "-o", str(beforehand / name), str(header)])
+    compile_kernel = [*KERNEL, "-shared", "-include", str(place / "kernel" / "kernel.h")]
+    settings = {"compile": compile_kernel, "counted": COUNTED}
+    (made / "settings.json").write_text(json.dumps(settings))
 
 
 def _run(command: list[str]) -> None:

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <set>
+#include <string>
 #include <unordered_set>
 #include <vector>
 
@@ -30,6 +32,7 @@ struct Trace {
 
 static Trace traces[kMostThreads];
 static Counts counts;
+static std::map<std::string, Counts> launches;
 static bool recording, operating;
 
 static bool clock_is(const char* name) {
@@ -105,6 +108,19 @@ void end_block(unsigned threads) {
 }
 
 Counts counted() { return counts; }
+
+bool recall(const std::string& launch) {
+  auto found = launches.find(launch);
+  if (found == launches.end()) return false;
+  counts = found->second;
+  return true;
+}
+
+void remember(const std::string& launch) {
+  if (clock_is("sample")) launches[launch] = counts;
+}
+
+void forget_launches() { launches.clear(); }
 
 static void reached(uintptr_t address, unsigned size, bool write) {
   Trace& trace = traces[simulated_thread];

@@ -1,9 +1,11 @@
 // What the first blocks of a kernel do, counted while they run, where SIMULATED_CLOCK is "formula".
 //
-// Where it is "sample", no other blocks run: the same times, and outputs that are not computed.
+// Where it is "sample", no other blocks run, and those of a launch that was counted before do not run
+// again: the same times, and outputs that are not computed.
 // Kernels are then compiled with a call before each access to memory, as for a sanitizer.
 #pragma once
 #include <cstddef>
+#include <string>
 
 namespace simulated {
 
@@ -28,6 +30,11 @@ void end_block(unsigned threads);
 void operate_uncounted(void (*operation)(void**), void** lanes);
 
 Counts counted();
+
+// Takes what was counted of the same launch before, for "sample"; false where nothing was.
+bool recall(const std::string& launch);
+void remember(const std::string& launch);
+void forget_launches();  // as binaries come and go, and others lie where they were
 
 }  // namespace simulated
 

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "context.h"
+#include "counters.h"
 #include "machine.h"
 
 namespace simulated {
@@ -33,6 +34,7 @@ static void* open_library(const unsigned char* code, size_t size) {
 }
 
 int load_module(Module** module, const unsigned char* image) {
+  forget_launches();
   if (memcmp(image, ELFMAG, SELFMAG)) return kInvalidImage;
   Binary binary = read_binary(image);
   if (!runs_on(*visible()[context().device].model, binary.architecture)) return kNoBinaryForGpu;

@@ -15,7 +15,7 @@ from assembly import UnknownAssembly, replaced
 
 PLACE = Path(__file__).parent
 SETTINGS = "settings.json"
-"""File in the built simulator's folder with the command that compiles a kernel."""
+"""File in the built simulator's folder with what compiles a kernel, and has it counted."""
 KERNEL = re.compile(
     r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\) )?(\w+)\(([^)]*)\)\s*\{'
 )
@@ -26,12 +26,6 @@ SHARED = re.compile(r"__shared__ ((?:alignas|__align__)\(\d+\)) ")
 PREAMBLE = "#define ushort unsigned short\n#endif\n"
 """End of what TVM puts before helpers and kernels, which ``kernel/`` has its own of."""
 ADDRESS = re.compile(r"unsigned (?:int )?(\w+) = (?=__cvta_generic_to_shared)")
-COUNTED = (
-    *("-fsanitize=kernel-address", "--param=asan-instrumentation-with-call-threshold=0"),
-    *("--param=asan-stack=0", "--param=asan-globals=0", "-fno-tree-sra", "-fno-tree-fre"),
-    *("-fno-tree-dse", "-fno-tree-dominator-opts"),
-)
-"""Compiles a kernel with a call before each access to memory; see ``counters.h``."""
 ENTRY = """
 static void {name}__body(void** arguments) {{ {name}({given}); }}
 static const int {name}__sizes[] = {{{sizes}}};
@@ -70,7 +64,8 @@ def main(source: str, library: str) -> int:
     except UnknownAssembly as unknown:
         print(f"error: the simulated GPU does not know what a kernel uses: {unknown}")
         return 1
-    counted = COUNTED if os.environ.get("SIMULATED_CLOCK") in ("formula", "sample") else ()
+    by_formula = os.environ.get("SIMULATED_CLOCK") in ("formula", "sample")
+    counted = settings["counted"] if by_formula else ()
     command = [*settings["compile"], *counted, "-o", library, code]
     done = subprocess.run(command, capture_output=True, text=True)
     code.unlink()

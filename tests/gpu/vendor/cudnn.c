@@ -187,10 +187,10 @@ static void convolve(const Run *run, Virtual *kept, const Descriptor *operation)
   }
 }
 
-static float applied(int mode, float x, float operand) {
+static float applied(int mode, float most, float x, float operand) {
   switch (mode) {
     case 0: return x + operand;
-    case 100: return x < 0 ? 0 : x;
+    case 100: return x < 0 ? 0 : x > most ? most : x;
     case 101: return tanhf(x);
     case 102: return 1 / (1 + expf(-x));
     case 104: return 0.5f * x * (1 + erff(x * 0.70710678f));
@@ -201,7 +201,9 @@ static float applied(int mode, float x, float operand) {
 }
 
 static void apply(const Run *run, Virtual *kept, const Descriptor *operation) {
-  int mode = number(descriptor(operation, 750), 0);
+  const Descriptor *how = descriptor(operation, 750);
+  int mode = number(how, 0);
+  float most = count_of(how, 4) ? (float)*(const double *)values(how, 4) : INFINITY;
   const Descriptor *x = descriptor(operation, 751), *y = descriptor(operation, 753);
   const Descriptor *b = mode == 0 ? descriptor(operation, 752) : NULL;
   const void *from = data_of(run, kept, x), *operand = b ? data_of(run, kept, b) : NULL;
@@ -212,7 +214,7 @@ static void apply(const Run *run, Virtual *kept, const Descriptor *operation) {
                      n / out[3] % out[2], n % out[3]};
     float other = b ? read_number(operand, kind(b), place(b, at)) : 0;
     write_number(result, kind(y), place(y, at),
-                 applied(mode, read_number(from, kind(x), place(x, at)), other));
+                 applied(mode, most, read_number(from, kind(x), place(x, at)), other));
   }
 }
 

@@ -139,11 +139,13 @@ static void *convolved(const Call *call, void *result) {
   return done(operation);
 }
 
-static void *pointwise(int mode, void *from, void *operand, void *result) {
+/* Describes an operation element by element; results of ReLU are at most `most`, unless that is 0. */
+static void *pointwise(int mode, double most, void *from, void *operand, void *result) {
   int type = DNN_FLOAT;
   void *descriptor = made(DNN_POINTWISE);
   put(descriptor, DNN_POINTWISE_MODE, DNN_T_POINTWISE_MODE, 1, &mode);
   put(descriptor, DNN_POINTWISE_PRECISION, DNN_T_DATA_TYPE, 1, &type);
+  if (most) put(descriptor, DNN_POINTWISE_UPPER_CLIP, DNN_T_DOUBLE, 1, &most);
   done(descriptor);
   void *operation = made(DNN_OPERATION_POINTWISE);
   put(operation, DNN_OPERATION_POINTWISE_DESC, DNN_T_DESCRIPTOR, 1, &descriptor);
@@ -154,7 +156,8 @@ static void *pointwise(int mode, void *from, void *operand, void *result) {
 }
 
 static void *graph_of(const Call *call) {
-  static const int modes[] = {0, DNN_RELU, DNN_GELU, DNN_GELU_TANH, DNN_TANH, DNN_SIGMOID, DNN_SWISH};
+  static const int modes[] = {0, DNN_RELU, DNN_GELU, DNN_GELU_TANH, DNN_TANH, DNN_SIGMOID, DNN_SWISH,
+                              DNN_RELU};
   const int64_t *n = call->numbers;
   bool bias = n[OPERANDS] & HAS_BIAS, residual = n[OPERANDS] & HAS_RESIDUAL;
   int count = 1 + bias + residual + (n[ACTIVATION] != NONE), place = 0;
@@ -162,16 +165,17 @@ static void *graph_of(const Call *call) {
   operations[place++] = convolved(call, from);
   if (residual) {
     void *result = result_of(call, place, count);
-    operations[place++] = pointwise(DNN_ADD, from, argument(call, RESIDUAL), result);
+    operations[place++] = pointwise(DNN_ADD, 0, from, argument(call, RESIDUAL), result);
     from = result;
   }
   if (bias) {
     void *result = result_of(call, place, count);
-    operations[place++] = pointwise(DNN_ADD, from, bias_of(call), result);
+    operations[place++] = pointwise(DNN_ADD, 0, from, bias_of(call), result);
     from = result;
   }
   if (n[ACTIVATION] != NONE)
-    operations[place++] = pointwise(modes[n[ACTIVATION]], from, NULL, argument(call, OUTPUT));
+    operations[place++] = pointwise(modes[n[ACTIVATION]], n[ACTIVATION] == RELU6 ? 6 : 0, from, NULL,
+                                    argument(call, OUTPUT));
   void *graph = made(DNN_GRAPH);
   put(graph, DNN_GRAPH_HANDLE, DNN_T_HANDLE, 1, &handles[call->device]);
   put(graph, DNN_GRAPH_OPERATIONS, DNN_T_DESCRIPTOR, count, operations);

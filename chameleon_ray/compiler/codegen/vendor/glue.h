@@ -14,7 +14,7 @@
 /* Alignment in bytes that all tensors must have, and that algorithms may rely on. */
 #define ALIGNMENT 16
 
-enum { NONE, RELU, GELU, GELU_TANH, TANH, SIGMOID, SILU };
+enum { NONE, RELU, GELU, GELU_TANH, TANH, SIGMOID, SILU, RELU6 };
 /* Tensors of a call, in order. Where there is no bias or residual, the output stands in its place. */
 enum { LEFT, RIGHT, BIAS, RESIDUAL, OUTPUT, WORKSPACE, TENSORS };
 enum { HAS_BIAS = 1, HAS_RESIDUAL = 2 };

@@ -27,6 +27,7 @@ ACTIVATIONS: dict[str, Function] = {
     "tanh": np.tanh,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "silu": lambda x: x / (1 + np.exp(-x)),
+    "relu6": lambda x: np.clip(x, 0, 6),
 }
 """Activations in the order of their numbers in the vendor's functions (``vendor/glue.h``)."""
 UNARY: dict[str, Function] = {
