@@ -74,7 +74,10 @@ def occupy() -> None:
 def main() -> None:
     """Runs the ``chameleon`` command."""
     occupy()
-    app()
+    try:
+        app()
+    except MemoryError:
+        sys.exit("Error: This process may use too little memory; free some, or raise its limit.")
     sys.exit(0)
 
 

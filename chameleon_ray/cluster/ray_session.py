@@ -94,12 +94,15 @@ def start(
 def own(options: Session) -> Iterator[dict[str, Any]]:
     """Prepares for a Ray of this command alone, and provides what ``ray.init`` is to be told."""
     with session_folder() as folder, reaped(folder), environment(locked(), {MARK: str(folder)}):
-        yield {
-            "address": "local",
-            "include_dashboard": False,
-            "object_store_memory": options.store_bytes,
-            "_temp_dir": str(folder / "r"),  # which Ray opens to everybody
-        }
+        try:
+            yield {
+                "address": "local",
+                "include_dashboard": False,
+                "object_store_memory": options.store_bytes,
+                "_temp_dir": str(folder / "r"),  # which Ray opens to everybody
+            }
+        finally:
+            end(str(folder))  # agents whose server was killed would live on
 
 
 def connect(address: str | None, arguments: Mapping[str, Any]) -> None:

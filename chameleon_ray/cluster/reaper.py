@@ -22,6 +22,8 @@ GRACE, PATIENCE = 3.0, 10.0
 CALM = 1.0
 """Seconds without any such process after which none is about to be started."""
 LONGEST_PAUSE = 0.1
+NAMED = b"ray::"
+"""First bytes of the names that Ray's processes give themselves."""
 ENDED = b"ended"
 
 
@@ -47,17 +49,24 @@ def reaped(folder: Path) -> Iterator[None]:
 def marked(folder: str) -> list[int]:
     """Returns the ids of the processes that carry a session's mark, this one's apart.
 
-    A process that gave itself a name may have written it over its environment; files of the session
-    among its arguments will do, too.
+    A process that gave itself a name may have written it over its environment and its arguments;
+    files of the session among its arguments, or open in it, will do, too.
     """
     mark, below, found = f"{MARK}={folder}".encode(), f"{folder}/".encode(), []
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal() and int(entry.name) != os.getpid():
             with contextlib.suppress(OSError):
                 carried = mark in (entry / "environ").read_bytes().split(b"\0")
-                if carried or below in (entry / "cmdline").read_bytes():
+                words = (entry / "cmdline").read_bytes()
+                if carried or below in words or (words.startswith(NAMED) and _opens(entry, below)):
                     found.append(int(entry.name))
     return found
+
+
+def _opens(process: Path, below: bytes) -> bool:
+    """Whether a process has a file open in a folder."""
+    links = [os.readlink(bytes(link)) for link in (process / "fd").iterdir()]
+    return any(link.startswith(below) for link in links)
 
 
 def end(folder: str) -> None:

@@ -24,6 +24,9 @@ from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 from chameleon_ray.vendor import CALLS, library_of
 
+WORKSPACE = ".linking"
+"""Folder of object files beside the library that is linked of them."""
+
 
 class UncompilableError(UserError):
     """A model that TVM cannot compile, in one sentence."""
@@ -128,8 +131,13 @@ def _write(executable: Any, path: Path, module: Any) -> None:
     """
     used = {str(f.attrs[CALLS]) for f in module.functions.values() if CALLS in (f.attrs or {})}
     linking = vendor_glue.linking(sorted(used)) if used else link
-    temporary = path.with_name(f".{path.name}")
-    executable.export_library(str(temporary), fcompile=linking)
+    temporary, workspace = path.with_name(f".{path.name}"), path.with_name(WORKSPACE)
+    shutil.rmtree(workspace, ignore_errors=True)  # of a command that was killed
+    workspace.mkdir()
+    try:
+        executable.export_library(str(temporary), fcompile=linking, workspace_dir=str(workspace))
+    finally:
+        shutil.rmtree(workspace, ignore_errors=True)
     temporary.rename(path)
 
 

@@ -46,6 +46,10 @@ def _read(text: str) -> Arrays:
             f"The example {path} cannot be read ({error.strerror or 'it is no NumPy file'}); check "
             "the path."
         ) from error
+    except MemoryError as error:
+        raise ModelError(
+            f"The example {path} declares more values than there is memory for; write smaller ones."
+        ) from error
     except (ValueError, EOFError, BadZipFile) as error:
         raise ModelError(
             f"The example {path} is no file of plain NumPy arrays; write it with numpy.save or "
