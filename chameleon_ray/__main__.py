@@ -74,10 +74,7 @@ def occupy() -> None:
 def main() -> None:
     """Runs the ``chameleon`` command."""
     occupy()
-    try:
-        app()
-    except MemoryError:
-        sys.exit("Error: This process may use too little memory; free some, or raise its limit.")
+    app()
     sys.exit(0)
 
 
