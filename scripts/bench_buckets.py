@@ -1,7 +1,7 @@
 """Compares one library of several batches with a library for each, all tuned here.
 
-    python scripts/bench_buckets.py together DIR MODEL --input NAME:{1,2,4,8}x3x224x224 --minutes 6
-    python scripts/bench_buckets.py alone DIR MODEL --input NAME:{1,2,4,8}x3x224x224 --minutes 3
+    python scripts/bench_buckets.py together DIR MODEL --input 'x:{1,2,4,8}x3x224x224' --minutes 6
+    python scripts/bench_buckets.py alone DIR MODEL --input 'x:{1,2,4,8}x3x224x224' --minutes 3
     python scripts/bench_buckets.py compare DIR
 
 ``alone`` tunes every bucket by itself, ``--minutes`` for each; with ``--bucket 2`` only that one.

@@ -80,7 +80,7 @@ def _one_for_all(
     for name in names:
         pairs = [(known[name], winners[layers[known[name].task]]) for known in column]
         costs[name] = [
-            one.latency / best.latency - 1 if best.latency else inf for one, best in pairs
+            one.latency / best.latency - 1 if 0 < best.latency < inf else inf for one, best in pairs
         ]
     fitting = [name for name in names if max(costs[name]) <= options.sharing]
     if not fitting:

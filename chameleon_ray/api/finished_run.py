@@ -118,7 +118,7 @@ def _compared(folder: RunFolder, identity: dict[str, Any], names: Sequence[str])
     )
     with ExitStack() as stack:
         cores = _timing_cores(identity)
-        copies = _instances(identity)
+        copies = min(_instances(identity), len(cores))
         comparer = Comparer(kind_of(identity["target"]), cores, stack, available(), copies)
         entry = entry_of(identity)
         return comparer.compare(request, folder.library, _inputs(identity), entry=entry)
@@ -155,9 +155,11 @@ def in_turns(
         try:
             return process.duel(files, _inputs(identity), options, entries=entries)
         except StepError as error:
+            again = f"with: chameleon apply {folder.path} {identity['options']['model']}"
+            if entry_of(identity) != MAIN:  # what apply makes is another library
+                again = "by finishing the run of its buckets with --resume."
             raise UserError(
-                f"{' or '.join(map(str, files))} cannot be run ({error.why}); make it again "
-                f"with: chameleon apply {folder.path} {identity['options']['model']}"
+                f"{' or '.join(map(str, files))} cannot be run ({error.why}); make it again {again}"
             ) from error
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from chameleon_ray.api.comparing import Comparer, Comparison, left_out
 from chameleon_ray.api.compiled_model import CompiledModel, compile_and_verify
 from chameleon_ray.api.device_group import DeviceGroup
+from chameleon_ray.api.failed_step import StepError
 from chameleon_ray.api.imported import Imported
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.timekeeper import Timekeeper
@@ -86,7 +87,11 @@ class Finish:
             return {}
         seconds = min(options.profile_seconds, options.model_seconds)
         inputs = done.prepared.inputs
-        return self.process.profile(model.folder.library, inputs, seconds, group.bench)
+        try:
+            return self.process.profile(model.folder.library, inputs, seconds, group.bench)
+        except StepError as error:  # the library is verified and timed without that
+            self.progress.note(model.saying(f"Its layers were not timed inside it: {error.why}."))
+            return {}
 
     def compared(
         self, model: TunedModel, done: CompiledModel, group: DeviceGroup, seconds: float | None

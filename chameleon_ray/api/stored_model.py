@@ -55,21 +55,18 @@ def compile_stored(request: Request, whole: Path, part: Path) -> Stored:
     Raises:
         UserError: The model cannot be imported or compiled.
     """
-    began, cores, kind = (
-        time.monotonic(),
-        split(available(), request.threads)[1],
-        kind_of(request.target),
-    )
+    began, kind, copies = time.monotonic(), kind_of(request.target), request.instances
+    _, cores = split(available(), request.threads, instances=copies)
     with ExitStack() as stack:
-        process = ModelProcess(kind, cores, stack)
-        prepared, device = process.prepare(request), kind.device_name(len(cores), 1)
+        process = ModelProcess(kind, cores, stack, copies)
+        prepared, device = process.prepare(request), kind.device_name(len(cores), copies)
         winners = best_stored(request, prepared.tasks, device)
         stored = _stored(prepared.tasks, winners)
         if winners:
             place = whole if stored.share >= request.storing.operations else part
             place.mkdir(parents=True, exist_ok=True)
             library = place / "model.so"
-            process.compile_tuned(winners, library, place / "tvm_database")
+            process.compile_tuned(winners, library, place / "tvm_db")
             verified = process.check(library, prepared)
             seconds = time.monotonic() - began
             result = _result(request, prepared, device, winners, verified, seconds)

@@ -41,19 +41,20 @@ def pass_of_store(request: Request) -> Any:
     """Makes TVM's pass that puts a store's winners into a module, those of this machine's CPU.
 
     Args:
-        request: Names the store, the target, threads, layout and precision.
+        request: Names the store, the target, threads, instances, layout and precision.
 
     Raises:
         UserError: The target is none, or a GPU's.
     """
-    kind, cores = _cpu(request.target), split(available(), request.threads)[1]
-    device = kind.device_name(len(cores), 1)
+    kind, copies = _cpu(request.target), request.instances
+    _, cores = split(available(), request.threads, instances=copies)
+    device = kind.device_name(len(cores), copies)
 
     def find(tasks: Sequence[Task]) -> Mapping[str, Config]:
         found = best_stored(request, tasks, device)
         return {digest: config for digest, (config, _) in found.items()}
 
-    target = kind.resolve(request.target, len(cores))
+    target = kind.resolve(request.target, len(cores) // copies)
     return _pass(find, kind, target, request.layout, request.precision)
 
 

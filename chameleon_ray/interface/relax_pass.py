@@ -22,8 +22,8 @@ def relax_pass(run: str | os.PathLike | None = None, **options: Any) -> Any:
 
     Args:
         run: Directory of a finished run, whose winners and target count; where None, a store's.
-        options: Where there is no run: ``store``, ``target``, ``threads``, ``layout`` and
-            ``precision``, as for ``tune``.
+        options: Where there is no run: ``store``, ``target``, ``threads``, ``instances``,
+            ``layout`` and ``precision``, as for ``tune``.
 
     Raises:
         UserError: The run is not finished, the target is a GPU's, or there is no such option.

@@ -28,7 +28,7 @@ from chameleon_ray.measure.cores import available, split
 
 BUDGET = ("minutes", "trials", "until")
 """Options that have a graph tuned on the spot."""
-LASTING = ("target", "threads", "layout", "precision", "memory_aware", "template")
+LASTING = ("target", "threads", "instances", "layout", "precision", "memory_aware", "template")
 """Options that libraries differ by; the others decide how they are searched for."""
 Outputs = Sequence[Any]
 
@@ -152,8 +152,9 @@ def target_of(options: Mapping[str, Any]) -> bytes:
     kind = kind_of(request.target)
     if kind.gpus is not None:
         return request.target.encode()
-    cores = split(available(), request.threads)[1]
-    return kind.resolve(request.target, len(cores)).encode()
+    copies = request.instances
+    _, cores = split(available(), request.threads, instances=copies)
+    return kind.resolve(request.target, len(cores) // copies).encode()
 
 
 def is_faster(

@@ -71,17 +71,25 @@ def tune(
     folder = folder_of(name_of(model), out, resume)
     own = {"minutes": minutes, "trials": trials, "target": target, "threads": threads}
     request = replace(request_of({**options, **own}), out=str(folder), resume=resume)
-    _tuned(replace(request, **_named(model, example_inputs, buckets, folder)), quiet)
+    _tuned(_naming(request, model, example_inputs, buckets, folder), quiet)
     return load(folder)
 
 
-def _named(model: Any, example_inputs: Any, buckets: Sequence[int], folder: Path) -> dict[str, Any]:
-    """Returns the fields of a request that name a model, which is written to a folder."""
-    if buckets:
-        spec, inputs = bucketed_spec_of(model, example_inputs, buckets, folder)
-        return {"model": spec, "inputs": inputs}
-    spec, examples = spec_of(model, example_inputs, folder)
-    return {"model": spec, "examples": examples}
+def _naming(
+    request: Request, model: Any, example_inputs: Any, buckets: Sequence[int], folder: Path
+) -> Request:
+    """Returns a request that names a model, which is written to a folder.
+
+    Raises:
+        UserError: The model is none, or its shapes are given twice.
+    """
+    if not buckets:
+        spec, examples = spec_of(model, example_inputs, folder)
+        return replace(request, model=spec, examples=examples)
+    if request.inputs:
+        raise UserError("Give buckets= or inputs=, not both; inputs= may list extents in braces.")
+    spec, inputs = bucketed_spec_of(model, example_inputs, buckets, folder)
+    return replace(request, model=spec, inputs=inputs)
 
 
 def _tuned(request: Request, quiet: bool) -> None:

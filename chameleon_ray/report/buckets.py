@@ -63,11 +63,12 @@ def told(results: Sequence[RunResult], folder: Path, library: Path | None) -> li
     if library is None:
         return []
     names = ", ".join(_shapes(result) for result in results)
-    rest = (
-        "other batches up to the largest are padded, and the outputs cut again"
-        if padded(results)
-        else "no other shape, as the outputs depend on the whole batch"
-    )
+    if padded(results):
+        rest = "other batches up to the largest are padded, and the outputs cut again"
+    elif batched([[shape for _, shape, _ in result.inputs] for result in results]):
+        rest = "no other shape, as the outputs depend on the whole batch"
+    else:
+        rest = "no other shape, as these differ in more than one batch"
     return [
         f"{library} ({library.stat().st_size / 2**20:.0f} MiB) takes {names}; {rest}.",
         f"To load it: chameleon_ray.load({str(folder)!r})(...)",

@@ -1,6 +1,7 @@
 """Buckets take one lowering of a layer, and so keep its weights once, where that costs little."""
 
 from dataclasses import replace
+from math import inf
 
 import pytest
 
@@ -50,3 +51,10 @@ def test_one_lowering_is_taken_where_no_bucket_loses_much(
 def test_layers_of_other_nodes_have_other_weights() -> None:
     times = {"d1": 1.0, "w1": 1.02, "d2": 2.0, "w2": 1.0}
     assert chosen(times, {"d1": "d1", "d2": "w2"}, nodes="conv2") == ["d1", "w2"]
+
+
+def test_nothing_is_agreed_on_where_a_bucket_was_not_measured() -> None:
+    buckets = [layer(1), layer(2)]
+    records = [record(*known, (1, 1)) for known in zip(buckets[0], (1000.0, 1020.0), strict=True)]
+    winners = {"d1": Winner("d1", (1, 1), 1.0, 10.0), "d2": Winner("d2", (), inf, inf)}
+    assert agreed(winners, buckets, records, Confirming()) == winners

@@ -1,13 +1,19 @@
 """Buckets: how they are written, which one a call takes, and which lowerings they share."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from chameleon_ray.compiler.frontend.buckets import buckets_of, is_bucketed
 from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError
+from chameleon_ray.errors import UserError
 from chameleon_ray.interface.dispatching import Bucket, Dispatcher
 from chameleon_ray.interface.signature import Array, CallError
-from chameleon_ray.report.buckets import batched
+from chameleon_ray.interface.tuning import tune
+from chameleon_ray.report.buckets import batched, told
+from tests.pure.fake_result import fake_result
 
 
 def bucket(rows: int, width: int = 3) -> Bucket:
@@ -80,3 +86,26 @@ def test_batches_of_two_inputs_must_agree() -> None:
         dispatcher.call((np.zeros((2, 3), "f4"), np.zeros(3, "f4")), {})
     with pytest.raises(CallError, match="'y' is missing"):
         dispatcher.call((np.zeros((2, 3), "f4"),), {})
+
+
+@pytest.mark.parametrize(
+    ("shapes", "apart", "said"),
+    [
+        ([(1, 3), (4, 3)], True, "other batches up to the largest are padded"),
+        ([(1, 3), (4, 3)], False, "no other shape, as the outputs depend on the whole batch"),
+        ([(1, 3), (1, 4)], False, "no other shape, as these differ in more than one batch"),
+    ],
+)
+def test_what_else_a_library_takes_is_told(
+    shapes: list[tuple[int, ...]], apart: bool, said: str, tmp_path: Path
+) -> None:
+    library = tmp_path / "model.so"
+    library.touch()
+    known = fake_result(tmp_path)
+    results = [replace(known, inputs=(("x", shape, "float32"),), apart=apart) for shape in shapes]
+    assert said in told(results, tmp_path, library)[0]
+
+
+def test_shapes_are_given_once(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Give buckets= or inputs=, not both"):
+        tune("resnet-18", buckets=(1, 2), inputs=["input:1x3x224x224"], out=tmp_path / "run")

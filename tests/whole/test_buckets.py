@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -220,3 +221,32 @@ def test_a_file_of_one_batch_gets_a_sentence(dense: str, tmp_path: Path) -> None
     assert "bucket-96" in last
     assert "does not fit" in last
     assert not os.path.exists(tmp_path / "run" / "model.so")
+
+
+def test_a_module_is_tuned_for_batches_that_threads_call_at_once(tmp_path: Path) -> None:
+    class Scaled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = torch.nn.Linear(64, 16)
+
+        def forward(self, x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+            return torch.relu(self.dense(x * scale))
+
+    net, x, scale = Scaled().eval(), torch.rand(4, 64), torch.rand(64)
+    model = cr.tune(
+        *(net, (x, scale)),
+        buckets=(4, 1),
+        trials=12,
+        engine="serial",
+        explorer="random",
+        compare=(),
+        out=tmp_path / "run",
+        quiet=True,
+    )
+    assert [one.shapes for one in model.buckets] == [((1, 64), (64,)), ((4, 64), (64,))]
+    rows = [1 + number % 4 for number in range(40)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda n: model(x[:n], scale), rows))
+    with torch.no_grad():
+        for n, scores in zip(rows, found, strict=True):
+            torch.testing.assert_close(scores, net(x[:n], scale), atol=1e-5, rtol=1e-5)

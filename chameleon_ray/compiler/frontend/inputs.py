@@ -58,8 +58,8 @@ class InputSpec:
         name = ":".join(parts)
         if "{" in shape:
             raise ModelError(
-                f"The input {text!r} lists buckets, which are for chameleon tune alone; give one "
-                "shape."
+                f"The input {text!r} lists buckets, which are for chameleon tune alone, without "
+                "--build-only; give one shape."
             )
         if not name or not re.fullmatch(r"(\d+([,x]\d+)*)?", shape):
             raise ModelError(

@@ -14,7 +14,8 @@ def profiled(machine: Any, run: Callable[[], object], seconds: float) -> dict[st
     Args:
         machine: Virtual machine of the model.
         run: Runs the model once on this machine.
-        seconds: Seconds for which the model is run, after a first run that warms caches.
+        seconds: Seconds for which the model is run, at least once, after a first run that warms
+            caches.
 
     Returns:
         Seconds of one call of each function by its name in the library: the median over the runs of
@@ -23,12 +24,14 @@ def profiled(machine: Any, run: Callable[[], object], seconds: float) -> dict[st
     means: dict[str, list[float]] = defaultdict(list)
     with _observed(machine) as spent:
         run()
-        began = perf_counter()
-        while not means or perf_counter() - began < seconds:
+        end = perf_counter() + seconds
+        while True:
             spent.clear()
             run()
             for name, times in spent.items():
                 means[name].append(fmean(times))
+            if perf_counter() >= end:
+                break
     return {name: median(found) for name, found in means.items()}
 
 

@@ -35,8 +35,8 @@ static std::vector<tvm::ffi::Tensor> Zeros(const std::vector<std::string>& files
       if (chameleon::Bytes(chameleon::Empty(bucket.inputs[place])) == held)
         array = bucket.inputs[place];
     for (size_t padded : manifest::padded) {
+      if (padded != place) continue;  // it may be a scalar
       size_t row = size / manifest::buckets.back().inputs[place].shape[0];
-      if (padded != place) continue;
       if (held % row || !held)
         throw std::runtime_error(files[place] + " does not hold rows of " + std::to_string(row) +
                                  " bytes");
