@@ -59,9 +59,15 @@ def _demand_successes(
 ) -> None:
     """Gives up the models of which nothing was measured with success.
 
+    Those that belong together need one success among them: the others keep default schedules.
+
     Raises:
         UserError: None is left.
     """
+    if site.together:
+        known = [task for model in site.left() for task in imported.prepared[model].tasks]
+        demand_success(known, records, before(progress))
+        return
     for model in site.left():
         with model.trying(progress):
             layers, path = imported.prepared[model].tasks, model.folder.untuned_library
