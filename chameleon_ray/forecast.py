@@ -29,7 +29,8 @@ class ModelWork:
         compiling: Seconds that compiling it without tuning took.
         comparing: Seconds for comparing it with other frameworks.
         checking: Seconds that loading and comparing it took, which is done once more each for
-            comparing and timing it.
+            comparing and timing it, and for timing its layers inside it.
+        inside: Whether its layers are timed inside it.
     """
 
     imports: float
@@ -39,6 +40,7 @@ class ModelWork:
     compiling: float = 0.0
     comparing: float = 0.0
     checking: float = 0.0
+    inside: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,9 +141,10 @@ class Forecast:
         untuned = sum(w * known[t].latency for t, w in work.weights.items() if t in known)
         libraries, options = 1 + work.graphs, self.options
         timing = min(options.model_seconds, (libraries + 1) * options.model_repeats * untuned)
-        compiling = work.imports * work.again + libraries * work.compiling
-        checking = (libraries + 1) * work.checking
-        return compiling + checking + timing + libraries * untuned
+        compiling = work.imports * work.again + libraries * options.tuned_compiling * work.compiling
+        checking = (libraries + 1 + work.inside) * work.checking
+        profile = max(options.profile_seconds, untuned) * work.inside
+        return compiling + checking + timing + libraries * untuned + profile
 
 
 def _mean(field: str, records: Sequence[Record]) -> float:

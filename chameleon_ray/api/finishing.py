@@ -13,7 +13,6 @@ from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.timekeeper import Timekeeper
 from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.folder import RunFolder
-from chameleon_ray.options import Confirming
 from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.winners import Winner
@@ -63,7 +62,7 @@ class Finish:
                     self.progress,
                     partial(keeper.timing, left),
                 )
-                inside = self.inside(model, done, group, keeper.timing(left))
+                inside = self.inside(model, done, group, keeper.inside(left))
                 compared = self.compared(model, done, group, keeper.comparing(left))
                 compiled[model] = replace(done, inside=inside, comparison=compared)
         return compiled
@@ -80,12 +79,15 @@ class Finish:
             model.folder.database.append([r for r in records if r.task in digests])
 
     def inside(
-        self, model: TunedModel, done: CompiledModel, group: DeviceGroup, options: Confirming
+        self, model: TunedModel, done: CompiledModel, group: DeviceGroup, seconds: float
     ) -> Mapping[str, float]:
-        """Times the layers of a model that is verified inside it; returns seconds by digest."""
-        if self.process.kind.gpus is not None or not done.library.verified.ok:
+        """Times the layers of a model that is verified inside it; returns seconds by digest.
+
+        Where there are no seconds for it, there are none.
+        """
+        wanted = self.process.kind.gpus is None and done.library.verified.ok
+        if not wanted or seconds <= 0:
             return {}
-        seconds = min(options.profile_seconds, options.model_seconds)
         inputs = done.prepared.inputs
         try:
             return self.process.profile(model.folder.library, inputs, seconds, group.bench)

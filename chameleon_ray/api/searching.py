@@ -18,6 +18,7 @@ from chameleon_ray.budget import Budget
 from chameleon_ray.engine import Engine, Watcher
 from chameleon_ray.forecast import Forecast
 from chameleon_ray.record import Record, own
+from chameleon_ray.report.format import clock
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.store.knowledge import Known
@@ -69,6 +70,8 @@ class Searching:
         self.progress.began(tasks, keeper.deadline, trials, records, forecast.runners)
         self.progress.phase("searching")
         keeper.keep()
+        if limit is not None and keeper.late > request.confirming.reserve * limit:
+            self.progress.note(_too_late(keeper, limit))
         for budget in budgets:
             for digest in imported.settled.keys() & budget.layers.keys():
                 budget.retire(budget.layers[digest].tuner, imported.settled[digest])
@@ -152,3 +155,11 @@ class Searching:
             )
             for group, budget in zip(groups, budgets, strict=True)
         ]
+
+
+def _too_late(keeper: Timekeeper, limit: float) -> str:
+    """Tells that a search begins too late for the end to be in time."""
+    return (
+        f"The search begins after {clock(keeper.began)} of {clock(limit)}, and the end takes about "
+        f"{clock(keeper.forecast.after)}: the command takes longer than --minutes."
+    )

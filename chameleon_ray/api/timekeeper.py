@@ -42,6 +42,13 @@ class Timekeeper:
         """Seconds after which the search ends; None without a limit."""
         return None if self.limit is None else self.forecast.deadline(self.limit, self.began)
 
+    @property
+    def late(self) -> float:
+        """Seconds beyond the limit that the end is expected to take, however short the search."""
+        if self.limit is None or self.deadline is None:
+            return 0.0
+        return max(self.deadline + self.forecast.after - self.limit, 0.0)
+
     def confirming(self) -> tuple[Confirming, float | None]:
         """Returns the settings of the choice of winners, and the seconds after which it is cut.
 
@@ -66,6 +73,19 @@ class Timekeeper:
         left = (self.limit - self.clock() - options.closing_seconds - comparing) / models
         seconds = min(max(left, options.least_model_seconds), options.model_seconds)
         return replace(options, model_seconds=seconds, checking_seconds=max(left / 2, 0.0))
+
+    def inside(self, models: int) -> float:
+        """Returns the seconds for timing a model's layers inside it; 0 where the time is up.
+
+        Args:
+            models: Number of models that are left, this one included.
+        """
+        options = self.forecast.options
+        if self.limit is None:
+            return options.profile_seconds
+        checking = max((work.checking for work in self.forecast.works), default=0.0)
+        left = (self.limit - self.clock() - options.closing_seconds) / models - checking
+        return min(max(left, 0.0), options.profile_seconds)
 
     def comparing(self, models: int) -> float | None:
         """Returns the seconds that there are for comparing a model with other frameworks.
@@ -139,6 +159,7 @@ def work_of(model: TunedModel, known: Prepared, process: ModelProcess, models: i
         comparing=comparing_seconds(model.request, imports),
         compiling=spent.get("apply", 0.0) / models,
         checking=spent.get("verify", 0.0) / models,
+        inside=process.kind.gpus is None,
     )
 
 

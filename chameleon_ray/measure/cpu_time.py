@@ -15,7 +15,9 @@ DELAYED = 5.0
 """Factor of a limit after which a process is given up that waited for its core meanwhile."""
 
 
-def answers(channel: socket.socket, pid: int, limit: float, frozen: bool) -> bool:
+def answers(
+    channel: socket.socket, pid: int, limit: float, frozen: bool, most: float | None = None
+) -> bool:
     """Waits until a process writes to a channel; returns whether it did within its time limit.
 
     Args:
@@ -24,10 +26,12 @@ def answers(channel: socket.socket, pid: int, limit: float, frozen: bool) -> boo
         limit: Most seconds of the process from now on. What it waits for its core, which other
             processes have, does not count.
         frozen: Whether it is stopped now and then; only its seconds on the CPU count then.
+        most: Most seconds in any case; where None, the limit times ``STALLED`` or ``DELAYED``.
     """
     began = time.monotonic()
     waited, used = of_another(pid), _cpu_seconds(pid)
-    given_up, left = began + (STALLED if frozen else DELAYED) * limit, limit
+    most = (STALLED if frozen else DELAYED) * limit if most is None else most
+    given_up, left = began + most, limit
     while left > 0 and (now := time.monotonic()) < given_up:
         if select.select([channel], [], [], min(max(left, 1 / TICK), given_up - now))[0]:
             return True

@@ -153,7 +153,7 @@ class Framework:
 
     def _answer(self, job: float | None, patience: float) -> Any:
         try:
-            outcome = self._isolate.call(job, patience)
+            outcome = self._isolate.call(job, patience, patience)  # a share of the time left
         except IsolateError as error:
             raise FrameworkError(str(error)) from error
         if outcome.ending is Ending.TIMEOUT:

@@ -137,18 +137,19 @@ class Isolate:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, what)
 
-    def call(self, job: Any, timeout: float) -> Outcome:
+    def call(self, job: Any, timeout: float, most: float | None = None) -> Outcome:
         """Does one job; a child that hangs, crashes or dies is replaced for the next.
 
         Args:
             job: Picklable argument of the handler.
-            timeout: Seconds after which the job is stopped.
+            timeout: Seconds after which the job is stopped; see ``answers`` for what counts.
+            most: Seconds after which it is stopped in any case; where None, several times these.
         """
         self.warm()
         self._jobs += 1
         began = time.perf_counter()
         try:
-            body = self._answer(packed(job), timeout)
+            body = self._answer(packed(job), timeout, most)
         except TimeoutError:
             self._replace(KILL)
             seconds = time.perf_counter() - began
@@ -169,14 +170,14 @@ class Isolate:
             return Outcome(Ending.OK, value, "", seconds)
         return Outcome(Ending.ERROR, None, value, seconds, for_user)
 
-    def _answer(self, job: bytes, timeout: float) -> bytes:
+    def _answer(self, job: bytes, timeout: float, most: float | None) -> bytes:
         """Sends a job to the child; returns the answer to this very job, of this very process."""
         assert self._child is not None
         frozen = self.setting.freezer is not None
         self._number += 1
         self._child.settimeout(STALLED * timeout if frozen else timeout)
         send(self._child, job, Stamp(self._number, os.getpid()))
-        if not answers(self._child, self._pid, timeout, frozen):
+        if not answers(self._child, self._pid, timeout, frozen, most):
             raise TimeoutError
         return answer(self._child, Stamp(self._number, self._pid), timeout)
 

@@ -115,6 +115,8 @@ class Confirming:
     """Seconds of running an untuned model after which no further example is compared at first."""
     checking_seconds: float = 3600.0
     """Seconds of running a tuned model after which no further example is compared at the end."""
+    tuned_compiling: float = 1.5
+    """Times as long as without tuning that compiling a whole model tuned is expected to take."""
     reserve: float = 0.15
     """Least share of wall time kept for choosing winners, compiling and verifying models."""
     least_search: float = 0.25

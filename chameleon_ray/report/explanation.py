@@ -68,7 +68,7 @@ def _gap(row: LayerResult) -> float:
 
 
 def _times(row: LayerResult) -> str:
-    return f"{row.task.weight} times " if row.task.weight > 1 else ""
+    return f"{row.task.weight:g} times " if row.task.weight > 1 else ""
 
 
 def _before(result: RunResult, gap: float, options: Reporting) -> list[str]:

@@ -61,7 +61,7 @@ def one_for_ray(stage: Stage) -> Ended:
 @contextmanager
 def group(quota: int, period: int) -> Iterator[Path]:
     """Makes a control group that may use so many microseconds of every period."""
-    root = next(root for root in GROUPS if root.is_dir())
+    root = next((root for root in GROUPS if root.is_dir()), GROUPS[-1])
     own = root / f"hostile-{os.getpid()}"
     own.mkdir()
     try:
@@ -81,7 +81,7 @@ def unlimited() -> str:
     try:
         with group(50_000, 100_000):
             return ""
-    except (OSError, StopIteration):
+    except OSError:
         return "no control groups can be made"
 
 

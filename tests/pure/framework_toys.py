@@ -61,10 +61,16 @@ def _slow() -> Runnable:
     return _runnable(lambda: 1)
 
 
+def _late() -> Runnable:
+    time.sleep(0.8)
+    return _runnable(lambda: 1)
+
+
 BEHAVIOURS = {
     "steady": _steady,
     "restless": _restless,
     "fragile": _fragile,
     "unable": _unable,
     "slow": _slow,
+    "late": _late,
 }

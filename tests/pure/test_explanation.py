@@ -33,7 +33,9 @@ def test_explanation_only_beyond_a_twentieth():
 def test_layers_that_take_longer_inside_the_model_are_named():
     records = (record(A, 4.0, DEFAULT), record(A, 2.0, (1,)))
     inside = LayerOutcome(A.digest, (1,), 0.004, 0.002, inside=0.0036)
-    far = result(*records, tasks=(A,), tuned=Latency(0.009), outcomes=(inside,))
+    far = result(
+        *records, tasks=(replace(A, weight=2.0),), tuned=Latency(0.009), outcomes=(inside,)
+    )
     assert explain(far) == (
         "The tuned model takes 9.00 ms, its layers 4.00 ms. Inside the model it is otherwise than "
         f"alone: {short_names([A])[A.layer]} 2 times 3.60 ms and not 2.00. What is no layer takes "

@@ -1,5 +1,7 @@
 """The forecast of a session's end, and the deadline that leaves time for it."""
 
+from dataclasses import replace
+
 import pytest
 
 from chameleon_ray.api.timekeeper import Timekeeper
@@ -19,6 +21,8 @@ OPTIONS = Confirming(
     model_repeats=10,
     reserve=0.1,
     least_search=0.25,
+    tuned_compiling=1.0,
+    profile_seconds=0.5,
     closing_seconds=0.0,
     most_comparing=0.1,
 )
@@ -69,6 +73,17 @@ def test_a_model_is_compiled_compared_and_timed_with_graphs_too():
     assert foretold.seconds == pytest.approx(
         contest + 20.0 + 2 * 8.0 + 3 * 1.0 + timing + 2 * untuned
     )
+
+
+def test_a_tuned_model_takes_longer_to_compile():
+    work = ModelWork(again=True, weights={TASK.digest: 2.0}, **WORK)
+    foretold = Forecast([work], replace(OPTIONS, tuned_compiling=1.5), builders=1)
+    assert foretold.seconds == pytest.approx(20.0 + 1.5 * 8.0 + 2 * 1.0)
+
+
+def test_timing_layers_inside_the_model_is_foretold():
+    work = ModelWork(again=False, weights={TASK.digest: 2.0}, inside=True, **WORK)
+    assert Forecast([work], OPTIONS, builders=1).seconds == pytest.approx(8.0 + 3 * 1.0 + 0.5)
 
 
 def test_a_layer_that_nothing_works_for_has_no_contest():
@@ -134,3 +149,16 @@ def test_timing_the_model_leaves_time_for_other_frameworks():
     keeping = Timekeeper(Forecast([work], OPTIONS, 1), 100.0, 0.0, Progress(), clock=lambda: 90.0)
     assert keeping.timing(1).model_seconds == pytest.approx(6.0)
     assert keeping.comparing(1) == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize(("now", "seconds"), [(0, 0.5), (97.6, 0.2), (98.5, 0.0), (200, 0.0)])
+def test_layers_are_timed_inside_the_model_only_while_there_is_time(now, seconds):
+    assert keeper(100.0, now).inside(2) == pytest.approx(seconds)
+    assert keeper(None, now).inside(2) == OPTIONS.profile_seconds
+
+
+@pytest.mark.parametrize(("began", "late"), [(0.0, 0.0), (80.0, 0.0), (131.0, 0.0), (142.0, 4.0)])
+def test_it_is_known_when_a_search_begins_too_late(began, late):
+    keeping = Timekeeper(forecast(), 150.0, began, Progress(), clock=lambda: began)
+    assert keeping.late == pytest.approx(late)
+    assert Timekeeper(forecast(), None, began, Progress()).late == 0.0

@@ -3,11 +3,13 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import count
 from math import inf
 from pathlib import Path
 
 import pytest
 
+from chameleon_ray.measure import cpu_time
 from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.frameworks import Framework, FrameworkError, in_turns, timed
 from chameleon_ray.measure.isolate import Setting
@@ -69,6 +71,15 @@ def test_one_that_cannot_load_says_so_in_a_line(start) -> None:
 def test_one_that_loads_for_too_long_is_given_up(start) -> None:
     with pytest.raises(FrameworkError, match=r"it did not answer within 0\.3 s"):
         start("slow").load(0.3)
+
+
+def test_waiting_for_a_core_is_no_excuse_as_others_wait_for_the_comparison(
+    start, monkeypatch
+) -> None:
+    waits = count(0.0, 100.0)
+    monkeypatch.setattr(cpu_time, "of_another", lambda pid: next(waits))
+    with pytest.raises(FrameworkError, match=r"it did not answer within 0\.3 s"):
+        start("late").load(0.3)
 
 
 class Steady:
