@@ -43,16 +43,17 @@ class Copies:
         ended, faults = Event(), list[BaseException]()
         pairs = zip(self.others, runs, strict=True)
         drivers = [_Driver(cores, run, ended, faults) for cores, run in pairs]
-        for driver in drivers:
-            driver.start()
         try:
+            for driver in drivers:
+                driver.start()
             for driver in drivers:
                 driver.begun.wait()
             yield
         finally:
             ended.set()
             for driver in drivers:
-                driver.join()
+                if driver.ident is not None:  # it was started
+                    driver.join()
         if faults:
             raise faults[0]
 

@@ -168,6 +168,17 @@ def test_an_exported_model_takes_the_same_batches(
         assert said in done.stderr
 
 
+def test_a_bucket_that_was_not_measured_keeps_its_default_schedules(
+    model: str, image: np.ndarray, tmp_path: Path
+) -> None:
+    tuned(model, tmp_path / "run", trials="1")
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["measurements"]["total"] == 1
+    assert all(bucket["verified"]["ok"] for bucket in summary["buckets"])
+    called = cr.load(tmp_path / "run")
+    np.testing.assert_allclose(called(image), expected(model, image), rtol=1e-5, atol=1e-5)
+
+
 def test_rows_that_depend_on_each_other_are_not_padded(tmp_path: Path, image: np.ndarray) -> None:
     folder = tmp_path / "run"
     said = tuned(open_batch(tmp_path / "centred.onnx", centred=True), folder)
