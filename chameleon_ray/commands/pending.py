@@ -43,10 +43,12 @@ def pending(
 
 def _tuned(program: Path, minutes: float | None, trials: int | None) -> str:
     """Tunes a graph; returns why where it cannot be, as torch goes on computing it then."""
-    from chameleon_ray.interface.graph_cache import options_of
+    from chameleon_ray.interface.graph_cache import is_of_another, options_of
     from chameleon_ray.interface.tuning import tune
 
     folder = program.parent
+    if is_of_another(folder):
+        return "it waits for a machine with another CPU, or more cores; tune it there."
     began = (folder / "run.json").exists()
     asked = {"compare": (), **options_of(folder), "minutes": minutes, "trials": trials}
     try:

@@ -14,12 +14,17 @@ from typing import Any
 
 from chameleon_ray import __version__
 from chameleon_ray.cache import cache_folder
+from chameleon_ray.compiler.kinds import kind_of
+from chameleon_ray.errors import UserError
+from chameleon_ray.measure.cores import available, split
 from chameleon_ray.report.summary import write_text
 
 PROGRAM = "graph.pt2"
 """File of a graph, as ``torch.export.save`` writes it."""
 OPTIONS = "options.json"
 """File of the options that the graph's library is to be made with."""
+TARGET = "made_for"
+"""Name of the library's complete target among them."""
 
 
 def cache() -> Path:
@@ -40,13 +45,36 @@ def folder_of(parts: Iterable[bytes]) -> Path:
     return cache() / digest.hexdigest()[:32]
 
 
-def keep(folder: Path, program: Any, options: Mapping[str, Any]) -> None:
+def target_of(options: Mapping[str, Any]) -> str:
+    """Returns the complete target of a graph's library, which names this machine's CPU.
+
+    So a cache that machines share has a library for each kind of CPU.
+
+    Args:
+        options: Options of ``tune`` that the library differs by.
+
+    Raises:
+        UserError: There is no such target here.
+    """
+    from chameleon_ray.interface.tuning import request_of  # which those who list graphs do not need
+
+    request = request_of(options)
+    kind = kind_of(request.target)
+    if kind.gpus is not None:
+        return request.target
+    copies = request.instances
+    _, cores = split(available(), request.threads, instances=copies)
+    return kind.resolve(request.target, len(cores) // copies)
+
+
+def keep(folder: Path, program: Any, options: Mapping[str, Any], target: str) -> None:
     """Has a graph wait for being tuned; other processes see all of it or nothing.
 
     Args:
         folder: The graph's directory.
         program: The graph, as ``torch.export`` makes it.
         options: Options of ``tune`` that its library differs by.
+        target: Complete target of its library.
 
     Raises:
         OSError: The cache cannot be written.
@@ -54,7 +82,7 @@ def keep(folder: Path, program: Any, options: Mapping[str, Any]) -> None:
     import torch
 
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / OPTIONS, json.dumps(options))
+    write_text(folder / OPTIONS, json.dumps({**options, TARGET: target}))
     temporary = folder / f".{os.getpid()}.{PROGRAM}"
     try:
         torch.export.save(program, temporary)
@@ -65,6 +93,19 @@ def keep(folder: Path, program: Any, options: Mapping[str, Any]) -> None:
 
 def options_of(folder: Path) -> dict[str, Any]:
     """Returns the options that a graph is to be tuned with; none where it was kept without."""
+    return {name: value for name, value in _kept(folder).items() if name != TARGET}
+
+
+def is_of_another(folder: Path) -> bool:
+    """Whether a graph's library has to be made on a machine with another CPU, or more cores."""
+    target = _kept(folder).get(TARGET)
+    try:
+        return target not in (None, target_of(options_of(folder)))
+    except UserError:
+        return True
+
+
+def _kept(folder: Path) -> dict[str, Any]:
     file = folder / OPTIONS
     return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
 

@@ -18,13 +18,11 @@ import torch
 from torch import Tensor
 from torch.export.graph_signature import OutputKind
 
-from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.errors import Stopped, UserError
-from chameleon_ray.interface.graph_cache import PROGRAM, folder_of, is_tuned, keep
+from chameleon_ray.interface.graph_cache import PROGRAM, folder_of, is_tuned, keep, target_of
 from chameleon_ray.interface.stored_graph import from_store, is_preferred, told
 from chameleon_ray.interface.tuned_model import TunedModel, load
 from chameleon_ray.interface.tuning import request_of, tune
-from chameleon_ray.measure.cores import available, split
 
 BUDGET = ("minutes", "trials", "until")
 """Options that have a graph tuned on the spot."""
@@ -88,9 +86,11 @@ class Graph:
         try:
             closed = Closed(self._graph, values, places)
             self._demand_device(values)
-            folder = folder_of([*closed.parts(values, self._lasting), target_of(self._options)])
+            target = target_of(self._lasting)
+            folder = folder_of([*closed.parts(values, self._lasting), target.encode()])
             if not is_tuned(folder) and not (folder / PROGRAM).exists():
-                keep(folder, exported(closed, [values[place] for place in places]), self._lasting)
+                program = exported(closed, [values[place] for place in places])
+                keep(folder, program, self._lasting, target)
             found = self._found(folder)
             if found is None:
                 return self._by_torch()
@@ -138,23 +138,6 @@ class Graph:
         for one in values:
             if isinstance(one, Tensor) and one.device.type != wanted:
                 raise UserError(f"its tensors are on {one.device}, and its target is for {wanted}.")
-
-
-def target_of(options: Mapping[str, Any]) -> bytes:
-    """Returns the complete target of a graph's library, which names this machine's CPU.
-
-    So a cache that machines share has a library for each kind of CPU.
-
-    Raises:
-        UserError: There is no such target here.
-    """
-    request = request_of({name: value for name, value in options.items() if name in LASTING})
-    kind = kind_of(request.target)
-    if kind.gpus is not None:
-        return request.target.encode()
-    copies = request.instances
-    _, cores = split(available(), request.threads, instances=copies)
-    return kind.resolve(request.target, len(cores) // copies).encode()
 
 
 def is_faster(

@@ -15,7 +15,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_graph_that_could_not_be_written_does_not_wait(folder: Path) -> None:
     with pytest.raises(Exception, match="ExportedProgram"):
-        graph_cache.keep(folder, "no program", {"threads": 1})
+        graph_cache.keep(folder, "no program", {"threads": 1}, "llvm")
     assert graph_cache.waiting() == []
     assert graph_cache.options_of(folder) == {"threads": 1}
     assert [path.name for path in folder.iterdir()] == ["options.json"]
