@@ -159,9 +159,8 @@ def check_pins() -> None:
         version = ours.get(wanted.name) if asked else None
         if version is None or _is_in(version, wanted.specifier):
             continue
-        wrong.append(
-            f"{wanted.name} is {version} on this machine, but has to be {wanted.specifier}"
-        )
+        fitting = str(wanted.specifier).removeprefix("==")
+        wrong.append(f"{wanted.name} is {version} on this machine, but has to be {fitting}")
     if wrong:
         raise SessionError(f"{'; '.join(wrong)}; install chameleon_ray again")
 
