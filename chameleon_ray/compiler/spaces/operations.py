@@ -10,6 +10,7 @@ from typing import Any
 import tvm
 from tvm.ir import Call, IRModule
 from tvm.s_tir import Schedule
+from tvm.s_tir.stmt import SBlockRealize
 from tvm.tirx import EQ, BufferStore
 
 CHOICE = "prim.if_then_else"
@@ -21,8 +22,10 @@ def operations(module: IRModule) -> float:
     Where the place of an element decides which of several values it has, their mean counts.
     """
     estimate = tvm.s_tir.analysis.estimate_tir_flops
-    schedule = Schedule(module, debug_mask=0)
     found = float(estimate(module))
+    if not isinstance(module["main"].body, SBlockRealize):
+        return found  # its loops are without blocks
+    schedule = Schedule(module, debug_mask=0)
     for block in schedule.get_child_blocks(schedule.get_sblock("root")):
         choices, loops = _choices(schedule.get(block).body), schedule.get_loops(block)
         if choices > 1 and loops:
