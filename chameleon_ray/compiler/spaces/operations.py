@@ -10,7 +10,6 @@ from typing import Any
 import tvm
 from tvm.ir import Call, IRModule
 from tvm.s_tir import Schedule
-from tvm.s_tir.stmt import SBlockRealize
 from tvm.tirx import EQ, BufferStore
 
 CHOICE = "prim.if_then_else"
@@ -23,10 +22,9 @@ def operations(module: IRModule) -> float:
     """
     estimate = tvm.s_tir.analysis.estimate_tir_flops
     found = float(estimate(module))
-    if not isinstance(module["main"].body, SBlockRealize):
-        return found  # its loops are without blocks
     schedule = Schedule(module, debug_mask=0)
-    for block in schedule.get_child_blocks(schedule.get_sblock("root")):
+    outermost = schedule.get_sblock(module["main"].body.block.name_hint)  # mostly called root
+    for block in schedule.get_child_blocks(outermost):
         choices, loops = _choices(schedule.get(block).body), schedule.get_loops(block)
         if choices > 1 and loops:
             found -= float(estimate(schedule.get(loops[0]))) * (1 - 1 / choices)
