@@ -28,7 +28,7 @@ WRITE = r"""
 int main(int, char** argv) {
   chameleon::Model model(argv[1]);
   std::vector<tvm::ffi::Tensor> inputs;
-  for (const manifest::Array& array : manifest::inputs) {
+  for (const manifest::Array& array : manifest::buckets.back().inputs) {
     inputs.push_back(chameleon::Empty(array));
     const DLTensor* zeros = inputs.back().GetDLTensorPtr();
     std::memset(zeros->data, 0, tvm::ffi::GetDataSize(*zeros));
