@@ -98,14 +98,29 @@ class CallableModel:
 
     def _tensor(self, array: Any) -> Any:
         """Hands memory over to TVM as it is where that is possible, and copied where not."""
+        if _address(array) % ALIGNMENT:  # an error of TVM's takes longer than a small copy
+            return self._copied(array)
         try:
             tensor = self._import(array, require_alignment=ALIGNMENT, require_contiguous=True)
-        except (RuntimeError, ValueError, BufferError):  # misaligned, strided, or read-only
-            if isinstance(array, np.ndarray):
-                return self._copy(array, self._device)
-            plain = array.detach().resolve_conj().resolve_neg().contiguous()  # it is torch's
-            tensor = self._import(plain.clone())
+        except (RuntimeError, ValueError, BufferError):  # strided, or read-only
+            return self._copied(array)
+        return self._here(tensor)
+
+    def _copied(self, array: Any) -> Any:
+        if isinstance(array, np.ndarray):
+            return self._copy(array, self._device)
+        plain = array.detach().resolve_conj().resolve_neg().contiguous()  # it is torch's
+        return self._here(self._import(plain.clone()))
+
+    def _here(self, tensor: Any) -> Any:
         return tensor.copyto(self._device) if tensor.device != self._device else tensor
+
+
+def _address(array: Any) -> int:
+    """Returns where the first element of a NumPy array or a torch tensor is."""
+    if isinstance(array, np.ndarray):
+        return int(array.__array_interface__["data"][0])
+    return int(array.data_ptr())
 
 
 def _same(outputs: list[Any], others: list[Any]) -> list[int]:
