@@ -61,17 +61,18 @@ def most(result: Searched) -> str:
     rows = by_time(result)
     if not rows:
         return "No layer was timed."
-    seconds = total(rows, [row.best for row in rows])
+    seconds = total(rows, [row.seconds for row in rows])
     first = rows[0]
-    share = first.task.weight * first.best / seconds
-    each = f", {first.task.weight:g} times {milliseconds(first.best)} ms"
+    spent = first.task.weight * first.seconds
+    share = spent / seconds
+    each = f", {first.task.weight:g} times {milliseconds(first.seconds)} ms"
     several = each if first.task.weight != 1 else ""
     text = (
         f"<b>{escape(first.title)}</b>: {percent(share)} of all layers' time "
-        f"({milliseconds(first.task.weight * first.best)} of {milliseconds(seconds)} ms{several})."
+        f"({milliseconds(spent)} of {milliseconds(seconds)} ms{several})."
     )
     if len(rows) > FEW:
-        largest = sum(row.task.weight * row.best for row in rows[:FEW])
+        largest = sum(row.task.weight * row.seconds for row in rows[:FEW])
         text += f" The {FEW} largest of {len(rows)} layers take {percent(largest / seconds)}."
     if missing := _untimed(result):
         text += (
@@ -93,7 +94,7 @@ def limit(result: Searched, ceiling: Ceiling | None, names: Mapping[str, str]) -
     share = whole(rows, ceiling)
     if share is None or ceiling is None:
         return "Not known: what the machine can do at most was not measured in this run."
-    seconds = total(rows, [row.best for row in rows])
+    seconds = total(rows, [row.seconds for row in rows])
     text = (
         f"At the rates that were measured on this machine ({ceiling.flops / 1e9:.0f} GFLOP/s, "
         f"{ceiling.bytes / 1e9:.0f} GB/s), the layers' operations would take {share:.0%} of their "
@@ -104,7 +105,7 @@ def limit(result: Searched, ceiling: Ceiling | None, names: Mapping[str, str]) -
         for row in by_time(result)
         if (one := reach(row, ceiling)) is not None
         and one.share < FAR
-        and row.task.weight * row.best > LARGE * seconds
+        and row.task.weight * row.seconds > LARGE * seconds
     ]
     if not far:
         return f"<b>{_nearness(share)}</b> {text}; no large layer is below {FAR:.0%} of its limit."
@@ -184,7 +185,7 @@ def _tunable(result: RunResult) -> list[LayerResult]:
 def by_time(result: Searched) -> list[LayerResult]:
     """Returns the layers that were timed, those that take most of all time first."""
     known = [row for row in result.layers if isfinite(row.best)]
-    return sorted(known, key=lambda row: -row.task.weight * row.best)
+    return sorted(known, key=lambda row: -row.task.weight * row.seconds)
 
 
 def command_line(text: str) -> str:

@@ -50,12 +50,12 @@ def _inside(result: RunResult, options: Reporting) -> list[str]:
     notable = [row for row in worst if abs(_gap(row)) > options.agreement / 5 * whole]
     found = []
     if notable:
-        each = ", ".join(
-            f"{names[row.task.layer]} {_times(row)}{milliseconds(row.inside)} ms and not "
+        each = "; ".join(
+            f"{names[row.task.layer]} {milliseconds(row.inside)} ms{_times(row)}, alone "
             f"{milliseconds(row.best)}"
             for row in notable
         )
-        found.append(f"Inside the model it is otherwise than alone: {each}.")
+        found.append(f"These take another time inside the model than alone: {each}.")
     between = whole - total(rows, [row.inside for row in rows])
     if between > options.agreement / 5 * whole:
         found.append(f"What is no layer takes {milliseconds(between)} ms.")
@@ -68,7 +68,7 @@ def _gap(row: LayerResult) -> float:
 
 
 def _times(row: LayerResult) -> str:
-    return f"{row.task.weight:g} times " if row.task.weight > 1 else ""
+    return f" ({row.task.weight:g} times)" if row.task.weight > 1 else ""
 
 
 def _before(result: RunResult, gap: float, options: Reporting) -> list[str]:

@@ -21,13 +21,13 @@ MOST = 16
 def layer_bars(rows: Sequence[LayerResult], ceiling: Ceiling | None) -> str:
     """Renders the bars and what can be seen in them; layers that were never timed are counted."""
     known = [row for row in rows if isfinite(row.best)]
-    known.sort(key=lambda row: -row.task.weight * row.best)
+    known.sort(key=lambda row: -row.task.weight * row.seconds)
     drawn = known[:MOST]
-    whole = sum(row.task.weight * row.best for row in known)
+    whole = sum(row.task.weight * row.seconds for row in known)
     keys = [("time in the model", "var(--best)")]
     keys += [("the machine's limit", "var(--deep)")] if ceiling is not None else []
     told = escape(_told(drawn, known, len(rows) - len(known), whole, ceiling))
-    longest = max((row.task.weight * row.best for row in drawn), default=0.0)
+    longest = max((row.task.weight * row.seconds for row in drawn), default=0.0)
     bars = "".join(_bar(row, reach(row, ceiling), whole, longest) for row in drawn)
     shown = f'{legend(keys)}<ol class="bars">{bars}</ol>' if drawn else ""
     return (
@@ -47,7 +47,7 @@ def _told(
         return "No layer was timed."
     told = f"The {counted(len(drawn), 'layer')} that take most of the tuned model's time."
     if len(known) > len(drawn):
-        rest = sum(row.task.weight * row.best for row in known[MOST:])
+        rest = sum(row.task.weight * row.seconds for row in known[MOST:])
         told += f" The other {len(known) - MOST} take {percent(rest / whole)}."
     if untimed:
         told += (
@@ -55,15 +55,16 @@ def _told(
             "that had."
         )
     if ceiling is not None:
-        told += " The darker part is the least that the machine allows: what is left can be gained."
+        told += " The darker part is the least that the machine allows: no more than the rest "
+        told += "can be gained."
     return told
 
 
 def _bar(row: LayerResult, found: Reach | None, whole: float, longest: float) -> str:
-    seconds = row.task.weight * row.best
+    seconds = row.task.weight * row.seconds
     limit = min(found.share, 1.0) if found is not None else 0.0
     inner = f'<i style="width:{100 * limit:.1f}%"></i>' if limit > 0 else ""
-    times = f" ({row.task.weight:g} times {milliseconds(row.best)})"
+    times = f" ({row.task.weight:g} times {milliseconds(row.seconds)})"
     several = times if row.task.weight != 1 else ""
     return (
         f'<li><span class="layer">{layer_name(row.title)}</span>'

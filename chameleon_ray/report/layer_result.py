@@ -122,6 +122,11 @@ class LayerResult:
         )
 
     @property
+    def seconds(self) -> float:
+        """Latency of the winner inside the model, where it was timed there, else alone."""
+        return self.inside if isfinite(self.inside) else self.best
+
+    @property
     def title(self) -> str:
         """The layer's name and what it does, for people."""
         return title(self.task)

@@ -48,18 +48,18 @@ def reach(row: LayerResult, ceiling: Ceiling | None) -> Reach | None:
     It is None where that is not known, as for a layer without operations whose data are in a cache.
     """
     task = row.task
-    if ceiling is None or not isfinite(row.best) or row.best <= 0 or task.traffic <= 0:
+    if ceiling is None or not isfinite(row.best) or row.seconds <= 0 or task.traffic <= 0:
         return None
     arithmetic, memory = task.flop / ceiling.flops, task.traffic / ceiling.bytes
-    cached = memory > CACHED * row.best
+    cached = memory > CACHED * row.seconds
     limit = arithmetic if cached else max(arithmetic, memory)
     if limit == 0:
         return None
     return Reach(
-        gflops=task.flop / row.best / 1e9,
+        gflops=task.flop / row.seconds / 1e9,
         intensity=task.flop / task.traffic,
         limit=limit,
-        share=limit / row.best,
+        share=limit / row.seconds,
         by_memory=limit > arithmetic,
         cached=cached,
     )
@@ -71,10 +71,12 @@ def whole(rows: Sequence[LayerResult], ceiling: Ceiling | None) -> float | None:
     A layer that is beyond its limit counts as at it.
     """
     known = [(row, found) for row in rows if (found := reach(row, ceiling)) is not None]
-    spent = sum(row.task.weight * row.best for row, _ in known)
+    spent = sum(row.task.weight * row.seconds for row, _ in known)
     if spent <= 0:
         return None
-    return sum(row.task.weight * row.best * min(found.share, 1.0) for row, found in known) / spent
+    return (
+        sum(row.task.weight * row.seconds * min(found.share, 1.0) for row, found in known) / spent
+    )
 
 
 def roofline(rows: Sequence[LayerResult], ceiling: Ceiling, names: dict[str, str]) -> Figure | None:
@@ -93,7 +95,7 @@ def roofline(rows: Sequence[LayerResult], ceiling: Ceiling, names: dict[str, str
         "default, GFLOP/s": before,
         "share of its limit, %": [100 * one.share for _, one in found],
         "limited by": ["memory" if one.by_memory else "arithmetic" for _, one in found],
-        "time in the model, ms": [1e3 * row.task.weight * row.best for row, _ in found],
+        "time in the model, ms": [1e3 * row.task.weight * row.seconds for row, _ in found],
     }
     marks = (*_roofs(ceiling, [one.intensity for _, one in found]), *_layers(dots))
     view = View("", marks, _axes(dots, ceiling))

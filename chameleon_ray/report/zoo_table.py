@@ -82,7 +82,7 @@ def _heaviest(entry: ZooEntry) -> str:
     rows = by_time(entry.result) if entry.result else []
     if not rows:
         return NONE
-    share = rows[0].task.weight * rows[0].best / total(rows, [row.best for row in rows])
+    share = rows[0].task.weight * rows[0].seconds / total(rows, [row.seconds for row in rows])
     return (
         f'<div class="layer">{layer_name(rows[0].title)}'
         f"<small>{percent(share)} of its layers' time</small></div>"

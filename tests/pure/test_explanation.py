@@ -37,9 +37,9 @@ def test_layers_that_take_longer_inside_the_model_are_named():
         *records, tasks=(replace(A, weight=2.0),), tuned=Latency(0.009), outcomes=(inside,)
     )
     assert explain(far) == (
-        "The tuned model takes 9.00 ms, its layers 4.00 ms. Inside the model it is otherwise than "
-        f"alone: {short_names([A])[A.layer]} 2 times 3.60 ms and not 2.00. What is no layer takes "
-        "1.80 ms."
+        "The tuned model takes 9.00 ms, its layers 4.00 ms. These take another time inside the "
+        f"model than alone: {short_names([A])[A.layer]} 3.60 ms (2 times), alone 2.00. What is no "
+        "layer takes 1.80 ms."
     )
     assert summary(far)["tasks"][0]["inside_ms"] == pytest.approx(3.6)
 

@@ -42,6 +42,16 @@ def test_the_longer_of_two_times_is_the_limit() -> None:
     )
 
 
+def test_a_layer_s_time_inside_the_model_counts_where_it_is_known() -> None:
+    conv, transpose = rows(2.0, 4.0)
+    inside = replace(conv, inside=4e-3)
+    found = reach(inside, CEILING)
+    assert found is not None
+    assert (found.share, found.gflops) == (pytest.approx(0.25), pytest.approx(25.0))
+    assert whole([inside, transpose], CEILING) == pytest.approx((3 * 1.0 + 2.0) / (3 * 4.0 + 4.0))
+    assert "4.00" in layer_bars([inside, transpose], CEILING)
+
+
 def test_layers_count_by_their_time_and_none_as_more_than_all_of_it() -> None:
     # 3 x 2 ms of which half is the limit; 1.6 ms that memory alone would take 2 ms for.
     assert whole(rows(2.0, 1.6), CEILING) == pytest.approx((3 * 1.0 + 1.6) / 7.6)
