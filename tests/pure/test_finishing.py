@@ -6,7 +6,6 @@ from typing import Any
 
 from chameleon_ray.api.failed_step import StepError
 from chameleon_ray.api.finishing import Finish
-from chameleon_ray.options import Confirming
 from chameleon_ray.report.progress import Progress
 
 
@@ -27,6 +26,6 @@ def test_a_profile_that_fails_costs_no_model() -> None:
     folder = SimpleNamespace(library=Path("model.so"))
     model = SimpleNamespace(folder=folder, saying=lambda sentence: f"net: {sentence}")
     group = SimpleNamespace(bench=None)
-    assert finish.inside(model, done, group, Confirming()) == {}  # type: ignore[arg-type]
+    assert finish.inside(model, done, group, 1.0) == {}  # type: ignore[arg-type]
     (said,) = progress.notes
     assert "net: Its layers were not timed inside it: the runner was lost." in said
