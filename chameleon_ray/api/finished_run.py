@@ -22,7 +22,6 @@ from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder, file_name
 from chameleon_ray.layer_names import title
-from chameleon_ray.lowerings import by_layer
 from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.measure.example import Arrays
@@ -223,18 +222,12 @@ def _files(folder: RunFolder, identity: dict[str, Any], prepared: Prepared) -> L
 def _from_store(
     store: Store | None, identity: dict[str, Any], prepared: Prepared, known: Collection[str]
 ) -> dict[str, tuple[Config, float]]:
-    """Returns the store's winners, on the run's device, of a model's layers that are not known.
-
-    Of several lowerings of a layer that won at some time, it is the fastest.
-    """
+    """Returns the store's winners, on the run's device, of a model's layers that are not known."""
     layers = {task.layer for task in prepared.tasks if task.digest in known}
     left = [task for task in prepared.tasks if task.layer not in layers and task.space.knobs]
     templates = tuple(identity["options"].get("template", ()))
     circumstances = circumstances_of(identity["device"], identity["target"], templates)
-    found = stored_winners(store, left, circumstances, Storing()) if left else {}
-    groups = by_layer((task for task in left if task.digest in found), lambda task: task)
-    best = [min(own, key=lambda task: found[task.digest][1]) for own in groups.values()]
-    return {task.digest: found[task.digest] for task in best}
+    return stored_winners(store, left, circumstances, Storing())
 
 
 def _verified(

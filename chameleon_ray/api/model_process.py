@@ -12,7 +12,6 @@ import numpy as np
 from chameleon_ray.api.failed_step import StepError, advice
 from chameleon_ray.compiler import model_jobs
 from chameleon_ray.compiler.codegen.builder import SINGLE_THREADED
-from chameleon_ray.compiler.entries import CompileEntries, Schedule
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.runtime.model_bench import ModelBench
@@ -115,13 +114,13 @@ class ModelProcess:
         self, winners: Mapping[str, tuple[Config, float]], path: Path, database: Path
     ) -> set[str]:
         """Schedules the model and keeps it in a file; returns the digests of applied winners."""
-        applied: set[str] = self._value("apply", self._hosted, Schedule(winners, path, database))
-        return applied
+        job = model_jobs.Schedule(winners, path, database)
+        return set(self._value("apply", self._hosted, job))
 
     def compile_entries(self, parts: Mapping[str, Path], target: str, path: Path) -> None:
         """Writes one library of scheduled models, by the names of their functions in it."""
         self.clear()
-        self._value("apply", self._hosted, CompileEntries(parts, target, path))
+        self._value("apply", self._hosted, model_jobs.CompileEntries(parts, target, path))
 
     def compile_graphs(self, path: Path) -> bool:
         """Writes a library of the model just tuned that launches its kernels as graphs.

@@ -14,6 +14,7 @@ from chameleon_ray.api.site import Site
 from chameleon_ray.api.teaching import teach
 from chameleon_ray.api.tuned_model import circumstances_of
 from chameleon_ray.budget import lasts
+from chameleon_ray.lowerings import by_layer
 from chameleon_ray.options import Storing
 from chameleon_ray.record import Record, own
 from chameleon_ray.report.progress import Progress
@@ -216,10 +217,18 @@ def fitting(
 def stored_winners(
     store: Store | None, tasks: Sequence[Task], circumstances: Circumstances, options: Storing
 ) -> dict[str, tuple[Config, float]]:
-    """Returns the winners that a store has of layers, and their seconds, by digest."""
+    """Returns the winners that a store has of layers, and their seconds, by digest.
+
+    Of several lowerings of a layer that won at some time, it is the fastest.
+    """
+    if not tasks:
+        return {}
     by_task, _ = fitting(store, tasks, (), lambda sentence: None)
     known = {
         task.digest: known_of(task, by_task[task.digest], circumstances, options).chosen
         for task in tasks
     }
-    return {digest: (one.config, one.latency) for digest, one in known.items() if one}
+    found = {digest: (one.config, one.latency) for digest, one in known.items() if one}
+    groups = by_layer((task for task in tasks if task.digest in found), lambda task: task)
+    best = [min(own, key=lambda task: found[task.digest][1]) for own in groups.values()]
+    return {task.digest: found[task.digest] for task in best}

@@ -95,10 +95,7 @@ def best_stored(request: Request, tasks: Sequence[Task], device: str) -> Winners
         return {}
     circumstances = circumstances_of(device, left[0].target, request.template)
     store = open_store(request.store, request.storing, installed=True)
-    found = stored_winners(store, left, circumstances, request.storing)
-    groups = by_layer((task for task in left if task.digest in found), lambda task: task)
-    best = [min(own, key=lambda task: found[task.digest][1]) for own in groups.values()]
-    return {task.digest: found[task.digest] for task in best}
+    return stored_winners(store, left, circumstances, request.storing)
 
 
 def _result(

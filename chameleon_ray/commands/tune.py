@@ -1,6 +1,6 @@
 """``chameleon tune``: tunes one model."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -41,8 +41,13 @@ from chameleon_ray.commands.choosing import (
 )
 from chameleon_ray.commands.screen import followed, message, print_json, screen, tell
 from chameleon_ray.commands.settling import settle, settle_all
+from chameleon_ray.commands.zoo import tuned_together
 from chameleon_ray.options import Request
+from chameleon_ray.options.buckets import is_bucketed
 from chameleon_ray.options.comparing import FRAMEWORKS
+
+if TYPE_CHECKING:
+    from chameleon_ray.report.zoo import ZooResult
 
 
 def tune(
@@ -85,8 +90,6 @@ def tune(
     Examples: chameleon tune resnet-18 --minutes 3; chameleon tune net.onnx --json | jq .comparison
     """
     asked = {n: tuple(v) if isinstance(v, list) else v for n, v in locals().items()}
-    from chameleon_ray.compiler.frontend.buckets import is_bucketed
-
     request = _request(asked)
     does = _build if build_only else _tune_buckets if is_bucketed(request.inputs) else _tune
     does(request, json)
@@ -120,17 +123,13 @@ def _tune_buckets(request: Request, json: bool) -> None:
     from chameleon_ray.report.progress import Progress
 
     progress = Progress()
-    with followed(progress):
-        from chameleon_ray import api
-        from chameleon_ray.report.zoo_message import final_message
-        from chameleon_ray.report.zoo_summary import figures
 
-        result = api.tune_buckets(request, progress)
-    if json:
-        print_json(figures(result))
-    else:
-        message(final_message(result))
-    settle_all(result.entries)
+    def tune_buckets() -> "ZooResult":
+        from chameleon_ray import api  # which takes a second, while the screen follows
+
+        return api.tune_buckets(request, progress)
+
+    settle_all(tuned_together(progress, tune_buckets, json))
 
 
 def _build(request: Request, json: bool) -> None:

@@ -1,5 +1,6 @@
 """``chameleon zoo``: tunes several models together."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +24,8 @@ from chameleon_ray.options import Request
 from chameleon_ray.options.comparing import FRAMEWORKS
 
 if TYPE_CHECKING:
-    from chameleon_ray.report.zoo import ZooEntry
+    from chameleon_ray.report.progress import Progress
+    from chameleon_ray.report.zoo import ZooEntry, ZooResult
 
 
 def zoo(
@@ -75,12 +77,26 @@ def _tuned(file: Path, request: Request, json: bool) -> list["ZooEntry"]:
 
     progress = Progress()
     from chameleon_ray import api
-    from chameleon_ray.report.zoo_message import final_message
-    from chameleon_ray.report.zoo_summary import figures
 
     zoo = api.read_zoo(file, request)
+    return tuned_together(progress, lambda: api.tune_zoo(zoo, progress), json)
+
+
+def tuned_together(
+    progress: "Progress", tune: "Callable[[], ZooResult]", json: bool
+) -> list["ZooEntry"]:
+    """Tunes several models while the screen follows, and prints what came of them.
+
+    Args:
+        progress: Progress that the screen shows; its clock began with the command.
+        tune: Tunes the models.
+        json: Whether to print JSON.
+    """
     with followed(progress):
-        result = api.tune_zoo(zoo, progress)
+        from chameleon_ray.report.zoo_message import final_message
+        from chameleon_ray.report.zoo_summary import figures
+
+        result = tune()
     if json:
         print_json(figures(result))
     else:

@@ -5,62 +5,10 @@ weights share them where these are packed alike.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from chameleon_ray.measure.bench import MAIN
-from chameleon_ray.space import Config
-
-
-class Host(Protocol):
-    """The part of ``ModelHost`` that these jobs use."""
-
-    def schedule(
-        self, winners: Mapping[str, tuple[Config, float]], database: Path
-    ) -> tuple[Any, set[str]]: ...
-
-    def compile(self, module: Any, target: str, path: Path) -> None: ...
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """A job that schedules the model with winners, and keeps it in a file until it is compiled.
-
-    Attributes:
-        winners: As for ``CompileTuned``.
-        path: File of the scheduled model.
-        database: Folder of the MetaSchedule database.
-    """
-
-    winners: Mapping[str, tuple[Config, float]]
-    path: Path
-    database: Path
-
-    def run(self, host: Host) -> set[str]:
-        import tvm
-
-        scheduled, applied = host.schedule(self.winners, self.database)
-        self.path.write_text(tvm.ir.save_json(scheduled))
-        return applied
-
-
-@dataclass(frozen=True)
-class CompileEntries:
-    """A job that compiles scheduled models into one library.
-
-    Attributes:
-        parts: File of each scheduled model, by the name of its entry point.
-        target: Complete target, as JSON.
-        path: File of the library.
-    """
-
-    parts: Mapping[str, Path]
-    target: str
-    path: Path
-
-    def run(self, host: Host) -> None:
-        host.compile(joined(self.parts), self.target, self.path)
 
 
 def joined(parts: Mapping[str, Path]) -> Any:

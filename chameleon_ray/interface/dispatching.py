@@ -30,7 +30,7 @@ class Bucket:
         return tuple(one.shape for one in self.inputs)
 
     def __str__(self) -> str:
-        return ", ".join("x".join(map(str, shape)) or "a scalar" for shape in self.shapes)
+        return _text(self.shapes)
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,16 @@ class Dispatcher:
             )
             if fits:
                 return bucket, rows
-        given = ", ".join("x".join(map(str, shape)) or "a scalar" for shape in shapes)
         known = "; ".join(map(str, self._buckets))
         how = ", and pads smaller batches" if self._padded else ", and may not pad its inputs"
         raise CallError(
-            f"There is no bucket for {given}: the model has {known}{how}; give what fits one of "
-            "them, or tune it with that bucket, too."
+            f"There is no bucket for {_text(shapes)}: the model has {known}{how}; give what fits "
+            "one of them, or tune it with that bucket, too."
         )
+
+
+def _text(shapes: Sequence[tuple[int, ...]]) -> str:
+    return ", ".join("x".join(map(str, shape)) or "a scalar" for shape in shapes)
 
 
 def _padded(array: Any, rows: int) -> Any:

@@ -14,13 +14,13 @@ from chameleon_ray.api.bucketed import tune_buckets
 from chameleon_ray.api.concurrency import Stop
 from chameleon_ray.api.run import tune as tune_run
 from chameleon_ray.api.site import directory
-from chameleon_ray.compiler.frontend.buckets import is_bucketed
 from chameleon_ray.errors import UserError
 from chameleon_ray.interface.in_memory import bucketed_spec_of, name_of, spec_of
 from chameleon_ray.interface.running import run
 from chameleon_ray.interface.tuned_model import TunedModel, load
 from chameleon_ray.measure.cores import threads as threads_of
 from chameleon_ray.options import Request, least_values
+from chameleon_ray.options.buckets import is_bucketed
 from chameleon_ray.report.live_table import watching
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.result import RunResult, difference

@@ -7,6 +7,7 @@ from math import ceil
 from pathlib import Path
 
 from chameleon_ray.options import Request, typed
+from chameleon_ray.options.buckets import is_bucketed
 from chameleon_ray.options.option import options_of
 from chameleon_ray.record import Record, own
 from chameleon_ray.report.result import RunResult
@@ -42,7 +43,7 @@ def repeating_zoo(request: Request) -> str:
 
 def _name(request: Request) -> str:
     """Names the command: buckets of one model are tuned like a zoo, and asked for as one model."""
-    return "tune" if any("{" in text for text in request.inputs) else "zoo"
+    return "tune" if is_bucketed(request.inputs) else "zoo"
 
 
 def going_on_with_zoo(

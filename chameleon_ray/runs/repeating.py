@@ -4,6 +4,7 @@ import shlex
 from dataclasses import fields, replace
 
 from chameleon_ray.options import Request, typed
+from chameleon_ray.options.buckets import is_bucketed
 from chameleon_ray.runs.facts import Facts
 from chameleon_ray.runs.kept_run import KeptRun
 
@@ -27,7 +28,7 @@ def going_on(run: KeptRun) -> str:
 
 def _name(run: KeptRun) -> str:
     request = _request(run.identity)
-    bucketed = request is not None and any("{" in text for text in request.inputs)
+    bucketed = request is not None and is_bucketed(request.inputs)
     return "zoo" if run.holds == "zoo" and not bucketed else "tune"
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chameleon_ray.compiler.frontend.buckets import buckets_of, is_bucketed
+from chameleon_ray.compiler.frontend.buckets import buckets_of
 from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError
 from chameleon_ray.errors import UserError
 from chameleon_ray.interface.dispatching import Bucket, Dispatcher
 from chameleon_ray.interface.signature import Array, CallError
 from chameleon_ray.interface.tuning import tune
+from chameleon_ray.options.buckets import is_bucketed
 from chameleon_ray.report.buckets import batched, told
 from tests.pure.fake_result import fake_result
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError
+from chameleon_ray.options.buckets import lists_extents
 
 BRACES = re.compile(r"\{([^{}]*)\}")
 EXTENTS = re.compile(r"\s*\d+\s*(,\s*\d+\s*)*")
@@ -39,11 +40,6 @@ class Bucket:
         return 1 / sum(math.prod(spec.shape) for spec in specs)
 
 
-def is_bucketed(inputs: Sequence[str]) -> bool:
-    """Whether an input lists extents in braces."""
-    return any(_listed(text) for text in inputs)
-
-
 def buckets_of(inputs: Sequence[str]) -> tuple[Bucket, ...]:
     """Returns the buckets that inputs list, the smallest first; none without braces.
 
@@ -55,7 +51,7 @@ def buckets_of(inputs: Sequence[str]) -> tuple[Bucket, ...]:
     Raises:
         ModelError: The braces cannot be read, do not agree, or list a bucket twice.
     """
-    lists = [extents for text in inputs if _listed(text) for extents in _lists(text)]
+    lists = [extents for text in inputs if lists_extents(text) for extents in _lists(text)]
     if not lists:
         return ()
     if len({len(extents) for extents in lists}) > 1:
@@ -74,11 +70,6 @@ def buckets_of(inputs: Sequence[str]) -> tuple[Bucket, ...]:
     return tuple(buckets)
 
 
-def _listed(text: str) -> bool:
-    """Whether an input's text has braces outside a value."""
-    return "=" not in text and ("{" in text or "}" in text)
-
-
 def _lists(text: str) -> list[tuple[int, ...]]:
     found = BRACES.findall(text)
     left = BRACES.sub("", text)
@@ -94,5 +85,6 @@ def _filled(inputs: Sequence[str], extents: Sequence[int]) -> tuple[str, ...]:
     """Returns the inputs with one extent in the place of each list."""
     left = iter(extents)
     return tuple(
-        BRACES.sub(lambda _: str(next(left)), text) if _listed(text) else text for text in inputs
+        BRACES.sub(lambda _: str(next(left)), text) if lists_extents(text) else text
+        for text in inputs
     )
