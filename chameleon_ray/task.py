@@ -7,6 +7,19 @@ from re import sub
 from chameleon_ray.space import DesignSpace
 
 
+@dataclass(frozen=True)
+class Weights:
+    """The constants among a layer's arguments, which a model reads again once it is run again.
+
+    Attributes:
+        places: Their places among the arguments.
+        distance: Reuse distance in bytes: all constants that one run of the model reads.
+    """
+
+    places: tuple[int, ...] = ()
+    distance: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class Task:
     """One distinct layer and the ways to schedule it.
@@ -32,6 +45,7 @@ class Task:
         nodes: The user's own names of the layer's occurrences, in order: modules of torch or nodes
             of ONNX; empty texts where they have none.
         what: What is computed, for people, as ``conv 3x3/1 512→512 @7x7 + add + relu``.
+        weights: The constants among its arguments.
     """
 
     name: str
@@ -49,6 +63,7 @@ class Task:
     instead: str = ""
     nodes: tuple[str, ...] = ()
     what: str = ""
+    weights: Weights = Weights()
 
     @property
     def layer(self) -> str:

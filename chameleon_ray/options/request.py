@@ -45,6 +45,10 @@ class Measuring:
     """Most seconds of waiting for another command that is timing on the same cores."""
     shots: int = 50
     """Most executions in one timing on a GPU; the latency is their median."""
+    cold_least: int = 1 << 16
+    """Bytes from which a weight is out of a CPU's cache when its layer is timed."""
+    cold_most: int = 1 << 27
+    """Most bytes of other weights that are read between two timings on the same weights."""
     warm_cache: bool = False
     """Whether a kernel on a GPU finds in the L2 cache what its last execution left there."""
     idle_seconds: float = 0.2

@@ -116,7 +116,7 @@ def test_children_have_neither_torch_nor_foreign_intrinsics() -> None:
         "from tests.tvm import layers\n"
         "task = layers.task_of('dense')\n"
         "built = compiler.compile(Job(task.program, (0,) * len(task.space.knobs)))\n"
-        "race = Race(task.program, built.code, float('inf'), Measuring(), False)\n"
+        "race = Race(task.program, built.code, float('inf'), Measuring(), task.weights)\n"
         "latencies = timer(race).latencies\n"
         "loaded = [m for m in sys.modules if m.startswith('tvm.s_tir.tensor_intrin.')]\n"
         "print(built.status, len(latencies), loaded, sys.modules['torch'])\n"

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
+from chameleon_ray.compiler.runtime.cold_weights import Executions
 from chameleon_ray.measure.run_delay import Stopwatch
 from chameleon_ray.options import Measuring
 
@@ -23,8 +23,7 @@ class CpuClock:
 
     def __init__(
         self,
-        library: Any,
-        buffers: list[Any],
+        executions: Executions,
         seconds: float,
         options: Measuring,
         watch: Stopwatch,
@@ -33,15 +32,14 @@ class CpuClock:
         """Takes the kernel.
 
         Args:
-            library: Compiled code.
-            buffers: Arguments of the kernel.
+            executions: Executes the kernel.
             seconds: Seconds of an earlier execution, from which the number of executions follows.
             options: Settings of the timing, with its least duration.
             watch: Stopwatch of all timings of one job.
             beside: Makes a context in which other copies of the kernel run.
         """
-        self._library, self._buffers = library, buffers
-        self._options, self._watch, self._beside = options, watch, beside
+        self._executions, self._options = executions, options
+        self._watch, self._beside = watch, beside
         self._number = self._enough(max(seconds, SHORTEST))
 
     def __call__(self) -> float:
@@ -61,17 +59,14 @@ class CpuClock:
     def _once(self) -> tuple[float, float]:
         """Times the kernel once; returns the share of the time that it waited, and the seconds.
 
-        TVM executes it once more than it times. Waiting is taken off as far as it cannot have been
-        meanwhile.
+        TVM may execute it once more than it times. Waiting is taken off as far as it cannot have
+        been meanwhile.
         """
-        import tvm
-
         while True:
             number, means = self._number, list[float]()
-            evaluate = self._library.time_evaluator("main", tvm.cpu(), number=number, repeat=1)
             passed, waited = self._watch.seconds, self._watch.waited
             share = self._watch.share_of(
-                lambda: means.append(float(evaluate(*self._buffers).mean))  # noqa: B023
+                lambda: means.append(self._executions.mean(number))  # noqa: B023
             )
             passed, waited = self._watch.seconds - passed, self._watch.waited - waited
             timed = number * means[0]

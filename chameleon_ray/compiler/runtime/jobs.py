@@ -15,7 +15,7 @@ from chameleon_ray.measure.isolate import Ending, Isolate, IsolateError, Outcome
 from chameleon_ray.measure.measurer import Artifact, Finalist, Timing
 from chameleon_ray.options import Confirming, Measuring
 from chameleon_ray.record import LONGEST_ERROR, Status
-from chameleon_ray.task import Task
+from chameleon_ray.task import Task, Weights
 
 FAILURES = {
     Ending.TIMEOUT: Status.RUN_TIMEOUT,
@@ -97,6 +97,7 @@ class Race:
     code: bytes
     best: float
     options: Measuring
+    weights: Weights
     default: bool = False
 
     def run(self, timer: Timer) -> Raced:
@@ -111,6 +112,7 @@ class Contest:
     codes: tuple[bytes, ...]
     repeats: int
     options: Measuring
+    weights: Weights
     reference: Reference | None = None
 
     def run(self, timer: Timer) -> list[Finalist]:
@@ -182,7 +184,8 @@ class ChildRunner:
 
     def run(self, task: Task, artifact: Artifact, best: float) -> Timing:
         """Times one artifact; see ``Runner``. The timing names no device."""
-        job = Race(task.program, artifact.code, best, self.options, artifact.default)
+        given = (self.options, task.weights, artifact.default)
+        job = Race(task.program, artifact.code, best, *given)
         outcome = self._timed(task, job, self._patience(self.options, artifact.default, best))
         if outcome.ending is not Ending.OK:
             return failure(outcome)
@@ -205,7 +208,8 @@ class ChildRunner:
         """Compares and times artifacts in turns; see ``Runner``."""
         codes = tuple(artifact.code for artifact in artifacts)
         kept = self._references.get(task.digest)
-        job = Contest(task.program, codes, options.repeats, self.options, kept)
+        given = (self.options, task.weights, kept)
+        job = Contest(task.program, codes, options.repeats, *given)
         patience = self.options.run_timeout * options.repeats * (len(codes) - 1)
         outcome = self._timed(task, job, self.options.default_timeout + patience)
         return tuple(outcome.value) if outcome.ending is Ending.OK else failure(outcome)

@@ -10,6 +10,7 @@ from typing import Any
 import tvm
 import tvm_ffi
 from tvm import relax
+from tvm.ir import Call, GenericConst
 
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.origin import Origin, origin_of
@@ -17,7 +18,7 @@ from chameleon_ray.compiler.relax import bindings_of, operator
 from chameleon_ray.compiler.spaces.design import design
 from chameleon_ray.compiler.spaces.operations import operations
 from chameleon_ray.space import DesignSpace
-from chameleon_ray.task import Task
+from chameleon_ray.task import Task, Weights
 
 
 def extract(module: Any, target: str, kind: TargetKind) -> list[Task]:
@@ -28,19 +29,35 @@ def extract(module: Any, target: str, kind: TargetKind) -> list[Task]:
         target: TVM target, as JSON.
         kind: Kind of the target.
     """
-    names: dict[str, Any] = {}
-    places = defaultdict[str, list[Origin]](list)
-    for variable, origins in _calls(module).items():
-        digest = layer_digest(module[variable], target)
-        names.setdefault(digest, variable)
-        places[digest] += origins
-    tasks = []
-    for digest, variable in names.items():
-        found = places[digest]
+    calls = defaultdict[str, list[Call]](list)
+    bound = {binding.value: origin_of(binding.var) for binding in bindings_of(module)}
+    for call in _calls(module):
+        calls[layer_digest(module[call.args[0]], target)].append(call)
+    distance, tasks = distance_of(module), []
+    for digest, found in calls.items():
+        variable, origins = found[0].args[0], [bound.get(call) or Origin("") for call in found]
         task = task_of(module[variable], variable.name_hint, digest, len(found), target, kind)
-        nodes, what = tuple(one.name for one in found), next((o.what for o in found if o.what), "")
-        tasks.append(replace(task, nodes=nodes, what=what))
+        nodes, what = tuple(o.name for o in origins), next((o.what for o in origins if o.what), "")
+        tasks.append(replace(task, nodes=nodes, what=what, weights=weights_of(found[0], distance)))
     return tasks
+
+
+def weights_of(call: Call, distance: int) -> Weights:
+    """Finds the constants among the arguments of a layer's call.
+
+    Args:
+        call: Call of the layer's loops.
+        distance: Reuse distance of the model's constants, in bytes.
+    """
+    arguments = enumerate(call.args[1].fields)
+    return Weights(tuple(n for n, one in arguments if isinstance(one, GenericConst)), distance)
+
+
+def distance_of(module: Any) -> int:
+    """Returns the bytes of all constants that one run of a model reads."""
+    fields = (field for call in _calls(module) for field in call.args[1].fields)
+    constants = (field for field in fields if isinstance(field, GenericConst))
+    return sum(_bytes(tuple(map(int, one.ty.shape)), str(one.ty.dtype)) for one in constants)
 
 
 def layer_digest(function: Any, target: str) -> str:
@@ -54,14 +71,13 @@ def layer_module(function: Any) -> Any:
     return tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
 
 
-def _calls(module: Any) -> dict[Any, list[Origin]]:
-    """Lists the calls of each PrimFunc from the module's Relax functions, in order, by origin."""
-    found = defaultdict[Any, list[Origin]](list)
-    bound = {binding.value: origin_of(binding.var) for binding in bindings_of(module)}
+def _calls(module: Any) -> list[Call]:
+    """Lists the calls of PrimFuncs from the module's Relax functions, in order."""
+    found = list[Call]()
 
     def visit(expression: Any) -> None:
         if operator(expression) in ("relax.call_tir", "relax.call_tir_inplace"):
-            found[expression.args[0]].append(bound.get(expression) or Origin(""))
+            found.append(expression)
 
     for function in module.functions.values():
         if isinstance(function, relax.Function):

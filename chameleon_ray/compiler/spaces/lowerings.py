@@ -24,6 +24,7 @@ from chameleon_ray.compiler.spaces.extract import (
     layer_digest,
     layer_module,
     task_of,
+    weights_of,
 )
 from chameleon_ray.task import Task
 
@@ -77,7 +78,9 @@ def extract_all(
             name = pair.call.args[0].name_hint
             task = task_of(pair.function, name, digest, own.weight, target, kind)
             if task.space.knobs:
-                task = replace(task, nodes=own.nodes, what=own.what, has_default=False)
+                weights = weights_of(pair.call, own.weights.distance)
+                task = replace(task, nodes=own.nodes, what=own.what, weights=weights)
+                task = replace(task, has_default=False)
                 found[digest] = replace(task, lowering=name_of(pair.function), instead=own.digest)
     several = {task.instead for task in found.values()}
     functions = {layer_digest(f, target): f for f in first.functions.values() if is_layer(f)}
