@@ -43,36 +43,28 @@ class ColdWeights:
             buffers: The layer's buffers, in the order in which it takes them.
             weights: The constants among them.
         """
-        arrays = {place: np.from_dlpack(buffers[place]) for place in weights.places}
-        arrays = {n: one for n, one in arrays.items() if one.nbytes >= self._options.cold_least}
-        stride = sum(map(_padded, arrays.values()))
+        sizes = {place: _size(buffers[place]) for place in weights.places}
+        sizes = {place: size for place, size in sizes.items() if size >= self._options.cold_least}
+        stride = sum(sizes.values())
         distance = min(weights.distance, self._options.cold_most)
-        count = math.ceil(distance / stride) if stride else 1
-        return [buffers, *(self._copy(buffers, arrays, stride, n) for n in range(count - 1))]
-
-    def _copy(
-        self, buffers: list[Any], arrays: dict[int, np.ndarray], stride: int, number: int
-    ) -> list[Any]:
-        """Returns the buffers, with weights from the memory's stretch of this number."""
-        import tvm
-
-        copied, offset = list(buffers), number * stride
-        for place, array in arrays.items():
-            memory = self._filled(str(array.dtype), self._options.cold_most + stride)
-            one = memory[offset // array.itemsize :][: array.size].reshape(array.shape)
-            copied[place] = tvm.runtime.from_dlpack(one)
-            offset += _padded(array)
-        return copied
+        lists = [list(buffers) for _ in range(math.ceil(distance / stride) if stride else 1)]
+        for number, copied in enumerate(lists[1:]):
+            offset = number * stride
+            for place, size in sizes.items():
+                memory = self._filled(str(buffers[place].dtype), distance)
+                copied[place] = _as_tensor(memory[offset : offset + size], buffers[place])
+                offset += size
+        return lists
 
     def _filled(self, dtype: str, size: int) -> np.ndarray:
-        """Returns a vector of at least ``size`` bytes, in memory that TVM has allocated."""
+        """Returns at least ``size`` bytes that TVM has allocated, random elements of a type."""
         import tvm
 
         made = self._memory.get(dtype)
-        if made is None or made.nbytes < size:
-            count = math.ceil(size / np.dtype(dtype).itemsize)
-            made = np.from_dlpack(tvm.runtime.empty((count,), dtype))
-            made[:] = np.resize(random_array(np.random.default_rng(1), (DRAWN,), dtype), count)
+        if made is None or made.shape[0] < size:
+            made = np.from_dlpack(tvm.runtime.empty((size,), "uint8"))
+            drawn = random_array(np.random.default_rng(1), (DRAWN,), dtype).view("uint8")
+            made[:] = np.resize(drawn, size)
             self._memory[dtype] = made
         return made
 
@@ -106,6 +98,17 @@ class Executions:
         return float(evaluate(*self._arguments[0]).mean)
 
 
-def _padded(array: np.ndarray) -> int:
-    """Returns the bytes from one copy of an array to the next array."""
-    return -(-array.nbytes // ALIGNMENT) * ALIGNMENT
+def _as_tensor(memory: np.ndarray, like: Any) -> Any:
+    """Returns bytes as a tensor of the type and shape of another.
+
+    Kernels ignore the offset of a view, so the tensor begins where the bytes do.
+    """
+    import tvm
+
+    return tvm.runtime.from_dlpack(memory)._create_view(like.shape, like.dtype)
+
+
+def _size(tensor: Any) -> int:
+    """Returns the bytes of a tensor, rounded up so that what is next to it begins a line."""
+    size = math.prod(tensor.shape) * np.dtype(str(tensor.dtype)).itemsize
+    return -(-size // ALIGNMENT) * ALIGNMENT

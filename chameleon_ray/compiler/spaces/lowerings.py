@@ -19,6 +19,7 @@ from tvm.s_tir import Schedule
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.relax import bindings_of, operator, rewrite
 from chameleon_ray.compiler.spaces.extract import (
+    distance_of,
     extract,
     is_layer,
     layer_digest,
@@ -57,7 +58,8 @@ def extract_all(
 ) -> list[Task]:
     """Returns the tasks of a model's layers (``extract``), and after them their other lowerings.
 
-    Left out are those that do not fit all calls of a layer, or have nothing to tune.
+    Left out are those that do not fit all calls of a layer, or have nothing to tune. Which are
+    chosen is not known yet, so the reuse distance of weights is that of the largest model.
 
     Args:
         first: Relax module as ``lower`` gives it.
@@ -68,7 +70,9 @@ def extract_all(
     tasks = extract(first, target, kind)
     known = {task.digest: task for task in tasks}
     found: dict[str, Task] = {}
+    distance = distance_of(first)
     for other in others:
+        distance = max(distance, distance_of(other))
         places = pairs(first, other, target)
         counts = Counter((pair.digest, pair.other) for pair in places)
         for pair in places:
@@ -78,7 +82,7 @@ def extract_all(
             name = pair.call.args[0].name_hint
             task = task_of(pair.function, name, digest, own.weight, target, kind)
             if task.space.knobs:
-                weights = weights_of(pair.call, own.weights.distance)
+                weights = weights_of(pair.call, distance)
                 task = replace(task, nodes=own.nodes, what=own.what, weights=weights)
                 task = replace(task, has_default=False)
                 found[digest] = replace(task, lowering=name_of(pair.function), instead=own.digest)
@@ -88,7 +92,8 @@ def extract_all(
         replace(task, lowering=name_of(functions[task.digest])) if task.digest in several else task
         for task in tasks
     ]
-    return [*named, *found.values()]
+    every = [*named, *found.values()]
+    return [replace(task, weights=replace(task.weights, distance=distance)) for task in every]
 
 
 def pairs(first: IRModule, other: IRModule, target: str) -> list[Pair]:
