@@ -79,13 +79,9 @@ def extract_all(
             own, digest = known[pair.digest], pair.other
             if counts[own.digest, digest] < own.weight or digest in known or digest in found:
                 continue
-            name = pair.call.args[0].name_hint
-            task = task_of(pair.function, name, digest, own.weight, target, kind)
+            task = _instead(pair, own, kind)
             if task.space.knobs:
-                weights = weights_of(pair.call, distance)
-                task = replace(task, nodes=own.nodes, what=own.what, weights=weights)
-                task = replace(task, has_default=False)
-                found[digest] = replace(task, lowering=name_of(pair.function), instead=own.digest)
+                found[digest] = task
     several = {task.instead for task in found.values()}
     functions = {layer_digest(f, target): f for f in first.functions.values() if is_layer(f)}
     named = [
@@ -94,6 +90,21 @@ def extract_all(
     ]
     every = [*named, *found.values()]
     return [replace(task, weights=replace(task.weights, distance=distance)) for task in every]
+
+
+def _instead(pair: Pair, own: Task, kind: TargetKind) -> Task:
+    """Returns the task of the other call of a pair, which may take the place of a model's own."""
+    name = pair.call.args[0].name_hint
+    task = task_of(pair.function, name, pair.other, own.weight, own.target, kind)
+    return replace(
+        task,
+        nodes=own.nodes,
+        what=own.what,
+        weights=weights_of(pair.call, own.weights.distance),
+        has_default=False,
+        lowering=name_of(pair.function),
+        instead=own.digest,
+    )
 
 
 def pairs(first: IRModule, other: IRModule, target: str) -> list[Pair]:
