@@ -1,5 +1,6 @@
 """Tunes a zoo: several models in one search, each then verified in a directory of its own."""
 
+import shlex
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -20,6 +21,7 @@ from chameleon_ray.layer_names import of_model
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.merging import Merged, merged
 from chameleon_ray.options import Member, Zoo
+from chameleon_ray.options.buckets import is_bucketed
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.summary import write_text
 from chameleon_ray.report.zoo import ZooEntry, ZooResult
@@ -113,6 +115,14 @@ def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[ZooEntry], Merge
 def _site(zoo: Zoo) -> Site:
     request = replace(zoo.common, model=str(zoo.file))  # names the directory, and is in zoo.json
     folder = ZooFolder(directory(request), existing=request.resume)
+    known = (folder.identity() or {}).get("options", {})
+    if is_bucketed(known.get("inputs", ())):
+        folder.close()
+        asked = shlex.join(word for text in known["inputs"] for word in ("--input", text))
+        raise UserError(
+            f"{folder.path} is a run of buckets and no zoo; go on with it by chameleon tune "
+            f"{known['model']} {asked} --out {folder.path} --resume, or choose another --out."
+        )
     models = [model_of(member, folder, request.resume) for member in zoo.members]
     return Site(request, folder, models, ["zoo", str(zoo.file)])
 
