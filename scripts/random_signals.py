@@ -87,6 +87,7 @@ class Trial:
         took = time.monotonic() - sent
         self.demand(not (found := left(command)), f"processes and ports left: {found}")
         self.demand(code in (0, 130, -what), f"status {code}: {err}")
+        self.demand("Traceback" not in err, "a traceback")
         self.demand(self.library_is_whole(), "model.so is torn")
         before = self.records()
         self.go_on(before)

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 from typer.testing import CliRunner
 
 import chameleon_ray as cr
-from chameleon_ray.__main__ import app
+from chameleon_ray.commands.app import app
 from tests.whole.command import SERIAL, chameleon, records
 from tests.whole.onnx_net import open_batch
 from tests.whole.test_export import built, by_loader

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from chameleon_ray.__main__ import app
+from chameleon_ray.commands.app import app
 from chameleon_ray.compiler.cpu_features import FLAGS, flags_here
 from chameleon_ray.deployment.manifest import Manifest
 
