@@ -12,10 +12,12 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import ray
 import ray._raylet
+import ray.job_config
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
@@ -31,6 +33,8 @@ from chameleon_ray.pool import Unfit
 
 PINNED = ("chameleon_ray", "ray", "apache-tvm", "apache-tvm-ffi")
 """Distributions whose versions must be the same on every node."""
+PACKAGES = Path(__file__).parents[2]
+"""Folder that this package is imported from."""
 NONE = "none"
 """Version of a distribution that is not installed."""
 
@@ -105,6 +109,20 @@ def own(options: Session) -> Iterator[dict[str, Any]]:
             end(str(folder))  # agents whose server was killed would live on
 
 
+class Own(ray.job_config.JobConfig):
+    """The configuration of this command's workers, which find this package.
+
+    By itself Ray puts the working directory before all libraries there, and whatever lies in it.
+    """
+
+    def __init__(self) -> None:
+        installed = PACKAGES.name in ("site-packages", "dist-packages")
+        super().__init__(_py_driver_sys_path=[] if installed else [str(PACKAGES)])
+
+    def _runtime_env_has_working_dir(self) -> bool:  # which alone keeps Ray from it
+        return True
+
+
 def connect(address: str | None, arguments: Mapping[str, Any]) -> None:
     """Calls ``ray.init`` with arguments for it; it is quiet, and a signal ends it at once.
 
@@ -114,7 +132,8 @@ def connect(address: str | None, arguments: Mapping[str, Any]) -> None:
     """
     try:
         with stoppable():
-            ray.init(logging_level=logging.ERROR, log_to_driver=False, **arguments)
+            quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+            ray.init(**quiet, job_config=Own(), **arguments)
     except Stopped:
         if address is None:
             end(os.environ[MARK])
