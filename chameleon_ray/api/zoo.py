@@ -13,12 +13,11 @@ from chameleon_ray.api.run import ceiling_of, keep
 from chameleon_ray.api.session import SessionResult
 from chameleon_ray.api.setup import Setup, set_up
 from chameleon_ray.api.site import Site, directory, working
+from chameleon_ray.api.timing_cores import cores_asked_for
 from chameleon_ray.api.tuned_model import TunedModel
-from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder, ZooFolder
 from chameleon_ray.layer_names import of_model
-from chameleon_ray.measure.cores import available, split
 from chameleon_ray.merging import Merged, merged
 from chameleon_ray.options import Member, Zoo
 from chameleon_ray.options.buckets import is_bucketed
@@ -82,12 +81,11 @@ def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[ZooEntry], Merge
         UserError: Something was asked for that does not exist, or there are no such cores.
     """
     search_of(zoo.common)
-    copies = zoo.common.instances
-    _, cores = split(available(), zoo.common.threads, instances=copies)
+    own = cores_asked_for(zoo.common)
     layers: dict[str, tuple[Task, ...]] = {}
     failures: dict[str, str] = {}
     with ExitStack() as stack:
-        process = ModelProcess(kind_of(zoo.common.target), cores, stack, copies)
+        process = ModelProcess(own.kind, own.cores, stack, own.copies)
         for member in zoo.members:
             tell(f"importing {member.name}")
             try:
