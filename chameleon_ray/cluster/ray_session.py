@@ -23,7 +23,7 @@ from packaging.specifiers import SpecifierSet
 
 from chameleon_ray.cluster.address import AddressError, on_loopback, resolve
 from chameleon_ray.cluster.asking import Silent, asked
-from chameleon_ray.cluster.placement import nodes
+from chameleon_ray.cluster.placement import Node, nodes
 from chameleon_ray.cluster.ray_habits import environment, loopback, stoppable, unheard
 from chameleon_ray.cluster.reaper import MARK, end, reaped
 from chameleon_ray.cluster.session_folder import session_folder
@@ -196,11 +196,10 @@ def check_nodes(options: Session) -> None:
         SessionError: A node has other versions, or does not answer in time.
     """
     others, ours, wrong = [node for node in nodes() if not node.here], reader()(), list[str]()
-    for node, answer in asked(reader(), others, options.check_seconds).items():
-        if isinstance(answer, Silent):
-            wrong.append(f"node {node.address} gave no answer: {answer.reason}")
-        else:
-            wrong += differences(f"node {node.address}", answer, ours)
+    answers = asked(reader(), others, options.check_seconds)
+    _demand_answers(answers)
+    for node, answer in answers.items():
+        wrong += differences(f"node {node.address}", answer, ours)
     if wrong:
         raise SessionError(f"{'; '.join(wrong)}; install the same versions on every node")
 
@@ -242,10 +241,18 @@ def everywhere(question: Callable[[], Any]) -> list[Any]:
         SessionError: A node did not answer.
     """
     answers = asked(question, nodes())
+    _demand_answers(answers)
+    return list(answers.values())
+
+
+def _demand_answers(answers: Mapping[Node, Any]) -> None:
+    """Raises a ``SessionError`` where a node did not answer."""
     for node, answer in answers.items():
         if isinstance(answer, Silent):
-            raise SessionError(f"Node {node.address} gave no answer: {answer.reason}.")
-    return list(answers.values())
+            raise SessionError(
+                f"Node {node.address} gave no answer: {answer.reason}; see to it, or take it out "
+                "of the cluster."
+            )
 
 
 def differences(where: str, theirs: Versions, ours: Versions) -> list[str]:
