@@ -243,7 +243,7 @@ def folders(stage: Stage) -> Ended:
     return stage.tune("own.net:make")
 
 
-@attempt(MACHINE, "may use 1 GiB of memory", 0)
+@attempt(MACHINE, "lets a process have 1 GiB of addresses", 1, "1.0 GiB", "ulimit", quick=True)
 def memory(stage: Stage) -> Ended:
     return stage.tune(preexec_fn=limited(resource.RLIMIT_AS, 1 << 30))
 
