@@ -20,7 +20,6 @@ from chameleon_ray.store.entry import Entry
 from chameleon_ray.store.store import Store, open_store
 from chameleon_ray.transfer import Transfer
 
-
 ADDRESSES = 4 << 30
 """Least bytes of address space of a process: where they run out, libraries end it without a word.
 
