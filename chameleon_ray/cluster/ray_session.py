@@ -9,6 +9,7 @@ import importlib.metadata
 import logging
 import os
 import secrets
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -110,14 +111,17 @@ def own(options: Session) -> Iterator[dict[str, Any]]:
 
 
 class Own(ray.job_config.JobConfig):
-    """The configuration of this command's workers, which find this package.
+    """The configuration of this command's workers: they find this package, and the script's modules.
 
-    By itself Ray puts the working directory before all libraries there, and whatever lies in it.
+    By itself Ray also puts the working directory before all libraries there, and whatever lies in
+    it.
     """
 
     def __init__(self) -> None:
         installed = PACKAGES.name in ("site-packages", "dist-packages")
-        super().__init__(_py_driver_sys_path=[] if installed else [str(PACKAGES)])
+        script = os.path.dirname(os.path.realpath(sys.argv[0]))
+        found = [] if installed else [str(PACKAGES)]
+        super().__init__(_py_driver_sys_path=[*found, *([script] if script in sys.path else [])])
 
     def _runtime_env_has_working_dir(self) -> bool:  # which alone keeps Ray from it
         return True
