@@ -111,7 +111,7 @@ def own(options: Session) -> Iterator[dict[str, Any]]:
 
 
 class Own(ray.job_config.JobConfig):
-    """The configuration of this command's workers: they find this package, and the script's modules.
+    """The configuration of workers: they find this package, and modules beside the script.
 
     By itself Ray also puts the working directory before all libraries there, and whatever lies in
     it.
