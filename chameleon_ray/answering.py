@@ -31,7 +31,7 @@ class answering:  # noqa: N801  reads as a phrase
     def __enter__(self) -> None:
         """Has a polite kill and the end of the terminal stop the command as Ctrl-C does."""
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGHUP):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 if signal.getsignal(number) != signal.SIG_IGN:  # as with nohup
                     signal.signal(number, signal.default_int_handler)
 

@@ -57,7 +57,7 @@ class Ledger:
             self._busy[name] = self._busy.get(name, 0.0) + ended - began
             self._idle_since = ended
 
-    def epoch(self, moment: float) -> float:
+    def when(self, moment: float) -> float:
         """Converts a reading of ``time.perf_counter()`` to the ``time.time()`` that was when made.
 
         The clock may have been set since.

@@ -120,7 +120,7 @@ def pools(args: argparse.Namespace, by_digest: Tables) -> tuple[SearchSystem, Me
 async def search(args: argparse.Namespace, tasks: list[Task], by_digest: Tables) -> None:
     """Measures everything that the run directory does not hold yet."""
     folder = RunFolder(args.out, (args.out / "run.json").exists())
-    records = folder.resume(dict.fromkeys(SAME, "chaos"))
+    records = folder.resume({**dict.fromkeys(SAME, "chaos"), "spaces": {}})
     system, measurer = pools(args, by_digest)
     tuners = [Tuner(task, system, QUICK, args.seed) for task in tasks]
     for tuner in tuners:

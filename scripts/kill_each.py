@@ -1,14 +1,14 @@
 """Kills each kind of process of a command, in each of its phases, and goes on with the run.
 
-    python scripts/kill_each.py [--seconds 3600] [--out DIR] [WORDS ...]
+    python scripts/kill_each.py [--jobs 1] [--seconds 3600] [--out DIR] [WORDS ...]
 
 Each kill is a run of its own of a tiny model: a phase begins, and all processes of one kind get
 SIGKILL. The command must then end verified, or with one sentence, and leave nothing: no process, no
 torn file. ``--resume`` must end verified, with every record kept. With words, only kills that have
 one of them are made.
 
-``--out`` keeps a line of JSON for each kill; a later call makes those that are missing. The exit
-status is 1 where anything was wrong.
+``--out`` keeps a line of JSON for each kill; a later call makes those that are missing. With
+``--jobs`` several are under way at once. The exit status is 1 where anything was wrong.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import signal
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -139,26 +140,30 @@ def killed(engine: str, phase: str, kind: str) -> dict[str, Any]:
 def main() -> int:
     """Makes the kills that are missing, as far as there is time, and sums up all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--jobs", type=int, default=1, help="kills that are under way at once")
     parser.add_argument("--seconds", type=float, default=1e9, help="begins no kill after them")
     parser.add_argument("--out", type=Path, default=Path("kill_each"))
     parser.add_argument("words", nargs="*")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    log, began = args.out / "kills.jsonl", time.monotonic()
+    log, deadline = args.out / "kills.jsonl", time.monotonic() + args.seconds
     done = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     known = {(one["engine"], one["phase"], one["kind"]) for one in done}
-    wanted = [(e, p, k) for e in OPTIONS for p in PHASES[e] for k in KINDS[e]]
-    for one in wanted:
-        asked = not args.words or any(word in " ".join(one) for word in args.words)
-        if one in known or not asked or time.monotonic() - began > args.seconds:
-            continue
-        done.append(killed(*one))
-        with log.open("a") as file:
-            file.write(json.dumps(done[-1]) + "\n")
-        print(json.dumps(done[-1]), flush=True)
+    every = [(e, p, k) for e in OPTIONS for p in PHASES[e] for k in KINDS[e]]
+    asked = [o for o in every if not args.words or any(w in " ".join(o) for w in args.words)]
+
+    def made(one: tuple[str, str, str]) -> dict[str, Any] | None:
+        return killed(*one) if time.monotonic() < deadline else None
+
+    with ThreadPoolExecutor(args.jobs) as pool:
+        for one in filter(None, pool.map(made, (one for one in asked if one not in known))):
+            done.append(one)
+            with log.open("a") as file:
+                file.write(json.dumps(one) + "\n")
+            print(json.dumps(one), flush=True)
     wrong = sum(bool(one["wrong"]) for one in done)
     there = sum(bool(one["killed"]) for one in done)
-    print(f"{len(done)} of {len(wanted)} kills, {there} found their process, {wrong} went wrong")
+    print(f"{len(done)} of {len(every)} kills, {there} found their process, {wrong} went wrong")
     return 1 if wrong else 0
 
 

@@ -1,6 +1,6 @@
 """Sends a random signal at a random moment to runs of a tiny model, and goes on with each.
 
-    python scripts/random_signals.py [--runs 200] [--seconds 3600] [--out DIR]
+    python scripts/random_signals.py [--runs 200] [--jobs 1] [--seconds 3600] [--out DIR]
 
 Every fourth run has Ray, the others are without. Each is undisturbed once, for its length; then a
 run gets SIGINT, SIGTERM, SIGHUP or SIGKILL, drawn by its number, at a moment drawn uniformly from
@@ -8,8 +8,9 @@ that length. Afterwards there must be no process of it, no port, a library that 
 and records that can be read. Then ``--resume`` must end verified, with all those records kept as
 they were, nothing measured twice, and no file left in the temporary directory.
 
-``--out`` keeps a line of JSON for each run; a later call goes on behind the last of them. The exit
-status is 1 where anything was wrong.
+``--out`` keeps a line of JSON for each run; a later call makes those that are missing. With
+``--jobs`` several are under way at once; each knows its own processes and has a temporary directory
+of its own. The exit status is 1 where anything was wrong.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,7 @@ class Trial:
         took = time.monotonic() - sent
         self.demand(not (found := left(command)), f"processes and ports left: {found}")
         self.demand(code in (0, 130, -what), f"status {code}: {err}")
+        self.demand("Traceback" not in err, "a traceback")
         self.demand(self.library_is_whole(), "model.so is torn")
         before = self.records()
         self.go_on(before)
@@ -153,16 +156,18 @@ def left(command: Command) -> dict[int, str]:
     return living
 
 
-def tried(number: int, out: Path, lengths: dict[str, float]) -> dict[str, Any]:
-    """Makes one run in a directory of its own, which stays only where something was wrong."""
+def tried(number: int, lengths: dict[str, float]) -> dict[str, Any]:
+    """Makes one run in a directory of its own; it is disturbed where its engine's length is known.
+
+    Returns:
+        What happened, or for a run that was not disturbed, the length of its engine.
+    """
     folder = Path(tempfile.mkdtemp(prefix="s-", dir="/tmp"))  # Ray's sockets need short names
     model = Path(dense_layers(folder / "dense.onnx", 64, 192))
     try:
         trial = Trial(number, model, folder)
         if trial.engine not in lengths:
-            lengths[trial.engine] = trial.undisturbed()
-            (out / "lengths.json").write_text(json.dumps(lengths))
-            shutil.rmtree(trial.out)
+            return {trial.engine: trial.undisturbed()}
         return trial.run(lengths[trial.engine])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -172,21 +177,32 @@ def main() -> int:
     """Makes as many runs as there is time for, and sums up all that were made so far."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--jobs", type=int, default=1, help="runs that are under way at once")
     parser.add_argument("--seconds", type=float, default=1e9, help="starts no run after them")
     parser.add_argument("--out", type=Path, default=Path("random_signals"))
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
+    # A shell's background jobs ignore SIGINT, and so would what is started from other threads.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     log, known = args.out / "runs.jsonl", args.out / "lengths.json"
     done = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    missing = sorted(set(range(args.runs)) - {one["number"] for one in done})
+    deadline = time.monotonic() + args.seconds
     lengths = json.loads(known.read_text()) if known.exists() else {}
-    began = time.monotonic()
-    for number in range(len(done), args.runs):
-        if time.monotonic() - began > args.seconds:
-            break
-        done.append(tried(number, args.out, lengths))
-        with log.open("a") as file:
-            file.write(json.dumps(done[-1]) + "\n")
-        print(json.dumps(done[-1]), flush=True)
+    with ThreadPoolExecutor(args.jobs) as pool:
+        if len(lengths) < len(OPTIONS):
+            for found in pool.map(lambda number: tried(number, {}), range(len(OPTIONS))):
+                lengths |= found
+            known.write_text(json.dumps(lengths))
+
+        def made(number: int) -> dict[str, Any] | None:
+            return tried(number, lengths) if time.monotonic() < deadline else None
+
+        for one in filter(None, pool.map(made, missing)):
+            done.append(one)
+            with log.open("a") as file:
+                file.write(json.dumps(one) + "\n")
+            print(json.dumps(one), flush=True)
     wrong = [one for one in done if one["wrong"]]
     signals = Counter(one["signal"] for one in done)
     print(f"{len(done)} runs, {len(done) - len(wrong)} as they must be; {dict(signals)}")

@@ -11,14 +11,13 @@ from typing import Any
 from chameleon_ray.api.finished_run import entry_of, in_turns
 from chameleon_ray.api.locked import locked_winners
 from chameleon_ray.api.model_process import ModelProcess
-from chameleon_ray.compiler.kind import TargetKind
-from chameleon_ray.compiler.kinds import kind_of
+from chameleon_ray.api.timing_cores import cores_asked_for
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder
 from chameleon_ray.lockfile import Lock
 from chameleon_ray.measure.bench import MAIN
-from chameleon_ray.measure.cores import available, split
+from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.slowdown import LEAST, Slowdown
 from chameleon_ray.options import Confirming, Request
 
@@ -74,10 +73,10 @@ def check_lock(
             no latencies, or too few turns were timed.
     """
     lock = Lock.read(path)
-    kind, request = kind_of(lock.target), _request(lock, model, inputs, examples)
+    request = _request(lock, model, inputs, examples)
     with ExitStack() as stack:
         place = Path(stack.enter_context(TemporaryDirectory()))
-        process, device = _process(path, kind, request, stack)
+        process, device = _process(path, request, stack)
         expected = 1.0 if baseline else _locked(path, lock, device)
         prepared = process.prepare(request)
         winners = locked_winners(path, prepared.tasks)
@@ -93,19 +92,17 @@ def check_lock(
     return _compared(ours, theirs, expected, path)
 
 
-def _process(
-    path: Path, kind: TargetKind, request: Request, stack: ExitStack
-) -> tuple[ModelProcess, str]:
+def _process(path: Path, request: Request, stack: ExitStack) -> tuple[ModelProcess, str]:
     """Starts a process that times on as many cores as a lock's run; returns their name, too.
 
     Raises:
         UserError: There is no device, or there are too few cores.
     """
-    _, cores = split(available(), request.threads, instances=request.instances)
-    process = ModelProcess(kind, cores, stack, request.instances)
+    own = cores_asked_for(request)
+    process = ModelProcess(own.kind, own.cores, stack, own.copies)
     if not process.has_device():
         raise UserError(f"This machine has no device to time {path} on; use one that has.")
-    return process, kind.device_name(len(cores), request.instances)
+    return process, own.device
 
 
 def _identity(prepared: Prepared) -> dict[str, Any]:

@@ -14,16 +14,16 @@ from chameleon_ray.api.first_verdict import judge
 from chameleon_ray.api.launching import Libraries, settled
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.stored_layers import stored_winners
+from chameleon_ray.api.timing_cores import cores_like
 from chameleon_ray.api.tuned_model import circumstances_of
 from chameleon_ray.compiler.frontend.frameworks import FRAMEWORKS
-from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder, file_name
 from chameleon_ray.layer_names import title
 from chameleon_ray.measure.bench import MAIN
-from chameleon_ray.measure.cores import available, split
+from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.example import Arrays
 from chameleon_ray.options import Confirming, Request, Storing
 from chameleon_ray.report.applied import Applied
@@ -116,9 +116,8 @@ def _compared(folder: RunFolder, identity: dict[str, Any], names: Sequence[str])
         compare=tuple(names),
     )
     with ExitStack() as stack:
-        cores = _timing_cores(identity)
-        copies = min(_instances(identity), len(cores))
-        comparer = Comparer(kind_of(identity["target"]), cores, stack, available(), copies)
+        own = cores_like(identity)
+        comparer = Comparer(own.kind, own.cores, stack, available(), own.copies)
         entry = entry_of(identity)
         return comparer.compare(request, folder.library, _inputs(identity), entry=entry)
 
@@ -257,21 +256,7 @@ def _request(
     )
 
 
-def _timing_cores(identity: dict[str, Any]) -> tuple[int, ...]:
-    """Returns as many cores as the run timed on, where this machine has them."""
-    cores = available()
-    threads = identity["options"]["threads"]
-    copies = _instances(identity)
-    wanted = threads if threads is None or copies * threads <= len(cores) else None
-    return split(cores, wanted, instances=min(copies, len(cores)))[1]
-
-
-def _instances(identity: dict[str, Any]) -> int:
-    """Returns the number of copies that the run timed at once."""
-    return int(identity["options"].get("instances", 1))
-
-
 def _process(identity: dict[str, Any], stack: ExitStack) -> ModelProcess:
     """Starts a process for models of a run's kind of target, on as many cores."""
-    kind, cores = kind_of(identity["target"]), _timing_cores(identity)
-    return ModelProcess(kind, cores, stack, min(_instances(identity), len(cores)))
+    own = cores_like(identity)
+    return ModelProcess(own.kind, own.cores, stack, own.copies)

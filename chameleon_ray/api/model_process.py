@@ -241,7 +241,7 @@ class ModelProcess:
 
     def account(self, began: float) -> Account:
         """Returns the account of the processes' time since ``began`` (``perf_counter``)."""
-        return self._ledger.account("model", self._ledger.epoch(began))
+        return self._ledger.account("model", self._ledger.when(began))
 
     def _imported(self, job: model_jobs.Prepare | model_jobs.Weigh) -> Any:
         """Returns what a job gives that imports a model, whose code may do anything to its process.

@@ -1,5 +1,6 @@
 """The set-up of a session: all that can be refused before anything is written or started."""
 
+import resource
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,12 @@ from chameleon_ray.report.scalars import demand
 from chameleon_ray.store.entry import Entry
 from chameleon_ray.store.store import Store, open_store
 from chameleon_ray.transfer import Transfer
+
+ADDRESSES = 4 << 30
+"""Least bytes of address space of a process: where they run out, libraries end it without a word.
+
+A command that tunes a model of two layers takes 2.1 GiB on two cores, and threads add to that.
+"""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ def set_up(request: Request) -> Setup:
         UserError: The request cannot be met.
     """
     search = search_of(request)
+    _demand_addresses()
     kind = kind_of(request.target)
     kind.demand(request.target)
     ray_session.check_pins()
@@ -78,6 +86,16 @@ def set_up(request: Request) -> Setup:
         store,
         earlier,
     )
+
+
+def _demand_addresses() -> None:
+    """Raises a ``UserError`` where a process may have too little address space."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < ADDRESSES:
+        raise UserError(
+            f"A process may have {limit / 2**30:.1f} GiB of addresses here, and tuning takes "
+            f"{ADDRESSES / 2**30:.0f} GiB; raise the limit, as by: ulimit -v unlimited"
+        )
 
 
 def _demand_sense(request: Request) -> None:

@@ -10,11 +10,10 @@ from chameleon_ray.api.algorithms import search_of
 from chameleon_ray.api.compiled_model import described
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.stored_layers import stored_winners
+from chameleon_ray.api.timing_cores import cores_asked_for
 from chameleon_ray.api.tuned_model import circumstances_of, versions
-from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.lowerings import by_layer
-from chameleon_ray.measure.cores import available, split
 from chameleon_ray.options import Request
 from chameleon_ray.report.layer_result import LayerOutcome
 from chameleon_ray.report.result import RunResult, Verified
@@ -55,11 +54,10 @@ def compile_stored(request: Request, whole: Path, part: Path) -> Stored:
     Raises:
         UserError: The model cannot be imported or compiled.
     """
-    began, kind, copies = time.monotonic(), kind_of(request.target), request.instances
-    _, cores = split(available(), request.threads, instances=copies)
+    began, own = time.monotonic(), cores_asked_for(request)
     with ExitStack() as stack:
-        process = ModelProcess(kind, cores, stack, copies)
-        prepared, device = process.prepare(request), kind.device_name(len(cores), copies)
+        process = ModelProcess(own.kind, own.cores, stack, own.copies)
+        prepared, device = process.prepare(request), own.device
         winners = best_stored(request, prepared.tasks, device)
         stored = _stored(prepared.tasks, winners)
         if winners:

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from chameleon_ray.api.stored_model import best_stored
+from chameleon_ray.api.timing_cores import cores_asked_for
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder
-from chameleon_ray.measure.cores import available, split
 from chameleon_ray.options import Request
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
@@ -46,16 +46,14 @@ def pass_of_store(request: Request) -> Any:
     Raises:
         UserError: The target is none, or a GPU's.
     """
-    kind, copies = _cpu(request.target), request.instances
-    _, cores = split(available(), request.threads, instances=copies)
-    device = kind.device_name(len(cores), copies)
+    kind = _cpu(request.target)
+    own = cores_asked_for(request)
 
     def find(tasks: Sequence[Task]) -> Mapping[str, Config]:
-        found = best_stored(request, tasks, device)
+        found = best_stored(request, tasks, own.device)
         return {digest: config for digest, (config, _) in found.items()}
 
-    target = kind.resolve(request.target, len(cores) // copies)
-    return _pass(find, kind, target, request.layout, request.precision)
+    return _pass(find, kind, own.target(request.target), request.layout, request.precision)
 
 
 def _pass(find: Any, kind: TargetKind, target: str, layout: str, precision: str) -> Any:

@@ -1,5 +1,6 @@
 """Tunes a zoo: several models in one search, each then verified in a directory of its own."""
 
+import shlex
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,14 +13,14 @@ from chameleon_ray.api.run import ceiling_of, keep
 from chameleon_ray.api.session import SessionResult
 from chameleon_ray.api.setup import Setup, set_up
 from chameleon_ray.api.site import Site, directory, working
+from chameleon_ray.api.timing_cores import cores_asked_for
 from chameleon_ray.api.tuned_model import TunedModel
-from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder, ZooFolder
 from chameleon_ray.layer_names import of_model
-from chameleon_ray.measure.cores import available, split
 from chameleon_ray.merging import Merged, merged
 from chameleon_ray.options import Member, Zoo
+from chameleon_ray.options.buckets import is_bucketed
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.summary import write_text
 from chameleon_ray.report.zoo import ZooEntry, ZooResult
@@ -80,12 +81,11 @@ def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[ZooEntry], Merge
         UserError: Something was asked for that does not exist, or there are no such cores.
     """
     search_of(zoo.common)
-    copies = zoo.common.instances
-    _, cores = split(available(), zoo.common.threads, instances=copies)
+    own = cores_asked_for(zoo.common)
     layers: dict[str, tuple[Task, ...]] = {}
     failures: dict[str, str] = {}
     with ExitStack() as stack:
-        process = ModelProcess(kind_of(zoo.common.target), cores, stack, copies)
+        process = ModelProcess(own.kind, own.cores, stack, own.copies)
         for member in zoo.members:
             tell(f"importing {member.name}")
             try:
@@ -113,6 +113,14 @@ def survey(zoo: Zoo, tell: Callable[[str], None]) -> tuple[list[ZooEntry], Merge
 def _site(zoo: Zoo) -> Site:
     request = replace(zoo.common, model=str(zoo.file))  # names the directory, and is in zoo.json
     folder = ZooFolder(directory(request), existing=request.resume)
+    known = (folder.identity() or {}).get("options", {})
+    if is_bucketed(known.get("inputs", ())):
+        folder.close()
+        asked = shlex.join(word for text in known["inputs"] for word in ("--input", text))
+        raise UserError(
+            f"{folder.path} is a run of buckets and no zoo; go on with it by chameleon tune "
+            f"{known['model']} {asked} --out {folder.path} --resume, or choose another --out."
+        )
     models = [model_of(member, folder, request.resume) for member in zoo.members]
     return Site(request, folder, models, ["zoo", str(zoo.file)])
 

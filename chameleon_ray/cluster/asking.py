@@ -7,6 +7,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
+from chameleon_ray.cluster import placement
 from chameleon_ray.cluster.placement import Node, affinity
 from chameleon_ray.cluster.slots import reason
 from chameleon_ray.options import Session
@@ -24,7 +25,7 @@ def asked(
 ) -> dict[Node, Any]:
     """Calls a function on all nodes at once; returns an answer, or a ``Silent``, for each.
 
-    The calls need no free core.
+    A node that is lost meanwhile is left out. The calls need no free core.
 
     Args:
         question: The function.
@@ -36,7 +37,15 @@ def asked(
     if futures:
         every = list(futures.values())
         ray.wait(every, num_returns=len(every), timeout=seconds, fetch_local=False)
-    return {node: _answer(future, seconds) for node, future in futures.items()}
+    answers = {node: _answer(future, seconds) for node, future in futures.items()}
+    if any(isinstance(answer, Silent) for answer in answers.values()):
+        there = {node.id for node in placement.nodes()}
+        return {
+            node: answer
+            for node, answer in answers.items()
+            if node.id in there or not isinstance(answer, Silent)
+        }
+    return answers
 
 
 def _answer(future: Any, seconds: float) -> Any:

@@ -63,7 +63,7 @@ class GpuInventory:
         self._known.update({node.id: [] for node in new if not node.gpus})
         for node, answer in asked(gpus, [node for node in new if node.gpus]).items():
             self._known[node.id] = _gpus_of(node, answer)
-        return found
+        return tuple(node for node in found if node.id in self._known)  # others were lost meanwhile
 
 
 def _gpus_of(node: Node, answer: list[nvml.Gpu] | Silent) -> list[nvml.Gpu]:

@@ -9,19 +9,22 @@ import importlib.metadata
 import logging
 import os
 import secrets
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import ray
 import ray._raylet
+import ray.job_config
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from chameleon_ray.cluster.address import AddressError, on_loopback, resolve
 from chameleon_ray.cluster.asking import Silent, asked
-from chameleon_ray.cluster.placement import nodes
+from chameleon_ray.cluster.placement import Node, nodes
 from chameleon_ray.cluster.ray_habits import environment, loopback, stoppable, unheard
 from chameleon_ray.cluster.reaper import MARK, end, reaped
 from chameleon_ray.cluster.session_folder import session_folder
@@ -31,6 +34,8 @@ from chameleon_ray.pool import Unfit
 
 PINNED = ("chameleon_ray", "ray", "apache-tvm", "apache-tvm-ffi")
 """Distributions whose versions must be the same on every node."""
+PACKAGES = Path(__file__).parents[2]
+"""Folder that this package is imported from."""
 NONE = "none"
 """Version of a distribution that is not installed."""
 
@@ -105,6 +110,23 @@ def own(options: Session) -> Iterator[dict[str, Any]]:
             end(str(folder))  # agents whose server was killed would live on
 
 
+class Own(ray.job_config.JobConfig):
+    """The configuration of workers: they find this package, and modules beside the script.
+
+    By itself Ray also puts the working directory before all libraries there, and whatever lies in
+    it.
+    """
+
+    def __init__(self) -> None:
+        installed = PACKAGES.name in ("site-packages", "dist-packages")
+        script = os.path.dirname(os.path.realpath(sys.argv[0]))
+        found = [] if installed else [str(PACKAGES)]
+        super().__init__(_py_driver_sys_path=[*found, *([script] if script in sys.path else [])])
+
+    def _runtime_env_has_working_dir(self) -> bool:  # which alone keeps Ray from it
+        return True
+
+
 def connect(address: str | None, arguments: Mapping[str, Any]) -> None:
     """Calls ``ray.init`` with arguments for it; it is quiet, and a signal ends it at once.
 
@@ -114,7 +136,8 @@ def connect(address: str | None, arguments: Mapping[str, Any]) -> None:
     """
     try:
         with stoppable():
-            ray.init(logging_level=logging.ERROR, log_to_driver=False, **arguments)
+            quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+            ray.init(**quiet, job_config=Own(), **arguments)
     except Stopped:
         if address is None:
             end(os.environ[MARK])
@@ -177,11 +200,10 @@ def check_nodes(options: Session) -> None:
         SessionError: A node has other versions, or does not answer in time.
     """
     others, ours, wrong = [node for node in nodes() if not node.here], reader()(), list[str]()
-    for node, answer in asked(reader(), others, options.check_seconds).items():
-        if isinstance(answer, Silent):
-            wrong.append(f"node {node.address} gave no answer: {answer.reason}")
-        else:
-            wrong += differences(f"node {node.address}", answer, ours)
+    answers = asked(reader(), others, options.check_seconds)
+    _demand_answers(answers)
+    for node, answer in answers.items():
+        wrong += differences(f"node {node.address}", answer, ours)
     if wrong:
         raise SessionError(f"{'; '.join(wrong)}; install the same versions on every node")
 
@@ -223,10 +245,18 @@ def everywhere(question: Callable[[], Any]) -> list[Any]:
         SessionError: A node did not answer.
     """
     answers = asked(question, nodes())
+    _demand_answers(answers)
+    return list(answers.values())
+
+
+def _demand_answers(answers: Mapping[Node, Any]) -> None:
+    """Raises a ``SessionError`` where a node did not answer."""
     for node, answer in answers.items():
         if isinstance(answer, Silent):
-            raise SessionError(f"Node {node.address} gave no answer: {answer.reason}.")
-    return list(answers.values())
+            raise SessionError(
+                f"Node {node.address} gave no answer: {answer.reason}; see to it, or take it out "
+                "of the cluster."
+            )
 
 
 def differences(where: str, theirs: Versions, ours: Versions) -> list[str]:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from chameleon_ray import __version__
+from chameleon_ray.api.timing_cores import cores_asked_for
 from chameleon_ray.cache import cache_folder
 from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.errors import UserError
-from chameleon_ray.measure.cores import available, split
 from chameleon_ray.report.summary import write_text
 
 PROGRAM = "graph.pt2"
@@ -62,9 +62,7 @@ def target_of(options: Mapping[str, Any]) -> str:
     kind = kind_of(request.target)
     if kind.gpus is not None:
         return request.target
-    copies = request.instances
-    _, cores = split(available(), request.threads, instances=copies)
-    return kind.resolve(request.target, len(cores) // copies)
+    return cores_asked_for(request).target(request.target)
 
 
 def keep(folder: Path, program: Any, options: Mapping[str, Any], target: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from operator import index
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -50,6 +51,24 @@ def spec_of(model: Any, example_inputs: Any, folder: Path) -> tuple[str, tuple[s
     )
 
 
+def batches_of(buckets: Any) -> tuple[int, ...]:
+    """Returns the batches that ``buckets=`` lists.
+
+    Raises:
+        UserError: They are no whole numbers from 1 on, or one is listed twice.
+    """
+    try:
+        whole = not isinstance(buckets, str | bytes | Mapping)
+        batches = tuple(map(index, buckets)) if whole else ()
+    except TypeError:
+        batches = ()
+    if not batches or min(batches) < 1 or any(isinstance(one, bool) for one in buckets):
+        raise UserError(f"buckets= takes batches from 1 on, as (1, 2, 4), not {buckets!r}.")
+    if twice := [one for one in batches if batches.count(one) > 1]:
+        raise UserError(f"buckets= lists the batch {twice[0]} twice; list each batch once.")
+    return batches
+
+
 def bucketed_spec_of(
     model: Any, example_inputs: Any, buckets: Sequence[int], folder: Path
 ) -> tuple[str, tuple[str, ...]]:
@@ -58,13 +77,13 @@ def bucketed_spec_of(
     Args:
         model: A torch module, or a name of the zoo.
         example_inputs: Arguments of a module's call, as for ``spec_of``.
-        buckets: The batches.
+        buckets: The batches, as the user lists them.
         folder: Directory that the module is written to.
 
     Raises:
-        UserError: The model is neither, or its batch cannot be left open.
+        UserError: The model is neither, its batch cannot be left open, or the batches are none.
     """
-    listed = "{" + ",".join(str(int(size)) for size in buckets) + "}"
+    listed = "{" + ",".join(map(str, batches_of(buckets))) + "}"
     if isinstance(model, str | os.PathLike):
         known = zoo.inputs(os.fspath(model))
         if known is None:

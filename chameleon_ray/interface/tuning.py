@@ -45,7 +45,7 @@ def tune(
     out: str | os.PathLike | None = None,
     resume: bool = False,
     quiet: bool = False,
-    buckets: Sequence[int] = (),
+    buckets: Sequence[int] | None = None,
     **options: Any,
 ) -> TunedModel:
     """Tunes a model and returns it ready to be called: in a script, a notebook, or beside Ray.
@@ -76,14 +76,18 @@ def tune(
 
 
 def _naming(
-    request: Request, model: Any, example_inputs: Any, buckets: Sequence[int], folder: Path
+    request: Request,
+    model: Any,
+    example_inputs: Any,
+    buckets: Sequence[int] | None,
+    folder: Path,
 ) -> Request:
     """Returns a request that names a model, which is written to a folder.
 
     Raises:
-        UserError: The model is none, or its shapes are given twice.
+        UserError: The model or the buckets are none, or the shapes are given twice.
     """
-    if not buckets:
+    if buckets is None:
         spec, examples = spec_of(model, example_inputs, folder)
         return replace(request, model=spec, examples=examples)
     if request.inputs:

@@ -17,6 +17,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from chameleon_ray.errors import UserError
@@ -28,8 +29,15 @@ from chameleon_ray.measure.zygote import AWAIT, END, FORK, KILL, PID, serve
 
 __all__ = ["Ending", "Isolate", "IsolateError", "Outcome", "Setting"]
 
+PACKAGES = Path(__file__).parents[2]
+"""Folder that this package is imported from."""
 STARTING_SECONDS = 120.0
 """Most seconds that a zygote's imports may take; a cold disk is slow."""
+START = "import sys; sys.path.append(sys.argv.pop(1)); from {} import main; main()"
+"""Program of a zygote, given the folder of this package and a descriptor.
+
+Python's ``-m`` would put the working directory before all libraries, and whatever lies there.
+"""
 CLOSING_SECONDS = 2.0
 """Most seconds for a zygote to end all that its children started, before it is killed."""
 
@@ -80,8 +88,9 @@ class Isolate:
         """Starts a zygote."""
         setting = self.setting
         self._control, theirs = socket.socketpair()
+        program = START.format("chameleon_ray.measure.isolate")
         self._zygote = subprocess.Popen(
-            [sys.executable, "-m", "chameleon_ray.measure.isolate", str(theirs.fileno())],
+            [sys.executable, "-P", "-c", program, str(PACKAGES), str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             env={**os.environ, **dict(setting.environment)},
             stdin=subprocess.DEVNULL,
@@ -248,5 +257,6 @@ class Isolate:
         return lines[-1] if lines else "no message"
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Serves as a zygote on the descriptor that the command line names."""
     serve(socket.socket(fileno=int(sys.argv[1])))

@@ -215,14 +215,35 @@ def blocked(stage: Stage) -> Ended:
     return stage.tune(preexec_fn=block)
 
 
-@attempt(MACHINE, "has modules of Python's names in the working directory", 0)
-def shadowed(stage: Stage) -> Ended:
-    for name in ("numpy", "torch", "tvm", "onnx", "yaml"):
+def shadowed(stage: Stage) -> None:
+    for name in ("numpy", "torch", "tvm", "onnx", "yaml", "scipy", "socket", "z3"):
         (stage.folder / f"{name}.py").write_text("raise SystemExit('shadowed')\n")
-    return stage.tune(environment={"PYTHONSAFEPATH": "1"})
 
 
-@attempt(MACHINE, "may use 1 GiB of memory", 0)
+@attempt(MACHINE, "has modules of libraries' names in the working directory")
+def modules(stage: Stage) -> Ended:
+    shadowed(stage)
+    return stage.tune()
+
+
+@attempt(MACHINE, "has modules of libraries' names in the working directory, for Ray")
+def modules_for_ray(stage: Stage) -> Ended:
+    shadowed(stage)
+    return stage.run(*RAY)
+
+
+@attempt(MACHINE, "has folders of libraries' names beside a factory", quick=True)
+def folders(stage: Stage) -> Ended:
+    for name in ("numpy", "torch", "yaml", "pandas", "networkx", "z3"):
+        (stage.folder / name).mkdir()
+    (stage.folder / "own").mkdir()
+    (stage.folder / "own" / "net.py").write_text(
+        "import torch\nmake = lambda: (torch.nn.Linear(64, 8), torch.rand(4, 64))\n"
+    )
+    return stage.tune("own.net:make")
+
+
+@attempt(MACHINE, "lets a process have 1 GiB of addresses", 1, "1.0 GiB", "ulimit", quick=True)
 def memory(stage: Stage) -> Ended:
     return stage.tune(preexec_fn=limited(resource.RLIMIT_AS, 1 << 30))
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,9 +14,9 @@ import typer
 from typer.testing import CliRunner
 
 from chameleon_ray import __version__
-from chameleon_ray.__main__ import app
 from chameleon_ray.api import algorithms
 from chameleon_ray.commands import choosing
+from chameleon_ray.commands.app import app
 from chameleon_ray.compiler.frontend.frameworks import FRAMEWORKS
 from chameleon_ray.options.comparing import FRAMEWORKS as DEFAULTS
 
@@ -32,6 +33,17 @@ def commands(group: Any, *before: str) -> Iterator[tuple[tuple[str, ...], Any]]:
 COMMANDS = dict(commands(typer.main.get_command(app)))
 PROGRAM = "import sys; sys.argv[0] = 'chameleon'; from chameleon_ray.__main__ import main; main()"
 """The command under its own name."""
+SIGNALLED = """
+import os, sys, atexit
+class Finder:
+    def find_spec(name, path, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), {number})
+sys.meta_path.insert(0, Finder)
+if not {module!r}:
+    atexit.register(os.kill, os.getpid(), {number})
+"""
+"""Sends the process a signal when it imports a module; without one, when it ends."""
 every_command = pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 
 
@@ -54,6 +66,30 @@ def test_every_command_explains_itself(words: tuple[str, ...]) -> None:
 def test_the_version_is_told_anywhere(words: tuple[str, ...]) -> None:
     done = CliRunner().invoke(app, [*words, "--version"])
     assert (done.exit_code, done.output.strip()) == (0, __version__)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("typer", (130, "", "Stopped.\n")),
+        ("chameleon_ray.commands.zoo", (130, "", "Stopped.\n")),
+        ("", (0, f"{__version__}\n", "")),
+    ],
+    ids=["before it begins", "while it is imported", "after its end"],
+)
+def test_a_signal_is_answered_at_any_time(
+    number: signal.Signals, module: str, expected: tuple[int, str, str]
+) -> None:
+    signalled = SIGNALLED.format(module=module, number=int(number)) + PROGRAM
+    words = [sys.executable, "-c", signalled, "--version"]
+    done = subprocess.run(
+        words,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # a shell's background jobs
+    )
+    assert (done.returncode, done.stdout, done.stderr) == expected
 
 
 def test_names_in_the_help_are_those_that_there_are() -> None:

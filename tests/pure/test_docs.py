@@ -17,7 +17,7 @@ import yaml
 
 import chameleon_ray
 from chameleon_ray import options
-from chameleon_ray.__main__ import app
+from chameleon_ray.commands.app import app
 from chameleon_ray.database import SCHEMA as COLUMNS
 from chameleon_ray.folder import SAME, RunFolder
 from chameleon_ray.presets import PRESETS

@@ -93,7 +93,6 @@ THIRD_PARTY = {
     "runs": {"rich"},
     "deployment": {"numpy", "tvm_ffi"},
     "api": {"numpy", "yaml"},
-    "__main__": {"typer"},
     "commands": {"rich", "typer"},
     "interface": {"numpy", "pyarrow", "torch"},
     "answering": {"rich", "typer"},

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from chameleon_ray.__main__ import app
+from chameleon_ray.commands.app import app
 from chameleon_ray.record import DEFAULT
 from chameleon_ray.report.events import EventLog
 from chameleon_ray.report.live_table import lines

@@ -5,6 +5,8 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +55,16 @@ def test_a_bad_job_is_an_outcome_and_the_next_one_works(isolate, job, ending, wo
     began = time.perf_counter()
     assert isolate.call(("greet", "again"), 5).value[0] == "hello again"
     assert time.perf_counter() - began < 1.0
+
+
+def test_modules_in_the_working_directory_do_not_stand_in_for_libraries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("socket", "numpy", "chameleon_ray"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('it stands in')")
+    monkeypatch.chdir(tmp_path)
+    with closing(Isolate(Setting(f"{MISDEEDS}:doer", "hello"))) as isolate:
+        assert isolate.call(("greet", "you"), 5).value[0] == "hello you"
 
 
 def test_a_killed_child_is_replaced(isolate):

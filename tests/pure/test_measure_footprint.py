@@ -43,7 +43,10 @@ def test_nothing_to_look_at_is_a_sentence() -> None:
     [
         (["ray::Worker.call()"], "ray::Worker.call"),
         (["ray::IDLE"], "ray::IDLE"),
-        (["python", "-m", "chameleon_ray.measure.isolate", "5"], "builders, runner and model"),
+        (
+            ["python", "-c", "from chameleon_ray.measure.isolate import main", "5"],
+            "builders, runner and model",
+        ),
         (["/venv/bin/python", "-m", "chameleon_ray", "tune", "resnet-18"], "command"),
         (["/site-packages/ray/core/src/ray/raylet/raylet"], "Ray"),
         (["sleep", "1"], "others"),

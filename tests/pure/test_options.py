@@ -4,8 +4,8 @@ import dataclasses
 
 import typer
 
-from chameleon_ray.__main__ import app
 from chameleon_ray.api import zoo_file
+from chameleon_ray.commands.app import app
 from chameleon_ray.options import Request, least_values, options_of, repeated, zoo_file_types
 from chameleon_ray.options.option import option
 from tests.pure.test_docs import misfit

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from chameleon_ray.__main__ import app
+from chameleon_ray.commands.app import app
 from chameleon_ray.folder import ZooFolder
 from tests.pure.kept_runs import kept, under_way
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from chameleon_ray.__main__ import app
 from chameleon_ray.api.algorithms import chosen
 from chameleon_ray.api.replay import replay
+from chameleon_ray.commands.app import app
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.measurer import Artifact, Measurer
 from chameleon_ray.options import Annealing, Confirming, Search

@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 from typer.testing import CliRunner, Result
 
-from chameleon_ray.__main__ import app
+from chameleon_ray.commands.app import app
 from chameleon_ray.folder import ZooFolder
 from chameleon_ray.runs.finding import found
 from chameleon_ray.runs.kept_run import State, kept_run

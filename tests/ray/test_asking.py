@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -39,6 +40,12 @@ def test_who_cannot_answer_is_silent(question, reason) -> None:
     (answer,) = asked(question, nodes(), 2 if "within" in reason else 60).values()
     assert isinstance(answer, Silent)
     assert reason in answer.reason
+
+
+def test_a_node_that_is_lost_before_it_answers_is_left_out() -> None:
+    (here,) = nodes()
+    lost = replace(here, id="ab" * (len(here.id) // 2), here=False)
+    assert list(asked(process, [here, lost])) == [here]
 
 
 def test_a_silent_node_is_one_sentence_where_all_have_to_answer() -> None:

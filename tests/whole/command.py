@@ -46,7 +46,8 @@ class Command:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         python = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH", "")]))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "chameleon_ray", *uncompared(arguments)],
+            # As ``chameleon`` does, it has the working directory on no search path.
+            [sys.executable, "-P", "-m", "chameleon_ray", *uncompared(arguments)],
             env={
                 **os.environ,
                 VARIABLE: NONE,

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 from typer.testing import CliRunner
 
 import chameleon_ray as cr
-from chameleon_ray.__main__ import app
+from chameleon_ray.commands.app import app
 from tests.whole.command import SERIAL, chameleon, records
 from tests.whole.onnx_net import open_batch
 from tests.whole.test_export import built, by_loader
@@ -221,6 +221,40 @@ def test_a_run_of_other_buckets_is_not_gone_on_with(run: Path, model: str) -> No
     code, _, err = chameleon("tune", model, *words)
     assert code == 1
     assert "has other members (bucket-1, bucket-4; asked for: bucket-1, bucket-8)" in err
+
+
+def test_a_run_of_buckets_is_not_gone_on_with_as_a_zoo(
+    run: Path, model: str, tmp_path: Path
+) -> None:
+    listed = tmp_path / "zoo.yaml"
+    listed.write_text(f"models: [{{model: {model}, inputs: [x:4x64]}}]\nexplorer: random")
+    before = {path: path.stat().st_mtime for path in run.rglob("*.json")}
+    words = ("zoo", str(listed), *SERIAL[:2], "--trials", "4", "--out", str(run), "--resume")
+    code, _, err = chameleon(*words)
+    assert code == 1
+    assert err == (
+        f"Error: {run} is a run of buckets and no zoo; go on with it by chameleon tune {model} "
+        f"--input 'x:{{4,1}}x64' --out {run} --resume, or choose another --out."
+    )
+    assert {path: path.stat().st_mtime for path in run.rglob("*.json")} == before
+
+
+@pytest.mark.parametrize(
+    "buckets", [(), (0, 1), (-4,), (1, 2.5), ("1", "4"), "14", 4, (True, 4), [[1, 4]], {1: 4}]
+)
+def test_batches_that_are_none_get_a_sentence(buckets: object, tmp_path: Path) -> None:
+    with pytest.raises(cr.UserError) as caught:
+        cr.tune("resnet-18", buckets=buckets, out=tmp_path / "run")  # type: ignore[arg-type]
+    said = f"buckets= takes batches from 1 on, as (1, 2, 4), not {buckets!r}."
+    assert str(caught.value) == said
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_that_is_listed_twice_gets_a_sentence(tmp_path: Path) -> None:
+    module, x = torch.nn.Linear(4, 2), torch.rand(2, 4)
+    with pytest.raises(cr.UserError, match="lists the batch 4 twice; list each batch once"):
+        cr.tune(module, (x,), buckets=np.array([1, 4, 4]), out=tmp_path / "run")  # type: ignore[arg-type]
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_file_of_one_batch_gets_a_sentence(dense: str, tmp_path: Path) -> None:

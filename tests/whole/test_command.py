@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from typer.testing import CliRunner
 
 from chameleon_ray import __version__
-from chameleon_ray.__main__ import app
+from chameleon_ray.commands.app import app
 from tests.whole.command import (
     NET,
     PROGRESS,

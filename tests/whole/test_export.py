@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from chameleon_ray.__main__ import app
+from chameleon_ray.commands.app import app
 from chameleon_ray.compiler.cpu_features import FLAGS, flags_here
 from chameleon_ray.deployment.manifest import Manifest
 
@@ -115,10 +115,11 @@ int main() {
 """Prints which features CPUID says this machine has."""
 
 
-def test_a_program_on_a_lesser_cpu_says_so(exported: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("cpu", ["SandyBridge", "Nehalem"])
+def test_a_program_on_a_lesser_cpu_says_so(exported: Path, tmp_path: Path, cpu: str) -> None:
     if shutil.which(EMULATOR) is None:
         pytest.skip(f"There is no {EMULATOR} to emulate a lesser CPU with (qemu-user).")
-    words = [EMULATOR, "-cpu", "SandyBridge", built(exported, tmp_path), exported / "model.so"]
+    words = [EMULATOR, "-cpu", cpu, built(exported, tmp_path), exported / "model.so"]
     done = subprocess.run([*map(str, words), "--time", "0"], capture_output=True, text=True)
     assert done.returncode == 1, done.stderr
     assert "Error: This CPU lacks what model.so was compiled for:" in done.stderr

@@ -58,7 +58,8 @@ inline bool Has(const std::string& flag) {
 #if defined(__x86_64__)
   uint32_t words[4], low = 0, high = 0;
   bool saves = __get_cpuid(1, &words[0], &words[1], &words[2], &words[3]) && (words[2] >> 27 & 1);
-  if (saves) __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  // Without `volatile` a compiler may execute it before it asks whether there is such a thing.
+  if (saves) __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   for (const Feature& one : features) {
     if (flag != one.flag) continue;
     return __get_cpuid_count(one.leaf, one.subleaf, &words[0], &words[1], &words[2], &words[3]) &&

@@ -17,6 +17,14 @@ BY_VALUE = ("data-dependent", "GuardOnDataDependent", "Data dependent", "dynamic
 """What torch says where Python code depends on a tensor's elements."""
 
 
+def import_all() -> None:
+    """Has torch import what exporting takes, also packages that it uses only where they are.
+
+    Otherwise a user's folder named ``z3`` would be taken for one of them.
+    """
+    torch.export.export(torch.nn.Identity(), (torch.zeros(1),))
+
+
 def export(
     name: str, module: Any, arguments: Arguments, open_batch: bool = False
 ) -> ExportedProgram:

@@ -10,6 +10,7 @@ import torch
 from chameleon_ray.compiler.frontend.inputs import ModelError
 from chameleon_ray.compiler.frontend.model import reason
 from chameleon_ray.compiler.frontend.torch.arguments import Arguments, of_examples
+from chameleon_ray.compiler.frontend.torch.exporting import import_all
 from chameleon_ray.measure.surroundings import usable
 
 
@@ -57,12 +58,14 @@ def _demand_values(spec: str, module: torch.nn.Module) -> None:
 def _make(spec: str, seed: int) -> Any:
     """Calls the factory; torch's global generator is seeded while it runs.
 
+    Its folder comes first on the search path, once torch has imported what it may want itself.
     When it has returned, builtins are as before and standard descriptors are open, as torch's own
     tracing needs them.
     """
     place, _, factory = spec.partition(":")
+    import_all()
     if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
+        sys.path.insert(0, os.getcwd())
     own = os.getpid()
     try:
         with usable(), torch.random.fork_rng(devices=()):
