@@ -65,14 +65,12 @@ def _is_one_piece(loop: Any, analyzer: Analyzer) -> bool:
 
     True for what is no copy from a GPU's memory, which is not asynchronous.
     """
-    block = loop.body.block if isinstance(loop.body, SBlockRealize) else None
-    load = _loaded(block.body) if block is not None else None
+    realize = loop.body
+    load = _loaded(realize.block.body) if isinstance(realize, SBlockRealize) else None
     if load is None or not load.source.scope().startswith("global"):
         return True
-    axes = {
-        one.var: value for one, value in zip(block.iter_vars, loop.body.iter_values, strict=True)
-    }
-    lanes = int(loop.extent)
+    block, lanes = realize.block, int(loop.extent)
+    axes = {one.var: value for one, value in zip(block.iter_vars, realize.iter_values, strict=True)}
 
     def first(place: Any) -> Any:
         return _with(place, {loop.loop_var: loop.min})
