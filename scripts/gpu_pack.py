@@ -1,6 +1,6 @@
 """Packs what a machine without a network and without pip needs to run this project on its GPU.
 
-    python scripts/gpu_pack.py FOLDER [--provided NAME ...] [--mib 60] [--level 3]
+    python scripts/gpu_pack.py FOLDER [--provided NAME ...] [--mib 57] [--level 3]
 
 The packages of the running environment that this project needs, pruned and stripped, become one
 archive in parts that are small enough to carry. Python, PyTorch and whatever is not installed here
@@ -70,7 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--provided", nargs="*", default=[], help="what the machine has")
-    parser.add_argument("--mib", type=int, default=60, help="most of a part; 60")
+    parser.add_argument("--mib", type=int, default=57, help="most of a part; 57, which are 60 MB")
     parser.add_argument("--level", type=int, default=3, help="of xz; 3")
     arguments = parser.parse_args()
     if arguments.folder.exists():

@@ -15,17 +15,16 @@ from tests.gpu.conftest import simulated
 from tests.gpu.launching import Launch, launch
 
 H100 = "cuda:sm_90 NVIDIA H100 80GB HBM3"
-
-
 MACHINES: dict[str, dict[str, Any]] = {
+    "a silent driver": {"silent": 1},
     "two": {"devices": 2},
     "another model": {"model": "T4"},
     "little memory": {"memory": 1 << 30},
     "no GPU": {"devices": 0},
     "no driver": {"driver": None},
     "an old driver": {"driver": "570.86.15"},
-    "a silent driver": {"silent": 1},
 }
+"""Machines; the one that takes longest, as it is waited for, comes first."""
 LISTING = """
 from chameleon_ray.compiler.kinds.devices import devices
 print(devices(8.0)[-1])

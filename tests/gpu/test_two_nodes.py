@@ -4,7 +4,8 @@ import json
 import re
 import shutil
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,23 +35,41 @@ class Run:
 
 def seen(*arguments: object) -> dict[str, Any]:
     """What ``two_nodes.py`` saw."""
-    simulated()  # or the test is skipped
     done = program("tests/gpu/two_nodes.py", *map(str, arguments))
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
+@dataclass(frozen=True)
+class Programs:
+    """Clusters of two nodes, which are there at the same time, as both wait most of it."""
+
+    pinned: Future[dict[str, Any]]
+    tuned: Future[dict[str, Any]]
+    folder: Path
+    model: str
+
+
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """On three GPUs, of which one is lost; a process on another one falls silent."""
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
+    simulated()  # or the test is skipped
     folder = tmp_path_factory.mktemp("two_nodes")
     model = dense_layers(folder / "dense.onnx", 32, 16, 24, 8)
-    return Run(folder / "run", model, seen("tuned", folder, model, TRIALS, folder / "run"))
+    with ThreadPoolExecutor() as threads:
+        tuned = threads.submit(seen, "tuned", folder, model, TRIALS, folder / "run")
+        pinned = threads.submit(seen, "pinned", folder / "pinned")
+        yield Programs(pinned, tuned, folder, model)
 
 
-def test_every_actor_has_a_gpu_of_the_model_to_itself(tmp_path: Path) -> None:
-    found = seen("pinned", tmp_path)
+@pytest.fixture(scope="module")
+def run(programs: Programs) -> Run:
+    """On three GPUs, of which one is lost; a process on another one falls silent."""
+    return Run(programs.folder / "run", programs.model, programs.tuned.result())
+
+
+def test_every_actor_has_a_gpu_of_the_model_to_itself(programs: Programs) -> None:
+    found = programs.pinned.result()
     assert found["known"] == 8
     assert "leaves out 1 Tesla T4" in found["left_out"]
     assert {name for name, _, _ in found["seen"]} == {"NVIDIA H100 80GB HBM3"}

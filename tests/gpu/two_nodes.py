@@ -34,7 +34,7 @@ from chameleon_ray.report.live_table import watching
 from chameleon_ray.report.progress import Progress
 from tests.gpu.conftest import simulated
 
-CALLS, SECONDS = 42, 0.5
+CALLS, SECONDS = 42, 1.0
 """Calls of the pinned pool, and what each takes."""
 LAUNCHES = 300
 """Launches of a process after which its GPU is lost."""

@@ -15,6 +15,7 @@ import tvm
 import tvm_ffi
 
 from chameleon_ray.compiler.codegen import vendor_glue
+from chameleon_ray.compiler.codegen.async_copies import with_split_vectors
 from chameleon_ray.compiler.codegen.barriers import with_barriers
 from chameleon_ray.compiler.codegen.cuda_compiler import (
     Binary,
@@ -108,7 +109,7 @@ def _built(module: Any, target: Any, collector: "Collector") -> Any:
     around = tvm.transform.PassContext(opt_level=3, config=UNCHECKED, instruments=[collector.watch])
     with around, cuda_passes():
         try:
-            return tvm.compile(with_barriers(module), target=target)
+            return tvm.compile(with_split_vectors(with_barriers(module)), target=target)
         except Exception:
             if collector.refusal is not None:
                 raise collector.refusal from None
@@ -154,7 +155,7 @@ def compile_model(module: Any, target: Any) -> Any:
 
     tvm_ffi.register_global_func(CALLBACK, compiled, override=True)
     try:
-        return tvm.compile(with_barriers(module), target)
+        return tvm.compile(with_split_vectors(with_barriers(module)), target)
     except Exception:  # what crosses TVM arrives as another error, whatever it was
         if refusals:
             raise CompileError(_first_error(str(refusals[0]))) from None

@@ -48,8 +48,8 @@ std::string read(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-// Runs the translator, whose standard output goes to a file; false where it fails.
-bool translate(const std::string& from, const std::string& to, const std::string& said) {
+// Starts the translator, whose standard output goes to a file; 0 where it cannot be started.
+pid_t translate(const std::string& from, const std::string& to, const std::string& said) {
   std::string words[] = {PYTHON, "-SE", TRANSLATE, from, to};
   char* command[] = {&words[0][0], &words[1][0], &words[2][0], &words[3][0], &words[4][0], nullptr};
   posix_spawn_file_actions_t files;
@@ -58,8 +58,12 @@ bool translate(const std::string& from, const std::string& to, const std::string
   pid_t child;
   int status = posix_spawn(&child, PYTHON, &files, nullptr, command, environ);
   posix_spawn_file_actions_destroy(&files);
-  if (status) return false;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  return status ? 0 : child;
+}
+
+bool succeeds(pid_t child) {
+  int status = 1;
+  while (child && waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   return status == 0;
 }
@@ -70,19 +74,24 @@ std::string trailer(const std::string& library) {
          std::string(reinterpret_cast<char*>(&size), sizeof size) + library;
 }
 
-// Compiles the source of a program for a CPU, or notes why that cannot be done.
-void compile(Program& program) {
+// Compiles a program for a CPU, or notes why that cannot be done, while `compiled` does the same for
+// the GPU; returns what that returns.
+template <class Compiled>
+nvrtcResult compile(Program& program, Compiled compiled) {
   char folder[] = "/tmp/simulated-XXXXXX";
-  if (!mkdtemp(folder)) return;
+  if (!mkdtemp(folder)) return compiled();
   std::string from = std::string(folder) + "/kernel.cu", to = std::string(folder) + "/kernel.so";
   std::string said = std::string(folder) + "/said";
   std::ofstream(from) << program.source;
-  if (translate(from, to, said))
+  pid_t child = translate(from, to, said);
+  nvrtcResult status = compiled();
+  if (succeeds(child))
     program.kernels = trailer(read(to));
   else
     program.complaint = read(said);
   for (const std::string& path : {from, to, said}) unlink(path.c_str());
   rmdir(folder);
+  return status;
 }
 
 }  // namespace
@@ -96,10 +105,12 @@ EXPORT nvrtcResult nvrtcCreateProgram(nvrtcProgram* program, const char* source,
 }
 
 EXPORT nvrtcResult nvrtcCompileProgram(nvrtcProgram program, int count, const char* const* options) {
-  nvrtcResult status = REAL(nvrtcCompileProgram)(program, count, options);
-  if (status) return status;
-  compile(programs[program]);
-  return programs[program].kernels.empty() ? NVRTC_ERROR_COMPILATION : status;
+  Program& own = programs[program];
+  nvrtcResult status = compile(
+      own, [&] { return REAL(nvrtcCompileProgram)(program, count, options); });
+  if (!status && own.kernels.empty()) return NVRTC_ERROR_COMPILATION;
+  if (status) own = {own.source, "", ""};  // the real one's complaint is enough
+  return status;
 }
 
 EXPORT nvrtcResult nvrtcGetCUBINSize(nvrtcProgram program, size_t* size) {
