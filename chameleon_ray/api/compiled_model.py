@@ -8,7 +8,7 @@ from math import inf
 from chameleon_ray.api.comparing import Comparison
 from chameleon_ray.api.launching import Libraries, TunedLibrary, settled
 from chameleon_ray.api.model_process import ModelProcess
-from chameleon_ray.api.tuned_model import TunedModel, versions
+from chameleon_ray.api.session_model import SessionModel, versions
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.ledger import Account
 from chameleon_ray.measure.bench import Bench
@@ -76,7 +76,7 @@ class SessionEnd:
 
 
 def compile_and_verify(
-    model: TunedModel,
+    model: SessionModel,
     prepared: Prepared,
     process: ModelProcess,
     bench: Bench | None,
@@ -112,7 +112,7 @@ def compile_and_verify(
 
 
 def kept_winners(
-    model: TunedModel, prepared: Prepared, winners: Mapping[str, Winner]
+    model: SessionModel, prepared: Prepared, winners: Mapping[str, Winner]
 ) -> dict[str, tuple[Config, float]]:
     """Keeps a model's winners in its directory; returns configuration and latency by digest."""
     own = [winners[layer] for layer in dict.fromkeys(task.layer for task in prepared.tasks)]
@@ -122,7 +122,7 @@ def kept_winners(
 
 
 def lost_winners(
-    model: TunedModel,
+    model: SessionModel,
     chosen: Mapping[str, tuple[Config, float]],
     applied: Collection[str],
     progress: Progress,
@@ -140,7 +140,7 @@ def described(names: Sequence[str], arrays: Arrays) -> tuple[Described, ...]:
     return tuple((name, array.shape, str(array.dtype)) for name, array in pairs)
 
 
-def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> RunResult:
+def result_of(model: SessionModel, compiled: CompiledModel, end: SessionEnd) -> RunResult:
     """Returns the result that a finished model's summary and report are made of."""
     prepared = compiled.prepared
     request, digests = model.request, {task.digest for task in prepared.tasks}

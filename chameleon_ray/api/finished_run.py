@@ -13,8 +13,8 @@ from chameleon_ray.api.failed_step import StepError
 from chameleon_ray.api.first_verdict import judge
 from chameleon_ray.api.launching import Libraries, settled
 from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.api.session_model import circumstances_of
 from chameleon_ray.api.stored_layers import stored_winners
-from chameleon_ray.api.tuned_model import circumstances_of
 from chameleon_ray.compiler.frontend.frameworks import FRAMEWORKS
 from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.compiler.prepared import Prepared

@@ -10,8 +10,8 @@ from chameleon_ray.api.device_group import DeviceGroup
 from chameleon_ray.api.failed_step import StepError
 from chameleon_ray.api.imported import Imported
 from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.api.session_model import SessionModel
 from chameleon_ray.api.timekeeper import Timekeeper
-from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.folder import RunFolder
 from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
@@ -42,9 +42,9 @@ class Finish:
         imported: Imported,
         winners: Mapping[str, Winner],
         keeper: Timekeeper,
-    ) -> dict[TunedModel, CompiledModel]:
+    ) -> dict[SessionModel, CompiledModel]:
         """Finishes every model; the one that the process still holds comes first."""
-        process, compiled = self.process, dict[TunedModel, CompiledModel]()
+        process, compiled = self.process, dict[SessionModel, CompiledModel]()
         records, ordered = self.folder.database.read(), self.ordered(groups)
         for number, (model, group) in enumerate(ordered):
             left = len(ordered) - number
@@ -67,19 +67,19 @@ class Finish:
                 compiled[model] = replace(done, inside=inside, comparison=compared)
         return compiled
 
-    def ordered(self, groups: Sequence[DeviceGroup]) -> list[tuple[TunedModel, DeviceGroup]]:
+    def ordered(self, groups: Sequence[DeviceGroup]) -> list[tuple[SessionModel, DeviceGroup]]:
         """Returns the models that have not failed; the one that the process holds comes first."""
         pairs = [(model, group) for group in groups for model in group.left]
         return sorted(pairs, key=lambda pair: not self.process.holds(pair[0].request))
 
-    def hand_on(self, records: Sequence[Record], model: TunedModel, imported: Imported) -> None:
+    def hand_on(self, records: Sequence[Record], model: SessionModel, imported: Imported) -> None:
         """Writes a model's own records into its directory, where that is not the session's."""
         if model.folder is not self.folder:
             digests = {task.digest for task in imported.prepared[model].tasks}
             model.folder.database.append([r for r in records if r.task in digests])
 
     def inside(
-        self, model: TunedModel, done: CompiledModel, group: DeviceGroup, seconds: float
+        self, model: SessionModel, done: CompiledModel, group: DeviceGroup, seconds: float
     ) -> Mapping[str, float]:
         """Times the layers of a model that is verified inside it; returns seconds by digest.
 
@@ -96,7 +96,7 @@ class Finish:
             return {}
 
     def compared(
-        self, model: TunedModel, done: CompiledModel, group: DeviceGroup, seconds: float | None
+        self, model: SessionModel, done: CompiledModel, group: DeviceGroup, seconds: float | None
     ) -> Comparison:
         """Times a model that is verified in turns with the frameworks that were asked for."""
         request = model.request

@@ -12,8 +12,8 @@ from chameleon_ray.api.finishing import Finish
 from chameleon_ray.api.imported import Imported
 from chameleon_ray.api.launching import Libraries, settled
 from chameleon_ray.api.padding import Padding
+from chameleon_ray.api.session_model import SessionModel
 from chameleon_ray.api.timekeeper import Timekeeper
-from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.winners import Winner
 
 
@@ -26,9 +26,9 @@ class JointFinish(Finish):
         imported: Imported,
         winners: Mapping[str, Winner],
         keeper: Timekeeper,
-    ) -> dict[TunedModel, CompiledModel]:
+    ) -> dict[SessionModel, CompiledModel]:
         """Finishes every bucket; where one fails, the others do not matter."""
-        compiled, ordered = dict[TunedModel, CompiledModel](), self.ordered(groups)
+        compiled, ordered = dict[SessionModel, CompiledModel](), self.ordered(groups)
         padding = Padding(self.process, ordered[0][1].bench)
         parts = {model: model.folder.path / "scheduled.json" for model, _ in ordered}
         try:
@@ -54,12 +54,12 @@ class JointFinish(Finish):
 
     def _scheduled(
         self,
-        parts: Mapping[TunedModel, Path],
+        parts: Mapping[SessionModel, Path],
         imported: Imported,
         winners: Mapping[str, Winner],
-    ) -> dict[TunedModel, int]:
+    ) -> dict[SessionModel, int]:
         """Schedules every bucket into a file; returns the numbers of winners that were lost."""
-        records, lost = self.folder.database.read(), dict[TunedModel, int]()
+        records, lost = self.folder.database.read(), dict[SessionModel, int]()
         for model, path in parts.items():
             with model.trying(self.progress):
                 self.progress.phase(f"compiling {model.called}")
@@ -70,7 +70,7 @@ class JointFinish(Finish):
                 lost[model] = lost_winners(model, chosen, applied, self.progress)
         return lost
 
-    def _compiled(self, parts: Mapping[TunedModel, Path], imported: Imported) -> None:
+    def _compiled(self, parts: Mapping[SessionModel, Path], imported: Imported) -> None:
         """Compiles the library, and puts a link to it into every bucket's directory."""
         self.progress.phase("compiling one library of all buckets")
         target = imported.prepared[next(iter(parts))].target

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 
 from chameleon_ray.api.model_process import ModelProcess
-from chameleon_ray.api.tuned_model import TunedModel
+from chameleon_ray.api.session_model import SessionModel
 from chameleon_ray.budget import Budget
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.forecast import Forecast, ModelWork
@@ -116,7 +116,7 @@ class Timekeeper:
 
 
 def forecast_of(
-    prepared: Mapping[TunedModel, Prepared],
+    prepared: Mapping[SessionModel, Prepared],
     process: ModelProcess,
     tuners: Iterable[Tuner],
     measurers: Sequence[Measurer],
@@ -148,7 +148,7 @@ def forecast_of(
     return forecast
 
 
-def work_of(model: TunedModel, known: Prepared, process: ModelProcess, models: int) -> ModelWork:
+def work_of(model: SessionModel, known: Prepared, process: ModelProcess, models: int) -> ModelWork:
     """Foretells the work at the end for one of some models, all of which have been compiled."""
     imports, spent = sum(known.seconds.values()), process.account(0.0).busy
     return ModelWork(
