@@ -29,7 +29,7 @@ class CompiledModel:
 
     Attributes:
         prepared: What is known of the model since the import that it was compiled from.
-        library: The tuned library, verified and timed.
+        library: The tuned library, verified, and timed where it was not compared.
         lost: Number of winners that could not be applied.
         comparison: Comparison with other frameworks.
         inside: Seconds of one execution of layers inside the model, by digest; those of a CPU only.
@@ -84,7 +84,7 @@ def compile_and_verify(
     progress: Progress,
     timing: Callable[[], Confirming],
 ) -> CompiledModel:
-    """Compiles the tuned model, compares its outputs, and times it in turns with the untuned one.
+    """Compiles the tuned model, and compares its outputs.
 
     Args:
         model: The model.
@@ -93,7 +93,7 @@ def compile_and_verify(
         bench: Runs whole models on the device tuned for; None where the process does.
         winners: Winners by ``Task.layer``, those of other models included.
         progress: Progress of the command, which is told what the end of it does not say.
-        timing: Returns the settings of timing the model; called when it is compiled and compared.
+        timing: Returns the settings of comparing and timing; called when either begins.
 
     Raises:
         UserError: The model cannot be compiled or run.
@@ -145,6 +145,7 @@ def result_of(model: SessionModel, compiled: CompiledModel, end: SessionEnd) -> 
     prepared = compiled.prepared
     request, digests = model.request, {task.digest for task in prepared.tasks}
     own = [end.winners[layer] for layer in dict.fromkeys(task.layer for task in prepared.tasks)]
+    compared, library = compiled.comparison, compiled.library
     lost = f"{compiled.lost} winners could not be applied to the model." if compiled.lost else ""
     return RunResult(
         model=prepared.name,
@@ -161,11 +162,11 @@ def result_of(model: SessionModel, compiled: CompiledModel, end: SessionEnd) -> 
         records=tuple(record for record in end.records if record.task in digests),
         outcomes=tuple(_outcome(winner, compiled, end) for winner in own),
         processes=end.accounts,
-        untuned=compiled.library.untuned,
-        tuned=compiled.comparison.tuned or compiled.library.tuned,
-        verified=compiled.library.verified,
-        launching=compiled.library.launching,
-        comparison=compiled.comparison.others,
+        untuned=compared.untuned or library.untuned,
+        tuned=compared.tuned or library.tuned,
+        verified=library.verified,
+        launching=library.launching,
+        comparison=compared.others,
         inputs=described(prepared.input_names, prepared.inputs),
         outputs=described(prepared.outputs, prepared.examples[0].outputs or ()),
         explanation=lost,

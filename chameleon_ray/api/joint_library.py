@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -48,8 +47,7 @@ class JointFinish(Finish):
                 library = settled(files, prepared, self.process, group.bench, timing)
                 apart = padding.may_be_padded(model, imported.prepared)
                 done = CompiledModel(prepared, library, lost[model], apart=apart)
-                compared = self.compared(model, done, group, keeper.comparing(left))
-                compiled[model] = replace(done, comparison=compared)
+                compiled[model] = self.timed(model, done, group, keeper, left)
         return compiled
 
     def _scheduled(
