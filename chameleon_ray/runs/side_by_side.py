@@ -10,6 +10,7 @@ from chameleon_ray.report.course import Course
 from chameleon_ray.report.difference import columns
 from chameleon_ray.report.figure import Columns, Drawings, Figure, Mark, View
 from chameleon_ray.report.format import digits
+from chameleon_ray.report.model_figure import LABEL
 from chameleon_ray.report.page import page, section
 from chameleon_ray.report.summary import write_text
 from chameleon_ray.runs.comparing import RUNS, Comparison
@@ -64,7 +65,7 @@ def courses_figure(courses: dict[str, Course]) -> Figure:
     high = max(min(max(values), MOST * low), *ends.values()) * 1.02
     options = {
         "height": HEIGHT,
-        "y": {"label": "milliseconds", "domain": [0.96 * low, high], "grid": True},
+        "y": {"label": LABEL, "domain": [0.96 * low, high], "grid": True},
         "color": {"domain": list(colours), "range": list(colours.values())},
     }
     views = tuple(

@@ -109,7 +109,7 @@ def test_too_little_time_begins_nothing(model: Path, comparer: Comparer) -> None
 def test_one_that_is_not_ready_in_time_is_left_out(model: Path, comparer: Comparer) -> None:
     hurried = replace(request(model, "onnxruntime"), comparing=replace(QUICK, starting=0.01))
     (runtime,) = comparer.compare(hurried, model / "model.so", (X,)).others
-    assert "it did not answer within 0.0 s" in runtime.fault
+    assert "it did not load the model within 0.0 s" in runtime.fault
 
 
 def test_a_closed_comparer_stops(model: Path, comparer: Comparer) -> None:
