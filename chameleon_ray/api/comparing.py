@@ -115,25 +115,16 @@ class Comparer:
         """
         options, begun = request.comparing, self._begun
         most = options.starting + options.seconds if seconds is None else seconds
-        if begun is None or begun.request != request:
-            if most < options.least_seconds:
-                return left_out(request.compare, "the time was up")
+        if begun is not None and begun.request == request:
+            most = max(most, options.begun_seconds)
+        elif most < options.least_seconds:
+            return left_out(request.compare, "the time was up")
+        else:
             begun = self._begin(request, arrays, untuned, self._loading)
-        most = max(most, options.least_seconds)
-        end, faults = time.perf_counter() + most, begun.faults
         try:
-            if not begun.names:
-                return self._sum_up(request.compare, {}, (), faults)
-            begun.contestants.start({TUNED: self._library(library, arrays, entry)}, self._loading)
-            self._demand_open()
-            starting = min(options.starting, most - options.least_seconds / 2)
-            loaded = begun.contestants.loaded(starting, faults)
-            self._demand_open()
-            ready = agreeing(loaded, arrays, precision, faults)
-            medians, lost = self._timed(ready, options, end)
+            return self._compared(begun, self._library(library, arrays, entry), precision, most)
         finally:
             self._end()
-        return self._sum_up(request.compare, medians, ready, {**faults, **lost})
 
     def close(self) -> None:
         """Ends everything that was started; a comparison in another thread is stopped."""
@@ -156,6 +147,23 @@ class Comparer:
             wanted[UNTUNED] = self._library(untuned, arrays, MAIN)
         contestants.start(wanted, cores)
         return begun
+
+    def _compared(
+        self, begun: _Begun, tuned: Library, precision: Precision | None, seconds: float
+    ) -> Comparison:
+        """Times a library in turns with what was begun; see ``compare``."""
+        asked, faults, end = begun.request.compare, begun.faults, time.perf_counter() + seconds
+        if not begun.names:
+            return self._sum_up(asked, {}, (), faults)
+        begun.contestants.start({TUNED: tuned}, self._loading)
+        self._demand_open()
+        options = begun.request.comparing
+        starting = min(options.starting, seconds - options.least_seconds / 2)
+        loaded = begun.contestants.loaded(starting, faults)
+        self._demand_open()
+        ready = agreeing(loaded, tuned.arrays, precision, faults)
+        medians, lost = self._timed(ready, options, end)
+        return self._sum_up(asked, medians, ready, {**faults, **lost})
 
     def _end(self) -> None:
         begun, self._begun = self._begun, None

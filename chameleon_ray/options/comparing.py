@@ -22,10 +22,9 @@ class Comparing:
     starting: float = 60.0
     """Most seconds until all frameworks have loaded the model and run it once."""
     least_seconds: float = 3.0
-    """Seconds for starting frameworks and timing them below which that is not begun.
-
-    Those that were begun while the model was compiled get as many in any case.
-    """
+    """Seconds for starting frameworks and timing them below which that is not begun."""
+    begun_seconds: float = 5.0
+    """Least seconds for the end of starting and for timing what was begun before."""
     patience: float = 60.0
     """Seconds after which a framework that does not end its turn is given up."""
     starting_share: float = 0.5
