@@ -102,7 +102,7 @@ def _finals(course: Course, end: End | None, x: str) -> tuple[Mark, ...]:
         return ()
     last, (_, top) = course.points[-1], _range(course, end)
     before = last.seconds / 60 if x == TIME else last.measurements
-    where = end.seconds / 60 if x == TIME else last.measurements
+    where = _last(course, end, x)  # which a command that went on may have ended before
     path: Columns = {x: [before, where], LATENCY: [last.best_ms, end.layers_ms]}
     marks = [Mark("line", path, _at(x, stroke="var(--best)", strokeDasharray="3 3"))]
     for (name, ms), (symbol, colour) in zip(end.finals, SYMBOLS, strict=False):
