@@ -2,8 +2,9 @@
 
     PYTHONPATH=scripts python scripts/own_names.py [MODEL ...]
 
-A layer carries such a name where the first one of its occurrences is that of a module of torch, or
-of a node or value of the ONNX file. Nothing is tuned or timed: a layer's time is the longer one of
+A layer carries such a name where the first one of its occurrences is that of a module of torch, of
+an operation that torch's exported program has outside of all modules inside the model, or of a node
+or value of the ONNX file. Nothing is tuned or timed: a layer's time is the longer one of
 its operations at 100 GFLOP/s and its inputs and outputs at 10 GB/s, of direct convolutions. The
 exit status is 1 where a model has less than 95 % of its time in such layers.
 """
@@ -63,15 +64,19 @@ def recurrent() -> Any:
 
 
 def names_in(model: str) -> set[str]:
-    """Returns the names that a model's own modules, nodes and values have."""
+    """Returns the names that a model's own modules, operations, nodes and values have."""
+    import torch
+
     if model.endswith(".onnx"):
         graph = onnx.load(model, load_external_data=False).graph
         return {node.name for node in graph.node} | {v for node in graph.node for v in node.output}
     if ":" in model and irregular.find(model) is None:
-        module = globals()[model.rpartition(":")[2]]()[0]
+        module, inputs = globals()[model.rpartition(":")[2]]()
     else:
         module = zoo.build(model, 0)
-    return {name for name, _ in module.named_modules()}
+        inputs = tuple(torch.zeros(shape) for shape in (zoo.inputs(model) or {}).values())
+    program = torch.export.export(module.eval(), inputs)
+    return {name for name, _ in module.named_modules()} | {n.name for n in program.graph.nodes}
 
 
 def named(task: Task, names: set[str]) -> bool:
