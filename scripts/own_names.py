@@ -56,11 +56,19 @@ def segmenter() -> Any:
 
 
 def recurrent() -> Any:
-    """A recurrent layer over a sentence."""
+    """A tagger of sentences: a recurrent layer, and one that reads it."""
     import torch
     from torch import nn
 
-    return nn.GRU(64, 64, batch_first=True), (torch.randn(1, 12, 64),)
+    class Tagger(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gru, self.tags = nn.GRU(64, 64, batch_first=True), nn.Linear(64, 9)
+
+        def forward(self, words: torch.Tensor) -> torch.Tensor:
+            return self.tags(self.gru(words)[0])
+
+    return Tagger(), (torch.randn(1, 12, 64),)
 
 
 def names_in(model: str) -> set[str]:
