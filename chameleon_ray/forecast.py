@@ -135,12 +135,13 @@ class Forecast:
     def _model(self, work: ModelWork) -> float:
         """Returns the seconds for a model: import where needed, compiling, and timing.
 
-        Slow models are timed less often.
+        Slow models are timed less often. Where a model is compared, it is timed in that.
         """
         known = self._contests
         untuned = sum(w * known[t].latency for t, w in work.weights.items() if t in known)
         libraries, options = 1 + work.graphs, self.options
         timing = min(options.model_seconds, (libraries + 1) * options.model_repeats * untuned)
+        timing = 0.0 if work.comparing and not work.graphs else timing
         compiling = work.imports * work.again + libraries * options.tuned_compiling * work.compiling
         checking = (libraries + 1 + work.inside) * work.checking
         profile = max(options.profile_seconds, untuned) * work.inside

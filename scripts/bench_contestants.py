@@ -1,6 +1,6 @@
 """The frameworks of the benchmarks, under the names that recorded figures have for them."""
 
-from chameleon_ray.api.comparing import TUNED, started
+from chameleon_ray.api.contestants import TUNED, started
 from chameleon_ray.compiler.frontend.frameworks.source import Source
 from chameleon_ray.compiler.runtime.compared_library import Library
 from chameleon_ray.measure.cores import available
@@ -25,7 +25,8 @@ def contestant(name: str, source: Source, tuned: Library) -> Framework:
     Raises:
         FrameworkError: It cannot run the model.
     """
-    framework = started(RUNTIMES[name], source, tuned, available())
+    own = tuned if RUNTIMES[name] == TUNED else None
+    framework = started(RUNTIMES[name], source, tuned.kind, available(), own)
     framework.name = name
     try:
         framework.load(STARTING)

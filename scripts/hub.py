@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from chameleon_ray.api.run_entries import entries_of
-from chameleon_ray.api.tuned_model import circumstances_of
+from chameleon_ray.api.session_model import circumstances_of
 from chameleon_ray.folder import FILES
 from chameleon_ray.options import Storing
 from chameleon_ray.record import DEFAULT, Record

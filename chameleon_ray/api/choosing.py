@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from chameleon_ray.api.concurrency import together
 from chameleon_ray.api.device_group import DeviceGroup
 from chameleon_ray.api.imported import Imported
+from chameleon_ray.api.session_model import demand_success
 from chameleon_ray.api.site import Site
-from chameleon_ray.api.tuned_model import demand_success
 from chameleon_ray.options import Confirming
 from chameleon_ray.record import Record
 from chameleon_ray.report.format import clock, counted

@@ -2,13 +2,12 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+from chameleon_ray.api.contestants import TUNED, Contestants
 from chameleon_ray.compiler.frontend.frameworks import FRAMEWORKS
 from chameleon_ray.compiler.frontend.frameworks.source import Source
 from chameleon_ray.compiler.kind import TargetKind
@@ -17,32 +16,35 @@ from chameleon_ray.compiler.runtime.model_bench import magnitude, verdict
 from chameleon_ray.errors import Stopped
 from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.measure.example import Arrays
-from chameleon_ray.measure.frameworks import Framework, FrameworkError, in_turns
-from chameleon_ray.measure.isolate import Setting
+from chameleon_ray.measure.frameworks import Framework, in_turns
 from chameleon_ray.measure.precision import Precision
 from chameleon_ray.options import Comparing, Request
-from chameleon_ray.report.result import Compared, Latency
-
-TUNED = ""
-"""Name of the tuned model among the frameworks."""
-HANDLERS = {
-    True: "chameleon_ray.compiler.runtime.compared_library:hosted",
-    False: "chameleon_ray.compiler.frontend.frameworks:hosted",
-}
-"""Handlers of the processes, by whether it is the tuned model's."""
+from chameleon_ray.report.result import UNTUNED, Compared, Latency
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came of a comparison.
+    """What came of a comparison; all latencies are of the same turns.
 
     Attributes:
         tuned: Latency of the tuned model; None where nothing was timed beside it.
         others: What came of each framework, in the order asked for.
+        untuned: Latency of the model without tuning; None where it was not timed.
     """
 
     tuned: Latency | None = None
     others: tuple[Compared, ...] = ()
+    untuned: Latency | None = None
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """Frameworks that load the model of a request, and why others do not."""
+
+    request: Request
+    contestants: Contestants
+    faults: dict[str, str]
+    names: tuple[str, ...]
 
 
 class Comparer:
@@ -66,10 +68,23 @@ class Comparer:
             instances: Number of copies that share the cores when a model is timed.
         """
         self._kind, self._cores, self._instances = kind, cores, instances
-        self._loading = tuple({*cores, *loading})
-        self._running: list[Framework] = []
+        self._loading, self._beside = tuple({*cores, *loading}), loading or cores
+        self._begun: _Begun | None = None
         self._closed = False
         stack.callback(self.close)
+
+    def begin(self, request: Request, arrays: Arrays, untuned: Path | None = None) -> None:
+        """Has the frameworks that a request names load its model, while it is compiled.
+
+        Those that were begun for another request are ended.
+
+        Args:
+            request: Request that names the model and the frameworks.
+            arrays: Values of the model's inputs, in order.
+            untuned: Library of the model without tuning, to be timed, too; None where there is
+                none.
+        """
+        self._begin(request, arrays, untuned, self._beside)
 
     def compare(
         self,
@@ -79,10 +94,12 @@ class Comparer:
         seconds: float | None = None,
         entry: str = MAIN,
         precision: Precision | None = None,
+        untuned: Path | None = None,
     ) -> Comparison:
         """Times a tuned model in turns with the frameworks that a request names.
 
         One that cannot run it in time, or computes something else, is left out with the reason.
+        Where the frameworks were begun, they are given some time in any case.
 
         Args:
             request: Request that names the model and the frameworks.
@@ -91,69 +108,75 @@ class Comparer:
             seconds: Most seconds for all of it; None for as long as the options say.
             entry: Function of the library that is the model.
             precision: Precision of the tuned model; None where outputs are not looked at.
+            untuned: Library of the model without tuning, where it was not begun.
 
         Raises:
             Stopped: Another thread closed the comparer before it was done.
         """
-        options = request.comparing
+        options, begun = request.comparing, self._begun
         most = options.starting + options.seconds if seconds is None else seconds
-        if most < options.least_seconds:
+        if begun is not None and begun.request == request:
+            most = max(most, options.begun_seconds)
+        elif most < options.least_seconds:
             return left_out(request.compare, "the time was up")
+        else:
+            begun = self._begin(request, arrays, untuned, self._loading)
+        try:
+            return self._compared(begun, self._library(library, arrays, entry), precision, most)
+        finally:
+            self._end()
+
+    def close(self) -> None:
+        """Ends everything that was started; a comparison in another thread is stopped."""
+        self._closed = True
+        self._end()
+
+    def _begin(
+        self, request: Request, arrays: Arrays, untuned: Path | None, cores: tuple[int, ...]
+    ) -> _Begun:
+        """Starts the processes of all frameworks, and that of the untuned library."""
+        self._end()
+        self._demand_open()
         source = self._source(request, arrays)
-        tuned = Library(self._kind, str(library), arrays, self._cores, self._instances, entry)
         faults = {name: fault for name in request.compare if (fault := unfit(name, source))}
-        end = time.perf_counter() + most
-        if not (names := [name for name in dict.fromkeys(request.compare) if name not in faults]):
-            return self._sum_up(request.compare, {}, (), faults)
-        with ExitStack() as stack:
-            started = self._start(names, tuned, source, stack)
-            starting = min(options.starting, most - options.least_seconds / 2)
-            ready = agreeing(self._loaded(started, starting, faults), arrays, precision, faults)
-            medians, lost = self._timed(ready, options, end)
-        return self._sum_up(request.compare, medians, ready, {**faults, **lost})
+        names = tuple(name for name in dict.fromkeys(request.compare) if name not in faults)
+        contestants = Contestants(source, self._kind, request.comparing.starting)
+        begun = self._begun = _Begun(request, contestants, faults, names)
+        wanted: dict[str, Library | None] = dict.fromkeys(names)
+        if names and untuned is not None:
+            wanted[UNTUNED] = self._library(untuned, arrays, MAIN)
+        contestants.start(wanted, cores)
+        return begun
+
+    def _compared(
+        self, begun: _Begun, tuned: Library, precision: Precision | None, seconds: float
+    ) -> Comparison:
+        """Times a library in turns with what was begun; see ``compare``."""
+        asked, faults, end = begun.request.compare, begun.faults, time.perf_counter() + seconds
+        if not begun.names:
+            return self._sum_up(asked, {}, (), faults)
+        begun.contestants.start({TUNED: tuned}, self._loading)
+        self._demand_open()
+        options = begun.request.comparing
+        starting = min(options.starting, seconds - options.least_seconds / 2)
+        loaded = begun.contestants.loaded(starting, faults)
+        self._demand_open()
+        ready = agreeing(loaded, tuned.arrays, precision, faults)
+        medians, lost = self._timed(ready, options, end)
+        return self._sum_up(asked, medians, ready, {**faults, **lost})
+
+    def _end(self) -> None:
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            begun.contestants.close()
 
     def _source(self, request: Request, arrays: Arrays) -> Source:
         """Returns the model as its user has it."""
         about = (request.model, request.inputs, request.examples, request.seed)
         return Source(*about, arrays, self._cores, self._kind.owns_gpu, self._instances)
 
-    def close(self) -> None:
-        """Ends everything that was started; a comparison in another thread is stopped."""
-        self._closed = True
-        for one in self._running:
-            one.close()
-
-    def _start(
-        self, names: Sequence[str], tuned: Library, source: Source, stack: ExitStack
-    ) -> list[Framework]:
-        """Starts the processes of the tuned model and of all frameworks."""
-        for name in (TUNED, *names):
-            framework = started(name, source, tuned, self._loading)
-            self._running.append(framework)
-            stack.callback(self._end, framework)
-        self._demand_open()
-        return list(self._running)
-
-    def _end(self, framework: Framework) -> None:
-        self._running.remove(framework)
-        framework.close()
-
-    def _loaded(
-        self, started: Sequence[Framework], seconds: float, faults: dict[str, str]
-    ) -> list[Framework]:
-        """Loads the model everywhere at once; returns the frameworks that could."""
-        with ThreadPoolExecutor(len(started)) as threads:
-            loading = [threads.submit(partial(one.load, seconds)) for one in started]
-        ready = []
-        for one, done in zip(started, loading, strict=True):
-            try:
-                done.result()
-            except FrameworkError as error:
-                faults[one.name] = str(error)
-            else:
-                ready.append(one)
-        self._demand_open()
-        return ready
+    def _library(self, path: Path, arrays: Arrays, entry: str) -> Library:
+        return Library(self._kind, str(path), arrays, self._cores, self._instances, entry)
 
     def _timed(
         self, ready: Sequence[Framework], options: Comparing, end: float
@@ -183,28 +206,14 @@ class Comparer:
             else:
                 why = faults.get(name) or faults.get(TUNED) or "it was not timed"
                 others.append(Compared(title, versions.get(name, ""), fault=why))
-        timed = any(one.latency for one in others)
-        return Comparison(Latency.of(own) if own and timed else None, tuple(others))
+        untuned = medians.get(UNTUNED)
+        if not own or not (untuned or any(one.latency for one in others)):
+            return Comparison(None, tuple(others))
+        return Comparison(Latency.of(own), tuple(others), Latency.of(untuned) if untuned else None)
 
     def _demand_open(self) -> None:
         if self._closed:
             raise Stopped
-
-
-def started(name: str, source: Source, tuned: Library, loading: tuple[int, ...]) -> Framework:
-    """Starts the process of a framework, or that of the tuned model.
-
-    Args:
-        name: Name of the framework; ``TUNED`` for the tuned model.
-        source: The model as its user has it.
-        tuned: The tuned model.
-        loading: Cores that the model is loaded on.
-    """
-    own = name == TUNED
-    environment = tuned.kind.environment(source.threads)
-    argument = tuned if own else (name, source)
-    setting = Setting(HANDLERS[own], argument, cores=loading, environment=environment)
-    return Framework(name, setting, source.cores)
 
 
 def agreeing(
@@ -226,6 +235,9 @@ def agreeing(
         return list(ready)
     tuned, scale, found = ready[0], magnitude(arrays), [ready[0]]
     for one in ready[1:]:
+        if one.name == UNTUNED:  # which was verified before anything was tuned
+            found.append(one)
+            continue
         compared = verdict(one.outputs, tuned.outputs, precision, scale=scale)
         if compared.ok:
             found.append(one)

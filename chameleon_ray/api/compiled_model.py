@@ -8,7 +8,7 @@ from math import inf
 from chameleon_ray.api.comparing import Comparison
 from chameleon_ray.api.launching import Libraries, TunedLibrary, settled
 from chameleon_ray.api.model_process import ModelProcess
-from chameleon_ray.api.tuned_model import TunedModel, versions
+from chameleon_ray.api.session_model import SessionModel, versions
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.ledger import Account
 from chameleon_ray.measure.bench import Bench
@@ -29,7 +29,7 @@ class CompiledModel:
 
     Attributes:
         prepared: What is known of the model since the import that it was compiled from.
-        library: The tuned library, verified and timed.
+        library: The tuned library, verified, and timed where it was not compared.
         lost: Number of winners that could not be applied.
         comparison: Comparison with other frameworks.
         inside: Seconds of one execution of layers inside the model, by digest; those of a CPU only.
@@ -76,7 +76,7 @@ class SessionEnd:
 
 
 def compile_and_verify(
-    model: TunedModel,
+    model: SessionModel,
     prepared: Prepared,
     process: ModelProcess,
     bench: Bench | None,
@@ -84,7 +84,7 @@ def compile_and_verify(
     progress: Progress,
     timing: Callable[[], Confirming],
 ) -> CompiledModel:
-    """Compiles the tuned model, compares its outputs, and times it in turns with the untuned one.
+    """Compiles the tuned model, and compares its outputs.
 
     Args:
         model: The model.
@@ -93,7 +93,7 @@ def compile_and_verify(
         bench: Runs whole models on the device tuned for; None where the process does.
         winners: Winners by ``Task.layer``, those of other models included.
         progress: Progress of the command, which is told what the end of it does not say.
-        timing: Returns the settings of timing the model; called when it is compiled and compared.
+        timing: Returns the settings of comparing and timing; called when either begins.
 
     Raises:
         UserError: The model cannot be compiled or run.
@@ -112,7 +112,7 @@ def compile_and_verify(
 
 
 def kept_winners(
-    model: TunedModel, prepared: Prepared, winners: Mapping[str, Winner]
+    model: SessionModel, prepared: Prepared, winners: Mapping[str, Winner]
 ) -> dict[str, tuple[Config, float]]:
     """Keeps a model's winners in its directory; returns configuration and latency by digest."""
     own = [winners[layer] for layer in dict.fromkeys(task.layer for task in prepared.tasks)]
@@ -122,7 +122,7 @@ def kept_winners(
 
 
 def lost_winners(
-    model: TunedModel,
+    model: SessionModel,
     chosen: Mapping[str, tuple[Config, float]],
     applied: Collection[str],
     progress: Progress,
@@ -140,11 +140,12 @@ def described(names: Sequence[str], arrays: Arrays) -> tuple[Described, ...]:
     return tuple((name, array.shape, str(array.dtype)) for name, array in pairs)
 
 
-def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> RunResult:
+def result_of(model: SessionModel, compiled: CompiledModel, end: SessionEnd) -> RunResult:
     """Returns the result that a finished model's summary and report are made of."""
     prepared = compiled.prepared
     request, digests = model.request, {task.digest for task in prepared.tasks}
     own = [end.winners[layer] for layer in dict.fromkeys(task.layer for task in prepared.tasks)]
+    compared, library = compiled.comparison, compiled.library
     lost = f"{compiled.lost} winners could not be applied to the model." if compiled.lost else ""
     return RunResult(
         model=prepared.name,
@@ -161,11 +162,11 @@ def result_of(model: TunedModel, compiled: CompiledModel, end: SessionEnd) -> Ru
         records=tuple(record for record in end.records if record.task in digests),
         outcomes=tuple(_outcome(winner, compiled, end) for winner in own),
         processes=end.accounts,
-        untuned=compiled.library.untuned,
-        tuned=compiled.comparison.tuned or compiled.library.tuned,
-        verified=compiled.library.verified,
-        launching=compiled.library.launching,
-        comparison=compiled.comparison.others,
+        untuned=compared.untuned or library.untuned,
+        tuned=compared.tuned or library.tuned,
+        verified=library.verified,
+        launching=library.launching,
+        comparison=compared.others,
         inputs=described(prepared.input_names, prepared.inputs),
         outputs=described(prepared.outputs, prepared.examples[0].outputs or ()),
         explanation=lost,

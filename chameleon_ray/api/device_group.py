@@ -8,7 +8,7 @@ from types import MappingProxyType
 from chameleon_ray.api.concurrency import within
 from chameleon_ray.api.gpu_assignment import demand_same, missing, surveyed
 from chameleon_ray.api.runners_bench import RunnersBench
-from chameleon_ray.api.tuned_model import TunedModel
+from chameleon_ray.api.session_model import SessionModel
 from chameleon_ray.compiler.codegen.link import GlueError, find_compiler
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.prepared import Prepared
@@ -39,12 +39,12 @@ class DeviceGroup:
     """
 
     measurer: Measurer
-    models: list[TunedModel]
+    models: list[SessionModel]
     bench: Bench | None = None
     libraries: tuple[str, ...] = ()
 
     @property
-    def left(self) -> list[TunedModel]:
+    def left(self) -> list[SessionModel]:
         """Models of the group that have not failed."""
         return [model for model in self.models if not model.failure]
 
@@ -53,17 +53,17 @@ class DeviceGroup:
         """Name of the devices; empty until it is known."""
         return self.models[0].device
 
-    def digests(self, prepared: Mapping[TunedModel, Prepared]) -> set[str]:
+    def digests(self, prepared: Mapping[SessionModel, Prepared]) -> set[str]:
         """Returns the digests of all layers of the group's models that have not failed."""
         return {task.digest for model in self.left for task in prepared[model].tasks}
 
-    def own(self, tasks: Iterable[Task], prepared: Mapping[TunedModel, Prepared]) -> list[Task]:
+    def own(self, tasks: Iterable[Task], prepared: Mapping[SessionModel, Prepared]) -> list[Task]:
         """Returns those of a session's tasks that are of the group's models."""
         digests = self.digests(prepared)
         return [task for task in tasks if task.digest in digests]
 
     def share(
-        self, tuners: Sequence[Tuner], prepared: Mapping[TunedModel, Prepared]
+        self, tuners: Sequence[Tuner], prepared: Mapping[SessionModel, Prepared]
     ) -> list[Tuner]:
         """Returns the tuners of the group's layers; they try the kernels of its libraries, too."""
         digests = self.digests(prepared)
@@ -157,7 +157,7 @@ class DeviceGroup:
         return [r for r in records if library_of(r.config) in ("", *self.libraries)]
 
 
-def wanted(models: Sequence[TunedModel]) -> dict[str, tuple[str, ...]]:
+def wanted(models: Sequence[SessionModel]) -> dict[str, tuple[str, ...]]:
     """Returns the targets of a session, and the devices that earlier sessions timed each on."""
     known: dict[str, tuple[str, ...]] = {}
     for model in models:
@@ -168,7 +168,7 @@ def wanted(models: Sequence[TunedModel]) -> dict[str, tuple[str, ...]]:
 
 def device_groups(
     measurers: Mapping[tuple[str, ...], Measurer],
-    models: Sequence[TunedModel],
+    models: Sequence[SessionModel],
     request: Request,
     progress: Progress,
 ) -> list[DeviceGroup]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from chameleon_ray.api.tuned_model import versions
+from chameleon_ray.api.session_model import versions
 from chameleon_ray.compiler.cpu_features import flags_of
 from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.deployment.manifest import MANIFEST, Manifest, digests

@@ -1,6 +1,6 @@
 """Applies the winners of a finished run to a model, and times the run's libraries."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from chameleon_ray.api.failed_step import StepError
 from chameleon_ray.api.first_verdict import judge
 from chameleon_ray.api.launching import Libraries, settled
 from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.api.session_model import circumstances_of
 from chameleon_ray.api.stored_layers import stored_winners
 from chameleon_ray.api.timing_cores import cores_like
-from chameleon_ray.api.tuned_model import circumstances_of
 from chameleon_ray.compiler.frontend.frameworks import FRAMEWORKS
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.runtime.layer_inputs import random_array
@@ -78,7 +78,7 @@ def apply(
 
 
 def bench(path: Path, options: Confirming, compare: Sequence[str] = ()) -> Headline:
-    """Times a finished run's model: in turns with frameworks, and untuned and tuned in turns.
+    """Times a finished run's model in turns with untuned TVM, and with frameworks.
 
     Args:
         path: The run directory.
@@ -96,17 +96,20 @@ def bench(path: Path, options: Confirming, compare: Sequence[str] = ()) -> Headl
     try:
         identity = folder.identity() or {}
         libraries = {folder.library: entry_of(identity), folder.untuned_library: MAIN}
-        tuned, untuned = in_turns(folder, list(libraries.items()), options)
-        compared = _compared(folder, identity, compare) if compare else Comparison()
+        _demand(libraries)
+        found = _compared(folder, identity, compare) if compare else Comparison()
+        tuned, untuned = found.tuned, found.untuned
+        if tuned is None or untuned is None:
+            timed = in_turns(folder, list(libraries.items()), options)
+            tuned, untuned = tuned or Latency.of(timed[0]), Latency.of(timed[1])
     finally:
         folder.close()
-    latencies = compared.tuned or Latency.of(tuned), Latency.of(untuned)
     about = (identity["model"], identity["device"])
-    return Headline(*about, *latencies, compared.others, path)
+    return Headline(*about, tuned, untuned, found.others, path)
 
 
 def _compared(folder: RunFolder, identity: dict[str, Any], names: Sequence[str]) -> Comparison:
-    """Times a run's model in turns with frameworks."""
+    """Times a run's model in turns with frameworks and untuned TVM."""
     asked = identity["options"]
     request = Request(
         model=asked["model"],
@@ -116,10 +119,10 @@ def _compared(folder: RunFolder, identity: dict[str, Any], names: Sequence[str])
         compare=tuple(names),
     )
     with ExitStack() as stack:
-        own = cores_like(identity)
+        own, about = cores_like(identity), (request, folder.library, _inputs(identity))
         comparer = Comparer(own.kind, own.cores, stack, available(), own.copies)
-        entry = entry_of(identity)
-        return comparer.compare(request, folder.library, _inputs(identity), entry=entry)
+        entry, untuned = entry_of(identity), folder.untuned_library
+        return comparer.compare(*about, entry=entry, untuned=untuned)
 
 
 def entry_of(identity: Mapping[str, Any]) -> str:
@@ -142,9 +145,7 @@ def in_turns(
     """
     identity = folder.identity() or {}
     files, entries = zip(*libraries, strict=True)
-    for library in files:
-        if not library.exists():
-            raise UserError(f"{library} is missing; finish the run with --resume.")
+    _demand(files)
     with ExitStack() as stack:
         process = _process(identity, stack)
         if not process.has_device():
@@ -159,6 +160,12 @@ def in_turns(
             raise UserError(
                 f"{' or '.join(map(str, files))} cannot be run ({error.why}); make it again {again}"
             ) from error
+
+
+def _demand(libraries: Iterable[Path]) -> None:
+    for library in libraries:
+        if not library.exists():
+            raise UserError(f"{library} is missing; finish the run with --resume.")
 
 
 def _inputs(identity: dict[str, Any]) -> Arrays:

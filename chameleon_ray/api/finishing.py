@@ -9,9 +9,11 @@ from chameleon_ray.api.compiled_model import CompiledModel, compile_and_verify
 from chameleon_ray.api.device_group import DeviceGroup
 from chameleon_ray.api.failed_step import StepError
 from chameleon_ray.api.imported import Imported
+from chameleon_ray.api.launching import Libraries, timed
 from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.api.session_model import SessionModel
 from chameleon_ray.api.timekeeper import Timekeeper
-from chameleon_ray.api.tuned_model import TunedModel
+from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.folder import RunFolder
 from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
@@ -42,13 +44,14 @@ class Finish:
         imported: Imported,
         winners: Mapping[str, Winner],
         keeper: Timekeeper,
-    ) -> dict[TunedModel, CompiledModel]:
+    ) -> dict[SessionModel, CompiledModel]:
         """Finishes every model; the one that the process still holds comes first."""
-        process, compiled = self.process, dict[TunedModel, CompiledModel]()
+        process, compiled = self.process, dict[SessionModel, CompiledModel]()
         records, ordered = self.folder.database.read(), self.ordered(groups)
         for number, (model, group) in enumerate(ordered):
             left = len(ordered) - number
             with model.trying(self.progress):
+                self.begin_comparing(model, imported.prepared[model], group, keeper.comparing(left))
                 self.hand_on(records, model, imported)
                 if process.lost:
                     self.progress.note(LOST)
@@ -62,24 +65,60 @@ class Finish:
                     self.progress,
                     partial(keeper.timing, left),
                 )
+                done = self.timed(model, done, group, keeper, left)
                 inside = self.inside(model, done, group, keeper.inside(left))
-                compared = self.compared(model, done, group, keeper.comparing(left))
-                compiled[model] = replace(done, inside=inside, comparison=compared)
+                compiled[model] = replace(done, inside=inside)
         return compiled
 
-    def ordered(self, groups: Sequence[DeviceGroup]) -> list[tuple[TunedModel, DeviceGroup]]:
+    def ordered(self, groups: Sequence[DeviceGroup]) -> list[tuple[SessionModel, DeviceGroup]]:
         """Returns the models that have not failed; the one that the process holds comes first."""
         pairs = [(model, group) for group in groups for model in group.left]
         return sorted(pairs, key=lambda pair: not self.process.holds(pair[0].request))
 
-    def hand_on(self, records: Sequence[Record], model: TunedModel, imported: Imported) -> None:
+    def hand_on(self, records: Sequence[Record], model: SessionModel, imported: Imported) -> None:
         """Writes a model's own records into its directory, where that is not the session's."""
         if model.folder is not self.folder:
             digests = {task.digest for task in imported.prepared[model].tasks}
             model.folder.database.append([r for r in records if r.task in digests])
 
+    def begin_comparing(
+        self, model: SessionModel, prepared: Prepared, group: DeviceGroup, seconds: float | None
+    ) -> None:
+        """Has frameworks load a model while it is compiled, where nothing is timed meanwhile."""
+        request, kind = model.request, self.process.kind
+        late = seconds is not None and seconds <= 0
+        if request.compare and group.bench is None and kind.graphs is None and not late:
+            self.comparer.begin(request, prepared.inputs, model.folder.untuned_library)
+
+    def timed(
+        self,
+        model: SessionModel,
+        done: CompiledModel,
+        group: DeviceGroup,
+        keeper: Timekeeper,
+        left: int,
+    ) -> CompiledModel:
+        """Times a verified model in turns with frameworks and the untuned one, or with that alone.
+
+        Args:
+            model: The model.
+            done: What it was compiled to.
+            group: Devices of the model.
+            keeper: Says how long that may take.
+            left: Number of models that are left, this one included.
+
+        Raises:
+            UserError: The tuned or the untuned library cannot be run.
+        """
+        compared = self.compared(model, done, group, keeper.comparing(left))
+        if compared.tuned is not None and compared.untuned is not None:
+            return replace(done, comparison=compared)
+        files = Libraries(*model.folder.libraries, entry=model.entry)
+        about = (done.library, files, done.prepared, self.process, group.bench)
+        return replace(done, library=timed(*about, keeper.timing(left)), comparison=compared)
+
     def inside(
-        self, model: TunedModel, done: CompiledModel, group: DeviceGroup, seconds: float
+        self, model: SessionModel, done: CompiledModel, group: DeviceGroup, seconds: float
     ) -> Mapping[str, float]:
         """Times the layers of a model that is verified inside it; returns seconds by digest.
 
@@ -96,9 +135,9 @@ class Finish:
             return {}
 
     def compared(
-        self, model: TunedModel, done: CompiledModel, group: DeviceGroup, seconds: float | None
+        self, model: SessionModel, done: CompiledModel, group: DeviceGroup, seconds: float | None
     ) -> Comparison:
-        """Times a model that is verified in turns with the frameworks that were asked for."""
+        """Times a verified model in turns with the untuned one and the frameworks asked for."""
         request = model.request
         if not request.compare:
             return Comparison()
@@ -109,5 +148,5 @@ class Finish:
         self.progress.phase(f"timing {model.called} in turns with other frameworks")
         arrays = done.prepared.inputs
         library, precision = model.folder.library, done.prepared.precision
-        about = (request, library, arrays, seconds)
-        return self.comparer.compare(*about, entry=model.entry, precision=precision)
+        about = (request, library, arrays, seconds, model.entry, precision)
+        return self.comparer.compare(*about, model.folder.untuned_library)

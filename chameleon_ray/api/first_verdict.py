@@ -13,7 +13,7 @@ from chameleon_ray.api.culprit import culprit
 from chameleon_ray.api.device_group import DeviceGroup
 from chameleon_ray.api.failed_step import StepError
 from chameleon_ray.api.model_process import ModelProcess
-from chameleon_ray.api.tuned_model import TunedModel
+from chameleon_ray.api.session_model import SessionModel
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.bench import Bench
@@ -107,10 +107,10 @@ def _wrong(name: str, verified: Verified, node: str) -> ImportedWronglyError:
 
 def judged(
     groups: Sequence[DeviceGroup],
-    prepared: Mapping[TunedModel, Prepared],
+    prepared: Mapping[SessionModel, Prepared],
     process: ModelProcess,
     progress: Progress,
-) -> Iterator[tuple[TunedModel, Prepared]]:
+) -> Iterator[tuple[SessionModel, Prepared]]:
     """Yields every model of a session that was imported rightly; the others fail.
 
     A model on another machine's devices waits until there is a runner.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chameleon_ray.api.tuned_model import TunedModel
+from chameleon_ray.api.session_model import SessionModel
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.errors import UserError
 from chameleon_ray.lowerings import by_layer
@@ -32,7 +32,7 @@ class Imported:
         locked: Configurations of the directory's own lock, by digest.
     """
 
-    prepared: Mapping[TunedModel, Prepared]
+    prepared: Mapping[SessionModel, Prepared]
     layers: Merged
     records: list[Record]
     known: Mapping[str, Known] = field(default_factory=dict)

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from chameleon_ray.api.finishing import Finish
 from chameleon_ray.api.imported import Imported
 from chameleon_ray.api.launching import Libraries, settled
 from chameleon_ray.api.padding import Padding
+from chameleon_ray.api.session_model import SessionModel
 from chameleon_ray.api.timekeeper import Timekeeper
-from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.winners import Winner
 
 
@@ -26,9 +25,9 @@ class JointFinish(Finish):
         imported: Imported,
         winners: Mapping[str, Winner],
         keeper: Timekeeper,
-    ) -> dict[TunedModel, CompiledModel]:
+    ) -> dict[SessionModel, CompiledModel]:
         """Finishes every bucket; where one fails, the others do not matter."""
-        compiled, ordered = dict[TunedModel, CompiledModel](), self.ordered(groups)
+        compiled, ordered = dict[SessionModel, CompiledModel](), self.ordered(groups)
         padding = Padding(self.process, ordered[0][1].bench)
         parts = {model: model.folder.path / "scheduled.json" for model, _ in ordered}
         try:
@@ -48,18 +47,17 @@ class JointFinish(Finish):
                 library = settled(files, prepared, self.process, group.bench, timing)
                 apart = padding.may_be_padded(model, imported.prepared)
                 done = CompiledModel(prepared, library, lost[model], apart=apart)
-                compared = self.compared(model, done, group, keeper.comparing(left))
-                compiled[model] = replace(done, comparison=compared)
+                compiled[model] = self.timed(model, done, group, keeper, left)
         return compiled
 
     def _scheduled(
         self,
-        parts: Mapping[TunedModel, Path],
+        parts: Mapping[SessionModel, Path],
         imported: Imported,
         winners: Mapping[str, Winner],
-    ) -> dict[TunedModel, int]:
+    ) -> dict[SessionModel, int]:
         """Schedules every bucket into a file; returns the numbers of winners that were lost."""
-        records, lost = self.folder.database.read(), dict[TunedModel, int]()
+        records, lost = self.folder.database.read(), dict[SessionModel, int]()
         for model, path in parts.items():
             with model.trying(self.progress):
                 self.progress.phase(f"compiling {model.called}")
@@ -70,7 +68,7 @@ class JointFinish(Finish):
                 lost[model] = lost_winners(model, chosen, applied, self.progress)
         return lost
 
-    def _compiled(self, parts: Mapping[TunedModel, Path], imported: Imported) -> None:
+    def _compiled(self, parts: Mapping[SessionModel, Path], imported: Imported) -> None:
         """Compiles the library, and puts a link to it into every bucket's directory."""
         self.progress.phase("compiling one library of all buckets")
         target = imported.prepared[next(iter(parts))].target

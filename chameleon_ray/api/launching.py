@@ -5,7 +5,7 @@ run and repeat them all at once; whether that is faster is measured.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chameleon_ray.api.failed_step import StepError
@@ -19,18 +19,18 @@ from chameleon_ray.report.result import Latency, Launching, Verified
 
 @dataclass(frozen=True)
 class TunedLibrary:
-    """A tuned model's library that was verified and timed.
+    """A tuned model's library that was verified.
 
     Attributes:
         verified: Comparison of its outputs with the source model's.
-        tuned: Latency of the library.
-        untuned: Latency of the untuned model's library.
+        tuned: Latency of the library; None where it was not timed.
+        untuned: Latency of the untuned model's library, in turns with it; None where not timed.
         launching: How its kernels are launched; None where there is only one way.
     """
 
     verified: Verified
-    tuned: Latency
-    untuned: Latency
+    tuned: Latency | None = None
+    untuned: Latency | None = None
     launching: Launching | None = None
 
 
@@ -58,10 +58,10 @@ def settled(
     bench: Bench | None,
     timing: Callable[[], Confirming],
 ) -> TunedLibrary:
-    """Verifies and times a tuned model, and keeps the faster way of launching its kernels.
+    """Verifies a tuned model, and keeps the faster way of launching its kernels.
 
-    A library with graphs that fails or is wrong is left out, and the reason is kept. All libraries
-    are timed in turns, by one clock.
+    Where there are two ways, all libraries are timed in turns, by one clock; else nothing is timed.
+    A library with graphs that fails or is wrong is left out, and the reason is kept.
 
     Args:
         libraries: Files of the libraries.
@@ -71,7 +71,7 @@ def settled(
         timing: Returns the settings of comparing and timing; called when either begins.
 
     Raises:
-        UserError: The tuned or the untuned library cannot be run.
+        UserError: The tuned library cannot be run.
     """
     patience = timing().checking_seconds
     entry, fault = libraries.entry, ""
@@ -87,10 +87,28 @@ def settled(
             fault = f"they failed ({why.rstrip('.')})"
         finally:
             libraries.graphs.unlink(missing_ok=True)
-    plain = (libraries.tuned, libraries.untuned)
-    timed = process.duel(plain, prepared.inputs, timing(), bench, (entry, MAIN))
-    tuned, untuned = map(Latency.of, timed)
-    return TunedLibrary(verified, tuned, untuned, Launching(False, None, fault) if fault else None)
+    return TunedLibrary(verified, launching=Launching(False, None, fault) if fault else None)
+
+
+def timed(
+    found: TunedLibrary,
+    libraries: Libraries,
+    prepared: Prepared,
+    process: ModelProcess,
+    bench: Bench | None,
+    options: Confirming,
+) -> TunedLibrary:
+    """Times a settled library in turns with the untuned one, unless that was done before.
+
+    Raises:
+        UserError: The tuned or the untuned library cannot be run.
+    """
+    if found.tuned is not None:
+        return found
+    files, entries = (libraries.tuned, libraries.untuned), (libraries.entry, MAIN)
+    seconds = process.duel(files, prepared.inputs, options, bench, entries)
+    tuned, untuned = map(Latency.of, seconds)
+    return replace(found, tuned=tuned, untuned=untuned)
 
 
 def _faster(
@@ -116,8 +134,8 @@ def _faster(
     if not tried.ok:
         return f"they are wrong ({tried.fault})"
     files = (libraries.graphs, libraries.tuned, libraries.untuned)
-    timed = process.duel(files, prepared.inputs, timing(), bench)
-    graphs, tuned, untuned = map(Latency.of, timed)
+    seconds = process.duel(files, prepared.inputs, timing(), bench)
+    graphs, tuned, untuned = map(Latency.of, seconds)
     if graphs.seconds >= tuned.seconds:
         return TunedLibrary(verified, tuned, untuned, Launching(False, graphs))
     libraries.graphs.replace(libraries.tuned)

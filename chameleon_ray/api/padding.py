@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from chameleon_ray.api.model_process import ModelProcess
-from chameleon_ray.api.tuned_model import TunedModel
+from chameleon_ray.api.session_model import SessionModel
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.measure.bench import Bench
 from chameleon_ray.measure.example import Arrays, Example
@@ -32,7 +32,7 @@ class Padding:
     process: ModelProcess
     bench: Bench | None
 
-    def may_be_padded(self, model: TunedModel, prepared: Mapping[TunedModel, Prepared]) -> bool:
+    def may_be_padded(self, model: SessionModel, prepared: Mapping[SessionModel, Prepared]) -> bool:
         """Whether the rows of a bucket's outputs depend on nothing but the same rows of inputs.
 
         Args:
@@ -59,7 +59,7 @@ class Padding:
 
     def _same_alone(
         self,
-        model: TunedModel,
+        model: SessionModel,
         prepared: Prepared,
         largest: Prepared,
         places: tuple[int, ...],
@@ -75,7 +75,7 @@ class Padding:
         library = model.folder.library
         return self.process.check(library, known, self.bench, entry=model.entry).ok
 
-    def _outputs(self, model: TunedModel, inputs: Arrays) -> Arrays:
+    def _outputs(self, model: SessionModel, inputs: Arrays) -> Arrays:
         return self.process.outputs(model.folder.library, inputs, self.bench, model.entry)
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 from chameleon_ray.api.concurrency import Stop
 from chameleon_ray.api.locked import lock_of
 from chameleon_ray.api.restarts import run_session
+from chameleon_ray.api.session_model import SessionModel
 from chameleon_ray.api.setup import Setup, set_up
 from chameleon_ray.api.site import Site, directory, working
-from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.compiler.frontend.examples import given
 from chameleon_ray.compiler.frontend.load import demand
 from chameleon_ray.folder import RunFolder
@@ -63,4 +63,4 @@ def _site(request: Request) -> Site:
     words = ["tune", request.model, *(["--memory-aware"] if request.memory_aware else [])]
     words += [word for text in request.inputs for word in ("--input", text)]
     words += [word for text in request.examples for word in ("--example", text)]
-    return Site(request, folder, [TunedModel(request, folder)], words)
+    return Site(request, folder, [SessionModel(request, folder)], words)

@@ -30,9 +30,9 @@ from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.neighbours import beside
 from chameleon_ray.api.pools import start_pools, workers_lost
 from chameleon_ray.api.searching import Searching
+from chameleon_ray.api.session_model import SessionModel, versions
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
-from chameleon_ray.api.tuned_model import TunedModel, versions
 from chameleon_ray.api.tuning import tuned
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.folder import RunFolder, ZooFolder
@@ -60,8 +60,8 @@ class SessionResult:
         busy_share: Share of all runners' time in which they executed kernels in the search.
     """
 
-    results: Mapping[TunedModel, RunResult]
-    prepared: Mapping[TunedModel, Prepared]
+    results: Mapping[SessionModel, RunResult]
+    prepared: Mapping[SessionModel, Prepared]
     layers: Merged
     device: str
     wall_seconds: float
@@ -92,7 +92,7 @@ class TuningSession:
     stop: Stop | None = None
     request: Request = field(init=False)
     folder: RunFolder = field(init=False)
-    models: list[TunedModel] = field(init=False)
+    models: list[SessionModel] = field(init=False)
     began: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -161,7 +161,7 @@ class TuningSession:
         measuring = [pool for group in groups for pool in group.measurer.pools()]
         return system, groups, list(dict.fromkeys((*system.pools(), *measuring)))
 
-    def prepare(self, process: ModelProcess) -> dict[TunedModel, Prepared]:
+    def prepare(self, process: ModelProcess) -> dict[SessionModel, Prepared]:
         """Imports the models and compiles them without tuning, one after the other.
 
         Args:
@@ -170,7 +170,7 @@ class TuningSession:
         Raises:
             UserError: No model can be imported and compiled.
         """
-        prepared: dict[TunedModel, Prepared] = {}
+        prepared: dict[SessionModel, Prepared] = {}
         for model in self.site.left():
             with model.trying(self.progress):
                 self.progress.phase(f"importing {model.called}")
@@ -190,7 +190,7 @@ class TuningSession:
     def judge(
         self,
         groups: Sequence[DeviceGroup],
-        prepared: Mapping[TunedModel, Prepared],
+        prepared: Mapping[SessionModel, Prepared],
         process: ModelProcess,
     ) -> Imported:
         """Runs the untuned models, keeps those that compute the right outputs, merges their layers.
@@ -223,7 +223,7 @@ class TuningSession:
         self,
         imported: Imported,
         winners: Mapping[str, Winner],
-        compiled: Mapping[TunedModel, CompiledModel],
+        compiled: Mapping[SessionModel, CompiledModel],
         accounts: Sequence[Account],
     ) -> SessionResult:
         """Returns the result of the session, with all models that were finished.

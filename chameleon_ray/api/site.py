@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from chameleon_ray.api.tuned_model import TunedModel
+from chameleon_ray.api.session_model import SessionModel
 from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.folder import RunFolder, directory_name
 from chameleon_ray.measure.cores import available
@@ -33,7 +33,7 @@ class Site:
 
     request: Request
     folder: RunFolder
-    models: list[TunedModel]
+    models: list[SessionModel]
     words: list[str]
     together: bool = False
 
@@ -44,7 +44,7 @@ class Site:
                 model.folder.close()
         self.folder.close()
 
-    def left(self) -> list[TunedModel]:
+    def left(self) -> list[SessionModel]:
         """Returns the models that have not failed.
 
         Raises:

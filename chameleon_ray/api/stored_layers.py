@@ -9,10 +9,10 @@ from chameleon_ray.api.concurrency import wall_limit
 from chameleon_ray.api.device_group import DeviceGroup
 from chameleon_ray.api.imported import Imported
 from chameleon_ray.api.known_enough import known_enough, told
+from chameleon_ray.api.session_model import circumstances_of
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
 from chameleon_ray.api.teaching import teach
-from chameleon_ray.api.tuned_model import circumstances_of
 from chameleon_ray.budget import lasts
 from chameleon_ray.lowerings import by_layer
 from chameleon_ray.options import Storing

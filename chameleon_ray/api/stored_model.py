@@ -9,9 +9,9 @@ from pathlib import Path
 from chameleon_ray.api.algorithms import search_of
 from chameleon_ray.api.compiled_model import described
 from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.api.session_model import circumstances_of, versions
 from chameleon_ray.api.stored_layers import stored_winners
 from chameleon_ray.api.timing_cores import cores_asked_for
-from chameleon_ray.api.tuned_model import circumstances_of, versions
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.lowerings import by_layer
 from chameleon_ray.options import Request

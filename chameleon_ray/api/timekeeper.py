@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 
 from chameleon_ray.api.model_process import ModelProcess
-from chameleon_ray.api.tuned_model import TunedModel
+from chameleon_ray.api.session_model import SessionModel
 from chameleon_ray.budget import Budget
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.forecast import Forecast, ModelWork
@@ -116,7 +116,7 @@ class Timekeeper:
 
 
 def forecast_of(
-    prepared: Mapping[TunedModel, Prepared],
+    prepared: Mapping[SessionModel, Prepared],
     process: ModelProcess,
     tuners: Iterable[Tuner],
     measurers: Sequence[Measurer],
@@ -148,22 +148,31 @@ def forecast_of(
     return forecast
 
 
-def work_of(model: TunedModel, known: Prepared, process: ModelProcess, models: int) -> ModelWork:
+def work_of(model: SessionModel, known: Prepared, process: ModelProcess, models: int) -> ModelWork:
     """Foretells the work at the end for one of some models, all of which have been compiled."""
     imports, spent = sum(known.seconds.values()), process.account(0.0).busy
+    compiling = spent.get("apply", 0.0) / models
     return ModelWork(
         imports=imports,
         again=not process.holds(model.request),
         weights={task.digest: task.weight for task in known.tasks if not task.instead},
         graphs=process.kind.graphs is not None,
-        comparing=comparing_seconds(model.request, imports),
-        compiling=spent.get("apply", 0.0) / models,
+        comparing=comparing_seconds(model.request, imports, compiling),
+        compiling=compiling,
         checking=spent.get("verify", 0.0) / models,
         inside=process.kind.gpus is None,
     )
 
 
-def comparing_seconds(request: Request, imports: float) -> float:
-    """Foretells the seconds of comparing a model, whose import took so many, with frameworks."""
-    options = request.comparing
-    return options.seconds + options.starting_share * imports if request.compare else 0.0
+def comparing_seconds(request: Request, imports: float, compiling: float) -> float:
+    """Foretells the seconds of comparing a model with frameworks, which load it meanwhile.
+
+    Args:
+        request: Request that names the frameworks.
+        imports: Seconds that the model's import took.
+        compiling: Seconds that compiling it without tuning took.
+    """
+    if not request.compare:
+        return 0.0
+    options, meanwhile = request.comparing, request.confirming.tuned_compiling * compiling
+    return options.seconds + max(options.starting_share * imports - meanwhile, 0.0)

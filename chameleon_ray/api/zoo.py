@@ -11,10 +11,10 @@ from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.restarts import run_session
 from chameleon_ray.api.run import ceiling_of, keep
 from chameleon_ray.api.session import SessionResult
+from chameleon_ray.api.session_model import SessionModel
 from chameleon_ray.api.setup import Setup, set_up
 from chameleon_ray.api.site import Site, directory, working
 from chameleon_ray.api.timing_cores import cores_asked_for
-from chameleon_ray.api.tuned_model import TunedModel
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder, ZooFolder
 from chameleon_ray.layer_names import of_model
@@ -125,11 +125,11 @@ def _site(zoo: Zoo) -> Site:
     return Site(request, folder, models, ["zoo", str(zoo.file)])
 
 
-def model_of(member: Member, folder: ZooFolder, resume: bool) -> TunedModel:
+def model_of(member: Member, folder: ZooFolder, resume: bool) -> SessionModel:
     """Returns a member in its directory below the zoo's."""
     path = folder.model(member.name)
     run = RunFolder(path, existing=resume and (path / FILES["run"]).exists())
-    return TunedModel(replace(member.request, out=str(path)), run, member.weight, member.name)
+    return SessionModel(replace(member.request, out=str(path)), run, member.weight, member.name)
 
 
 def _result(zoo: Zoo, site: Site, end: SessionResult) -> ZooResult:
@@ -146,7 +146,7 @@ def _result(zoo: Zoo, site: Site, end: SessionResult) -> ZooResult:
     )
 
 
-def _entry(model: TunedModel, end: SessionResult) -> ZooEntry:
+def _entry(model: SessionModel, end: SessionResult) -> ZooEntry:
     known = end.prepared.get(model)
     digests = _layers(known.tasks) if known else []
     return ZooEntry(

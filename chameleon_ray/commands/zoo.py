@@ -11,6 +11,7 @@ from chameleon_ray.commands.arguments import (
     Json,
     Minutes,
     NoCompare,
+    Refresh,
     Store,
     Tensorboard,
     Trials,
@@ -37,6 +38,7 @@ def zoo(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the zoo in --out.")] = False,
     warm_start: WarmStart = [],  # noqa: B006
     store: Store = None,
+    refresh: Refresh = False,
     address: Address = None,
     engine: Engine = "ray",
     tensorboard: Tensorboard = None,
@@ -51,8 +53,9 @@ def zoo(
     """
     names: list[str] = [] if no_compare else compare
     given: dict[str, object] = {"trials": trials, "minutes": minutes, "until": until, "out": out}
-    given |= {"resume": resume, "store": store, "address": address, "engine": engine}
+    given |= {"resume": resume, "store": store, "refresh": refresh, "address": address}
     given |= {"warm_start": tuple(warm_start), "compare": tuple(names), "tensorboard": tensorboard}
+    given |= {"engine": engine}
     asked = file, Request("", **given)  # type: ignore[arg-type]
     settle_all(_counted(*asked, json) if layers else _tuned(*asked, json))
 

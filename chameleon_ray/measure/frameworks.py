@@ -174,7 +174,8 @@ def in_turns(
     Args:
         frameworks: One at least.
         options: Settings of the comparison.
-        seconds: Seconds after which no further round is begun; there is one in any case.
+        seconds: Seconds after which no further round is begun; there is one in any case. What has
+            taken more than its share of them has no further turn.
         clock: Returns the seconds since some moment.
 
     Returns:
@@ -182,12 +183,15 @@ def in_turns(
     """
     left, faults = list(frameworks), dict[str, str]()
     medians: dict[str, list[float]] = {one.name: [] for one in left}
-    end = clock() + seconds
+    end, share = clock() + seconds, seconds / len(left)
+    spent = dict.fromkeys(medians, 0.0)
     for number in range(options.rounds):
         if number and clock() > end:
             break
         first = number % max(len(left), 1)
         for one in [*left[first:], *left[:first]]:
+            if spent[one.name] > share:
+                continue
             patience = min(options.patience, max(end - clock(), options.least_seconds))
             try:
                 found = one.latencies(options.turn_seconds, patience)
@@ -197,4 +201,5 @@ def in_turns(
                 left.remove(one)
             else:
                 medians[one.name].append(median(found))
+                spent[one.name] += sum(found)
     return medians, faults

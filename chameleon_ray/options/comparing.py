@@ -12,15 +12,23 @@ class Comparing:
 
     rounds: int = 9
     """Most rounds; in each, all have their turn."""
-    seconds: float = 4.0
-    """Seconds of timing after which no further round is begun."""
+    seconds: float = 8.0
+    """Seconds of timing after which no further round is begun.
+
+    What has taken more than an equal share of them, as untuned models do, has no further turn.
+    """
     turn_seconds: float = 0.1
     """Seconds for which one framework runs the model in its turn; it runs it once at least."""
     starting: float = 60.0
     """Most seconds until all frameworks have loaded the model and run it once."""
     least_seconds: float = 3.0
     """Seconds for starting frameworks and timing them below which that is not begun."""
+    begun_seconds: float = 5.0
+    """Least seconds for the end of starting and for timing what was begun before."""
     patience: float = 60.0
     """Seconds after which a framework that does not end its turn is given up."""
     starting_share: float = 0.5
-    """Seconds that starting them is expected to take, per second of the model's import."""
+    """Seconds that starting them is expected to take, per second of the model's import.
+
+    The model is compiled meanwhile.
+    """

@@ -243,7 +243,7 @@ class Request:
     """Lock file whose winners are compiled as they are; nothing is measured then."""
     only: tuple[str, ...] = option((), resume=TUNE)
     """Names of the layers that are tuned, or patterns of names; all layers where empty."""
-    refresh: bool = option(False, resume=TUNE)
+    refresh: bool = option(False, resume=BOTH)
     """Whether the store's winners are timed again, and layers tuned only where they got worse."""
     address: str | None = option(None, resume=BOTH)
     """Ray cluster to join; a new one on this machine where None."""

@@ -6,7 +6,7 @@ from html import escape
 from math import ceil, isfinite
 
 from chameleon_ray.measure.ceiling import Ceiling
-from chameleon_ray.report.command import going_on, repeating
+from chameleon_ray.report.command import going_on, repeating, spent
 from chameleon_ray.report.disturbance import disturbance_of
 from chameleon_ray.report.format import counted, digits, milliseconds, percent
 from chameleon_ray.report.layer_result import LayerResult, total
@@ -16,6 +16,7 @@ from chameleon_ray.report.roofline import reach, whole
 
 Answer = tuple[str, str]
 """A question, and its answer as HTML."""
+QUESTION = f"What would {MINUTES} more minutes of search bring?"
 FEW = 5
 """Number of layers that are summed up as the largest."""
 FAR = 0.5
@@ -41,10 +42,17 @@ def answers(result: RunResult, names: Mapping[str, str]) -> list[Answer]:
         ("Which module takes most time?", most(result)),
         ("Is it near the machine's limit?", limit(result, result.ceiling, names)),
         (f"Is it faster than {_others(result)}?", _faster(result)),
-        (f"What would {MINUTES} more minutes bring?", escape(told(result, known)) or "Not known."),
-        ("How do I repeat it?", f"<pre>{command_line(repeat)}</pre>" if repeat else "Not known."),
+        (QUESTION, escape(told(result, known)) or "Not known."),
+        ("How do I repeat it?", _repeated(result, repeat)),
         ("What can I do next?", listed(_steps(result, gain))),
     ]
+
+
+def _repeated(result: RunResult, command: str) -> str:
+    if not command:
+        return "Not known."
+    took = escape(spent(result.records, result.wall_seconds))
+    return f"<pre>{command_line(command)}</pre>{took}"
 
 
 def rendered(found: Sequence[Answer]) -> str:
@@ -166,7 +174,7 @@ def _steps(result: RunResult, gain: float) -> Iterator[str]:
     missing = sum(not row.measurements and not row.known for row in _tunable(result))
     if missing or gain > WORTH * result.tuned.seconds:
         minutes = max(MINUTES, ceil(MINUTES * missing / 10))
-        why = f"about {milliseconds(gain)} ms to gain"
+        why = f"about {milliseconds(gain)} ms to gain in {MINUTES} minutes of search"
         why = f"{counted(missing, 'layer')} never reached" if missing else why
         yield f"Search on ({why}): {command_line(going_on(result, minutes))}"
     if said := disturbance_of(result).sentence:

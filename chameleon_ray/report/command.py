@@ -10,6 +10,7 @@ from chameleon_ray.options import Request, typed
 from chameleon_ray.options.buckets import is_bucketed
 from chameleon_ray.options.option import options_of
 from chameleon_ray.record import Record, own
+from chameleon_ray.report.format import clock
 from chameleon_ray.report.result import RunResult
 
 ALWAYS = ("model", "inputs", "examples", "warm_start", "memory_aware")
@@ -69,12 +70,33 @@ def _resuming(
     seconds: float,
     minutes: int,
 ) -> str:
-    ends = [record.finished for record in own(records)]
-    searching = max(ends, default=0.0) - min(ends, default=0.0)
-    other = max(seconds - searching, 0.0) / 60
+    before = min((record.finished for record in own(records)), default=0.0)  # until the first one
+    other = max(seconds - searched(records), before) / 60  # a session that went on searched less
     words = _words(request, {"minutes", "trials", "until"}, command)
     more = ["--out", str(folder), "--resume", "--minutes", str(minutes + ceil(other))]
     return shlex.join([*words, *more])
+
+
+def searched(records: Sequence[Record]) -> float:
+    """Returns the seconds of a search, from its first measurement to its last."""
+    ends = [record.finished for record in own(records)]
+    return max(ends, default=0.0) - min(ends, default=0.0)
+
+
+def spent(records: Sequence[Record], seconds: float) -> str:
+    """Tells where the time of a command went, which ``--minutes`` limits as a whole.
+
+    Args:
+        records: All measurements.
+        seconds: Seconds that the command took.
+    """
+    search = searched(records)
+    if not 0 < search <= seconds:
+        return f"It took {clock(seconds)} min."
+    return (
+        f"It took {clock(seconds)} min: {clock(search)} of search, and {clock(seconds - search)} "
+        "to import, compile, verify and time models. --minutes limits both together."
+    )
 
 
 def _request(result: RunResult) -> Request | None:

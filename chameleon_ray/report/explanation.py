@@ -58,7 +58,7 @@ def _inside(result: RunResult, options: Reporting) -> list[str]:
         found.append(f"These take another time inside the model than alone: {each}.")
     between = whole - total(rows, [row.inside for row in rows])
     if between > options.agreement / 5 * whole:
-        found.append(f"What is no layer takes {milliseconds(between)} ms.")
+        found.append(f"The work between layers takes {milliseconds(between)} ms.")
     return found
 
 

@@ -1,11 +1,12 @@
 """The report of a run for people: one self-contained HTML page that needs no network."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from html import escape
 from math import isfinite
 
 from chameleon_ray.layer_names import short_names
+from chameleon_ray.options import Request
 from chameleon_ray.record import own
 from chameleon_ray.report import hero
 from chameleon_ray.report.answers import answers, rendered
@@ -183,15 +184,33 @@ def _settings(result: RunResult) -> str:
         "explorer": result.explorer if result.walked else f"{result.explorer}, which never ran",
         "sampler": result.sampler,
     }
-    given = {name: value for name, value in result.settings.items() if value not in (None, [], ())}
-    options = _pairs("option", given | system, "Options of the run")
+    usual = dict(_leaves(asdict(Request(""))))
+    given = {n: v for n, v in _leaves(result.settings) if n not in usual or v != usual[n]}
+    caption = "Options of the run; all others have their defaults"
+    options = _pairs("option", given | system, caption)
     versions = _pairs("package", result.versions, "Versions of packages") if result.versions else ""
     return f'<div class="pair">{options}{versions}</div>'
+
+
+def _leaves(options: Mapping[str, object], before: str = "") -> Iterator[tuple[str, object]]:
+    """Yields all options and those inside of them, under names such as ``measuring.repeats``."""
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
 
 
 def _pairs(title: str, pairs: Mapping[str, object], caption: str) -> str:
     columns: tuple[Column[tuple[str, object]], ...] = (
         Column(title, "text", lambda pair: escape(str(pair[0]))),
-        Column("value", "text", lambda pair: f"<code>{escape(str(pair[1]))}</code>"),
+        Column("value", "text", lambda pair: f"<code>{escape(_written(pair[1]))}</code>"),
     )
     return html_table(columns, pairs.items(), caption)
+
+
+def _written(value: object) -> str:
+    """Writes a value; a list without its brackets."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)

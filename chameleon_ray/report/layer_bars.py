@@ -55,7 +55,7 @@ def _told(
             "that had."
         )
     if ceiling is not None:
-        told += " The darker part is the least that the machine allows: no more than the rest "
+        told += " The part at the left is the least that the machine allows: no more than the rest "
         told += "can be gained."
     return told
 

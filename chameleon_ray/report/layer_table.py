@@ -13,6 +13,7 @@ from chameleon_ray.report.layer_history import gflops, shares
 from chameleon_ray.report.layer_name import layer_name
 from chameleon_ray.report.layer_result import LayerResult
 from chameleon_ray.report.roofline import Reach, reach
+from chameleon_ray.reporting import Reporting
 from chameleon_ray.winners import LEFT_OUT
 
 
@@ -36,10 +37,10 @@ class Row:
 COLUMNS: tuple[Column[Row], ...] = (
     Column("layer", "text", lambda row: _layer(row.layer)),
     Column("times", "number", lambda row: f"{row.layer.task.weight:g}"),
-    Column("ms each", "number", lambda row: milliseconds(row.layer.best)),
+    Column("ms each", "number", lambda row: _each(row.layer)),
     Column("time in model", "share", lambda row: bar(row.share, row.most)),
     Column("of the limit", "share", lambda row: _limit(row.reach)),
-    Column("GFLOP/s", "number", lambda row: digits(gflops(row.layer.task, row.layer.best))),
+    Column("GFLOP/s", "number", lambda row: digits(gflops(row.layer.task, row.layer.seconds))),
     Column("default ms", "number", lambda row: milliseconds(row.layer.default)),
     Column("faster", "number", lambda row: times(row.layer.speedup)),
     Column("measured", "number", lambda row: str(row.layer.measurements)),
@@ -50,14 +51,24 @@ COLUMNS: tuple[Column[Row], ...] = (
 
 def layer_table(layers: Sequence[LayerResult], ceiling: Ceiling | None = None) -> str:
     """Renders the layers as HTML, those that take most time first."""
-    found = shares([layer.task.weight * layer.best for layer in layers])
+    found = shares([layer.task.weight * layer.seconds for layer in layers])
     most = max((share or 0.0 for share in found), default=0.0)
     rows = [
         Row(layer, share, most, reach(layer, ceiling))
         for layer, share in zip(layers, found, strict=True)
     ]
-    caption = "All layers, most time first; times and shares are of one execution of the model"
+    caption = (
+        "All layers, most time first; times and shares are of one execution of the model, and "
+        "default ms and faster are of the layer alone"
+    )
     return html_table(COLUMNS, sorted(rows, key=lambda row: -(row.share or 0.0)), caption)
+
+
+def _each(layer: LayerResult) -> str:
+    """Renders what a layer takes in the model, and alone where that is something else."""
+    shown, alone = milliseconds(layer.seconds), milliseconds(layer.best)
+    apart = abs(layer.seconds - layer.best) > Reporting.agreement * layer.best
+    return f"{shown}<small>alone {alone}</small>" if isfinite(layer.seconds) and apart else shown
 
 
 def _limit(found: Reach | None) -> str:

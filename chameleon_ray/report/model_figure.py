@@ -14,6 +14,7 @@ ABOVE = 2.5
 NEAR = 1.6
 """How much slower than the end something else may be and still be drawn, as a multiple."""
 TIME, COUNT, LATENCY = "minutes", "measurements", "model, ms"
+LABEL = "milliseconds (the axis does not begin at zero)"
 LEGEND = (
     ("best so far, sum of layers", "var(--best)"),
     ("plan that made it faster", "var(--s1)"),
@@ -101,7 +102,7 @@ def _finals(course: Course, end: End | None, x: str) -> tuple[Mark, ...]:
         return ()
     last, (_, top) = course.points[-1], _range(course, end)
     before = last.seconds / 60 if x == TIME else last.measurements
-    where = end.seconds / 60 if x == TIME else last.measurements
+    where = _last(course, end, x)  # which a command that went on may have ended before
     path: Columns = {x: [before, where], LATENCY: [last.best_ms, end.layers_ms]}
     marks = [Mark("line", path, _at(x, stroke="var(--best)", strokeDasharray="3 3"))]
     for (name, ms), (symbol, colour) in zip(end.finals, SYMBOLS, strict=False):
@@ -135,10 +136,18 @@ def _axes(course: Course, end: End | None, x: str) -> dict[str, Any]:
         "marginLeft": 56,
         "inset": 6,
         "marginRight": 24,
-        "x": {"label": x},
-        "y": {"label": "milliseconds", "domain": [*_range(course, end)], "grid": True},
+        "x": {"label": x, "domain": [0, _last(course, end, x)]},
+        "y": {"label": LABEL, "domain": [*_range(course, end)], "grid": True},
         "color": {"domain": ["yes", "no"], "range": ["var(--s1)", "var(--faint)"]},
     }
+
+
+def _last(course: Course, end: End | None, x: str) -> float:
+    """Returns where the horizontal axis ends, which begins with the command."""
+    last = course.points[-1]
+    if x == COUNT:
+        return last.measurements
+    return max(last.seconds, end.seconds if end else 0.0) / 60
 
 
 def _plans(plans: Sequence[Plan], names: Mapping[str, str]) -> Columns:

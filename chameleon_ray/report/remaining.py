@@ -4,16 +4,22 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Protocol
 
+from chameleon_ray.layer_names import short_names
 from chameleon_ray.options import Bounding
 from chameleon_ray.record import Record
 from chameleon_ray.report.format import counted, milliseconds
 from chameleon_ray.report.layer_result import LayerResult
+from chameleon_ray.reporting import Reporting
 from chameleon_ray.search.posterior import Rivals, rivals
 from chameleon_ray.task import Task
 from chameleon_ray.winners import LEFT_OUT
 
 MINUTES = 2
 """Minutes of more search whose worth is told."""
+NAMED = 6
+"""Most layers that are named as too little known."""
+LITTLE = 0.001
+"""Share of the layers' time up to which a gain is told as next to nothing."""
 PORTIONS = 16
 """Number of parts in which those minutes' measurements are given to the layers that gain most."""
 
@@ -72,9 +78,11 @@ def told(result: Searched, found: Mapping[str, Rivals] | None = None) -> str:
     found = judged(result) if found is None else found
     near = _bounds(found)
     known = [row for row in reached if row.task.digest in near and isfinite(row.best)]
-    if unknown := len(reached) - len(known):
-        why = "too little was measured, or the space is too large, to say how near the best is"
-        parts.append(f"Of {counted(unknown, 'layer')}, {why}.")
+    if unknown := [row for row in reached if row not in known]:
+        parts.append(
+            "It cannot be said how near the best of their spaces these are, as too little was "
+            f"measured or the space is too large: {_named(result, unknown)}."
+        )
     whole = sum(row.task.weight * row.best for row in known)
     if known and whole > 0:
         which = "The other" if missing or unknown else "The"
@@ -83,9 +91,19 @@ def told(result: Searched, found: Mapping[str, Rivals] | None = None) -> str:
             f"{which} layers take at most {100 * sum(excess) / whole:.2g} % more than the best "
             f"of their spaces, as estimated with {Bounding().confidence:.0%} confidence each."
         )
-        gain = milliseconds(worth(result, found))
-        parts.append(f"{MINUTES} more minutes are worth about {gain} ms there.")
+        gain = worth(result, found)
+        much = f"about {milliseconds(gain)} ms" if gain > LITTLE * whole else "next to nothing"
+        parts.append(f"{MINUTES} more minutes of search are worth {much} there.")
     return " ".join(parts)
+
+
+def _named(result: Searched, rows: Sequence[LayerResult]) -> str:
+    """Names layers, those that take most time first, or some of them where there are many."""
+    names = short_names(result.tasks, Reporting.name_width)
+    ordered = sorted(rows, key=lambda row: row.task.weight * row.best, reverse=True)
+    named = [names[row.task.layer] for row in ordered[:NAMED]]
+    more = [f"{len(rows) - NAMED} more"] if len(rows) > NAMED else []
+    return ", ".join([*named, *more])
 
 
 def worth(result: Searched, found: Mapping[str, Rivals]) -> float:

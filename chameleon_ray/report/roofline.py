@@ -122,8 +122,9 @@ def _axes(dots: Columns, ceiling: Ceiling) -> dict[str, Any]:
     return {
         "height": 360,
         "marginRight": 20,
-        "x": log | {"label": "operations per byte", "ticks": 5},
-        "y": log | {"label": "GFLOP/s", "domain": [low, high], "grid": True, "ticks": marks},
+        "x": log | {"label": "operations per byte (log scale)", "ticks": 5},
+        "y": log
+        | {"label": "GFLOP/s (log scale)", "domain": [low, high], "grid": True, "ticks": marks},
         "r": {"range": [3, 14]},
     }
 

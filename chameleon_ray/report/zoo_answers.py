@@ -4,8 +4,16 @@ from collections.abc import Iterator
 from html import escape
 
 from chameleon_ray.layer_names import short_names
-from chameleon_ray.report.answers import Answer, command_line, limit, listed, most, verdict
-from chameleon_ray.report.command import going_on_with_zoo, repeating_zoo
+from chameleon_ray.report.answers import (
+    QUESTION,
+    Answer,
+    command_line,
+    limit,
+    listed,
+    most,
+    verdict,
+)
+from chameleon_ray.report.command import going_on_with_zoo, repeating_zoo, spent
 from chameleon_ray.report.disturbance import disturbance_of
 from chameleon_ray.report.format import counted, milliseconds, times
 from chameleon_ray.report.remaining import MINUTES, judged, told, worth
@@ -24,10 +32,15 @@ def zoo_answers(result: ZooResult) -> list[Answer]:
         ("Which module takes most time?", f"{most(result)}{_weighted(result)}"),
         ("Is it near the machine's limit?", limit(result, result.ceiling, names)),
         (f"Is it faster than {_others(result)}?", _faster(result)),
-        (f"What would {MINUTES} more minutes bring?", escape(told(result, known)) or "Not known."),
-        ("How do I repeat it?", f"<pre>{command_line(repeating_zoo(result.request))}</pre>"),
+        (QUESTION, escape(told(result, known)) or "Not known."),
+        ("How do I repeat it?", _repeated(result)),
         ("What can I do next?", listed(_steps(result, worth(result, known)))),
     ]
+
+
+def _repeated(result: ZooResult) -> str:
+    took = escape(spent(result.records, result.wall_seconds))
+    return f"<pre>{command_line(repeating_zoo(result.request))}</pre>{took}"
 
 
 def _weighted(result: ZooResult) -> str:
@@ -68,7 +81,8 @@ def _steps(result: ZooResult, gain: float) -> Iterator[str]:
     if said := disturbance_of(result).sentence:
         yield escape(said)
     about = (result.request, result.folder, result.records, result.wall_seconds)
-    worth_of = f" (about {milliseconds(gain)} ms to gain)" if gain > 0 else ""
+    ahead = f" (about {milliseconds(gain)} ms to gain in {MINUTES} minutes of search)"
+    worth_of = ahead if gain > 0 else ""
     yield f"Search on{worth_of}: {command_line(going_on_with_zoo(*about, MINUTES))}"
     if any(entry.result for entry in result.entries):
         yield "Open a model's report, by its name below: how to load it, and all of its layers."

@@ -1,6 +1,6 @@
 """The layers of a run as people want them: most time first, each with its share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 from chameleon_ray.report.columns import Column
@@ -18,11 +18,12 @@ class ShownLayer:
         name: What people call it.
         weight: How often the model has it.
         default: Seconds of its default schedule; infinite where unknown.
-        best: Seconds of its best configuration; infinite where unknown.
+        best: Seconds of its best configuration, alone; infinite where unknown.
         tried: Number of configurations measured.
         share: Share of the time of all layers whose latency is known; None where it is not.
         reached: Whether anything was measured of it, or there is nothing to choose.
         searched: What chose the configurations, or the state of the search.
+        inside: Seconds of it inside the model; infinite where unknown.
     """
 
     name: str
@@ -33,12 +34,18 @@ class ShownLayer:
     share: float | None
     reached: bool
     searched: str
+    inside: float = inf
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of the layer inside the model where that is known, else alone."""
+        return self.inside if self.inside < inf else self.best
 
 
 LAYERS: tuple[Column[ShownLayer], ...] = (
     Column("layer", "text", lambda row: row.name),
     Column("times", "number", lambda row: f"{row.weight:g}"),
-    Column("ms", "number", lambda row: milliseconds(row.best)),
+    Column("ms", "number", lambda row: milliseconds(row.seconds)),
     Column("time", "number", lambda row: percent(row.share)),
     Column("faster", "number", lambda row: times(ratio(row.default, row.best))),
     Column(
@@ -56,23 +63,25 @@ def called(task: Facts) -> str:
 def layers_of(summary: Facts) -> list[ShownLayer]:
     """Returns the layers of a finished run, most time first."""
     tasks = summary.rows("tasks")
-    best = [_seconds(task.number("best_ms")) for task in tasks]
-    weights = [task.number("weight") or 0.0 for task in tasks]
-    parts = shares([w * b if b < inf else inf for w, b in zip(weights, best, strict=True)])
-    rows = [
-        ShownLayer(
-            called(task),
-            weight,
-            _seconds(task.number("default_ms")),
-            seconds,
-            int(task.number("measurements") or 0),
-            share,
-            _reached(task),
-            task.text("library") or task.text("searched"),
-        )
-        for task, weight, seconds, share in zip(tasks, weights, best, parts, strict=True)
-    ]
-    return sorted(rows, key=lambda row: -(row.share or 0.0))
+    rows = [_layer(task) for task in tasks]
+    parts = shares([r.weight * r.seconds if r.seconds < inf else inf for r in rows])
+    shown = [replace(row, share=share) for row, share in zip(rows, parts, strict=True)]
+    return sorted(shown, key=lambda row: -(row.share or 0.0))
+
+
+def _layer(task: Facts) -> ShownLayer:
+    """Returns a layer of a summary, without its share."""
+    return ShownLayer(
+        called(task),
+        task.number("weight") or 0.0,
+        _seconds(task.number("default_ms")),
+        _seconds(task.number("best_ms")),
+        int(task.number("measurements") or 0),
+        None,
+        _reached(task),
+        task.text("library") or task.text("searched"),
+        _seconds(task.number("inside_ms")),
+    )
 
 
 def layers_so_far(progress: Progress) -> list[ShownLayer]:
@@ -101,6 +110,7 @@ def as_json(row: ShownLayer) -> dict[str, object]:
         "weight": row.weight,
         "default_ms": 1e3 * row.default if row.default < inf else None,
         "best_ms": 1e3 * row.best if row.best < inf else None,
+        "inside_ms": 1e3 * row.inside if row.inside < inf else None,
         "share": row.share,
         "measurements": row.tried,
         "searched": row.searched or None,

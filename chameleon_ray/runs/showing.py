@@ -100,7 +100,7 @@ class Shown:
             and worth is not None
             and self.run.summary.items("remaining", "within")
         ):
-            told.append(f"{minutes:g} more minutes are worth about {digits(worth)} ms.")
+            told.append(f"{minutes:g} more minutes of search are worth about {digits(worth)} ms.")
         return told
 
     @property

@@ -9,7 +9,8 @@ from chameleon_ray.report.columns import Column, html_table
 from chameleon_ray.report.course import Course
 from chameleon_ray.report.difference import columns
 from chameleon_ray.report.figure import Columns, Drawings, Figure, Mark, View
-from chameleon_ray.report.format import digits
+from chameleon_ray.report.format import counted, digits
+from chameleon_ray.report.model_figure import LABEL
 from chameleon_ray.report.page import page, section
 from chameleon_ray.report.summary import write_text
 from chameleon_ray.runs.comparing import RUNS, Comparison
@@ -46,35 +47,50 @@ def body(found: Comparison, drawings: Drawings) -> str:
     notes = "".join(f"<p>{safe(note)}</p>" for note in found.notes)
     courses = {name: course_of(run) for name, run in zip(found.names, found.runs, strict=True)}
     known = {name: course for name, course in courses.items() if course is not None}
-    figure = section("courses", "How they got there", drawings.place(courses_figure(known)))
+    figure = drawings.place(courses_figure(known)) if known else ""
     layers = html_table(escaped(columns(found.names)), found.layers, "Layers in each run")
     return (
         section("runs", "Runs", html_table(escaped(RUNS), found.rows, "The runs") + notes)
-        + (figure if known else "")
+        + (section("courses", "How they got there", figure) if known else "")
         + section("layers", "Layers", layers)
     )
 
 
 def courses_figure(courses: dict[str, Course]) -> Figure:
-    """Declares the figure of what the model took in each run, by time and by measurements."""
-    colours = {name: f"var(--s{n % COLOURS})" for n, name in enumerate(courses)}
-    ends = {name: course.points[-1].best_ms for name, course in courses.items()}
-    values = [point.best_ms for course in courses.values() for point in course.points]
+    """Declares the figure of what the model took in each run, by time and by measurements.
+
+    A sum that lacks layers is no model's, and only drawn where there is no other.
+    """
+    drawn = {name: course for name, course in courses.items() if not course.left_out} or courses
+    colours = {name: f"var(--s{n % COLOURS})" for n, name in enumerate(drawn)}
+    ends = {name: course.points[-1].best_ms for name, course in drawn.items()}
+    points = [point for course in drawn.values() for point in course.points]
+    values = [point.best_ms for point in points]
+    lasts = {
+        TIME: max(point.seconds for point in points) / 60,
+        COUNT: max(point.measurements for point in points),
+    }
     low = min(values)
     high = max(min(max(values), MOST * low), *ends.values()) * 1.02
     options = {
         "height": HEIGHT,
-        "y": {"label": "milliseconds", "domain": [0.96 * low, high], "grid": True},
+        "y": {"label": LABEL, "domain": [0.96 * low, high], "grid": True},
         "color": {"domain": list(colours), "range": list(colours.values())},
     }
     views = tuple(
-        View(label, _marks(courses, x), options | {"x": {"label": x}})
+        View(label, _marks(drawn, x), options | {"x": {"label": x, "domain": [0, lasts[x]]}})
         for label, x in (("over time", TIME), ("over measurements", COUNT))
     )
-    said = ", ".join(f"{name} {digits(ms)} ms" for name, ms in ends.items())
+    said = ", ".join(_end(name, course) for name, course in courses.items())
     told = f"Sum of the layers' best latencies in the search; at its end: {said}."
     legend = tuple(colours.items())
     return Figure("courses-figure", "The whole model", told, views, None, legend)
+
+
+def _end(name: str, course: Course) -> str:
+    """Tells what the layers of a run took in the end, and how many were never timed."""
+    lacking = f" without {counted(course.left_out, 'layer')} never timed" * bool(course.left_out)
+    return f"{name} {digits(course.points[-1].best_ms)} ms{lacking}"
 
 
 def escaped(table: tuple[Column, ...]) -> tuple[Column, ...]:

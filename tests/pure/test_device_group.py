@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chameleon_ray.api.device_group import DeviceGroup, device_groups, portions, wanted
-from chameleon_ray.api.tuned_model import TunedModel
+from chameleon_ray.api.session_model import SessionModel
 from chameleon_ray.compiler.kinds import CUDA
 from chameleon_ray.folder import RunFolder
 from chameleon_ray.measure.calibrated import Surveyed
@@ -32,11 +32,11 @@ class Runners:
         return self.found
 
 
-def model(target: str, name: str = "net") -> TunedModel:
-    return TunedModel(Request("net", target=target), None, name=name)  # type: ignore[arg-type]
+def model(target: str, name: str = "net") -> SessionModel:
+    return SessionModel(Request("net", target=target), None, name=name)  # type: ignore[arg-type]
 
 
-def group(found: Surveyed | None, *models: TunedModel) -> DeviceGroup:
+def group(found: Surveyed | None, *models: SessionModel) -> DeviceGroup:
     return DeviceGroup(Measurer(Runners(None), Runners(found)), list(models))  # type: ignore[arg-type]
 
 

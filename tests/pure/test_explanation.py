@@ -38,8 +38,8 @@ def test_layers_that_take_longer_inside_the_model_are_named():
     )
     assert explain(far) == (
         "The tuned model takes 9.00 ms, its layers 4.00 ms. These take another time inside the "
-        f"model than alone: {short_names([A])[A.layer]} 3.60 ms (2 times), alone 2.00. What is no "
-        "layer takes 1.80 ms."
+        f"model than alone: {short_names([A])[A.layer]} 3.60 ms (2 times), alone 2.00. The work "
+        "between layers takes 1.80 ms."
     )
     assert summary(far)["tasks"][0]["inside_ms"] == pytest.approx(3.6)
 

@@ -100,6 +100,14 @@ def test_frameworks_take_turns_and_so_does_who_begins() -> None:
     assert heard == ["a", "b", "b", "a", "a", "b"]
 
 
+def test_a_slow_one_has_no_turn_beyond_its_share() -> None:
+    pair = [Steady("slow", 3.0, []), Steady("fast", 1.0, [])]
+    pair[0].latencies = lambda seconds, patience: (3.0,)  # type: ignore[method-assign]
+    pair[1].latencies = lambda seconds, patience: (0.5,)  # type: ignore[method-assign]
+    found, faults = in_turns(pair, QUICK, 4.0, lambda: 0.0)  # type: ignore[arg-type]
+    assert (found, faults) == ({"slow": [3.0], "fast": [0.5] * 3}, {})
+
+
 def test_no_round_begins_when_the_time_is_up_but_the_first() -> None:
     heard: list[str] = []
     clock = iter([0.0, 5.0, 5.0]).__next__

@@ -3,12 +3,13 @@
 import base64
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 
 from chameleon_ray.ledger import Account
+from chameleon_ray.options import Measuring, Request
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.report.failures import commonest
 from chameleon_ray.report.html import render
@@ -204,3 +205,12 @@ def test_the_snippet_is_python_whatever_the_names():
     assert "TVM_NUM_THREADS" not in code
     code = snippet(replace(result, target='{"kind": "llvm", "num-cores": 3}'))
     assert code.index('os.environ["TVM_NUM_THREADS"] = "3"') < code.index("import tvm")
+
+
+def test_options_are_shown_where_they_are_not_the_defaults(tmp_path: Path) -> None:
+    asked = Request("net", minutes=4.0, compare=(), measuring=Measuring(repeats=9))
+    page = render(replace(fake_result(tmp_path), settings=asdict(asked)))
+    shown = page[page.index("all others have their defaults") :]
+    for name, value in {"minutes": "4.0", "compare": "none", "measuring.repeats": "9"}.items():
+        assert f'{name}</th><td class=""><code>{value}</code>' in shown
+    assert "build_timeout" not in shown

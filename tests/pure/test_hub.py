@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chameleon_ray.api.tuned_model import circumstances_of
+from chameleon_ray.api.session_model import circumstances_of
 from chameleon_ray.record import DEFAULT
 from chameleon_ray.store.collection import collect
 from chameleon_ray.store.entry import Chosen, Entry

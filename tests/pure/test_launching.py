@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chameleon_ray.api.failed_step import StepError
-from chameleon_ray.api.launching import Libraries, TunedLibrary, settled
+from chameleon_ray.api.launching import Libraries, TunedLibrary, settled, timed
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.measure.example import Example
@@ -67,7 +67,8 @@ def choose(tmp_path: Path) -> Callable[[Process], tuple[TunedLibrary, str]]:
     files.untuned.write_text("untuned")
 
     def chosen(process: Process) -> tuple[TunedLibrary, str]:
-        found = settled(files, PREPARED, process, None, Confirming)  # type: ignore[arg-type]
+        about = (files, PREPARED, process, None)
+        found = timed(settled(*about, Confirming), *about, Confirming())  # type: ignore[arg-type]
         assert sorted(tmp_path.iterdir()) == [files.tuned, files.untuned]
         return found, files.tuned.read_text()
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chameleon_ray.api.tuned_model import demand_success
+from chameleon_ray.api.session_model import demand_success
 from chameleon_ray.errors import UserError
 from tests.pure import toys
 

@@ -35,7 +35,8 @@ def test_what_is_repeated_to_go_on() -> None:
         ),
     ]
     assert [name for name, one in known if "zoo" in one.resume] == [
-        *("trials", "minutes", "until", "store", "address", "compare", "engine", "tensorboard")
+        *("trials", "minutes", "until", "store", "refresh", "address"),
+        *("compare", "engine", "tensorboard"),
     ]
 
 

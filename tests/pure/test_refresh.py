@@ -132,7 +132,7 @@ def test_a_refreshed_layer_is_known_as_well_as_it_was(
 ) -> None:
     store, task = str(tmp_path / "store"), TASKS[0]
     Session(tmp_path / "a", store, TASKS[:1], trials=30).search(30)
-    monkeypatch.setattr("chameleon_ray.api.tuned_model.CODE", ("numpy",))  # other versions
+    monkeypatch.setattr("chameleon_ray.api.session_model.CODE", ("numpy",))  # other versions
     again = Session(tmp_path / "b", store, TASKS[:1], trials=30, refresh=True)
     again.progress.began([task], None, None)
     again.progress.finished(task.digest, AS_BEFORE)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from chameleon_ray.options import Request
-from chameleon_ray.report.command import going_on, repeating
+from chameleon_ray.report.command import going_on, repeating, searched, spent
+from chameleon_ray.report.format import clock
 from tests.pure.fake_result import fake_result
 from tests.pure.test_docs import misfit
 
@@ -32,6 +33,16 @@ def test_going_on_has_the_directory_and_the_time() -> None:
     assert int(text.split()[-1]) >= 2
     assert "--trials" not in text
     assert misfit(text.split()[1:]) == ""
+
+
+def test_minutes_are_told_as_they_are_limited() -> None:
+    records = fake_result(Path("runs/net")).records
+    search = searched(records)
+    assert search > 0
+    told = spent(records, search + 61)
+    assert told.startswith(f"It took {clock(search + 61)} min: {clock(search)} of search, and 1:01")
+    assert spent(records, search / 2) == f"It took {clock(search / 2)} min."
+    assert spent((), 5.0) == "It took 0:05 min."
 
 
 def test_what_the_shell_would_eat_is_quoted() -> None:

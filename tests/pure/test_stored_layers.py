@@ -14,10 +14,10 @@ from chameleon_ray.api.asked_layers import left_out
 from chameleon_ray.api.imported import Imported
 from chameleon_ray.api.known_enough import SETTLED
 from chameleon_ray.api.run_entries import entries_of
+from chameleon_ray.api.session_model import SessionModel, circumstances_of
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
 from chameleon_ray.api.stored_layers import StoredLayers
-from chameleon_ray.api.tuned_model import TunedModel, circumstances_of
 from chameleon_ray.folder import SAME, RunFolder
 from chameleon_ray.merging import merged
 from chameleon_ray.options import Request, Search, Storing, Transferring
@@ -67,7 +67,7 @@ class Session:
         self.transfer = Transfer(Transferring())
         opened = open_store(store, Storing(patience=5.0)) if store else None
         setup = Setup(None, Search(), (0,), (0,), self.transfer, opened, tuple(earlier))  # type: ignore[arg-type]
-        site = Site(request, self.folder, [TunedModel(request, self.folder)], ["tune", "net"])
+        site = Site(request, self.folder, [SessionModel(request, self.folder)], ["tune", "net"])
         groups: list[Any] = [Group(tasks, device)]
         self.stored = StoredLayers(site, setup, groups, self.progress)
         layers = merged([(1, tasks)])

@@ -80,7 +80,7 @@ def test_all_five_questions_are_answered_for_the_zoo(tmp_path: Path) -> None:
     faster = answer(page, "Is it faster than ort?")
     assert "Nothing else was timed beside the models in this run." in faster
     assert f"Not compared with ort: {timed.name} (it did not answer within 6.7 s)." in faster
-    assert answer(page, "What would 2 more minutes bring?")
+    assert answer(page, "What would 2 more minutes of search bring?")
     more = answer(page, "What can I do next?")
     assert f"--out {alone.folder} --resume --minutes " in more
     assert commands(page)[0].split()[:2] == ["chameleon", "zoo"]

@@ -61,6 +61,26 @@ def test_a_framework_is_timed_beside_the_library(model: Path, comparer: Comparer
     assert torch.fault == "the model is .onnx, not torch's"
 
 
+def test_what_was_begun_is_timed_in_the_same_turns_as_untuned_tvm(
+    model: Path, comparer: Comparer
+) -> None:
+    asked = request(model, "onnxruntime", "pytorch")
+    comparer.begin(asked, (X,), model / "model.so")
+    found = comparer.compare(asked, model / "model.so", (X,), 60.0, precision=PLAIN)
+    assert found.tuned is not None
+    assert found.untuned is not None
+    assert [one.fault for one in found.others] == ["", "the model is .onnx, not torch's"]
+    alone = comparer.compare(asked, model / "model.so", (X,), 0.0)
+    assert alone.tuned is None, "what was begun is used once"
+
+
+def test_what_was_begun_for_another_request_is_not_used(model: Path, comparer: Comparer) -> None:
+    comparer.begin(request(model, "pytorch"), (X,))
+    found = comparer.compare(request(model, "onnxruntime"), model / "model.so", (X,))
+    assert found.tuned is not None
+    assert found.untuned is None
+
+
 def test_nothing_to_compare_with_leaves_the_library_untimed(
     model: Path, comparer: Comparer
 ) -> None:
@@ -109,7 +129,7 @@ def test_too_little_time_begins_nothing(model: Path, comparer: Comparer) -> None
 def test_one_that_is_not_ready_in_time_is_left_out(model: Path, comparer: Comparer) -> None:
     hurried = replace(request(model, "onnxruntime"), comparing=replace(QUICK, starting=0.01))
     (runtime,) = comparer.compare(hurried, model / "model.so", (X,)).others
-    assert "it did not answer within 0.0 s" in runtime.fault
+    assert "it did not load the model within 0.0 s" in runtime.fault
 
 
 def test_a_closed_comparer_stops(model: Path, comparer: Comparer) -> None:

@@ -82,6 +82,20 @@ def test_a_zoo_of_the_layers_of_a_hub_measures_nothing(
         assert summary["verified"]["ok"]
 
 
+def test_a_zoo_times_the_store_s_winners_again(
+    shared: tuple[Path, Path], dense: str, models: dict[str, str], tmp_path: Path
+) -> None:
+    file, zoo, store = tmp_path / "zoo.yaml", tmp_path / "zoo", tmp_path / "store"
+    file.write_text(ZOO.format(dense=dense, turned=models["turned"]))
+    shutil.copytree(shared[0], store)
+    words = (*SERIAL[:2], "--out", str(zoo), "--store", str(store), "--refresh")
+    code, _, err = chameleon("zoo", str(file), *words)
+    assert code == 0, err
+    assert "2 of 2 layers to be timed again." in notes(zoo)
+    again = {record.task for record in own(records(zoo))}
+    assert again == {key.task for key in opened(store).entry_keys()}
+
+
 def installed(store: Path, folder: Path) -> Path:
     """Makes the hub's wheel of a store, and installs it into a directory."""
     hub, site = folder / "hub", folder / "site"

@@ -34,7 +34,7 @@ COMPILER = ("nvidia-cuda-nvrtc",)
 
 
 @dataclass(eq=False)
-class TunedModel:
+class SessionModel:
     """A model that a session tunes, alone or with others.
 
     Attributes:

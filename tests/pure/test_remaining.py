@@ -1,0 +1,32 @@
+"""What is left to gain is told: which layers are too little known, and what more time brings."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from chameleon_ray.layer_names import short_names
+from chameleon_ray.report import remaining
+from chameleon_ray.report.remaining import NAMED, told
+from tests.pure.fake_result import fake_result
+
+
+def test_layers_that_are_too_little_known_are_named() -> None:
+    result = fake_result(Path("runs/net"))
+    known = [row for row in result.layers if row.measurements and row.task.space.knobs]
+    names = short_names(result.tasks, 40)
+    text = told(result, {})
+    named = [row for row in known if f" {names[row.task.layer]}," in text]
+    assert len(named) == NAMED
+    assert text.endswith(f", {len(known) - NAMED} more.")
+    assert max(known, key=lambda row: row.task.weight * row.best) in named
+
+
+def test_many_are_counted_and_the_first_ones_are_named() -> None:
+    result = fake_result(Path("runs/net"))
+    row = result.layers[0]
+    tasks = tuple(
+        replace(row.task, digest=f"{n:016x}", nodes=(f"block.{n}",)) for n in range(NAMED + 3)
+    )
+    rows = [replace(row, task=task, best=1.0 + n) for n, task in enumerate(tasks)]
+    text = remaining._named(replace(result, tasks=tasks), rows)
+    assert text.startswith(f"block.{NAMED + 2}, block.{NAMED + 1}, ")
+    assert text.endswith(", 3 more")
