@@ -11,7 +11,8 @@
 set -euo pipefail
 . "${CHAMELEON_VENV:-$HOME/venv}/bin/activate"
 export RAY_AUTH_MODE=token RAY_worker_niceness=0 RAY_USAGE_STATS_ENABLED=0
-head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+nodes=$(scontrol show hostnames "$SLURM_JOB_NODELIST")
+head=${nodes%%$'\n'*}
 scripts=${CHAMELEON_SOURCE:-$SLURM_SUBMIT_DIR}/scripts
 srun ray symmetric-run --address "$head:${RAY_PORT:-6379}" --min-nodes "$SLURM_JOB_NUM_NODES" \
   -- python "$scripts/tune_net.py" "$@"
