@@ -14,7 +14,7 @@ class Merged:
         tasks: Each digest once, in an order in which all models soon have measured layers. The
             models take turns, each as often as it is important. A weight is the sum over the models
             of the model's importance times how often the layer occurs in it. Names are those of all
-            models.
+            models, and the reuse distance of constants is the longest one.
         users: Number of models that have a layer, by digest.
         before: Number of layers of all models, each counted in every model that has it. Lowerings
             other than a layer's first are not counted.
@@ -58,8 +58,11 @@ def merged(models: Sequence[tuple[float, Sequence[Task]]]) -> Merged:
     for _, number, layer in sorted(turns, key=lambda turn: turn[:2]):
         known, more = tasks.get(layer.digest), models[number][0] * layer.weight
         weight, nodes = (known.weight, known.nodes) if known else (0, ())
+        constants = (known or layer).constants
+        if layer.constants.distance > constants.distance:
+            constants = layer.constants
         tasks[layer.digest] = replace(
-            known or layer, weight=weight + more, nodes=nodes + layer.nodes
+            known or layer, weight=weight + more, nodes=nodes + layer.nodes, constants=constants
         )
         users[layer.digest] = users.get(layer.digest, 0) + 1
     before = sum(not layer.instead for _, layers in models for layer in layers)

@@ -8,7 +8,7 @@ from chameleon_ray.space import DesignSpace
 
 
 @dataclass(frozen=True)
-class Weights:
+class Constants:
     """The constants among a layer's arguments, which a model reads again once it is run again.
 
     Attributes:
@@ -45,7 +45,7 @@ class Task:
         nodes: The user's own names of the layer's occurrences, in order: modules of torch or nodes
             of ONNX; empty texts where they have none.
         what: What is computed, for people, as ``conv 3x3/1 512→512 @7x7 + add + relu``.
-        weights: The constants among its arguments.
+        constants: The constants among its arguments.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Task:
     instead: str = ""
     nodes: tuple[str, ...] = ()
     what: str = ""
-    weights: Weights = Weights()
+    constants: Constants = Constants()
 
     @property
     def layer(self) -> str:

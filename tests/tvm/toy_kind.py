@@ -24,7 +24,7 @@ from chameleon_ray.compiler.target import fields_of, made
 from chameleon_ray.measure.isolate import Setting
 from chameleon_ray.measure.measurer import Artifact, Finalist, Runner, Timing
 from chameleon_ray.options import Confirming, Measuring, Scheduling
-from chameleon_ray.task import Task
+from chameleon_ray.task import Constants, Task
 
 NAME = "c"
 DEVICE = "whatever runs C"
@@ -129,6 +129,9 @@ class ToyTimer:
 
     def __call__(self, job: Any) -> Any:
         return job.run(self)
+
+    def prepare(self, program: bytes, constants: Constants) -> None:
+        self.arguments(program)
 
     def arguments(self, program: bytes) -> list[Any]:
         return self._inputs.tensors(program, self._device)

@@ -8,7 +8,6 @@ written them.
 """
 
 import math
-from collections.abc import Callable
 from itertools import cycle
 from time import perf_counter
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 
 from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.options import Measuring
-from chameleon_ray.task import Weights
+from chameleon_ray.task import Constants
 
 ALIGNMENT = 64
 """Bytes of a cache line, on which each copy begins."""
@@ -25,43 +24,68 @@ DRAWN = 1 << 18
 """Number of random elements that the memory of copies is filled with, over and over."""
 
 
+class Arguments:
+    """Lists of arguments to execute a layer on, one after the other, again and again.
+
+    Attributes:
+        lists: The lists, which differ in the weights. The first one has the layer's own buffers.
+    """
+
+    def __init__(self, lists: list[list[Any]]) -> None:
+        self.lists = lists
+        self._turns = cycle(lists)
+
+    def next(self) -> list[Any]:
+        """Returns the list whose weights were read longest ago."""
+        return next(self._turns)
+
+
 class ColdWeights:
     """Memory that holds copies of one layer's weights, and then of another's."""
 
     def __init__(self, options: Measuring) -> None:
-        self._options = options
+        self._least, self._most = options.cold_least, options.cold_most // options.instances
         self._memory: dict[str, np.ndarray] = {}
+        self._arguments: dict[tuple[bytes, Constants], Arguments] = {}
 
-    def arguments(self, buffers: list[Any], weights: Weights) -> list[list[Any]]:
-        """Returns lists of arguments to execute a layer on, one after the other.
+    def arguments(self, program: bytes, buffers: list[Any], constants: Constants) -> Arguments:
+        """Returns the arguments of a layer, the same with every call.
 
-        They differ in the weights. A copy is read again only after as many bytes of others as
-        ``weights.distance`` says, or the options' most. There is one list where weights are so few
-        that it does not matter, or so many that reading them pushes themselves out.
+        A copy of the weights is read again only after as many bytes of others as
+        ``constants.distance`` says, or the options' most. There is one list where weights are so
+        few that it does not matter, or so many that reading them pushes themselves out.
 
         Args:
-            buffers: The layer's buffers, in the order in which it takes them.
-            weights: The constants among them.
+            program: The layer.
+            buffers: Its buffers, in the order in which it takes them.
+            constants: The constants among them.
         """
-        sizes = {place: _size(buffers[place]) for place in weights.places}
-        sizes = {place: size for place, size in sizes.items() if size >= self._options.cold_least}
-        stride = sum(sizes.values())
-        distance = min(weights.distance, self._options.cold_most)
-        lists = [list(buffers) for _ in range(math.ceil(distance / stride) if stride else 1)]
-        for number, copied in enumerate(lists[1:]):
-            offset = number * stride
-            for place, size in sizes.items():
-                memory = self._filled(str(buffers[place].dtype), distance)
-                copied[place] = _as_tensor(memory[offset : offset + size], buffers[place])
-                offset += size
-        return lists
+        distance = min(constants.distance, self._most)
+        sizes = {place: _size(buffers[place]) for place in constants.places}
+        sizes = {place: size for place, size in sizes.items() if size >= self._least}
+        memory = {p: self._filled(str(buffers[p].dtype), distance) for p in sizes}
+        if (program, constants) not in self._arguments:
+            lists, stride = [list(buffers)], sum(sizes.values())
+            for start in range(0, distance - stride, stride) if stride else ():
+                copied, offset = list(buffers), start
+                for place, size in sizes.items():
+                    part = memory[place][offset : offset + size]
+                    copied[place] = _as_tensor(part, buffers[place])
+                    offset += size
+                lists.append(copied)
+            self._arguments[program, constants] = Arguments(lists)
+        return self._arguments[program, constants]
 
     def _filled(self, dtype: str, size: int) -> np.ndarray:
-        """Returns at least ``size`` bytes that TVM has allocated, random elements of a type."""
+        """Returns at least ``size`` bytes that TVM has allocated, random elements of a type.
+
+        Where there were too few, copies in other memory are forgotten.
+        """
         import tvm
 
         made = self._memory.get(dtype)
         if made is None or made.shape[0] < size:
+            self._arguments.clear()
             made = np.from_dlpack(tvm.runtime.empty((size,), "uint8"))
             drawn = random_array(np.random.default_rng(1), (DRAWN,), dtype).view("uint8")
             made[:] = np.resize(drawn, size)
@@ -72,30 +96,33 @@ class ColdWeights:
 class Executions:
     """Executes a kernel, each time on the next of its lists of arguments."""
 
-    def __init__(self, library: Any, arguments: list[list[Any]]) -> None:
+    def __init__(self, library: Any, arguments: Arguments) -> None:
         self._library, self._kernel = library, library["main"]
-        self._arguments, self._next = arguments, cycle(arguments)
+        self._arguments = arguments
 
     def __call__(self) -> None:
         """Executes the kernel once."""
-        self._kernel(*next(self._next))
+        self._kernel(*self._arguments.next())
+
+    def original(self) -> None:
+        """Executes the kernel once on the layer's own buffers, as other candidates are."""
+        self._kernel(*self._arguments.lists[0])
 
     def mean(self, number: int) -> float:
         """Executes the kernel ``number`` times; returns the mean of the seconds.
 
         With one list of arguments TVM does it, which takes no time between executions.
         """
-        if len(self._arguments) > 1:
+        lists = self._arguments.lists
+        if len(lists) > 1:
             began = perf_counter()
             for _ in range(number):
                 self()
             return (perf_counter() - began) / number
         import tvm
 
-        evaluate: Callable[..., Any] = self._library.time_evaluator(
-            "main", tvm.cpu(), number=number, repeat=1
-        )
-        return float(evaluate(*self._arguments[0]).mean)
+        evaluate = self._library.time_evaluator("main", tvm.cpu(), number=number, repeat=1)
+        return float(evaluate(*lists[0]).mean)
 
 
 def _as_tensor(memory: np.ndarray, like: Any) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 
 from chameleon_ray.compiler.codegen.builder import Compiler, Job, artifact_of
 from chameleon_ray.compiler.kind import TargetKind
-from chameleon_ray.compiler.runtime.cold_weights import ColdWeights, Executions
+from chameleon_ray.compiler.runtime.cold_weights import Arguments, ColdWeights, Executions
 from chameleon_ray.compiler.runtime.cpu_clock import Beside, CpuClock
 from chameleon_ray.compiler.runtime.jobs import ChildRunner, Contest, Race, Raced, Reference
 from chameleon_ray.compiler.runtime.layer_inputs import LayerInputs
@@ -29,7 +29,7 @@ from chameleon_ray.measure.run_delay import Stopwatch, stolen
 from chameleon_ray.options import Confirming, Measuring
 from chameleon_ray.record import DISTURBED
 from chameleon_ray.space import Config
-from chameleon_ray.task import Task
+from chameleon_ray.task import Constants, Task
 
 ELF = b"\x7fELF"
 """First bytes of a shared library."""
@@ -38,16 +38,16 @@ ELF = b"\x7fELF"
 class CpuTimer:
     """Times kernels inside the runner's child, and keeps each layer's inputs; see ``Timer``."""
 
-    def __init__(self, kind: TargetKind, instances: int) -> None:
+    def __init__(self, kind: TargetKind, options: Measuring) -> None:
         block_torch()
         import tvm  # warms the zygote
 
         self._kind, self._device = kind, tvm.cpu()
         self._cores = os.sched_getaffinity(0)
-        self._copies = Copies(sorted(self._cores), instances)
+        self._copies = Copies(sorted(self._cores), options.instances)
         self._threads = len(self._copies.own)
         self._inputs = LayerInputs()
-        self._cold: dict[int, ColdWeights] = {}
+        self._cold = [ColdWeights(options) for _ in range(1 + len(self._copies.others))]
         self._compiler: Compiler | None = None
 
     def __call__(self, job: Any) -> Any:
@@ -58,19 +58,21 @@ class CpuTimer:
         self._compiler = self._compiler or Compiler(self._kind)
         return self._compiler.compile(job)
 
-    def arguments(self, program: bytes) -> list[Any]:
-        """Returns the layer's buffers, filled at random."""
-        return self._inputs.shared(program, self._device)
+    def prepare(self, program: bytes, constants: Constants) -> None:
+        """Makes the layer's buffers, filled at random, and copies of its weights."""
+        for copy in range(len(self._cold)):
+            self._arguments(program, constants, copy)
 
     def race(self, job: Race) -> Raced:
         """Times a candidate; one that is hopeless or long is executed twice at most."""
         library = _load(job.code)
         executions, beside = self._executions(library, job), self._beside(library, job)
         began, watch, before = time.perf_counter(), Stopwatch(self._threads), stolen(self._cores)
+        execute = executions.original if job.default else executions  # its outputs may be kept
         with beside():
-            first = watch.time(executions)
+            first = watch.time(execute)
             if first < job.options.repeat_seconds:  # short: its code was cold, try again
-                first = watch.time(executions)
+                first = watch.time(execute)
         kept = None
         if first > min(job.options.hopeless * job.best, job.options.long_seconds):
             latencies: tuple[float, ...] = (first,)
@@ -123,18 +125,20 @@ class CpuTimer:
 
     def _executions(self, library: Any, job: Race | Contest, copy: int = 0) -> Executions:
         """Returns what executes a kernel on the buffers of one of the copies that run at once."""
-        buffers = self._inputs.shared(job.program, self._device, copy)
-        cold = self._cold.setdefault(copy, ColdWeights(job.options))
-        return Executions(library, cold.arguments(buffers, job.weights))
+        return Executions(library, self._arguments(job.program, job.constants, copy))
+
+    def _arguments(self, program: bytes, constants: Constants, copy: int) -> Arguments:
+        """Returns what one of the copies that run at once is executed on."""
+        buffers = self._inputs.shared(program, self._device, copy)
+        return self._cold[copy].arguments(program, buffers, constants)
 
     def _beside(self, library: Any, job: Race | Contest) -> Beside:
         """Returns what makes a context in which the other copies of a kernel run."""
-        copies = range(1, 1 + len(self._copies.others))
-        others = [self._executions(library, job, copy) for copy in copies]
+        others = [self._executions(library, job, copy) for copy in range(1, len(self._cold))]
         return partial(self._copies.running, others)
 
     def _reference(self, job: Race, seconds: float) -> Reference:
-        outputs = [buffer.numpy() for buffer in self.arguments(job.program)]
+        outputs = [one.numpy() for one in self._inputs.shared(job.program, self._device)]
         pairs = enumerate(zip(outputs, self._inputs.arrays(job.program), strict=True))
         return Reference(seconds, {n: o for n, (o, i) in pairs if not np.array_equal(o, i)})
 
@@ -155,8 +159,8 @@ def _load(code: bytes) -> Any:
         return tvm.runtime.load_module(file.name)
 
 
-def timer(given: tuple[TargetKind, int]) -> CpuTimer:
-    """Makes the handler in the runner's child, for a kind of target and a number of copies."""
+def timer(given: tuple[TargetKind, Measuring]) -> CpuTimer:
+    """Makes the handler in the runner's child, for a kind of target and settings of timing."""
     return CpuTimer(*given)
 
 
@@ -190,7 +194,7 @@ class CpuRunner:
         self.device, self._kind, self._cores = device, kind, cores
         setting = Setting(
             handler="chameleon_ray.compiler.runtime.cpu_runner:timer",
-            argument=(kind, options.instances),
+            argument=(kind, options),
             cores=cores,
             memory_bytes=options.memory_bytes,
             environment=timing_environment(len(cores) // options.instances),

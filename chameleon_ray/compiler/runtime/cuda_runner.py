@@ -38,7 +38,7 @@ from chameleon_ray.measure.isolate import Ending, Setting
 from chameleon_ray.measure.measurer import Artifact, Finalist, Timing
 from chameleon_ray.measure.racing import race, take_turns
 from chameleon_ray.options import Confirming, Measuring
-from chameleon_ray.task import Task
+from chameleon_ray.task import Constants, Task
 
 ENVIRONMENT = (BUS_ORDER, ("TVM_NUM_THREADS", "1"))
 """Environment of the child: CUDA numbers the GPUs as NVML does, and TVM has one thread."""
@@ -144,7 +144,7 @@ class CudaTimer:
         """Times a candidate; one that is hopeless or long is executed twice."""
         from chameleon_ray.compiler.codegen import vendor_glue
 
-        buffers, options = self.arguments(job.program), job.options
+        buffers, options = self._inputs.shared(job.program, self._device), job.options
         self.clock.wake(options)
         began = time.perf_counter()
         try:
@@ -162,7 +162,8 @@ class CudaTimer:
 
     def contest(self, job: Contest) -> list[Finalist]:
         """Compares all outputs with ``LayerReference``'s or else the first, and times in turns."""
-        libraries, buffers = [_load(code) for code in job.codes], self.arguments(job.program)
+        libraries = [_load(code) for code in job.codes]
+        buffers = self._inputs.shared(job.program, self._device)
         first, errors, precision = [], [], layer_precision(job.program)
         before = self._inputs.arrays(job.program)
         reference = self._reference.outputs(job.program, before, job.options.reference_flop)
@@ -196,9 +197,9 @@ class CudaTimer:
         execute, shots = partial(library["main"], *buffers), shots_of(seconds, options)
         return lambda: median(self.clock.time(execute, shots, options))
 
-    def arguments(self, program: bytes) -> list[Any]:
-        """Returns the layer's buffers on the GPU, filled at random."""
-        return self._inputs.shared(program, self._device)
+    def prepare(self, program: bytes, constants: Constants) -> None:
+        """Makes the layer's buffers on the GPU, filled at random."""
+        self._inputs.shared(program, self._device)
 
 
 def shots_of(seconds: float, options: Measuring) -> int:

@@ -15,7 +15,7 @@ from chameleon_ray.measure.isolate import Ending, Isolate, IsolateError, Outcome
 from chameleon_ray.measure.measurer import Artifact, Finalist, Timing
 from chameleon_ray.options import Confirming, Measuring
 from chameleon_ray.record import LONGEST_ERROR, Status
-from chameleon_ray.task import Task, Weights
+from chameleon_ray.task import Constants, Task
 
 FAILURES = {
     Ending.TIMEOUT: Status.RUN_TIMEOUT,
@@ -66,8 +66,8 @@ class Raced:
 class Timer(Protocol):
     """Runs and times kernels on a device, inside a runner's child."""
 
-    def arguments(self, program: bytes) -> list[Any]:
-        """Returns the layer's buffers on the device, which the first call makes."""
+    def prepare(self, program: bytes, constants: Constants) -> None:
+        """Makes a layer's buffers on the device, where they are not there yet."""
         ...
 
     def race(self, job: "Race") -> Raced:
@@ -84,9 +84,10 @@ class Inputs:
     """A job that makes a layer's inputs, which takes seconds where they are large."""
 
     program: bytes
+    constants: Constants
 
     def run(self, timer: Timer) -> None:
-        timer.arguments(self.program)
+        timer.prepare(self.program, self.constants)
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Race:
     code: bytes
     best: float
     options: Measuring
-    weights: Weights
+    constants: Constants
     default: bool = False
 
     def run(self, timer: Timer) -> Raced:
@@ -112,7 +113,7 @@ class Contest:
     codes: tuple[bytes, ...]
     repeats: int
     options: Measuring
-    weights: Weights
+    constants: Constants
     reference: Reference | None = None
 
     def run(self, timer: Timer) -> list[Finalist]:
@@ -184,7 +185,7 @@ class ChildRunner:
 
     def run(self, task: Task, artifact: Artifact, best: float) -> Timing:
         """Times one artifact; see ``Runner``. The timing names no device."""
-        given = (self.options, task.weights, artifact.default)
+        given = (self.options, task.constants, artifact.default)
         job = Race(task.program, artifact.code, best, *given)
         outcome = self._timed(task, job, self._patience(self.options, artifact.default, best))
         if outcome.ending is not Ending.OK:
@@ -208,7 +209,7 @@ class ChildRunner:
         """Compares and times artifacts in turns; see ``Runner``."""
         codes = tuple(artifact.code for artifact in artifacts)
         kept = self._references.get(task.digest)
-        given = (self.options, task.weights, kept)
+        given = (self.options, task.constants, kept)
         job = Contest(task.program, codes, options.repeats, *given)
         patience = self.options.run_timeout * options.repeats * (len(codes) - 1)
         outcome = self._timed(task, job, self.options.default_timeout + patience)
@@ -231,7 +232,7 @@ class ChildRunner:
     def _timed(self, task: Task, job: Race | Contest, timeout: float) -> Outcome:
         """Does a job; the time to make the layer's inputs, at first, does not count."""
         self.renew()
-        made = self.call(Inputs(task.program), self.options.default_timeout)
+        made = self.call(Inputs(task.program, task.constants), self.options.default_timeout)
         return self.call(job, timeout) if made.ending is Ending.OK else made
 
 

@@ -18,7 +18,7 @@ from chameleon_ray.compiler.relax import bindings_of, operator
 from chameleon_ray.compiler.spaces.design import design
 from chameleon_ray.compiler.spaces.operations import operations
 from chameleon_ray.space import DesignSpace
-from chameleon_ray.task import Task, Weights
+from chameleon_ray.task import Constants, Task
 
 
 def extract(module: Any, target: str, kind: TargetKind) -> list[Task]:
@@ -38,11 +38,12 @@ def extract(module: Any, target: str, kind: TargetKind) -> list[Task]:
         variable, origins = found[0].args[0], [bound.get(call) or Origin("") for call in found]
         task = task_of(module[variable], variable.name_hint, digest, len(found), target, kind)
         nodes, what = tuple(o.name for o in origins), next((o.what for o in origins if o.what), "")
-        tasks.append(replace(task, nodes=nodes, what=what, weights=weights_of(found[0], distance)))
+        constants = constants_of(found[0], distance)
+        tasks.append(replace(task, nodes=nodes, what=what, constants=constants))
     return tasks
 
 
-def weights_of(call: Call, distance: int) -> Weights:
+def constants_of(call: Call, distance: int) -> Constants:
     """Finds the constants among the arguments of a layer's call.
 
     Args:
@@ -50,7 +51,7 @@ def weights_of(call: Call, distance: int) -> Weights:
         distance: Reuse distance of the model's constants, in bytes.
     """
     arguments = enumerate(call.args[1].fields)
-    return Weights(tuple(n for n, one in arguments if isinstance(one, GenericConst)), distance)
+    return Constants(tuple(n for n, one in arguments if isinstance(one, GenericConst)), distance)
 
 
 def distance_of(module: Any) -> int:

@@ -19,13 +19,13 @@ from tvm.s_tir import Schedule
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.relax import bindings_of, operator, rewrite
 from chameleon_ray.compiler.spaces.extract import (
+    constants_of,
     distance_of,
     extract,
     is_layer,
     layer_digest,
     layer_module,
     task_of,
-    weights_of,
 )
 from chameleon_ray.task import Task
 
@@ -89,7 +89,7 @@ def extract_all(
         for task in tasks
     ]
     every = [*named, *found.values()]
-    return [replace(task, weights=replace(task.weights, distance=distance)) for task in every]
+    return [replace(task, constants=replace(task.constants, distance=distance)) for task in every]
 
 
 def _instead(pair: Pair, own: Task, kind: TargetKind) -> Task:
@@ -100,7 +100,7 @@ def _instead(pair: Pair, own: Task, kind: TargetKind) -> Task:
         task,
         nodes=own.nodes,
         what=own.what,
-        weights=weights_of(pair.call, own.weights.distance),
+        constants=constants_of(pair.call, own.constants.distance),
         has_default=False,
         lowering=name_of(pair.function),
         instead=own.digest,
