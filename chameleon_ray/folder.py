@@ -42,6 +42,7 @@ class RunFolder(RunFiles):
 
     Attributes:
         identified: Whether this process has found it to be the directory of its own run.
+        upgraded: Whether the run was begun with other versions of what its latencies depend on.
     """
 
     same: tuple[str, ...] = SAME
@@ -70,7 +71,7 @@ class RunFolder(RunFiles):
         if not existing and there:
             raise FolderError(f"{path} holds a {there[0]}; add --resume, or choose another --out.")
         super().__init__(path)
-        self.identified = False
+        self.identified = self.upgraded = False
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = opened(path / NAME)
@@ -121,7 +122,8 @@ class RunFolder(RunFiles):
                 f"{self.path} is a {self.holds} of another {key.replace('_', ' ')} "
                 f"({before}, now {identity[key]}); choose another --out."
             )
-        self.identified = True
+        circumstances = known.get("circumstances"), identity.get("circumstances")
+        self.identified, self.upgraded = True, circumstances[0] != circumstances[1]
 
     def save_winners(self, winners: Mapping[str, tuple[Config, float]]) -> None:
         """Keeps every layer's configuration, empty for the default, and latency in seconds.

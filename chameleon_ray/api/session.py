@@ -46,6 +46,11 @@ from chameleon_ray.report.result import RunResult
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.winners import Winner
 
+UPGRADED = (
+    "This run was begun with another version, which may have timed layers in another way; the "
+    "fastest candidates are timed again at the end, but only a new run compares all alike."
+)
+
 
 @dataclass(frozen=True)
 class SessionResult:
@@ -179,6 +184,8 @@ class TuningSession:
                     self.progress.note(model.saying(note))
                 if model.folder.begun:  # another model's directory is left as it is
                     model.folder.identify(model.identity(known, self.setup.search))
+                if model.folder.upgraded:
+                    self.progress.note(model.saying(UPGRADED))
                 self.progress.phase(f"compiling {model.called} untuned")
                 if not self.request.on_cluster:
                     process.expect_questions()

@@ -1,11 +1,11 @@
-"""The digest of the sources that make a layer's design space and its code."""
+"""The digest of the sources that make a layer's design space and its code, and that time it."""
 
 import hashlib
 from functools import cache
 from pathlib import Path
 
-PARTS = ("*.py", "codegen/**/*", "kinds/**/*", "spaces/**/*")
-"""Files below this folder on which a configuration's meaning and code depend.
+PARTS = ("*.py", "codegen/**/*", "kinds/**/*", "runtime/*", "spaces/**/*")
+"""Files below this folder on which a configuration's meaning, code and latency depend.
 
 Importers and passes are left out: what they make of a layer is in the layer's own digest.
 """

@@ -41,6 +41,16 @@ def test_what_is_kept_comes_back(run: Path) -> None:
     folder.close()
 
 
+def test_a_run_of_another_version_is_known(run: Path) -> None:
+    for versions, upgraded in (({}, True), (None, False)):
+        folder = RunFolder(run, existing=True)
+        folder.identify(
+            {**IDENTITY, **({"circumstances": versions} if versions is not None else {})}
+        )
+        assert folder.upgraded == upgraded
+        folder.close()
+
+
 @pytest.mark.parametrize("put", [os.mkfifo, Path.mkdir, lambda lock: lock.symlink_to("precious")])
 def test_a_lock_that_is_no_file_is_told(tmp_path: Path, put) -> None:
     (tmp_path / "precious").write_text("kept")

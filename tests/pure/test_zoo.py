@@ -21,6 +21,7 @@ from chameleon_ray.report.zoo import ZooEntry, ZooResult
 from chameleon_ray.report.zoo_page import render
 from chameleon_ray.report.zoo_summary import figures
 from chameleon_ray.run_files import FolderError
+from chameleon_ray.task import Constants
 from tests.pure.fake_result import fake_result, record, task
 
 ROOT = Path(__file__).parents[2]
@@ -146,6 +147,13 @@ def test_transfer_can_be_turned_off(tmp_path: Path) -> None:
     zoo = zoo_of(tmp_path, "models: [a]\ntransfer: false")
     assert search_of(zoo.common).transfer is None
     assert search_of(zoo_of(tmp_path, "models: [a]").common).transfer is not None
+
+
+def test_a_shared_layer_is_timed_as_in_the_model_with_most_weights() -> None:
+    small, large = (replace(task("conv"), constants=Constants((1,), size)) for size in (7, 9))
+    for models in ([small, large], [large, small]):
+        (found,) = merged([(1, [one]) for one in models]).tasks
+        assert found.constants == Constants((1,), 9)
 
 
 def test_equal_layers_are_merged() -> None:

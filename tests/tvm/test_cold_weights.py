@@ -1,5 +1,6 @@
 """Weights out of the cache: copies that are read in turns, and which arguments are weights."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,15 @@ from chameleon_ray.compiler.kinds import LLVM
 from chameleon_ray.compiler.passes.lower import lower, lowerings
 from chameleon_ray.compiler.relax import constant
 from chameleon_ray.compiler.runtime.cold_weights import ColdWeights, Executions
-from chameleon_ray.compiler.runtime.cpu_runner import CpuRunner
+from chameleon_ray.compiler.runtime.cpu_runner import CpuRunner, patience
+from chameleon_ray.compiler.runtime.jobs import ChildRunner, Contest, Race, Raced
 from chameleon_ray.compiler.runtime.layer_inputs import LayerInputs
 from chameleon_ray.compiler.spaces.extract import extract
 from chameleon_ray.compiler.spaces.lowerings import extract_all
 from chameleon_ray.compiler.spaces.sketch import Program
 from chameleon_ray.measure.cores import available
+from chameleon_ray.measure.isolate import Setting
+from chameleon_ray.measure.measurer import Artifact, Finalist
 from chameleon_ray.options import Confirming, Measuring
 from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.space import Config
@@ -87,11 +91,11 @@ def test_layers_share_the_memory_and_keep_their_turns() -> None:
     assert again.next() is one.lists[1]
 
 
-def cold_layer() -> Task:
+def cold_layer(copies: int = 3) -> Task:
     task = layers.task_of("dense")
     shape, dtype = Program.loads(task.program).arguments[1]
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    return replace(task, constants=Constants((1,), 3 * size))
+    return replace(task, constants=Constants((1,), copies * size))
 
 
 def first(task: Task) -> Config:
@@ -125,7 +129,7 @@ def test_the_outputs_that_a_slow_default_leaves_are_those_of_the_layers_own_weig
 ) -> None:
     if instances > len(available()):
         pytest.skip("needs a core for each copy")
-    task, options = cold_layer(), replace(PATIENT, instances=instances)
+    task, options = cold_layer(64), replace(PATIENT, instances=instances)
     builder = ChildBuilder(LLVM, options, available()[:1])
     runner = CpuRunner(LLVM, options, available()[-instances:], "this machine")
     try:
@@ -137,6 +141,30 @@ def test_the_outputs_that_a_slow_default_leaves_are_those_of_the_layers_own_weig
         assert [one.right for one in found] == [True, True]
     finally:
         builder.close()
+        runner.close()
+
+
+def told(_: object) -> Callable[[Any], Any]:
+    """A child's handler that tells as latency which reuse distance a job has."""
+
+    def do(job: Any) -> Any:
+        latencies = (float(job.constants.distance),)
+        if isinstance(job, Contest):
+            return [Finalist(latencies, 0.0, 0.0, True)]
+        return Raced(latencies, 0.0) if isinstance(job, Race) else None
+
+    return do
+
+
+def test_jobs_have_the_constants_of_their_layer() -> None:
+    runner = ChildRunner(Setting(f"{__name__}:told", None), PATIENT, patience)
+    task = replace(layers.task_of("dense"), constants=Constants((1,), 7))
+    try:
+        assert runner.run(task, Artifact(b""), 1.0).latencies == (7.0,)
+        found = runner.contest(task, (Artifact(b""),), Confirming())
+        assert isinstance(found, tuple)
+        assert found[0].latencies == (7.0,)
+    finally:
         runner.close()
 
 

@@ -184,10 +184,14 @@ def test_damaged_records_are_set_aside_and_the_run_goes_on(
     run = Path(shutil.copytree(serial, here / "torn"))
     before, torn = records(run), sorted((run / "records").iterdir())[0]
     torn.write_bytes(torn.read_bytes()[:-9])
+    identity = json.loads((run / "run.json").read_text())
+    identity["circumstances"]["versions"]["sources"] = "earlier"
+    (run / "run.json").write_text(json.dumps(identity))
     command = Command("tune", dense, "--out", str(run), "--resume", *SEARCHED)
     out, err = command.process.communicate(timeout=180)
     assert command.process.returncode == 0, err
     assert f"{torn} cannot be read" in err
+    assert "begun with another version" in " ".join((out + err).split())
     assert "Verified" in out
     assert [record for record in records(run) if record in before]
     assert len(records(run)) == len(before)
