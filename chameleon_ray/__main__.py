@@ -1,11 +1,12 @@
 """The command line: every error is one sentence on stderr, and an exit status."""
 
+import atexit
 import os
 import signal
 from contextlib import suppress
 
-POLITE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals that ask a command to stop."""
+from chameleon_ray.signals import POLITE, heard
+
 
 
 def occupy() -> None:
@@ -24,19 +25,33 @@ def stop(*_: object) -> None:
     os._exit(128 + signal.SIGINT)
 
 
+def spare(*_: object) -> None:
+    """Lets this signal pass, as the last word is said; the next one ends a process that hangs."""
+    follow(spare, signal.SIG_DFL)
+
+
+def follow(before: object, handler: signal.Handlers) -> None:
+    """Puts a handler in the place of another one."""
+    for one in POLITE:
+        if signal.getsignal(one) == before:
+            signal.signal(one, handler)
+
+
 def main() -> None:
     """Runs the ``chameleon`` command."""
     occupy()
-    heard = [one for one in POLITE if signal.getsignal(one) != signal.SIG_IGN]  # as with nohup
-    for one in heard:
+    asked = heard()
+    for one in asked:
         signal.signal(one, stop)  # until ``answering`` takes its place
+    # Runs after all others; Python itself would let a signal end it from then on.
+    atexit.register(follow, spare, signal.SIG_IGN)
     from chameleon_ray.commands.app import app
 
     try:
         app()
     finally:
-        for one in heard:  # the last word is said, and an exit status known
-            signal.signal(one, signal.SIG_IGN)
+        for one in asked:  # the exit status is known
+            signal.signal(one, spare)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import typer
 
 from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.report.terminal import Terminal
+from chameleon_ray.signals import heard
 
 errors = Terminal(stderr=True)
 INTERRUPTED = 130
@@ -31,9 +32,8 @@ class answering:  # noqa: N801  reads as a phrase
     def __enter__(self) -> None:
         """Has a polite kill and the end of the terminal stop the command as Ctrl-C does."""
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                if signal.getsignal(number) != signal.SIG_IGN:  # as with nohup
-                    signal.signal(number, signal.default_int_handler)
+            for number in heard():
+                signal.signal(number, signal.default_int_handler)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None or self.debug:

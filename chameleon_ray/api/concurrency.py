@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.options import Request
+from chameleon_ray.signals import POLITE
 
 T = TypeVar("T")
-POLITE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOOK_SECONDS = 0.5
 """Seconds between two looks at what must not end."""
 

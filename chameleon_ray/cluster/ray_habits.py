@@ -12,9 +12,9 @@ import ray._raylet
 from ray._private import ray_constants
 
 from chameleon_ray.errors import Stopped
+from chameleon_ray.signals import POLITE
 
 logger = logging.getLogger(__name__)
-POLITE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager

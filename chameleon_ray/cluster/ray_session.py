@@ -9,16 +9,13 @@ import importlib.metadata
 import logging
 import os
 import secrets
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import ray
 import ray._raylet
-import ray.job_config
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
@@ -28,14 +25,13 @@ from chameleon_ray.cluster.placement import Node, nodes
 from chameleon_ray.cluster.ray_habits import environment, loopback, stoppable, unheard
 from chameleon_ray.cluster.reaper import MARK, end, reaped
 from chameleon_ray.cluster.session_folder import session_folder
+from chameleon_ray.cluster.workers_path import WorkersPath
 from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.options import Session
 from chameleon_ray.pool import Unfit
 
 PINNED = ("chameleon_ray", "ray", "apache-tvm", "apache-tvm-ffi")
 """Distributions whose versions must be the same on every node."""
-PACKAGES = Path(__file__).parents[2]
-"""Folder that this package is imported from."""
 NONE = "none"
 """Version of a distribution that is not installed."""
 
@@ -110,23 +106,6 @@ def own(options: Session) -> Iterator[dict[str, Any]]:
             end(str(folder))  # agents whose server was killed would live on
 
 
-class Own(ray.job_config.JobConfig):
-    """The configuration of workers: they find this package, and modules beside the script.
-
-    By itself Ray also puts the working directory before all libraries there, and whatever lies in
-    it.
-    """
-
-    def __init__(self) -> None:
-        installed = PACKAGES.name in ("site-packages", "dist-packages")
-        script = os.path.dirname(os.path.realpath(sys.argv[0]))
-        found = [] if installed else [str(PACKAGES)]
-        super().__init__(_py_driver_sys_path=[*found, *([script] if script in sys.path else [])])
-
-    def _runtime_env_has_working_dir(self) -> bool:  # which alone keeps Ray from it
-        return True
-
-
 def connect(address: str | None, arguments: Mapping[str, Any]) -> None:
     """Calls ``ray.init`` with arguments for it; it is quiet, and a signal ends it at once.
 
@@ -137,7 +116,7 @@ def connect(address: str | None, arguments: Mapping[str, Any]) -> None:
     try:
         with stoppable():
             quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
-            ray.init(**quiet, job_config=Own(), **arguments)
+            ray.init(**quiet, job_config=WorkersPath(), **arguments)
     except Stopped:
         if address is None:
             end(os.environ[MARK])
@@ -201,11 +180,10 @@ def check_nodes(options: Session) -> None:
     """
     others, ours, wrong = [node for node in nodes() if not node.here], reader()(), list[str]()
     answers = asked(reader(), others, options.check_seconds)
-    _demand_answers(answers)
     for node, answer in answers.items():
-        wrong += differences(f"node {node.address}", answer, ours)
-    if wrong:
-        raise SessionError(f"{'; '.join(wrong)}; install the same versions on every node")
+        if not isinstance(answer, Silent):
+            wrong += differences(f"node {node.address}", answer, ours)
+    _demand_answers(answers, wrong)
 
 
 def checked(factory: Callable[[], Any]) -> Callable[[], Any]:
@@ -249,14 +227,23 @@ def everywhere(question: Callable[[], Any]) -> list[Any]:
     return list(answers.values())
 
 
-def _demand_answers(answers: Mapping[Node, Any]) -> None:
-    """Raises a ``SessionError`` where a node did not answer."""
-    for node, answer in answers.items():
-        if isinstance(answer, Silent):
-            raise SessionError(
-                f"Node {node.address} gave no answer: {answer.reason}; see to it, or take it out "
-                "of the cluster."
-            )
+def _demand_answers(answers: Mapping[Node, Any], wrong: Sequence[str] = ()) -> None:
+    """Raises a ``SessionError`` where nodes did not answer, or have other versions.
+
+    Args:
+        answers: The answers, by node.
+        wrong: Phrases on the versions of those that answered.
+    """
+    silent = [
+        f"node {node.address} gave no answer: {answer.reason}"
+        for node, answer in answers.items()
+        if isinstance(answer, Silent)
+    ]
+    advice = ["see to what is silent, or take it out of the cluster"] if silent else []
+    advice += ["install the same versions on every node"] if wrong else []
+    if advice:
+        told = "; ".join([*silent, *wrong, *advice])
+        raise SessionError(f"{told[0].upper()}{told[1:]}.")
 
 
 def differences(where: str, theirs: Versions, ours: Versions) -> list[str]:

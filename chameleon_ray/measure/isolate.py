@@ -17,27 +17,20 @@ import tempfile
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure import lifetime
 from chameleon_ray.measure.cpu_time import STALLED, answers
 from chameleon_ray.measure.message import NoMessage, Stamp, answer, packed, send
+from chameleon_ray.measure.search_path import PACKAGES, PROGRAM
 from chameleon_ray.measure.setting import Setting
 from chameleon_ray.measure.zygote import AWAIT, END, FORK, KILL, PID, serve
 
 __all__ = ["Ending", "Isolate", "IsolateError", "Outcome", "Setting"]
 
-PACKAGES = Path(__file__).parents[2]
-"""Folder that this package is imported from."""
 STARTING_SECONDS = 120.0
 """Most seconds that a zygote's imports may take; a cold disk is slow."""
-START = "import sys; sys.path.append(sys.argv.pop(1)); from {} import main; main()"
-"""Program of a zygote, given the folder of this package and a descriptor.
-
-Python's ``-m`` would put the working directory before all libraries, and whatever lies there.
-"""
 CLOSING_SECONDS = 2.0
 """Most seconds for a zygote to end all that its children started, before it is killed."""
 
@@ -88,7 +81,7 @@ class Isolate:
         """Starts a zygote."""
         setting = self.setting
         self._control, theirs = socket.socketpair()
-        program = START.format("chameleon_ray.measure.isolate")
+        program = PROGRAM.format("chameleon_ray.measure.isolate")
         self._zygote = subprocess.Popen(
             [sys.executable, "-P", "-c", program, str(PACKAGES), str(theirs.fileno())],
             pass_fds=[theirs.fileno()],

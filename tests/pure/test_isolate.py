@@ -67,6 +67,16 @@ def test_modules_in_the_working_directory_do_not_stand_in_for_libraries(
         assert isolate.call(("greet", "you"), 5).value[0] == "hello you"
 
 
+def test_children_import_the_package_of_their_parent_where_another_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "chameleon_ray").mkdir()
+    (tmp_path / "chameleon_ray" / "__init__.py").write_text("raise SystemExit('the other one')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # before all libraries
+    with closing(Isolate(Setting(f"{MISDEEDS}:doer", "hello"))) as isolate:
+        assert isolate.call(("greet", "you"), 5).value[0] == "hello you"
+
+
 def test_a_killed_child_is_replaced(isolate):
     pid = isolate.call(("greet", "a"), 5).value[2]
     os.kill(pid, signal.SIGKILL)

@@ -9,15 +9,21 @@ import socket
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 from ray._private import services
 
 from chameleon_ray.cluster import ray_session
 from chameleon_ray.cluster.address import on_loopback
+from chameleon_ray.cluster.asking import Silent
+from chameleon_ray.cluster.placement import Node
 from chameleon_ray.cluster.ray_session import PINNED, SessionError, differences, found
 from chameleon_ray.options import Session
 from chameleon_ray.pool import Unfit
+
+
+ROOT = Path(__file__).parents[2]
 
 
 def run(program: str) -> subprocess.CompletedProcess[str]:
@@ -55,6 +61,33 @@ def test_local_session_is_quiet_private_and_light() -> None:
         assert not {"RAY_AUTH_TOKEN", "RAY_AUTH_MODE"} & set(os.environ) - set(before)
     """)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_workers_import_this_package_and_nothing_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This rests on private names of Ray's."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "stand_in.py").touch()
+    (tmp_path / "chameleon_ray").mkdir()
+    (tmp_path / "chameleon_ray" / "__init__.py").write_text("")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # where another copy is installed
+    done = run(f"""
+        import os, sys
+        sys.path.insert(0, {str(ROOT)!r})
+        os.chdir({str(tmp_path / "here")!r})
+        import ray
+        from chameleon_ray.cluster.ray_session import start
+        def look():
+            import importlib.util
+            import chameleon_ray
+            return importlib.util.find_spec("stand_in"), chameleon_ray.__file__
+        import stand_in
+        with start(cpus=1):
+            print(*ray.get(ray.remote(look).remote()))
+    """)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"None {ROOT / 'chameleon_ray' / '__init__.py'}\n"
 
 
 def test_other_versions_on_a_node_are_named() -> None:
@@ -149,3 +182,20 @@ def test_differences_name_node_and_versions() -> None:
     assert differences("node 10.0.0.2", ours, ours) == []
     said = "node 10.0.0.2 has apache-tvm none, this one 1"
     assert differences("node 10.0.0.2", theirs, ours) == [said]
+
+
+def test_all_silent_nodes_and_other_versions_are_told_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, two, three, four = (Node(f"{n:02x}", f"10.0.0.{n}", 1, here=n == 1) for n in range(1, 5))
+    found = {two: Silent("it died"), three: Silent("none came within 5 s"), four: {"ray": "2.61.0"}}
+    monkeypatch.setattr(ray_session, "nodes", lambda: [one, *found])
+    monkeypatch.setattr(ray_session, "reader", lambda: lambda: {"ray": "2.60.0"})
+    monkeypatch.setattr(ray_session, "asked", lambda question, nodes, seconds: found)
+    with pytest.raises(SessionError) as caught:
+        ray_session.check_nodes(Session())
+    assert str(caught.value) == (
+        "Node 10.0.0.2 gave no answer: it died; node 10.0.0.3 gave no answer: none came within 5 s; "
+        "node 10.0.0.4 has ray 2.61.0, this one 2.60.0; see to what is silent, or take it out of "
+        "the cluster; install the same versions on every node."
+    )
