@@ -8,7 +8,6 @@ from contextlib import suppress
 from chameleon_ray.signals import POLITE, heard
 
 
-
 def occupy() -> None:
     """Opens standard descriptors that are closed, lest a file gets the number of one of them."""
     for descriptor in range(3):

@@ -20,10 +20,11 @@ from chameleon_ray.store.entry import Entry
 from chameleon_ray.store.store import Store, open_store
 from chameleon_ray.transfer import Transfer
 
-ADDRESSES = 4 << 30
+ADDRESSES = 3 << 30
 """Least bytes of address space of a process: where they run out, libraries end it without a word.
 
-A command that tunes a model of two layers takes 2.1 GiB on two cores, and threads add to that.
+With 2.1 GiB a command tunes a model of two layers on two cores, as measured; the rest is room for
+the threads of more cores.
 """
 
 

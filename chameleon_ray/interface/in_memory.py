@@ -52,11 +52,13 @@ def spec_of(model: Any, example_inputs: Any, folder: Path) -> tuple[str, tuple[s
 
 
 def batches_of(buckets: Any) -> tuple[int, ...]:
-    """Returns the batches that ``buckets=`` lists.
+    """Returns the batches that ``buckets=`` lists; none where it is None or an empty list.
 
     Raises:
         UserError: They are no whole numbers from 1 on, or one is listed twice.
     """
+    if buckets is None or (isinstance(buckets, tuple | list) and not buckets):
+        return ()
     try:
         whole = not isinstance(buckets, str | bytes | Mapping)
         batches = tuple(map(index, buckets)) if whole else ()
@@ -70,20 +72,20 @@ def batches_of(buckets: Any) -> tuple[int, ...]:
 
 
 def bucketed_spec_of(
-    model: Any, example_inputs: Any, buckets: Sequence[int], folder: Path
+    model: Any, example_inputs: Any, batches: Sequence[int], folder: Path
 ) -> tuple[str, tuple[str, ...]]:
     """Returns what a run takes for a model with several batches: its specification, and inputs.
 
     Args:
         model: A torch module, or a name of the zoo.
         example_inputs: Arguments of a module's call, as for ``spec_of``.
-        buckets: The batches, as the user lists them.
+        batches: The batches.
         folder: Directory that the module is written to.
 
     Raises:
-        UserError: The model is neither, its batch cannot be left open, or the batches are none.
+        UserError: The model is neither, or its batch cannot be left open.
     """
-    listed = "{" + ",".join(map(str, batches_of(buckets))) + "}"
+    listed = "{" + ",".join(map(str, batches)) + "}"
     if isinstance(model, str | os.PathLike):
         known = zoo.inputs(os.fspath(model))
         if known is None:

@@ -15,7 +15,7 @@ from chameleon_ray.api.concurrency import Stop
 from chameleon_ray.api.run import tune as tune_run
 from chameleon_ray.api.site import directory
 from chameleon_ray.errors import UserError
-from chameleon_ray.interface.in_memory import bucketed_spec_of, name_of, spec_of
+from chameleon_ray.interface.in_memory import batches_of, bucketed_spec_of, name_of, spec_of
 from chameleon_ray.interface.running import run
 from chameleon_ray.interface.tuned_model import TunedModel, load
 from chameleon_ray.measure.cores import threads as threads_of
@@ -62,6 +62,7 @@ def tune(
         resume, quiet: Whether to go on with the run in ``out``; whether to print no progress.
         buckets: Batches, as ``(1, 2, 4)``, that the library is to have: first extents of the first
             input, and of others of as many rows. ``inputs`` lists others, as ``["x:{1,2}x3"]``.
+            None and an empty list stand for the batch of the inputs alone.
         options: Others of ``chameleon tune``, as ``seed=1``.
 
     Raises:
@@ -87,12 +88,13 @@ def _naming(
     Raises:
         UserError: The model or the buckets are none, or the shapes are given twice.
     """
-    if buckets is None:
+    batches = batches_of(buckets)
+    if not batches:
         spec, examples = spec_of(model, example_inputs, folder)
         return replace(request, model=spec, examples=examples)
     if request.inputs:
         raise UserError("Give buckets= or inputs=, not both; inputs= may list extents in braces.")
-    spec, inputs = bucketed_spec_of(model, example_inputs, buckets, folder)
+    spec, inputs = bucketed_spec_of(model, example_inputs, batches, folder)
     return replace(request, model=spec, inputs=inputs)
 
 

@@ -107,6 +107,14 @@ def test_what_else_a_library_takes_is_told(
     assert said in told(results, tmp_path, library)[0]
 
 
+@pytest.mark.parametrize("buckets", [None, (), []])
+def test_no_buckets_are_the_batch_of_the_inputs_alone(
+    buckets: tuple[int, ...] | None, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="A model of type object cannot be tuned"):
+        tune(object(), buckets=buckets, out=tmp_path / "run")
+
+
 def test_shapes_are_given_once(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Give buckets= or inputs=, not both"):
         tune("resnet-18", buckets=(1, 2), inputs=["input:1x3x224x224"], out=tmp_path / "run")

@@ -44,6 +44,20 @@ if not {module!r}:
     atexit.register(os.kill, os.getpid(), {number})
 """
 """Sends the process a signal when it imports a module; without one, when it ends."""
+HANGING = """
+import atexit, os, signal, sys, time
+def hang():
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.1)
+    print("hangs", flush=True)
+    time.sleep(60)
+class Finder:
+    def find_spec(name, path, target=None):
+        if name == "chameleon_ray.commands.app":
+            atexit.register(hang)
+sys.meta_path.insert(0, Finder)
+"""
+"""Has a command hang at its end, where a first signal comes."""
 every_command = pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 
 
@@ -90,6 +104,23 @@ def test_a_signal_is_answered_at_any_time(
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # a shell's background jobs
     )
     assert (done.returncode, done.stdout, done.stderr) == expected
+
+
+def test_a_second_signal_ends_a_command_that_hangs_at_its_end() -> None:
+    program = f"{HANGING}\n{PROGRAM}"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "version"],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL),
+    ) as command:
+        assert command.stdout is not None
+        try:
+            assert "hangs\n" in iter(command.stdout.readline, "")
+            command.send_signal(signal.SIGTERM)
+            assert command.wait(20) == -signal.SIGTERM
+        finally:
+            command.kill()
 
 
 def test_names_in_the_help_are_those_that_there_are() -> None:

@@ -1,12 +1,24 @@
 """What is left to gain is told: which layers are too little known, and what more time brings."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chameleon_ray.layer_names import short_names
-from chameleon_ray.report import remaining
+from chameleon_ray.record import Record
+from chameleon_ray.report.layer_result import LayerResult
 from chameleon_ray.report.remaining import NAMED, told
+from chameleon_ray.task import Task
 from tests.pure.fake_result import fake_result
+
+
+@dataclass(frozen=True)
+class Many:
+    """What was searched of many layers."""
+
+    tasks: Sequence[Task]
+    records: Sequence[Record]
+    layers: Sequence[LayerResult]
 
 
 def test_layers_that_are_too_little_known_are_named() -> None:
@@ -26,7 +38,7 @@ def test_many_are_counted_and_the_first_ones_are_named() -> None:
     tasks = tuple(
         replace(row.task, digest=f"{n:016x}", nodes=(f"block.{n}",)) for n in range(NAMED + 3)
     )
-    rows = [replace(row, task=task, best=1.0 + n) for n, task in enumerate(tasks)]
-    text = remaining._named(replace(result, tasks=tasks), rows)
-    assert text.startswith(f"block.{NAMED + 2}, block.{NAMED + 1}, ")
-    assert text.endswith(", 3 more")
+    rows = tuple(replace(row, task=task, best=1.0 + n) for n, task in enumerate(tasks))
+    text = told(Many(tasks, result.records, rows), {})
+    assert f": block.{NAMED + 2}, block.{NAMED + 1}, " in text
+    assert text.endswith(" block.3, 3 more.")

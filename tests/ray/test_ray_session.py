@@ -22,7 +22,6 @@ from chameleon_ray.cluster.ray_session import PINNED, SessionError, differences,
 from chameleon_ray.options import Session
 from chameleon_ray.pool import Unfit
 
-
 ROOT = Path(__file__).parents[2]
 
 

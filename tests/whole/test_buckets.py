@@ -240,7 +240,7 @@ def test_a_run_of_buckets_is_not_gone_on_with_as_a_zoo(
 
 
 @pytest.mark.parametrize(
-    "buckets", [(), (0, 1), (-4,), (1, 2.5), ("1", "4"), "14", 4, (True, 4), [[1, 4]], {1: 4}]
+    "buckets", [(0, 1), (-4,), (1, 2.5), ("1", "4"), "14", 4, (True, 4), [[1, 4]], {1: 4}]
 )
 def test_batches_that_are_none_get_a_sentence(buckets: object, tmp_path: Path) -> None:
     with pytest.raises(cr.UserError) as caught:
