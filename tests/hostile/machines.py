@@ -234,8 +234,15 @@ def modules_for_ray(stage: Stage) -> Ended:
 
 @attempt(MACHINE, "has folders of libraries' names beside a factory", quick=True)
 def folders(stage: Stage) -> Ended:
-    for name in ("numpy", "torch", "yaml", "pandas", "networkx", "z3"):
+    """The folders have files of data, and packages, which must not be taken for the libraries.
+
+    Of those that are not installed, as z3, a folder without a module is a package, too.
+    """
+    for name in ("z3", "hypothesis"):
         (stage.folder / name).mkdir()
+    for name in ("numpy", "torch", "yaml", "sympy", "networkx", "tvm"):
+        (stage.folder / name).mkdir()
+        (stage.folder / name / "__init__.py").write_text("raise SystemExit('it stands in')\n")
     (stage.folder / "own").mkdir()
     (stage.folder / "own" / "net.py").write_text(
         "import torch\nmake = lambda: (torch.nn.Linear(64, 8), torch.rand(4, 64))\n"

@@ -194,7 +194,7 @@ def test_all_silent_nodes_and_other_versions_are_told_in_one_sentence(
     with pytest.raises(SessionError) as caught:
         ray_session.check_nodes(Session())
     assert str(caught.value) == (
-        "Node 10.0.0.2 gave no answer: it died; node 10.0.0.3 gave no answer: none came within 5 s; "
-        "node 10.0.0.4 has ray 2.61.0, this one 2.60.0; see to what is silent, or take it out of "
-        "the cluster; install the same versions on every node."
+        "Node 10.0.0.2 gave no answer: it died; node 10.0.0.3 gave no answer: none came within 5 "
+        "s; node 10.0.0.4 has ray 2.61.0, this one 2.60.0; see to what is silent, or take it out "
+        "of the cluster; install the same versions on every node."
     )

@@ -1,8 +1,9 @@
 """Vectors that a kernel copies to shared memory asynchronously.
 
 An asynchronous copy moves up to 16 bytes that lie next to each other, from an address that is a
-multiple of their number. TVM makes one of each vector, and looks neither at how far apart its
-elements lie nor at where the first one does. A GPU then stops the kernel, or copies other elements.
+multiple of their number to another one. TVM makes one of each vector, and looks neither at how far
+apart its elements lie nor at where the first one does. A GPU then stops the kernel, or copies other
+elements.
 """
 
 from collections.abc import Mapping
@@ -63,6 +64,7 @@ def _split(body: Any) -> Any:
 def _is_one_piece(loop: Any, analyzer: Analyzer) -> bool:
     """Whether the elements that a loop over a vector copies are neighbours, and aligned.
 
+    They have to be in the GPU's memory and in the shared one.
     True for what is no copy from a GPU's memory, which is not asynchronous.
     """
     realize = loop.body
@@ -81,12 +83,20 @@ def _is_one_piece(loop: Any, analyzer: Analyzer) -> bool:
         there = analyzer.simplify(place)
         return analyzer.simplify(there - first(there))
 
-    source, rows = _place(load), block.body.indices[:-1]
-    if not analyzer.can_prove_equal(step(source), loop.loop_var):
+    def joined(place: Any) -> bool:
+        """Whether the elements at a place are neighbours, of which the first one is aligned."""
+        neighbours = analyzer.can_prove_equal(step(place), loop.loop_var)
+        return neighbours and _is_multiple(first(_with(place, axes)), lanes, analyzer)
+
+    store, padded = block.body, [list(map(int, one)) for one in block.annotations.get(PADDED, ())]
+    rows = max((axis + 1 for _, axis, _, _ in padded), default=0)  # each begins after a gap
+    if any(factor % lanes or offset % lanes for _, _, factor, offset in padded):
         return False
-    if PADDED in block.annotations and not all(analyzer.can_prove(step(n) == 0) for n in rows):
-        return False
-    return _is_multiple(first(_with(source, axes)), lanes, analyzer)
+    return (
+        joined(_place(load.indices, load.source.shape))
+        and joined(_place(store.indices[rows:], store.buffer.shape[rows:]))
+        and all(analyzer.can_prove(step(index) == 0) for index in store.indices[:rows])
+    )
 
 
 def _by_vectors(place: Any, lane: Any, lanes: int, analyzer: Analyzer) -> Any:
@@ -126,10 +136,10 @@ def _loaded(statement: Any) -> Any:
     return value if isinstance(value, tvm.ir.TensorLoad) else None
 
 
-def _place(load: Any) -> Any:
-    """Returns the number of an element in its buffer, whose rows lie one after the other."""
-    place, *rest = load.indices
-    for index, extent in zip(rest, load.source.shape[1:], strict=True):
+def _place(indices: Any, shape: Any) -> Any:
+    """Returns the number of an element in a buffer whose rows lie one after the other."""
+    place, *rest = indices
+    for index, extent in zip(rest, shape[1:], strict=True):
         place = place * extent + index
     return place
 

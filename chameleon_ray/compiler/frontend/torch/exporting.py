@@ -20,7 +20,8 @@ BY_VALUE = ("data-dependent", "GuardOnDataDependent", "Data dependent", "dynamic
 def import_all() -> None:
     """Has torch import what exporting takes, also packages that it uses only where they are.
 
-    Otherwise a user's folder named ``z3`` would be taken for one of them.
+    Otherwise a user's folder named ``z3`` would be taken for one of them. That is no detour: nearly
+    all of its time is that of imports, which any export takes the first time.
     """
     torch.export.export(torch.nn.Identity(), (torch.zeros(1),))
 
