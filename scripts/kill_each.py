@@ -19,7 +19,6 @@ import signal
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from random_signals import PATIENCE, Trial, left  # noqa: E402
+from random_signals import PATIENCE, Trial, kept, left  # noqa: E402
 
 from tests.hostile.leftovers import files_left  # noqa: E402
 from tests.hostile.stage import SENTENCE  # noqa: E402
@@ -155,12 +154,7 @@ def main() -> int:
     def made(one: tuple[str, str, str]) -> dict[str, Any] | None:
         return killed(*one) if time.monotonic() < deadline else None
 
-    with ThreadPoolExecutor(args.jobs) as pool:
-        for one in filter(None, pool.map(made, (one for one in asked if one not in known))):
-            done.append(one)
-            with log.open("a") as file:
-                file.write(json.dumps(one) + "\n")
-            print(json.dumps(one), flush=True)
+    done += kept(args.jobs, made, [one for one in asked if one not in known], log)
     wrong = sum(bool(one["wrong"]) for one in done)
     there = sum(bool(one["killed"]) for one in done)
     print(f"{len(done)} of {len(every)} kills, {there} found their process, {wrong} went wrong")

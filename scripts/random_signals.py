@@ -9,8 +9,8 @@ and records that can be read. Then ``--resume`` must end verified, with all thos
 they were, nothing measured twice, and no file left in the temporary directory.
 
 ``--out`` keeps a line of JSON for each run; a later call makes those that are missing. With
-``--jobs`` several are under way at once; each knows its own processes and has a temporary directory
-of its own. The exit status is 1 where anything was wrong.
+``--jobs`` several are under way at once, but for those undisturbed; each knows its own processes and
+has a temporary directory of its own. The exit status is 1 where anything was wrong.
 """
 
 import argparse
@@ -22,9 +22,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, TypeVar
 
 import psutil
 
@@ -44,6 +46,12 @@ OPTIONS = {"ray": ("--explorer", "random", "--trials", "28"), "serial": (*SERIAL
 RAY_EVERY = 4
 PATIENCE = 240.0
 """Seconds in which any command has to end."""
+T = TypeVar("T")
+
+
+def engine_of(number: int) -> str:
+    """Returns the engine of a run."""
+    return "ray" if number % RAY_EVERY == 0 else "serial"
 
 
 class Trial:
@@ -51,7 +59,7 @@ class Trial:
 
     def __init__(self, number: int, model: Path, folder: Path) -> None:
         self.number, self.model, self.folder = number, model, folder
-        self.engine = "ray" if number % RAY_EVERY == 0 else "serial"
+        self.engine = engine_of(number)
         self.options = OPTIONS[self.engine]
         self.wrong: list[str] = []
         self.temporary = folder / "t"
@@ -173,6 +181,27 @@ def tried(number: int, lengths: dict[str, float]) -> dict[str, Any]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def kept(
+    jobs: int, make: Callable[[T], dict[str, Any] | None], missing: Iterable[T], log: Path
+) -> list[dict[str, Any]]:
+    """Makes what is missing, several at once, and returns what came of it, but for None.
+
+    Each result is a line of the file as soon as it is there, so that an interruption loses no other
+    than those of what is under way.
+    """
+    lock = Lock()
+
+    def noted(one: T) -> dict[str, Any] | None:
+        if (found := make(one)) is not None:
+            with lock, log.open("a") as file:
+                file.write(json.dumps(found) + "\n")
+                print(json.dumps(found), flush=True)
+        return found
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return [found for found in pool.map(noted, missing) if found is not None]
+
+
 def main() -> int:
     """Makes as many runs as there is time for, and sums up all that were made so far."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -189,20 +218,15 @@ def main() -> int:
     missing = sorted(set(range(args.runs)) - {one["number"] for one in done})
     deadline = time.monotonic() + args.seconds
     lengths = json.loads(known.read_text()) if known.exists() else {}
-    with ThreadPoolExecutor(args.jobs) as pool:
-        if len(lengths) < len(OPTIONS):
-            for found in pool.map(lambda number: tried(number, {}), range(len(OPTIONS))):
-                lengths |= found
+    for number in range(len(OPTIONS)):  # alone, whatever the jobs
+        if engine_of(number) not in lengths:
+            lengths |= tried(number, {})
             known.write_text(json.dumps(lengths))
 
-        def made(number: int) -> dict[str, Any] | None:
-            return tried(number, lengths) if time.monotonic() < deadline else None
+    def made(number: int) -> dict[str, Any] | None:
+        return tried(number, lengths) if time.monotonic() < deadline else None
 
-        for one in filter(None, pool.map(made, missing)):
-            done.append(one)
-            with log.open("a") as file:
-                file.write(json.dumps(one) + "\n")
-            print(json.dumps(one), flush=True)
+    done += kept(args.jobs, made, missing, log)
     wrong = [one for one in done if one["wrong"]]
     signals = Counter(one["signal"] for one in done)
     print(f"{len(done)} runs, {len(done) - len(wrong)} as they must be; {dict(signals)}")

@@ -234,12 +234,8 @@ def modules_for_ray(stage: Stage) -> Ended:
 
 @attempt(MACHINE, "has folders of libraries' names beside a factory", quick=True)
 def folders(stage: Stage) -> Ended:
-    """The folders have files of data, and packages, which must not be taken for the libraries.
-
-    Of those that are not installed, as z3, a folder without a module is a package, too.
-    """
-    for name in ("z3", "hypothesis"):
-        (stage.folder / name).mkdir()
+    """Packages there are not taken for libraries, nor an empty folder for one that is missing."""
+    (stage.folder / "z3").mkdir()
     for name in ("numpy", "torch", "yaml", "sympy", "networkx", "tvm"):
         (stage.folder / name).mkdir()
         (stage.folder / name / "__init__.py").write_text("raise SystemExit('it stands in')\n")
