@@ -9,7 +9,7 @@ and records that can be read. Then ``--resume`` must end verified, with all thos
 they were, nothing measured twice, and no file left in the temporary directory.
 
 ``--out`` keeps a line of JSON for each run; a later call makes those that are missing. With
-``--jobs`` several are under way at once, but for those undisturbed; each knows its own processes and
+``--jobs`` several of those with a signal are under way at once; each knows its own processes and
 has a temporary directory of its own. The exit status is 1 where anything was wrong.
 """
 

@@ -10,7 +10,7 @@ from tests.whole.command import until
 
 sys.path.append(str(Path(__file__).parents[2] / "scripts"))
 
-from random_signals import kept  # noqa: E402
+from random_signals import kept
 
 
 def test_what_ends_is_kept_while_what_began_earlier_is_under_way(tmp_path: Path) -> None:
