@@ -28,7 +28,8 @@ class Comparison:
 
     Attributes:
         tuned: Latency of the tuned model; None where nothing was timed beside it.
-        others: What came of each framework, in the order asked for.
+        others: What came of each framework, in the order asked for; and of the untuned model, where
+            it could not be timed beside the tuned one.
         untuned: Latency of the model without tuning; None where it was not timed.
     """
 
@@ -209,6 +210,8 @@ class Comparer:
         untuned = medians.get(UNTUNED)
         if not own or not (untuned or any(one.latency for one in others)):
             return Comparison(None, tuple(others))
+        if UNTUNED in faults:
+            others.append(Compared(UNTUNED, fault=faults[UNTUNED]))
         return Comparison(Latency.of(own), tuple(others), Latency.of(untuned) if untuned else None)
 
     def _demand_open(self) -> None:

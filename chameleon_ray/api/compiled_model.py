@@ -146,6 +146,7 @@ def result_of(model: SessionModel, compiled: CompiledModel, end: SessionEnd) -> 
     request, digests = model.request, {task.digest for task in prepared.tasks}
     own = [end.winners[layer] for layer in dict.fromkeys(task.layer for task in prepared.tasks)]
     compared, library = compiled.comparison, compiled.library
+    timing = library if compared.tuned is None else compared  # all latencies are of one
     lost = f"{compiled.lost} winners could not be applied to the model." if compiled.lost else ""
     return RunResult(
         model=prepared.name,
@@ -162,8 +163,8 @@ def result_of(model: SessionModel, compiled: CompiledModel, end: SessionEnd) -> 
         records=tuple(record for record in end.records if record.task in digests),
         outcomes=tuple(_outcome(winner, compiled, end) for winner in own),
         processes=end.accounts,
-        untuned=compared.untuned or library.untuned,
-        tuned=compared.tuned or library.tuned,
+        untuned=timing.untuned,
+        tuned=timing.tuned,
         verified=library.verified,
         launching=library.launching,
         comparison=compared.others,

@@ -175,7 +175,8 @@ def in_turns(
         frameworks: One at least.
         options: Settings of the comparison.
         seconds: Seconds after which no further round is begun; there is one in any case. What has
-            taken more than its share of them has no further turn.
+            taken more than its share of them has no further turn, but for a few where another as
+            long as its last ends in time.
         clock: Returns the seconds since some moment.
 
     Returns:
@@ -184,13 +185,20 @@ def in_turns(
     left, faults = list(frameworks), dict[str, str]()
     medians: dict[str, list[float]] = {one.name: [] for one in left}
     end, share = clock() + seconds, seconds / len(left)
-    spent = dict.fromkeys(medians, 0.0)
+    spent, last = dict.fromkeys(medians, 0.0), dict.fromkeys(medians, 0.0)
+
+    def due(name: str) -> bool:
+        turns = len(medians[name])
+        if not turns or spent[name] <= share:
+            return True
+        return turns < options.least_turns and clock() + last[name] <= end
+
     for number in range(options.rounds):
         if number and clock() > end:
             break
         first = number % max(len(left), 1)
         for one in [*left[first:], *left[:first]]:
-            if spent[one.name] > share:
+            if not due(one.name):
                 continue
             patience = min(options.patience, max(end - clock(), options.least_seconds))
             try:
@@ -201,5 +209,6 @@ def in_turns(
                 left.remove(one)
             else:
                 medians[one.name].append(median(found))
-                spent[one.name] += sum(found)
+                last[one.name] = sum(found)
+                spent[one.name] += last[one.name]
     return medians, faults

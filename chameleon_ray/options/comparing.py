@@ -15,8 +15,11 @@ class Comparing:
     seconds: float = 8.0
     """Seconds of timing after which no further round is begun.
 
-    What has taken more than an equal share of them, as untuned models do, has no further turn.
+    What has taken more than an equal share of them, as untuned models do, has a few turns at most.
     """
+    least_turns: int = 3
+    """Turns that what is slow has nevertheless, while there are seconds left; of fewer than two
+    nobody knows how far they vary."""
     turn_seconds: float = 0.1
     """Seconds for which one framework runs the model in its turn; it runs it once at least."""
     starting: float = 60.0
