@@ -84,6 +84,9 @@ class Comparer:
             arrays: Values of the model's inputs, in order.
             untuned: Library of the model without tuning, to be timed, too; None where there is
                 none.
+
+        Raises:
+            Stopped: Another thread closed the comparer.
         """
         self._begin(request, arrays, untuned, self._beside)
 
@@ -124,25 +127,34 @@ class Comparer:
             begun = self._begin(request, arrays, untuned, self._loading)
         try:
             return self._compared(begun, self._library(library, arrays, entry), precision, most)
+        except Exception:
+            self._demand_open()  # else a close is what broke it
+            raise
         finally:
-            self._end()
+            self.end()
 
     def close(self) -> None:
         """Ends everything that was started; a comparison in another thread is stopped."""
         self._closed = True
-        self._end()
+        self.end()
+
+    def end(self) -> None:
+        """Ends what was begun, if anything was."""
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            begun.contestants.close()
 
     def _begin(
         self, request: Request, arrays: Arrays, untuned: Path | None, cores: tuple[int, ...]
     ) -> _Begun:
         """Starts the processes of all frameworks, and that of the untuned library."""
-        self._end()
-        self._demand_open()
+        self.end()
         source = self._source(request, arrays)
         faults = {name: fault for name in request.compare if (fault := unfit(name, source))}
         names = tuple(name for name in dict.fromkeys(request.compare) if name not in faults)
         contestants = Contestants(source, self._kind, request.comparing.starting)
         begun = self._begun = _Begun(request, contestants, faults, names)
+        self._demand_open()  # a close from now on ends these
         wanted: dict[str, Library | None] = dict.fromkeys(names)
         if names and untuned is not None:
             wanted[UNTUNED] = self._library(untuned, arrays, MAIN)
@@ -165,11 +177,6 @@ class Comparer:
         ready = agreeing(loaded, tuned.arrays, precision, faults)
         medians, lost = self._timed(ready, options, end)
         return self._sum_up(asked, medians, ready, {**faults, **lost})
-
-    def _end(self) -> None:
-        begun, self._begun = self._begun, None
-        if begun is not None:
-            begun.contestants.close()
 
     def _source(self, request: Request, arrays: Arrays) -> Source:
         """Returns the model as its user has it."""

@@ -28,6 +28,13 @@ class Comparing:
     """Seconds for starting frameworks and timing them below which that is not begun."""
     begun_seconds: float = 5.0
     """Least seconds for the end of starting and for timing what was begun before."""
+    process_bytes: int = 512 << 20
+    """Bytes of memory that one framework takes without a model, as torch does."""
+    copies: int = 3
+    """Copies of a model's weights that one framework may have while it loads them.
+
+    Where memory is too short, frameworks are started only after the model is compiled.
+    """
     patience: float = 60.0
     """Seconds after which a framework that does not end its turn is given up."""
     starting_share: float = 0.5
