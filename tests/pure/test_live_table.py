@@ -141,10 +141,10 @@ def test_the_last_words(width):
 
 
 def test_the_last_words_say_how_kernels_are_launched():
-    result = replace(fake_result(Path("run")), launching=Launching(graphs=True, other=Latency(1)))
+    result = replace(fake_result(Path("run")), launching=Launching(graphs=True, ratio=1.25))
     console = Console(file=io.StringIO(), width=200)
     console.print(final_message(result))
-    assert "as CUDA graphs; one by one the tuned model takes 1000 ms." in console.file.getvalue()
+    assert "as CUDA graphs; one by one the tuned model takes 1.25 times as long." in console.file.getvalue()
     assert "as CUDA graphs; one by one" in render(result)
 
 
