@@ -114,7 +114,7 @@ class Contestants:
             self._closed = True
         if self._loading:
             with ThreadPoolExecutor(len(self._loading), "closing") as threads:
-                list(threads.map(Framework.close, self._loading))
+                list(threads.map(lambda one: one.close(), self._loading))
         self._threads.shutdown()
 
 

@@ -154,7 +154,7 @@ class Isolate:
         self._signal(signal.SIGCONT)
 
     def _signal(self, what: signal.Signals) -> None:
-        if self._child is not None:  # its id stays its own until its zygote has ended it
+        if self._child is not None and not self._closed:  # its zygote keeps its id its own
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, what)
 

@@ -87,7 +87,9 @@ def test_graphs_that_are_faster_are_kept(choose: Choose) -> None:
     launching = Launching(graphs=True, ratio=2.0)
     assert found == TunedLibrary(checked, Latency(1.0), Latency(3.0), launching)
     assert process.duels == [["graphs.so", "model.so", "untuned.so"]], "all in turns"
-    assert "as CUDA graphs; one by one the tuned model takes 2.00 times as long." in sentence(launching)
+    assert "as CUDA graphs; one by one the tuned model takes 2.00 times as long." in sentence(
+        launching
+    )
     assert "without graphs" in sentence(launching)
 
 
