@@ -110,11 +110,12 @@ class Contestants:
 
     def close(self) -> None:
         """Ends all processes, side by side; what is asked of them fails."""
-        with self._lock:
-            self._closed = True
-        if self._loading:
-            with ThreadPoolExecutor(len(self._loading), "closing") as threads:
-                list(threads.map(lambda one: one.close(), self._loading))
+        self._closed = True
+        with self._lock:  # whatever is being started is among them then
+            some = list(self._loading)
+        if some:
+            with ThreadPoolExecutor(len(some), "closing") as threads:
+                list(threads.map(lambda one: one.close(), some))
         self._threads.shutdown()
 
 
