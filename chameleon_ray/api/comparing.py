@@ -127,11 +127,9 @@ class Comparer:
             begun = self._begin(request, arrays, untuned, self._loading)
         try:
             return self._compared(begun, self._library(library, arrays, entry), precision, most)
-        except Exception:
-            self._demand_open()  # else a close is what broke it
-            raise
         finally:
             self.end()
+            self._demand_open()  # a close is what broke it, if anything did
 
     def close(self) -> None:
         """Ends everything that was started; a comparison in another thread is stopped."""

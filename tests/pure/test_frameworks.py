@@ -140,7 +140,7 @@ def test_a_slow_one_has_three_turns_where_they_end_in_time(
 
 def test_no_round_begins_when_the_time_is_up_but_the_first() -> None:
     heard: list[str] = []
-    clock = iter([0.0, 5.0, 5.0]).__next__
+    clock = iter([0.0, 0.0, 0.0, 5.0]).__next__
     assert in_turns([Steady("a", 1.0, heard)], QUICK, 1.0, clock)[0] == {"a": [1.0]}  # type: ignore[list-item]
 
 

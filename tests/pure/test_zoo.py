@@ -303,7 +303,6 @@ def test_the_command_that_goes_on_with_a_run_of_buckets_is_quoted(tmp_path: Path
     folder = ZooFolder(tmp_path / "my run", existing=False)
     folder.identify({"options": {"model": "my net.onnx", "inputs": ["x:{4,1}x64"]}})
     folder.close()
-    common = Request("net.onnx", out=str(folder.path), resume=True)
-    told = f"chameleon tune 'my net.onnx' --input 'x:{{4,1}}x64' --out '{folder.path}' --resume,"
-    with pytest.raises(UserError, match=re.escape(told)):
-        tune_zoo(Zoo(tmp_path / "zoo.yaml", common, ()), Progress())
+    told = re.escape(f" tune 'my net.onnx' --input 'x:{{4,1}}x64' --out '{folder.path}' --")
+    with pytest.raises(UserError, match=told):
+        tune_zoo(Zoo(Path(), Request("", out=str(folder.path), resume=True), ()), Progress())
