@@ -127,7 +127,9 @@ class Passing(Steady):
         return (self.seconds,)
 
 
-@pytest.mark.parametrize(("seconds", "slow", "fast"), [(14.0, 3, 5), (8.5, 2, 5), (3.5, 1, 5)])
+@pytest.mark.parametrize(
+    ("seconds", "slow", "fast"), [(20.0, 3, 5), (11.0, 3, 5), (8.5, 2, 5), (3.5, 1, 5)]
+)
 def test_a_slow_one_has_three_turns_where_they_end_in_time(
     seconds: float, slow: int, fast: int
 ) -> None:
