@@ -1,7 +1,6 @@
 """Zoos: what their files may say, what merging comes to, and what is reported of it."""
 
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,16 +8,14 @@ from typing import Any
 import pytest
 
 from chameleon_ray.api.algorithms import search_of
-from chameleon_ray.api.zoo import tune_zoo
 from chameleon_ray.api.zoo_file import read_zoo
 from chameleon_ray.compiler.frontend.zoo import NAMES
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import SAME, RunFolder, ZooFolder
 from chameleon_ray.measure.cores import available
 from chameleon_ray.merging import merged
-from chameleon_ray.options import Request, Zoo
+from chameleon_ray.options import Request
 from chameleon_ray.record import DEFAULT
-from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.result import Latency, Verified
 from chameleon_ray.report.zoo import ZooEntry, ZooResult
 from chameleon_ray.report.zoo_page import render
@@ -297,12 +294,3 @@ def test_the_documents_files_are_zoos(tmp_path: Path) -> None:
     assert (zoo.members[1].weight, zoo.common.trials) == (2, 4000)
     known = read_zoo(ROOT / "docs" / "guides" / "zoo.yaml", Request(""))
     assert {member.request.model for member in known.members} <= set(NAMES)
-
-
-def test_the_command_that_goes_on_with_a_run_of_buckets_is_quoted(tmp_path: Path) -> None:
-    folder = ZooFolder(tmp_path / "my run", existing=False)
-    folder.identify({"options": {"model": "my net.onnx", "inputs": ["x:{4,1}x64"]}})
-    folder.close()
-    told = re.escape(f" tune 'my net.onnx' --input 'x:{{4,1}}x64' --out '{folder.path}' --")
-    with pytest.raises(UserError, match=told):
-        tune_zoo(Zoo(Path(), Request("", out=str(folder.path), resume=True), ()), Progress())
