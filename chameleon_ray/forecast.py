@@ -109,7 +109,9 @@ class Forecast:
 
     def comparing(self, left: float) -> float:
         """Returns the seconds kept for other frameworks, of those left when the search begins."""
-        return min(sum(w.comparing for w in self.works), self.options.most_comparing * left)
+        return min(
+            sum(w.comparing for w in self.works), self.options.most_comparing * max(left, 0.0)
+        )
 
     @property
     def seconds(self) -> float:

@@ -28,7 +28,8 @@ class Comparison:
 
     Attributes:
         tuned: Latency of the tuned model; None where nothing was timed beside it.
-        others: What came of each framework, in the order asked for.
+        others: What came of each framework, in the order asked for; and of the untuned model, where
+            it could not be timed beside the tuned one.
         untuned: Latency of the model without tuning; None where it was not timed.
     """
 
@@ -83,6 +84,9 @@ class Comparer:
             arrays: Values of the model's inputs, in order.
             untuned: Library of the model without tuning, to be timed, too; None where there is
                 none.
+
+        Raises:
+            Stopped: Another thread closed the comparer.
         """
         self._begin(request, arrays, untuned, self._beside)
 
@@ -124,24 +128,31 @@ class Comparer:
         try:
             return self._compared(begun, self._library(library, arrays, entry), precision, most)
         finally:
-            self._end()
+            self.end()
+            self._demand_open()  # a close is what broke it, if anything did
 
     def close(self) -> None:
         """Ends everything that was started; a comparison in another thread is stopped."""
         self._closed = True
-        self._end()
+        self.end()
+
+    def end(self) -> None:
+        """Ends what was begun, if anything was."""
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            begun.contestants.close()
 
     def _begin(
         self, request: Request, arrays: Arrays, untuned: Path | None, cores: tuple[int, ...]
     ) -> _Begun:
         """Starts the processes of all frameworks, and that of the untuned library."""
-        self._end()
-        self._demand_open()
+        self.end()
         source = self._source(request, arrays)
         faults = {name: fault for name in request.compare if (fault := unfit(name, source))}
         names = tuple(name for name in dict.fromkeys(request.compare) if name not in faults)
         contestants = Contestants(source, self._kind, request.comparing.starting)
         begun = self._begun = _Begun(request, contestants, faults, names)
+        self._demand_open()  # a close from now on ends these
         wanted: dict[str, Library | None] = dict.fromkeys(names)
         if names and untuned is not None:
             wanted[UNTUNED] = self._library(untuned, arrays, MAIN)
@@ -164,11 +175,6 @@ class Comparer:
         ready = agreeing(loaded, tuned.arrays, precision, faults)
         medians, lost = self._timed(ready, options, end)
         return self._sum_up(asked, medians, ready, {**faults, **lost})
-
-    def _end(self) -> None:
-        begun, self._begun = self._begun, None
-        if begun is not None:
-            begun.contestants.close()
 
     def _source(self, request: Request, arrays: Arrays) -> Source:
         """Returns the model as its user has it."""
@@ -209,6 +215,8 @@ class Comparer:
         untuned = medians.get(UNTUNED)
         if not own or not (untuned or any(one.latency for one in others)):
             return Comparison(None, tuple(others))
+        if UNTUNED in faults:
+            others.append(Compared(UNTUNED, fault=faults[UNTUNED]))
         return Comparison(Latency.of(own), tuple(others), Latency.of(untuned) if untuned else None)
 
     def _demand_open(self) -> None:

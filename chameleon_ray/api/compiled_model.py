@@ -43,6 +43,14 @@ class CompiledModel:
     inside: Mapping[str, float] = field(default_factory=dict)
     apart: bool | None = None
 
+    @property
+    def timing(self) -> TunedLibrary | Comparison:
+        """What has the latencies of the tuned and the untuned model, which are of the same turns.
+
+        These are those of the frameworks, too, where any was timed beside the tuned model.
+        """
+        return self.library if self.comparison.tuned is None else self.comparison
+
 
 @dataclass(frozen=True)
 class SessionEnd:
@@ -162,8 +170,8 @@ def result_of(model: SessionModel, compiled: CompiledModel, end: SessionEnd) -> 
         records=tuple(record for record in end.records if record.task in digests),
         outcomes=tuple(_outcome(winner, compiled, end) for winner in own),
         processes=end.accounts,
-        untuned=compared.untuned or library.untuned,
-        tuned=compared.tuned or library.tuned,
+        untuned=compiled.timing.untuned,
+        tuned=compiled.timing.tuned,
         verified=library.verified,
         launching=library.launching,
         comparison=compared.others,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from chameleon_ray.layer_names import title
 from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.example import Arrays
-from chameleon_ray.options import Confirming, Request, Storing
+from chameleon_ray.options import Comparing, Confirming, Request, Storing
 from chameleon_ray.report.applied import Applied
 from chameleon_ray.report.headline import Headline
 from chameleon_ray.report.result import Latency, Launching, Verified
@@ -82,7 +83,7 @@ def bench(path: Path, options: Confirming, compare: Sequence[str] = ()) -> Headl
 
     Args:
         path: The run directory.
-        options: Settings of timing the two libraries.
+        options: Settings of the timing: how often each has its turn, and for how long in all.
         compare: Names of the frameworks.
 
     Raises:
@@ -97,18 +98,19 @@ def bench(path: Path, options: Confirming, compare: Sequence[str] = ()) -> Headl
         identity = folder.identity() or {}
         libraries = {folder.library: entry_of(identity), folder.untuned_library: MAIN}
         _demand(libraries)
-        found = _compared(folder, identity, compare) if compare else Comparison()
-        tuned, untuned = found.tuned, found.untuned
-        if tuned is None or untuned is None:
+        found = _compared(folder, identity, options, compare) if compare else Comparison()
+        if found.tuned is None:
             timed = in_turns(folder, list(libraries.items()), options)
-            tuned, untuned = tuned or Latency.of(timed[0]), Latency.of(timed[1])
+            found = replace(found, tuned=Latency.of(timed[0]), untuned=Latency.of(timed[1]))
     finally:
         folder.close()
     about = (identity["model"], identity["device"])
-    return Headline(*about, tuned, untuned, found.others, path)
+    return Headline(*about, found.tuned, found.untuned, found.others, path)
 
 
-def _compared(folder: RunFolder, identity: dict[str, Any], names: Sequence[str]) -> Comparison:
+def _compared(
+    folder: RunFolder, identity: dict[str, Any], options: Confirming, names: Sequence[str]
+) -> Comparison:
     """Times a run's model in turns with frameworks and untuned TVM."""
     asked = identity["options"]
     request = Request(
@@ -117,6 +119,7 @@ def _compared(folder: RunFolder, identity: dict[str, Any], names: Sequence[str])
         examples=tuple(asked.get("examples", ())),
         seed=asked["seed"],
         compare=tuple(names),
+        comparing=Comparing(rounds=options.model_repeats, seconds=options.model_seconds),
     )
     with ExitStack() as stack:
         own, about = cores_like(identity), (request, folder.library, _inputs(identity))

@@ -1,11 +1,13 @@
 """The finish of a session: every model compiled with its winners, verified, timed and compared."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
 from chameleon_ray.api.comparing import Comparer, Comparison, left_out
 from chameleon_ray.api.compiled_model import CompiledModel, compile_and_verify
+from chameleon_ray.api.contestants import begins, has_room
 from chameleon_ray.api.device_group import DeviceGroup
 from chameleon_ray.api.failed_step import StepError
 from chameleon_ray.api.imported import Imported
@@ -15,6 +17,7 @@ from chameleon_ray.api.session_model import SessionModel
 from chameleon_ray.api.timekeeper import Timekeeper
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.folder import RunFolder
+from chameleon_ray.options import Confirming
 from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.winners import Winner
@@ -51,21 +54,22 @@ class Finish:
         for number, (model, group) in enumerate(ordered):
             left = len(ordered) - number
             with model.trying(self.progress):
-                self.begin_comparing(model, imported.prepared[model], group, keeper.comparing(left))
                 self.hand_on(records, model, imported)
-                if process.lost:
-                    self.progress.note(LOST)
-                process.prepare(model.request)
-                done = compile_and_verify(
-                    model,
-                    imported.prepared[model],
-                    process,
-                    group.bench,
-                    winners,
-                    self.progress,
-                    partial(keeper.timing, left),
-                )
-                done = self.timed(model, done, group, keeper, left)
+                with self.beginning(model, imported.prepared[model], group, keeper.comparing(left)):
+                    if process.lost:
+                        self.progress.note(LOST)
+                    process.prepare(model.request)
+                    done = compile_and_verify(
+                        model,
+                        imported.prepared[model],
+                        process,
+                        group.bench,
+                        winners,
+                        self.progress,
+                        partial(keeper.timing, left),
+                    )
+                    compared = self.compared(model, done, group, keeper.comparing(left))
+                done = self.timed(model, done, compared, group, keeper.timing(left, compared=1))
                 inside = self.inside(model, done, group, keeper.inside(left))
                 compiled[model] = replace(done, inside=inside)
         return compiled
@@ -81,41 +85,55 @@ class Finish:
             digests = {task.digest for task in imported.prepared[model].tasks}
             model.folder.database.append([r for r in records if r.task in digests])
 
-    def begin_comparing(
+    @contextmanager
+    def beginning(
         self, model: SessionModel, prepared: Prepared, group: DeviceGroup, seconds: float | None
-    ) -> None:
-        """Has frameworks load a model while it is compiled, where nothing is timed meanwhile."""
-        request, kind = model.request, self.process.kind
+    ) -> Iterator[None]:
+        """Has frameworks load a model while it is compiled, where nothing is timed meanwhile.
+
+        What the block has not compared is ended with it.
+
+        Args:
+            model: The model.
+            prepared: The imported model.
+            group: Devices of the model.
+            seconds: Seconds that there are for comparing it; None for as many as it takes.
+        """
+        request, kind, untuned = model.request, self.process.kind, model.folder.untuned_library
+        wanted = begins(request, kind, group.bench is not None)
         late = seconds is not None and seconds <= 0
-        if request.compare and group.bench is None and kind.graphs is None and not late:
-            self.comparer.begin(request, prepared.inputs, model.folder.untuned_library)
+        try:
+            if wanted and not late and has_room(request, untuned):
+                self.comparer.begin(request, prepared.inputs, untuned)
+            yield
+        finally:
+            self.comparer.end()
 
     def timed(
         self,
         model: SessionModel,
         done: CompiledModel,
+        compared: Comparison,
         group: DeviceGroup,
-        keeper: Timekeeper,
-        left: int,
+        options: Confirming,
     ) -> CompiledModel:
-        """Times a verified model in turns with frameworks and the untuned one, or with that alone.
+        """Times a verified model in turns with the untuned one, unless it was compared.
 
         Args:
             model: The model.
             done: What it was compiled to.
+            compared: What came of comparing it.
             group: Devices of the model.
-            keeper: Says how long that may take.
-            left: Number of models that are left, this one included.
+            options: Settings of the timing.
 
         Raises:
             UserError: The tuned or the untuned library cannot be run.
         """
-        compared = self.compared(model, done, group, keeper.comparing(left))
-        if compared.tuned is not None and compared.untuned is not None:
+        if compared.tuned is not None:
             return replace(done, comparison=compared)
         files = Libraries(*model.folder.libraries, entry=model.entry)
-        about = (done.library, files, done.prepared, self.process, group.bench)
-        return replace(done, library=timed(*about, keeper.timing(left)), comparison=compared)
+        about = (done.library, files, done.prepared, self.process, group.bench, options)
+        return replace(done, library=timed(*about), comparison=compared)
 
     def inside(
         self, model: SessionModel, done: CompiledModel, group: DeviceGroup, seconds: float

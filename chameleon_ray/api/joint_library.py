@@ -47,7 +47,9 @@ class JointFinish(Finish):
                 library = settled(files, prepared, self.process, group.bench, timing)
                 apart = padding.may_be_padded(model, imported.prepared)
                 done = CompiledModel(prepared, library, lost[model], apart=apart)
-                compiled[model] = self.timed(model, done, group, keeper, left)
+                compared = self.compared(model, done, group, keeper.comparing(left))
+                options = keeper.timing(left, compared=1)
+                compiled[model] = self.timed(model, done, compared, group, options)
         return compiled
 
     def _scheduled(

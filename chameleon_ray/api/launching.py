@@ -137,6 +137,7 @@ def _faster(
     seconds = process.duel(files, prepared.inputs, timing(), bench)
     graphs, tuned, untuned = map(Latency.of, seconds)
     if graphs.seconds >= tuned.seconds:
-        return TunedLibrary(verified, tuned, untuned, Launching(False, graphs))
+        launching = Launching(False, graphs.seconds / tuned.seconds)
+        return TunedLibrary(verified, tuned, untuned, launching)
     libraries.graphs.replace(libraries.tuned)
-    return TunedLibrary(tried, graphs, untuned, Launching(True, tuned))
+    return TunedLibrary(tried, graphs, untuned, Launching(True, tuned.seconds / graphs.seconds))

@@ -50,11 +50,11 @@ def _seconds(result: RunResult) -> tuple[float, float]:
     if given := result.settings.get("locked"):
         before = Lock.read(Path(str(given)))
         return before.untuned, before.tuned
-    launching = result.launching
+    launching, tuned, untuned = result.launching, result.tuned, result.untuned
     graphs = launching is not None and launching.graphs
-    tuned = launching.other if launching is not None and graphs else result.tuned
-    untuned = result.untuned
-    return (untuned.seconds if untuned else inf), (tuned.seconds if tuned else inf)
+    ratio = launching.ratio if launching is not None and graphs else 1.0
+    singly = tuned.seconds * ratio if tuned and ratio is not None else inf
+    return (untuned.seconds if untuned else inf), singly
 
 
 def locked_winners(path: Path, tasks: Sequence[Task]) -> dict[str, Winner]:

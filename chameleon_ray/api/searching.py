@@ -109,7 +109,8 @@ class Searching:
         measurers = [group.measurer for group in groups]
         workers = max(builders, 1), max(sum(runners), 1)
         starting = next((phase.began for phase in self.progress.phases), 0.0)
-        return forecast_of(left, process, tuners, measurers, *workers, starting)
+        how = (groups[0].bench is not None, self.site.together)
+        return forecast_of(left, process, tuners, measurers, *workers, starting, *how)
 
     def budgets(self, tuners: Sequence[list[Tuner]], records: Sequence[Record]) -> list[Budget]:
         """Makes a budget for each device group, and shares the trials that are left by layers.

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
+from chameleon_ray.api.contestants import begins
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.session_model import SessionModel
 from chameleon_ray.budget import Budget
@@ -57,20 +58,22 @@ class Timekeeper:
         options = self.forecast.options
         if self.limit is None:
             return options, None
-        left = max(self.limit - self.clock() - self.forecast.after, 0.0)
+        left = max(self.limit - self.clock() - self.forecast.after - self._comparing, 0.0)
         return replace(options, finalists=self.forecast.finalists(left)), left
 
-    def timing(self, models: int) -> Confirming:
+    def timing(self, models: int, compared: int = 0) -> Confirming:
         """Returns the settings of comparing and timing a whole model, which is compiled already.
 
         Args:
             models: Number of models that are left, this one included.
+            compared: Number of them for which no time has to be left for other frameworks.
         """
-        options = self.forecast.options
+        options, works = self.forecast.options, len(self.forecast.works)
         if self.limit is None:
             return options
-        comparing = self.forecast.comparing(max(self.limit - self.began, 0.0))
+        comparing = self._comparing * (models - compared) / max(works, 1)
         left = (self.limit - self.clock() - options.closing_seconds - comparing) / models
+        left -= self._profiling
         seconds = min(max(left, options.least_model_seconds), options.model_seconds)
         return replace(options, model_seconds=seconds, checking_seconds=max(left / 2, 0.0))
 
@@ -95,7 +98,19 @@ class Timekeeper:
         """
         if self.limit is None:
             return None
-        return max(self.limit - self.clock() - self.forecast.options.closing_seconds, 0.0) / models
+        left = (self.limit - self.clock() - self.forecast.options.closing_seconds) / models
+        return max(left - self._profiling, 0.0)
+
+    @property
+    def _comparing(self) -> float:
+        """Seconds that are kept for comparing all models with other frameworks."""
+        return 0.0 if self.limit is None else self.forecast.comparing(self.limit - self.began)
+
+    @property
+    def _profiling(self) -> float:
+        """Seconds to leave for timing a model's layers inside it, once it is timed itself."""
+        seconds, works = self.forecast.options.profile_seconds, self.forecast.works
+        return max((work.checking + seconds for work in works if work.inside), default=0.0)
 
     def proposed(self, task: str, count: int) -> None: ...
 
@@ -123,6 +138,8 @@ def forecast_of(
     builders: int,
     runners: int,
     starting: float = 0.0,
+    elsewhere: bool = False,
+    together: bool = False,
 ) -> Forecast:
     """Foretells the end of a session from what was done so far.
 
@@ -134,8 +151,11 @@ def forecast_of(
         measurers: Measurers of the layers, which keep builds.
         builders, runners: Numbers of them that work side by side.
         starting: Seconds that the command took to begin; its end is expected to take as long.
+        elsewhere: Whether whole models are run by runners, and so not compared.
+        together: Whether all models are compiled to one library.
     """
-    works = [work_of(model, known, process, len(prepared)) for model, known in prepared.items()]
+    about = (process, len(prepared), elsewhere, together)
+    works = [work_of(model, known, *about) for model, known in prepared.items()]
 
     def kept(task: str, config: Config) -> bool:
         return any(measurer.kept.has(task, config) for measurer in measurers)
@@ -148,29 +168,39 @@ def forecast_of(
     return forecast
 
 
-def work_of(model: SessionModel, known: Prepared, process: ModelProcess, models: int) -> ModelWork:
+def work_of(
+    model: SessionModel,
+    known: Prepared,
+    process: ModelProcess,
+    models: int,
+    elsewhere: bool = False,
+    together: bool = False,
+) -> ModelWork:
     """Foretells the work at the end for one of some models, all of which have been compiled."""
     imports, spent = sum(known.seconds.values()), process.account(0.0).busy
     compiling = spent.get("apply", 0.0) / models
+    begun = begins(model.request, process.kind, elsewhere) and not together
+    comparing = comparing_seconds(model.request, imports, compiling if begun else 0.0)
     return ModelWork(
         imports=imports,
         again=not process.holds(model.request),
         weights={task.digest: task.weight for task in known.tasks if not task.instead},
         graphs=process.kind.graphs is not None,
-        comparing=comparing_seconds(model.request, imports, compiling),
+        comparing=0.0 if elsewhere else comparing,
         compiling=compiling,
         checking=spent.get("verify", 0.0) / models,
-        inside=process.kind.gpus is None,
+        inside=process.kind.gpus is None and not together,
     )
 
 
 def comparing_seconds(request: Request, imports: float, compiling: float) -> float:
-    """Foretells the seconds of comparing a model with frameworks, which load it meanwhile.
+    """Foretells the seconds of comparing a model with frameworks.
 
     Args:
         request: Request that names the frameworks.
         imports: Seconds that the model's import took.
-        compiling: Seconds that compiling it without tuning took.
+        compiling: Seconds that compiling it without tuning took, where frameworks load it while it
+            is compiled tuned; else 0.
     """
     if not request.compare:
         return 0.0

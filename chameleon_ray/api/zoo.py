@@ -116,10 +116,11 @@ def _site(zoo: Zoo) -> Site:
     known = (folder.identity() or {}).get("options", {})
     if is_bucketed(known.get("inputs", ())):
         folder.close()
-        asked = shlex.join(word for text in known["inputs"] for word in ("--input", text))
+        inputs = [word for text in known["inputs"] for word in ("--input", text)]
+        words = ["tune", known["model"], *inputs, "--out", str(folder.path), "--resume"]
         raise UserError(
-            f"{folder.path} is a run of buckets and no zoo; go on with it by chameleon tune "
-            f"{known['model']} {asked} --out {folder.path} --resume, or choose another --out."
+            f"{folder.path} is a run of buckets and no zoo; go on with it by chameleon "
+            f"{shlex.join(words)}, or choose another --out."
         )
     models = [model_of(member, folder, request.resume) for member in zoo.members]
     return Site(request, folder, models, ["zoo", str(zoo.file)])

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
 from typing import Any
@@ -163,6 +163,33 @@ class Framework:
         return outcome.value
 
 
+@dataclass
+class _Turns:
+    """The turns of one framework: the median latency in each, and the seconds that they took."""
+
+    medians: list[float] = field(default_factory=list)
+    spent: float = 0.0
+    last: float = 0.0
+
+    def add(self, found: Sequence[float]) -> None:
+        """Adds a turn of such latencies."""
+        self.medians.append(median(found))
+        self.last = sum(found)
+        self.spent += self.last
+
+    def due(self, share: float, least: int, left: float) -> bool:
+        """Whether it has another turn.
+
+        Args:
+            share: Seconds after which it has none, as a rule.
+            least: Number of turns that it has nevertheless, where there is time.
+            left: Seconds that are left for all; it has its first turn in any case.
+        """
+        if not self.medians or self.spent <= share:
+            return True
+        return len(self.medians) < least and self.last <= left
+
+
 def in_turns(
     frameworks: Sequence[Framework],
     options: Comparing,
@@ -175,31 +202,27 @@ def in_turns(
         frameworks: One at least.
         options: Settings of the comparison.
         seconds: Seconds after which no further round is begun; there is one in any case. What has
-            taken more than its share of them has no further turn.
+            taken more than its share of them has no further turn, but for a few where another as
+            long as its last ends in time.
         clock: Returns the seconds since some moment.
 
     Returns:
         The median latency of each framework in every round by its name, and why others failed.
     """
     left, faults = list(frameworks), dict[str, str]()
-    medians: dict[str, list[float]] = {one.name: [] for one in left}
-    end, share = clock() + seconds, seconds / len(left)
-    spent = dict.fromkeys(medians, 0.0)
+    turns, end, share = {one.name: _Turns() for one in left}, clock() + seconds, seconds / len(left)
     for number in range(options.rounds):
         if number and clock() > end:
             break
         first = number % max(len(left), 1)
         for one in [*left[first:], *left[:first]]:
-            if spent[one.name] > share:
+            if not turns[one.name].due(share, options.least_turns, end - clock()):
                 continue
             patience = min(options.patience, max(end - clock(), options.least_seconds))
             try:
-                found = one.latencies(options.turn_seconds, patience)
+                turns[one.name].add(one.latencies(options.turn_seconds, patience))
             except FrameworkError as error:
                 faults[one.name] = str(error)
-                del medians[one.name]
+                del turns[one.name]
                 left.remove(one)
-            else:
-                medians[one.name].append(median(found))
-                spent[one.name] += sum(found)
-    return medians, faults
+    return {name: known.medians for name, known in turns.items()}, faults

@@ -17,6 +17,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from threading import Lock
 from typing import Any
 
 from chameleon_ray.errors import UserError
@@ -75,10 +76,21 @@ class Isolate:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         self._child: socket.socket | None = None
         self._pid = self._jobs = self._number = 0
+        self._closing, self._closed = Lock(), False
         self._start()
 
     def _start(self) -> None:
-        """Starts a zygote."""
+        """Starts a zygote, unless another thread has closed all.
+
+        Raises:
+            IsolateError: It has.
+        """
+        with self._closing:
+            if self._closed:
+                raise IsolateError(f"the process for {self.setting.handler} was closed")
+            self._popen()
+
+    def _popen(self) -> None:
         setting = self.setting
         self._control, theirs = socket.socketpair()
         program = PROGRAM.format("chameleon_ray.measure.isolate")
@@ -135,7 +147,7 @@ class Isolate:
         self._signal(signal.SIGCONT)
 
     def _signal(self, what: signal.Signals) -> None:
-        if self._child is not None:  # its id stays its own until its zygote has ended it
+        if self._child is not None and not self._closed:  # its zygote keeps its id its own
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, what)
 
@@ -185,6 +197,8 @@ class Isolate:
 
     def close(self) -> None:
         """Ends child, zygote and what they started; a call in another thread ends as a crash."""
+        with self._closing:
+            self._closed = True
         self._end_zygote()
         if self._child is not None:
             self._child.close()
@@ -245,8 +259,11 @@ class Isolate:
             self._zygote.wait(lifetime.ENDING_SECONDS)
 
     def _last_words(self) -> str:
-        self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").strip().splitlines()
+        try:
+            self._log.seek(0)
+            lines = self._log.read().decode(errors="replace").strip().splitlines()
+        except ValueError:  # another thread has closed it
+            return "it was closed"
         return lines[-1] if lines else "no message"
 
 

@@ -79,21 +79,29 @@ class Headline:
             "model": self.model,
             "device": self.device,
             "latency_ms": {name: one and 1e3 * one.seconds for name, one in ms.items()},
-            "spread_ms": {name: one and 1e3 * one.spread for name, one in ms.items()},
+            "spread_ms": {name: _spread_ms(one) for name, one in ms.items()},
             "comparison": [rival(one) for one in self.comparison],
         }
 
     def _varying(self) -> list[str]:
         """Says whose timings vary notably, and what to do about it."""
         known = [("the tuned model", self.tuned), *self.timed]
-        wide = [(name, one.relative) for name, one in known if one and one.relative > NOTABLE]
+        shares = [(name, one.relative) for name, one in known if one]
+        once = " and ".join(name for name, share in shares if share is None)
+        told = [f"How far timings vary is not known: there is one only of {once}."] if once else []
+        wide = [(name, share) for name, share in shares if share is not None and share > NOTABLE]
         if not wide:
-            return []
+            return told
         parts = " and ".join(f"{name}'s by {share:.0%}" for name, share in wide)
         again = f"chameleon bench {self.folder}" if self.folder != Path() else "chameleon bench"
         return [
-            f"Timings vary, {parts}: end what else runs on these cores, and repeat with {again}."
+            *told,
+            f"Timings vary, {parts}: end what else runs on these cores, and repeat with {again}.",
         ]
+
+
+def _spread_ms(one: Latency | None) -> float | None:
+    return None if one is None or one.spread is None else 1e3 * one.spread
 
 
 def headline_of(result: RunResult) -> Headline:

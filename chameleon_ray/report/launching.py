@@ -1,15 +1,15 @@
 """Words about how a tuned model's kernels are launched."""
 
-from chameleon_ray.report.format import UNKNOWN, milliseconds
+from chameleon_ray.report.format import UNKNOWN
 from chameleon_ray.report.result import Launching
 
 
 def sentence(launching: Launching) -> str:
-    """Tells how the kernels are launched, and what the other way took."""
+    """Tells how the kernels are launched, and how much longer the other way takes."""
     if launching.fault:
         return f"Kernels are launched one by one; CUDA graphs are left out: {launching.fault}."
-    other = milliseconds(launching.other.seconds) if launching.other else UNKNOWN
-    took = f"the tuned model takes {other} ms"
+    other = UNKNOWN if launching.ratio is None else f"{launching.ratio:.2f}"
+    took = f"the tuned model takes {other} times as long"
     if not launching.graphs:
         return f"Kernels are launched one by one; with CUDA graphs {took}."
     return (

@@ -25,21 +25,27 @@ PHASES = ("import", "extract", "explore", "sample", "fit", "build", "run", "appl
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds of one execution of the whole model: the median and the interquartile range."""
+    """Seconds of one execution of the whole model: the median and the interquartile range.
+
+    The range is None where there was one timing only, which says nothing of it.
+    """
 
     seconds: float
-    spread: float = 0.0
+    spread: float | None = None
 
     @property
-    def relative(self) -> float:
-        """The spread over the median."""
+    def relative(self) -> float | None:
+        """The spread over the median; None where that is not known."""
+        if self.spread is None:
+            return None
         return self.spread / self.seconds if self.seconds > 0 else 0.0
 
     @staticmethod
     def of(repeats: Sequence[float]) -> "Latency":
         """Sums up the timings in seconds, of which there is at least one."""
-        several = len(repeats) > 1
-        low, _, high = quantiles(repeats, n=4, method="inclusive") if several else (0.0, 0.0, 0.0)
+        if len(repeats) < 2:
+            return Latency(median(repeats))
+        low, _, high = quantiles(repeats, n=4, method="inclusive")
         return Latency(median(repeats), high - low)
 
 
@@ -114,12 +120,13 @@ class Launching:
 
     Attributes:
         graphs: Whether as recorded graphs, and not one by one.
-        other: Latency of the model launched the other way; None where it was not timed.
+        ratio: Latency of the model launched the other way over that of the way that was chosen, of
+            one timing; None where they were not timed.
         fault: Reason for leaving graphs out, in words about them; empty where they were timed.
     """
 
     graphs: bool
-    other: Latency | None = None
+    ratio: float | None = None
     fault: str = ""
 
 

@@ -111,7 +111,7 @@ def _launching(launching: Launching | None) -> dict | None:
         return None
     return {
         "graphs": launching.graphs,
-        "other_ms": 1e3 * _seconds(launching.other),
+        "other_ratio": launching.ratio,
         "fault": launching.fault or None,
     }
 

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from chameleon_ray.compiler.frontend.frameworks.source import Source
 from chameleon_ray.measure.frameworks import Hosted, Runnable
 
 
@@ -14,6 +15,12 @@ def hosted(what: tuple[str, int]) -> Hosted:
     """A framework of a kind of behaviour, bound to a core."""
     behaviour, core = what
     return Hosted(partial(BEHAVIOURS[behaviour]), [core])
+
+
+def named(asked: tuple[str, Source]) -> Hosted:
+    """The same for the name of a contestant, which is its behaviour, and a model."""
+    behaviour, source = asked
+    return hosted((behaviour, source.cores[0]))
 
 
 def _runnable(run) -> Runnable:

@@ -1,12 +1,21 @@
-"""A verified library stands where its layers cannot be timed inside it."""
+"""The finish of models: what fails costs no model, and what was begun ends with its model."""
 
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from chameleon_ray.api.comparing import Comparison
+from chameleon_ray.api.compiled_model import CompiledModel
 from chameleon_ray.api.failed_step import StepError
 from chameleon_ray.api.finishing import Finish
+from chameleon_ray.api.launching import TunedLibrary
+from chameleon_ray.api.session_model import SessionModel
+from chameleon_ray.errors import UserError
+from chameleon_ray.options import Request
 from chameleon_ray.report.progress import Progress
+from chameleon_ray.report.result import Compared, Latency, Verified
 
 
 class Failing:
@@ -29,3 +38,86 @@ def test_a_profile_that_fails_costs_no_model() -> None:
     assert finish.inside(model, done, group, 1.0) == {}  # type: ignore[arg-type]
     (said,) = progress.notes
     assert "net: Its layers were not timed inside it: the runner was lost." in said
+
+
+class Listening:
+    """A comparer that hears what it is asked."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def begin(self, *asked: Any) -> None:
+        self.heard.append("begin")
+
+    def end(self) -> None:
+        self.heard.append("end")
+
+    def compare(self, *asked: Any) -> Comparison:
+        self.heard.append("compare")
+        return Comparison()
+
+
+class Unable:
+    """A process that cannot import the model."""
+
+    lost = False
+
+    def __init__(self, graphs: Any = None) -> None:
+        self.kind = SimpleNamespace(gpus=None, graphs=graphs)
+
+    def holds(self, request: Request) -> bool:
+        return False
+
+    def prepare(self, request: Request) -> None:
+        raise UserError("net.onnx is gone.")
+
+
+ASKED = Request("net.onnx", compare=("onnxruntime",))
+FOLDER: Any = SimpleNamespace(
+    untuned_library=Path("untuned.so"), database=SimpleNamespace(read=list)
+)
+PREPARED: Any = SimpleNamespace(inputs=(), tasks=())
+
+
+@pytest.mark.parametrize(
+    ("request_", "graphs", "bench", "seconds", "begun"),
+    [
+        (ASKED, None, None, 10.0, True),
+        (ASKED, None, None, None, True),
+        (ASKED, None, None, 0.0, False),
+        (ASKED, None, "on a runner", 10.0, False),
+        (ASKED, "graphs", None, 10.0, False),
+        (Request("net.onnx", compare=()), None, None, 10.0, False),
+    ],
+)
+def test_frameworks_load_the_model_meanwhile_only_where_nothing_is_timed(
+    request_: Request, graphs: Any, bench: Any, seconds: float | None, begun: bool
+) -> None:
+    comparer = Listening()
+    finish = Finish(FOLDER, Unable(graphs), comparer, Progress())  # type: ignore[arg-type]
+    group: Any = SimpleNamespace(bench=bench)
+    with finish.beginning(SessionModel(request_, FOLDER), PREPARED, group, seconds):
+        assert comparer.heard == ["begin"] * begun
+    assert comparer.heard == [*["begin"] * begun, "end"]
+
+
+def test_what_was_begun_ends_with_a_model_that_fails() -> None:
+    comparer, model = Listening(), SessionModel(ASKED, FOLDER)
+    finish = Finish(FOLDER, Unable(), comparer, Progress())  # type: ignore[arg-type]
+    group: Any = SimpleNamespace(bench=None, left=[model])
+    imported: Any = SimpleNamespace(prepared={model: PREPARED})
+    keeper: Any = SimpleNamespace(comparing=lambda left: 10.0)
+    assert finish.all([group], imported, {}, keeper) == {}
+    assert model.failure == "net.onnx is gone."
+    assert comparer.heard == ["begin", "end"]
+
+
+def test_all_latencies_are_of_one_timing() -> None:
+    right = Verified(True, 0.0, 0.0, "torch")
+    duel = TunedLibrary(right, Latency(1.0), Latency(5.0))
+    other = Compared("ONNX Runtime", "1", Latency(3.0), 1)
+    both = Comparison(Latency(2.0), (other,), Latency(6.0))
+    assert CompiledModel(PREPARED, duel, 0, both).timing is both
+    some = Comparison(Latency(2.0), (other,))
+    assert CompiledModel(PREPARED, duel, 0, some).timing.untuned is None
+    assert CompiledModel(PREPARED, duel, 0, Comparison()).timing is duel

@@ -1,13 +1,15 @@
 """The forecast of a session's end, and the deadline that leaves time for it."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from chameleon_ray.api.timekeeper import Timekeeper
+from chameleon_ray.api.session_model import SessionModel
+from chameleon_ray.api.timekeeper import Timekeeper, work_of
 from chameleon_ray.budget import Budget
 from chameleon_ray.forecast import Forecast, ModelWork
-from chameleon_ray.options import Budgeting, Confirming, Search
+from chameleon_ray.options import Budgeting, Confirming, Request, Search
 from chameleon_ray.record import DEFAULT
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.tuner import Tuner
@@ -26,6 +28,7 @@ OPTIONS = Confirming(
     closing_seconds=0.0,
     most_comparing=0.1,
 )
+CPU, GPU = SimpleNamespace(gpus=None, graphs=None), SimpleNamespace(gpus=1, graphs="graphs")
 WORK = {"imports": 20.0, "compiling": 8.0, "checking": 1.0}
 """Of one library: 8 s to compile it, one to compare and one to time it."""
 
@@ -149,6 +152,53 @@ def test_timing_the_model_leaves_time_for_other_frameworks():
     keeping = Timekeeper(Forecast([work], OPTIONS, 1), 100.0, 0.0, Progress(), clock=lambda: 90.0)
     assert keeping.timing(1).model_seconds == pytest.approx(6.0)
     assert keeping.comparing(1) == pytest.approx(10.0)
+
+
+def test_a_model_that_was_compared_leaves_no_time_for_its_own_comparison():
+    work = ModelWork(again=False, weights={TASK.digest: 2.0}, comparing=2.0, **WORK)
+    foretold = Forecast([work, work], OPTIONS, 1)
+    keeping = Timekeeper(foretold, 100.0, 0.0, Progress(), clock=lambda: 92.0)
+    assert keeping.timing(2).model_seconds == pytest.approx((8.0 - 4.0) / 2)
+    assert keeping.timing(2, compared=1).model_seconds == pytest.approx((8.0 - 2.0) / 2)
+    assert keeping.timing(1, compared=1).model_seconds == pytest.approx(8.0)
+
+
+def test_comparing_and_timing_leave_time_for_layers_inside_the_model():
+    work = ModelWork(again=False, weights={TASK.digest: 2.0}, inside=True, **WORK)
+    now = [90.0]
+    keeping = Timekeeper(Forecast([work], OPTIONS, 1), 100.0, 0.0, Progress(), (), lambda: now[0])
+    comparing = keeping.comparing(1)
+    assert comparing == pytest.approx(10.0 - 1.0 - 0.5)
+    now[0] = 95.0
+    assert keeping.timing(1, compared=1).model_seconds == pytest.approx(5.0 - 1.0 - 0.5)
+    now[0] = 90.0 + comparing
+    assert keeping.inside(1) == pytest.approx(0.5)
+    now[0] = 99.0
+    assert keeping.comparing(1) == 0.0
+
+
+def test_the_choice_of_winners_leaves_time_for_other_frameworks():
+    work = ModelWork(again=False, weights={TASK.digest: 2.0}, comparing=4.0, **WORK)
+    foretold = Forecast([work], OPTIONS, 1)
+    keeping = Timekeeper(foretold, 100.0, 0.0, Progress(), clock=lambda: 50.0)
+    assert keeping.confirming()[1] == pytest.approx(50.0 - foretold.after - 4.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "where", "comparing"),
+    [
+        (CPU, {}, 8.0 + 0.5 * 40.0 - 1.5 * 10.0),
+        (CPU, {"together": True}, 8.0 + 0.5 * 40.0),
+        (CPU, {"elsewhere": True}, 0.0),
+        (GPU, {}, 8.0 + 0.5 * 40.0),
+    ],
+)
+def test_loading_meanwhile_is_foretold_only_where_it_is_begun(kind, where, comparing):
+    account = SimpleNamespace(busy={"apply": 10.0})
+    process = SimpleNamespace(kind=kind, account=lambda began: account, holds=lambda request: True)
+    model = SessionModel(Request("net.onnx", compare=("onnxruntime",)), None)
+    prepared = SimpleNamespace(seconds={"import": 40.0}, tasks=())
+    assert work_of(model, prepared, process, 1, **where).comparing == pytest.approx(comparing)
 
 
 @pytest.mark.parametrize(("now", "seconds"), [(0, 0.5), (97.6, 0.2), (98.5, 0.0), (200, 0.0)])

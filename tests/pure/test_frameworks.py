@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import count
 from math import inf
 from pathlib import Path
@@ -104,13 +105,44 @@ def test_a_slow_one_has_no_turn_beyond_its_share() -> None:
     pair = [Steady("slow", 3.0, []), Steady("fast", 1.0, [])]
     pair[0].latencies = lambda seconds, patience: (3.0,)  # type: ignore[method-assign]
     pair[1].latencies = lambda seconds, patience: (0.5,)  # type: ignore[method-assign]
-    found, faults = in_turns(pair, QUICK, 4.0, lambda: 0.0)  # type: ignore[arg-type]
+    clock = iter([0.0] + [3.0] * 99).__next__
+    found, faults = in_turns(pair, QUICK, 4.0, clock)  # type: ignore[arg-type]
     assert (found, faults) == ({"slow": [3.0], "fast": [0.5] * 3}, {})
+
+
+@pytest.mark.parametrize("seconds", [0.0, -3.0])
+def test_everyone_has_a_turn_where_there_is_no_time_at_all(seconds: float) -> None:
+    pair = [Steady("a", 1.0, []), Steady("b", 2.0, [])]
+    found = in_turns(pair, QUICK, seconds, iter(range(9)).__next__)  # type: ignore[arg-type]
+    assert found == ({"a": [1.0], "b": [2.0]}, {})
+
+
+class Passing(Steady):
+    """A framework whose turns take time of a clock that it moves."""
+
+    now = 0.0
+
+    def latencies(self, seconds: float, patience: float) -> tuple[float, ...]:
+        Passing.now += self.seconds
+        return (self.seconds,)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "slow", "fast"), [(20.0, 3, 5), (11.0, 3, 5), (8.5, 2, 5), (3.5, 1, 5)]
+)
+def test_a_slow_one_has_three_turns_where_they_end_in_time(
+    seconds: float, slow: int, fast: int
+) -> None:
+    Passing.now, options = 0.0, replace(QUICK, rounds=5)
+    pair = [Passing("slow", 3.5, []), Passing("fast", 0.1, [])]
+    pair[1].seconds = 0.0
+    medians, _ = in_turns(pair, options, seconds, lambda: Passing.now)  # type: ignore[arg-type]
+    assert {name: len(some) for name, some in medians.items()} == {"slow": slow, "fast": fast}
 
 
 def test_no_round_begins_when_the_time_is_up_but_the_first() -> None:
     heard: list[str] = []
-    clock = iter([0.0, 5.0, 5.0]).__next__
+    clock = iter([0.0, 0.0, 0.0, 5.0]).__next__
     assert in_turns([Steady("a", 1.0, heard)], QUICK, 1.0, clock)[0] == {"a": [1.0]}  # type: ignore[list-item]
 
 

@@ -7,10 +7,10 @@ import pytest
 from chameleon_ray.report.headline import Headline
 from chameleon_ray.report.result import Compared, Latency
 
-TUNED, UNTUNED = Latency(0.0341, 0.0002), Latency(2.26)
+TUNED, UNTUNED = Latency(0.0341, 0.0002), Latency(2.26, 0.0)
 BOTH = (
     Compared("ONNX Runtime", "1.32.0", Latency(0.0427, 0.0003), 1),
-    Compared("PyTorch", "2.13.0", Latency(0.078), 1),
+    Compared("PyTorch", "2.13.0", Latency(0.078, 0.0), 1),
 )
 
 
@@ -49,6 +49,16 @@ def test_a_wide_spread_is_said_and_what_to_do() -> None:
         "Timings vary, the tuned model's by 12% and PyTorch's by 15%: end what else runs on these "
         "cores, and repeat with chameleon bench runs/r."
     ]
+
+
+def test_of_one_timing_it_is_not_said_that_it_does_not_vary() -> None:
+    once = headline(tuned=Latency.of([0.03]), untuned=Latency.of([2.0, 4.0]))
+    assert once.notes[1:] == [
+        "How far timings vary is not known: there is one only of the tuned model."
+    ]
+    assert once.plain["spread_ms"] == {"tuned": None, "untuned": 1000.0}
+    slow = Compared("PyTorch", "2", Latency.of([2.0]), 1)
+    assert headline((slow,)).plain["comparison"][0]["spread"] is None
 
 
 @pytest.mark.parametrize(

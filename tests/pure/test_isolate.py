@@ -124,6 +124,13 @@ def test_nothing_outlives_close():
     gone(pid)
 
 
+def test_nothing_is_started_after_a_close() -> None:
+    isolate = Isolate(Setting(f"{MISDEEDS}:handler"))
+    isolate.close()
+    with pytest.raises(IsolateError, match="was closed"):
+        isolate.warm()
+
+
 @pytest.fixture
 def unending() -> Iterator[tuple[Isolate, int]]:
     """A child whose death this process is told of first, and its parent not: it does not end.

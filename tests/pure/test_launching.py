@@ -84,10 +84,12 @@ def test_graphs_that_are_faster_are_kept(choose: Choose) -> None:
     process = Process(checked, times)
     found, content = choose(process)
     assert content == "graphs"
-    launching = Launching(graphs=True, other=Latency(2.0))
+    launching = Launching(graphs=True, ratio=2.0)
     assert found == TunedLibrary(checked, Latency(1.0), Latency(3.0), launching)
     assert process.duels == [["graphs.so", "model.so", "untuned.so"]], "all in turns"
-    assert "as CUDA graphs; one by one the tuned model takes 2000 ms" in sentence(launching)
+    assert "as CUDA graphs; one by one the tuned model takes 2.00 times as long." in sentence(
+        launching
+    )
     assert "without graphs" in sentence(launching)
 
 
@@ -97,7 +99,7 @@ def test_and_others_are_not(choose: Choose, seconds: float) -> None:
     found, content = choose(Process(RIGHT, times))
     assert content == "plain"
     assert found.tuned == Latency(1.0)
-    assert found.launching == Launching(graphs=False, other=Latency(seconds))
+    assert found.launching == Launching(graphs=False, ratio=seconds)
     assert "one by one; with CUDA graphs" in sentence(found.launching)
 
 

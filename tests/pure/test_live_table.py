@@ -16,7 +16,7 @@ from chameleon_ray.report.html import render
 from chameleon_ray.report.live_table import LiveTable, lines, watching
 from chameleon_ray.report.log import LogLines
 from chameleon_ray.report.progress import Progress
-from chameleon_ray.report.result import Latency, Launching, Verified
+from chameleon_ray.report.result import Launching, Verified
 from chameleon_ray.reporting import Reporting
 from tests.pure.fake_result import fake_result, record, task
 
@@ -141,10 +141,13 @@ def test_the_last_words(width):
 
 
 def test_the_last_words_say_how_kernels_are_launched():
-    result = replace(fake_result(Path("run")), launching=Launching(graphs=True, other=Latency(1)))
+    result = replace(fake_result(Path("run")), launching=Launching(graphs=True, ratio=1.25))
     console = Console(file=io.StringIO(), width=200)
     console.print(final_message(result))
-    assert "as CUDA graphs; one by one the tuned model takes 1000 ms." in console.file.getvalue()
+    assert (
+        "as CUDA graphs; one by one the tuned model takes 1.25 times as long."
+        in console.file.getvalue()
+    )
     assert "as CUDA graphs; one by one" in render(result)
 
 

@@ -60,7 +60,7 @@ def test_a_lock_tells_what_decides_the_layers_and_how_fast_the_model_was(tmp_pat
     assert made == Lock.read(file(tmp_path, made.dumps()))
     assert made.options == {"layout": "NHWC", "template": ["mine"], "threads": None}
     assert (made.untuned, made.tuned) == (4e-3, 1e-3)
-    graphs = replace(result, launching=Launching(graphs=True, other=Latency(2e-3, 0.0)))
+    graphs = replace(result, launching=Launching(graphs=True, ratio=2.0))
     assert lock_of(graphs).tuned == 2e-3
     path = file(tmp_path, made.dumps())
     again = replace(result, settings={"locked": str(path)}, tuned=Latency(3e-3, 0.0))

@@ -152,10 +152,10 @@ def test_summary_has_every_key_and_counts_every_status():
 
 def test_it_says_how_kernels_are_launched():
     assert summary(result())["launching"] is None
-    made = summary(result(launching=Launching(graphs=True, other=Latency(0.002))))
-    assert made["launching"] == {"graphs": True, "other_ms": 2.0, "fault": None}
+    made = summary(result(launching=Launching(graphs=True, ratio=1.5)))
+    assert made["launching"] == {"graphs": True, "other_ratio": 1.5, "fault": None}
     made = summary(result(launching=Launching(graphs=False, fault="they failed")))
-    assert made["launching"] == {"graphs": False, "other_ms": None, "fault": "they failed"}
+    assert made["launching"] == {"graphs": False, "other_ratio": None, "fault": "they failed"}
 
 
 def test_kept_default_is_the_best_and_keeps_its_reason():
@@ -222,7 +222,7 @@ def test_processes_wait_when_they_are_not_busy():
 
 def test_latency_of_repeats():
     assert Latency.of([3.0, 1.0, 2.0, 4.0, 5.0]) == Latency(3.0, 2.0)
-    assert Latency.of([2.0]) == Latency(2.0, 0.0)
+    assert Latency.of([2.0]) == Latency(2.0, None), "one timing tells no spread"
 
 
 @pytest.mark.parametrize(
