@@ -41,6 +41,9 @@ QUIET = {
     "RAY_worker_niceness": "0",
 }
 
+NEEDED = ("raylet", "gcs_server")
+"""Ray's names of its servers on one node that a session cannot do without."""
+
 Versions = dict[str, str]
 """Versions by distribution; ``none`` for one that is not installed."""
 
@@ -128,12 +131,13 @@ def connect(address: str | None, arguments: Mapping[str, Any]) -> None:
 
 
 def lost() -> bool:
-    """Whether the raylet that this process started has ended, and all workers with it.
+    """Whether a server that this process started has ended, without which Ray is of no use.
 
-    Ray itself goes on waiting then. Its other servers are not needed for what is under way.
+    Without its raylet, there are no workers, and Ray goes on waiting. Without its control store, no
+    worker can be started, and after a minute Ray ends the process that has started it.
     """
     node = ray._private.worker._global_node
-    return node is not None and any(name == "raylet" for name, _ in node.dead_processes())
+    return node is not None and any(name in NEEDED for name, _ in node.dead_processes())
 
 
 def found(address: str, options: Session) -> str:

@@ -110,7 +110,10 @@ class Confirming:
     model_seconds: float = 8.0
     """Seconds of timing that whole models share; each is timed once at least."""
     warm_seconds: float = 0.2
-    """Seconds of running whole models before they are timed, in which a GPU's clocks rise."""
+    """Seconds of running whole models before they are timed, in which a GPU's clocks rise.
+
+    A model that takes less is run once before each timing, too, as others were in the caches.
+    """
     model_timeout: float = 1800.0
     """Most seconds for loading whole models, untuned ones too, and for all that is run of them."""
     host_timeout: float = 7200.0
