@@ -151,7 +151,7 @@ async def guarded(lost: Callable[[], bool]) -> AsyncIterator[None]:
     try:
         yield
     except (Exception, asyncio.CancelledError) as error:
-        if not (ended or lost()):
+        if not ended and (isinstance(error, asyncio.CancelledError) or not lost()):
             raise
         if ended:
             task.uncancel()

@@ -184,13 +184,13 @@ class TuningSession:
                     self.progress.note(model.saying(note))
                 if model.folder.begun:  # another model's directory is left as it is
                     model.folder.identify(model.identity(known, self.setup.search))
-                if model.folder.upgraded:
-                    self.progress.note(model.saying(UPGRADED))
                 self.progress.phase(f"compiling {model.called} untuned")
                 if not self.request.on_cluster:
                     process.expect_questions()
                 process.compile_untuned(model.folder.untuned_library)
                 prepared[model] = known
+        if any(model.folder.upgraded for model in prepared):
+            self.progress.note(UPGRADED)
         self.site.left()
         return prepared
 

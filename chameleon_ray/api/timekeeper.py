@@ -53,12 +53,14 @@ class Timekeeper:
     def confirming(self) -> tuple[Confirming, float | None]:
         """Returns the settings of the choice of winners, and the seconds after which it is cut.
 
-        Where there is too little time, there are fewer finalists.
+        Where there is too little time, there are fewer finalists, but one of each layer before
+        there is time for other frameworks.
         """
         options = self.forecast.options
         if self.limit is None:
             return options, None
-        left = max(self.limit - self.clock() - self.forecast.after - self._comparing, 0.0)
+        whole = max(self.limit - self.clock() - self.forecast.after, 0.0)
+        left = max(whole - self._comparing, min(whole, self.forecast.contests(1)))
         return replace(options, finalists=self.forecast.finalists(left)), left
 
     def timing(self, models: int, compared: int = 0) -> Confirming:

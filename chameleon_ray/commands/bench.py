@@ -18,7 +18,7 @@ RUN = ("run.json", "model.so", "untuned.so")
 
 def bench(
     run: Run,
-    repeats: Annotated[int, typer.Option(min=2, help="Timings of each library.")] = 20,
+    repeats: Annotated[int, typer.Option(min=2, help="Turns of each, of a slow one fewer.")] = 20,
     compare: Compare = list(FRAMEWORKS),  # noqa: B006
     no_compare: NoCompare = False,
     json: Json = False,

@@ -183,7 +183,7 @@ class _Turns:
         Args:
             share: Seconds after which it has none, as a rule.
             least: Number of turns that it has nevertheless, where there is time.
-            left: Seconds that are left for all; it has its first turn in any case.
+            left: Seconds that others leave; it has its first turn in any case.
         """
         if not self.medians or self.spent <= share:
             return True
@@ -203,7 +203,7 @@ def in_turns(
         options: Settings of the comparison.
         seconds: Seconds after which no further round is begun; there is one in any case. What has
             taken more than its share of them has no further turn, but for a few where another as
-            long as its last ends in time.
+            long as its last leaves time for all turns of the others.
         clock: Returns the seconds since some moment.
 
     Returns:
@@ -216,7 +216,9 @@ def in_turns(
             break
         first = number % max(len(left), 1)
         for one in [*left[first:], *left[:first]]:
-            if not turns[one.name].due(share, options.least_turns, end - clock()):
+            others = sum(turns[other.name].last for other in left if other is not one)
+            spare = end - clock() - others * (options.rounds - number)
+            if not turns[one.name].due(share, options.least_turns, spare):
                 continue
             patience = min(options.patience, max(end - clock(), options.least_seconds))
             try:

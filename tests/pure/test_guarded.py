@@ -42,4 +42,6 @@ def test_other_errors_and_ends_stay_what_they_are() -> None:
         ends(10, UserError("something else"))
     with pytest.raises(asyncio.CancelledError):
         ends(10, asyncio.CancelledError())
+    with pytest.raises(asyncio.CancelledError):  # the user's stop, though Ray has ended, too
+        ends(0, asyncio.CancelledError())
     ends(10)

@@ -63,10 +63,12 @@ class ColdWeights:
         distance = min(constants.distance, self._most)
         sizes = {place: _size(buffers[place]) for place in constants.places}
         sizes = {place: size for place, size in sizes.items() if size >= self._least}
-        memory = {p: self._filled(str(buffers[p].dtype), distance) for p in sizes}
+        stride = sum(sizes.values())
+        starts = range(0, distance - stride, stride) if stride else range(0)
+        memory = {p: self._filled(str(buffers[p].dtype), distance) for p in sizes if starts}
         if (program, constants) not in self._arguments:
-            lists, stride = [list(buffers)], sum(sizes.values())
-            for start in range(0, distance - stride, stride) if stride else ():
+            lists = [list(buffers)]
+            for start in starts:
                 copied, offset = list(buffers), start
                 for place, size in sizes.items():
                     part = memory[place][offset : offset + size]

@@ -162,8 +162,8 @@ class ModelTimer:
     def duel(self, duel: Duel) -> list[tuple[float, ...]]:
         """Times the libraries in turns; returns each one's latencies in seconds.
 
-        Slow libraries get fewer turns. Others are run once before each turn, as the ones before
-        have left their own weights in the caches.
+        Slow libraries get fewer turns. Others are run once before each turn but the first, as
+        the ones before have left their own weights in the caches.
         """
         models, options = self._models(duel, 1 + len(self._copies.others)), duel.options
         inputs = self._tensors(duel.inputs)
@@ -172,7 +172,7 @@ class ModelTimer:
 
         def take(number: int) -> None:
             before = time.perf_counter()  # the other copies' first and last runs count as well
-            if times[number] and times[number][-1] < options.warm_seconds:
+            if times[number] and min(times[number]) < options.warm_seconds:
                 self._seconds(models[number], inputs)  # caches have what the others left
             times[number].append(self._seconds(models[number], inputs))
             spent[number] += time.perf_counter() - before
