@@ -60,23 +60,25 @@ class ColdWeights:
             buffers: Its buffers, in the order in which it takes them.
             constants: The constants among them.
         """
+        key = program, constants
+        if key not in self._arguments:
+            self._arguments[key] = Arguments(self._lists(buffers, constants))
+        return self._arguments[key]
+
+    def _lists(self, buffers: list[Any], constants: Constants) -> list[list[Any]]:
+        """Returns the buffers, and after them lists with copies of the weights."""
         distance = min(constants.distance, self._most)
         sizes = {place: _size(buffers[place]) for place in constants.places}
         sizes = {place: size for place, size in sizes.items() if size >= self._least}
-        stride = sum(sizes.values())
-        starts = range(0, distance - stride, stride) if stride else range(0)
-        memory = {p: self._filled(str(buffers[p].dtype), distance) for p in sizes if starts}
-        if (program, constants) not in self._arguments:
-            lists = [list(buffers)]
-            for start in starts:
-                copied, offset = list(buffers), start
-                for place, size in sizes.items():
-                    part = memory[place][offset : offset + size]
-                    copied[place] = _as_tensor(part, buffers[place])
-                    offset += size
-                lists.append(copied)
-            self._arguments[program, constants] = Arguments(lists)
-        return self._arguments[program, constants]
+        lists, stride = [list(buffers)], sum(sizes.values())
+        for start in range(0, distance - stride, stride) if stride else ():
+            copied, offset = list(buffers), start
+            for place, size in sizes.items():
+                memory = self._filled(str(buffers[place].dtype), distance)
+                copied[place] = _as_tensor(memory[offset : offset + size], buffers[place])
+                offset += size
+            lists.append(copied)
+        return lists
 
     def _filled(self, dtype: str, size: int) -> np.ndarray:
         """Returns at least ``size`` bytes that TVM has allocated, random elements of a type.

@@ -31,8 +31,11 @@ def extract(module: Any, target: str, kind: TargetKind) -> list[Task]:
     """
     calls = defaultdict[str, list[Call]](list)
     bound = {binding.value: origin_of(binding.var) for binding in bindings_of(module)}
-    for call in _calls(module):
-        calls[layer_digest(module[call.args[0]], target)].append(call)
+    every = _calls(module)
+    variables = dict.fromkeys(call.args[0] for call in every)
+    digests = {variable: layer_digest(module[variable], target) for variable in variables}
+    for call in every:
+        calls[digests[call.args[0]]].append(call)
     distance, tasks = distance_of(module), []
     for digest, found in calls.items():
         variable, origins = found[0].args[0], [bound.get(call) or Origin("") for call in found]
