@@ -89,9 +89,8 @@ def timed(run: Run, seconds: float, watch: Stopwatch) -> tuple[float, ...]:
 
     The first one only warms caches, and counts only where it takes longer than that.
     """
-    began = time.perf_counter()
     latencies = [watch.time(run)]
-    if time.perf_counter() - began > seconds:
+    if latencies[0] > seconds:
         return tuple(latencies)
     latencies, began = [], time.perf_counter()
     while not latencies or time.perf_counter() - began < seconds:

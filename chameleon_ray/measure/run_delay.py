@@ -72,20 +72,29 @@ class Stopwatch:
 
     def share_of(self, work: Callable[[], object]) -> float:
         """Does some work; returns the share of its time that it waited."""
-        waited, began = self._delay(), time.perf_counter()
-        work()
-        seconds = time.perf_counter() - began
-        waited = min(max(self._delay() - waited, 0.0), seconds)
-        self.seconds += seconds
-        self.waited += waited
-        return waited / seconds if seconds > 0 else 0.0
+        _, passed, waited = self._work(work)
+        return waited / passed if passed > 0 else 0.0
 
     def time(self, work: Callable[[], object]) -> float:
         """Does some work; returns the seconds that it took, without waiting where that is known."""
-        seconds, waited = self.seconds, self.waited
-        self.share_of(work)
-        passed = self.seconds - seconds
-        return self.undisturbed(passed, passed, self.waited - waited)
+        return self.undisturbed(*self._work(work))
+
+    def _work(self, work: Callable[[], object]) -> tuple[float, float, float]:
+        """Does some work; returns its seconds, those that passed around it and those it waited.
+
+        The counters are read right before and after it. The thread may lose its core in between,
+        so what it waited is part of the time that passed around both readings, not of its own.
+        """
+        opened = time.perf_counter()
+        waited, began = self._delay(), time.perf_counter()
+        work()
+        seconds = time.perf_counter() - began
+        waited = self._delay() - waited
+        passed = time.perf_counter() - opened
+        waited = min(max(waited, 0.0), passed)
+        self.seconds += passed
+        self.waited += waited
+        return seconds, passed, waited
 
     def undisturbed(self, timed: float, passed: float, waited: float) -> float:
         """Takes waiting off a timing, as far as it must have been in it.

@@ -46,7 +46,7 @@ def test_what_others_take_is_no_part_of_a_time(one_core: None) -> None:
     assert seconds == pytest.approx(0.2, rel=0.1)
     assert watch.seconds > 0.28
     assert several.share > 0.3
-    assert whole == several.seconds
+    assert 0.28 < whole <= several.seconds
 
 
 def test_sleep_is_no_delay() -> None:
