@@ -147,7 +147,8 @@ def compared(out: Path, settings: dict, batches: list[dict], summary: dict) -> d
     times, agreement = duel(libraries, out / SIDES[1], settings)
     for name, latencies in zip(SIDES, times, strict=True):
         of = Latency.of(latencies)
-        sides[name]["model_ms"] = {"median": 1e3 * of.seconds, "spread": 1e3 * (of.spread or 0.0)}
+        spread = None if of.spread is None else 1e3 * of.spread
+        sides[name]["model_ms"] = {"median": 1e3 * of.seconds, "spread": spread}
     sides[SIDES[1]]["confirmed_layers_ms"] = summary["layers_ms"]
     medians = [sides[name]["model_ms"]["median"] for name in SIDES]
     return {

@@ -24,7 +24,7 @@ from chameleon_ray.report.result import UNTUNED, Compared, Latency
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came of a comparison; all latencies are of the same turns.
+    """What came of a comparison; all latencies are of the same turns, unless it was completed.
 
     Attributes:
         tuned: Latency of the tuned model; None where nothing was timed beside it.
@@ -36,6 +36,20 @@ class Comparison:
     tuned: Latency | None = None
     others: tuple[Compared, ...] = ()
     untuned: Latency | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the tuned and the untuned model were both timed."""
+        return self.tuned is not None and self.untuned is not None
+
+    def completed(self, tuned: Latency | None, untuned: Latency | None) -> "Comparison":
+        """Returns the same with latencies of a duel for what was not timed in the turns.
+
+        Args:
+            tuned, untuned: Latencies of both models in a duel.
+        """
+        others = tuple(one for one in self.others if one.name != UNTUNED)
+        return Comparison(self.tuned or tuned, others, self.untuned or untuned)
 
 
 @dataclass(frozen=True)

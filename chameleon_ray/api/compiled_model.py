@@ -45,9 +45,9 @@ class CompiledModel:
 
     @property
     def timing(self) -> TunedLibrary | Comparison:
-        """What has the latencies of the tuned and the untuned model, which are of the same turns.
+        """What has the latencies of the tuned and the untuned model.
 
-        These are those of the frameworks, too, where any was timed beside the tuned model.
+        These are of the frameworks' turns where any was timed beside the tuned model.
         """
         return self.library if self.comparison.tuned is None else self.comparison
 

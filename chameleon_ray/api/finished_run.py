@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +98,9 @@ def bench(path: Path, options: Confirming, compare: Sequence[str] = ()) -> Headl
         libraries = {folder.library: entry_of(identity), folder.untuned_library: MAIN}
         _demand(libraries)
         found = _compared(folder, identity, options, compare) if compare else Comparison()
-        if found.tuned is None:
+        if not found.complete:
             timed = in_turns(folder, list(libraries.items()), options)
-            found = replace(found, tuned=Latency.of(timed[0]), untuned=Latency.of(timed[1]))
+            found = found.completed(*map(Latency.of, timed))
     finally:
         folder.close()
     about = (identity["model"], identity["device"])

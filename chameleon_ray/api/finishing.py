@@ -20,7 +20,6 @@ from chameleon_ray.folder import RunFolder
 from chameleon_ray.options import Confirming
 from chameleon_ray.record import Record
 from chameleon_ray.report.progress import Progress
-from chameleon_ray.report.result import UNTUNED
 from chameleon_ray.winners import Winner
 
 LOST = "The process that held the model was lost, perhaps for want of memory; it is imported again."
@@ -118,7 +117,7 @@ class Finish:
         group: DeviceGroup,
         options: Confirming,
     ) -> CompiledModel:
-        """Times a verified model in turns with the untuned one, unless both were compared.
+        """Times a verified model in a duel with the untuned one, unless both were compared.
 
         Args:
             model: The model.
@@ -130,13 +129,12 @@ class Finish:
         Raises:
             UserError: The tuned or the untuned library cannot be run.
         """
-        if compared.tuned is not None and compared.untuned is not None:
+        if compared.complete:
             return replace(done, comparison=compared)
-        others = tuple(one for one in compared.others if one.name != UNTUNED)
-        compared = Comparison(others=others)
         files = Libraries(*model.folder.libraries, entry=model.entry)
-        about = (done.library, files, done.prepared, self.process, group.bench, options)
-        return replace(done, library=timed(*about), comparison=compared)
+        library = timed(done.library, files, done.prepared, self.process, group.bench, options)
+        compared = compared.completed(library.tuned, library.untuned)
+        return replace(done, library=library, comparison=compared)
 
     def inside(
         self, model: SessionModel, done: CompiledModel, group: DeviceGroup, seconds: float

@@ -138,19 +138,24 @@ class Expose:
 
 
 @dataclass(frozen=True)
-class CompileTuned:
-    """A job that compiles the model with the winners' schedules and exports these as a database.
+class Won:
+    """A model's winners and the files that are made of them.
 
     Attributes:
         winners: Configuration, empty for the default, and latency in seconds, by digest of each
             layer's chosen lowering.
-        path: File of the shared library.
+        path: File of the shared library, or of the scheduled model.
         database: Folder of the MetaSchedule database.
     """
 
     winners: Mapping[str, tuple[Config, float]]
     path: Path
     database: Path
+
+
+@dataclass(frozen=True)
+class CompileTuned(Won):
+    """A job that compiles the model with the winners' schedules and exports these as a database."""
 
     def run(self, host: Host) -> set[str]:
         return host.compile_tuned(self)
@@ -171,18 +176,8 @@ class CompileGraphs:
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """A job that schedules the model with winners, and keeps it in a file until it is compiled.
-
-    Attributes:
-        winners: As for ``CompileTuned``.
-        path: File of the scheduled model.
-        database: Folder of the MetaSchedule database.
-    """
-
-    winners: Mapping[str, tuple[Config, float]]
-    path: Path
-    database: Path
+class Schedule(Won):
+    """A job that schedules the model with winners, and keeps it in a file until it is compiled."""
 
     def run(self, host: Host) -> set[str]:
         import tvm

@@ -15,7 +15,7 @@ from chameleon_ray.api.session_model import SessionModel
 from chameleon_ray.errors import UserError
 from chameleon_ray.options import Request
 from chameleon_ray.report.progress import Progress
-from chameleon_ray.report.result import Compared, Latency, Verified
+from chameleon_ray.report.result import UNTUNED, Compared, Latency, Verified
 
 
 class Failing:
@@ -112,12 +112,17 @@ def test_what_was_begun_ends_with_a_model_that_fails() -> None:
     assert comparer.heard == ["begin", "end"]
 
 
-def test_all_latencies_are_of_one_timing() -> None:
+def test_latencies_are_of_the_turns_and_of_a_duel_only_where_these_lack_one() -> None:
     right = Verified(True, 0.0, 0.0, "torch")
     duel = TunedLibrary(right, Latency(1.0), Latency(5.0))
     other = Compared("ONNX Runtime", "1", Latency(3.0), 1)
     both = Comparison(Latency(2.0), (other,), Latency(6.0))
     assert CompiledModel(PREPARED, duel, 0, both).timing is both
-    some = Comparison(Latency(2.0), (other,))
-    assert CompiledModel(PREPARED, duel, 0, some).timing.untuned is None
     assert CompiledModel(PREPARED, duel, 0, Comparison()).timing is duel
+    assert both.complete
+    assert both.completed(duel.tuned, duel.untuned) == both
+    slow = Comparison(Latency(2.0), (other, Compared(UNTUNED, fault="it takes 20 s")))
+    assert not slow.complete
+    whole = slow.completed(duel.tuned, duel.untuned)
+    assert whole == Comparison(Latency(2.0), (other,), Latency(5.0))
+    assert Comparison(others=(other,)).completed(duel.tuned, duel.untuned).tuned == Latency(1.0)
