@@ -20,6 +20,8 @@ QUICK = {
     "health_check_failure_threshold": 4,
 }
 """A dead node is noticed in seconds, not in a quarter of a minute."""
+FEWER = {"no_monitor": True, "include_log_monitor": False}
+"""Servers of Ray's that nobody asks here."""
 TITLE = f"ray::{StoringWorker.__name__}"
 """What Ray calls the process of an actor."""
 STORE_BYTES = 80 << 20
@@ -33,12 +35,13 @@ class Nodes:
         os.environ.update(RAY_worker_niceness="0", RAY_SCHEDULER_EVENTS="0")
         ray_constants.ENABLE_RAY_CLUSTER = False  # binds to 127.0.0.1
         self._offer = {"num_cpus": cpus, "num_gpus": gpus, "object_store_memory": STORE_BYTES}
+        self._offer |= FEWER
         head: dict[str, Any] = {
             "num_cpus": 0,
             "include_dashboard": False,
             "object_store_memory": STORE_BYTES,
         }
-        head |= ports() | {"_system_config": QUICK}
+        head |= ports() | FEWER | {"_system_config": QUICK}
         with patient(head["dashboard_agent_listen_port"]):
             self._cluster = Cluster(initialize_head=True, head_node_args=head)
         self.address: str = self._cluster.address

@@ -22,7 +22,7 @@ from packaging.specifiers import SpecifierSet
 from chameleon_ray.cluster.address import AddressError, on_loopback, resolve
 from chameleon_ray.cluster.asking import Silent, asked
 from chameleon_ray.cluster.placement import Node, nodes
-from chameleon_ray.cluster.ray_habits import environment, loopback, stoppable, unheard
+from chameleon_ray.cluster.ray_habits import environment, loopback, spare, stoppable, unheard
 from chameleon_ray.cluster.reaper import MARK, end, reaped
 from chameleon_ray.cluster.session_folder import session_folder
 from chameleon_ray.cluster.workers_path import WorkersPath
@@ -97,7 +97,10 @@ def start(
 @contextmanager
 def own(options: Session) -> Iterator[dict[str, Any]]:
     """Prepares for a Ray of this command alone, and provides what ``ray.init`` is to be told."""
-    with session_folder() as folder, reaped(folder), environment(locked(), {MARK: str(folder)}):
+    with ExitStack() as stack:
+        folder = stack.enter_context(session_folder())
+        for prepared in (reaped(folder), environment(locked(), {MARK: str(folder)}), spare()):
+            stack.enter_context(prepared)
         try:
             yield {
                 "address": "local",

@@ -12,7 +12,6 @@ import numpy as np
 from chameleon_ray.options import Boosting
 from chameleon_ray.record import Record
 from chameleon_ray.report.parts import chosen_by
-from chameleon_ray.search.boosting import boosted
 from chameleon_ray.space import DesignSpace
 from chameleon_ray.vendor import is_searched
 
@@ -91,6 +90,8 @@ def principal(points: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
 
 def foretold(space: DesignSpace, configs: np.ndarray, fitness: np.ndarray) -> np.ndarray:
     """Returns the ``(n,)`` fitness of each configuration, foretold by trees that did not see it."""
+    from chameleon_ray.search.boosting import boosted  # XGBoost: not where nothing is reported
+
     rng = np.random.default_rng(0)
     fold = rng.permutation(len(configs)) % FOLDS
     found, features = np.zeros(len(configs)), space.features(configs)
@@ -106,6 +107,8 @@ def importance(space: DesignSpace, configs: np.ndarray, fitness: np.ndarray) -> 
 
     This is Breiman's permutation importance (2001), of trees that were fitted to the same records.
     """
+    from chameleon_ray.search.boosting import boosted
+
     rng = np.random.default_rng(0)
     score = boosted(space, space.features(configs), fitness, TREES, rng)
     told = score(configs)

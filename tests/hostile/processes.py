@@ -188,9 +188,9 @@ def kill_gcs(stage: Stage) -> Ended:
     return kill_of_ray(stage, "gcs/gcs_server")
 
 
-@attempt(CHILD, "is an agent or a monitor of Ray's, and is killed")
+@attempt(CHILD, "is an agent of Ray's, and is killed")
 def kill_agents(stage: Stage) -> Ended:
-    return kill_of_ray(stage, "log_monitor.py")
+    return kill_of_ray(stage, "runtime_env/agent/main.py")
 
 
 @attempt(CHILD, "is a worker of Ray's, as are all, and is killed")

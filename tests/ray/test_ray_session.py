@@ -45,12 +45,16 @@ def test_local_session_is_quiet_private_and_light() -> None:
             me = psutil.Process()
             family = [me, *me.children(recursive=True)]
             return {c.laddr.ip for p in family for c in p.net_connections() if c.status == "LISTEN"}
+        def programs():
+            family = psutil.Process().children(recursive=True)
+            return {os.path.basename(word) for p in family for word in p.cmdline()}
         import ray
         for _ in range(2):
             with start(cpus=1):
                 assert ray.cluster_resources()["CPU"] == 1
                 assert ray.get(ray.remote(look).remote()) == (0, set())
                 assert addresses() <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}, addresses()
+                assert not {"monitor.py", "log_monitor.py", "dashboard.py"} & programs()
                 with start():
                     pass
                 assert ray.is_initialized()

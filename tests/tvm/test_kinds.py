@@ -72,6 +72,7 @@ def test_a_third_kind_is_tuned_for(tmp_path: Path) -> None:
         target=TOY.name,
         trials=TRIALS,
         out=str(out),
+        compare=(),
         measuring=PATIENT,
         **serial,  # type: ignore[arg-type]
     )

@@ -18,7 +18,7 @@ import torch
 
 import chameleon_ray as cr
 
-SERIAL = {"engine": "serial", "explorer": "random", "quiet": True}
+SERIAL = {"engine": "serial", "explorer": "random", "quiet": True, "compare": ()}
 THREADS, CALLS = 8, 200
 
 
