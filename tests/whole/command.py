@@ -18,10 +18,7 @@ from chameleon_ray.store.store import NONE, VARIABLE
 ROOT = Path(__file__).parents[2]
 NET, DENSE, SLOW = (f"tests.whole.net:{name}" for name in ("make", "dense", "slow"))
 SERIAL = ("--engine", "serial", "--explorer", "random", "--sampler", "greedy")
-SEARCHED = (
-    *(*SERIAL[:3], "annealing", *SERIAL[4:]),
-    *("--trials", "24", "--compare", "onnxruntime"),
-)
+SEARCHED = (*SERIAL[:3], "annealing", *SERIAL[4:], "--trials", "24")
 """Of the fixture ``serial``: more trials than a layer has first plans, so that it is searched."""
 PROGRESS = re.compile(r"\[\d+:\d\d\] ")
 """How a line of progress begins where stderr is no terminal."""

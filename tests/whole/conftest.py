@@ -17,4 +17,5 @@ def dense(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def serial(dense: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a run without Ray that is over; who changes it takes a copy."""
-    return tuned(tmp_path_factory.mktemp("runs") / "serial", dense, *SEARCHED)
+    compared = (*SEARCHED, "--compare", "onnxruntime")
+    return tuned(tmp_path_factory.mktemp("runs") / "serial", dense, *compared)
