@@ -5,6 +5,7 @@ import os
 import signal
 from contextlib import suppress
 
+from chameleon_ray.importing import uncollected
 from chameleon_ray.signals import POLITE, heard
 
 
@@ -44,7 +45,8 @@ def main() -> None:
         signal.signal(one, stop)  # until ``answering`` takes its place
     # Runs after all others; Python itself would let a signal end it from then on.
     atexit.register(follow, spare, signal.SIG_IGN)
-    from chameleon_ray.commands.app import app
+    with uncollected():
+        from chameleon_ray.commands.app import app
 
     try:
         app()

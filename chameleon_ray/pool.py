@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from chameleon_ray.errors import UserError
+from chameleon_ray.importing import uncollected
 from chameleon_ray.ledger import Account, Ledger, epoch
 
 P = ParamSpec("P")
@@ -109,7 +110,8 @@ class Worker:
             phases: Phase of the ledger by method name, where it is not the method's name.
             fetch: Returns an argument that was passed by reference; its time is in no phase.
         """
-        self._object = factory()
+        with uncollected():  # the parts of the search import much
+            self._object = factory()
         self._phases, self._fetch = phases, fetch
         self._ledger = Ledger()
 

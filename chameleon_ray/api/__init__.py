@@ -6,6 +6,8 @@ Each name is imported when it is asked for, as a replay needs neither Ray nor TV
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from chameleon_ray.importing import uncollected
+
 if TYPE_CHECKING:
     from chameleon_ray.api.bucketed import tune_buckets
     from chameleon_ray.api.build_only import build
@@ -60,4 +62,5 @@ ORIGINS = {
 def __getattr__(name: str) -> Any:
     if name not in ORIGINS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(ORIGINS[name]), name)
+    with uncollected():
+        return getattr(import_module(ORIGINS[name]), name)

@@ -24,6 +24,7 @@ from chameleon_ray.compiler.notes import Notes
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.graph.footprint import Footprint
+from chameleon_ray.importing import uncollected
 from chameleon_ray.plugins import demand, loaded
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
@@ -50,11 +51,12 @@ class ModelHost:
         """Imports the model, and templates of other packages; returns the model's target."""
         if job.spec.endswith(".onnx"):
             block_torch()
-        self._kind.preload()
-        import tvm
+        with uncollected():
+            self._kind.preload()
+            import tvm
 
-        from chameleon_ray.compiler.frontend.examples import given
-        from chameleon_ray.compiler.frontend.load import load
+            from chameleon_ray.compiler.frontend.examples import given
+            from chameleon_ray.compiler.frontend.load import load
 
         others = [loaded("template", demand("template", name)) for name in job.templates]
         own = self._kind.templates

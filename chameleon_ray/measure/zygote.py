@@ -7,6 +7,7 @@ processes that a job started end with the child.
 
 import contextlib
 import fcntl
+import gc
 import importlib
 import os
 import pickle
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chameleon_ray.errors import UserError
+from chameleon_ray.importing import uncollected
 from chameleon_ray.measure import lifetime
 from chameleon_ray.measure.message import Stamp, packed, receive, send
 from chameleon_ray.measure.setting import Setting
@@ -44,7 +46,9 @@ def serve(control: socket.socket) -> None:
         os.sched_setaffinity(0, setting.cores)
     if setting.freezer is not None:
         setting.freezer.join(group=True)
-    handler = _handler(setting)
+    with uncollected():
+        handler = _handler(setting)
+    gc.freeze()  # children need not look for garbage in what was imported
     pid, stuck = 0, set[int]()
 
     def leave(*_: object) -> None:

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = "chameleon_ray"
 FLOORS = (
-    ("errors", "cache", "printable", "atomic_write", "signals"),
+    ("errors", "cache", "importing", "printable", "atomic_write", "signals"),
     (
         "pool",
         "ledger",
