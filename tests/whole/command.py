@@ -11,6 +11,9 @@ import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from typer.testing import CliRunner
+
+from chameleon_ray.commands.app import app
 from chameleon_ray.database import Database
 from chameleon_ray.record import Record
 from chameleon_ray.store.store import NONE, VARIABLE
@@ -103,6 +106,17 @@ def until(true: Callable[[], object], seconds: float) -> bool:
 def chameleon(*arguments: str, **options: object) -> tuple[int, str, str]:
     """Exit status, stdout, and what stderr says besides progress."""
     return Command(*arguments, **options).wait()  # type: ignore[arg-type]
+
+
+def refused(*arguments: str) -> tuple[int, str]:
+    """Exit status and sentence of a request that is turned down, in this very process.
+
+    A process of its own would import for seconds what this one has.
+    """
+    result = CliRunner().invoke(app, uncompared(arguments))
+    assert result.stdout == ""
+    said = [line for line in result.stderr.splitlines() if not PROGRESS.match(line)]
+    return result.exit_code, "\n".join(said)
 
 
 def tuned(path: Path, model: str, *options: str) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chameleon_ray.measure.cores import available
-from tests.whole.command import Command, chameleon, records, until
+from tests.whole.command import Command, chameleon, records, refused, until
 
 RANDOM = ("--explorer", "random", "--trials", "24", "--threads", "all")
 
@@ -76,19 +76,19 @@ def test_a_run_for_copies_at_once(dense: str, tmp_path: Path) -> None:
 def test_more_copies_than_cores(dense: str, tmp_path: Path) -> None:
     cores = len(available())
     given = ("--instances", str(cores + 1), "--out", str(tmp_path))
-    code, _, err = chameleon("tune", dense, *given)
+    code, err = refused("tune", dense, *given)
     assert code == 1
     assert f"--instances {cores + 1} take {cores + 1} cores, and this machine has" in err
-    code, _, err = chameleon("tune", dense, "--target", "cuda:sm_90", *given)
+    code, err = refused("tune", dense, "--target", "cuda:sm_90", *given)
     assert code == 1
     assert "--instances is for copies on a CPU's cores; leave it out for a GPU." in err
 
 
 def test_more_threads_than_cores(dense: str, tmp_path: Path) -> None:
     cores = len(available())
-    code, _, err = chameleon("tune", dense, "--threads", str(cores + 1), "--out", str(tmp_path))
+    code, err = refused("tune", dense, "--threads", str(cores + 1), "--out", str(tmp_path))
     assert code == 1
     assert f"--threads {cores + 1}: this machine has" in err
-    code, _, err = chameleon("tune", dense, "--threads", "most", "--out", str(tmp_path))
+    code, err = refused("tune", dense, "--threads", "most", "--out", str(tmp_path))
     assert code == 2
     assert "'most' is no number of cores, nor all." in err

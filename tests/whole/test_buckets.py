@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import chameleon_ray as cr
 from chameleon_ray.commands.app import app
-from tests.whole.command import SERIAL, chameleon, records
+from tests.whole.command import SERIAL, chameleon, records, refused
 from tests.whole.onnx_net import open_batch
 from tests.whole.test_export import built, by_loader
 
@@ -119,7 +119,7 @@ def test_a_finished_run_is_timed_and_checked_by_bucket(run: Path) -> None:
 
 
 def test_winners_are_applied_beside_the_library_of_all(run: Path, model: str) -> None:
-    code, _, err = chameleon("apply", str(run), model, "--input", "x:4x64")
+    code, err = refused("apply", str(run), model, "--input", "x:4x64")
     assert code == 1
     assert "holds no run to go on with, but a zoo (of the runs" in err
     bucket = run / "models" / "bucket-4"
@@ -218,7 +218,7 @@ def test_buckets_that_cannot_be_get_a_sentence(
 
 def test_a_run_of_other_buckets_is_not_gone_on_with(run: Path, model: str) -> None:
     words = ("--input", "x:{1,8}x64", *SERIAL, "--out", str(run), "--resume")
-    code, _, err = chameleon("tune", model, *words)
+    code, err = refused("tune", model, *words)
     assert code == 1
     assert "has other members (bucket-1, bucket-4; asked for: bucket-1, bucket-8)" in err
 
@@ -230,7 +230,7 @@ def test_a_run_of_buckets_is_not_gone_on_with_as_a_zoo(
     listed.write_text(f"models: [{{model: {model}, inputs: [x:4x64]}}]\nexplorer: random")
     before = {path: path.stat().st_mtime for path in run.rglob("*.json")}
     words = ("zoo", str(listed), *SERIAL[:2], "--trials", "4", "--out", str(run), "--resume")
-    code, _, err = chameleon(*words)
+    code, err = refused(*words)
     assert code == 1
     assert err == (
         f"Error: {run} is a run of buckets and no zoo; go on with it by chameleon tune {model} "

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.whole.calm_store import calmed
-from tests.whole.command import SEARCHED, SERIAL, chameleon, records, tuned
+from tests.whole.command import SEARCHED, SERIAL, chameleon, records, refused, tuned
 from tests.whole.onnx_net import dense_layers
 
 KNOWN = "1 of 1 layer known, 0 to tune."
@@ -72,7 +72,7 @@ def test_a_lock_of_another_model_is_refused(again: Path, tmp_path: Path) -> None
     )
     assert code == 1
     assert f"{lock} is a lock of another model" in err
-    code, _, err = chameleon("tune", other, *SERIAL, "--locked", str(tmp_path / "none.lock"))
+    code, err = refused("tune", other, *SERIAL, "--locked", str(tmp_path / "none.lock"))
     assert code == 1
     assert "cannot be read (No such file or directory)" in err
 
