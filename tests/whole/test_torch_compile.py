@@ -2,10 +2,13 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from chameleon_ray.store.store import NONE, VARIABLE
 from tests.whole.command import ROOT
@@ -37,10 +40,24 @@ def demand_right(found: dict[str, Any]) -> None:
     assert found["training"] == ["chameleon compiles inference only: use torch.no_grad()."] * 2
 
 
-def test_graphs_are_tuned_once(tmp_path: Path) -> None:
-    found = compiled(tmp_path, "3")
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """Cache and store of a process that tuned its graphs, and what it found out."""
+    folder = tmp_path_factory.mktemp("tuned")
+    return folder, compiled(folder / "cache", "12", store=str(folder / "store"))
+
+
+@pytest.fixture
+def store(tuned: tuple[Path, dict[str, Any]], tmp_path: Path) -> Path:
+    """A copy of that store."""
+    return Path(shutil.copytree(tuned[0] / "store", tmp_path / "store"))
+
+
+def test_graphs_are_tuned_once(tuned: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    folder, found = tuned
     demand_right(found)
     assert found["told"] == []
+    shutil.copytree(folder / "cache", tmp_path, dirs_exist_ok=True)
     graphs = tmp_path / "chameleon_ray" / "graphs"
     libraries = {path: path.stat().st_mtime_ns for path in graphs.glob("*/model.so")}
     assert len(libraries) == 2
@@ -56,10 +73,8 @@ def test_graphs_are_tuned_once(tmp_path: Path) -> None:
     assert kept.items() < libraries.items()
 
 
-def test_what_the_store_knows_is_compiled_at_once(tmp_path: Path) -> None:
-    store = str(tmp_path / "store")
-    compiled(tmp_path / "tuned", "12", store=store)
-    found = compiled(tmp_path / "fresh", store=store)
+def test_what_the_store_knows_is_compiled_at_once(store: Path, tmp_path: Path) -> None:
+    found = compiled(tmp_path / "fresh", store=str(store))
     demand_right(found)
     assert found["told"] == []
     graphs = sorted((tmp_path / "fresh" / "chameleon_ray" / "graphs").glob("*/"))
@@ -72,26 +87,26 @@ def test_what_the_store_knows_is_compiled_at_once(tmp_path: Path) -> None:
         summary = json.loads((graph / "summary.json").read_text())
         assert summary["measurements"]["total"] == 0
         assert summary["verified"]["outcome"] == "verified"
-    demand_right(compiled(tmp_path / "fresh", store=store))
+    demand_right(compiled(tmp_path / "fresh", store=str(store)))
     assert libraries == {path: path.stat().st_mtime_ns for path in libraries}
 
 
-def test_what_the_store_knows_in_part_is_asked_again_when_it_knows_more(tmp_path: Path) -> None:
-    store = str(tmp_path / "store")
-    compiled(tmp_path / "tuned", "12", store=store)
-    entries = sorted((tmp_path / "store").rglob("*.parquet"))
+def test_what_the_store_knows_in_part_is_asked_again_when_it_knows_more(
+    store: Path, tmp_path: Path
+) -> None:
+    entries = sorted(store.rglob("*.parquet"))
     left = entries[1:]
     kept = {path: path.read_bytes() for path in left}
     for path in left:
         path.unlink()
-    demand_right(compiled(tmp_path / "fresh", store=store))
+    demand_right(compiled(tmp_path / "fresh", store=str(store)))
     files = list((tmp_path / "fresh").rglob("known.json"))
     known = [json.loads(file.read_text()) for file in files]
     assert sum(one["known"] for one in known) == 1
     assert len(list((tmp_path / "fresh").rglob("graphs/*/model.so"))) < 2
     for path, content in kept.items():
         path.write_bytes(content)
-    found = compiled(tmp_path / "fresh", store=store)
+    found = compiled(tmp_path / "fresh", store=str(store))
     demand_right(found)
     assert found["told"] == []
     assert len(list((tmp_path / "fresh").rglob("graphs/*/model.so"))) == 2
