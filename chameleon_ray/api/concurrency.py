@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
@@ -14,10 +15,19 @@ from chameleon_ray.signals import POLITE
 T = TypeVar("T")
 LOOK_SECONDS = 0.5
 """Seconds between two looks at what must not end."""
+ENDING_SECONDS = 20.0
+"""Seconds in which a block undoes what it began, before it is ended again."""
 
 
 class RayLost(UserError):
     """The private Ray has ended, and all workers with it."""
+
+    def __init__(self) -> None:
+        super().__init__("Ray ended, and all of its workers with it.")
+
+
+class _Ended(BaseException):
+    """Ends a block from another thread; no code that is called there catches it."""
 
 
 def in_thread(work: Callable[..., Any], *arguments: Any) -> asyncio.Future:
@@ -155,6 +165,36 @@ async def guarded(lost: Callable[[], bool]) -> AsyncIterator[None]:
             raise
         if ended:
             task.uncancel()
-        raise RayLost("Ray ended, and all of its workers with it.") from error
+        raise RayLost from error
     finally:
         watching.cancel()
+
+
+@contextlib.contextmanager
+def starting(lost: Callable[[], bool]) -> Iterator[None]:
+    """Ends a block that blocks the event loop as soon as the workers that it starts are lost.
+
+    What waits outside of Python is not disturbed; the block ends after it.
+
+    Raises:
+        RayLost: They are.
+    """
+    caller, over = ctypes.c_ulong(threading.get_ident()), threading.Event()
+
+    def watch() -> None:
+        pause = LOOK_SECONDS
+        while not over.wait(pause):
+            if lost():
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(caller, ctypes.py_object(_Ended))
+                pause = ENDING_SECONDS  # once is enough, but where C has called Python
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        try:
+            yield
+        finally:
+            over.set()
+            watching.join()
+    except _Ended as error:
+        raise RayLost from error

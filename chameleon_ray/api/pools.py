@@ -272,13 +272,13 @@ def _placed(
     return counts, {"builder": builders, "runner": runners}
 
 
-def workers_lost(request: Request) -> bool:
-    """Whether this process's own Ray has ended, and all actors with it."""
-    if request.engine != "ray":
+def workers_lost(request: Request, needed: bool = True) -> bool:
+    """Whether this process's own Ray has ended, and all actors with it, and is ``needed``."""
+    if request.engine != "ray" or not needed:
         return False
-    from chameleon_ray.cluster import ray_session
+    from chameleon_ray.cluster import servers
 
-    return ray_session.lost()
+    return servers.lost()
 
 
 def _workers(began: float, stack: ExitStack) -> StartPool:

@@ -19,11 +19,14 @@ def run_session(
 ) -> SessionResult:
     """Runs a session to its end.
 
+    What failed in a session that lost its Ray is tried again, as it may have come of that.
+
     Raises:
         UserError: No model can be finished, or Ray was lost again and again.
         Stopped: The user interrupted the session.
     """
     earlier = max((record.finished for record in site.folder.database.read()), default=0.0)
+    failures = [model.failure for model in site.models]
     for restarts in count():
         try:
             return asyncio.run(TuningSession(site, setup, progress, earlier, stop).run())
@@ -32,4 +35,6 @@ def run_session(
                 times = f"That happened {RESTARTS + 1} times."
                 raise UserError(f"{error} {times} {site.go_on}") from error
             progress.note(f"{error} It is started again, and what was measured is kept.")
+            for model, failure in zip(site.models, failures, strict=True):
+                model.failure = failure
     raise AssertionError

@@ -20,7 +20,14 @@ from chameleon_ray.api.compiled_model import (
     SessionEnd,
     result_of,
 )
-from chameleon_ray.api.concurrency import Stop, guarded, in_thread, interruptible, wall_limit
+from chameleon_ray.api.concurrency import (
+    Stop,
+    guarded,
+    in_thread,
+    interruptible,
+    starting,
+    wall_limit,
+)
 from chameleon_ray.api.device_group import DeviceGroup, device_groups, wanted
 from chameleon_ray.api.finishing import Finish
 from chameleon_ray.api.first_verdict import judged
@@ -118,50 +125,51 @@ class TuningSession:
         if self.stop is not None:
             self.stop.arm()
         with interruptible(), ExitStack() as stack:
-            kind, cores = self.setup.kind, self.setup.timing_cores
-            copies = self.request.instances
+            kind, cores, copies = self.setup.kind, self.setup.timing_cores, self.request.instances
             neighbours = stack.enter_context(beside(self.site, self.setup, self.progress))
             process = ModelProcess(kind, cores, stack, copies)
             comparer = Comparer(kind, cores, stack, self.setup.search_cores, copies)
             device = kind.device_name(len(cores), copies)
             for model in self.models:
                 model.device = device
-            importing = in_thread(self.prepare, process) if device else None
-            system, groups, pools = self.start(stack)
-            ready = [asyncio.create_task(pool.ready()) for pool in pools]
-            if not device:  # only a runner knows the device
-                await asyncio.gather(*(group.survey(kind, self.progress) for group in groups))
-            imported = await (importing or in_thread(self.prepare, process))
             async with guarded(partial(workers_lost, self.request)):
+                importing = in_thread(self.prepare, process) if device else None
+                system, groups, pools = self.start(stack)
+                ready = [asyncio.create_task(pool.ready()) for pool in pools]
+                if not device:  # only a runner knows the device
+                    await asyncio.gather(*(group.survey(kind, self.progress) for group in groups))
+                imported = await (importing or in_thread(self.prepare, process))
                 imported = await in_thread(self.judge, groups, imported, process)
                 neighbours.tell()
-                searching = Searching(
-                    self.site, self.setup, self.progress, self.elapsed, self.earlier
-                )
+                about = (self.site, self.setup, self.progress, self.elapsed, self.earlier)
+                searching = Searching(*about)
                 keeper, found = await tuned(searching, system, groups, imported, process, stack)
                 winners = self.agreed(imported, found)
                 neighbours.tell()
                 await asyncio.gather(*ready)
             finishing = JointFinish if self.site.together else Finish
             finish = finishing(self.folder, process, comparer, self.progress)
-            compiled = await asyncio.to_thread(finish.all, groups, imported, winners, keeper)
+            elsewhere = any(group.bench for group in groups)  # else Ray has nothing left to do
+            async with guarded(partial(workers_lost, self.request, elsewhere)):
+                compiled = await in_thread(finish.all, groups, imported, winners, keeper)
             accounts = await self.accounts(pools, process)
             return self.conclude(imported, winners, compiled, accounts)
 
     def start(self, stack: ExitStack) -> tuple[SearchSystem, list[DeviceGroup], list[Pool]]:
         """Starts all pools, which ``stack`` closes, and gives every model its device group."""
         setup = self.setup
-        system, measurers = start_pools(
-            self.request,
-            setup.kind,
-            setup.search,
-            setup.search_cores,
-            setup.timing_cores,
-            wanted(self.models),
-            self.began,
-            stack,
-            self.progress.note,
-        )
+        with starting(partial(workers_lost, self.request)):
+            system, measurers = start_pools(
+                self.request,
+                setup.kind,
+                setup.search,
+                setup.search_cores,
+                setup.timing_cores,
+                wanted(self.models),
+                self.began,
+                stack,
+                self.progress.note,
+            )
         groups = device_groups(measurers, self.models, self.request, self.progress)
         measuring = [pool for group in groups for pool in group.measurer.pools()]
         return system, groups, list(dict.fromkeys((*system.pools(), *measuring)))

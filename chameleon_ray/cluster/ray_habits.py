@@ -4,10 +4,14 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any
 
 import ray
+import ray._private.node
+import ray._private.services
 import ray._raylet
 from ray._private import ray_constants
 from ray._private.node import Node
@@ -16,6 +20,8 @@ from chameleon_ray.errors import Stopped
 from chameleon_ray.signals import POLITE
 
 logger = logging.getLogger(__name__)
+TIMED = "internal_kv_"
+"""How the names of those questions to the control store begin that Ray asks without a limit."""
 
 UNUSED = ("start_monitor", "start_log_monitor", "start_api_server")
 """Ray's names of what starts its autoscaler, what sends logs to the driver, and the dashboard.
@@ -38,26 +44,49 @@ def stoppable() -> Iterator[None]:
         yield
         return
     before = {one: signal.getsignal(one) for one in POLITE}
-    stopped, own = False, ray._private.utils.set_sigterm_handler
-
-    def stop(*_: object) -> None:
-        nonlocal stopped
-        if not stopped:  # a second one would disturb what the first began
-            stopped = True
-            raise KeyboardInterrupt
-
+    stopper, own = _Stopper(), ray._private.utils.set_sigterm_handler
+    start = ray._private.services.start_ray_process
     ray._private.utils.set_sigterm_handler = lambda handler: None
+    ray._private.services.start_ray_process = partial(stopper.undisturbed, start)
     for number in (one for one, handler in before.items() if handler != signal.SIG_IGN):
-        signal.signal(number, stop)
+        signal.signal(number, stopper.stop)
     try:
         with suppress(KeyboardInterrupt):
             yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler or signal.SIG_DFL)
+        ray._private.services.start_ray_process = start
         ray._private.utils.set_sigterm_handler = own
-    if stopped:  # also where Ray caught the exception
+    if stopper.stopped:  # also where Ray caught the exception
         raise Stopped
+
+
+class _Stopper:
+    """Raises ``KeyboardInterrupt`` upon a signal, but not while a process is being started.
+
+    Python calls functions around a fork, as the logging module has some. What they raise, it prints
+    and forgets, and a lock of theirs stays locked.
+    """
+
+    def __init__(self) -> None:
+        self.stopped = self._forking = False
+
+    def stop(self, *_: object) -> None:
+        if not self.stopped:  # a second one would disturb what the first began
+            self.stopped = True
+            if not self._forking:
+                raise KeyboardInterrupt
+
+    def undisturbed(self, start: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Starts a process, and raises thereafter what a signal meanwhile would have raised."""
+        self._forking = True
+        try:
+            return start(*arguments, **options)
+        finally:
+            self._forking = False
+            if self.stopped:
+                raise KeyboardInterrupt
 
 
 @contextmanager
@@ -98,6 +127,29 @@ def loopback(private: bool) -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextmanager
+def answered(seconds: float) -> Iterator[None]:
+    """Has Ray give up a question to its control store after some seconds; it would wait forever."""
+    before = ray._raylet.GcsClient
+
+    class Impatient:
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            self._client = before(*arguments, **options)
+
+        def __getattr__(self, name: str) -> Any:
+            asked = getattr(self._client, name)
+            return partial(asked, timeout=seconds) if name.startswith(TIMED) else asked
+
+    places = ray._private.node, ray._private.services
+    for place in places:
+        place.GcsClient = Impatient
+    try:
+        yield
+    finally:
+        for place in places:
+            place.GcsClient = before
 
 
 @contextmanager

@@ -22,8 +22,16 @@ from packaging.specifiers import SpecifierSet
 from chameleon_ray.cluster.address import AddressError, on_loopback, resolve
 from chameleon_ray.cluster.asking import Silent, asked
 from chameleon_ray.cluster.placement import Node, nodes
-from chameleon_ray.cluster.ray_habits import environment, loopback, spare, stoppable, unheard
+from chameleon_ray.cluster.ray_habits import (
+    answered,
+    environment,
+    loopback,
+    spare,
+    stoppable,
+    unheard,
+)
 from chameleon_ray.cluster.reaper import MARK, end, reaped
+from chameleon_ray.cluster.servers import noted
 from chameleon_ray.cluster.session_folder import session_folder
 from chameleon_ray.cluster.workers_path import WorkersPath
 from chameleon_ray.errors import Stopped, UserError
@@ -41,8 +49,12 @@ QUIET = {
     "RAY_worker_niceness": "0",
 }
 
-NEEDED = ("raylet", "gcs_server")
-"""Ray's names of its servers on one node that a session cannot do without."""
+PRIVATE = {"RAY_gcs_rpc_server_reconnect_timeout_s": str(24 * 60 * 60)}
+"""Ray's options of a private Ray alone, by environment variable.
+
+Without its control store for so many seconds, Ray ends the process that has started it, with a line
+of its own. A session sees the loss by itself, and starts Ray again or needs it no more.
+"""
 
 Versions = dict[str, str]
 """Versions by distribution; ``none`` for one that is not installed."""
@@ -97,10 +109,14 @@ def start(
 @contextmanager
 def own(options: Session) -> Iterator[dict[str, Any]]:
     """Prepares for a Ray of this command alone, and provides what ``ray.init`` is to be told."""
-    with ExitStack() as stack:
-        folder = stack.enter_context(session_folder())
-        for prepared in (reaped(folder), environment(locked(), {MARK: str(folder)}), spare()):
-            stack.enter_context(prepared)
+    with (
+        session_folder() as folder,
+        reaped(folder),
+        answered(options.answer_seconds),
+        noted(),
+        spare(),
+        environment(PRIVATE | locked(), {MARK: str(folder)}),
+    ):
         try:
             yield {
                 "address": "local",
@@ -131,16 +147,6 @@ def connect(address: str | None, arguments: Mapping[str, Any]) -> None:
         where = f"Ray at {address} cannot be joined" if address else "Ray does not start here"
         advice = "is the address right, and are Ray and Python the same there?" if address else ""
         raise SessionError(f"{where}: {error} {advice}".strip()) from error
-
-
-def lost() -> bool:
-    """Whether a server that this process started has ended, without which Ray is of no use.
-
-    Without its raylet, there are no workers, and Ray goes on waiting. Without its control store, no
-    worker can be started, and after a minute Ray ends the process that has started it.
-    """
-    node = ray._private.worker._global_node
-    return node is not None and any(name in NEEDED for name, _ in node.dead_processes())
 
 
 def found(address: str, options: Session) -> str:

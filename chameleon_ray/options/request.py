@@ -81,10 +81,7 @@ class Calibrating:
     most_seconds: float = 0.1
     """Most seconds of latency of a reference; the first one may take longer."""
     tries: int = 3
-    """Most timings of a reference that differs notably.
-
-    The one nearest to the first device's counts.
-    """
+    """Most timings of a reference that differs notably; that nearest to the first one's counts."""
     notable: float = 0.05
     """Relative difference from the first device up to which latencies are left as they are."""
 
@@ -294,6 +291,8 @@ class Session:
 
     store_bytes: int = 200 << 20
     """Bytes of a local session's object store; boosters and compiled kernels are small."""
+    answer_seconds: float = 10.0
+    """Most seconds for a local session's control store to answer a question."""
     knock_seconds: float = 5.0
     """Most seconds for a cluster's address to accept a connection."""
     check_seconds: float = 60.0

@@ -1,0 +1,69 @@
+"""A private Ray that loses its control store is noticed at once, also while it starts.
+
+Each test is a process of its own: a process has one Ray at a time.
+"""
+
+from tests.ray.test_ray_session import run
+
+
+def test_the_loss_of_the_control_store_is_noticed_and_survived() -> None:
+    done = run("""
+        import threading, time
+        import psutil, pytest
+        from chameleon_ray.api.concurrency import RayLost, starting
+        from chameleon_ray.cluster.ray_session import start
+        from chameleon_ray.cluster.servers import lost
+        from tests.whole.command import until
+
+        def stores():
+            found = psutil.Process().children()
+            return [one for one in found if one.name() == "gcs_server" and one.status() != "zombie"]
+
+        with start(cpus=1):
+            assert not lost()
+            (store,) = stores()
+            store.kill()
+            assert until(lost, 5)
+        assert not lost()
+
+        def kill():
+            assert until(stores, 30)
+            time.sleep(0.5)  # it has said where it listens
+            (store,) = stores()
+            store.kill()
+
+        killing = threading.Thread(target=kill)
+        killing.start()
+        with pytest.raises(RayLost), starting(lost), start(cpus=1):
+            killing.join()
+            until(lambda: False, 30)
+        killing.join()
+        assert not lost()
+
+        with start(cpus=1):
+            import ray
+            assert ray.get(ray.remote(lambda: 1).remote()) == 1
+        print("whole")
+    """)
+    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["whole"]), done.stderr
+
+
+def test_a_signal_between_two_processes_of_a_fork_stops_the_start() -> None:
+    done = run("""
+        import os, signal, sys
+        import pytest
+        from ray._private import services
+        from chameleon_ray.cluster.ray_habits import stoppable
+        from chameleon_ray.errors import Stopped
+
+        def stop():
+            os.kill(os.getpid(), signal.SIGINT)
+            sum(range(10))  # so that Python looks for signals
+
+        os.register_at_fork(after_in_parent=stop)
+        with pytest.raises(Stopped), stoppable():
+            services.start_ray_process([sys.executable, "-c", ""], "sleeper", fate_share=True)
+            print("went on")
+        print("stopped")
+    """)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "stopped\n", "")
