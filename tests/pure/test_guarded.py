@@ -1,10 +1,11 @@
 """A session ends at once where its workers are lost, and is told from other errors."""
 
 import asyncio
+import time
 
 import pytest
 
-from chameleon_ray.api.concurrency import RayLost, guarded
+from chameleon_ray.api.concurrency import RayLost, guarded, starting
 from chameleon_ray.errors import UserError
 
 
@@ -45,3 +46,25 @@ def test_other_errors_and_ends_stay_what_they_are() -> None:
     with pytest.raises(asyncio.CancelledError):  # the user's stop, though Ray has ended, too
         ends(0, asyncio.CancelledError())
     ends(10)
+
+
+def starts(lost: bool, error: BaseException | None = None) -> float:
+    """Runs a start that waits in Python, or raises, and catches exceptions; returns its seconds."""
+    began = time.perf_counter()
+    with starting(lambda: lost):
+        if error is not None:
+            raise error
+        for _ in range(3000 if lost else 1):
+            try:
+                time.sleep(0.01)
+            except Exception:
+                continue
+    return time.perf_counter() - began
+
+
+def test_a_start_ends_when_what_it_starts_is_lost() -> None:
+    with pytest.raises(RayLost):
+        starts(lost=True)
+    assert starts(lost=False) < 10
+    with pytest.raises(UserError, match="something else"):
+        starts(lost=False, error=UserError("something else"))
