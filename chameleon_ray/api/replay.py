@@ -17,6 +17,7 @@ from typing import Any, Concatenate
 import numpy as np
 
 from chameleon_ray.api.algorithms import cost_model_factory, explorer_factory, sampler_factory
+from chameleon_ray.api.concurrency import starting
 from chameleon_ray.api.warm_start import UNTAUGHT
 from chameleon_ray.budget import Budget
 from chameleon_ray.database import Database
@@ -93,13 +94,13 @@ def walks(search: Search, space: DesignSpace) -> bool:
 
 @contextmanager
 def _session(table: Table, search: Search) -> Iterator[None]:
-    """Starts Ray for the block, where PPO explores the space."""
+    """Starts Ray for the block, where PPO explores the space; ``RayLost`` ends it without Ray."""
     if not walks(search, table.space):
         yield
         return
-    from chameleon_ray.cluster import ray_session  # Ray: only where it is needed
+    from chameleon_ray.cluster import ray_session, servers  # Ray: only where it is needed
 
-    with ray_session.start(None, len(available())):
+    with ray_session.start(None, len(available())), starting(servers.lost):
         yield
 
 
