@@ -165,6 +165,8 @@ async def guarded(lost: Callable[[], bool]) -> AsyncIterator[None]:
             raise
         if ended:
             task.uncancel()
+        watching.cancel()
+        await asyncio.sleep(LOOK_SECONDS / 10)  # a signal that came meanwhile is heard first
         raise RayLost from error
     finally:
         watching.cancel()

@@ -58,8 +58,8 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, handler or signal.SIG_DFL)
         ray._private.services.start_ray_process = start
         ray._private.utils.set_sigterm_handler = own
-    if stopper.stopped:  # also where Ray caught the exception
-        raise Stopped
+        if stopper.stopped:  # also where Ray caught the exception, or was lost meanwhile
+            raise Stopped
 
 
 class _Stopper:

@@ -31,7 +31,7 @@ from chameleon_ray.cluster.ray_habits import (
     unheard,
 )
 from chameleon_ray.cluster.reaper import MARK, end, reaped
-from chameleon_ray.cluster.servers import noted
+from chameleon_ray.cluster.servers import let_go, noted
 from chameleon_ray.cluster.session_folder import session_folder
 from chameleon_ray.cluster.workers_path import WorkersPath
 from chameleon_ray.errors import Stopped, UserError
@@ -101,6 +101,8 @@ def start(
         for prepared in (environment(QUIET), loopback(private), unheard()):
             stack.enter_context(prepared)
         stack.callback(ray.shutdown)
+        if address is None:
+            stack.callback(let_go)
         connect(address, arguments)
         check_nodes(options)
         yield
@@ -141,6 +143,7 @@ def connect(address: str | None, arguments: Mapping[str, Any]) -> None:
             ray.init(**quiet, job_config=WorkersPath(), **arguments)
     except Stopped:
         if address is None:
+            let_go()
             end(os.environ[MARK])
         raise
     except Exception as error:  # a node that starts too slowly is no more than that to Ray

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event
 from typing import Any
 
 import ray
@@ -12,6 +13,8 @@ NEEDED = ("raylet", "gcs_server")
 """Ray's names of the servers on one node that a session cannot do without."""
 _started: list[subprocess.Popen] = []
 """Those of the private Ray that this process has, or starts."""
+_ending = Event()
+"""Whether they are ended on purpose."""
 
 
 @contextmanager
@@ -31,6 +34,12 @@ def noted() -> Iterator[None]:
     finally:
         ray._private.services.start_ray_process = before
         _started.clear()
+        _ending.clear()
+
+
+def let_go() -> None:
+    """Has ``lost`` take no more notice of the block's servers, as they are about to be ended."""
+    _ending.set()
 
 
 def lost() -> bool:
@@ -39,6 +48,8 @@ def lost() -> bool:
     Without its raylet, there are no workers, and Ray goes on waiting. Without its control store, no
     worker can be started, and Ray itself does not start.
     """
+    if _ending.is_set():
+        return False
     node = ray._private.worker._global_node
     dead = node.dead_processes() if node is not None else ()
     return any(name in NEEDED for name, _ in dead) or any(

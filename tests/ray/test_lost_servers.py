@@ -67,3 +67,22 @@ def test_a_signal_between_two_processes_of_a_fork_stops_the_start() -> None:
         print("stopped")
     """)
     assert (done.returncode, done.stdout, done.stderr) == (0, "stopped\n", "")
+
+
+def test_servers_that_are_ended_on_purpose_are_no_loss() -> None:
+    done = run("""
+        import os, signal, threading, time
+        import pytest
+        from chameleon_ray.api.concurrency import starting
+        from chameleon_ray.cluster.ray_session import start
+        from chameleon_ray.cluster.servers import lost
+        from chameleon_ray.errors import Stopped
+
+        threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()  # Ray starts then
+        with pytest.raises(Stopped), starting(lost), start(cpus=1):
+            time.sleep(30)
+        with starting(lost), start(cpus=1):
+            pass
+        print("whole")
+    """)
+    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["whole"]), done.stderr
