@@ -100,12 +100,17 @@ def start(
         private = address is None or on_loopback(address, options.knock_seconds)
         for prepared in (environment(QUIET), loopback(private), unheard()):
             stack.enter_context(prepared)
-        stack.callback(ray.shutdown)
-        if address is None:
-            stack.callback(let_go)
+        stack.callback(_shut_down, address is None)
         connect(address, arguments)
         check_nodes(options)
         yield
+
+
+def _shut_down(private: bool) -> None:
+    """Ends this process's part in Ray, and all of a private one."""
+    if private:
+        let_go()
+    ray.shutdown()
 
 
 @contextmanager
