@@ -72,13 +72,19 @@ def test_a_signal_between_two_processes_of_a_fork_stops_the_start() -> None:
 def test_servers_that_are_ended_on_purpose_are_no_loss() -> None:
     done = run("""
         import os, signal, threading, time
-        import pytest
+        import psutil, pytest
         from chameleon_ray.api.concurrency import starting
         from chameleon_ray.cluster.ray_session import start
         from chameleon_ray.cluster.servers import lost
         from chameleon_ray.errors import Stopped
+        from tests.whole.command import until
 
-        threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()  # Ray starts then
+        def interrupt():
+            children = psutil.Process().children
+            assert until(lambda: any(one.name() == "gcs_server" for one in children()), 30)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Thread(target=interrupt).start()
         with pytest.raises(Stopped), starting(lost), start(cpus=1):
             time.sleep(30)
         with starting(lost), start(cpus=1):
