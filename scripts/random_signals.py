@@ -46,6 +46,8 @@ OPTIONS = {"ray": ("--explorer", "random", "--trials", "28"), "serial": (*SERIAL
 RAY_EVERY = 4
 PATIENCE = 240.0
 """Seconds in which any command has to end."""
+PROMPT = 30.0
+"""Most seconds for a command that was asked to stop, and was nearly at its end, to end as usual."""
 T = TypeVar("T")
 
 
@@ -95,6 +97,7 @@ class Trial:
         took = time.monotonic() - sent
         self.demand(not (found := left(command)), f"processes and ports left: {found}")
         self.demand(code in (0, 130, -what), f"status {code}: {err}")
+        self.demand(code or took < PROMPT, f"it went on for {took:.0f} s")
         self.demand("Traceback" not in err, "a traceback")
         self.demand(self.library_is_whole(), "model.so is torn")
         before = self.records()
@@ -211,8 +214,9 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("random_signals"))
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    # A shell's background jobs ignore SIGINT, and so would what is started from other threads.
+    # A shell's background jobs ignore SIGINT, nohup SIGHUP, and so would what is started here.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     log, known = args.out / "runs.jsonl", args.out / "lengths.json"
     done = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     missing = sorted(set(range(args.runs)) - {one["number"] for one in done})

@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ from ray._private import ray_constants
 from ray._private.node import Node
 
 from chameleon_ray.errors import Stopped
-from chameleon_ray.signals import POLITE
+from chameleon_ray.signals import POLITE, heard
 
 logger = logging.getLogger(__name__)
 TIMED = "internal_kv_"
@@ -44,12 +44,12 @@ def stoppable() -> Iterator[None]:
         yield
         return
     before = {one: signal.getsignal(one) for one in POLITE}
-    stopper, own = _Stopper(), ray._private.utils.set_sigterm_handler
-    start = ray._private.services.start_ray_process
+    stopper, own = _Stopper(heard()), ray._private.utils.set_sigterm_handler
+    start, connect = ray._private.services.start_ray_process, ray._private.worker.connect
     ray._private.utils.set_sigterm_handler = lambda handler: None
     ray._private.services.start_ray_process = partial(stopper.undisturbed, start)
-    for number in (one for one, handler in before.items() if handler != signal.SIG_IGN):
-        signal.signal(number, stopper.stop)
+    ray._private.worker.connect = partial(stopper.undisturbed, connect)
+    stopper.listen()
     try:
         with suppress(KeyboardInterrupt):
             yield
@@ -57,35 +57,44 @@ def stoppable() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler or signal.SIG_DFL)
         ray._private.services.start_ray_process = start
+        ray._private.worker.connect = connect
         ray._private.utils.set_sigterm_handler = own
         if stopper.stopped:  # also where Ray caught the exception, or was lost meanwhile
             raise Stopped
 
 
 class _Stopper:
-    """Raises ``KeyboardInterrupt`` upon a signal, but not while a process is being started.
+    """Raises ``KeyboardInterrupt`` upon a signal, but not within some steps of Ray's start.
 
-    Python calls functions around a fork, as the logging module has some. What they raise, it prints
-    and forgets, and a lock of theirs stays locked.
+    One starts a process. Python calls functions around a fork, as the logging module has some. What
+    they raise, it prints and forgets, and a lock of theirs stays locked. Another one makes this
+    process a worker. Between that and Ray's note of it, there would be a worker that nothing ends,
+    and Ray could not be started here again; and in it Ray's library begins to listen itself.
     """
 
-    def __init__(self) -> None:
-        self.stopped = self._forking = False
+    def __init__(self, signals: Collection[signal.Signals]) -> None:
+        self._signals, self.stopped, self._waiting = signals, False, False
+
+    def listen(self) -> None:
+        """Hears of signals from now on, whoever did before."""
+        for one in self._signals:
+            signal.signal(one, self.stop)
 
     def stop(self, *_: object) -> None:
         if not self.stopped:  # a second one would disturb what the first began
             self.stopped = True
-            if not self._forking:
+            if not self._waiting:
                 raise KeyboardInterrupt
 
-    def undisturbed(self, start: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Starts a process, and raises thereafter what a signal meanwhile would have raised."""
-        self._forking = True
+    def undisturbed(self, step: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Takes a step, and raises thereafter what a signal meanwhile would have raised."""
+        before, self._waiting = self._waiting, True
         try:
-            return start(*arguments, **options)
+            return step(*arguments, **options)
         finally:
-            self._forking = False
-            if self.stopped:
+            self._waiting = before
+            self.listen()
+            if self.stopped and not before:
                 raise KeyboardInterrupt
 
 

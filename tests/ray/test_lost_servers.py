@@ -92,3 +92,27 @@ def test_servers_that_are_ended_on_purpose_are_no_loss() -> None:
         print("whole")
     """)
     assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["whole"]), done.stderr
+
+
+def test_a_signal_while_the_process_becomes_a_worker_leaves_none_behind() -> None:
+    done = run("""
+        import os, signal
+        import pytest, ray
+        from chameleon_ray.cluster.ray_session import start
+        from chameleon_ray.errors import Stopped
+
+        own = ray._raylet.CoreWorker
+
+        def interrupted(*arguments):
+            worker = own(*arguments)
+            os.kill(os.getpid(), signal.SIGINT)
+            return worker
+
+        ray._raylet.CoreWorker = interrupted
+        with pytest.raises(Stopped), start(cpus=1):
+            print("went on")
+        ray._raylet.CoreWorker = own
+        with start(cpus=1):
+            print(ray.get(ray.remote(lambda: "whole").remote()))
+    """)
+    assert (done.returncode, done.stdout) == (0, "whole\n"), done.stderr
