@@ -9,5 +9,13 @@ class UserError(Exception):
     """
 
 
+class RayLost(UserError):
+    """The private Ray has ended, and all workers with it."""
+
+    def __init__(self, why: str) -> None:
+        """Takes the reason, as ``its raylet was killed by SIGKILL``."""
+        super().__init__(f"Ray ended, and all of its workers with it: {why}.")
+
+
 class Stopped(Exception):
     """The user stopped the run; everything measured so far is kept."""

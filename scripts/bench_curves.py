@@ -78,10 +78,16 @@ def row(body: Mapping) -> str:
     counts = [str(side["measurements"]) for side in sides]
     layers = [f"{side['layers_ms']:.1f}" for side in sides]
     trials = [f"{side['trial_seconds']:.2f}" for side in sides]
-    models = [f"{s['model_ms']['median']:.1f} ± {s['model_ms']['spread']:.1f}" for s in sides]
+    models = [latency(side["model_ms"]) for side in sides]
     least = [times(body[name]) for name in ("time_ratio", "measurement_ratio", "latency_ratio")]
     cells = [body["model"], *(" / ".join(pair) for pair in (counts, trials, layers, models))]
     return f"| {' | '.join([*cells, *least, times(body['model_latency_ratio'])])} |"
+
+
+def latency(ms: Mapping) -> str:
+    """A median and its spread, where that is known."""
+    spread = "" if ms["spread"] is None else f" ± {ms['spread']:.1f}"
+    return f"{ms['median']:.1f}{spread}"
 
 
 def times(ratio: float | None) -> str:

@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from chameleon_ray.api.algorithms import search_of
-from chameleon_ray.api.concurrency import in_thread
+from chameleon_ray.api.concurrency import guarded, in_thread, starting
 from chameleon_ray.api.model_process import ModelProcess
-from chameleon_ray.api.pools import layers_in_flight, start_pools
+from chameleon_ray.api.pools import layers_in_flight, start_pools, workers_lost
 from chameleon_ray.budget import Budget
 from chameleon_ray.cluster.ray_session import check_pins
 from chameleon_ray.compiler.kinds import kind_of
@@ -48,7 +49,7 @@ def build(request: Request, say: Say) -> Building:
         say: Receives sentences about the model and about every plan.
 
     Raises:
-        UserError: The request cannot be met.
+        UserError: The request cannot be met, or Ray was lost.
     """
     began, cores = time.perf_counter(), available()
     request = replace(request, build_only=True)
@@ -65,31 +66,36 @@ def build(request: Request, say: Say) -> Building:
 async def _build(
     request: Request, search: Search, cores: tuple[int, ...], began: float, say: Say
 ) -> Building:
-    kind = kind_of(request.target)
+    kind, lost = kind_of(request.target), partial(workers_lost, request)
     with ExitStack() as stack:
         process = ModelProcess(kind, cores, stack)
-        preparing = in_thread(process.prepare, request)
-        wanted = {request.target: ()}
-        system, measurers = start_pools(request, kind, search, cores, (), wanted, began, stack, say)
-        (measurer,) = measurers.values()
-        ready = [asyncio.create_task(c.ready()) for c in (*system.pools(), *measurer.pools())]
-        prepared = await preparing
-        for note in prepared.notes:
-            say(note)
-        with TemporaryDirectory(prefix="chameleon-") as folder:  # what cannot be compiled ends here
-            await in_thread(process.compile_untuned, Path(folder, "untuned.so"))
-        tally = Tally(prepared, say)
-        await _explore(request, search, prepared, system, measurer, tally, began, len(cores))
-        await asyncio.gather(*ready)
-        return Building(
-            model=prepared.name,
-            target=prepared.target,
-            explorer=search.explorer,
-            builders=len(await measurer.builders.accounts()),
-            wall_seconds=time.perf_counter() - began,
-            tasks=prepared.tasks,
-            records=tuple(tally.records),
-        )
+        async with guarded(lost):
+            preparing = in_thread(process.prepare, request)
+            wanted = {request.target: ()}
+            about = (request, kind, search, cores, (), wanted, began, stack, say)
+            with starting(lost):
+                system, measurers = start_pools(*about)
+            (measurer,) = measurers.values()
+            pools = (*system.pools(), *measurer.pools())
+            ready = [asyncio.create_task(pool.ready()) for pool in pools]
+            prepared = await preparing
+            for note in prepared.notes:
+                say(note)
+            # What cannot be compiled ends here.
+            with TemporaryDirectory(prefix="chameleon-") as folder:
+                await in_thread(process.compile_untuned, Path(folder, "untuned.so"))
+            tally = Tally(prepared, say)
+            await _explore(request, search, prepared, system, measurer, tally, began, len(cores))
+            await asyncio.gather(*ready)
+            return Building(
+                model=prepared.name,
+                target=prepared.target,
+                explorer=search.explorer,
+                builders=len(await measurer.builders.accounts()),
+                wall_seconds=time.perf_counter() - began,
+                tasks=prepared.tasks,
+                records=tuple(tally.records),
+            )
 
 
 async def _explore(

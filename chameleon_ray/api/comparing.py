@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.machinery import PathFinder
 from pathlib import Path
 
@@ -48,7 +48,12 @@ class Comparison:
         Args:
             tuned, untuned: Latencies of both models in a duel.
         """
-        others = tuple(one for one in self.others if one.name != UNTUNED)
+        others = tuple(
+            replace(one, fault=f"{one.fault}; it was timed with the tuned model alone")
+            if one.name == UNTUNED
+            else one
+            for one in self.others
+        )
         return Comparison(self.tuned or tuned, others, self.untuned or untuned)
 
 

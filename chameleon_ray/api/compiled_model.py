@@ -29,9 +29,9 @@ class CompiledModel:
 
     Attributes:
         prepared: What is known of the model since the import that it was compiled from.
-        library: The tuned library, verified, and timed where it was not compared.
+        library: The tuned library, verified, and timed where turns beside frameworks lack one.
         lost: Number of winners that could not be applied.
-        comparison: Comparison with other frameworks.
+        comparison: Comparison with other frameworks and the untuned model.
         inside: Seconds of one execution of layers inside the model, by digest; those of a CPU only.
         apart: Whether no row of the batch depends on the others; None where that was not asked.
     """
@@ -42,14 +42,6 @@ class CompiledModel:
     comparison: Comparison = field(default_factory=Comparison)
     inside: Mapping[str, float] = field(default_factory=dict)
     apart: bool | None = None
-
-    @property
-    def timing(self) -> TunedLibrary | Comparison:
-        """What has the latencies of the tuned and the untuned model.
-
-        These are of the frameworks' turns where any was timed beside the tuned model.
-        """
-        return self.library if self.comparison.tuned is None else self.comparison
 
 
 @dataclass(frozen=True)
@@ -170,8 +162,8 @@ def result_of(model: SessionModel, compiled: CompiledModel, end: SessionEnd) -> 
         records=tuple(record for record in end.records if record.task in digests),
         outcomes=tuple(_outcome(winner, compiled, end) for winner in own),
         processes=end.accounts,
-        untuned=compiled.timing.untuned,
-        tuned=compiled.timing.tuned,
+        untuned=compared.untuned,
+        tuned=compared.tuned,
         verified=library.verified,
         launching=library.launching,
         comparison=compared.others,

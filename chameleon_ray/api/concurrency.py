@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from typing import Any, TypeVar
 
-from chameleon_ray.errors import Stopped, UserError
+from chameleon_ray.errors import RayLost, Stopped
 from chameleon_ray.options import Request
 from chameleon_ray.signals import POLITE
 
@@ -19,15 +19,8 @@ ENDING_SECONDS = 20.0
 """Seconds in which a block undoes what it began, before it is ended again."""
 
 
-class RayLost(UserError):
-    """The private Ray has ended, and all workers with it."""
-
-    def __init__(self) -> None:
-        super().__init__("Ray ended, and all of its workers with it.")
-
-
 class _Ended(BaseException):
-    """Ends a block from another thread; no code that is called there catches it."""
+    """Ends a block from another thread; what catches exceptions there does not catch it."""
 
 
 def in_thread(work: Callable[..., Any], *arguments: Any) -> asyncio.Future:
@@ -140,53 +133,64 @@ def interruptible() -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def guarded(lost: Callable[[], bool]) -> AsyncIterator[None]:
+async def guarded(lost: Callable[[], str]) -> AsyncIterator[None]:
     """Ends the block as soon as its workers are lost.
+
+    Args:
+        lost: Returns why they are; nothing where they are not.
 
     Raises:
         RayLost: They are; whatever else the block raised came of it.
     """
     task = asyncio.current_task()
     assert task is not None
-    ended = False
+    why = ""
 
     async def watch() -> None:
-        nonlocal ended
-        while not lost():
+        nonlocal why
+        while not (why := lost()):
             await asyncio.sleep(LOOK_SECONDS)
-        ended = True
         task.cancel()
 
     watching = asyncio.create_task(watch())
     try:
         yield
     except (Exception, asyncio.CancelledError) as error:
-        if not ended and (isinstance(error, asyncio.CancelledError) or not lost()):
+        ended, told = bool(why), isinstance(error, RayLost)
+        stopped = isinstance(error, asyncio.CancelledError)
+        if not ended and not told and (stopped or not (why := lost())):
             raise
         if ended:
             task.uncancel()
         watching.cancel()
         await asyncio.sleep(LOOK_SECONDS / 10)  # a signal that came meanwhile is heard first
-        raise RayLost from error
+        if told:
+            raise
+        raise RayLost(why) from error
     finally:
         watching.cancel()
 
 
 @contextlib.contextmanager
-def starting(lost: Callable[[], bool]) -> Iterator[None]:
+def starting(lost: Callable[[], str]) -> Iterator[None]:
     """Ends a block that blocks the event loop as soon as the workers that it starts are lost.
 
     What waits outside of Python is not disturbed; the block ends after it.
 
+    Args:
+        lost: Returns why they are; nothing where they are not.
+
     Raises:
         RayLost: They are.
     """
-    caller, over = ctypes.c_ulong(threading.get_ident()), threading.Event()
+    caller, over, why = ctypes.c_ulong(threading.get_ident()), threading.Event(), ""
 
     def watch() -> None:
+        nonlocal why
         pause = LOOK_SECONDS
         while not over.wait(pause):
-            if lost():
+            if found := lost():
+                why = found
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(caller, ctypes.py_object(_Ended))
                 pause = ENDING_SECONDS  # once is enough, but where C has called Python
 
@@ -198,5 +202,7 @@ def starting(lost: Callable[[], bool]) -> Iterator[None]:
         finally:
             over.set()
             watching.join()
-    except _Ended as error:
-        raise RayLost from error
+    except _Ended as error:  # it may have come in these very lines
+        over.set()
+        watching.join()
+        raise RayLost(why) from error

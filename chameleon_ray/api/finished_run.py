@@ -99,12 +99,24 @@ def bench(path: Path, options: Confirming, compare: Sequence[str] = ()) -> Headl
         _demand(libraries)
         found = _compared(folder, identity, options, compare) if compare else Comparison()
         if not found.complete:
-            timed = in_turns(folder, list(libraries.items()), options)
-            found = found.completed(*map(Latency.of, timed))
+            found = _completed(found, folder, libraries, options)
     finally:
         folder.close()
     about = (identity["model"], identity["device"])
     return Headline(*about, found.tuned, found.untuned, found.others, path)
+
+
+def _completed(
+    found: Comparison, folder: RunFolder, libraries: Mapping[Path, str], options: Confirming
+) -> Comparison:
+    """Times in a duel what turns beside frameworks lack; these stay if a library does not run."""
+    try:
+        timed = in_turns(folder, list(libraries.items()), options)
+    except UserError:
+        if found.tuned is None:
+            raise
+        return found
+    return found.completed(*map(Latency.of, timed))
 
 
 def _compared(

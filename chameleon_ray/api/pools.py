@@ -272,10 +272,10 @@ def _placed(
     return counts, {"builder": builders, "runner": runners}
 
 
-def workers_lost(request: Request, needed: bool = True) -> bool:
-    """Whether this process's own Ray has ended, and all actors with it, and is ``needed``."""
+def workers_lost(request: Request, needed: bool = True) -> str:
+    """Returns why this process's own Ray has ended, if it has and is ``needed``; or nothing."""
     if request.engine != "ray" or not needed:
-        return False
+        return ""
     from chameleon_ray.cluster import servers
 
     return servers.lost()

@@ -100,7 +100,7 @@ def _session(table: Table, search: Search) -> Iterator[None]:
         return
     from chameleon_ray.cluster import ray_session, servers  # Ray: only where it is needed
 
-    with ray_session.start(None, len(available())), starting(servers.lost):
+    with starting(servers.lost), ray_session.start(None, len(available())):
         yield
 
 

@@ -3,11 +3,11 @@
 import asyncio
 from itertools import count
 
-from chameleon_ray.api.concurrency import RayLost, Stop
+from chameleon_ray.api.concurrency import Stop
 from chameleon_ray.api.session import SessionResult, TuningSession
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
-from chameleon_ray.errors import UserError
+from chameleon_ray.errors import RayLost, UserError
 from chameleon_ray.report.progress import Progress
 
 RESTARTS = 2

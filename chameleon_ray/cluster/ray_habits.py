@@ -16,6 +16,7 @@ import ray._raylet
 from ray._private import ray_constants
 from ray._private.node import Node
 
+from chameleon_ray.cluster.servers import unseen
 from chameleon_ray.errors import Stopped
 from chameleon_ray.signals import POLITE, heard
 
@@ -87,10 +88,14 @@ class _Stopper:
                 raise KeyboardInterrupt
 
     def undisturbed(self, step: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Takes a step, and raises thereafter what a signal meanwhile would have raised."""
+        """Takes a step, and raises thereafter what a signal meanwhile would have raised.
+
+        That one of Ray's servers has ended is not told before, either.
+        """
         before, self._waiting = self._waiting, True
         try:
-            return step(*arguments, **options)
+            with unseen():
+                return step(*arguments, **options)
         finally:
             self._waiting = before
             self.listen()
@@ -140,8 +145,11 @@ def loopback(private: bool) -> Iterator[None]:
 
 @contextmanager
 def answered(seconds: float) -> Iterator[None]:
-    """Has Ray give up a question to its control store after some seconds; it would wait forever."""
-    before = ray._raylet.GcsClient
+    """Has Ray, which a block starts, wait only so many seconds for its control store's answers.
+
+    It would wait forever. What it asks after the block has no limit.
+    """
+    before, over = ray._raylet.GcsClient, threading.Event()
 
     class Impatient:
         def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -149,7 +157,8 @@ def answered(seconds: float) -> Iterator[None]:
 
         def __getattr__(self, name: str) -> Any:
             asked = getattr(self._client, name)
-            return partial(asked, timeout=seconds) if name.startswith(TIMED) else asked
+            limited = name.startswith(TIMED) and not over.is_set()
+            return partial(asked, timeout=seconds) if limited else asked
 
     places = ray._private.node, ray._private.services
     for place in places:
@@ -157,6 +166,7 @@ def answered(seconds: float) -> Iterator[None]:
     try:
         yield
     finally:
+        over.set()
         for place in places:
             place.GcsClient = before
 
@@ -176,7 +186,7 @@ def unheard() -> Iterator[None]:
 def spare() -> Iterator[None]:
     """Keeps a Ray that is started in a ``with`` block from starting servers that nobody asks.
 
-    They take two seconds of CPU time to start, and some of it as long as Ray is there.
+    They take one or two seconds of CPU time to start, and some of it as long as Ray is there.
     """
     before = {name: getattr(Node, name) for name in UNUSED}
     for name in UNUSED:

@@ -10,7 +10,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -31,10 +31,10 @@ from chameleon_ray.cluster.ray_habits import (
     unheard,
 )
 from chameleon_ray.cluster.reaper import MARK, end, reaped
-from chameleon_ray.cluster.servers import let_go, noted
+from chameleon_ray.cluster.servers import LIMIT, let_go, lost, noted
 from chameleon_ray.cluster.session_folder import session_folder
 from chameleon_ray.cluster.workers_path import WorkersPath
-from chameleon_ray.errors import Stopped, UserError
+from chameleon_ray.errors import RayLost, Stopped, UserError
 from chameleon_ray.options import Session
 from chameleon_ray.pool import Unfit
 
@@ -48,13 +48,6 @@ QUIET = {
     "RAY_SCHEDULER_EVENTS": "0",
     "RAY_worker_niceness": "0",
 }
-
-PRIVATE = {"RAY_gcs_rpc_server_reconnect_timeout_s": str(24 * 60 * 60)}
-"""Ray's options of a private Ray alone, by environment variable.
-
-Without its control store for so many seconds, Ray ends the process that has started it, with a line
-of its own. A session sees the loss by itself, and starts Ray again or needs it no more.
-"""
 
 Versions = dict[str, str]
 """Versions by distribution; ``none`` for one that is not installed."""
@@ -101,7 +94,8 @@ def start(
         for prepared in (environment(QUIET), loopback(private), unheard()):
             stack.enter_context(prepared)
         stack.callback(_shut_down, address is None)
-        connect(address, arguments)
+        with answered(options.answer_seconds) if address is None else nullcontext():
+            connect(address, arguments)
         check_nodes(options)
         yield
 
@@ -119,10 +113,9 @@ def own(options: Session) -> Iterator[dict[str, Any]]:
     with (
         session_folder() as folder,
         reaped(folder),
-        answered(options.answer_seconds),
         noted(),
         spare(),
-        environment(PRIVATE | locked(), {MARK: str(folder)}),
+        environment(LIMIT | locked(), {MARK: str(folder)}),
     ):
         try:
             yield {
@@ -140,6 +133,7 @@ def connect(address: str | None, arguments: Mapping[str, Any]) -> None:
 
     Raises:
         SessionError: Ray did not start, or could not be joined at the address.
+        RayLost: One of the private Ray's servers ended meanwhile.
         Stopped: There was a signal. Of a private Ray nothing is left.
     """
     try:
@@ -152,6 +146,8 @@ def connect(address: str | None, arguments: Mapping[str, Any]) -> None:
             end(os.environ[MARK])
         raise
     except Exception as error:  # a node that starts too slowly is no more than that to Ray
+        if why := lost():
+            raise RayLost(why) from error
         where = f"Ray at {address} cannot be joined" if address else "Ray does not start here"
         advice = "is the address right, and are Ray and Python the same there?" if address else ""
         raise SessionError(f"{where}: {error} {advice}".strip()) from error

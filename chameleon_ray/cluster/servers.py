@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from signal import Signals
 from threading import Event
 from typing import Any
 
@@ -11,10 +12,19 @@ import ray._private.services
 
 NEEDED = ("raylet", "gcs_server")
 """Ray's names of the servers on one node that a session cannot do without."""
-_started: list[subprocess.Popen] = []
+LIMIT = {"RAY_gcs_rpc_server_reconnect_timeout_s": "900"}
+"""Ray's option of a private Ray alone, as an environment variable.
+
+Without its control store for so many seconds, Ray ends the process that has started it, with a line
+of its own. A session sees the loss by itself within a second, and starts Ray again or needs it no
+more; the limit is for what waits inside Ray, where nothing else can end it.
+"""
+_started: list[tuple[str, subprocess.Popen]] = []
 """Those of the private Ray that this process has, or starts."""
 _ending = Event()
 """Whether they are ended on purpose."""
+_unseen = Event()
+"""Whether their end is not to be told now."""
 
 
 @contextmanager
@@ -25,7 +35,7 @@ def noted() -> Iterator[None]:
     def start(command: list[str], name: str, *arguments: Any, **options: Any) -> Any:
         server = before(command, name, *arguments, **options)
         if name in NEEDED:
-            _started.append(server.process)
+            _started.append((name, server.process))
         return server
 
     ray._private.services.start_ray_process = start
@@ -42,16 +52,33 @@ def let_go() -> None:
     _ending.set()
 
 
-def lost() -> bool:
-    """Whether a server that this process started has ended, without which Ray is of no use.
+@contextmanager
+def unseen() -> Iterator[None]:
+    """Has ``lost`` tell of no end before the block is over, as nothing may disturb it."""
+    before = _unseen.is_set()
+    _unseen.set()
+    try:
+        yield
+    finally:
+        if not before:
+            _unseen.clear()
+
+
+def lost() -> str:
+    """Returns which server of this process has ended without which Ray is of no use; or nothing.
 
     Without its raylet, there are no workers, and Ray goes on waiting. Without its control store, no
     worker can be started, and Ray itself does not start.
     """
-    if _ending.is_set():
-        return False
+    if _ending.is_set() or _unseen.is_set():
+        return ""
     node = ray._private.worker._global_node
     dead = node.dead_processes() if node is not None else ()
-    return any(name in NEEDED for name, _ in dead) or any(
-        one.poll() is not None for one in _started
-    )
+    ended = [*_started, *((name, process) for name, process in dead if name in NEEDED)]
+    return next((_told(name, one.returncode) for name, one in ended if one.poll() is not None), "")
+
+
+def _told(name: str, status: int) -> str:
+    """Says how a server ended."""
+    how = f"was killed by {Signals(-status).name}" if status < 0 else f"ended with status {status}"
+    return f"its {name} {how}"

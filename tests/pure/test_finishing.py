@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from chameleon_ray.api.comparing import Comparison
-from chameleon_ray.api.compiled_model import CompiledModel
 from chameleon_ray.api.failed_step import StepError
 from chameleon_ray.api.finishing import Finish
 from chameleon_ray.api.launching import TunedLibrary
@@ -117,12 +116,11 @@ def test_latencies_are_of_the_turns_and_of_a_duel_only_where_these_lack_one() ->
     duel = TunedLibrary(right, Latency(1.0), Latency(5.0))
     other = Compared("ONNX Runtime", "1", Latency(3.0), 1)
     both = Comparison(Latency(2.0), (other,), Latency(6.0))
-    assert CompiledModel(PREPARED, duel, 0, both).timing is both
-    assert CompiledModel(PREPARED, duel, 0, Comparison()).timing is duel
     assert both.complete
     assert both.completed(duel.tuned, duel.untuned) == both
     slow = Comparison(Latency(2.0), (other, Compared(UNTUNED, fault="it takes 20 s")))
     assert not slow.complete
     whole = slow.completed(duel.tuned, duel.untuned)
-    assert whole == Comparison(Latency(2.0), (other,), Latency(5.0))
+    told = Compared(UNTUNED, fault="it takes 20 s; it was timed with the tuned model alone")
+    assert whole == Comparison(Latency(2.0), (other, told), Latency(5.0))
     assert Comparison(others=(other,)).completed(duel.tuned, duel.untuned).tuned == Latency(1.0)

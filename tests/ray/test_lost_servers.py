@@ -8,36 +8,19 @@ from tests.ray.test_ray_session import run
 
 def test_the_loss_of_the_control_store_is_noticed_and_survived() -> None:
     done = run("""
-        import threading, time
-        import psutil, pytest
-        from chameleon_ray.api.concurrency import RayLost, starting
         from chameleon_ray.cluster.ray_session import start
-        from chameleon_ray.cluster.servers import lost
+        from chameleon_ray.cluster.servers import lost, unseen
+        from tests.ray.control_store import killed
         from tests.whole.command import until
-
-        def stores():
-            found = psutil.Process().children()
-            return [one for one in found if one.name() == "gcs_server" and one.status() != "zombie"]
 
         with start(cpus=1):
             assert not lost()
-            (store,) = stores()
-            store.kill()
+            assert killed()
             assert until(lost, 5)
-        assert not lost()
-
-        def kill():
-            assert until(stores, 30)
-            time.sleep(0.5)  # it has said where it listens
-            (store,) = stores()
-            store.kill()
-
-        killing = threading.Thread(target=kill)
-        killing.start()
-        with pytest.raises(RayLost), starting(lost), start(cpus=1):
-            killing.join()
-            until(lambda: False, 30)
-        killing.join()
+            assert lost() == "its gcs_server was killed by SIGKILL"
+            with unseen():
+                assert not lost()
+            assert lost()
         assert not lost()
 
         with start(cpus=1):
@@ -46,6 +29,30 @@ def test_the_loss_of_the_control_store_is_noticed_and_survived() -> None:
         print("whole")
     """)
     assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["whole"]), done.stderr
+
+
+def test_a_start_that_loses_the_control_store_ends_and_can_be_repeated() -> None:
+    done = run("""
+        import threading
+        import pytest
+        from chameleon_ray.api.concurrency import starting
+        from chameleon_ray.cluster.ray_session import start
+        from chameleon_ray.cluster.servers import lost
+        from chameleon_ray.errors import RayLost
+        from tests.ray.control_store import killed
+        from tests.whole.command import until
+
+        killing = threading.Thread(target=killed, args=[0.5])  # it has said where it listens
+        killing.start()
+        with pytest.raises(RayLost, match="gcs_server"), starting(lost), start(cpus=1):
+            killing.join()
+            until(lambda: False, 30)
+        killing.join()
+        assert not lost()
+        with start(cpus=1):
+            print("whole")
+    """)
+    assert (done.returncode, done.stdout) == (0, "whole\n"), done.stderr
 
 
 def test_a_signal_between_two_processes_of_a_fork_stops_the_start() -> None:

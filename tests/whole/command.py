@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from chameleon_ray.commands.app import app
 from chameleon_ray.database import Database
 from chameleon_ray.record import Record
+from chameleon_ray.signals import POLITE
 from chameleon_ray.store.store import NONE, VARIABLE
 
 ROOT = Path(__file__).parents[2]
@@ -113,7 +114,12 @@ def refused(*arguments: str) -> tuple[int, str]:
 
     A process of its own would import for seconds what this one has.
     """
-    result = CliRunner().invoke(app, uncompared(arguments))
+    before = {one: signal.getsignal(one) for one in POLITE}
+    try:
+        result = CliRunner().invoke(app, uncompared(arguments), env={VARIABLE: NONE})
+    finally:  # the command listens to the end of its process, as it has one of its own
+        for one, handler in before.items():
+            signal.signal(one, handler)
     assert result.stdout == ""
     said = [line for line in result.stderr.splitlines() if not PROGRESS.match(line)]
     return result.exit_code, "\n".join(said)
