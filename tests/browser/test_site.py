@@ -78,7 +78,7 @@ def test_the_search_finds(browser, address: str) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.goto(address)
     page.keyboard.press("s")
-    page.get_by_role("textbox").first.fill("annealing")
+    page.get_by_role("textbox").first.press_sequentially("annealing")  # keys, which the page hears
     page.wait_for_selector(".md-search-result__item")
     assert page.locator(".md-search-result__item").count() > 1
     page.close()
