@@ -98,6 +98,12 @@ class Budget:
         layer.busy = True
         return layer.tuner
 
+    def is_pressed(self, tuner: Tuner) -> bool:
+        """Whether another layer than a tuner's waits for its first plan."""
+        others = [layer for layer in self.layers.values() if layer.tuner is not tuner]
+        waiting = [one for one in others if not (one.busy or one.history or one.finished)]
+        return any(map(self._is_open, waiting))
+
     def grant(self, wanted: int) -> int:
         """Grants as many of ``wanted`` measurements as remain; returns their number."""
         granted = int(min(wanted, self.remaining))

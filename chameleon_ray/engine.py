@@ -106,7 +106,7 @@ class Engine:
         """Runs one plan of a layer: proposes a batch, measures it and learns from the records."""
         plan, began = tuner.plan, time.perf_counter()
         try:
-            batch = await tuner.propose()
+            batch = await tuner.propose(self.budget.is_pressed(tuner))
         except NoWorkers:  # nobody is left to search any layer
             raise
         except Lost:  # with a node, which says nothing of the layer

@@ -5,6 +5,7 @@ afresh from the records at each plan. So the records and the agent are the whole
 is given them goes on where another one stopped.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -98,12 +99,15 @@ class Tuner:
         self.chosen_by: dict[Config, str] = {}
         self.before: float | None = None
 
-    async def propose(self) -> list[Config]:
+    async def propose(self, brief: bool = False) -> list[Config]:
         """Returns the next plan's batch, which begins with the default until that was measured.
 
         A vendor's kernels come next. The batch has no configuration of the space where the whole of
         it has been tried. It has no others than those of earlier runs as long as these are timed
         again.
+
+        Args:
+            brief: Whether a first plan is to be short, as other layers wait for theirs.
         """
         if again := self.again:
             self.plan += 1
@@ -111,7 +115,7 @@ class Tuner:
             return again
         space, known = self.task.space, self._known()
         seen = known.configs
-        opening = self._opening(len(seen))
+        opening = self._opening(len(seen), brief and not self.records)
         count = self._taught(opening, known) if opening else self._most()
         *search_rngs, rest_rng = self._rng().spawn(4)
         chosen = await self._selected(known, count, bool(opening), search_rngs)
@@ -182,8 +186,10 @@ class Tuner:
         default = [DEFAULT] if self.task.has_default else []
         return [c for c in dict.fromkeys((*default, *self.suggested)) if c not in tried]
 
-    def _opening(self, tried: int) -> int:
+    def _opening(self, tried: int, brief: bool) -> int:
         """Returns the size of the next plan while there is no cost model; 0 once there is one."""
+        if brief:
+            return self.options.brief
         learnable = any(r.latencies and is_searched(r.config) for r in self.records)
         missing = self.options.first_plan - tried
         if learnable and missing <= 0:
@@ -199,7 +205,7 @@ class Tuner:
         """Returns how many configurations of an opening plan other tasks' lessons choose."""
         if self.transfer is None or known.lessons is None:
             return 0
-        return round(self.transfer.options.share * opening)
+        return math.ceil(self.transfer.options.share * opening)
 
     async def _selected(
         self, known: Experience, count: int, opening: bool, rngs: Sequence[np.random.Generator]

@@ -169,6 +169,8 @@ class Search:
 
     Small plans give every layer a latency soon, so that it can teach others.
     """
+    brief: int = 1
+    """Configurations in a layer's first plan as long as another layer waits for its own."""
     plan: int = 8
     """Most configurations measured in one plan."""
     small_plan: int = 4

@@ -70,15 +70,18 @@ def test_search_beats_chance():
 
 def test_the_random_measurements_at_first_are_several_plans():
     notes, _ = run(local, ("sketched-a", "sketched-b"), trials=60)
-    default, opening, first = 1, QUICK.opening, QUICK.first_plan
-    sizes = Counter(r.plan for r in notes.records if r.task == notes.records[0].task)
-    assert [sizes[plan] for plan in range(3)] == [default + opening, opening, opening]
+    default, brief, opening, first = 1, QUICK.brief, QUICK.opening, QUICK.first_plan
+    one, other = dict.fromkeys(r.task for r in notes.records)
+    sizes = Counter((r.task, r.plan) for r in notes.records)
+    assert sizes[one, 0] == default + brief, "the other waits"
+    assert [sizes[one, plan] for plan in (1, 2)] == [opening, opening]
+    assert [sizes[other, plan] for plan in range(3)] == [default + opening, opening, opening]
     assert first == 3 * opening
-    assert sizes[3] > opening
+    assert sizes[other, 3] > opening
     tasks = [r.task for r in notes.records]
-    assert set(tasks[: 2 * (default + opening)]) == set(tasks)
-    chosen = Counter((min(r.plan, 3), r.chosen_by) for r in notes.records)
-    assert chosen[0, "default schedule"] == 2
+    assert set(tasks[: 2 * default + brief + opening]) == set(tasks)
+    chosen = Counter((r.plan, r.chosen_by) for r in notes.records if r.task == other)
+    assert chosen[0, "default schedule"] == 1
     assert {by for plan, by in chosen if plan < 3} <= {"default schedule", "random", "other layers"}
     assert {by for plan, by in chosen if plan == 3} & {QUICK.explorer, "scored whole"}
     assert all(by for _, by in chosen)
@@ -103,6 +106,17 @@ def budget_of(*layers: tuple[str, int, tuple[float, ...]], **options) -> Budget:
 def test_every_layer_gets_a_first_plan_before_any_gets_a_second():
     budget = budget_of(("sketched-a", 1, (1.0,)), ("sketched-b", 1, ()), ("sketched-c", 9, (2.0,)))
     assert budget.next().task.name == "sketched-b"
+
+
+def test_first_plans_are_short_as_long_as_another_layer_waits():
+    budget = budget_of(("sketched-a", 1, ()), ("sketched-b", 1, ()), ("sketched-c", 9, (2.0,)))
+    first, second = (layer.tuner for layer in list(budget.layers.values())[:2])
+    assert budget.is_pressed(first)
+    assert budget.is_pressed(second)
+    assert budget.next() is first
+    assert not budget.is_pressed(second), "the other one is under way"
+    budget.retire(first, "its search failed")
+    assert not budget.is_pressed(second)
 
 
 def test_the_layer_that_costs_the_model_most_comes_first():
