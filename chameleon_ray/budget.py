@@ -94,15 +94,17 @@ class Budget:
         free = [layer for layer in free if self._is_open(layer)]
         if not free:
             return None
-        layer = max(free, key=self.claim)
+        layer = max(free, key=lambda one: (self.claim(one), not one.history))
         layer.busy = True
         return layer.tuner
 
     def is_pressed(self, tuner: Tuner) -> bool:
         """Whether another layer than a tuner's waits for its first plan."""
-        others = [layer for layer in self.layers.values() if layer.tuner is not tuner]
-        waiting = [one for one in others if not (one.busy or one.history or one.finished)]
-        return any(map(self._is_open, waiting))
+        return any(
+            name != tuner.task.layer
+            and not any(one.busy or one.history or one.finished for one in lowerings)
+            for name, lowerings in self._lowerings.items()
+        )
 
     def grant(self, wanted: int) -> int:
         """Grants as many of ``wanted`` measurements as remain; returns their number."""

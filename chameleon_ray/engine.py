@@ -105,6 +105,7 @@ class Engine:
     async def _plan(self, tuner: Tuner) -> None:
         """Runs one plan of a layer: proposes a batch, measures it and learns from the records."""
         plan, began = tuner.plan, time.perf_counter()
+        await asyncio.sleep(0)  # other plans that begin now have their layers, too
         try:
             batch = await tuner.propose(self.budget.is_pressed(tuner))
         except NoWorkers:  # nobody is left to search any layer

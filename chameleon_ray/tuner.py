@@ -5,7 +5,6 @@ afresh from the records at each plan. So the records and the agent are the whole
 is given them goes on where another one stopped.
 """
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -205,7 +204,7 @@ class Tuner:
         """Returns how many configurations of an opening plan other tasks' lessons choose."""
         if self.transfer is None or known.lessons is None:
             return 0
-        return math.ceil(self.transfer.options.share * opening)
+        return round(self.transfer.options.share * opening)
 
     async def _selected(
         self, known: Experience, count: int, opening: bool, rngs: Sequence[np.random.Generator]

@@ -49,7 +49,7 @@ class Comparison:
             tuned, untuned: Latencies of both models in a duel.
         """
         others = tuple(
-            replace(one, fault=f"{one.fault}; it was timed with the tuned model alone")
+            replace(one, fault=f"{one.fault}; it took turns with the tuned model alone")
             if one.name == UNTUNED
             else one
             for one in self.others

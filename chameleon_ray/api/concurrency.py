@@ -173,7 +173,7 @@ async def guarded(lost: Callable[[], str]) -> AsyncIterator[None]:
 
 @contextlib.contextmanager
 def starting(lost: Callable[[], str]) -> Iterator[None]:
-    """Ends a block that blocks the event loop as soon as the workers that it starts are lost.
+    """Ends a block that may block the event loop as soon as the workers that it starts are lost.
 
     What waits outside of Python is not disturbed; the block ends after it.
 
@@ -181,7 +181,7 @@ def starting(lost: Callable[[], str]) -> Iterator[None]:
         lost: Returns why they are; nothing where they are not.
 
     Raises:
-        RayLost: They are.
+        RayLost: They are; whatever else the block raised came of it.
     """
     caller, over, why = ctypes.c_ulong(threading.get_ident()), threading.Event(), ""
 
@@ -206,3 +206,7 @@ def starting(lost: Callable[[], str]) -> Iterator[None]:
         over.set()
         watching.join()
         raise RayLost(why) from error
+    except Exception as error:
+        if not isinstance(error, RayLost) and (why := lost()):
+            raise RayLost(why) from error
+        raise

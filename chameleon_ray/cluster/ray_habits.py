@@ -16,7 +16,7 @@ import ray._raylet
 from ray._private import ray_constants
 from ray._private.node import Node
 
-from chameleon_ray.cluster.servers import unseen
+from chameleon_ray.cluster.servers import lost, unseen
 from chameleon_ray.errors import Stopped
 from chameleon_ray.signals import POLITE, heard
 
@@ -147,7 +147,7 @@ def loopback(private: bool) -> Iterator[None]:
 def answered(seconds: float) -> Iterator[None]:
     """Has Ray, which a block starts, wait only so many seconds for its control store's answers.
 
-    It would wait forever. What it asks after the block has no limit.
+    It would wait forever. What it asks after the block has no limit, unless a server is lost.
     """
     before, over = ray._raylet.GcsClient, threading.Event()
 
@@ -157,8 +157,9 @@ def answered(seconds: float) -> Iterator[None]:
 
         def __getattr__(self, name: str) -> Any:
             asked = getattr(self._client, name)
-            limited = name.startswith(TIMED) and not over.is_set()
-            return partial(asked, timeout=seconds) if limited else asked
+            if name.startswith(TIMED) and (not over.is_set() or lost()):
+                return partial(asked, timeout=seconds)
+            return asked
 
     places = ray._private.node, ray._private.services
     for place in places:

@@ -77,6 +77,7 @@ def start(
 
     Raises:
         SessionError: Ray did not start, could not be reached, or a node has other versions.
+        RayLost: One of a private Ray's servers ended while it started.
         Stopped: There was a signal before Ray was there.
     """
     check_pins()
@@ -94,8 +95,7 @@ def start(
         for prepared in (environment(QUIET), loopback(private), unheard()):
             stack.enter_context(prepared)
         stack.callback(_shut_down, address is None)
-        with answered(options.answer_seconds) if address is None else nullcontext():
-            connect(address, arguments)
+        connect(address, arguments, options.answer_seconds)
         check_nodes(options)
         yield
 
@@ -128,8 +128,10 @@ def own(options: Session) -> Iterator[dict[str, Any]]:
             end(str(folder))  # agents whose server was killed would live on
 
 
-def connect(address: str | None, arguments: Mapping[str, Any]) -> None:
+def connect(address: str | None, arguments: Mapping[str, Any], patience: float) -> None:
     """Calls ``ray.init`` with arguments for it; it is quiet, and a signal ends it at once.
+
+    A private Ray's control store has so many seconds of patience for an answer.
 
     Raises:
         SessionError: Ray did not start, or could not be joined at the address.
@@ -137,7 +139,7 @@ def connect(address: str | None, arguments: Mapping[str, Any]) -> None:
         Stopped: There was a signal. Of a private Ray nothing is left.
     """
     try:
-        with stoppable():
+        with stoppable(), answered(patience) if address is None else nullcontext():
             quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
             ray.init(**quiet, job_config=WorkersPath(), **arguments)
     except Stopped:
@@ -147,7 +149,7 @@ def connect(address: str | None, arguments: Mapping[str, Any]) -> None:
         raise
     except Exception as error:  # a node that starts too slowly is no more than that to Ray
         if why := lost():
-            raise RayLost(why) from error
+            raise RayLost(f"{why} ({error})") from error
         where = f"Ray at {address} cannot be joined" if address else "Ray does not start here"
         advice = "is the address right, and are Ray and Python the same there?" if address else ""
         raise SessionError(f"{where}: {error} {advice}".strip()) from error

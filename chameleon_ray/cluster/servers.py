@@ -12,12 +12,12 @@ import ray._private.services
 
 NEEDED = ("raylet", "gcs_server")
 """Ray's names of the servers on one node that a session cannot do without."""
-LIMIT = {"RAY_gcs_rpc_server_reconnect_timeout_s": "900"}
+LIMIT = {"RAY_gcs_rpc_server_reconnect_timeout_s": "3600"}
 """Ray's option of a private Ray alone, as an environment variable.
 
 Without its control store for so many seconds, Ray ends the process that has started it, with a line
-of its own. A session sees the loss by itself within a second, and starts Ray again or needs it no
-more; the limit is for what waits inside Ray, where nothing else can end it.
+of its own. A session sees the loss by itself, and starts Ray again or needs it no more; the limit
+is for what waits inside Ray, where nothing else can end it.
 """
 _started: list[tuple[str, subprocess.Popen]] = []
 """Those of the private Ray that this process has, or starts."""

@@ -11,7 +11,7 @@ from chameleon_ray.report.disturbance import disturbance_of
 from chameleon_ray.report.format import counted, digits, milliseconds, percent
 from chameleon_ray.report.layer_result import LayerResult, total
 from chameleon_ray.report.remaining import MINUTES, Searched, judged, told, worth
-from chameleon_ray.report.result import RunResult
+from chameleon_ray.report.result import UNTUNED, RunResult
 from chameleon_ray.report.roofline import reach, whole
 
 Answer = tuple[str, str]
@@ -127,7 +127,7 @@ def _nearness(share: float) -> str:
 
 def _others(result: RunResult) -> str:
     """Names what it was compared with."""
-    names = [one.name for one in result.comparison]
+    names = [one.name for one in result.comparison if one.name != UNTUNED]
     return " and ".join(names) if 0 < len(names) < 3 else "what I would run instead"
 
 

@@ -78,23 +78,36 @@ def told(result: Searched, found: Mapping[str, Rivals] | None = None) -> str:
     found = judged(result) if found is None else found
     near = _bounds(found)
     known = [row for row in reached if row.task.digest in near and isfinite(row.best)]
-    if unknown := [row for row in reached if row not in known]:
+    unknown = [row for row in reached if row not in known]
+    if any(row.best > 0 for row in known):
+        which = f"{len(known)} of the layers" if missing or unknown else "the layers"
+        parts.append(_gain(known, near, worth(result, found), which))
+    if unknown:
+        what = "Of the others that" if known else "How near layers are to the best of their spaces"
         parts.append(
-            "It cannot be said how near the best of their spaces these are, as too little was "
-            f"measured or the space is too large: {_named(result, unknown)}."
+            f"{what} cannot be said, as too little was measured or the space is too large: "
+            f"{_named(result, unknown)}."
         )
-    whole = sum(row.task.weight * row.best for row in known)
-    if known and whole > 0:
-        which = "The other" if missing or unknown else "The"
-        excess = [row.task.weight * row.best * _share(near[row.task.digest]) for row in known]
-        parts.append(
-            f"{which} layers take at most {100 * sum(excess) / whole:.2g} % more than the best "
-            f"of their spaces, as estimated with {Bounding().confidence:.0%} confidence each."
-        )
-        gain = worth(result, found)
-        much = f"about {milliseconds(gain)} ms" if gain > LITTLE * whole else "next to nothing"
-        parts.append(f"{MINUTES} more minutes of search are worth {much} there.")
     return " ".join(parts)
+
+
+def _gain(known: Sequence[LayerResult], near: Mapping[str, float], gain: float, which: str) -> str:
+    """Tells what more time saves, and how near the layers are of which enough is known.
+
+    Args:
+        known: Those layers.
+        near: Bound of each, over the least of its space, by its digest.
+        gain: Seconds that ``MINUTES`` more minutes save.
+        which: What the layers are called.
+    """
+    whole = sum(row.task.weight * row.best for row in known)
+    excess = sum(row.task.weight * row.best * _share(near[row.task.digest]) for row in known)
+    much = f"about {milliseconds(gain)} ms" if gain > LITTLE * whole else "next to nothing"
+    return (
+        f"{MINUTES} more minutes of search are worth {much} in {which}, which take at most "
+        f"{100 * excess / whole:.2g}% more than the best of their spaces, as estimated with "
+        f"{Bounding().confidence:.0%} confidence each."
+    )
 
 
 def _named(result: Searched, rows: Sequence[LayerResult]) -> str:

@@ -117,6 +117,10 @@ def test_first_plans_are_short_as_long_as_another_layer_waits():
     assert not budget.is_pressed(second), "the other one is under way"
     budget.retire(first, "its search failed")
     assert not budget.is_pressed(second)
+    notes, _ = run(local, ("sketched-a", "sketched-b"), trials=10, layers=2)
+    assert Counter(r.task for r in notes.records) == dict.fromkeys(
+        {r.task for r in notes.records}, 1 + QUICK.opening
+    )
 
 
 def test_the_layer_that_costs_the_model_most_comes_first():
@@ -179,6 +183,11 @@ def test_a_search_that_fails_ends_its_layer_and_not_the_run(monkeypatch):
     notes, _ = run(local, ("convolution-a", "tiny-a"))
     reasons = set(notes.reasons.values())
     assert reasons == {"its search failed: no idea", "its whole space was measured"}
+
+
+def test_a_layer_that_failed_comes_after_those_that_wait():
+    budget = budget_of(("sketched-a", 9, (math.inf,)), ("sketched-b", 1, ()))
+    assert [budget.next().task.name for _ in range(2)] == ["sketched-b", "sketched-a"]
 
 
 def test_a_layer_without_a_success_comes_first():

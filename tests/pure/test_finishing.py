@@ -121,6 +121,6 @@ def test_latencies_are_of_the_turns_and_of_a_duel_only_where_these_lack_one() ->
     slow = Comparison(Latency(2.0), (other, Compared(UNTUNED, fault="it takes 20 s")))
     assert not slow.complete
     whole = slow.completed(duel.tuned, duel.untuned)
-    told = Compared(UNTUNED, fault="it takes 20 s; it was timed with the tuned model alone")
+    told = Compared(UNTUNED, fault="it takes 20 s; it took turns with the tuned model alone")
     assert whole == Comparison(Latency(2.0), (other, told), Latency(5.0))
     assert Comparison(others=(other,)).completed(duel.tuned, duel.untuned).tuned == Latency(1.0)

@@ -71,7 +71,8 @@ def test_a_start_ends_when_what_it_starts_is_lost() -> None:
     with pytest.raises(RayLost, match=WHY):
         starts(lost=True)
     starts(lost=False)
-    for lost in (False, True):
-        with pytest.raises(UserError, match="something else"):
-            starts(lost, UserError("something else"))
+    with pytest.raises(UserError, match="something else"):
+        starts(lost=False, error=UserError("something else"))
+    with pytest.raises(RayLost, match=WHY):  # of which the other error came
+        starts(lost=True, error=UserError("a worker is gone"))
     assert threading.active_count() == threads

@@ -42,3 +42,9 @@ def test_many_are_counted_and_the_first_ones_are_named() -> None:
     text = told(Many(tasks, result.records, rows), {})
     assert f": block.{NAMED + 2}, block.{NAMED + 1}, " in text
     assert text.endswith(" block.3, 3 more.")
+
+
+def test_what_more_time_brings_comes_before_what_is_not_known() -> None:
+    text = told(fake_result(Path("runs/net")))
+    assert text.startswith("2 more minutes of search are worth ")
+    assert text.index("confidence") < text.index("Of the others that cannot be said")
