@@ -181,6 +181,21 @@ def test_narrower_vectors(name: str, mcpu: str, lanes: int) -> None:
     check(task)
 
 
+@pytest.mark.parametrize("name", [name for name in FITTING if "Winograd" in name])
+def test_several_threads_may_take_one_step_after_the_other(name: str) -> None:
+    target = resolve(json.dumps({"kind": "llvm", "mcpu": json.loads(layers.target())["mcpu"]}), 2)
+    (task,) = (task for task in tasks(name, target) if "winograd" in task.kind)
+    (alone,) = (task for task in tasks(name) if "winograd" in task.kind)
+    program, knob = Program.loads(task.program), task.space.knobs[0]
+    assert (knob.name, len(knob), len(program.sketches)) == ("sketch", 2, 2)
+    assert len(Program.loads(alone.program).sketches) == 1
+    whole = as_configs(task.space.enumerate())
+    firsts = [next(config for config in whole if config[0] == sketch) for sketch in (0, 1)]
+    scripts = [str(program.schedule(config, LLVM.generator).mod) for config in firsts]
+    assert [script.count("T.parallel(") for script in scripts] == [2, 4]
+    check(task)
+
+
 @pytest.mark.parametrize("name", FITTING)
 def test_convolutions_and_products_are_fitted(name: str) -> None:
     kinds = {task.kind for task in fitted(name)}

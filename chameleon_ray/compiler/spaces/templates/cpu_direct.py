@@ -14,6 +14,8 @@ is made part by parallel part.
 """
 
 import math
+from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 from tvm.s_tir import Schedule
@@ -139,3 +141,16 @@ def unroll(schedule: Schedule, *loops: Any) -> None:
     """Unrolls loops."""
     for loop in loops:
         schedule.unroll(loop)
+
+
+def fewest(vectors: int, others: Sequence[int], most: int) -> int:
+    """Returns the fewest sums in registers that are worth it, where there can be as many.
+
+    Args:
+        vectors: Number of vectors of channels, or of columns.
+        others: Extents of the other loops that tiles divide.
+        most: Most sums.
+    """
+    tiles = [[n for n in range(1, most + 1) if extent % n == 0] for extent in (vectors, *others)]
+    tiles[0] = [n for n in tiles[0] if n <= VECTORS]
+    return min(most // 4, max(n for n in map(math.prod, product(*tiles)) if n <= most))

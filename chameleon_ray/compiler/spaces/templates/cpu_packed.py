@@ -32,6 +32,7 @@ from chameleon_ray.compiler.spaces.templates.cpu_direct import (
     DTYPES,
     SPARE,
     VECTORS,
+    fewest,
     pad,
     unroll,
     vectorize,
@@ -74,11 +75,8 @@ class Tiles:
 
     def fewest(self, most: int) -> int:
         """Returns the fewest sums that are worth it, where there can be as many."""
-        rows, vectors = (
-            [n for n in range(1, most + 1) if extent % n == 0] for extent in self.extents
-        )
-        possible = [r * v for r in rows for v in vectors if v <= VECTORS and r * v <= most]
-        return min(most // 4, max(possible))
+        rows, vectors = self.extents
+        return fewest(vectors, (rows,), most)
 
 
 def cpu_packed(module: Any, target: Any) -> Fitted | None:
