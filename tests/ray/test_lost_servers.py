@@ -3,7 +3,12 @@
 Each test is a process of its own: a process has one Ray at a time.
 """
 
+from textwrap import dedent
+
 from tests.ray.test_ray_session import run
+
+HEARD = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+"""Background jobs of a shell ignore Ctrl-C, and so would what they start."""
 
 
 def test_the_loss_of_the_control_store_is_noticed_and_survived() -> None:
@@ -56,7 +61,9 @@ def test_a_start_that_loses_the_control_store_ends_and_can_be_repeated() -> None
 
 
 def test_a_signal_between_two_processes_of_a_fork_stops_the_start() -> None:
-    done = run("""
+    done = run(
+        HEARD
+        + dedent("""
         import os, signal, sys
         import pytest
         from ray._private import services
@@ -73,11 +80,14 @@ def test_a_signal_between_two_processes_of_a_fork_stops_the_start() -> None:
             print("went on")
         print("stopped")
     """)
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "stopped\n", "")
 
 
 def test_servers_that_are_ended_on_purpose_are_no_loss() -> None:
-    done = run("""
+    done = run(
+        HEARD
+        + dedent("""
         import os, signal, threading, time
         import psutil, pytest
         from chameleon_ray.api.concurrency import starting
@@ -98,11 +108,14 @@ def test_servers_that_are_ended_on_purpose_are_no_loss() -> None:
             pass
         print("whole")
     """)
+    )
     assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["whole"]), done.stderr
 
 
 def test_a_signal_while_the_process_becomes_a_worker_leaves_none_behind() -> None:
-    done = run("""
+    done = run(
+        HEARD
+        + dedent("""
         import os, signal
         import pytest, ray
         from chameleon_ray.cluster.ray_session import start
@@ -122,4 +135,5 @@ def test_a_signal_while_the_process_becomes_a_worker_leaves_none_behind() -> Non
         with start(cpus=1):
             print(ray.get(ray.remote(lambda: "whole").remote()))
     """)
+    )
     assert (done.returncode, done.stdout) == (0, "whole\n"), done.stderr
