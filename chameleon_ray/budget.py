@@ -1,8 +1,10 @@
 """The budget: decides which layer gets the next plan.
 
 A layer's claim is its weight times the latency it is expected to lose in one more plan. This is
-Ansor's gradient (Zheng et al., OSDI 2020, section 6), over plans instead of seconds. Where a layer
-has several lowerings, each has a claim, which is what it is expected to gain for the layer.
+Ansor's gradient (Zheng et al., OSDI 2020, section 6), over plans instead of seconds. Ansor believes
+that a layer may come down to no time at all; here it may come down to the time that its operations
+take at the machine's peak rate, where that is known. Where a layer has several lowerings, each has
+a claim, which is what it is expected to gain for the layer.
 """
 
 import math
@@ -61,6 +63,9 @@ class Budget:
 
     A layer is finished once its best latency is believed to be within the share ``until`` of the
     least one of its space. Of larger spaces than are judged whole, too little is known for that.
+
+    ``peak`` is the most floating-point operations a second of the devices that time the layers;
+    infinite where it is not known.
     """
 
     def __init__(
@@ -71,8 +76,10 @@ class Budget:
         deadline: float | None,
         clock: Callable[[], float],
         until: float | None = None,
+        peak: float = math.inf,
     ) -> None:
         self.options, self.deadline, self.clock, self.until = options, deadline, clock, until
+        self.peak = peak
         self.remaining = math.inf if trials is None else trials
         self.layers = {tuner.task.digest: Layer(tuner) for tuner in tuners}
         self._lowerings = by_layer(self.layers.values(), lambda layer: layer.tuner.task)
@@ -181,21 +188,30 @@ class Budget:
         window = min(self.options.window, plans - 1)
         past = layer.history[-1 - window]
         backward = (past - latency) / window if window and math.isfinite(past) else 0.0
-        forward = max(latency / plans, latency - self._reachable(layer))
+        least = layer.tuner.task.flop / self._most()
+        possible = max(latency - least, self.options.improvement * latency)
+        forward = max(possible / plans, latency - self._reachable(layer))
         alpha = self.options.backward
         return alpha * backward + (1 - alpha) * forward
 
     def _reachable(self, layer: Layer) -> float:
         """Returns the latency at the best throughput of the same kind of layer over ``similar``."""
         task = layer.tuner.task
-        kind = task.kind
-        rates = [
-            other.tuner.task.flop / other.history[-1]
-            for other in self.layers.values()
-            if other.history and other.tuner.task.kind == kind
-        ]
-        fastest = max(rates, default=0.0)
+        fastest = self._fastest(lambda other: other.tuner.task.kind == task.kind)
         return self.options.similar * task.flop / fastest if fastest > 0 else math.inf
+
+    def _most(self) -> float:
+        """Returns the most operations a second that any layer is believed to reach."""
+        return self.peak if math.isinf(self.peak) else max(self.peak, self._fastest(lambda _: True))
+
+    def _fastest(self, counts: Callable[[Layer], bool]) -> float:
+        """Returns the most operations a second of the layers that count; 0 before any success."""
+        rates = (
+            layer.tuner.task.flop / layer.latency
+            for layer in self.layers.values()
+            if layer.history and counts(layer)
+        )
+        return max(rates, default=0.0)
 
     def _learn(self, layer: Layer, records: Sequence[Record]) -> None:
         """Updates a layer's history, and whether it is finished, with one plan's records."""

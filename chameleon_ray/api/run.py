@@ -6,12 +6,11 @@ from chameleon_ray.api.concurrency import Stop
 from chameleon_ray.api.locked import lock_of
 from chameleon_ray.api.restarts import run_session
 from chameleon_ray.api.session_model import SessionModel
-from chameleon_ray.api.setup import Setup, set_up
+from chameleon_ray.api.setup import set_up
 from chameleon_ray.api.site import Site, directory, working
 from chameleon_ray.compiler.frontend.examples import given
 from chameleon_ray.compiler.frontend.load import demand
 from chameleon_ray.folder import RunFolder
-from chameleon_ray.measure.ceiling import Ceiling, measured
 from chameleon_ray.options import Request
 from chameleon_ray.report.html import render
 from chameleon_ray.report.progress import Progress
@@ -39,16 +38,9 @@ def tune(request: Request, progress: Progress, stop: Stop | None = None) -> RunR
         end = run_session(site, setup, progress, stop)
         progress.phase("writing the report")
         ((model, result),) = end.results.items()
-        result = replace(result, ceiling=ceiling_of(setup, request))
+        result = replace(result, ceiling=setup.ceiling(request))
         keep(model.folder, result)
     return result
-
-
-def ceiling_of(setup: Setup, request: Request) -> Ceiling | None:
-    """Measures what this machine's timing cores can do; None where layers are timed elsewhere."""
-    elsewhere = setup.kind.gpus is not None or request.on_cluster
-    cores = setup.timing_cores
-    return None if elsewhere else measured(cores[: len(cores) // request.instances])
 
 
 def keep(folder: RunFolder, result: RunResult) -> None:

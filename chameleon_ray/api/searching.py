@@ -1,11 +1,12 @@
 """The search of a session: tuners, budgets and engines of all its layers."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
 
-from chameleon_ray.api.concurrency import together, wall_limit
+from chameleon_ray.api.concurrency import in_thread, together, wall_limit
 from chameleon_ray.api.device_group import DeviceGroup, portions
 from chameleon_ray.api.imported import Imported
 from chameleon_ray.api.model_process import ModelProcess
@@ -64,7 +65,8 @@ class Searching:
             request, self.setup.search, self.site.folder, self.progress, tuners, stack
         )
         shared = [group.share(tuners, imported.prepared) for group in groups]
-        budgets = self.budgets(shared, records)
+        ceiling = await in_thread(self.setup.ceiling, request)
+        budgets = self.budgets(shared, records, math.inf if ceiling is None else ceiling.flops)
         keeper = Timekeeper(forecast, limit, self.clock(), self.progress, budgets, self.clock)
         tasks, trials = [tuner.task for tuner in tuners], request.trials
         self.progress.began(tasks, keeper.deadline, trials, records, forecast.runners)
@@ -112,19 +114,22 @@ class Searching:
         how = (groups[0].bench is not None, self.site.together)
         return forecast_of(left, process, tuners, measurers, *workers, starting, *how)
 
-    def budgets(self, tuners: Sequence[list[Tuner]], records: Sequence[Record]) -> list[Budget]:
+    def budgets(
+        self, tuners: Sequence[list[Tuner]], records: Sequence[Record], peak: float
+    ) -> list[Budget]:
         """Makes a budget for each device group, and shares the trials that are left by layers.
 
         Args:
             tuners: Tuners of each group's layers.
             records: Records of earlier sessions.
+            peak: Most floating-point operations a second of a device; infinite if not known.
         """
         request = self.site.request
         tunable = [sum(bool(tuner.task.space.knobs) for tuner in group) for group in tuners]
         trials = None if request.trials is None else max(request.trials - len(own(records)), 0)
         pairs = zip(tuners, portions(trials, tunable), strict=True)
         return [
-            Budget(group, request.budgeting, share, None, self.clock, request.until)
+            Budget(group, request.budgeting, share, None, self.clock, request.until, peak)
             for group, share in pairs
         ]
 

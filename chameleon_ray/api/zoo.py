@@ -9,7 +9,7 @@ from chameleon_ray.api.algorithms import search_of
 from chameleon_ray.api.concurrency import Stop
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.restarts import run_session
-from chameleon_ray.api.run import ceiling_of, keep
+from chameleon_ray.api.run import keep
 from chameleon_ray.api.session import SessionResult
 from chameleon_ray.api.session_model import SessionModel
 from chameleon_ray.api.setup import Setup, set_up
@@ -58,7 +58,7 @@ def tuned_site(
         site.tell_damage(progress.note)
         end = run_session(site, setup, progress, stop)
         progress.phase("writing the reports")
-        ceiling = ceiling_of(setup, zoo.common)
+        ceiling = setup.ceiling(zoo.common)
         results = {m: replace(done, ceiling=ceiling) for m, done in end.results.items()}
         result = _result(zoo, site, replace(end, results=results))
         if zoo.together:

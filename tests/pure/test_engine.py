@@ -87,13 +87,15 @@ def test_the_random_measurements_at_first_are_several_plans():
     assert all(by for _, by in chosen)
 
 
-def budget_of(*layers: tuple[str, int, tuple[float, ...]], **options) -> Budget:
+def budget_of(
+    *layers: tuple[str, int, tuple[float, ...]], peak: float = math.inf, **options
+) -> Budget:
     """A budget that has seen these bests, plan by plan, of tasks of these names and weights."""
     tuners = []
     for name, weight, _ in layers:
         tuner = Tuner(toys.task(name, weight), None, QUICK, 0)  # type: ignore[arg-type]
         tuners.append(tuner)
-    budget = Budget(tuners, Budgeting(**options), None, None, lambda: 0.0)
+    budget = Budget(tuners, Budgeting(**options), None, None, lambda: 0.0, peak=peak)
     for tuner, (_, _, bests) in zip(tuners, layers, strict=True):
         for plan, best in enumerate(bests):
             of = {"task": tuner.task.digest, "config": (plan, 0), "plan": plan}
@@ -142,6 +144,19 @@ def test_a_slow_layer_is_believed_to_reach_half_of_a_similar_ones_throughput():
     budget = budget_of(slow, ("sketched-2", 1, (0.1,)), backward=0.0, similar=2.0)
     layer = next(iter(budget.layers.values()))
     assert budget.claim(layer) == pytest.approx(1.0 - 2.0 * 0.1)
+
+
+def test_no_layer_is_expected_to_be_faster_than_the_machine():
+    near, far = ("sketched-a", 9, (1.1, 1.1)), ("convolution-b", 1, (4.0,))  # of 1e9 operations
+    budget = budget_of(near, far, peak=1e9, backward=0.0)
+    one, other = budget.layers.values()
+    assert budget.claim(one) == pytest.approx(9 * (1.1 - 1.0) / 2)
+    assert budget.claim(other) == pytest.approx(4.0 - 1.0)
+    assert budget.next() is other.tuner
+    beyond = budget_of(("sketched-a", 1, (0.5, 0.5)), far, peak=1e9, backward=0.0, improvement=0.01)
+    one, other = beyond.layers.values()
+    assert beyond.claim(one) == pytest.approx(0.01 * 0.5 / 2), "it is faster than the peak"
+    assert beyond.claim(other) == pytest.approx(4.0 - 0.5), "which is what was seen, then"
 
 
 def test_a_layer_without_improvement_is_finished():

@@ -15,6 +15,7 @@ from chameleon_ray.compiler.passes.fused_origins import with_fused_origins
 from chameleon_ray.compiler.passes.integers import in_integers
 from chameleon_ray.compiler.passes.join_conversions import join_conversions, join_norms
 from chameleon_ray.compiler.passes.late_reshapes import with_late_reshapes
+from chameleon_ray.compiler.passes.late_transposes import with_late_transposes
 from chameleon_ray.compiler.passes.layout import to_nhwc
 from chameleon_ray.compiler.passes.memory.partition import group_sums, partition
 from chameleon_ray.compiler.passes.mixed_precision import in_half, with_wide_sums
@@ -81,7 +82,7 @@ def lowerings(
         logger.warning("Convolutions stay NCHW: the model computes some shapes at run time.")
         layout = "NCHW"
     with target, quiet():
-        mod = to_nhwc(mod, "OHWI" if products else "HWIO") if layout == "NHWC" else mod
+        mod = _channels_last(mod, products) if layout == "NHWC" else mod
         mod = mod if rewriting is None else group_sums(mod)
         mod = kind.integers(mod, layout, rewriting) if kind.integers else mod
         mod = join_conversions(mod) if products else mod
@@ -159,6 +160,12 @@ def _mixed(mod: IRModule, products: Collection[str], precision: str) -> IRModule
     if precision in SHORT and precision in products:
         mod = in_half(mod, precision)
     return join_norms(mod) if set(products) & set(SHORT) else mod
+
+
+def _channels_last(mod: IRModule, products: Collection[str]) -> IRModule:
+    """Lays convolutions out in NHWC, and what is around them so that few transposes are left."""
+    mod = to_nhwc(mod, "OHWI" if products else "HWIO")
+    return with_late_reshapes(with_late_transposes(mod))
 
 
 def _joined(mod: IRModule, kind: TargetKind, layout: str) -> IRModule:
