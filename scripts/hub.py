@@ -11,7 +11,7 @@ demands that every entry can be read and is of this version, and that they have 
 
 The zoo's models are tuned for it on each kind of machine, into one store that is its source then:
 
-    chameleon zoo hub/zoo.yaml --minutes 20 --store runs/hub-store --out runs/hub
+    PYTHONPATH=scripts chameleon zoo hub/zoo.yaml --minutes 25 --store runs/hub-store --out runs/hub
     python scripts/hub.py make runs/hub-store
 """
 

@@ -33,6 +33,11 @@ def convnext_tiny() -> Made:
     return _torchvision("convnext_tiny")
 
 
+def mobilenet_v3() -> Made:
+    """MobileNet-V3-large with a picture."""
+    return _torchvision("mobilenet_v3_large")
+
+
 def deit_tiny() -> Made:
     """DeiT-tiny with a picture, which is 197 words to it."""
     import timm
