@@ -64,8 +64,9 @@ class Budget:
     A layer is finished once its best latency is believed to be within the share ``until`` of the
     least one of its space. Of larger spaces than are judged whole, too little is known for that.
 
-    ``peak`` is the most floating-point operations a second of the devices that time the layers;
-    infinite where it is not known.
+    Attributes:
+        peak: Most floating-point operations a second of the devices that time the layers; infinite
+            where it is not known.
     """
 
     def __init__(
@@ -76,10 +77,10 @@ class Budget:
         deadline: float | None,
         clock: Callable[[], float],
         until: float | None = None,
-        peak: float = math.inf,
     ) -> None:
         self.options, self.deadline, self.clock, self.until = options, deadline, clock, until
-        self.peak = peak
+        self.peak = math.inf
+        self._rates: dict[str, float] = {}
         self.remaining = math.inf if trials is None else trials
         self.layers = {tuner.task.digest: Layer(tuner) for tuner in tuners}
         self._lowerings = by_layer(self.layers.values(), lambda layer: layer.tuner.task)
@@ -197,21 +198,17 @@ class Budget:
     def _reachable(self, layer: Layer) -> float:
         """Returns the latency at the best throughput of the same kind of layer over ``similar``."""
         task = layer.tuner.task
-        fastest = self._fastest(lambda other: other.tuner.task.kind == task.kind)
+        fastest = self._rates.get(task.kind, 0.0)
         return self.options.similar * task.flop / fastest if fastest > 0 else math.inf
 
     def _most(self) -> float:
-        """Returns the most operations a second that any layer is believed to reach."""
-        return self.peak if math.isinf(self.peak) else max(self.peak, self._fastest(lambda _: True))
+        """Returns the most operations a second that any layer is believed to reach.
 
-    def _fastest(self, counts: Callable[[Layer], bool]) -> float:
-        """Returns the most operations a second of the layers that count; 0 before any success."""
-        rates = (
-            layer.tuner.task.flop / layer.latency
-            for layer in self.layers.values()
-            if layer.history and counts(layer)
-        )
-        return max(rates, default=0.0)
+        A layer that is much faster than the peak shows that this was measured on a busy machine, or
+        that there is other arithmetic than it is of, such as that of integers.
+        """
+        fastest = max(self._rates.values(), default=0.0)
+        return math.inf if fastest > self.options.credible * self.peak else max(self.peak, fastest)
 
     def _learn(self, layer: Layer, records: Sequence[Record]) -> None:
         """Updates a layer's history, and whether it is finished, with one plan's records."""
@@ -222,6 +219,8 @@ class Budget:
                 layer.mark, layer.gained = record.latency, record.plan
         stale = max(record.plan for record in records) - layer.gained
         layer.history.append(min(layer.latency, *(record.latency for record in records)))
+        task = layer.tuner.task
+        self._rates[task.kind] = max(self._rates.get(task.kind, 0.0), task.flop / layer.latency)
         tried = [record for record in layer.tuner.records if is_searched(record.config)]
         if stale >= self.options.patience:
             layer.finished = f"{STALE} {stale} plans"

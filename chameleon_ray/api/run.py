@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from chameleon_ray.api.ceiling import ceiling_of
 from chameleon_ray.api.concurrency import Stop
 from chameleon_ray.api.locked import lock_of
 from chameleon_ray.api.restarts import run_session
@@ -38,7 +39,7 @@ def tune(request: Request, progress: Progress, stop: Stop | None = None) -> RunR
         end = run_session(site, setup, progress, stop)
         progress.phase("writing the report")
         ((model, result),) = end.results.items()
-        result = replace(result, ceiling=setup.ceiling(request))
+        result = replace(result, ceiling=ceiling_of(setup, request))
         keep(model.folder, result)
     return result
 

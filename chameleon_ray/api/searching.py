@@ -1,11 +1,11 @@
 """The search of a session: tuners, budgets and engines of all its layers."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
 
+from chameleon_ray.api.ceiling import ceiling_of
 from chameleon_ray.api.concurrency import in_thread, together, wall_limit
 from chameleon_ray.api.device_group import DeviceGroup, portions
 from chameleon_ray.api.imported import Imported
@@ -65,8 +65,7 @@ class Searching:
             request, self.setup.search, self.site.folder, self.progress, tuners, stack
         )
         shared = [group.share(tuners, imported.prepared) for group in groups]
-        ceiling = await in_thread(self.setup.ceiling, request)
-        budgets = self.budgets(shared, records, math.inf if ceiling is None else ceiling.flops)
+        budgets = self.budgets(shared, records)
         keeper = Timekeeper(forecast, limit, self.clock(), self.progress, budgets, self.clock)
         tasks, trials = [tuner.task for tuner in tuners], request.trials
         self.progress.began(tasks, keeper.deadline, trials, records, forecast.runners)
@@ -80,6 +79,10 @@ class Searching:
             for digest, layer in budget.layers.items():
                 if layer.finished:
                     self.progress.finished(digest, layer.finished)
+        if any(budget.open for budget in budgets):
+            ceiling = await in_thread(ceiling_of, self.setup, request)
+            for budget in budgets if ceiling is not None else ():
+                budget.peak = ceiling.flops
         engines = self.engines(groups, budgets, Watchers(watcher, keeper), records)
         pairs = zip(groups, engines, strict=True)
         await together(group.explore(engine, self.progress) for group, engine in pairs)
@@ -114,22 +117,19 @@ class Searching:
         how = (groups[0].bench is not None, self.site.together)
         return forecast_of(left, process, tuners, measurers, *workers, starting, *how)
 
-    def budgets(
-        self, tuners: Sequence[list[Tuner]], records: Sequence[Record], peak: float
-    ) -> list[Budget]:
+    def budgets(self, tuners: Sequence[list[Tuner]], records: Sequence[Record]) -> list[Budget]:
         """Makes a budget for each device group, and shares the trials that are left by layers.
 
         Args:
             tuners: Tuners of each group's layers.
             records: Records of earlier sessions.
-            peak: Most floating-point operations a second of a device; infinite if not known.
         """
         request = self.site.request
         tunable = [sum(bool(tuner.task.space.knobs) for tuner in group) for group in tuners]
         trials = None if request.trials is None else max(request.trials - len(own(records)), 0)
         pairs = zip(tuners, portions(trials, tunable), strict=True)
         return [
-            Budget(group, request.budgeting, share, None, self.clock, request.until, peak)
+            Budget(group, request.budgeting, share, None, self.clock, request.until)
             for group, share in pairs
         ]
 

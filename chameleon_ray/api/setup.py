@@ -13,7 +13,6 @@ from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.errors import UserError
 from chameleon_ray.lockfile import Lock
-from chameleon_ray.measure.ceiling import Ceiling, measured
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.options import Request, Search
 from chameleon_ray.report.scalars import demand
@@ -51,15 +50,6 @@ class Setup:
     transfer: Transfer | None
     store: Store | None = None
     earlier: tuple[Entry, ...] = ()
-
-    def ceiling(self, request: Request) -> Ceiling | None:
-        """Measures what the timing cores of a copy can do; None where layers are timed elsewhere.
-
-        It takes a second.
-        """
-        elsewhere = self.kind.gpus is not None or request.on_cluster
-        cores = self.timing_cores
-        return None if elsewhere else measured(cores[: len(cores) // request.instances])
 
 
 def set_up(request: Request) -> Setup:

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from chameleon_ray.api.algorithms import search_of
+from chameleon_ray.api.ceiling import ceiling_of
 from chameleon_ray.api.concurrency import Stop
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.restarts import run_session
@@ -58,7 +59,7 @@ def tuned_site(
         site.tell_damage(progress.note)
         end = run_session(site, setup, progress, stop)
         progress.phase("writing the reports")
-        ceiling = setup.ceiling(zoo.common)
+        ceiling = ceiling_of(setup, zoo.common)
         results = {m: replace(done, ceiling=ceiling) for m, done in end.results.items()}
         result = _result(zoo, site, replace(end, results=results))
         if zoo.together:

@@ -87,7 +87,9 @@ Emit = Callable[[relax.Expr], relax.Var]
 
 
 def rewrite_at_length(
-    mod: IRModule, replace: Callable[[relax.Binding, Emit], relax.Expr]
+    mod: IRModule,
+    replace: Callable[[relax.Binding, Emit], relax.Expr],
+    begin: Callable[[], None] = lambda: None,
 ) -> IRModule:
     """Gives, in order, each variable bound in ``main`` a new value, which may need other bindings.
 
@@ -95,11 +97,13 @@ def rewrite_at_length(
         mod: The module.
         replace: Returns the new value of a binding, given it and a function that binds what the
             value is made of, which gets the span of the variable; no call in either is nested.
+        begin: Called before each block; what an earlier one bound for itself cannot be read in it.
     """
     builder = relax.BlockBuilder(mod)
     main = mod["main"]
     blocks = []
     for block in main.body.blocks:
+        begin()
         bindings: list[relax.Binding] = []
         kind = relax.DataflowVar if isinstance(block, relax.DataflowBlock) else relax.Var
 

@@ -17,6 +17,8 @@ class Budgeting:
     """Weight of the recent improvement against the predicted one (Ansor's alpha)."""
     similar: float = 2.0
     """Factor by which a layer's latency is believed to trail the best similar one's (beta)."""
+    credible: float = 1.25
+    """Factor by which a layer may exceed the measured peak before that is not believed."""
     patience: int = 12
     """Number of plans without an improvement after which a layer is finished."""
     improvement: float = 0.01

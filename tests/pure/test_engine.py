@@ -95,7 +95,8 @@ def budget_of(
     for name, weight, _ in layers:
         tuner = Tuner(toys.task(name, weight), None, QUICK, 0)  # type: ignore[arg-type]
         tuners.append(tuner)
-    budget = Budget(tuners, Budgeting(**options), None, None, lambda: 0.0, peak=peak)
+    budget = Budget(tuners, Budgeting(**options), None, None, lambda: 0.0)
+    budget.peak = peak
     for tuner, (_, _, bests) in zip(tuners, layers, strict=True):
         for plan, best in enumerate(bests):
             of = {"task": tuner.task.digest, "config": (plan, 0), "plan": plan}
@@ -153,10 +154,14 @@ def test_no_layer_is_expected_to_be_faster_than_the_machine():
     assert budget.claim(one) == pytest.approx(9 * (1.1 - 1.0) / 2)
     assert budget.claim(other) == pytest.approx(4.0 - 1.0)
     assert budget.next() is other.tuner
-    beyond = budget_of(("sketched-a", 1, (0.5, 0.5)), far, peak=1e9, backward=0.0, improvement=0.01)
+    above = budget_of(("sketched-a", 1, (0.9, 0.9)), far, peak=1e9, backward=0.0, improvement=0.01)
+    one, other = above.layers.values()
+    assert above.claim(one) == pytest.approx(0.01 * 0.9 / 2), "it is a little faster than the peak"
+    assert above.claim(other) == pytest.approx(4.0 - 0.9), "which is what was seen, then"
+    beyond = budget_of(("sketched-a", 1, (0.5, 0.5)), far, peak=1e9, backward=0.0)
     one, other = beyond.layers.values()
-    assert beyond.claim(one) == pytest.approx(0.01 * 0.5 / 2), "it is faster than the peak"
-    assert beyond.claim(other) == pytest.approx(4.0 - 0.5), "which is what was seen, then"
+    assert beyond.claim(one) == pytest.approx(0.5 / 2), "the peak cannot be right"
+    assert beyond.claim(other) == pytest.approx(4.0)
 
 
 def test_a_layer_without_improvement_is_finished():

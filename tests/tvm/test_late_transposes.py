@@ -4,10 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 import tvm
 from tvm import relax
 from tvm.relax import Expr
 
+from chameleon_ray.compiler.frontend.torch.arguments import of_examples
+from chameleon_ray.compiler.frontend.torch.torch_module import load_module
 from chameleon_ray.compiler.kinds import LLVM
 from chameleon_ray.compiler.passes.late_transposes import with_late_transposes
 from chameleon_ray.compiler.passes.lower import lower
@@ -111,3 +114,44 @@ def test_blocks_with_products_over_channels_have_no_transposes_between_them() ->
     x = RNG.standard_normal((1, 8, 6, 6)).astype("float32")
     expected = run(lower(mod, TARGET, LLVM, "NCHW"), x)
     np.testing.assert_allclose(run(lowered, x), expected, rtol=1e-3, atol=1e-2)
+
+
+class Counted(torch.nn.Module):
+    """Convolutions beside a shape that is known at run time only, so bindings are of two blocks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = torch.nn.Conv2d(3, 8, 3, padding=1)
+        self.second = torch.nn.Conv2d(8, 8, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features = torch.relu(self.first(x))
+        row = x[0, 0].flatten()
+        total = row[row > 0].sum()
+        return torch.relu(self.second(features)), total
+
+
+def test_what_an_earlier_block_bound_for_itself_is_not_read_in_another() -> None:
+    model, x = Counted().eval(), torch.randn(1, 3, 6, 6)
+    arguments = of_examples("counted", (x,))
+    imported = load_module("counted", model, arguments, [arguments.arrays()])
+    lowered = lower(imported.module, TARGET, LLVM, "NHWC")
+    assert "conv2d_nhwc" in str(lowered)
+    assert len(lowered["main"].body.blocks) > 1
+    found = relax.VirtualMachine(tvm.compile(lowered, TARGET), tvm.cpu())["main"](
+        tvm.runtime.tensor(x.numpy())
+    )
+    with torch.no_grad():
+        for ours, theirs in zip(found, model(x), strict=True):
+            np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_a_transpose_that_others_read_too_is_left_where_it_is() -> None:
+    def readers(x: Expr) -> Expr:
+        block = relax.BlockBuilder.current()
+        turned_once = block.emit(turned(x))
+        parts = [block.emit(f(turned_once)) for f in (op.sigmoid, op.tanh, op.nn.relu)]
+        return op.concat([block.emit(op.nn.softmax(turned_once, -1)), *parts], 1)
+
+    before = module(readers)
+    assert with_late_transposes(before).same_as(before)

@@ -46,7 +46,7 @@ def with_late_reshapes(mod: IRModule) -> IRModule:
         products.add(late[var])
         return relax.op.reshape(late[var], var.ty.shape)
 
-    return clean(rewritten(mod, replace))
+    return clean(rewritten(mod, replace, late.clear))
 
 
 def _moved(

@@ -12,7 +12,7 @@ from tvm import relax
 from tvm.ir import Call, GenericConst, IRModule
 
 from chameleon_ray.compiler.passes.mixed_precision import ELEMENTWISE
-from chameleon_ray.compiler.relax import Emit, clean, constant, is_static, operator
+from chameleon_ray.compiler.relax import Emit, bindings_of, clean, constant, is_static, operator
 from chameleon_ray.compiler.relax import rewrite_at_length as rewritten
 
 COMMUTING = ELEMENTWISE - {"relax.nn.prelu"}
@@ -25,7 +25,8 @@ def with_late_transposes(mod: IRModule) -> IRModule:
     """Moves transposes behind operators that work element by element, and joins those that meet.
 
     An operator is moved before the transposes of its operands where these are all alike, and the
-    other operands are constants. There are never more transposes than before.
+    other operands are constants. A transposed value that others read, too, keeps its transpose; a
+    module that would have more of them than before is left as it is.
 
     Args:
         mod: Its constants folded, in dataflow form.
@@ -43,7 +44,12 @@ def with_late_transposes(mod: IRModule) -> IRModule:
         late[var] = early, axes
         return relax.op.permute_dims(early, axes)
 
-    return clean(rewritten(mod, replace))
+    moved = clean(rewritten(mod, replace, late.clear))
+    return moved if _transposes(moved) <= _transposes(mod) else mod
+
+
+def _transposes(mod: IRModule) -> int:
+    return sum(operator(binding.value) == "relax.permute_dims" for binding in bindings_of(mod))
 
 
 def _transposed(call: Call, var: relax.Var, late: Late) -> relax.Expr:
