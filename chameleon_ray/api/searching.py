@@ -79,10 +79,7 @@ class Searching:
             for digest, layer in budget.layers.items():
                 if layer.finished:
                     self.progress.finished(digest, layer.finished)
-        if any(budget.open for budget in budgets):
-            ceiling = await in_thread(ceiling_of, self.setup, request)
-            for budget in budgets if ceiling is not None else ():
-                budget.peak = ceiling.flops
+        await self.measure_peak([budget for budget in budgets if budget.open])
         engines = self.engines(groups, budgets, Watchers(watcher, keeper), records)
         pairs = zip(groups, engines, strict=True)
         await together(group.explore(engine, self.progress) for group, engine in pairs)
@@ -132,6 +129,12 @@ class Searching:
             Budget(group, request.budgeting, share, None, self.clock, request.until)
             for group, share in pairs
         ]
+
+    async def measure_peak(self, budgets: Sequence[Budget]) -> None:
+        """Measures what the timing cores can do at most, where there are budgets to tell it to."""
+        ceiling = await in_thread(ceiling_of, self.setup, self.site.request) if budgets else None
+        for budget in budgets if ceiling is not None else ():
+            budget.peak = ceiling.flops
 
     def engines(
         self,
