@@ -1,5 +1,6 @@
 """The search of a session: tuners, budgets and engines of all its layers."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -133,8 +134,8 @@ class Searching:
     async def measure_peak(self, budgets: Sequence[Budget]) -> None:
         """Measures what the timing cores can do at most, where there are budgets to tell it to."""
         ceiling = await in_thread(ceiling_of, self.setup, self.site.request) if budgets else None
-        for budget in budgets if ceiling is not None else ():
-            budget.peak = ceiling.flops
+        for budget in budgets:
+            budget.peak = math.inf if ceiling is None else ceiling.flops
 
     def engines(
         self,
