@@ -70,7 +70,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--arch", default="sm_90", help="for --build-only; sm_90")
     parser.add_argument("--only", nargs="*", default=[], help="kernels with such words in a name")
     parser.add_argument("--again", action="store_true", help="run parts that are done, too")
-    parser.add_argument("--small", action="store_true", help="tiny models, for a rehearsal")
+    parser.add_argument("--small", action="store_true", help="rehearse: tiny models, few timings")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     return parser.parse_args()
 

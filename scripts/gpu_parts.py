@@ -37,7 +37,7 @@ class Given:
         prebuilt: Folder of the kernels that are compiled already.
         seconds: What it plans with.
         argument: The part's own.
-        small: Whether tiny models take the place of the real ones.
+        small: Whether it is a rehearsal: tiny models for the real ones, and few executions.
         only: Words of which one is in the name of every kernel that is looked at; none for all.
         arch: Architecture to compile for where there is no GPU to ask.
     """

@@ -9,6 +9,7 @@ cache; and a call among many by the host's clock.
 import ctypes
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -21,14 +22,26 @@ from chameleon_ray.measure.isolate import Ending, Isolate, Setting
 from chameleon_ray.record import Status
 
 KINDS = ("dense", "conv2d nhwc", "softmax", "add")
-SHOTS, CALLS = 30, 50
 PATIENCE = 20.0
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How often a method times, and how many calls follow each other between two events."""
+
+    shots: int = 30
+    calls: int = 50
+
+
+REHEARSED = Counts(3, 5)
+"""For a rehearsal, whose times nobody reads."""
 
 
 def study(given: Given) -> None:
     """Times some kernels by each method."""
     end = time.monotonic() + given.seconds
-    child = Isolate(Setting("gpu_timing:methods"))
+    counts = REHEARSED if given.small else Counts()
+    child = Isolate(Setting("gpu_timing:methods", counts))
     try:
         for kernels in gpu_kernels.read(given.prebuilt):
             code = next((a.code for a in kernels.artifacts if a.status is Status.OK), None)
@@ -54,19 +67,20 @@ def answer(child: Isolate, job: tuple[bytes, bytes]) -> dict[str, float]:
     return found
 
 
-def methods(_: None) -> Callable[[tuple[bytes, bytes]], dict[str, float]]:
+def methods(counts: Counts) -> Callable[[tuple[bytes, bytes]], dict[str, float]]:
     """Makes the handler in the child."""
     block_torch()
     CUDA.preload()
     import tvm  # noqa: F401  warms the zygote
 
-    return Methods()
+    return Methods(counts)
 
 
 class Methods:
     """All methods on one GPU, which is first looked at when a kernel is timed."""
 
-    def __init__(self) -> None:
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
         self._cuda = ctypes.CDLL(CUDART)
         self._copies: list[Any] = []
 
@@ -77,7 +91,7 @@ class Methods:
         from chameleon_ray.compiler.codegen.cuda_library import Library, load
         from chameleon_ray.compiler.runtime.layer_inputs import LayerInputs
 
-        device, (program, code) = tvm.cuda(0), job
+        device, (program, code), calls = tvm.cuda(0), job, self._counts.calls
         kernel, buffers = load(Library.loads(code)), LayerInputs().tensors(program, device)
         size = 2 * int(device.l2_cache_size_bytes or 64 << 20)
         self._copies = self._copies or [tvm.runtime.empty((size,), "int8", device) for _ in "ab"]
@@ -89,7 +103,7 @@ class Methods:
         def flush() -> None:
             source.copyto(sink)
 
-        for _ in range(SHOTS):
+        for _ in range(self._counts.shots):
             flush()
             call()
         device.sync()
@@ -97,8 +111,8 @@ class Methods:
             "evaluator_cold": 1e6 * self._evaluated(kernel, buffers, device, flush),
             "events_cold": 1e3 * self._events(call, 1, lambda: (flush(), device.sync())),
             "events_cold_queued": 1e3 * self._events(call, 1, flush),
-            "events_warm": 1e3 * self._events(call, CALLS, device.sync) / CALLS,
-            "host_warm": 1e6 * _host(call, device.sync),
+            "events_warm": 1e3 * self._events(call, calls, device.sync) / calls,
+            "host_warm": 1e6 * self._host(call, device.sync),
         }
 
     def _evaluated(self, kernel: Any, buffers: list[Any], device: Any, flush: Any) -> float:
@@ -107,7 +121,8 @@ class Methods:
 
         name = "gpu_timing.flush"
         tvm_ffi.register_global_func(name, lambda *_: flush(), override=True)
-        timed = kernel.time_evaluator("main", device, number=1, repeat=SHOTS, f_preproc=name)
+        shots = self._counts.shots
+        timed = kernel.time_evaluator("main", device, number=1, repeat=shots, f_preproc=name)
         return float(median(timed(*buffers).results))
 
     def _events(self, call: Any, calls: int, before: Any) -> float:
@@ -115,7 +130,7 @@ class Methods:
         cuda, pair, found = self._cuda, [ctypes.c_void_p() for _ in "ab"], []
         for event in pair:
             cuda.cudaEventCreate(ctypes.byref(event))
-        for _ in range(SHOTS):
+        for _ in range(self._counts.shots):
             before()
             cuda.cudaEventRecord(pair[0], None)
             for _ in range(calls):
@@ -129,14 +144,13 @@ class Methods:
             cuda.cudaEventDestroy(event)
         return median(found)
 
-
-def _host(call: Any, wait: Any) -> float:
-    """Median seconds of a call among many by the host's clock."""
-    found = []
-    for _ in range(SHOTS):
-        began = time.perf_counter()
-        for _ in range(CALLS):
-            call()
-        wait()
-        found.append((time.perf_counter() - began) / CALLS)
-    return median(found)
+    def _host(self, call: Any, wait: Any) -> float:
+        """Median seconds of a call among many by the host's clock."""
+        found, calls = [], self._counts.calls
+        for _ in range(self._counts.shots):
+            began = time.perf_counter()
+            for _ in range(calls):
+                call()
+            wait()
+            found.append((time.perf_counter() - began) / calls)
+        return median(found)
