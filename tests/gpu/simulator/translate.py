@@ -4,9 +4,11 @@
 word for: shared memory whose size is known at launch, and inline assembly.
 """
 
+import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,8 @@ from pathlib import Path
 from assembly import UnknownAssembly, replaced
 
 PLACE = Path(__file__).parent
+KEPT = PLACE / "kept"
+"""Compiled kernels, by a digest of what they are made of: many tests have the same."""
 SETTINGS = "settings.json"
 """File in the built simulator's folder with what compiles a kernel, and has it counted."""
 KERNEL = re.compile(
@@ -56,23 +60,41 @@ def type_of(parameter: str) -> str:
     return re.sub(r"\w+$", "", parameter.replace("__restrict__", "").strip()).strip()
 
 
+def compiled(kernels: str, command: list[str], library: Path) -> str:
+    """Compiles kernels unless the same were before; returns g++'s complaint, empty for none."""
+    digest = hashlib.sha256(json.dumps([command, kernels]).encode()).hexdigest()
+    kept, made, code = KEPT / digest, library.with_suffix(".made"), library.with_suffix(".cpp")
+    if not kept.exists():
+        code.write_text(kernels)
+        done = subprocess.run([*command, "-o", made, code], capture_output=True, text=True)
+        code.unlink()
+        if done.returncode:
+            lines = done.stderr.splitlines() or [f"g++ ended with status {done.returncode}"]
+            return next((line for line in lines if "error:" in line), "\n".join(lines))
+        publish(made, kept)
+    shutil.copyfile(kept, library)
+    return ""
+
+
+def publish(made: Path, kept: Path) -> None:
+    """Moves a file to where others find it, as a whole or not at all."""
+    KEPT.mkdir(exist_ok=True)
+    whole = kept.with_name(f"{kept.name}-{os.getpid()}")
+    shutil.move(made, whole)
+    whole.rename(kept)
+
+
 def main(source: str, library: str) -> int:
     settings = json.loads((PLACE / SETTINGS).read_text())
-    code = Path(source).with_suffix(".cpp")
-    try:
-        code.write_text(translated(Path(source).read_text()))
-    except UnknownAssembly as unknown:
-        print(f"error: the simulated GPU does not know what a kernel uses: {unknown}")
-        return 1
     by_formula = os.environ.get("SIMULATED_CLOCK") in ("formula", "sample")
-    counted = settings["counted"] if by_formula else ()
-    command = [*settings["compile"], *counted, "-o", library, code]
-    done = subprocess.run(command, capture_output=True, text=True)
-    code.unlink()
-    if done.returncode:
-        found = next((line for line in done.stderr.splitlines() if "error:" in line), done.stderr)
-        print(f"error: the simulated GPU does not know what a kernel uses: {found}")
-    return done.returncode
+    command = [*settings["compile"], *(settings["counted"] if by_formula else ())]
+    try:
+        complaint = compiled(translated(Path(source).read_text()), command, Path(library))
+    except UnknownAssembly as unknown:
+        complaint = str(unknown)
+    if complaint:
+        print(f"error: the simulated GPU does not know what a kernel uses: {complaint}")
+    return 1 if complaint else 0
 
 
 if __name__ == "__main__":
