@@ -130,7 +130,7 @@ def look(kind: str, rest: list[str]) -> None:
     faults = {"lost": lost, "lost_after": LAUNCHES} if few else {}
     here = simulated(model="H100,T4" if few else "H100,T4,H100,H100", machine=1, **faults)
     os.environ.update(here)
-    nodes = Nodes(1, cpus=2 if few else 1, gpus=2 if few else 4)
+    nodes = Nodes(1, cpus=1, gpus=2 if few else 4)
     try:
         for name in faults:
             del os.environ[f"SIMULATED_{name.upper()}"]
