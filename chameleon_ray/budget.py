@@ -62,7 +62,8 @@ class Budget:
     """Shares ``trials`` measurements, and the time until ``deadline``, between tuners.
 
     A layer is finished once its best latency is believed to be within the share ``until`` of the
-    least one of its space. Of larger spaces than are judged whole, too little is known for that.
+    least one of its space, and its last plans did not improve it. Of larger spaces than are judged
+    whole, too little is known for that.
 
     Attributes:
         peak: Most floating-point operations a second of the devices that time the layers; infinite
@@ -226,8 +227,12 @@ class Budget:
             layer.finished = f"{STALE} {stale} plans"
         elif len(tried) >= layer.tuner.task.space.size:
             layer.finished = WHOLE
-        elif self.until is not None:
+        elif self.until is not None and self._settled(len(tried), stale):
             layer.finished = self._near(layer.tuner, self.until)
+
+    def _settled(self, tried: int, stale: int) -> bool:
+        """Whether enough was tried, and the last of it in vain, for a bound to end a layer."""
+        return tried >= self.options.soonest and stale >= self.options.settled
 
     def _near(self, tuner: Tuner, until: float) -> str:
         """Returns why a layer is near enough to the best of its space; empty where it is not."""

@@ -7,15 +7,16 @@ kind, which have the same operators. It learns only about the knobs that it has,
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import zip_longest
 
 import numpy as np
 
 from chameleon_ray.options import Transferring
 from chameleon_ray.record import Record
+from chameleon_ray.search.agreement import agreement, turns
 from chameleon_ray.search.cost_model import Lessons, informative
 from chameleon_ray.search.explorer import Agent
 from chameleon_ray.search.representatives import representatives
+from chameleon_ray.search.unit_box import UnitBox
 from chameleon_ray.space import Config, DesignSpace
 from chameleon_ray.task import Task
 from chameleon_ray.vendor import is_searched
@@ -46,16 +47,19 @@ class Transfer:
         fitness = [_fitness(known[other]) for other in chosen]
         return Lessons(np.concatenate(features), np.concatenate(fitness))
 
-    def suggestions(self, task: Task) -> list[Config]:
+    def suggestions(self, task: Task, measured: Sequence[Record] = ()) -> list[Config]:
         """Returns configurations of other tasks of the same kind that a task has, too.
 
-        Of each teacher they are the representatives, in order; teachers take turns.
+        Of each teacher they are the representatives, in order. Teachers take turns, those more
+        often that agree with what was measured.
+
+        Args:
+            task: The task to be taught.
+            measured: The task's own records.
         """
-        found = [
-            self._suggested(task, self._records[task.kind][one]) for one in self._teachers(task)
-        ]
-        turns = (config for turn in zip_longest(*found) for config in turn)
-        return list(dict.fromkeys(config for config in turns if config is not None))
+        teachers = self._teachers(task)
+        found = [self._suggested(task, self._records[task.kind][one]) for one in teachers]
+        return list(dict.fromkeys(turns(found, self._agreements(task, teachers, measured))))
 
     def keep_agent(self, task: Task, agent: Agent) -> None:
         """Notes the agent of a task's explorer."""
@@ -73,6 +77,25 @@ class Transfer:
         teachers = [other for other in known if other != task.digest and _succeeded(known[other])]
         teachers.sort(key=lambda other: (-len(known[other]), other))
         return teachers[: self.options.tasks]
+
+    def _agreements(
+        self, task: Task, teachers: Sequence[str], measured: Sequence[Record]
+    ) -> list[int]:
+        """Returns how far each teacher agrees with a task's own records."""
+        tried = [record for record in measured if is_searched(record.config)]
+        if len(tried) < 2 or len(teachers) < 2:
+            return [0] * len(teachers)
+        box, known = UnitBox.of(task.space), self._records[task.kind]
+        points, fitness = box(np.array([record.config for record in tried])), _fitness(tried)
+        return [
+            agreement(
+                points,
+                fitness,
+                box.points(self._features(task, one, known[one])),
+                _fitness(known[one]),
+            )
+            for one in teachers
+        ]
 
     def _suggested(self, task: Task, records: list[Record]) -> list[Config]:
         pairs = [(record, task.space.config(json.loads(record.values))) for record in records]

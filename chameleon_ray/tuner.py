@@ -232,7 +232,8 @@ class Tuner:
 
     def _suggestions(self, seen: np.ndarray) -> np.ndarray:
         """Returns the configurations of other tasks that were not tried here."""
-        found = [] if self.transfer is None else self.transfer.suggestions(self.task)
+        transfer = self.transfer
+        found = [] if transfer is None else transfer.suggestions(self.task, self.records)
         return unseen(np.array(found, dtype=np.int64).reshape(len(found), seen.shape[1]), seen)
 
     def _lent(self) -> Agent:

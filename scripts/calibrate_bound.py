@@ -2,6 +2,9 @@
 
     python scripts/calibrate_bound.py TABLE... [--seeds 20] [--measurements 160] [--caution 1 ...]
 
+A table whose space is too large for a stated bound has slices that are not, in which knobs are
+fixed: ``convolution_milo_A100.json.gz:use_shmem=1,use_padding=0``.
+
 Every table is searched once per seed, as ``chameleon replay`` does. After each plan the bound is
 compared with the regret: by how much the best latency exceeds the table's least. What is printed
 says how often the bounds hold, and compares a search that ends after plans without an improvement
@@ -48,7 +51,7 @@ def main() -> None:
     """Searches, judges and prints."""
     arguments = parse()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    tables = [read_table(path) for path in arguments.tables]
+    tables = [sliced(text) for text in arguments.tables]
     found: dict[str, list[list[Plan]]] = {table.name: [] for table in tables}
     for seed in range(arguments.seeds):
         for table in tables:
@@ -63,13 +66,34 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
-    parser.add_argument("tables", type=Path, nargs="+", metavar="TABLE", help="recorded tables")
+    parser.add_argument("tables", nargs="+", metavar="TABLE", help="FILE or FILE:KNOB=VALUE,...")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--measurements", type=int, default=160, help="of a search; 160")
     parser.add_argument("--caution", type=float, nargs="+", default=[Bounding().caution])
     parser.add_argument("--until", type=float, default=0.02, help="bound that ends a search; 0.02")
     parser.add_argument("--out", type=Path, default=Path("runs/calibrate_bound"))
     return parser.parse_args()
+
+
+def sliced(text: str) -> Table:
+    """Reads a table, and leaves of it the configurations in which knobs have the given values."""
+    path, _, fixed = text.partition(":")
+    table = read_table(Path(path))
+    if not fixed:
+        return table
+    wanted = [tuple(part.split("=")) for part in fixed.split(",")]
+    values = [table.space.values(config) for config in table.configs]
+    kept = [n for n, one in enumerate(values) if all(str(one[k]) == v for k, v in wanted)]
+    return replace(
+        table,
+        name=f"{table.name} {fixed}",
+        space=replace(table.space, members=table.space.enumerate()[kept]),
+        latency=table.latency[kept],
+        build_seconds=table.build_seconds[kept],
+        run_seconds=table.run_seconds[kept],
+        status=tuple(table.status[n] for n in kept),
+        error=tuple(table.error[n] for n in kept),
+    )
 
 
 def searched(table: Table, seed: int, measurements: int, out: Path) -> Sequence[Record]:
@@ -126,18 +150,29 @@ def row(runs: list[list[Plan]], number: int, until: float) -> np.ndarray:
     plans = [plan for run in runs for plan in run]
     held = np.mean([plan.regret <= plan.bounds[number] + 1e-9 for plan in plans])
     middle = np.median([plan.bounds[number] for plan in plans])
-    patience = Budgeting().patience
-    stale = [next((p for p in run if p.stale >= patience), run[-1]) for run in runs]
+    stale = [next((p for p in run if ended(p)), run[-1]) for run in runs]
     bounded = [
-        next((p for p in run if p.stale >= patience or p.bounds[number] <= until), run[-1])
+        next((p for p in run if ended(p) or ended_by(p, p.bounds[number], until)), run[-1])
         for run in runs
     ]
     ends = [
-        np.mean([getattr(plan, field) for plan in ended])
-        for ended in (stale, bounded)
+        np.mean([getattr(plan, field) for plan in ends])
+        for ends in (stale, bounded)
         for field in ("measured", "regret")
     ]
     return np.array([held, middle, *ends])
+
+
+def ended(plan: Plan) -> bool:
+    """Whether patience ends a search after a plan."""
+    return plan.stale >= Budgeting().patience
+
+
+def ended_by(plan: Plan, bound: float, until: float) -> bool:
+    """Whether a bound ends a search after a plan."""
+    options = Budgeting()
+    enough = plan.measured >= options.soonest and plan.stale >= options.settled
+    return enough and bound <= until
 
 
 if __name__ == "__main__":

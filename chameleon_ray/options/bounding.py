@@ -21,5 +21,5 @@ class Bounding:
     """Length scales among which the likelihood chooses; a side of the space has length 1."""
     noises: tuple[float, ...] = (1e-4, 1e-2, 1e-1)
     """Variances of the noise, over the signal's, among which the likelihood chooses."""
-    caution: float = 0.8
+    caution: float = 0.7
     """Factor of the process's standard deviations."""

@@ -38,4 +38,8 @@ class Budgeting:
 
     After p plans it may take 1 + slack / p times as long as that did after p plans.
     """
+    soonest: int = 32
+    """Configurations that a layer must have tried before a small bound ends it."""
+    settled: int = 3
+    """Number of plans without an improvement before which a small bound ends no layer."""
     bounding: Bounding = field(default_factory=Bounding)

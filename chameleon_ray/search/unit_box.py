@@ -34,8 +34,11 @@ class UnitBox:
 
     def __call__(self, configs: np.ndarray) -> np.ndarray:
         """Returns the ``(n, inputs)`` points of configurations; 0.5 for knobs that do not count."""
-        points = (self.space.features(configs)[:, self.used] - self.low) / self.span
-        return np.nan_to_num(points, nan=0.5)
+        return self.points(self.space.features(configs))
+
+    def points(self, features: np.ndarray) -> np.ndarray:
+        """Returns the ``(n, inputs)`` points of ``(n, features)``; 0.5 where one is NaN."""
+        return np.nan_to_num((features[:, self.used] - self.low) / self.span, nan=0.5)
 
 
 def independent(features: np.ndarray) -> np.ndarray:

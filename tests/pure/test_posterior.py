@@ -103,13 +103,17 @@ def test_what_is_no_percentage_is_told(text: str) -> None:
         share_of(text)
 
 
-@pytest.mark.parametrize(("largest", "ended"), [(4096, True), (10, False)])
-def test_a_search_ends_early_only_where_the_whole_space_is_judged(
-    largest: int, ended: bool
+@pytest.mark.parametrize(
+    ("largest", "soonest", "settled", "ended"),
+    [(4096, 30, 0, True), (10, 30, 0, False), (4096, 31, 0, False), (4096, 30, 1, False)],
+)
+def test_a_small_bound_ends_a_search_of_a_whole_space_once_enough_was_tried_in_vain(
+    largest: int, soonest: int, settled: int, ended: bool
 ) -> None:
     task = replace(toys.task("tiny-1"), space=TABLE.space)
     tuner = Tuner(task, None, QUICK, 0)  # type: ignore[arg-type]
-    options = Budgeting(bounding=Bounding(rivals=largest))
+    bounding = Bounding(rivals=largest)
+    options = Budgeting(bounding=bounding, soonest=soonest, settled=settled)
     made = Budget([tuner], options, None, None, lambda: 0.0, until=100.0)
     got = [replace(record, task=task.digest) for record in measured(np.arange(30))]
     tuner.observe(got)

@@ -145,3 +145,31 @@ def test_an_earlier_run_of_the_same_layer_teaches_it(tmp_path):
     assert len(transfer.lessons(task).fitness) == len(set(r.config for r in records_of(task, 20)))
     with pytest.raises(UserError, match="learns nothing from others"):
         transfer_of(PRESETS["autotvm"], entries_of(tmp_path / "run"))
+
+
+def test_teachers_that_order_measurements_alike_are_asked_more_often():
+    pupil = toys.task("convolution-1")
+    configs = as_configs(pupil.space.random(np.random.default_rng(0), 40))
+    fitness = np.linspace(0.1, 1.0, len(configs))
+
+    def records(digest: str, latencies: np.ndarray) -> list[Record]:
+        return [
+            Record(
+                task=digest,
+                target=pupil.target,
+                device="toy",
+                config=config,
+                values=json.dumps(pupil.space.values(config)),
+                status=Status.OK,
+                latencies=(float(latency),),
+            )
+            for config, latency in zip(configs, latencies, strict=True)
+        ]
+
+    transfer, alone = Transfer(Transferring()), Transfer(Transferring())
+    for one in (transfer, alone):
+        one.learn(pupil.kind, records("alike", 1 / fitness))
+    transfer.learn(pupil.kind, records("contrary", 1 / fitness[::-1]))
+    assert set(transfer.suggestions(pupil)[:2]) == {configs[0], configs[-1]}
+    measured = records(pupil.digest, 3 / fitness)[::8]
+    assert transfer.suggestions(pupil, measured) == alone.suggestions(pupil)
