@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ import ray._raylet
 from ray._private import ray_constants
 from ray._private.node import Node
 
+from chameleon_ray.cluster.replaced import replaced
 from chameleon_ray.cluster.servers import lost, unseen
 from chameleon_ray.errors import Stopped
 from chameleon_ray.signals import POLITE, heard
@@ -45,23 +46,25 @@ def stoppable() -> Iterator[None]:
         yield
         return
     before = {one: signal.getsignal(one) for one in POLITE}
-    stopper, own = _Stopper(heard()), ray._private.utils.set_sigterm_handler
-    start, connect = ray._private.services.start_ray_process, ray._private.worker.connect
-    ray._private.utils.set_sigterm_handler = lambda handler: None
-    ray._private.services.start_ray_process = partial(stopper.undisturbed, start)
-    ray._private.worker.connect = partial(stopper.undisturbed, connect)
-    stopper.listen()
-    try:
-        with suppress(KeyboardInterrupt):
-            yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler or signal.SIG_DFL)
-        ray._private.services.start_ray_process = start
-        ray._private.worker.connect = connect
-        ray._private.utils.set_sigterm_handler = own
-        if stopper.stopped:  # also where Ray caught the exception, or was lost meanwhile
-            raise Stopped
+    stopper, utils = _Stopper(heard()), ray._private.utils
+    services, worker = ray._private.services, ray._private.worker
+    start = partial(stopper.undisturbed, services.start_ray_process)
+    connect = partial(stopper.undisturbed, worker.connect)
+    with (
+        replaced(utils, set_sigterm_handler=lambda handler: None),
+        replaced(services, start_ray_process=start),
+        replaced(worker, connect=connect),
+    ):
+        stopper.listen()
+        try:
+            with suppress(KeyboardInterrupt):
+                yield
+        finally:
+            stopper.waiting = True  # what follows is not to be disturbed, either
+            for number, handler in before.items():
+                signal.signal(number, handler or signal.SIG_DFL)
+            if stopper.stopped:  # also where Ray caught the exception, or was lost meanwhile
+                raise Stopped
 
 
 class _Stopper:
@@ -70,11 +73,11 @@ class _Stopper:
     One starts a process. Python calls functions around a fork, as the logging module has some. What
     they raise, it prints and forgets, and a lock of theirs stays locked. Another one makes this
     process a worker. Between that and Ray's note of it, there would be a worker that nothing ends,
-    and Ray could not be started here again; and in it Ray's library begins to listen itself.
+    and Ray could not be started here again.
     """
 
     def __init__(self, signals: Collection[signal.Signals]) -> None:
-        self._signals, self.stopped, self._waiting = signals, False, False
+        self._signals, self.stopped, self.waiting = signals, False, False
 
     def listen(self) -> None:
         """Hears of signals from now on, whoever did before."""
@@ -84,7 +87,7 @@ class _Stopper:
     def stop(self, *_: object) -> None:
         if not self.stopped:  # a second one would disturb what the first began
             self.stopped = True
-            if not self._waiting:
+            if not self.waiting:
                 raise KeyboardInterrupt
 
     def undisturbed(self, step: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -92,13 +95,12 @@ class _Stopper:
 
         That one of Ray's servers has ended is not told before, either.
         """
-        before, self._waiting = self._waiting, True
+        before, self.waiting = self.waiting, True
         try:
             with unseen():
                 return step(*arguments, **options)
         finally:
-            self._waiting = before
-            self.listen()
+            self.waiting = before
             if self.stopped and not before:
                 raise KeyboardInterrupt
 
@@ -132,15 +134,19 @@ def read_again() -> None:
     ray._raylet.AuthenticationTokenLoader.instance().reset_cache()
 
 
-@contextmanager
-def loopback(private: bool) -> Iterator[None]:
+def untrapped() -> AbstractContextManager[None]:
+    """Keeps Ray's library from handling SIGTERM and faults of this process, as it does for traces.
+
+    Between its handlers and ours a SIGTERM would end Python with a trace, for a second on a busy
+    machine, and the end of Ray would leave SIGTERM without a handler. Workers keep theirs.
+    """
+    return replaced(ray_constants, RAY_DISABLE_FAILURE_SIGNAL_HANDLER=True)
+
+
+def loopback(private: bool) -> AbstractContextManager[None]:
     """Has Ray keep to 127.0.0.1, which it does by itself on macOS and Windows only."""
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = before and not private
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
+    allowed = ray_constants.ENABLE_RAY_CLUSTER and not private
+    return replaced(ray_constants, ENABLE_RAY_CLUSTER=allowed)
 
 
 @contextmanager
@@ -161,39 +167,33 @@ def answered(seconds: float) -> Iterator[None]:
                 return partial(asked, timeout=seconds)
             return asked
 
-    places = ray._private.node, ray._private.services
-    for place in places:
-        place.GcsClient = Impatient
     try:
-        yield
+        with replaced(ray._private.node, ray._private.services, GcsClient=Impatient):
+            yield
     finally:
         over.set()
-        for place in places:
-            place.GcsClient = before
 
 
-@contextmanager
-def unheard() -> Iterator[None]:
-    """Keeps Ray from printing to stdout when one of its servers ends, whatever it was asked."""
-    before = ray._private.worker.print_to_stdstream
-    ray._private.worker.print_to_stdstream = lambda data, *_, **__: logger.info("%s", data)
-    try:
-        yield
-    finally:
-        ray._private.worker.print_to_stdstream = before
+def unheard() -> AbstractContextManager[None]:
+    """Keeps Ray from printing when one of its servers ends, whatever it was asked.
+
+    It prints to stdout, and a traceback where the control store ends as Ray begins to listen to it.
+    """
+    worker, told = ray._private.worker, partial(logger.info, "%s")
+
+    def listen(*arguments: Any, own: Callable[..., None] = worker.listen_error_messages) -> None:
+        try:
+            own(*arguments)
+        except ray.exceptions.RpcError as error:
+            told(error)
+
+    printed = lambda data, *_, **__: told(data)  # noqa: E731
+    return replaced(worker, print_to_stdstream=printed, listen_error_messages=listen)
 
 
-@contextmanager
-def spare() -> Iterator[None]:
+def spare() -> AbstractContextManager[None]:
     """Keeps a Ray that is started in a ``with`` block from starting servers that nobody asks.
 
     They take one or two seconds of CPU time to start, and some of it as long as Ray is there.
     """
-    before = {name: getattr(Node, name) for name in UNUSED}
-    for name in UNUSED:
-        setattr(Node, name, lambda *_, **__: None)
-    try:
-        yield
-    finally:
-        for name, method in before.items():
-            setattr(Node, name, method)
+    return replaced(Node, **dict.fromkeys(UNUSED, lambda *_, **__: None))

@@ -29,6 +29,7 @@ from chameleon_ray.cluster.ray_habits import (
     spare,
     stoppable,
     unheard,
+    untrapped,
 )
 from chameleon_ray.cluster.reaper import MARK, end, reaped
 from chameleon_ray.cluster.servers import LIMIT, let_go, lost, noted
@@ -92,7 +93,7 @@ def start(
         if address is None:
             arguments = {"num_cpus": cpus, "num_gpus": gpus} | stack.enter_context(own(options))
         private = address is None or on_loopback(address, options.knock_seconds)
-        for prepared in (environment(QUIET), loopback(private), unheard()):
+        for prepared in (environment(QUIET), loopback(private), unheard(), untrapped()):
             stack.enter_context(prepared)
         stack.callback(_shut_down, address is None)
         connect(address, arguments, options.answer_seconds)
@@ -136,14 +137,14 @@ def connect(address: str | None, arguments: Mapping[str, Any], patience: float) 
     Raises:
         SessionError: Ray did not start, or could not be joined at the address.
         RayLost: One of the private Ray's servers ended meanwhile.
-        Stopped: There was a signal. Of a private Ray nothing is left.
+        Stopped: There was a signal. Of a private Ray nothing is left, or it is whole.
     """
     try:
         with stoppable(), answered(patience) if address is None else nullcontext():
             quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
             ray.init(**quiet, job_config=WorkersPath(), **arguments)
     except Stopped:
-        if address is None:
+        if address is None and not ray.is_initialized():  # else it ends by itself, and sooner
             let_go()
             end(os.environ[MARK])
         raise

@@ -10,6 +10,8 @@ from typing import Any
 import ray
 import ray._private.services
 
+from chameleon_ray.cluster.replaced import replaced
+
 NEEDED = ("raylet", "gcs_server")
 """Ray's names of the servers on one node that a session cannot do without."""
 LIMIT = {"RAY_gcs_rpc_server_reconnect_timeout_s": "3600"}
@@ -38,11 +40,10 @@ def noted() -> Iterator[None]:
             _started.append((name, server.process))
         return server
 
-    ray._private.services.start_ray_process = start
     try:
-        yield
+        with replaced(ray._private.services, start_ray_process=start):
+            yield
     finally:
-        ray._private.services.start_ray_process = before
         _started.clear()
         _ending.clear()
 

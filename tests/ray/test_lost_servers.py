@@ -137,3 +137,32 @@ def test_a_signal_while_the_process_becomes_a_worker_leaves_none_behind() -> Non
     """)
     )
     assert (done.returncode, done.stdout) == (0, "whole\n"), done.stderr
+
+
+def test_sigterm_at_any_moment_in_which_ray_makes_this_process_a_worker_stops_the_start() -> None:
+    done = run("""
+        import os, signal, subprocess, time
+        import pytest, ray
+        from chameleon_ray.cluster.ray_session import start
+        from chameleon_ray.errors import Stopped
+
+        def killed(*arguments):  # Python's threads may wait meanwhile
+            kill = f"sleep {moment}; kill -TERM {os.getpid()}"
+            subprocess.Popen(["sh", "-c", kill])
+            return own(*arguments)
+
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        own, ray._raylet.CoreWorker = ray._raylet.CoreWorker, killed
+        for moment in (0, 0.02, 0.05, 0.1, 0.2, 0.4):
+            with pytest.raises((Stopped, KeyboardInterrupt)), start(cpus=1):
+                time.sleep(30)
+        ray._raylet.CoreWorker = own
+        try:
+            with start(cpus=1):
+                print(ray.get(ray.remote(lambda: "whole").remote()))
+            os.kill(os.getpid(), signal.SIGTERM)  # the end of Ray leaves the handler
+            time.sleep(30)
+        except KeyboardInterrupt:
+            print("stopped")
+    """)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "whole\nstopped\n", "")
