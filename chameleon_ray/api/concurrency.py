@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from chameleon_ray.errors import RayLost, Stopped
 from chameleon_ray.options import Request
-from chameleon_ray.signals import POLITE
+from chameleon_ray.signals import heard
 
 T = TypeVar("T")
 LOOK_SECONDS = 0.5
@@ -74,19 +74,31 @@ def wall_limit(request: Request, models: int) -> float | None:
 
 
 class Stop:
-    """Ends a session that runs in another thread, as Ctrl-C ends one in the main thread."""
+    """Ends a session upon a signal, or where another thread asks for it."""
 
     def __init__(self) -> None:
+        self.asked = False
+        """Whether the session is to end, also where nothing has come of it yet."""
         self._running: tuple[asyncio.AbstractEventLoop, asyncio.Task] | None = None
-        self._asked = False
 
-    def arm(self) -> None:
-        """Takes the running task as the one to end; it ends at once if that was asked already."""
+    @contextlib.contextmanager
+    def ending(self) -> Iterator[None]:
+        """Has a request end the block of the running task; at once if it was made already.
+
+        Raises:
+            Stopped: The block was ended.
+        """
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         self._running = loop, task
-        if self._asked:
+        if self.asked:
             task.cancel()
+        try:
+            yield
+        except asyncio.CancelledError as error:
+            raise Stopped from error
+        finally:
+            self._running = None
 
     def ask(self) -> None:
         """Asks the session to end; it then raises ``Stopped``.
@@ -94,42 +106,43 @@ class Stop:
         The first time counts; those that follow do not disturb what it began. Where the session
         only writes what it found any more, it goes on.
         """
-        if self._asked:
+        if self.asked:
             return
-        self._asked = True
+        self.asked = True
         if self._running is not None:
             loop, task = self._running
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(task.cancel)
 
+    def hear(self, *_: object) -> None:
+        """Takes a signal as a request; outside of the session's block, it is Ctrl-C's exception."""
+        if self._running is None:
+            raise KeyboardInterrupt
+        self.ask()
+
 
 @contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Has Ctrl-C, SIGTERM and the end of the terminal end the block cleanly, as ``Stopped``.
+def interruptible(stop: Stop) -> Iterator[None]:
+    """Has Ctrl-C, SIGTERM and the end of the terminal end the sessions of a block.
 
-    The first of them counts; those that follow do not disturb what it began. Signals reach the main
-    thread only; in another one ``Stop`` takes their place.
+    Signals reach the main thread only; in another one ``Stop.ask`` takes their place.
     """
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
     main = threading.current_thread() is threading.main_thread()
-    handlers = {one: signal.getsignal(one) for one in POLITE} if main else {}
-    signals = [one for one, handler in handlers.items() if handler != signal.SIG_IGN]
-
-    def once() -> None:
-        if not task.cancelling():
-            task.cancel()
-
-    for stop in signals:
-        loop.add_signal_handler(stop, once)
+    before = {one: signal.signal(one, stop.hear) for one in heard()} if main else {}
     try:
         yield
-    except asyncio.CancelledError as error:
-        raise Stopped from error
     finally:
-        for stop in signals:
-            loop.remove_signal_handler(stop)
-            signal.signal(stop, handlers[stop] or signal.SIG_DFL)
+        for one, handler in before.items():
+            signal.signal(one, handler or signal.SIG_DFL)
+
+
+def _of_loss(error: BaseException, lost: Callable[[], str]) -> str:
+    """Returns the loss of workers of which an error came, unless it tells that itself; or nothing.
+
+    What the user stopped is stopped, though its workers may have ended, too.
+    """
+    told = isinstance(error, RayLost | Stopped | asyncio.CancelledError)
+    return "" if told else lost()
 
 
 @contextlib.asynccontextmanager
@@ -156,17 +169,14 @@ async def guarded(lost: Callable[[], str]) -> AsyncIterator[None]:
     try:
         yield
     except (Exception, asyncio.CancelledError) as error:
-        ended, told = bool(why), isinstance(error, RayLost)
-        stopped = isinstance(error, asyncio.CancelledError)
-        if not ended and not told and (stopped or not (why := lost())):
-            raise
-        if ended:
+        if why:
             task.uncancel()
+        why = why or _of_loss(error, lost)
         watching.cancel()
         await asyncio.sleep(LOOK_SECONDS / 10)  # a signal that came meanwhile is heard first
-        if told:
-            raise
-        raise RayLost(why) from error
+        if why and not isinstance(error, RayLost | Stopped):
+            raise RayLost(why) from error
+        raise
     finally:
         watching.cancel()
 
@@ -207,6 +217,6 @@ def starting(lost: Callable[[], str]) -> Iterator[None]:
         watching.join()
         raise RayLost(why) from error
     except Exception as error:
-        if not isinstance(error, RayLost) and (why := lost()):
+        if why := _of_loss(error, lost):
             raise RayLost(why) from error
         raise

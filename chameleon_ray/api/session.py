@@ -24,7 +24,6 @@ from chameleon_ray.api.concurrency import (
     Stop,
     guarded,
     in_thread,
-    interruptible,
     starting,
     wall_limit,
 )
@@ -90,7 +89,7 @@ class TuningSession:
         progress: Progress of the command, which is told what happens. Its clock began with the
             command.
         earlier: Seconds that earlier commands searched.
-        stop: Ends the session from another thread; None where signals do.
+        stop: Ends the session upon a signal, or from another thread.
         request: The site's options, which all models have in common.
         folder: The site's directory of records and agents.
         models: The site's models, those that failed included.
@@ -101,7 +100,7 @@ class TuningSession:
     setup: Setup
     progress: Progress
     earlier: float
-    stop: Stop | None = None
+    stop: Stop
     request: Request = field(init=False)
     folder: RunFolder = field(init=False)
     models: list[SessionModel] = field(init=False)
@@ -122,9 +121,7 @@ class TuningSession:
             RayLost: The private Ray was lost; the session can be run again.
             Stopped: The user interrupted the session.
         """
-        if self.stop is not None:
-            self.stop.arm()
-        with interruptible(), ExitStack() as stack:
+        with self.stop.ending(), ExitStack() as stack:
             kind, cores, copies = self.setup.kind, self.setup.timing_cores, self.request.instances
             neighbours = stack.enter_context(beside(self.site, self.setup, self.progress))
             process = ModelProcess(kind, cores, stack, copies)
