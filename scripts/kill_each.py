@@ -56,14 +56,13 @@ PHASES = {
 RAY = {
     "raylet": "raylet/raylet ",
     "control store": "gcs/gcs_server",
-    "agents": "dashboard/agent.py",
     "workers": "ray::",
     "reaper": "cluster/reaper.py",
 }
-"""Words of the command lines of a private Ray's processes, by kind."""
+"""Words of the command lines of a private Ray's processes, by kind; agents have none."""
 KINDS = {
     "serial": ("command", "zygotes", "children"),
-    "ray": ("command", "zygotes", "children", *RAY),
+    "ray": ("command", "zygotes", "children", "agents", *RAY),
 }
 
 
@@ -71,6 +70,8 @@ def chosen(command: Command, kind: str) -> list[int]:
     """Returns the processes of a kind that live now."""
     if kind == "command":
         return [command.process.pid]
+    if kind == "agents":
+        return command.agents()
     lines = command.processes()
     if kind in RAY:
         return [pid for pid, line in lines.items() if RAY[kind] in line]

@@ -166,10 +166,11 @@ def kill_children(stage: Stage) -> Ended:
     return Ended(*command.wait(SOON))
 
 
-def kill_of_ray(stage: Stage, words: str) -> Ended:
-    """Kills one kind of process of a private Ray in the search."""
+def kill_of_ray(stage: Stage, words: str = "") -> Ended:
+    """Kills one kind of process of a private Ray in the search; the agents without words."""
     command = started(stage, "search", *RAY)
-    chosen = [pid for pid, line in command.processes().items() if words in line]
+    lines = command.processes().items()
+    chosen = [pid for pid, line in lines if words in line] if words else command.agents()
     assert chosen, command.processes()
     for pid in chosen:
         os.kill(pid, KILL)
@@ -190,7 +191,7 @@ def kill_gcs(stage: Stage) -> Ended:
 
 @attempt(CHILD, "is an agent of Ray's, and is killed")
 def kill_agents(stage: Stage) -> Ended:
-    return kill_of_ray(stage, "runtime_env/agent/main.py")
+    return kill_of_ray(stage)
 
 
 @attempt(CHILD, "is a worker of Ray's, as are all, and is killed")

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import psutil
 from typer.testing import CliRunner
 
 from chameleon_ray.commands.app import app
@@ -87,6 +88,12 @@ class Command:
             except OSError:  # it has just ended
                 continue
         return found
+
+    def agents(self) -> list[int]:
+        """Agents of its Ray, by id; their names are where their arguments and environment were."""
+        raylets = [pid for pid, line in self.processes().items() if "raylet/raylet " in line]
+        children = [one for pid in raylets for one in psutil.Process(pid).children()]
+        return [one.pid for one in children if re.match(r"ray::\w+Agent$", one.name())]
 
     def orphans(self, seconds: float = 15) -> dict[int, str]:
         """What is left of it some time after its end."""
