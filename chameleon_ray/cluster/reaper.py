@@ -3,6 +3,9 @@
 Ray's servers end with the command that started them. Its agents first try for a minute to tell
 those servers of it. The reaper is a process that waits for the command's end, gives the others a
 moment, and ends what still carries the session's mark. It also removes the session's folder.
+
+A command that was killed cannot say so, nor can one that Ray's library ends without a word, as it
+does where it reaches for a raylet that is gone. The reaper says it.
 """
 
 import contextlib
@@ -25,6 +28,10 @@ LONGEST_PAUSE = 0.1
 NAMED = b"ray::"
 """First bytes of the names that Ray's processes give themselves."""
 ENDED = b"ended"
+TOLD = (
+    b"Error: The command ended at once: it was killed, or its private Ray was lost. What was "
+    b"recorded is kept; chameleon tune --resume goes on from it.\n"
+)
 
 
 @contextlib.contextmanager
@@ -36,8 +43,9 @@ def reaped(folder: Path) -> Iterator[None]:
     """
     command = [sys.executable, "-I", "-S", __file__, str(folder)]
     null = subprocess.DEVNULL
+    told = null if sys.stderr is None else None
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=null, stderr=null, start_new_session=True
+        command, stdin=subprocess.PIPE, stdout=null, stderr=told, start_new_session=True
     ) as process:
         try:
             yield
@@ -79,6 +87,13 @@ def end(folder: str) -> None:
         time.sleep(0.01)
 
 
+def tell() -> None:
+    """Says in the command's place that it ended, and leaves its standard error to others."""
+    with contextlib.suppress(OSError):
+        os.write(2, TOLD)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
 def reap(folder: str) -> None:
     """Ends the processes of a session, and removes its folder."""
     began = seen = time.monotonic()
@@ -98,4 +113,5 @@ if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     if sys.stdin.buffer.read() != ENDED:
+        tell()
         reap(sys.argv[1])

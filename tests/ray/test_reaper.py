@@ -6,10 +6,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from select import select
 
 import pytest
 
-from chameleon_ray.cluster.reaper import MARK, marked
+from chameleon_ray.cluster.reaper import MARK, TOLD, marked
 from chameleon_ray.cluster.session_folder import session_folder
 from chameleon_ray.errors import UserError
 from chameleon_ray.pool import PoolError
@@ -32,17 +33,20 @@ with reaped(folder):
 def command(folder: Path, how: str) -> subprocess.Popen[str]:
     folder.mkdir()
     words = [sys.executable, "-c", COMMAND, str(folder), how]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     return process
 
 
-def test_what_outlives_a_killed_command_is_ended(tmp_path: Path) -> None:
+def test_what_outlives_a_killed_command_is_ended_and_its_end_is_told(tmp_path: Path) -> None:
     process = command(tmp_path / "ray", "stay")
     assert len(marked(str(tmp_path / "ray"))) == 1
     process.kill()
     process.wait()
+    assert process.stderr is not None
+    assert process.stderr.readline() == TOLD.decode()
     assert until(lambda: not marked(str(tmp_path / "ray")), 15)
     assert until(lambda: not (tmp_path / "ray").exists(), 5)
 
@@ -50,6 +54,7 @@ def test_what_outlives_a_killed_command_is_ended(tmp_path: Path) -> None:
 def test_it_leaves_all_alone_where_the_command_ends_by_itself(tmp_path: Path) -> None:
     process = command(tmp_path / "ray", "go")
     assert process.wait(20) == 0
+    assert select([process.stderr], [], [], 0)[0] == [], "it said nothing"
     time.sleep(0.5)
     (left,) = marked(str(tmp_path / "ray"))
     os.kill(left, signal.SIGKILL)
