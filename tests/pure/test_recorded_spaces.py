@@ -14,6 +14,8 @@ from chameleon_ray.space import DesignSpace
 DATA = Path(__file__).parents[1] / "data"
 NAMES = sorted(path.stem for path in DATA.glob("*.parquet"))
 MODEL = "cuda-model"
+TEMPLATES = {"attention-150", "heads-20", "resnext-28"}
+"""Parts of templates' spaces, whose limits take members out of the product."""
 MOST_BYTES = 1 << 20
 ROW = re.compile(r"\| `([\w-]+)` \|.*\| (\d+) \| (\d+) % \| ([\d.]+) \| ([\d.]+) \|")
 """A line of the README's table: name, configurations, failures, fastest and median in ms."""
@@ -69,10 +71,14 @@ def test_the_readme_says_what_is_recorded(name: str) -> None:
 
 
 @every
-def test_it_is_a_whole_product_of_knobs(name: str) -> None:
-    space = table(name).space
-    assert 400 <= len(table(name)) <= 700
-    assert len(table(name)) == np.prod(space.dims)
+def test_it_is_a_product_of_knobs_whole_but_for_limits(name: str) -> None:
+    space, size = table(name).space, len(table(name))
+    if name in TEMPLATES:
+        assert 1500 <= size <= 3000
+        assert np.prod(space.dims) / 3 <= size < np.prod(space.dims)
+    else:
+        assert 400 <= size <= 700
+        assert size == np.prod(space.dims)
     assert space.active is None
 
 
@@ -106,7 +112,10 @@ def test_most_configurations_have_a_neighbour_that_works(name: str) -> None:
 
 @every
 def test_the_optimum_is_within_reach(name: str) -> None:
-    """Steps between configurations that work connect nearly all of them with the fastest."""
+    """Steps between configurations that work connect nearly all of them with the fastest.
+
+    Where there are limits, steps are cut off, too.
+    """
     seconds, near = table(name).latency, neighbours(name)
     reached = {int(np.argmin(seconds))}
     edge = list(reached)
@@ -114,4 +123,4 @@ def test_the_optimum_is_within_reach(name: str) -> None:
         fresh = {row for row in near[edge.pop()] if np.isfinite(seconds[row])} - reached
         reached |= fresh
         edge += fresh
-    assert len(reached) >= 0.9 * np.isfinite(seconds).sum()
+    assert len(reached) >= (0.85 if name in TEMPLATES else 0.9) * np.isfinite(seconds).sum()
