@@ -92,6 +92,7 @@ class Budget:
             for _, plan in groupby(records, lambda record: record.plan):
                 self._learn(layer, list(plan))
         for layer in self.layers.values():
+            self._judge(layer)
             self._race(layer)
             self._compare(layer)
 
@@ -131,6 +132,7 @@ class Budget:
         open_before = [rival for rival in rivals if not rival.finished]
         layer.busy = False
         self._learn(layer, records)
+        self._judge(layer)
         if tuner.exhausted:
             layer.finished = WHOLE
         self._race(layer)
@@ -227,20 +229,23 @@ class Budget:
             layer.finished = f"{STALE} {stale} plans"
         elif len(tried) >= layer.tuner.task.space.size:
             layer.finished = WHOLE
-        elif self.until is not None and self._settled(len(tried), stale):
-            layer.finished = self._near(layer.tuner, self.until)
 
-    def _settled(self, tried: int, stale: int) -> bool:
-        """Whether enough was tried, and the last of it in vain, for a bound to end a layer."""
-        return tried >= self.options.soonest and stale >= self.options.settled
+    def _judge(self, layer: Layer) -> None:
+        """Finishes a layer that is near enough to the best of its space.
 
-    def _near(self, tuner: Tuner, until: float) -> str:
-        """Returns why a layer is near enough to the best of its space; empty where it is not."""
-        options = self.options.bounding
-        left = rivals(tuner.task.space, tuner.records, options)
-        if left is None or not left.whole or left.within(options.confidence) > until:
-            return ""
-        return f"{left.told(options.confidence)}, as asked for"
+        Enough must have been tried for that, and the last of it in vain.
+        """
+        records, options = layer.tuner.records, self.options
+        tried = sum(is_searched(record.config) for record in records)
+        stale = max((record.plan for record in records), default=0) - layer.gained
+        if self.until is None or layer.finished:
+            return
+        if tried < options.soonest or stale < options.settled:
+            return
+        left = rivals(layer.tuner.task.space, records, options.bounding)
+        confidence = options.bounding.confidence
+        if left is not None and left.whole and left.within(confidence) <= self.until:
+            layer.finished = f"{left.told(confidence)}, as asked for"
 
     def _compare(self, layer: Layer) -> None:
         """Finishes a layer that was timed again and is as fast as in the earlier run."""

@@ -92,7 +92,7 @@ class Stop:
         assert task is not None
         self._running = loop, task
         if self.asked:
-            task.cancel()
+            _cancel(task)
         try:
             yield
         except asyncio.CancelledError as error:
@@ -112,13 +112,19 @@ class Stop:
         if self._running is not None:
             loop, task = self._running
             with contextlib.suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(task.cancel)
+                loop.call_soon_threadsafe(_cancel, task)
 
     def hear(self, *_: object) -> None:
         """Takes a signal as a request; outside of the session's block, it is Ctrl-C's exception."""
         if self._running is None:
             raise KeyboardInterrupt
         self.ask()
+
+
+def _cancel(task: asyncio.Task) -> None:
+    """Cancels a task once; what that began is not disturbed."""
+    if not task.cancelling():
+        task.cancel()
 
 
 @contextlib.contextmanager
@@ -128,8 +134,10 @@ def interruptible(stop: Stop) -> Iterator[None]:
     Signals reach the main thread only; in another one ``Stop.ask`` takes their place.
     """
     main = threading.current_thread() is threading.main_thread()
-    before = {one: signal.signal(one, stop.hear) for one in heard()} if main else {}
+    before = {one: signal.getsignal(one) for one in heard()} if main else {}
     try:
+        for one in before:
+            signal.signal(one, stop.hear)
         yield
     finally:
         for one, handler in before.items():

@@ -55,8 +55,8 @@ def stoppable() -> Iterator[None]:
         replaced(services, start_ray_process=start),
         replaced(worker, connect=connect),
     ):
-        stopper.listen()
         try:
+            stopper.listen()
             with suppress(KeyboardInterrupt):
                 yield
         finally:

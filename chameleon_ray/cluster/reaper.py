@@ -10,6 +10,7 @@ does where it reaches for a raylet that is gone. The reaper says it.
 
 import contextlib
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -29,8 +30,8 @@ NAMED = b"ray::"
 """First bytes of the names that Ray's processes give themselves."""
 ENDED = b"ended"
 TOLD = (
-    b"Error: The command ended at once: it was killed, or its private Ray was lost. What was "
-    b"recorded is kept; chameleon tune --resume goes on from it.\n"
+    b"Error: The command ended at once: it was killed, or its private Ray was lost. "
+    b"What it recorded is kept.\n"
 )
 
 
@@ -43,7 +44,8 @@ def reaped(folder: Path) -> Iterator[None]:
     """
     command = [sys.executable, "-I", "-S", __file__, str(folder)]
     null = subprocess.DEVNULL
-    told = null if sys.stderr is None else None
+    own = sys.__stderr__  # None where the command has none
+    told = None if own is not None and own.fileno() == 2 else null
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=null, stderr=told, start_new_session=True
     ) as process:
@@ -88,10 +90,14 @@ def end(folder: str) -> None:
 
 
 def tell() -> None:
-    """Says in the command's place that it ended, and leaves its standard error to others."""
-    with contextlib.suppress(OSError):
-        os.write(2, TOLD)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    """Says in the command's place that it ended, and leaves its standard error to others.
+
+    Nothing is said where nobody reads it, as that would not end.
+    """
+    if select.select([], [2], [], 0)[1]:
+        with contextlib.suppress(OSError):
+            os.write(2, TOLD)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def reap(folder: str) -> None:

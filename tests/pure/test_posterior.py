@@ -118,3 +118,19 @@ def test_a_small_bound_ends_a_search_of_a_whole_space_once_enough_was_tried_in_v
     got = [replace(record, task=task.digest) for record in measured(np.arange(30))]
     tuner.observe(got)
     assert bool(made.settle(tuner, got)) == ended
+
+
+@pytest.mark.parametrize(("latest", "ended"), [(2.0, True), (0.5, False)])
+def test_a_resumed_search_is_judged_by_its_last_plan(latest: float, ended: bool) -> None:
+    """Three plans in vain that an improvement followed end no layer."""
+    task = replace(toys.task("tiny-1"), space=TABLE.space)
+    tuner = Tuner(task, None, QUICK, 0)  # type: ignore[arg-type]
+    bests = (1.0, 1.5, 1.5, 1.5, latest)
+    tuner.observe(
+        [
+            replace(record, task=task.digest, plan=row // 8, latencies=(bests[row // 8],))
+            for row, record in enumerate(measured(np.arange(40)))
+        ]
+    )
+    made = Budget([tuner], Budgeting(settled=3), None, None, lambda: 0.0, until=100.0)
+    assert bool(made.layers[task.digest].finished) == ended

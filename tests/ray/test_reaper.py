@@ -51,6 +51,18 @@ def test_what_outlives_a_killed_command_is_ended_and_its_end_is_told(tmp_path: P
     assert until(lambda: not (tmp_path / "ray").exists(), 5)
 
 
+def test_nobody_has_to_read_what_it_says(tmp_path: Path) -> None:
+    process = command(tmp_path / "ray", "stay")
+    assert process.stderr is not None
+    with open(f"/proc/{process.pid}/fd/2", "wb", buffering=0) as full:
+        os.set_blocking(full.fileno(), False)
+        while full.write(bytes(4096)):
+            pass
+    process.kill()
+    process.wait()
+    assert until(lambda: not (tmp_path / "ray").exists(), 20)
+
+
 def test_it_leaves_all_alone_where_the_command_ends_by_itself(tmp_path: Path) -> None:
     process = command(tmp_path / "ray", "go")
     assert process.wait(20) == 0
