@@ -6,12 +6,13 @@
 
 SOURCE is a store, a folder or URL, or a run directory. Of every layer that was measured with this
 very version, on this or other devices, the hub keeps its winner and so many records: the default
-schedule's, the best one, and those that teach most. What the hub had before is replaced. ``check``
+schedule's, the best one, and those that teach most. Its search counts as ended, so that who has the
+hub need not search. What the hub had before is replaced. ``check``
 demands that every entry can be read and is of this version, and that they have ``--most`` MB.
 
 The zoo's models are tuned for it on each kind of machine, into one store that is its source then:
 
-    PYTHONPATH=scripts chameleon zoo hub/zoo.yaml --minutes 25 --store runs/hub-store --out runs/hub
+    PYTHONPATH=scripts chameleon zoo hub/zoo.yaml --minutes 20 --store runs/hub-store --out runs/hub
     python scripts/hub.py make runs/hub-store
 """
 
@@ -38,6 +39,7 @@ from chameleon_ray.store.store import Store
 from chameleon_ray.transfer import instructive
 
 PACKAGE = "chameleon_ray_hub"
+ENDED = "searched for the hub"
 
 
 def main() -> None:
@@ -92,12 +94,13 @@ def current(entry: Entry) -> bool:
 
 
 def shortened(entry: Entry, count: int) -> Entry:
-    """Leaves the records of an entry that are of use: what won, and what teaches most."""
+    """Leaves the records of an entry that are of use, and ends its search where it has a winner."""
     won = entry.chosen.config if entry.chosen else None
     first = [record for record in entry.records if record.config in (DEFAULT, won)]
     rest = [record for record in entry.records if record.config not in (DEFAULT, won)]
     chosen = instructive(rest, max(count - len(first), 0), np.random.default_rng(0))
-    return replace(entry, records=tuple(map(plain, dict.fromkeys((*first, *chosen)))))
+    records = tuple(map(plain, dict.fromkeys((*first, *chosen))))
+    return replace(entry, records=records, ended=entry.ended or (ENDED if won else ""))
 
 
 def plain(record: Record) -> Record:

@@ -1,6 +1,7 @@
 """The hub: made of stores, checked, found where it is installed, and never written."""
 
 import sys
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from chameleon_ray.api.session_model import circumstances_of
 from chameleon_ray.record import DEFAULT
 from chameleon_ray.store.collection import collect
-from chameleon_ray.store.entry import Chosen, Entry
+from chameleon_ray.store.entry import Chosen, Effort, Entry
 from chameleon_ray.store.key import Circumstances
+from chameleon_ray.store.knowledge import known_of
 from chameleon_ray.store.place import Place
 from chameleon_ray.store.store import Store, open_store
 from tests.pure.store_entries import OPTIONS, TASK, entry
@@ -104,6 +106,14 @@ def test_what_is_wrong_with_a_hub_is_told(tmp_path: Path) -> None:
     faults = checked(tmp_path, 100.0)
     assert any("is damaged" in fault for fault in faults)
     assert "are allowed" in faults[-1]
+
+
+def test_who_has_the_hub_need_not_search_a_layer_that_has_a_winner_there() -> None:
+    won = Chosen(now().records[7].config, 1e-3, 2e-3)
+    assert shortened(now(chosen=won), 48).ended
+    assert not shortened(now(), 48).ended
+    known = known_of(TASK, [shortened(now(chosen=won), 48)], now().circumstances, OPTIONS)
+    assert known.suffices(Effort(inf, inf), 1000, OPTIONS)
 
 
 def test_a_small_entry_stays_as_it_is() -> None:
