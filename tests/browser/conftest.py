@@ -1,4 +1,4 @@
-"""A browser for all tests of this folder, and the page of a run of 2,025 measurements."""
+"""A browser for all tests of this folder, and the page of a run of 2,700 measurements."""
 
 import time
 from collections.abc import Iterator

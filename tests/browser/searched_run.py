@@ -1,4 +1,4 @@
-"""The result of a run of 2,025 measurements: real searches of the recorded spaces of tests/data.
+"""The result of a run of 2,700 measurements: real searches of the recorded spaces of tests/data.
 
 The measurements were made on other machines, and the model is made up of the recorded layers. The
 searches are the project's own, and so is all that the report says of them.

@@ -9,6 +9,7 @@ import pytest
 from chameleon_ray.report.html import render
 from tests.browser.chromium import Opened, opened
 from tests.browser.searched_run import searched_run
+from tests.pure.test_recorded_spaces import NAMES
 
 LOOKS = pytest.mark.parametrize(
     ("width", "scheme"), [(1280, "light"), (360, "light"), (1280, "dark"), (360, "dark")]
@@ -30,8 +31,8 @@ def test_every_figure_is_there_and_nothing_else_happens(
         quiet(found, report)
         names = {"course", "roofline", "map", "importance", "foretold"}
         assert all(found.count(f"figure#{name} svg") == 1 for name in names)
-        assert found.count("figure.small svg") == 9, "a curve for each layer"
-        assert found.count("figure#layer-time li") == 9
+        assert found.count("figure.small svg") == len(NAMES), "a curve for each layer"
+        assert found.count("figure#layer-time li") == len(NAMES)
         drawn = found.page.evaluate(
             "[...document.querySelectorAll('figure svg')].map((one) => "
             "[one.getBoundingClientRect().width, one.querySelectorAll('path,circle,rect').length])"
