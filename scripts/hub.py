@@ -94,13 +94,14 @@ def current(entry: Entry) -> bool:
 
 
 def shortened(entry: Entry, count: int) -> Entry:
-    """Leaves the records of an entry that are of use, and ends its search where it has a winner."""
+    """Leaves the records of an entry that are of use, and ends its search if anything ran."""
     won = entry.chosen.config if entry.chosen else None
     first = [record for record in entry.records if record.config in (DEFAULT, won)]
     rest = [record for record in entry.records if record.config not in (DEFAULT, won)]
     chosen = instructive(rest, max(count - len(first), 0), np.random.default_rng(0))
     records = tuple(map(plain, dict.fromkeys((*first, *chosen))))
-    return replace(entry, records=records, ended=entry.ended or (ENDED if won else ""))
+    ran = any(record.latencies for record in entry.records)
+    return replace(entry, records=records, ended=entry.ended or (ENDED if ran else ""))
 
 
 def plain(record: Record) -> Record:
