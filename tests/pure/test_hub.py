@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chameleon_ray.api.session_model import circumstances_of
-from chameleon_ray.record import DEFAULT
+from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.store.collection import collect
 from chameleon_ray.store.entry import Chosen, Effort, Entry
 from chameleon_ray.store.key import Circumstances
@@ -112,7 +112,7 @@ def test_what_is_wrong_with_a_hub_is_told(tmp_path: Path) -> None:
 def test_who_has_the_hub_need_not_search_a_layer_that_ran_there() -> None:
     known = known_of(TASK, [shortened(now(), 48)], now().circumstances, OPTIONS)
     assert known.suffices(Effort(inf, inf), 1000, OPTIONS)
-    failed = tuple(replace(record, latencies=()) for record in now().records)
+    failed = tuple(replace(record, status=Status.CRASH, latencies=()) for record in now().records)
     assert not shortened(replace(now(), records=failed), 48).ended
 
 
