@@ -84,8 +84,9 @@ def main() -> int:
     parser.add_argument("--busy", type=int, default=4, help="processes beside the first tuning")
     parser.add_argument("--trials", type=int, default=150)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("steps", nargs="*", choices=[*STEPS, []], default=STEPS)
+    parser.add_argument("steps", nargs="*", choices=[*STEPS, []], default=[])
     args = parser.parse_args()
+    args.steps = args.steps or list(STEPS)
     args.out.mkdir(parents=True, exist_ok=True)
     loaded, calm = args.out / "loaded", args.out / "calm"
     words = ("tune", "scripts.bench_load:resnet_8", "--trials", str(args.trials), "--no-compare")
