@@ -97,6 +97,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--writer", type=int)
     args = parser.parse_args()
+    args.folder.mkdir(parents=True, exist_ok=True)
     if args.writer is not None:
         write(args.folder, args.writer)
     disturb(args.folder, args.kills, args.seed)
