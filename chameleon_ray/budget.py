@@ -235,11 +235,11 @@ class Budget:
 
         Enough must have been tried for that, and the last of it in vain.
         """
+        if self.until is None or layer.finished:
+            return
         records, options = layer.tuner.records, self.options
         tried = sum(is_searched(record.config) for record in records)
         stale = max((record.plan for record in records), default=0) - layer.gained
-        if self.until is None or layer.finished:
-            return
         if tried < options.soonest or stale < options.settled:
             return
         left = rivals(layer.tuner.task.space, records, options.bounding)

@@ -44,8 +44,8 @@ def reaped(folder: Path) -> Iterator[None]:
     """
     command = [sys.executable, "-I", "-S", __file__, str(folder)]
     null = subprocess.DEVNULL
-    own = sys.__stderr__  # None where the command has none
-    told = None if own is not None and own.fileno() == 2 else null
+    own = sys.__stderr__  # None, or closed, where the command has none
+    told = None if own is not None and not own.closed and own.fileno() == 2 else null
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=null, stderr=told, start_new_session=True
     ) as process:
