@@ -3,6 +3,7 @@
 from chameleon_ray.options.bounding import Bounding
 from chameleon_ray.options.budgeting import Budgeting
 from chameleon_ray.options.comparing import Comparing
+from chameleon_ray.options.confirming import Confirming
 from chameleon_ray.options.option import (
     least_values,
     options_of,
@@ -12,7 +13,6 @@ from chameleon_ray.options.option import (
 )
 from chameleon_ray.options.request import (
     Calibrating,
-    Confirming,
     Measuring,
     Placing,
     Replaying,
