@@ -8,6 +8,7 @@ other things, is foretold to be as slow at the end.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from statistics import fmean
 
 from chameleon_ray.lowerings import contenders
@@ -104,8 +105,27 @@ class Forecast:
             began: Second at which the search began; it has a share of what was left then.
         """
         left = max(limit - began, 0.0)
-        kept = max(self.seconds + self.comparing(left), self.options.reserve * limit)
+        end = self.seconds + self.comparing(left) + self.trying(left)
+        kept = max(end, self.options.reserve * limit)
         return limit - min(kept, (1 - self.options.least_search) * left)
+
+    def wholes(self, seconds: float) -> int:
+        """Returns the most other whole models that can be compiled and timed in some seconds."""
+        count = self.options.wholes
+        while count and self.whole_seconds(count) > seconds:
+            count -= 1
+        return count
+
+    def whole_seconds(self, count: int) -> float:
+        """Returns the seconds for so many other whole models, which a model alone may have.
+
+        They are compiled, as are the first one and the best one, and timed in two questions.
+        """
+        if len(self.works) != 1 or not self.works[0].inside:
+            return inf
+        (work,), options = self.works, self.options
+        compiling = (count + 2) * options.tuned_compiling * work.compiling
+        return compiling + 2 * work.checking + (count + 3) * options.wholes_seconds
 
     def comparing(self, left: float) -> float:
         """Returns the seconds kept for other frameworks, of those left when the search begins."""
@@ -113,9 +133,14 @@ class Forecast:
             sum(w.comparing for w in self.works), self.options.most_comparing * max(left, 0.0)
         )
 
+    def trying(self, left: float) -> float:
+        """Returns the seconds kept for other whole models, of those left when the search begins."""
+        count = self.wholes(self.options.most_wholes * left)
+        return self.whole_seconds(count) if count else 0.0
+
     @property
     def seconds(self) -> float:
-        """Seconds that the end is expected to take, but for comparing with other frameworks."""
+        """Seconds that the end is expected to take, without other frameworks and whole models."""
         return self.contests(self.options.finalists) + self.after
 
     @property

@@ -41,6 +41,8 @@ class Winner:
         wrong: Candidates whose output was wrong.
         disturbed: Share of the final timing in which other processes had its cores.
         confirmed: Whether there was time for a final timing.
+        others: The other right candidates of the final timing that are nearly as fast, and their
+            median seconds, the fastest first.
     """
 
     task: str
@@ -51,6 +53,7 @@ class Winner:
     wrong: tuple[Config, ...] = ()
     disturbed: float = 0.0
     confirmed: bool = True
+    others: tuple[tuple[Config, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ async def choose(
         wrong += [c for c, f in finalists.items() if not f.right]
         right = {config: f for config, f in finalists.items() if f.right}
         if right:
-            return _winner(task, default, right, tuple(wrong), _handicap(kept, options))
+            return _winner(task, default, right, tuple(wrong), kept, options)
     return Winner(
         task.digest, DEFAULT, default, default, "no candidate passed the final", tuple(wrong)
     )
@@ -234,14 +237,18 @@ def _winner(
     default: float,
     right: dict[Config, Finalist],
     wrong: tuple[Config, ...],
-    factor: Callable[[Config], float],
+    kept: Config | None,
+    options: Confirming,
 ) -> Winner:
-    config = min(right, key=lambda c: factor(c) * median(right[c].latencies))
-    latency, disturbed = median(right[config].latencies), right[config].disturbed
+    factor, latencies = _handicap(kept, options), {c: median(right[c].latencies) for c in right}
+    config = min(right, key=lambda c: factor(c) * latencies[c])
+    latency, disturbed = latencies.pop(config), right[config].disturbed
     if factor(config) * latency >= factor(DEFAULT) * default:
         reason = "no candidate was faster than the default schedule"
         return Winner(task.digest, DEFAULT, default, default, reason, wrong, disturbed)
-    return Winner(task.digest, config, latency, default, "", wrong, disturbed)
+    near = [one for one in latencies.items() if one[1] <= options.near * latency]
+    others = tuple(sorted(near, key=lambda one: one[1]))
+    return Winner(task.digest, config, latency, default, "", wrong, disturbed, others=others)
 
 
 def _latency(record: Record) -> float:

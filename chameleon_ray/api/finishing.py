@@ -148,7 +148,7 @@ class Finish:
             return {}
         inputs = done.prepared.inputs
         try:
-            return self.process.profile(model.folder.library, inputs, seconds, group.bench)
+            return self.process.profile([model.folder.library], inputs, seconds, group.bench)[0]
         except StepError as error:  # the library is verified and timed without that
             self.progress.note(model.saying(f"Its layers were not timed inside it: {error.why}."))
             return {}

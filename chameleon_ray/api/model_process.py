@@ -1,6 +1,6 @@
 """The processes that compile and run one model, on this machine or on runners."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, nullcontext
 from math import inf
@@ -219,25 +219,24 @@ class ModelProcess:
 
     def profile(
         self,
-        library: Path,
+        libraries: Sequence[Path],
         inputs: tuple[np.ndarray, ...],
         seconds: float,
         bench: Bench | None = None,
-    ) -> dict[str, float]:
+    ) -> list[dict[str, float]]:
         """Times the layers of the model that was tuned last inside it, on a CPU.
 
         Args:
-            library: Library of the model.
-            inputs: Inputs of the model, in order.
-            seconds: Seconds for which the model is run.
-            bench: Bench that runs the library; None where this process does.
+            libraries: Libraries of the model, of equal lowerings, that take turns.
+            inputs, seconds: Inputs of the model, and for how long each library is run.
+            bench: Bench that runs the libraries; None where this process does.
 
         Returns:
-            Seconds of one execution of each layer by its digest.
+            For each library, seconds of one execution of each layer by its digest.
         """
-        layers = self._value("apply", self._hosted, model_jobs.FunctionsOfLayers())
-        found = self._answer(Profile((str(library),), inputs, seconds), bench)
-        return {layers[name]: spent for name, spent in found.items() if name in layers}
+        names = self._value("apply", self._hosted, model_jobs.FunctionsOfLayers())
+        found = self._answer(Profile(tuple(map(str, libraries)), inputs, seconds), bench)
+        return [{names[name]: one[name] for name in one.keys() & names.keys()} for one in found]
 
     def account(self, began: float) -> Account:
         """Returns the account of the processes' time since ``began`` (``perf_counter``)."""

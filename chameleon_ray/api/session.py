@@ -126,12 +126,11 @@ class TuningSession:
             neighbours = stack.enter_context(beside(self.site, self.setup, self.progress))
             process = ModelProcess(kind, cores, stack, copies)
             comparer = Comparer(kind, cores, stack, self.setup.search_cores, copies)
-            device = kind.device_name(len(cores), copies)
-            for model in self.models:
-                model.device = device
+            device = self.name_devices(kind.device_name(len(cores), copies))
+            working = stack.enter_context(ExitStack())
             async with guarded(partial(workers_lost, self.request)):
                 importing = in_thread(self.prepare, process) if device else None
-                system, groups, pools = self.start(stack)
+                system, groups, pools = self.start(working)
                 ready = [asyncio.create_task(pool.ready()) for pool in pools]
                 if not device:  # only a runner knows the device
                     await asyncio.gather(*(group.survey(kind, self.progress) for group in groups))
@@ -140,17 +139,26 @@ class TuningSession:
                 neighbours.tell()
                 about = (self.site, self.setup, self.progress, self.elapsed, self.earlier)
                 searching = Searching(*about)
-                keeper, found = await tuned(searching, system, groups, imported, process, stack)
+                keeper, found = await tuned(searching, system, groups, imported, process, working)
                 winners = self.agreed(imported, found)
                 neighbours.tell()
                 await asyncio.gather(*ready)
-            finishing = JointFinish if self.site.together else Finish
-            finish = finishing(self.folder, process, comparer, self.progress)
-            elsewhere = any(group.bench for group in groups)  # else Ray has nothing left to do
+                accounts = await accounts_of(pools)
+            if not (elsewhere := any(group.bench for group in groups)):
+                working.close()  # its workers have nothing left to do, and frameworks need memory
+            finish = JointFinish if self.site.together else Finish
+            finishing = finish(self.folder, process, comparer, self.progress)
             async with guarded(partial(workers_lost, self.request, elsewhere)):
-                compiled = await in_thread(finish.all, groups, imported, winners, keeper)
-            accounts = await self.accounts(pools, process)
-            return self.conclude(imported, winners, compiled, accounts)
+                compiled = await in_thread(finishing.all, groups, imported, winners, keeper)
+            accounts = await accounts_of(pools) if elsewhere else accounts
+            own = [self.account(), process.account(self.began)]
+            return self.conclude(imported, winners, compiled, [*own, *accounts])
+
+    def name_devices(self, device: str) -> str:
+        """Gives all models the name of their device, which is empty where it is not known yet."""
+        for model in self.models:
+            model.device = device
+        return device
 
     def start(self, stack: ExitStack) -> tuple[SearchSystem, list[DeviceGroup], list[Pool]]:
         """Starts all pools, which ``stack`` closes, and gives every model its device group."""
@@ -253,14 +261,10 @@ class TuningSession:
             results, imported.prepared, imported.layers, self.device, elapsed, busy
         )
 
-    async def accounts(self, pools: Iterable[Pool], process: ModelProcess) -> list[Account]:
-        """Returns the accounts of every process's time, this one's first."""
-        own = time.process_time()
-        driver = Account("driver", {"drive": own}, self.elapsed() - own)
-        accounts = [driver, process.account(self.began)]
-        for pool in pools:
-            accounts += await pool.accounts()
-        return accounts
+    def account(self) -> Account:
+        """Returns the account of this process's time."""
+        spent = time.process_time()
+        return Account("driver", {"drive": spent}, self.elapsed() - spent)
 
     @property
     def device(self) -> str:
@@ -286,3 +290,8 @@ class TuningSession:
     def elapsed(self) -> float:
         """Seconds since the command began."""
         return time.perf_counter() - self.began
+
+
+async def accounts_of(pools: Iterable[Pool]) -> list[Account]:
+    """Returns the accounts of the time of all pools' workers."""
+    return [account for pool in pools for account in await pool.accounts()]

@@ -60,8 +60,20 @@ class Timekeeper:
         if self.limit is None:
             return options, None
         whole = max(self.limit - self.clock() - self.forecast.after, 0.0)
-        left = max(whole - self._comparing, min(whole, self.forecast.contests(1)))
+        other = self._comparing + self.forecast.trying(self.limit - self.began)
+        left = max(whole - other, min(whole, self.forecast.contests(1)))
         return replace(options, finalists=self.forecast.finalists(left)), left
+
+    def wholes(self) -> int:
+        """Returns the number of other whole models for which there is time.
+
+        They take a share of the time that the search had, at most.
+        """
+        now, forecast = self.clock(), self.forecast
+        seconds = forecast.options.most_wholes * (now - self.began)
+        if self.limit is not None:
+            seconds = min(seconds, self.limit - now - forecast.after - self._comparing)
+        return forecast.wholes(seconds)
 
     def timing(self, models: int, compared: int = 0) -> Confirming:
         """Returns the settings of comparing and timing a whole model, which is compiled already.

@@ -17,6 +17,7 @@ from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.searching import Searching
 from chameleon_ray.api.stored_layers import StoredLayers
 from chameleon_ray.api.timekeeper import Timekeeper
+from chameleon_ray.api.wholes import Wholes
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.winners import Winner
 
@@ -54,4 +55,9 @@ async def tuned(
         if site.request.refresh:
             progress.note(refreshed(imported, progress))
         stored.winners = await chosen(site, groups, imported, progress, *keeper.confirming())
+        if count := keeper.wholes():
+            (model,) = site.left()
+            held, bench = imported.prepared[model], groups[0].bench
+            wholes = Wholes(model, held, process, bench, site.request.confirming)
+            stored.winners = await in_thread(wholes.best, stored.winners, count, progress)
     return keeper, dict(stored.winners)

@@ -99,19 +99,19 @@ class Duel(Question):
 
 @dataclass(frozen=True)
 class Profile(Question):
-    """Asks how long one model's functions take inside it, on a CPU.
+    """Asks how long the functions of models take inside them, in turns on a CPU.
 
-    The answer is the seconds of one call by the function's name in the library.
+    The answer is, for each model, the seconds of one call by the function's name in its library.
 
     Attributes:
-        inputs: Inputs of the model, in order.
-        seconds: Seconds for which the model is run.
+        inputs: Inputs of each model, in order.
+        seconds: Seconds for which each model is run.
     """
 
     inputs: Arrays
     seconds: float
 
-    def run(self, models: "Models") -> dict[str, float]:
+    def run(self, models: "Models") -> list[dict[str, float]]:
         return models.profile(self)
 
 
@@ -160,7 +160,7 @@ class Models(Protocol):
 
     def duel(self, duel: Duel) -> list[tuple[float, ...]]: ...
 
-    def profile(self, question: Profile) -> dict[str, float]: ...
+    def profile(self, question: Profile) -> list[dict[str, float]]: ...
 
 
 class Bench(Protocol):

@@ -50,5 +50,11 @@ class Confirming:
     """Least seconds of timing that whole models share where the time is up."""
     profile_seconds: float = 0.5
     """Seconds for which a tuned model is run to time its layers inside it."""
+    wholes: int = 2
+    """Most other whole models, of layers' runners-up, that layers are timed in beside the first."""
+    wholes_seconds: float = 2.0
+    """Seconds for which each of these is run to time its layers, and later two of them in turns."""
+    most_wholes: float = 0.2
+    """Most of the search's time that they may take."""
     kept_bytes: int = 1 << 20
     """Longest code of a build that is kept until the winners are chosen."""

@@ -1,4 +1,4 @@
-"""The profile of a model ends whatever the model calls."""
+"""The profile of models ends whatever they call, and gives each its turns."""
 
 from chameleon_ray.compiler.runtime.model_profile import profiled
 
@@ -6,27 +6,37 @@ from chameleon_ray.compiler.runtime.model_profile import profiled
 class Machine:
     """Stands for a virtual machine, which tells an observer of a model's calls."""
 
+    def __init__(self, *names: str) -> None:
+        self.names, self.runs = names, 0
+
     def set_instrument(self, observe) -> None:
         self.observe = observe
 
-    def call(self, name: str) -> None:
-        for before in (True, False):
-            assert self.observe(None, name, before, None) == 0
+    def run(self) -> None:
+        self.runs += 1
+        for name in self.names:
+            for before in (True, False):
+                assert self.observe(None, name, before, None) == 0
+
+
+def profile(*machines: Machine, seconds: float = 0.0) -> list[dict[str, float]]:
+    return profiled([(machine, machine.run) for machine in machines], seconds)
 
 
 def test_a_model_that_calls_nothing_has_no_layers() -> None:
-    assert profiled(Machine(), lambda: None, 0.0) == {}
+    assert profile(Machine()) == [{}]
 
 
 def test_each_function_has_its_seconds() -> None:
-    machine, runs = Machine(), list[None]()
-
-    def run() -> None:
-        runs.append(None)
-        machine.call("conv")
-        machine.call("dense")
-
-    found = profiled(machine, run, 0.0)
+    machine = Machine("conv", "dense")
+    (found,) = profile(machine)
     assert sorted(found) == ["conv", "dense"]
     assert all(seconds >= 0 for seconds in found.values())
-    assert len(runs) == 2
+    assert machine.runs == 2
+
+
+def test_models_take_turns() -> None:
+    one, other = Machine("conv"), Machine("dense")
+    found = profile(one, other, seconds=0.001)
+    assert [sorted(each) for each in found] == [["conv"], ["dense"]]
+    assert one.runs > 2 < other.runs

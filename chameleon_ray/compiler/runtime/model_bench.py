@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from math import inf
@@ -15,7 +15,7 @@ import numpy as np
 from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.runtime import gpu_memory
 from chameleon_ray.compiler.runtime.callable_model import flat
-from chameleon_ray.compiler.runtime.model_profile import profiled
+from chameleon_ray.compiler.runtime.model_profile import Profiled, profiled
 from chameleon_ray.compiler.runtime.tolerance import (
     ACCUMULATION,
     TOLERANCE,
@@ -190,14 +190,18 @@ class ModelTimer:
         # the first turn warms caches and allocators; it counts only where it was the only one
         return [tuple(latencies[1:] or latencies) for latencies in times]
 
-    def profile(self, question: Profile) -> dict[str, float]:
-        """Profiles a question's only model, beside its other copies."""
-        (library,), (entry,) = question.libraries, question.entries or (MAIN,)
-        machines = self._machines(library, 1 + len(self._copies.others))
-        inputs = self._tensors(question.inputs)
-        own, *others = (partial(one[entry], *inputs) for one in machines)
+    def profile(self, question: Profile) -> list[dict[str, float]]:
+        """Profiles a question's models in turns, beside other copies of the first."""
+        inputs, models = self._tensors(question.inputs), list[Profiled]()
+        copies, others = 1 + len(self._copies.others), list[Callable[[], object]]()
+        entries = question.entries or (MAIN,) * len(question.libraries)
+        for library, entry in zip(question.libraries, entries, strict=True):
+            machines = self._machines(library, 1 if models else copies)
+            own, *more = (partial(one[entry], *inputs) for one in machines)
+            models.append((machines[0], own))
+            others += more
         with self._copies.running(others):
-            return profiled(machines[0], own, question.seconds)
+            return profiled(models, question.seconds)
 
     def _seconds(self, models: Sequence[Any], inputs: list[Any]) -> float:
         """Runs a model once beside its other copies; returns the seconds until it has finished.

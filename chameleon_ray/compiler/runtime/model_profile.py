@@ -1,38 +1,48 @@
-"""Profiles a compiled model: how long each of its functions takes inside the model."""
+"""Profiles compiled models: how long each of their functions takes inside the model."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from statistics import fmean, median
 from time import perf_counter
 from typing import Any
 
+TURN = 0.1
+"""Seconds that a model runs in its turn, at least once, where there are several."""
+Profiled = tuple[Any, Callable[[], object]]
+"""A model's virtual machine, and what runs the model once on it."""
 
-def profiled(machine: Any, run: Callable[[], object], seconds: float) -> dict[str, float]:
-    """Runs a model on a CPU again and again, and observes every call that it makes.
+
+def profiled(models: Sequence[Profiled], seconds: float) -> list[dict[str, float]]:
+    """Runs models on a CPU in turns, again and again, and observes every call that they make.
 
     Args:
-        machine: Virtual machine of the model.
-        run: Runs the model once on this machine.
-        seconds: Seconds for which the model is run, at least once, after a first run that warms
-            caches.
+        models: The models.
+        seconds: Seconds for which each model is run, at least once, after a first run in each of
+            its turns that warms caches.
 
     Returns:
-        Seconds of one call of each function by its name in the library: the median over the runs of
-        the mean over a run's calls.
+        For each model, the seconds of one call of each function by its name in the library: the
+        median over the runs of the mean over a run's calls.
     """
-    means: dict[str, list[float]] = defaultdict(list)
-    with _observed(machine) as spent:
-        run()
-        end = perf_counter() + seconds
-        while True:
-            spent.clear()
-            run()
-            for name, times in spent.items():
-                means[name].append(fmean(times))
-            if perf_counter() >= end:
-                break
-    return {name: median(found) for name, found in means.items()}
+    means = [defaultdict[str, list[float]](list) for _ in models]
+    turn = TURN if len(models) > 1 else seconds
+    end = perf_counter() + seconds * len(models)
+    while True:
+        for (machine, run), known in zip(models, means, strict=True):
+            with _observed(machine) as spent:
+                run()
+                turn_end = perf_counter() + turn
+                while True:
+                    spent.clear()
+                    run()
+                    for name, times in spent.items():
+                        known[name].append(fmean(times))
+                    if perf_counter() >= turn_end:
+                        break
+        if perf_counter() >= end:
+            break
+    return [{name: median(found) for name, found in known.items()} for known in means]
 
 
 @contextmanager

@@ -1,0 +1,40 @@
+"""Whole models of layers' runners-up: which they are, and which layers take theirs."""
+
+from chameleon_ray.api.wholes import fastest_inside, runners_up
+from chameleon_ray.winners import Winner
+
+FAST = Winner("a", (1,), 1.0, 4.0, others=(((2,), 1.01), ((3,), 1.05)))
+SLOW = Winner("b", (1,), 2.0, 4.0, others=(((5,), 2.1),))
+ALONE = Winner("c", (), 3.0, 3.0, "nothing to tune")
+WINNERS = {"A": FAST, "B": SLOW, "C": ALONE}
+
+
+def configs(choice):
+    return {layer: won.config for layer, won in choice.items()}
+
+
+def test_runners_up_come_in_their_order_with_their_latencies():
+    second, third = runners_up(WINNERS, 4)
+    assert configs(second) == {"A": (2,), "B": (5,)}
+    assert (second["A"].latency, second["A"].default_latency) == (1.01, 4.0)
+    assert configs(third) == {"A": (3,)}
+    assert len(runners_up(WINNERS, 1)) == 1
+
+
+def test_layers_without_runners_up_give_no_other_model():
+    assert runners_up({"C": ALONE}, 2) == []
+
+
+def test_a_runner_up_wins_where_it_is_notably_faster_inside():
+    second, third = ({**WINNERS, **other} for other in runners_up(WINNERS, 2))
+    first = {"a": 2.0, "b": 3.0, "c": 3.0}
+    inside = [first, {"a": 1.9, "b": 2.97, "c": 2.0}, {"a": 1.8, "b": 2.0, "c": 1.0}]
+    best = fastest_inside([WINNERS, second, third], inside, clearly=0.02)
+    # B's is 1 % faster only, and its third choice is its first; C has no other
+    assert configs(best) == {"A": (3,), "B": (1,), "C": ()}
+
+
+def test_a_layer_that_was_not_seen_inside_keeps_its_winner():
+    (second,) = ({**WINNERS, **other} for other in runners_up(WINNERS, 1))
+    assert fastest_inside([WINNERS, second], [{}, {"a": 1.0}], 0.02) == WINNERS
+    assert fastest_inside([WINNERS, second], [{"a": 1.0, "b": 1.0}, {}], 0.02) == WINNERS
