@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Account:
     Attributes:
         name: The process, for people.
         busy: Seconds in each phase.
-        waiting: Seconds between phases.
+        waiting: Seconds between phases, and after the process has ended.
         starting: Seconds from the beginning of the run until the process was ready.
     """
 
@@ -21,6 +21,10 @@ class Account:
     busy: Mapping[str, float] = field(default_factory=dict)
     waiting: float = 0.0
     starting: float = 0.0
+
+    def ended(self, seconds: float) -> "Account":
+        """Returns the account some seconds after the process has ended."""
+        return replace(self, waiting=self.waiting + seconds)
 
     @property
     def busy_seconds(self) -> float:

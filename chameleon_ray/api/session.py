@@ -143,16 +143,16 @@ class TuningSession:
                 winners = self.agreed(imported, found)
                 neighbours.tell()
                 await asyncio.gather(*ready)
-                accounts = await accounts_of(pools)
+                accounts, then = await accounts_of(pools), self.elapsed()
             if not (elsewhere := any(group.bench for group in groups)):
                 working.close()  # its workers have nothing left to do, and frameworks need memory
             finish = JointFinish if self.site.together else Finish
             finishing = finish(self.folder, process, comparer, self.progress)
             async with guarded(partial(workers_lost, self.request, elsewhere)):
                 compiled = await in_thread(finishing.all, groups, imported, winners, keeper)
-            accounts = await accounts_of(pools) if elsewhere else accounts
-            own = [self.account(), process.account(self.began)]
-            return self.conclude(imported, winners, compiled, [*own, *accounts])
+            done = [one.ended(self.elapsed() - then) for one in accounts]
+            others = await accounts_of(pools) if elsewhere else done
+            return self.conclude(imported, winners, compiled, [*self.accounts(process), *others])
 
     def name_devices(self, device: str) -> str:
         """Gives all models the name of their device, which is empty where it is not known yet."""
@@ -261,10 +261,11 @@ class TuningSession:
             results, imported.prepared, imported.layers, self.device, elapsed, busy
         )
 
-    def account(self) -> Account:
-        """Returns the account of this process's time."""
+    def accounts(self, process: ModelProcess) -> list[Account]:
+        """Returns the accounts of the time of this process and of the models'."""
         spent = time.process_time()
-        return Account("driver", {"drive": spent}, self.elapsed() - spent)
+        driver = Account("driver", {"drive": spent}, self.elapsed() - spent)
+        return [driver, process.account(self.began)]
 
     @property
     def device(self) -> str:
