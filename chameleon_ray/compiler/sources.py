@@ -9,15 +9,26 @@ PARTS = ("*.py", "codegen/**/*", "kinds/**/*", "runtime/*", "spaces/**/*")
 
 Importers and passes are left out: what they make of a layer is in the layer's own digest.
 """
+WHOLE = frozenset({
+    *("apply.py", "model_host.py", "model_jobs.py", "prepared.py", "winners_pass.py"),
+    *("runtime/callable_model.py", "runtime/compared_library.py", "sources.py"),
+    *("runtime/model_bench.py", "runtime/model_profile.py"),
+})  # fmt: skip
+"""Those of these files that put layers together or run whole models, which no other one imports."""
 ENDINGS = {".py", ".c", ".h"}
+
+
+def sources(folder: Path) -> list[Path]:
+    """Returns the files of ``compiler``, the folder given, that the digest is of, in order."""
+    files = {file for part in PARTS for file in folder.glob(part) if file.suffix in ENDINGS}
+    return sorted(file for file in files if str(file.relative_to(folder)) not in WHOLE)
 
 
 @cache
 def digest_of_sources() -> str:
     """Names the sources by their content (12 hex digits)."""
     folder, name = Path(__file__).parent, hashlib.sha256()
-    files = {file for part in PARTS for file in folder.glob(part) if file.suffix in ENDINGS}
-    for file in sorted(files):
+    for file in sources(folder):
         name.update(f"{file.relative_to(folder)}\n".encode())
         name.update(file.read_bytes())
     return name.hexdigest()[:12]
