@@ -66,7 +66,8 @@ def test_what_is_no_layer_is_a_sentence_that_tells_which_there_are() -> None:
     with pytest.raises(UserError) as error:
         left_out(["tiny-a", "conv-3"], TASKS)
     assert str(error.value) == (
-        "The model has no layer 'conv-3' to tune; there are convolution-1, convolution-2, tiny-a."
+        "The model has no layer 'conv-3' to tune; "
+        "its layers are convolution-1, convolution-2, tiny-a."
     )
     nothing = replace(TASKS[0], space=DesignSpace(()))
     with pytest.raises(UserError, match="nothing in it can be tuned"):
