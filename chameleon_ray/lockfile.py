@@ -106,10 +106,14 @@ class Lock:
             raise LockError(
                 f"The lock {path} cannot be read ({error.strerror}); give the {NAME} of a run."
             ) from error
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise LockError(
-                f"{path} is no lock of this version ({type(error).__name__}: {error}); "
-                f"give the {NAME} of a run."
+                f"{path} is no lock, as it is not JSON; give the {NAME} of a run."
+            ) from error
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            said = f": {error}" if type(error) is ValueError else ""
+            raise LockError(
+                f"{path} is no lock of this version{said}; give the {NAME} of a run."
             ) from error
 
 

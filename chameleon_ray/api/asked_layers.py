@@ -68,4 +68,4 @@ def _known(text: str, names: Sequence[str]) -> str:
     near = get_close_matches(text, names, n=MOST_NAMES, cutoff=0.3)
     ordered = list(dict.fromkeys([*near, *names])) if len(names) > MOST_NAMES else list(names)
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return f"there are {', '.join(ordered[:MOST_NAMES])}{more}"
+    return f"its layers are {', '.join(ordered[:MOST_NAMES])}{more}"

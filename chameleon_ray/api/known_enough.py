@@ -1,6 +1,6 @@
 """The layers of a session that are known well enough, and need not be searched, or not at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -85,7 +85,11 @@ def _sufficing(
 
 
 def told(
-    tasks: Sequence[Task], known: Mapping[str, Known], enough: KnownEnough, refresh: bool
+    tasks: Sequence[Task],
+    known: Mapping[str, Known],
+    enough: KnownEnough,
+    refresh: bool,
+    installed: Collection[str] = (),
 ) -> str:
     """Tells how many layers need not be tuned, and what is known of the others.
 
@@ -93,6 +97,7 @@ def told(
         tasks, known: As for ``known_enough``.
         enough: What came of it.
         refresh: Whether the store's winners are timed again.
+        installed: Digests of the layers of which an installed hub has an entry.
     """
     layers = by_layer(tasks, lambda task: task)
     count = counted(len(layers), "layer")
@@ -107,13 +112,16 @@ def told(
     timed = sum(
         any(one.candidates for one in own) and not any(one.records for one in own) for own in others
     )
+    whose = "its timing" if again == 1 else "their timings"
+    hub = sum(any(t.digest in installed for t in own) for own in layers.values())
     parts = [
         f"{len(layers) - len(left)} of {count} known, {len(left) - again} to tune",
         f"{begun} of them known in part" if begun else "",
         f"{timed} of them with candidates to time first" if timed else "",
-        f"{again} to be timed again, as other processes disturbed it" if again else "",
+        f"{again} to be timed again, as other processes disturbed {whose}" if again else "",
     ]
-    return ", ".join(filter(None, parts)) + "."
+    more = f" An installed hub has entries of {counted(hub, 'layer')}." if hub else ""
+    return ", ".join(filter(None, parts)) + f".{more}"
 
 
 def refreshed(imported: Imported, progress: Progress) -> str:

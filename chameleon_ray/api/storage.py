@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from chameleon_ray.api.run_entries import entries_of
 from chameleon_ray.errors import UserError
@@ -11,6 +12,7 @@ from chameleon_ray.store.collection import Collected, added, collect, copied
 from chameleon_ray.store.entry import Entry
 from chameleon_ray.store.store import Store, open_store
 
+T = TypeVar("T")
 Tell = Callable[[str], None]
 
 
@@ -30,10 +32,10 @@ def stored(name: str | None, tell: Tell, layer: str = "") -> list[Entry]:
     """Returns the entries of a store, or those of layers with this digest or in whose name it is.
 
     Raises:
-        UserError: There is no store, or no such layer.
+        UserError: There is no store, it cannot be read, or has no such layer.
     """
     store = opened(name, tell)
-    entries = store.entries(store.entry_keys())
+    entries = _answered(store, lambda: store.entries(store.entry_keys()))
     found = [e for e in entries if e.task.startswith(layer) or layer in e.name]
     if layer and not found:
         raise UserError(f"The store {store.name} has no layer {layer}; chameleon store ls has all.")
@@ -46,7 +48,8 @@ def collected(name: str | None, days: float | None, tell: Tell) -> Collected:
     Raises:
         UserError: There is no store, or it does not answer.
     """
-    return collect(opened(name, tell), Storing().days if days is None else days)
+    store, days = opened(name, tell), Storing().days if days is None else days
+    return _answered(store, lambda: collect(store, days))
 
 
 def exported(name: str | None, target: str, tell: Tell) -> int:
@@ -72,14 +75,30 @@ def imported(name: str | None, source: str, tell: Tell) -> int:
     return _demanded(copied, opened(source, tell), store)
 
 
-def _demanded(copy: Callable[..., int], source: object, target: Store) -> int:
-    """Copies entries, and demands that the target took them.
+def _answered(store: Store, step: Callable[[], T]) -> T:
+    """Returns what a step gives, and demands that some place of the store answered.
 
     Raises:
-        UserError: It did not.
+        UserError: None did.
+    """
+    name = store.name
+    found = step()
+    if not store.places:
+        raise UserError(f"Nothing of the store {name} could be used; check --store.")
+    return found
+
+
+def _demanded(copy: Callable[..., int], source: object, target: Store) -> int:
+    """Copies entries, and demands that the source could be read and the target took them.
+
+    Raises:
+        UserError: One of them did not answer.
     """
     places = len(target.places)
-    count = copy(source, target)
+    if isinstance(source, Store):
+        count = _answered(source, lambda: copy(source, target))
+    else:
+        count = copy(source, target)
     if len(target.places) < places:
         raise UserError(f"Not all entries could be written to {target.name or 'the store'}.")
     return count

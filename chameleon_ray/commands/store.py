@@ -7,7 +7,7 @@ import typer
 
 from chameleon_ray.commands.arguments import Json, Store
 from chameleon_ray.commands.command import command
-from chameleon_ray.commands.screen import plain, print_json, screen, tell
+from chameleon_ray.commands.screen import plain, print_json, screen, table, tell
 
 store = typer.Typer(help="Looks at the store of tuned layers, tidies it, and copies entries.")
 
@@ -25,7 +25,7 @@ def list_layers(store: Store = None, json: Json = False) -> None:
     if json:
         print_json([figures(entry) for entry in entries])
     else:
-        screen.print(listed(entries) if entries else "The store is empty.")
+        table(listed(entries) if entries else "The store is empty.")
 
 
 @command(store, "show")

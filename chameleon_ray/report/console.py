@@ -62,12 +62,15 @@ def _work(result: RunResult) -> str:
         f"{clock(result.wall_seconds)}; {faster} of {counted(len(rows), 'layer')} faster, "
         f"{kept} kept at the default"
     )
+    never = [row.kept_default for row in rows if not isfinite(row.best)]
+    if never:
+        among = " of them" if all(never) else ""
+        sentence += f", {len(never)}{among} never timed"
     if stored := sum(row.from_store for row in rows):
         sentence += f", {stored} known from the store"
     for library in result.libraries:
         sentence += f", {sum(row.library == library for row in rows)} won by {library}"
-    unknown = sum(not isfinite(row.best) for row in rows)
-    return sentence + (f", {unknown} never timed" if unknown else "") + "." + _threads(result)
+    return sentence + "." + _threads(result)
 
 
 def _searched(result: RunResult) -> str:

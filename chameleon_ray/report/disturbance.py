@@ -33,8 +33,9 @@ class Disturbance:
         notable = self.timings > Reporting.disturbed_timings * self.all
         if not self.winners and not notable:
             return ""
-        measured = f"{self.timings} of {counted(self.all, 'configuration')} were measured"
-        confirmed = f"{counted(self.winners, 'winner')} of layers were confirmed"
+        were = ["was" if count == 1 else "were" for count in (self.all, self.winners)]
+        measured = f"{self.timings} of {counted(self.all, 'configuration')} {were[0]} measured"
+        confirmed = f"{counted(self.winners, 'winner')} of layers {were[1]} confirmed"
         parts = [text for text, n in ((measured, self.timings), (confirmed, self.winners)) if n]
         return (
             f"Disturbed: other processes had the timing cores for {self.share:.0%} of the time "

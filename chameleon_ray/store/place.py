@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
+from errno import ENOTDIR
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -76,11 +77,13 @@ class Place:
         """Returns the files below a folder of the place, as name and bytes.
 
         Raises:
-            PlaceError: The place does not answer.
+            PlaceError: The place does not answer, or is a file.
         """
 
         def find() -> dict[str, int]:
             self._files.invalidate_cache()
+            if self.local and Path(self._root).is_file():
+                raise NotADirectoryError(ENOTDIR, "it is a file, not a folder")
             try:
                 found = self._files.find(self._path(folder), detail=True)
             except FileNotFoundError:

@@ -34,6 +34,7 @@ class Store:
         options: Settings of reading and writing.
         tell: Called with a sentence for people.
         refused: Keys of entries that could not be used.
+        installed: Digests of the layers of which an installed hub gave an entry.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Store:
         self.places, self.options, self.tell = list(places), options, tell
         self._there: dict[str, set[str]] = defaultdict(set)
         self.refused: list[Key] = []
+        self.installed: set[str] = set()
         self._told = 0
 
     @property
@@ -94,7 +96,9 @@ class Store:
                     damage[name] = str(error)
                     self._there[name].discard(place.name)  # another place's copy takes its place
                 else:
-                    if not place.read_only:
+                    if place.read_only:
+                        self.installed.add(missing[name].task)
+                    else:
                         self._write({name: data}, self.places[: self.places.index(place)])
                     del missing[name]
         for name in damage.keys() & missing.keys():
@@ -108,6 +112,11 @@ class Store:
         content = {key.name: data for key, data in (entry.dumps() for entry in entries)}
         self._write(content, self.places)
         return sum(map(len, content.values()))
+
+    def keeps(self, keys: Iterable[Key]) -> bool:
+        """Tells whether a place that is written has one of these entries."""
+        names = {place.name for place in self.writable}
+        return any(names & self._there[key.name] for key in keys)
 
     def level(self, keys: Iterable[Key]) -> None:
         """Adds what some place has of these entries to the places that lack it."""

@@ -58,7 +58,7 @@ def test_a_layer_has_all_names_of_its_occurrences_and_those_that_are_shown(text:
     names = [text, f"layer1.conv1 (+1 more) · {text}"]
     name = names[text.startswith("conv 1x1")]
     assert left_out([name], [first, second]) == {second.digest: LEFT_OUT}
-    with pytest.raises(UserError, match=r"there are layer1\.conv1, fc\."):
+    with pytest.raises(UserError, match=r"its layers are layer1\.conv1, fc\."):
         left_out([""], [first, second])
 
 
@@ -66,13 +66,14 @@ def test_what_is_no_layer_is_a_sentence_that_tells_which_there_are() -> None:
     with pytest.raises(UserError) as error:
         left_out(["tiny-a", "conv-3"], TASKS)
     assert str(error.value) == (
-        "The model has no layer 'conv-3' to tune; there are convolution-1, convolution-2, tiny-a."
+        "The model has no layer 'conv-3' to tune; "
+        "its layers are convolution-1, convolution-2, tiny-a."
     )
     nothing = replace(TASKS[0], space=DesignSpace(()))
     with pytest.raises(UserError, match="nothing in it can be tuned"):
         left_out([TASKS[0].name], [nothing])
     many = [replace(TASKS[0], name=f"layer{n}", digest=f"{n:016x}") for n in range(60)]
-    with pytest.raises(UserError, match=r"there are layer5, .* and 20 more") as error:
+    with pytest.raises(UserError, match=r"its layers are layer5, .* and 20 more") as error:
         left_out(["layr5"], many)
     assert str(error.value).count(", layer") == 39
 

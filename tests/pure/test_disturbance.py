@@ -29,6 +29,8 @@ def test_a_disturbed_run_says_so():
 
 
 def test_only_what_was_disturbed_is_told():
-    told = [Disturbance(*one).sentence for one in ((5, 10, 0.3, 0), (0, 10, 0.3, 2))]
+    shares = ((5, 10, 0.3, 0), (0, 10, 0.3, 2), (1, 1, 0.3, 1))
+    told = [Disturbance(*one).sentence for one in shares]
     assert "while 5 of 10 configurations were measured; tune" in told[0]
     assert "while 2 winners of layers were confirmed; tune" in told[1]
+    assert "1 of 1 configuration was measured, and while 1 winner of layers was" in told[2]

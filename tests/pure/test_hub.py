@@ -55,7 +55,9 @@ def test_a_hub_is_read_and_never_written(installed: Path, tmp_path: Path) -> Non
     assert store is not None
     assert store.name == str(tmp_path / "own")
     keys = store.entry_keys()
+    assert not store.keeps(keys)
     assert store.entries(keys) == [entry()]
+    assert store.installed == {entry().task}
     store.publish([entry(), entry(seed=1)])
     store.level(keys)
     collect(store, 0.0)

@@ -162,5 +162,5 @@ def test_the_last_words_of_failures():
     )
     text = console.file.getvalue()
     assert "was not timed" in text
-    assert "18 never timed" in text
+    assert "0 kept at the default, 18 never timed" in text
     assert "model.so" not in text

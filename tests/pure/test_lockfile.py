@@ -130,8 +130,14 @@ def test_a_lock_that_does_not_fit_is_refused(
     ],
 )
 def test_a_file_that_is_no_lock_is_refused(text: str, tmp_path: Path) -> None:
-    with pytest.raises(LockError, match=r"give the chameleon\.lock of a run"):
+    with pytest.raises(LockError, match=r"give the chameleon\.lock of a run") as error:
         Lock.read(file(tmp_path, text))
+    assert "Error" not in str(error.value)
+
+
+def test_a_text_that_is_not_json_is_called_so(tmp_path: Path) -> None:
+    with pytest.raises(LockError, match=r"lock is no lock, as it is not JSON; give the"):
+        Lock.read(file(tmp_path, "hello"))
 
 
 def test_a_resumed_run_keeps_what_its_lock_has(tmp_path: Path) -> None:

@@ -164,7 +164,8 @@ def test_what_was_disturbed_is_timed_again_first(tmp_path: Path) -> None:
     assert again.imported.settled == {}
     assert again.imported.before == {task.digest: inf}
     assert again.progress.notes == [
-        "0 of 1 layer known, 0 to tune, 1 to be timed again, as other processes disturbed it."
+        "0 of 1 layer known, 0 to tune, "
+        "1 to be timed again, as other processes disturbed its timing."
     ]
     calm = [replace(r, conditions="", sequence=100 + n) for n, r in enumerate(loaded)]
     with again.stored.keeping(again.imported):

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 from fsspec.registry import _registry
 
+from chameleon_ray.api.storage import collected, exported, stored
 from chameleon_ray.database import SCHEMA
+from chameleon_ray.errors import UserError
 from chameleon_ray.record import Record, Status
 from chameleon_ray.store.collection import collect, copied
 from chameleon_ray.store.entry import Chosen, Effort
@@ -117,6 +119,20 @@ def test_a_place_that_cannot_be_used_is_a_sentence(tmp_path: Path, told: list[st
     ]
     with pytest.raises(PlaceError, match="cannot be opened"):
         Place("nothing-such://x", 5.0)
+
+
+def test_commands_on_a_store_that_is_a_file_fail(tmp_path: Path, told: list[str]) -> None:
+    (tmp_path / "file").write_text("no folder")
+    name = str(tmp_path / "file")
+    other, sentence = str(tmp_path / "new"), f"The store {name} cannot be read: it is a file"
+    for command in (stored, lambda name, tell: exported(name, other, tell)):
+        told.clear()
+        with pytest.raises(UserError, match=f"Nothing of the store {name} could be used"):
+            command(name, told.append)
+        assert told == [f"{sentence}, not a folder. The command goes on without it."]
+    with pytest.raises(UserError, match=sentence):
+        collected(name, 1.0, told.append)
+    assert stored(other, told.append) == []
 
 
 def test_an_archive_is_a_store_that_is_only_read(tmp_path: Path, told: list[str]) -> None:

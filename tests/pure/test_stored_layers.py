@@ -12,7 +12,7 @@ import pytest
 
 from chameleon_ray.api.asked_layers import left_out
 from chameleon_ray.api.imported import Imported
-from chameleon_ray.api.known_enough import SETTLED
+from chameleon_ray.api.known_enough import SETTLED, KnownEnough, told
 from chameleon_ray.api.run_entries import entries_of
 from chameleon_ray.api.session_model import SessionModel, circumstances_of
 from chameleon_ray.api.setup import Setup
@@ -24,6 +24,7 @@ from chameleon_ray.options import Request, Search, Storing, Transferring
 from chameleon_ray.record import DEFAULT, Record, Status, own
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.store.entry import Chosen, Entry
+from chameleon_ray.store.knowledge import Known
 from chameleon_ray.store.store import Store, open_store
 from chameleon_ray.task import Task
 from chameleon_ray.transfer import Transfer
@@ -121,6 +122,13 @@ def test_the_second_time_nothing_is_left_to_search(place: str, tmp_path: Path) -
     assert opened is not None
     assert len(opened.entry_keys()) == 3
     opened.remove(opened.entry_keys())
+
+
+def test_what_a_hub_has_is_told(tmp_path: Path) -> None:
+    known, installed = {task.digest: Known() for task in TASKS}, {TASKS[0].digest}
+    assert told(TASKS, known, KnownEnough(), False, installed) == (
+        "0 of 3 layers known, 3 to tune. An installed hub has entries of 1 layer."
+    )
 
 
 def test_another_model_tunes_what_is_new_only(tmp_path: Path) -> None:
