@@ -65,7 +65,7 @@ class RunFolder(RunFiles):
                 names = ", ".join(sorted(str(one) for one in (path / "models").iterdir()))
                 other += f" (of the runs {names})"
             raise FolderError(
-                f"{path} holds no {self.holds} to go on with{other}; check the path, or begin "
+                f"{path} holds no {self.holds}{other}; check the path, or begin "
                 f"a new {self.holds}."
             )
         if not existing and there:

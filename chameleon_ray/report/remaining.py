@@ -81,7 +81,10 @@ def told(result: Searched, found: Mapping[str, Rivals] | None = None) -> str:
     unknown = [row for row in reached if row not in known]
     if any(row.best > 0 for row in known):
         which = f"{len(known)} of the layers" if missing or unknown else "the layers"
-        parts.append(_gain(known, near, worth(result, found), which))
+        notable = LITTLE * sum(row.task.weight * row.best for row in layers if isfinite(row.best))
+        gain = worth(result, found)
+        much = f"about {milliseconds(gain)} ms" if gain > notable else "next to nothing"
+        parts.append(_gain(known, near, much, which))
     if unknown:
         what = "Of the others that" if known else "How near layers are to the best of their spaces"
         parts.append(
@@ -91,18 +94,17 @@ def told(result: Searched, found: Mapping[str, Rivals] | None = None) -> str:
     return " ".join(parts)
 
 
-def _gain(known: Sequence[LayerResult], near: Mapping[str, float], gain: float, which: str) -> str:
+def _gain(known: Sequence[LayerResult], near: Mapping[str, float], much: str, which: str) -> str:
     """Tells what more time saves, and how near the layers are of which enough is known.
 
     Args:
         known: Those layers.
         near: Bound of each, over the least of its space, by its digest.
-        gain: Seconds that ``MINUTES`` more minutes save.
+        much: What ``MINUTES`` more minutes save.
         which: What the layers are called.
     """
     whole = sum(row.task.weight * row.best for row in known)
     excess = sum(row.task.weight * row.best * _share(near[row.task.digest]) for row in known)
-    much = f"about {milliseconds(gain)} ms" if gain > LITTLE * whole else "next to nothing"
     return (
         f"{MINUTES} more minutes of search are worth {much} in {which}, which take at most "
         f"{100 * excess / whole:.2g}% more than the best of their spaces, as estimated with "

@@ -250,7 +250,7 @@ def test_a_directory_holds_a_run_or_a_zoo(tmp_path: Path) -> None:
     zoo.close()
     with pytest.raises(FolderError, match="holds a zoo; add --resume"):
         ZooFolder(tmp_path / "zoo", existing=False)
-    with pytest.raises(FolderError, match="holds no run to go on with, but a zoo"):
+    with pytest.raises(FolderError, match="holds no run, but a zoo"):
         RunFolder(tmp_path / "zoo", existing=True)
     zoo = ZooFolder(tmp_path / "zoo", existing=True)
     zoo.identify(identity)

@@ -121,7 +121,7 @@ def test_a_finished_run_is_timed_and_checked_by_bucket(run: Path) -> None:
 def test_winners_are_applied_beside_the_library_of_all(run: Path, model: str) -> None:
     code, err = refused("apply", str(run), model, "--input", "x:4x64")
     assert code == 1
-    assert "holds no run to go on with, but a zoo (of the runs" in err
+    assert "holds no run, but a zoo (of the runs" in err
     bucket = run / "models" / "bucket-4"
     code, out, err = chameleon("apply", str(bucket), model, "--input", "x:4x64")
     assert code == 0, err

@@ -157,9 +157,9 @@ def test_layers_are_counted_without_tuning(listed: str) -> None:
         ("models: [a]\nthreads: 1000", (), ("--threads 1000",)),
         ("models: [a]\nthreads: 1000", ("--layers",), ("--threads 1000",)),
         ("models: [a]", ("--resume",), ("--resume needs --out",)),
-        ("models: [a]", ("--resume", "--out", "none"), ("none holds no zoo to go on with",)),
+        ("models: [a]", ("--resume", "--out", "none"), ("none holds no zoo",)),
         ("models: [a]", ("--out", "run"), ("run holds a run", "--resume")),
-        ("models: [a]", ("--resume", "--out", "run"), ("holds no zoo to go on with, but a run",)),
+        ("models: [a]", ("--resume", "--out", "run"), ("holds no zoo, but a run",)),
         ("models: [a]\nexplorer: random", ("--engine", "serial"), ("a: There is no model 'a'",)),
     ],
 )
