@@ -65,8 +65,7 @@ class RunFolder(RunFiles):
                 names = ", ".join(sorted(str(one) for one in (path / "models").iterdir()))
                 other += f" (of the runs {names})"
             raise FolderError(
-                f"{path} holds no {self.holds}{other}; check the path, or begin "
-                f"a new {self.holds}."
+                f"{path} holds no {self.holds}{other}; check the path, or begin a new {self.holds}."
             )
         if not existing and there:
             raise FolderError(f"{path} holds a {there[0]}; add --resume, or choose another --out.")
