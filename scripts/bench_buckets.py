@@ -22,8 +22,8 @@ from typing import Any
 
 from chameleon_ray.answering import errors
 from chameleon_ray.api.bucketed import tune_buckets
-from chameleon_ray.api.finished_run import entry_of, in_turns
 from chameleon_ray.api.run import tune
+from chameleon_ray.api.run_timing import entry_of, in_turns
 from chameleon_ray.compiler.frontend.buckets import buckets_of
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder

@@ -101,7 +101,7 @@ def main() -> int:
     found = json.loads(chameleon("check", str(loaded), "--baseline", str(calm), *limit))
     told = re.search(r"Disturbed: [^;]*", loaded.with_suffix(".txt").read_text())
     disturbed = " ".join(told[0].split()) if told else ""
-    print(f"{100 * found['slower_by']:+.1f} % slower in {found['turns']} turns. {disturbed}")
+    print(f"{100 * found['slower_by']:+.1f} % slower in {found['pairs']} pairs. {disturbed}")
     return 1 if found["slower_by"] > MOST and not disturbed else 0
 
 

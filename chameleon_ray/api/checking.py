@@ -8,9 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from chameleon_ray.api.finished_run import entry_of, in_turns
 from chameleon_ray.api.locked import locked_winners
 from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.api.pairs import Duel, Library, in_pairs
+from chameleon_ray.api.run_timing import RunTimer, entry_of
 from chameleon_ray.api.timing_cores import cores_asked_for
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.errors import UserError
@@ -18,23 +19,25 @@ from chameleon_ray.folder import RunFolder
 from chameleon_ray.lockfile import Lock
 from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.measure.cores import available
-from chameleon_ray.measure.slowdown import LEAST, Slowdown
-from chameleon_ray.options import Confirming, Request
+from chameleon_ray.measure.example import Arrays
+from chameleon_ray.measure.slowdown import Slowdown
+from chameleon_ray.options import Checking, Confirming, Request
 
 
-def check(path: Path, baseline: Path | None, options: Confirming) -> Slowdown:
-    """Times a run's library in turns with a baseline.
+def check(path: Path, baseline: Path | None, limit: float, options: Checking) -> Slowdown:
+    """Times a run's library in turns with a baseline, until it is clear whether it is slower.
 
     Args:
         path: The run directory.
         baseline: Directory of another run of the same model. Where None, the run's own untuned
             library; what counts then is the ratio of the two against that in ``summary.json``, as
             latencies of another day or machine say nothing by themselves.
-        options: Settings of the timing.
+        limit: Slowdown that is too much: 0.05 for 5 %.
+        options: Settings of the comparison.
 
     Raises:
         UserError: A library is missing or does not run, the runs are of different models, the
-            recorded latencies are missing, or too few turns were timed.
+            recorded latencies are missing, or too few pairs were timed in time.
         FolderError: A directory is not a finished run's.
     """
     with ExitStack() as stack:
@@ -48,8 +51,7 @@ def check(path: Path, baseline: Path | None, options: Confirming) -> Slowdown:
             other = own
         else:
             other = _baseline(baseline, folder.identity() or {}, path, stack)
-        ours, theirs = in_turns(folder, (own, other), options)
-    return _compared(ours, theirs, expected, path)
+        return in_pairs(RunTimer(folder, stack).duel, (own, other), expected, limit, options)
 
 
 def check_lock(
@@ -58,7 +60,8 @@ def check_lock(
     inputs: Sequence[str],
     examples: Sequence[str],
     baseline: Path | None,
-    options: Confirming,
+    limit: float,
+    options: Checking,
 ) -> Slowdown:
     """Compiles a model with a lock's winners, and times it in turns with a baseline.
 
@@ -66,11 +69,11 @@ def check_lock(
         path: The lock.
         model, inputs, examples: As for ``tune``; without inputs, those of the lock's run.
         baseline: As for ``check``; where None, the untuned model, and the ratio that the lock has.
-        options: Settings of the timing.
+        limit, options: As for ``check``.
 
     Raises:
         UserError: The model cannot be used, the lock is another model's or of another device, has
-            no latencies, or too few turns were timed.
+            no latencies, or too few pairs were timed in time.
     """
     lock = Lock.read(path)
     request = _request(lock, model, inputs, examples)
@@ -87,9 +90,18 @@ def check_lock(
             process.compile_untuned(other[0])
         chosen = {won.task: (won.config, won.latency) for won in winners.values()}
         process.compile_tuned(chosen, tuned, tuned.with_name("tvm_db"))
-        files, entries = (tuned, other[0]), (MAIN, other[1])
-        ours, theirs = process.duel(files, prepared.inputs, options, None, entries)
-    return _compared(ours, theirs, expected, path)
+        duel = _duel(process, prepared.inputs)
+        return in_pairs(duel, ((tuned, MAIN), other), expected, limit, options)
+
+
+def _duel(process: ModelProcess, inputs: Arrays) -> Duel:
+    """Returns what times libraries in turns in a process's children."""
+
+    def duel(libraries: Sequence[Library], timing: Confirming) -> list[tuple[float, ...]]:
+        files, entries = zip(*libraries, strict=True)
+        return process.duel(files, inputs, timing, None, entries)
+
+    return duel
 
 
 def _process(path: Path, request: Request, stack: ExitStack) -> tuple[ModelProcess, str]:
@@ -137,15 +149,6 @@ def _locked(path: Path, lock: Lock, device: str) -> float:
             "run of this one with --baseline."
         )
     return lock.tuned / lock.untuned
-
-
-def _compared(
-    ours: Sequence[float], theirs: Sequence[float], expected: float, path: Path
-) -> Slowdown:
-    turns = min(len(ours), len(theirs))
-    if turns < LEAST:
-        raise UserError(f"Only {turns} turns of {path} were timed in time, and {LEAST} are needed.")
-    return Slowdown.of(ours[:turns], theirs[:turns], expected)
 
 
 def _recorded(path: Path) -> float:

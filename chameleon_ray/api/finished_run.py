@@ -1,30 +1,26 @@
 """Applies the winners of a finished run to a model, and times the run's libraries."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from chameleon_ray.api.algorithms import check
 from chameleon_ray.api.comparing import Comparer, Comparison
-from chameleon_ray.api.failed_step import StepError
 from chameleon_ray.api.first_verdict import judge
 from chameleon_ray.api.launching import Libraries, settled
 from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.api.run_timing import demand, entry_of, in_turns, inputs_of, process_like
 from chameleon_ray.api.session_model import circumstances_of
 from chameleon_ray.api.stored_layers import stored_winners
 from chameleon_ray.api.timing_cores import cores_like
 from chameleon_ray.compiler.frontend.frameworks import FRAMEWORKS
 from chameleon_ray.compiler.prepared import Prepared
-from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder, file_name
 from chameleon_ray.layer_names import title
 from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.measure.cores import available
-from chameleon_ray.measure.example import Arrays
 from chameleon_ray.options import Comparing, Confirming, Request, Storing
 from chameleon_ray.report.applied import Applied
 from chameleon_ray.report.headline import Headline
@@ -62,7 +58,7 @@ def apply(
     request = _request(identity, model, inputs, examples)
     with ExitStack() as stack:
         stack.callback(folder.close)
-        process = _process(identity, stack)
+        process = process_like(identity, stack)
         prepared = process.prepare(request)
         own = _in_common(identity, winners, prepared, path)
         known = own | _from_store(open_store(store, Storing(), tell), identity, prepared, own)
@@ -96,7 +92,7 @@ def bench(path: Path, options: Confirming, compare: Sequence[str] = ()) -> Headl
     try:
         identity = folder.identity() or {}
         libraries = {folder.library: entry_of(identity), folder.untuned_library: MAIN}
-        _demand(libraries)
+        demand(libraries)
         found = _compared(folder, identity, options, compare) if compare else Comparison()
         if not found.complete:
             found = _completed(found, folder, libraries, options)
@@ -133,59 +129,10 @@ def _compared(
         comparing=Comparing(rounds=options.model_repeats, seconds=options.model_seconds),
     )
     with ExitStack() as stack:
-        own, about = cores_like(identity), (request, folder.library, _inputs(identity))
+        own, about = cores_like(identity), (request, folder.library, inputs_of(identity))
         comparer = Comparer(own.kind, own.cores, stack, available(), own.copies)
         entry, untuned = entry_of(identity), folder.untuned_library
         return comparer.compare(*about, entry=entry, untuned=untuned)
-
-
-def entry_of(identity: Mapping[str, Any]) -> str:
-    """Returns the function of a run's library that is its model."""
-    return str(identity.get("entry", MAIN))
-
-
-def in_turns(
-    folder: RunFolder, libraries: Sequence[tuple[Path, str]], options: Confirming
-) -> list[tuple[float, ...]]:
-    """Times libraries of a finished run's model in turns; returns each one's latencies in seconds.
-
-    Args:
-        folder: The run's directory.
-        libraries: The libraries, each with the function of it that is the model.
-        options: Settings of the timing.
-
-    Raises:
-        UserError: A library is missing or does not run, or there is no device to run it on.
-    """
-    identity = folder.identity() or {}
-    files, entries = zip(*libraries, strict=True)
-    _demand(files)
-    with ExitStack() as stack:
-        process = _process(identity, stack)
-        if not process.has_device():
-            where = folder.library.parent
-            raise UserError(f"This machine has no device to time {where} on; use one that has.")
-        try:
-            return process.duel(files, _inputs(identity), options, entries=entries)
-        except StepError as error:
-            again = f"with: chameleon apply {folder.path} {identity['options']['model']}"
-            if entry_of(identity) != MAIN:  # what apply makes is another library
-                again = "by finishing the run of its buckets with --resume."
-            raise UserError(
-                f"{' or '.join(map(str, files))} cannot be run ({error.why}); make it again {again}"
-            ) from error
-
-
-def _demand(libraries: Iterable[Path]) -> None:
-    for library in libraries:
-        if not library.exists():
-            raise UserError(f"{library} is missing; finish the run with --resume.")
-
-
-def _inputs(identity: dict[str, Any]) -> Arrays:
-    """Draws values of the inputs of a run's model."""
-    rng = np.random.default_rng(0)
-    return tuple(random_array(rng, tuple(shape), dtype) for shape, dtype in identity["inputs"])
 
 
 def _in_common(
@@ -275,9 +222,3 @@ def _request(
         memory_aware=identity["options"].get("memory_aware", False),
         template=tuple(identity["options"].get("template", ())),
     )
-
-
-def _process(identity: dict[str, Any], stack: ExitStack) -> ModelProcess:
-    """Starts a process for models of a run's kind of target, on as many cores."""
-    own = cores_like(identity)
-    return ModelProcess(own.kind, own.cores, stack, own.copies)

@@ -25,7 +25,9 @@ def check(
     fail_if_slower: Annotated[
         float, typer.Option(parser=share_of, metavar="PERCENT", help="Slowdown that fails.")
     ] = "5%",  # type: ignore[assignment]
-    turns: Annotated[int, typer.Option(min=12, help="Timings of each library.")] = 40,
+    pairs: Annotated[
+        int, typer.Option(min=10, help="Most pairs of processes that time both.")
+    ] = 30,
     json: Json = False,
 ) -> None:
     """Times a finished run's library, or one that a lock gives, in turns with a baseline's.
@@ -33,10 +35,10 @@ def check(
     Examples: chameleon check runs/resnet --baseline runs/before --fail-if-slower 5%
     """
     from chameleon_ray import api
-    from chameleon_ray.options import Confirming
+    from chameleon_ray.options import Checking
     from chameleon_ray.report.slowdown import markdown, plain
 
-    options = Confirming(model_repeats=turns, model_seconds=120)
+    options = Checking(pairs=pairs)
     for path in filter(None, (None if run.is_file() else run, baseline)):
         if told := warning(Path(path), RUN, "runs its native code"):
             tell(told)
@@ -45,9 +47,10 @@ def check(
     for part in runs_of(run):
         if model is None:
             before = baseline if baseline is None else _alike(baseline, part, run)
-            checked[str(part)] = found = api.check(part, before, options)
+            checked[str(part)] = found = api.check(part, before, fail_if_slower, options)
         else:
-            found = api.check_lock(run, model, inputs, examples, baseline, options)
+            about = (run, model, inputs, examples, baseline)
+            found = api.check_lock(*about, fail_if_slower, options)
             checked[str(run)] = found
         if not json:
             screen.print(markdown(str(part), found, fail_if_slower), soft_wrap=True, markup=False)

@@ -2,6 +2,7 @@
 
 from chameleon_ray.options.bounding import Bounding
 from chameleon_ray.options.budgeting import Budgeting
+from chameleon_ray.options.checking import Checking
 from chameleon_ray.options.comparing import Comparing
 from chameleon_ray.options.confirming import Confirming
 from chameleon_ray.options.option import (
@@ -41,6 +42,7 @@ __all__ = [
     "Bounding",
     "Budgeting",
     "Calibrating",
+    "Checking",
     "Comparing",
     "Confirming",
     "Gaussian",

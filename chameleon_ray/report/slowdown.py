@@ -5,11 +5,12 @@ from chameleon_ray.measure.slowdown import Slowdown
 
 def markdown(name: str, found: Slowdown, limit: float) -> str:
     """Renders the comparison as a table of one row."""
-    verdict = "slower" if found.reaches(limit) else "not slower"
+    verdict = "not slower" if found.clear(limit) else "unclear"
+    verdict = "slower" if found.reaches(limit) else verdict
     return (
-        "| run | slower by | chance if equal | turns | limit | verdict |\n"
+        "| run | slower by | chance if equal | pairs | limit | verdict |\n"
         "|---|---|---|---|---|---|\n"
-        f"| {name} | {100 * found.share:+.1f} % | {found.chance:.2g} | {found.turns} "
+        f"| {name} | {100 * found.share:+.1f} % | {found.chance:.2g} | {found.pairs} "
         f"| {100 * limit:g} % | {verdict} |"
     )
 
@@ -19,7 +20,8 @@ def plain(found: Slowdown, limit: float) -> dict:
     return {
         "slower_by": found.share,
         "chance_if_equal": found.chance,
-        "turns": found.turns,
+        "pairs": found.pairs,
         "limit": limit,
         "slower": found.reaches(limit),
+        "clear": found.clear(limit),
     }

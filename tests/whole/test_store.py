@@ -59,9 +59,9 @@ def test_a_model_is_checked_against_what_its_lock_promises(
     known["seconds"][which] *= 20
     lock = tmp_path / "chameleon.lock"
     lock.write_text(json.dumps(known))
-    words = ("check", str(lock), dense, "--turns", "12", "--fail-if-slower", "95%")
+    words = ("check", str(lock), dense, "--pairs", "10", "--fail-if-slower", "95%")
     code, out, err = chameleon(*words)
-    assert (code, f"| 12 | 95 % | {verdict} |" in out) == (status, True), (out, err)
+    assert (code, f"| 10 | 95 % | {verdict} |" in out) == (status, True), (out, err)
 
 
 def test_a_lock_of_another_model_is_refused(again: Path, tmp_path: Path) -> None:

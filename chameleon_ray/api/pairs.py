@@ -1,0 +1,53 @@
+"""Compares a library with a baseline in pairs of processes, until the verdict is clear."""
+
+import time
+from collections.abc import Callable, Sequence
+from math import ceil
+from pathlib import Path
+
+from chameleon_ray.errors import UserError
+from chameleon_ray.measure.slowdown import LEAST, Slowdown, Times, pair_ratio
+from chameleon_ray.options import Checking, Confirming
+
+Library = tuple[Path, str]
+"""A library's file, and the function of it that is the model."""
+Duel = Callable[[Sequence[Library], Confirming], Sequence[Times]]
+"""Times libraries in turns, in a fresh process that loads them in this order."""
+
+
+def in_pairs(
+    duel: Duel,
+    libraries: tuple[Library, Library],
+    expected: float,
+    limit: float,
+    options: Checking,
+    clock: Callable[[], float] = time.monotonic,
+) -> Slowdown:
+    """Times two libraries in pairs of processes, one for each order of loading them.
+
+    Args:
+        duel: Times both in one process.
+        libraries: The library and its baseline.
+        expected: Ratio of their latencies where nothing has changed.
+        limit: Slowdown that is too much, on which depends when the verdict is clear.
+        options: Settings of the comparison.
+        clock: Tells the time in seconds.
+
+    Raises:
+        UserError: Too few pairs were timed in time, or a library cannot be run.
+    """
+    library, baseline = libraries
+    timing = Confirming(model_repeats=options.turns, model_seconds=options.process_seconds)
+    look, end = max(LEAST, ceil(options.pairs / options.looks)), clock() + options.seconds
+    ratios, clear = list[float](), False
+    while len(ratios) < options.pairs and not clear and clock() < end:
+        ours, theirs = duel((library, baseline), timing)
+        their_last, our_last = duel((baseline, library), timing)
+        ratios.append(pair_ratio((ours, theirs), (our_last, their_last), expected))
+        clear = len(ratios) % look == 0 and Slowdown.of(ratios).clear(limit)
+    if len(ratios) < LEAST:
+        raise UserError(
+            f"Only {len(ratios)} pairs of timings of {library[0]} were made in time, and {LEAST} "
+            "are needed."
+        )
+    return Slowdown.of(ratios)
