@@ -113,8 +113,8 @@ def own(options: Session) -> Iterator[dict[str, Any]]:
     """Prepares for a Ray of this command alone, and provides what ``ray.init`` is to be told."""
     with (
         session_folder() as folder,
-        reaped(folder),
-        noted(),
+        reaped(folder, options.lost_seconds) as tell,
+        noted(tell),
         spare(),
         environment(LIMIT | locked(), {MARK: str(folder)}),
     ):

@@ -6,6 +6,10 @@ moment, and ends what still carries the session's mark. It also removes the sess
 
 A command that was killed cannot say so, nor can one that Ray's library ends without a word, as it
 does where it reaches for a raylet that is gone. The reaper says it.
+
+Where Ray's library waits for a server that is gone, the command hears no signal, and in the second
+in which it becomes a part of Ray, it runs no line of Python. The reaper, which is told which
+processes are the servers, then ends the command, and says that, too.
 """
 
 import contextlib
@@ -16,7 +20,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 MARK = "CHAMELEON_RAY_FOLDER"
@@ -28,32 +32,49 @@ CALM = 1.0
 LONGEST_PAUSE = 0.1
 NAMED = b"ray::"
 """First bytes of the names that Ray's processes give themselves."""
-ENDED = b"ended"
+ENDED, OVER = "ended", "over"
+"""What the reaper is told when nothing is left to do, and when servers are ended on purpose."""
 TOLD = (
     b"Error: The command ended at once: it was killed, or its private Ray was lost. "
     b"What it recorded is kept.\n"
 )
+STUCK = (
+    "Error: The private Ray lost its {}; the command waited for it inside Ray's library, where it "
+    "hears nothing, and was killed after {:g} s. What it recorded is kept; go on with --resume.\n"
+)
 
 
 @contextlib.contextmanager
-def reaped(folder: Path) -> Iterator[None]:
+def reaped(folder: Path, patience: float) -> Iterator[Callable[[str], None]]:
     """Has the reaper watch over this process for a ``with`` block; after that it does nothing.
+
+    It provides a function that tells the reaper of the name and process id of a server, or that
+    servers are ``OVER``.
 
     Args:
         folder: The session's folder, which processes of the session carry as their mark.
+        patience: Seconds from the end of a server on in which this process has to tell that they
+            are over, or is killed.
     """
-    command = [sys.executable, "-I", "-S", __file__, str(folder)]
+    command = [sys.executable, "-I", "-S", __file__, str(patience), str(folder)]
     null = subprocess.DEVNULL
     own = sys.__stderr__  # None, or closed, where the command has none
     told = None if own is not None and not own.closed and own.fileno() == 2 else null
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=null, stderr=told, start_new_session=True
     ) as process:
-        try:
-            yield
-        finally:
+        assert process.stdin is not None
+        pipe = process.stdin.fileno()
+
+        def send(words: str) -> None:
             with contextlib.suppress(BrokenPipeError):
-                process.communicate(ENDED)
+                os.write(pipe, f"{words}\n".encode())
+
+        try:
+            yield send
+        finally:
+            send(ENDED)
+            process.communicate()
 
 
 def marked(folder: str) -> list[int]:
@@ -89,14 +110,57 @@ def end(folder: str) -> None:
         time.sleep(0.01)
 
 
-def tell() -> None:
+def listen(patience: float) -> bool:
+    """Waits for the end of the command or of its block; whether something is left to be ended.
+
+    Args:
+        patience: Seconds in which the command has to notice that a server has ended.
+    """
+    command, rest, lost, deadline = os.getppid(), "", "", float("inf")
+    servers: dict[int, str] = {}
+    while True:
+        left = None if deadline == float("inf") else max(deadline - time.monotonic(), 0.0)
+        ready = select.select([0, *servers], [], [], left)[0]
+        if ended := [servers.pop(one) for one in ready if one]:
+            lost, deadline = lost or ended[0], min(deadline, time.monotonic() + patience)
+        if 0 in ready:
+            if not (read := os.read(0, 4096)):
+                tell(TOLD)
+                return True
+            *lines, rest = (rest + read.decode()).split("\n")
+            if ENDED in lines:
+                return False
+            servers |= opened(line for line in lines if line != OVER)
+            if OVER in lines:
+                servers, lost, deadline = {}, "", float("inf")
+        elif time.monotonic() >= deadline:
+            tell(STUCK.format(lost, patience).encode())
+            if os.getppid() == command:  # else it has just ended
+                os.kill(command, signal.SIGKILL)
+            return True
+
+
+def opened(lines: Iterable[str]) -> dict[int, str]:
+    """Returns descriptors that can be read when servers have ended, and the servers' names.
+
+    Args:
+        lines: Name and process id of each.
+    """
+    found = {}
+    for name, pid in map(str.split, lines):
+        with contextlib.suppress(OSError):  # an old kernel, or it has ended and is known to have
+            found[os.pidfd_open(int(pid))] = name
+    return found
+
+
+def tell(words: bytes) -> None:
     """Says in the command's place that it ended, and leaves its standard error to others.
 
     Nothing is said where nobody reads it, as that would not end.
     """
     if select.select([], [2], [], 0)[1]:
         with contextlib.suppress(OSError):
-            os.write(2, TOLD)
+            os.write(2, words)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
@@ -118,6 +182,5 @@ def reap(folder: str) -> None:
 if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    if sys.stdin.buffer.read() != ENDED:
-        tell()
-        reap(sys.argv[1])
+    if listen(float(sys.argv[1])):
+        reap(sys.argv[2])

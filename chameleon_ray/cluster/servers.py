@@ -1,7 +1,7 @@
 """The servers of a private Ray that it cannot do without, and whether one of them has ended."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from signal import Signals
 from threading import Event
@@ -10,6 +10,7 @@ from typing import Any
 import ray
 import ray._private.services
 
+from chameleon_ray.cluster.reaper import OVER
 from chameleon_ray.cluster.replaced import replaced
 
 NEEDED = ("raylet", "gcs_server")
@@ -18,11 +19,13 @@ LIMIT = {"RAY_gcs_rpc_server_reconnect_timeout_s": "3600"}
 """Ray's option of a private Ray alone, as an environment variable.
 
 Without its control store for so many seconds, Ray ends the process that has started it, with a line
-of its own. A session sees the loss by itself, and starts Ray again or needs it no more; the limit
-is for what waits inside Ray, where nothing else can end it.
+of its own. A session sees the loss by itself, and starts Ray again or needs it no more; what waits
+inside Ray, the reaper ends. The limit is for where there is no reaper any more.
 """
 _started: list[tuple[str, subprocess.Popen]] = []
 """Those of the private Ray that this process has, or starts."""
+_listeners: list[Callable[[str], None]] = []
+"""What is told of each of them, and of their end on purpose."""
 _ending = Event()
 """Whether they are ended on purpose."""
 _unseen = Event()
@@ -30,20 +33,27 @@ _unseen = Event()
 
 
 @contextmanager
-def noted() -> Iterator[None]:
-    """Has ``lost`` look at the servers that are started in the block, from their first moment."""
+def noted(tell: Callable[[str], None]) -> Iterator[None]:
+    """Has ``lost`` look at the servers that are started in the block, from their first moment.
+
+    Args:
+        tell: Is told the name and process id of each, and ``OVER`` before they are ended.
+    """
     before = ray._private.services.start_ray_process
 
     def start(command: list[str], name: str, *arguments: Any, **options: Any) -> Any:
         server = before(command, name, *arguments, **options)
         if name in NEEDED:
             _started.append((name, server.process))
+            tell(f"{name} {server.process.pid}")
         return server
 
+    _listeners.append(tell)
     try:
         with replaced(ray._private.services, start_ray_process=start):
             yield
     finally:
+        _listeners.clear()
         _started.clear()
         _ending.clear()
 
@@ -51,6 +61,8 @@ def noted() -> Iterator[None]:
 def let_go() -> None:
     """Has ``lost`` take no more notice of the block's servers, as they are about to be ended."""
     _ending.set()
+    for tell in _listeners:
+        tell(OVER)
 
 
 @contextmanager

@@ -19,7 +19,6 @@ from chameleon_ray.options.request import (
     Replaying,
     Request,
     Scheduling,
-    Session,
 )
 from chameleon_ray.options.search import (
     PPO,
@@ -32,6 +31,7 @@ from chameleon_ray.options.search import (
     Search,
     Transferring,
 )
+from chameleon_ray.options.session import Session
 from chameleon_ray.options.storing import Storing
 from chameleon_ray.options.zoo import Member, Zoo
 

@@ -233,17 +233,3 @@ class Request:
     def on_cluster(self) -> bool:
         """Whether the run joins other machines, or may."""
         return self.engine == "ray" and self.address is not None
-
-
-@dataclass(frozen=True)
-class Session:
-    """Settings of the Ray runtime."""
-
-    store_bytes: int = 200 << 20
-    """Bytes of a local session's object store; boosters and compiled kernels are small."""
-    answer_seconds: float = 10.0
-    """Most seconds for a local session's control store to answer a question."""
-    knock_seconds: float = 5.0
-    """Most seconds for a cluster's address to accept a connection."""
-    check_seconds: float = 60.0
-    """Most seconds for every node to say which versions it has."""

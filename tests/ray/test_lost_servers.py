@@ -3,12 +3,35 @@
 Each test is a process of its own: a process has one Ray at a time.
 """
 
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 from textwrap import dedent
 
+import psutil
+import pytest
+
+from chameleon_ray.cluster.reaper import STUCK
 from tests.ray.test_ray_session import run
+from tests.whole.command import threads, until
 
 HEARD = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 """Background jobs of a shell ignore Ctrl-C, and so would what they start."""
+STARTS = """
+from chameleon_ray.api.concurrency import starting
+from chameleon_ray.cluster.ray_session import start
+from chameleon_ray.cluster.servers import lost
+from chameleon_ray.options import Session
+with starting(lost), start(cpus=1, options=Session(lost_seconds=5.0)):
+    print("started")
+"""
+JOINS = "worker.io"
+"""Name of a thread that Ray's library starts while it makes a process a part of Ray.
+
+Thereafter the library asks the raylet for that, which asks the control store.
+"""
 
 
 def test_the_loss_of_the_control_store_is_noticed_and_survived() -> None:
@@ -166,3 +189,27 @@ def test_sigterm_at_any_moment_in_which_ray_makes_this_process_a_worker_stops_th
             print("stopped")
     """)
     assert (done.returncode, done.stdout, done.stderr) == (0, "whole\nstopped\n", "")
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_what_waits_inside_ray_for_a_lost_control_store_is_ended(interrupted: bool) -> None:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", HEARD + STARTS], stdout=pipe, stderr=pipe, text=True
+    ) as process:
+        try:
+            assert until(lambda: JOINS in threads(process.pid), 60, 0.001)
+            children = psutil.Process(process.pid).children()
+            (store,) = [one for one in children if one.name() == "gcs_server"]
+            store.kill()
+            killed = time.monotonic()
+            if interrupted:
+                process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert (process.returncode, out) == (-signal.SIGKILL, "")
+    assert err == STUCK.format("gcs_server", 5)
+    assert time.monotonic() - killed > 4
+    gone = [Path("/proc", str(child.pid)) for child in children]
+    assert until(lambda: not any(one.exists() for one in gone), 20)

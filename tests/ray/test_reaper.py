@@ -10,7 +10,7 @@ from select import select
 
 import pytest
 
-from chameleon_ray.cluster.reaper import MARK, TOLD, marked
+from chameleon_ray.cluster.reaper import MARK, STUCK, TOLD, marked
 from chameleon_ray.cluster.session_folder import session_folder
 from chameleon_ray.errors import UserError
 from chameleon_ray.pool import PoolError
@@ -21,12 +21,27 @@ import os, subprocess, sys, time
 from pathlib import Path
 from chameleon_ray.cluster.reaper import MARK, reaped
 folder = Path(sys.argv[1])
-with reaped(folder):
+with reaped(folder, 30.0):
     marked = {**os.environ, MARK: str(folder)}
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], env=marked)
     print("ready", flush=True)
     if sys.argv[2] == "stay":
         time.sleep(600)
+"""
+
+LOSES = """
+import subprocess, sys, time
+from pathlib import Path
+from chameleon_ray.cluster.reaper import OVER, reaped
+with reaped(Path(sys.argv[1]), 1.0) as tell:
+    server = subprocess.Popen(["sleep", "600"])
+    tell(f"server {server.pid}")
+    time.sleep(2)
+    if sys.argv[2] == OVER:
+        tell(OVER)
+    server.kill()
+    time.sleep(4)
+    print("went on")
 """
 
 
@@ -49,6 +64,18 @@ def test_what_outlives_a_killed_command_is_ended_and_its_end_is_told(tmp_path: P
     assert process.stderr.readline() == TOLD.decode()
     assert until(lambda: not marked(str(tmp_path / "ray")), 15)
     assert until(lambda: not (tmp_path / "ray").exists(), 5)
+
+
+@pytest.mark.parametrize(
+    ("how", "ends"),
+    [("stuck", (-signal.SIGKILL, "", STUCK.format("server", 1))), ("over", (0, "went on\n", ""))],
+)
+def test_a_command_that_goes_on_without_its_server_is_ended(
+    how: str, ends: tuple[int, str, str], tmp_path: Path
+) -> None:
+    words = [sys.executable, "-c", LOSES, str(tmp_path / "ray"), how]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == ends
 
 
 def test_nobody_has_to_read_what_it_says(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -101,13 +102,22 @@ class Command:
         return self.processes()
 
 
-def until(true: Callable[[], object], seconds: float) -> bool:
-    """Waits for something; whether it came in time."""
+def threads(pid: int) -> set[str]:
+    """Names of a process's threads; none where there is no such process."""
+    found = set()
+    with suppress(OSError):
+        for folder in Path("/proc", str(pid), "task").iterdir():
+            found.add((folder / "comm").read_text().rstrip())
+    return found
+
+
+def until(true: Callable[[], object], seconds: float, pause: float = 0.05) -> bool:
+    """Waits for something, with a look after each pause; whether it came in so many seconds."""
     deadline = time.monotonic() + seconds
     while not true():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.05)
+        time.sleep(pause)
     return True
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from chameleon_ray.cluster.reaper import TOLD
-from tests.whole.command import ROOT, Command, until
+from chameleon_ray.cluster.reaper import STUCK, TOLD
+from chameleon_ray.options import Session
+from tests.whole.command import ROOT, Command, threads, until
 
 TABLE = str(ROOT / "tests" / "data" / "resnet-9.parquet")
 WALKS = ("--preset", "penalty9", "--explorer", "ppo", "--measurements", "128", "--seeds", "99")
@@ -83,3 +84,21 @@ def test_a_signal_while_a_lost_ray_is_taken_down_stops_the_session(
     code, _, err = command.wait(PATIENCE)
     assert (code, err.split(".")[0]) == (130, "Stopped"), err
     assert command.orphans() == {}
+
+
+def test_a_control_store_that_is_lost_as_the_command_joins_ray_ends_it_with_a_sentence(
+    dense: str, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    options = ("--engine", "ray", "--explorer", "random", "--trials", "8", "--out", str(run))
+    command = Command("tune", dense, *options)
+    joins = lambda: "worker.io" in threads(command.process.pid)  # noqa: E731, Ray's library does
+    assert until(joins, PATIENCE, 0.001)
+    kill(command, "gcs_server")
+    code, _, err = command.wait(PATIENCE)
+    said = STUCK.format("gcs_server", Session().lost_seconds)
+    assert (code, err) == (-signal.SIGKILL, said.strip())
+    assert command.orphans() == {}
+    resumed = ("--resume",) if (run / "run.json").exists() else ()
+    code, out, err = Command("tune", dense, *options, *resumed).wait()
+    assert (code, "Verified" in out) == (0, True), err
