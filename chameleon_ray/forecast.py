@@ -32,6 +32,7 @@ class ModelWork:
         checking: Seconds that loading and comparing it took, which is done once more each for
             comparing and timing it, and for timing its layers inside it.
         inside: Whether its layers are timed inside it.
+        threads: Threads of its kernels on a CPU.
     """
 
     imports: float
@@ -42,6 +43,7 @@ class ModelWork:
     comparing: float = 0.0
     checking: float = 0.0
     inside: bool = False
+    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -117,11 +119,12 @@ class Forecast:
         return count
 
     def whole_seconds(self, count: int) -> float:
-        """Returns the seconds for so many other whole models, which a model alone may have.
+        """Returns the seconds for so many other whole models, infinite where there are to be none.
 
-        They are compiled, as are the first one and the best one, and timed in two questions.
+        They are compiled, as are the first one and the best one, and timed in two questions. A
+        model that is alone has them, where its kernels have several threads.
         """
-        if len(self.works) != 1 or not self.works[0].inside:
+        if len(self.works) != 1 or not self.works[0].inside or self.works[0].threads < 2:
             return inf
         (work,), options = self.works, self.options
         compiling = (count + 2) * options.tuned_compiling * work.compiling

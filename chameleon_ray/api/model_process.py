@@ -51,7 +51,7 @@ class ModelProcess:
             instances: Number of copies that share the cores when a model is timed.
         """
         self.kind, self.cores = kind, cores
-        self._threads = max(len(cores) // instances, 1)
+        self.threads = max(len(cores) // instances, 1)
         self._ledger, self._closed = Ledger(), False
         handler = "chameleon_ray.compiler.model_host:model_host"
         self._host = Isolate(Setting(handler, kind, cores, environment=SINGLE_THREADED))
@@ -75,7 +75,7 @@ class ModelProcess:
             self.clear()
         self._held = request
         memory = Scheduling() if request.memory_aware else None
-        prepared: Prepared = self._imported(model_jobs.Prepare.of(request, self._threads, memory))
+        prepared: Prepared = self._imported(model_jobs.Prepare.of(request, self.threads, memory))
         self._prepared = prepared
         return prepared
 
@@ -99,7 +99,7 @@ class ModelProcess:
         Raises:
             UserError: The model or the target cannot be used, or its memory cannot be planned.
         """
-        job = model_jobs.Weigh(model_jobs.Prepare.of(request, self._threads, options))
+        job = model_jobs.Weigh(model_jobs.Prepare.of(request, self.threads, options))
         footprint: Footprint = self._imported(job)
         return footprint
 

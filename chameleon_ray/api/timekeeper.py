@@ -204,6 +204,7 @@ def work_of(
         compiling=compiling,
         checking=spent.get("verify", 0.0) / models,
         inside=process.kind.gpus is None and not together,
+        threads=process.threads,
     )
 
 

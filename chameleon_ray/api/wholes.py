@@ -1,9 +1,9 @@
 """Whole models in the loop: a layer's runner-up wins where that makes the whole model faster.
 
-A layer that is timed alone finds its inputs where its last execution left them. Inside the model,
-other layers have written them, perhaps on other cores. So the model is compiled with each layer's
-runners-up, too. All layers are timed inside these models in turns, the fastest of each are put
-together, and this model is kept if it is faster as a whole.
+A layer of several threads that is timed alone finds its inputs on the cores where its last
+execution left them. Inside the model, other cores may have written them. So the model is compiled
+with each layer's runners-up, too. All layers are timed inside these models in turns, the fastest of
+each are put together, and this model is kept if it is faster as a whole.
 """
 
 import shutil
@@ -14,17 +14,24 @@ from math import inf
 from pathlib import Path
 from statistics import median
 
+import numpy as np
+
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.session_model import SessionModel
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.measure.bench import Bench
 from chameleon_ray.measure.free_memory import free_memory
+from chameleon_ray.measure.slowdown import chance_of
 from chameleon_ray.options import Confirming
 from chameleon_ray.report.format import counted, percent
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.winners import Winner
 
+TURNS = 100
+"""Most turns of two whole models, the first one and that of the best layers."""
+CHANCE = 0.02
+"""Probability of such turns, or clearer ones, of equal models, below which one is the faster."""
 PLACE = ".wholes"
 """Folder of the libraries in the model's directory, which is gone in the end."""
 Choice = Mapping[str, Winner]
@@ -94,15 +101,14 @@ class Wholes:
         if not changed:
             return dict(winners)
         mixed = self._compiled(best, place / "best.so")
-        settings = replace(self.options, model_seconds=2 * seconds)
-        before, after = map(
-            median, self.process.duel((libraries[0], mixed), inputs, settings, self.bench)
-        )
-        if after >= before:
+        settings = replace(self.options, model_seconds=2 * seconds, model_repeats=TURNS)
+        before, after = self.process.duel((libraries[0], mixed), inputs, settings, self.bench)
+        if not faster(after, before):
             return dict(winners)
+        gain = percent(1 - median(after) / median(before))
         progress.note(
             f"{counted(changed, 'layer')} took a runner-up that is faster inside "
-            f"{self.model.called}, which takes {percent(1 - after / before)} less time with them."
+            f"{self.model.called}, which takes {gain} less time with them."
         )
         return best
 
@@ -120,6 +126,13 @@ class Wholes:
         with suppress(OSError):
             each = self.model.folder.untuned_library.stat().st_size
         return count if free is None or not each else min(int(free / 2 / each) - 1, count)
+
+
+def faster(seconds: Sequence[float], others: Sequence[float]) -> bool:
+    """Whether a model is faster than another one that it took turns with, beyond chance."""
+    turns = min(len(seconds), len(others))
+    gains = np.log(np.divide(others[:turns], seconds[:turns]))
+    return chance_of(gains) < CHANCE and median(seconds) < median(others)
 
 
 def runners_up(winners: Choice, count: int) -> list[dict[str, Winner]]:

@@ -195,7 +195,8 @@ def test_the_choice_of_winners_leaves_time_for_other_frameworks():
 )
 def test_loading_meanwhile_is_foretold_only_where_it_is_begun(kind, where, comparing):
     account = SimpleNamespace(busy={"apply": 10.0})
-    process = SimpleNamespace(kind=kind, account=lambda began: account, holds=lambda request: True)
+    held = {"holds": lambda request: True, "threads": 1}
+    process = SimpleNamespace(kind=kind, account=lambda began: account, **held)
     model = SessionModel(Request("net.onnx", compare=("onnxruntime",)), None)
     prepared = SimpleNamespace(seconds={"import": 40.0}, tasks=())
     assert work_of(model, prepared, process, 1, **where).comparing == pytest.approx(comparing)
@@ -216,19 +217,20 @@ def test_it_is_known_when_a_search_begins_too_late(began, late):
 
 def test_other_whole_models_have_a_share_of_the_search():
     options = replace(OPTIONS, wholes=2, wholes_seconds=1.0, most_wholes=0.5, reserve=0.0)
-    work = ModelWork(again=False, weights={}, inside=True, **WORK)
+    work = ModelWork(again=False, weights={}, inside=True, threads=2, **WORK)
     foretold = Forecast([work], options, 1)
     # three or four models are compiled, and timed for 1 s each before the last two are once more
     assert [foretold.whole_seconds(count) for count in (1, 2)] == [30.0, 39.0]
     assert [foretold.wholes(seconds) for seconds in (29, 30, 39, 100)] == [0, 1, 2, 2]
     assert foretold.deadline(1000, 0) == pytest.approx(1000 - foretold.seconds - 39)
     assert Forecast([work, work], options, 1).wholes(1000) == 0
-    assert Forecast([replace(work, inside=False)], options, 1).wholes(1000) == 0
+    for other in ({"inside": False}, {"threads": 1}):
+        assert Forecast([replace(work, **other)], options, 1).wholes(1000) == 0
 
 
 def test_time_for_other_whole_models_is_what_is_left():
     options = replace(OPTIONS, wholes=2, wholes_seconds=1.0, most_wholes=0.5)
-    work = ModelWork(again=False, weights={}, inside=True, **WORK)
+    work = ModelWork(again=False, weights={}, inside=True, threads=2, **WORK)
     now = [70.0]
     for limit, count in ((None, 1), (1000.0, 1), (100.0, 0)):
         keeping = Timekeeper(

@@ -1,6 +1,6 @@
 """Whole models of layers' runners-up: which they are, and which layers take theirs."""
 
-from chameleon_ray.api.wholes import fastest_inside, runners_up
+from chameleon_ray.api.wholes import faster, fastest_inside, runners_up
 from chameleon_ray.winners import Winner
 
 FAST = Winner("a", (1,), 1.0, 4.0, others=(((2,), 1.01), ((3,), 1.05)))
@@ -38,3 +38,11 @@ def test_a_layer_that_was_not_seen_inside_keeps_its_winner():
     (second,) = ({**WINNERS, **other} for other in runners_up(WINNERS, 1))
     assert fastest_inside([WINNERS, second], [{}, {"a": 1.0}], 0.02) == WINNERS
     assert fastest_inside([WINNERS, second], [{"a": 1.0, "b": 1.0}, {}], 0.02) == WINNERS
+
+
+def test_a_model_is_faster_only_beyond_chance():
+    slow = [2.0 + 0.1 * (turn % 7) for turn in range(40)]
+    fast = [0.97 * seconds for seconds in slow]
+    assert faster(fast, slow) and not faster(slow, fast)
+    assert not faster(slow, slow)
+    assert not faster([2.0, 2.2, 1.9, 2.4], [2.1, 2.0, 2.1, 2.3])
