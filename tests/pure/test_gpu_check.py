@@ -126,18 +126,20 @@ def test_headers_with_cudas_own_library_come_first(
 
     from chameleon_ray.compiler.codegen import cuda_compiler
 
-    bare, whole = tmp_path / "bare", tmp_path / "whole"
+    bare, whole, compiler = (tmp_path / name for name in ("bare", "whole", "compiler"))
+    (compiler / "lib").mkdir(parents=True)
     for root in (bare, whole):
         (root / "include").mkdir(parents=True)
         (root / "include" / "cuda_runtime.h").touch()
     (whole / "include" / "cccl").mkdir()
-    monkeypatch.setattr(cuda_compiler, "nvidia_wheels", lambda: [bare])
+    monkeypatch.setattr(cuda_compiler, "nvidia_wheels", lambda: [compiler, bare])
     monkeypatch.setenv("CUDA_PATH", str(whole))
     monkeypatch.setenv("CUDA_HOME", str(tmp_path / "nowhere"))
     assert cuda_toolkit.cuda_roots()[0] == whole
     environment = cuda_toolkit.toolkit()
     assert environment["CUDA_PATH"] == str(whole)
     assert f"--include-path={bare}/include" in environment["TVM_CUDA_NVRTC_EXTRA_OPTS"]
+    assert str(compiler / "lib") in environment["LD_LIBRARY_PATH"].split(os.pathsep)
 
 
 def test_metaschedule_keeps_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
