@@ -128,7 +128,14 @@ class Forecast:
             return inf
         (work,), options = self.works, self.options
         compiling = (count + 2) * options.tuned_compiling * work.compiling
-        return compiling + 2 * work.checking + (count + 3) * options.wholes_seconds
+        timing = max(options.wholes_seconds, 2 * self._tuned(work))
+        return compiling + 2 * work.checking + (count + 3) * timing
+
+    def _tuned(self, work: ModelWork) -> float:
+        """Returns the seconds that a model takes with the best of its layers so far."""
+        known = {layer: min(best.values()) for layer, best in self._best.items()}
+        times = [(count, known.get(layer, 0.0)) for layer, count in work.weights.items()]
+        return sum(count * seconds for count, seconds in times if seconds < inf)
 
     def comparing(self, left: float) -> float:
         """Returns the seconds kept for other frameworks, of those left when the search begins."""

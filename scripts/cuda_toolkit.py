@@ -18,13 +18,18 @@ def cuda_roots() -> list[Path]:
 
 
 def toolkit() -> dict[str, str]:
-    """The environment in which TVM's own compilation finds CUDA; empty where there is none."""
+    """The environment in which TVM's own compilation finds CUDA; empty where there is none.
+
+    The compiler may lie in another place than the headers.
+    """
     roots = cuda_roots()
     if not roots:
         return {}
     first, *others = roots
     folders = [first / "include" / "cccl", *(root / "include" for root in others)]
-    libraries = [str(root / name) for root in roots for name in ("lib", "lib64")]
+    places = dict.fromkeys([*roots, *cuda_compiler.cuda_roots()])
+    found = [root / name for root in places for name in ("lib", "lib64")]
+    libraries = [str(folder) for folder in found if folder.is_dir()]
     return {
         "CUDA_PATH": str(first),
         "TVM_CUDA_NVRTC_EXTRA_OPTS": " ".join(f"--include-path={one}" for one in folders),

@@ -19,6 +19,7 @@ import tomllib
 from collections.abc import Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
+from struct import unpack_from
 from tempfile import TemporaryDirectory
 
 from packaging.requirements import Requirement
@@ -47,6 +48,8 @@ PRUNED = (
 """Files that nothing here reads when it runs."""
 LARGE = 1 << 20
 """Bytes from which a library is stripped."""
+LOADED = 1
+"""Kind of an ELF segment that is mapped into memory."""
 ARCHIVE = "pack.tar.xz"
 UNPACK = """\
 # Source this in bash: . unpack.sh TARGET. It unpacks into TARGET and sets PYTHONPATH.
@@ -150,14 +153,18 @@ def project(tree: Path) -> None:
 
 
 def strip(tree: Path) -> None:
-    """Strips large libraries and programs of their symbols, where there is ``strip``."""
+    """Strips large libraries and programs of their symbols, where there is ``strip``.
+
+    Those that it would spoil stay as they are.
+    """
     tool = shutil.which("strip")
     for file in libraries(tree) if tool else ():
         smaller = file.with_name(f"{file.name}.stripped")
         done = subprocess.run(
             [str(tool), "--strip-unneeded", "-o", str(smaller), str(file)], capture_output=True
         )
-        if done.returncode == 0 and smaller.stat().st_size < file.stat().st_size:
+        well = done.returncode == 0 and loadable(smaller)
+        if well and smaller.stat().st_size < file.stat().st_size:
             shutil.copymode(file, smaller)
             smaller.rename(file)
         smaller.unlink(missing_ok=True)
@@ -170,6 +177,23 @@ def libraries(tree: Path) -> Iterator[Path]:
             with file.open("rb") as opened:
                 if opened.read(4) == b"\x7fELF":
                     yield file
+
+
+def loadable(file: Path) -> bool:
+    """Whether the loader can map all segments of a 64-bit ELF file.
+
+    ``strip`` moves segments off their pages in some libraries of wheels, as those of OpenBLAS.
+    """
+    with file.open("rb") as opened:
+        header = opened.read(64)
+        (start,), (size, count) = unpack_from("<Q", header, 32), unpack_from("<HH", header, 54)
+        opened.seek(start)
+        table = opened.read(size * count)
+    for at in range(0, len(table), size):
+        kind, _, offset, address, *_, aligned = unpack_from("<IIQQQQQQ", table, at)
+        if kind == LOADED and aligned and (address - offset) % aligned:
+            return False
+    return True
 
 
 def archive(tree: Path, folder: Path, mib: int, level: int) -> None:

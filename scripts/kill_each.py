@@ -61,6 +61,8 @@ RAY = {
     "reaper": "cluster/reaper.py",
 }
 """Words of the command lines of a private Ray's processes, by kind; agents have none."""
+NEEDED = ("raylet", "control store")
+"""Kinds that Ray's library may wait for, so that the command is killed."""
 KINDS = {
     "serial": ("command", "zygotes", "children"),
     "ray": ("command", "zygotes", "children", "agents", *RAY),
@@ -105,7 +107,7 @@ class Kill(Trial):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         code, _, err = command.wait(PATIENCE)
-        waits = self.kind in RAY and err.startswith(STUCK.partition("{")[0])  # inside Ray's library
+        waits = self.kind in NEEDED and STUCK.partition("{")[0] in err  # inside Ray's library
         ended = (self.kind == "command" and hit) or waits
         self.demand(code in ((-signal.SIGKILL,) if ended else (0, 1)), f"status {code}: {err}")
         self.demand(code != 1 or SENTENCE.fullmatch(err.strip()), f"no sentence: {err}")

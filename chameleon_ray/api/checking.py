@@ -36,8 +36,8 @@ def check(path: Path, baseline: Path | None, limit: float, options: Checking) ->
         options: Settings of the comparison.
 
     Raises:
-        UserError: A library is missing or does not run, the runs are of different models, the
-            recorded latencies are missing, or too few pairs were timed in time.
+        UserError: A library is missing or does not run, the runs are of different models, or
+            the recorded latencies are missing.
         FolderError: A directory is not a finished run's.
     """
     with ExitStack() as stack:
@@ -72,8 +72,8 @@ def check_lock(
         limit, options: As for ``check``.
 
     Raises:
-        UserError: The model cannot be used, the lock is another model's or of another device, has
-            no latencies, or too few pairs were timed in time.
+        UserError: The model cannot be used, the lock is another model's or of another device, or
+            it has no latencies.
     """
     lock = Lock.read(path)
     request = _request(lock, model, inputs, examples)

@@ -84,7 +84,7 @@ def _answered(store: Store, step: Callable[[], T]) -> T:
     name = store.name
     found = step()
     if not store.places:
-        raise UserError(f"Nothing of the store {name} could be used; check --store.")
+        raise UserError(f"Nothing of the store {name} could be used; check its path or URL.")
     return found
 
 

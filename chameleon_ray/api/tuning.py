@@ -17,7 +17,7 @@ from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.searching import Searching
 from chameleon_ray.api.stored_layers import StoredLayers
 from chameleon_ray.api.timekeeper import Timekeeper
-from chameleon_ray.api.wholes import Wholes
+from chameleon_ray.api.wholes import Wholes, clear
 from chameleon_ray.search.system import SearchSystem
 from chameleon_ray.winners import Winner
 
@@ -38,6 +38,8 @@ async def tuned(
         UserError: No measurement of any model succeeded, or the lock does not fit.
     """
     site, progress = searching.site, searching.progress
+    for model in site.models:
+        clear(model.folder.path)
     if site.request.locked is not None:
         winners = locked_winners(Path(site.request.locked), imported.layers.tasks)
         digests = (task.digest for task in imported.layers.tasks)
@@ -56,8 +58,7 @@ async def tuned(
             progress.note(refreshed(imported, progress))
         stored.winners = await chosen(site, groups, imported, progress, *keeper.confirming())
         if count := keeper.wholes():
-            (model,) = site.left()
-            held, bench = imported.prepared[model], groups[0].bench
-            wholes = Wholes(model, held, process, bench, site.request.confirming)
+            (model,), bench, options = site.left(), groups[0].bench, site.request.confirming
+            wholes = Wholes(model, imported.prepared[model], process, bench, options)
             stored.winners = await in_thread(wholes.best, stored.winners, count, progress)
     return keeper, dict(stored.winners)

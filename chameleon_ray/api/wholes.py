@@ -10,11 +10,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from math import inf
+from math import expm1, inf
 from pathlib import Path
-from statistics import median
-
-import numpy as np
 
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.session_model import SessionModel
@@ -22,16 +19,16 @@ from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.measure.bench import Bench
 from chameleon_ray.measure.free_memory import free_memory
-from chameleon_ray.measure.slowdown import chance_of
+from chameleon_ray.measure.slowdown import pair_ratio
 from chameleon_ray.options import Confirming
 from chameleon_ray.report.format import counted, percent
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.winners import Winner
 
 TURNS = 100
-"""Most turns of two whole models, the first one and that of the best layers."""
-CHANCE = 0.02
-"""Probability of such turns, or clearer ones, of equal models, below which one is the faster."""
+"""Most turns of two whole models in each order of loading them, which what differs depends on."""
+GAIN = 0.01
+"""Least share of its time that the model has to gain; equal ones differ by half of it at times."""
 PLACE = ".wholes"
 """Folder of the libraries in the model's directory, which is gone in the end."""
 Choice = Mapping[str, Winner]
@@ -66,12 +63,11 @@ class Wholes:
         """
         own = {task.layer for task in self.prepared.tasks}
         others = runners_up({layer: won for layer, won in winners.items() if layer in own}, count)
-        others = others[: self._room(count)]
+        others = others[: self.room(count)]
         if not others or not self.process.holds(self.model.request):
             return dict(winners)
         progress.phase(f"timing layers' runners-up inside {self.model.called}")
         place = self.model.folder.path / PLACE
-        shutil.rmtree(place, ignore_errors=True)  # of a command that was killed
         try:
             place.mkdir()
             return self._compared(winners, others, place, progress)
@@ -82,7 +78,7 @@ class Wholes:
             progress.note(f"Runners-up were not timed inside {self.model.called}: {why}.")
             return dict(winners)
         finally:
-            shutil.rmtree(place, ignore_errors=True)
+            clear(self.model.folder.path)
 
     def _compared(
         self, winners: Choice, others: Sequence[Choice], place: Path, progress: Progress
@@ -101,14 +97,15 @@ class Wholes:
         if not changed:
             return dict(winners)
         mixed = self._compiled(best, place / "best.so")
-        settings = replace(self.options, model_seconds=2 * seconds, model_repeats=TURNS)
-        before, after = self.process.duel((libraries[0], mixed), inputs, settings, self.bench)
-        if not faster(after, before):
+        settings = replace(self.options, model_seconds=seconds, model_repeats=TURNS)
+        pair = (mixed, libraries[0]), (libraries[0], mixed)
+        first, last = (self.process.duel(two, inputs, settings, self.bench) for two in pair)
+        gain = -expm1(pair_ratio((first[0], first[1]), (last[1], last[0]), expected=1.0))
+        if gain < GAIN:
             return dict(winners)
-        gain = percent(1 - median(after) / median(before))
         progress.note(
             f"{counted(changed, 'layer')} took a runner-up that is faster inside "
-            f"{self.model.called}, which takes {gain} less time with them."
+            f"{self.model.called}, which takes {percent(gain)} less time with them."
         )
         return best
 
@@ -120,19 +117,17 @@ class Wholes:
         self.process.compile_tuned(configs, library, library.with_name("database"))
         return library
 
-    def _room(self, count: int) -> int:
+    def room(self, count: int) -> int:
         """Returns the number of other models for which memory suffices, as far as is known."""
         free, each = free_memory(), 0
         with suppress(OSError):
             each = self.model.folder.untuned_library.stat().st_size
-        return count if free is None or not each else min(int(free / 2 / each) - 1, count)
+        return count if free is None or not each else max(min(int(free / 2 / each) - 1, count), 0)
 
 
-def faster(seconds: Sequence[float], others: Sequence[float]) -> bool:
-    """Whether a model is faster than another one that it took turns with, beyond chance."""
-    turns = min(len(seconds), len(others))
-    gains = np.log(np.divide(others[:turns], seconds[:turns]))
-    return chance_of(gains) < CHANCE and median(seconds) < median(others)
+def clear(folder: Path) -> None:
+    """Removes from a model's directory what a command that was killed left there."""
+    shutil.rmtree(folder / PLACE, ignore_errors=True)
 
 
 def runners_up(winners: Choice, count: int) -> list[dict[str, Winner]]:

@@ -40,7 +40,7 @@ TOLD = (
 )
 STUCK = (
     "Error: The private Ray lost its {}; the command waited for it inside Ray's library, where it "
-    "hears nothing, and was killed after {:g} s. What it recorded is kept; go on with --resume.\n"
+    "hears nothing, and was killed after {:g} s. What it recorded is kept.\n"
 )
 
 
@@ -134,9 +134,11 @@ def listen(patience: float) -> bool:
             if OVER in lines:
                 servers, lost, deadline = {}, "", float("inf")
         elif time.monotonic() >= deadline:
-            tell(STUCK.format(lost, patience).encode())
-            if os.getppid() == command:  # else it has just ended
-                os.kill(command, signal.SIGKILL)
+            waits = os.getppid() == command  # else it has just ended
+            tell(STUCK.format(lost, patience).encode() if waits else TOLD)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if waits:
+                    os.kill(command, signal.SIGKILL)
             return True
 
 
@@ -148,7 +150,8 @@ def opened(lines: Iterable[str]) -> dict[int, str]:
     """
     found = {}
     for name, pid in map(str.split, lines):
-        with contextlib.suppress(OSError):  # an old kernel, or it has ended and is known to have
+        # an old kernel, a Python without it, or it has ended and is known to have
+        with contextlib.suppress(OSError, AttributeError):
             found[os.pidfd_open(int(pid))] = name
     return found
 

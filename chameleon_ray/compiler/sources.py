@@ -10,8 +10,8 @@ PARTS = ("*.py", "codegen/**/*", "kinds/**/*", "runtime/*", "spaces/**/*")
 Importers and passes are left out: what they make of a layer is in the layer's own digest.
 """
 WHOLE = frozenset({
-    *("apply.py", "model_host.py", "model_jobs.py", "prepared.py", "winners_pass.py"),
-    *("runtime/callable_model.py", "runtime/compared_library.py", "sources.py"),
+    *("apply.py", "entries.py", "model_host.py", "model_jobs.py", "prepared.py"),
+    *("runtime/callable_model.py", "runtime/compared_library.py", "sources.py", "winners_pass.py"),
     *("runtime/model_bench.py", "runtime/model_profile.py"),
 })  # fmt: skip
 """Those of these files that put layers together or run whole models, which no other one imports."""

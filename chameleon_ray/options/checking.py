@@ -16,4 +16,4 @@ class Checking:
     process_seconds: float = 4.0
     """Seconds of timing that both libraries share in one process; each is timed once at least."""
     seconds: float = 600.0
-    """Seconds after which no further pair is begun."""
+    """Seconds after which no further pair is begun, once there are enough for a verdict."""

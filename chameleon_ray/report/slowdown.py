@@ -5,8 +5,8 @@ from chameleon_ray.measure.slowdown import Slowdown
 
 def markdown(name: str, found: Slowdown, limit: float) -> str:
     """Renders the comparison as a table of one row."""
-    verdict = "not slower" if found.clear(limit) else "unclear"
-    verdict = "slower" if found.reaches(limit) else verdict
+    told = {True: "slower", False: "not slower" if found.clear(limit) else "unclear"}
+    verdict = told[found.reaches(limit)]
     return (
         "| run | slower by | chance if equal | pairs | limit | verdict |\n"
         "|---|---|---|---|---|---|\n"
@@ -23,5 +23,5 @@ def plain(found: Slowdown, limit: float) -> dict:
         "pairs": found.pairs,
         "limit": limit,
         "slower": found.reaches(limit),
-        "clear": found.clear(limit),
+        "clear": found.reaches(limit) or found.clear(limit),
     }

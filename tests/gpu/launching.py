@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from chameleon_ray.compiler.codegen.cuda_compiler import compiler_for
-from chameleon_ray.compiler.tvm_process import load_cudart
 
 CUDART, DRIVER = "libcudart.so.13", "libcuda.so.1"
 SHARED = 8
@@ -72,7 +71,7 @@ class LaunchConfig(ctypes.Structure):
 
 
 class Gpu:
-    """CUDA in this process."""
+    """CUDA in this process, whose libraries are loaded for themselves, as by other programs."""
 
     def __init__(self) -> None:
         self.runtime, self.driver = ctypes.CDLL(CUDART), ctypes.CDLL(DRIVER)
@@ -148,7 +147,6 @@ def address(array: np.ndarray) -> Any:
 
 
 def main() -> None:
-    load_cudart()
     gpu = Gpu()
     outcomes = [gpu.run(one) for one in pickle.loads(sys.stdin.buffer.read())]
     sys.stdout.buffer.write(pickle.dumps(outcomes))

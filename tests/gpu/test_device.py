@@ -13,6 +13,7 @@ import pytest
 
 from tests.gpu.conftest import simulated
 from tests.gpu.launching import Launch, launch
+from tests.gpu.simulator import build
 
 H100 = "cuda:sm_90 NVIDIA H100 80GB HBM3"
 MACHINES: dict[str, dict[str, Any]] = {
@@ -82,6 +83,16 @@ def test_a_driver_that_never_answers_is_waited_for_for_a_while(
     (found,) = listed["a silent driver"]
     assert "usable=False" in found
     assert "does not answer (stopped after 8 s)" in found
+
+
+def test_headers_are_found_among_several_folders_of_wheels(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    simulated()  # or the test is skipped
+    (tmp_path / "nvidia" / "cu13" / "include" / "cccl").mkdir(parents=True)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert build.nvidia("include") == tmp_path / "nvidia" / "cu13" / "include"
+    assert (build.headers() / "cuda.h").is_file()
 
 
 NUMBERS = np.arange(64, dtype="float32")

@@ -1,4 +1,4 @@
-"""Products of 16-bit floats on a simulated GPU: right winners are kept, wrong ones refused."""
+"""Layers of 16-bit floats on a simulated GPU: right winners are kept, wrong ones refused."""
 
 import json
 from collections.abc import Iterator
@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 import tvm
-from tvm import te
+from tvm import te, topi
 
 from chameleon_ray.api.first_verdict import ImpreciseError, judge
 from chameleon_ray.api.model_process import ModelProcess
@@ -104,6 +105,21 @@ def test_a_wrong_default_is_told_from_right_candidates(tools: Tools, products: P
     finalists = runner.contest(products.task, (products.wrong, products.default), QUICK)
     assert isinstance(finalists, tuple), finalists
     assert [finalist.right for finalist in finalists] == [False, True]
+
+
+def test_threads_of_a_warp_wait_for_what_they_add_up(tools: Tools) -> None:
+    """Sums and largest values of bfloat16 pass through shared memory, as it is not shuffled."""
+    builder, runner = tools
+    rows = te.placeholder((8, 200), "bfloat16", "rows")
+    softmax = task(layers.module(rows, topi.nn.softmax(rows)))
+    artifact = builder.build(softmax, DEFAULT)
+    assert artifact.status is Status.OK, artifact.error
+    outputs = runner.outputs(softmax, artifact)
+    assert isinstance(outputs, list), outputs
+    given, found = (array.astype("float32") for array in outputs)
+    wanted = np.exp(given - given.max(1, keepdims=True))
+    wanted /= wanted.sum(1, keepdims=True)
+    np.testing.assert_allclose(found, wanted, rtol=16 * float(ml_dtypes.finfo("bfloat16").eps))
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])

@@ -1,5 +1,7 @@
 """Instructions of tensor cores and asynchronous copies on a simulated GPU, against numpy."""
 
+from collections.abc import Callable
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -55,6 +57,22 @@ extern "C" __global__ void __launch_bounds__(32) kernel(int* from, int* to, int*
 }}
 """
 
+FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "hexp": np.exp,
+    "hlog": np.log,
+    "hsqrt": np.sqrt,
+    "hrsqrt": lambda x: 1 / np.sqrt(x),
+    "hrcp": lambda x: 1 / x,
+    "hfloor": np.floor,
+    "hceil": np.ceil,
+    "hcos": np.cos,
+    "hsin": np.sin,
+    "htanh": np.tanh,
+    "__habs": np.abs,
+    "__hneg": np.negative,
+}
+"""Functions of 16-bit floats, and what they are of."""
+
 
 @pytest.mark.parametrize(
     ("kind", "dtype", "k"),
@@ -68,6 +86,24 @@ def test_a_product_of_tensor_cores(kind: str, dtype: str, k: int) -> None:
     (outcome,) = launch(simulated(), Launch(source, arrays))
     assert outcome.error == 0
     np.testing.assert_array_equal(outcome.arrays[2], a.astype("f4") @ b.astype("f4").T)
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [("half", "float16"), ("nv_bfloat16", ml_dtypes.bfloat16)]
+)
+def test_functions_of_16_bit_floats(kind: str, dtype: str) -> None:
+    """Each rounds what its namesake says of the number in float32; a last digit may differ."""
+    calls = [f"to[{n} * 32 + threadIdx.x] = {name}(x);" for n, name in enumerate(FUNCTIONS)]
+    body = f"{{ {kind} x = from[threadIdx.x]; {' '.join(calls)} }}"
+    bounds = 'extern "C" __global__ void __launch_bounds__(32)'
+    source = f"{PROLOGUE}{bounds} kernel({kind}* from, {kind}* to) {body}"
+    numbers = np.linspace(0.25, 8.0, 32).astype(dtype)
+    arrays = [numbers.view("uint16"), np.zeros((len(FUNCTIONS), 32), "uint16")]
+    (outcome,) = launch(simulated(), Launch(source, arrays))
+    assert outcome.error == 0
+    wanted = np.stack([of(numbers.astype("float32")) for of in FUNCTIONS.values()])
+    found = outcome.arrays[1].view(dtype).astype("float32")
+    np.testing.assert_allclose(found, wanted, rtol=float(ml_dtypes.finfo(dtype).eps))
 
 
 @pytest.mark.parametrize("trans", ["", ".trans"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -125,18 +126,20 @@ def test_headers_with_cudas_own_library_come_first(
 
     from chameleon_ray.compiler.codegen import cuda_compiler
 
-    bare, whole = tmp_path / "bare", tmp_path / "whole"
+    bare, whole, compiler = (tmp_path / name for name in ("bare", "whole", "compiler"))
+    (compiler / "lib").mkdir(parents=True)
     for root in (bare, whole):
         (root / "include").mkdir(parents=True)
         (root / "include" / "cuda_runtime.h").touch()
     (whole / "include" / "cccl").mkdir()
-    monkeypatch.setattr(cuda_compiler, "nvidia_wheels", lambda: [bare])
+    monkeypatch.setattr(cuda_compiler, "nvidia_wheels", lambda: [compiler, bare])
     monkeypatch.setenv("CUDA_PATH", str(whole))
     monkeypatch.setenv("CUDA_HOME", str(tmp_path / "nowhere"))
     assert cuda_toolkit.cuda_roots()[0] == whole
     environment = cuda_toolkit.toolkit()
     assert environment["CUDA_PATH"] == str(whole)
     assert f"--include-path={bare}/include" in environment["TVM_CUDA_NVRTC_EXTRA_OPTS"]
+    assert str(compiler / "lib") in environment["LD_LIBRARY_PATH"].split(os.pathsep)
 
 
 def test_metaschedule_keeps_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,6 +174,24 @@ def test_a_pack_is_joined_and_says_what_is_missing(tmp_path: Path) -> None:
     assert missing == "missing there: nobody-has-this"
     assert path.split(os.pathsep)[0] == str(target)
     assert (target / "noise").read_bytes() == noise
+
+
+def test_what_is_packed_is_stripped_and_can_be_loaded(tmp_path: Path) -> None:
+    """``strip`` spoils the OpenBLAS of NumPy's wheels."""
+    import gpu_pack
+    import numpy as np
+
+    place, at = Path(np.__file__).parent, Path("numpy/_core")
+    (tmp_path / at).mkdir(parents=True)
+    shutil.copytree(place.with_name("numpy.libs"), tmp_path / "numpy.libs")
+    (core,) = (place / "_core").glob("_multiarray_umath*.so")
+    shutil.copy(core, tmp_path / at)
+    gpu_pack.strip(tmp_path)
+    line = f"import ctypes; ctypes.CDLL({str(tmp_path / at / core.name)!r})"
+    done = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    if shutil.which("strip"):
+        assert (tmp_path / at / core.name).stat().st_size < core.stat().st_size
 
 
 def test_what_is_provided_is_not_packed() -> None:

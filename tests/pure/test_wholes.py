@@ -1,6 +1,10 @@
 """Whole models of layers' runners-up: which they are, and which layers take theirs."""
 
-from chameleon_ray.api.wholes import faster, fastest_inside, runners_up
+import os
+from types import SimpleNamespace
+
+from chameleon_ray.api.wholes import Wholes, clear, fastest_inside, runners_up
+from chameleon_ray.options import Confirming
 from chameleon_ray.winners import Winner
 
 FAST = Winner("a", (1,), 1.0, 4.0, others=(((2,), 1.01), ((3,), 1.05)))
@@ -40,10 +44,22 @@ def test_a_layer_that_was_not_seen_inside_keeps_its_winner():
     assert fastest_inside([WINNERS, second], [{"a": 1.0, "b": 1.0}, {}], 0.02) == WINNERS
 
 
-def test_a_model_is_faster_only_beyond_chance():
-    slow = [2.0 + 0.1 * (turn % 7) for turn in range(40)]
-    fast = [0.97 * seconds for seconds in slow]
-    assert faster(fast, slow)
-    assert not faster(slow, fast)
-    assert not faster(slow, slow)
-    assert not faster([2.0, 2.2, 1.9, 2.4], [2.1, 2.0, 2.1, 2.3])
+def test_no_other_model_is_compiled_where_memory_is_too_short(tmp_path):
+    untuned = tmp_path / "untuned.so"
+    model = SimpleNamespace(folder=SimpleNamespace(untuned_library=untuned))
+    wholes = Wholes(model, None, None, None, Confirming())
+    assert wholes.room(2) == 2  # who needs the library says that it is missing
+    with untuned.open("wb") as file:
+        file.truncate(1 << 20)
+    assert wholes.room(2) == 2
+    os.truncate(untuned, 1 << 43)
+    assert wholes.room(2) == 0
+
+
+def test_what_a_killed_command_left_is_removed(tmp_path):
+    left = tmp_path / ".wholes"
+    left.mkdir()
+    (left / "0.so").write_bytes(b"model")
+    clear(tmp_path)
+    clear(tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -56,7 +56,7 @@ def _separated(statement: Any, repeated: bool) -> Any:
             return statement
         serial = int(statement.kind) != tirx.ForKind.THREAD_BINDING
         body = _separated(statement.body, repeated or serial)
-        return statement if body.same_as(statement.body) else _loop(statement, body)
+        return statement if body.same_as(statement.body) else loop_of(statement, body)
     if isinstance(statement, SBlockRealize):
         body = _separated(statement.block.body, repeated)
         return statement if body.same_as(statement.block.body) else _block(statement, body)
@@ -114,7 +114,8 @@ def _shared(regions: Any) -> set[str]:
     return {buffer.name for buffer in buffers if buffer.scope().startswith(SHARED)}
 
 
-def _loop(loop: Any, body: Any) -> Any:
+def loop_of(loop: Any, body: Any) -> Any:
+    """Returns a loop with another body."""
     return tirx.For(
         loop.loop_var,
         loop.min,

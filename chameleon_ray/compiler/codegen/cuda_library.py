@@ -24,6 +24,7 @@ from chameleon_ray.compiler.codegen.cuda_compiler import (
     compiler_for,
 )
 from chameleon_ray.compiler.codegen.cuda_resources import Resources, resources
+from chameleon_ray.compiler.codegen.warp_barriers import write_warp_barriers
 from chameleon_ray.compiler.tvm_process import UNCHECKED, cuda_passes
 from chameleon_ray.measure.measurer import Artifact
 from chameleon_ray.record import LONGEST_ERROR, Status
@@ -145,6 +146,7 @@ def compile_model(module: Any, target: Any) -> Any:
         CompileError: The compiler turned the kernels down; the text is one line.
     """
     arch, refusals = str(target.attrs["arch"]), list[CompileError]()
+    write_warp_barriers()
 
     def compiled(source: Any) -> bytes:
         try:
@@ -251,6 +253,7 @@ def _watch(collector: Collector) -> Any:
 
 @cache
 def _collector() -> Collector:
+    write_warp_barriers()
     return Collector()
 
 

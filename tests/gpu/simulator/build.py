@@ -34,6 +34,7 @@ DRIVER = (
     *("launch", "block", "copies", "counters", "clock"),
 )
 CUDA = Path("nvidia", "cu13")
+CUDA_H = "include/cuda.h"
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def missing() -> str:
         return "the simulated GPU needs a CPU of the kind x86-64"
     if shutil.which("g++") is None:
         return "the simulated GPU is compiled by g++, which is missing"
-    if importlib.util.find_spec("cuda") is None or nvidia("lib/libnvrtc.so.13") is None:
+    needed = ("lib/libnvrtc.so.13", CUDA_H)
+    if importlib.util.find_spec("cuda") is None or not all(map(nvidia, needed)):
         return "the simulated GPU needs NVIDIA's compiler: pip install '.[cuda]'"
     return ""
 
@@ -67,6 +69,13 @@ def nvidia(name: str) -> Path | None:
     spec = importlib.util.find_spec("nvidia")
     roots = [Path(one, "cu13") for one in (spec.submodule_search_locations or ())] if spec else []
     return next((root / name for root in roots if (root / name).exists()), None)
+
+
+def headers() -> Path:
+    """Returns the folder of CUDA's headers, which not every one of NVIDIA's wheels has."""
+    found = nvidia(CUDA_H)
+    assert found is not None
+    return found.parent
 
 
 def build(cache: Path) -> Simulator:
@@ -90,7 +99,7 @@ def digest() -> str:
     """Returns a digest of all that the built libraries depend on."""
     files = sorted(file for file in SOURCES.rglob("*") if file.suffix in (".cpp", ".h", ".py"))
     version = subprocess.run(["g++", "--version"], capture_output=True, check=True).stdout
-    found = hashlib.sha256(version + f"{sys.executable} {nvidia('include')}".encode())
+    found = hashlib.sha256(version + f"{sys.executable} {headers()}".encode())
     for file in files:
         found.update(file.read_bytes())
     return found.hexdigest()[:16]
@@ -108,12 +117,12 @@ def _driver(made: Path, _: Path) -> None:
     """The driver, and the runtime that calls it."""
     folder = made / "runtime" / CUDA / "lib"
     folder.mkdir(parents=True)
-    versions, headers = made / "versions", f"-I{nvidia('include')}"
+    versions, included = made / "versions", f"-I{headers()}"
     versions.write_text("libcudart.so.13 { global: *; };\n")
     driver = made / "lib" / "libcuda.so.1"
-    _library(driver, DRIVER, headers, "-fnon-call-exceptions")
+    _library(driver, DRIVER, included, "-fnon-call-exceptions")
     cudart = made / "lib" / "libcudart.so.13"
-    _library(cudart, ["runtime"], headers, str(driver), f"-Wl,--version-script={versions}")
+    _library(cudart, ["runtime"], included, str(driver), f"-Wl,--version-script={versions}")
     os.link(cudart, folder / cudart.name)
 
 
@@ -124,7 +133,7 @@ def _others(made: Path, place: Path) -> None:
     hidden = "-fvisibility=hidden"
     _library(made / "lib" / "libnvidia-ml.so.1", ("nvml", "machine", "faults"), hidden)
     _library(
-        *(folder / "libnvrtc.so.13", ["nvrtc"], f"-I{nvidia('include')}", hidden),
+        *(folder / "libnvrtc.so.13", ["nvrtc"], f"-I{headers()}", hidden),
         f'-DREAL_NVRTC="{nvidia("lib/libnvrtc.so.13")}"',
         f'-DPYTHON="{sys.executable}"',
         f'-DTRANSLATE="{place / "translate.py"}"',

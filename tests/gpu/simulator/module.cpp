@@ -18,6 +18,13 @@ static bool runs_on(const Model& model, int architecture) {
   return architecture / 10 == model.major && architecture % 10 <= model.minor;
 }
 
+// Kernels need symbols of this library, which a process may have loaded for itself alone.
+static void show_symbols() {
+  Dl_info own;
+  if (dladdr(reinterpret_cast<void*>(show_symbols), &own))
+    dlopen(own.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_GLOBAL);
+}
+
 // Loads a library that lies in memory, from a file of a name that was never used before: the loader
 // takes two libraries of one name for the same.
 static void* open_library(const unsigned char* code, size_t size) {
@@ -25,6 +32,7 @@ static void* open_library(const unsigned char* code, size_t size) {
   std::string path = "/tmp/simulated-" + std::to_string(getpid()) + "-" + std::to_string(number++);
   int file = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
   if (file < 0) return nullptr;
+  show_symbols();
   bool written = write(file, code, size) == static_cast<ssize_t>(size);
   void* library = written ? dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL) : nullptr;
   if (!library) tell("the kernels cannot be loaded: %s", dlerror());

@@ -41,9 +41,29 @@ static inline nv_bfloat16 __float2bfloat16_rn(float value) { return value; }
 static inline nv_bfloat16 __float2bfloat16(float value) { return value; }
 static inline float __bfloat162float(nv_bfloat16 value) { return value; }
 static inline nv_bfloat16 __hadd(nv_bfloat16 a, nv_bfloat16 b) { return a + b; }
+static inline nv_bfloat16 __hsub(nv_bfloat16 a, nv_bfloat16 b) { return a - b; }
 static inline nv_bfloat16 __hmul(nv_bfloat16 a, nv_bfloat16 b) { return a * b; }
+static inline nv_bfloat16 __hdiv(nv_bfloat16 a, nv_bfloat16 b) { return a / b; }
+static inline nv_bfloat16 __hneg(nv_bfloat16 a) { return -a; }
+static inline nv_bfloat16 __hfma(nv_bfloat16 a, nv_bfloat16 b, nv_bfloat16 c) {
+  return fmaf(a, b, c);
+}
 static inline nv_bfloat16 __hmax(nv_bfloat16 a, nv_bfloat16 b) { return a > b ? a : b; }
 static inline nv_bfloat16 __hmin(nv_bfloat16 a, nv_bfloat16 b) { return a < b ? a : b; }
+static inline bool __hlt(nv_bfloat16 a, nv_bfloat16 b) { return a < b; }
+static inline bool __hgt(nv_bfloat16 a, nv_bfloat16 b) { return a > b; }
+static inline bool __hisnan(nv_bfloat16 a) { return std::isnan(float(a)); }
+static inline nv_bfloat16 hexp(nv_bfloat16 a) { return expf(a); }
+static inline nv_bfloat16 hlog(nv_bfloat16 a) { return logf(a); }
+static inline nv_bfloat16 hsqrt(nv_bfloat16 a) { return sqrtf(a); }
+static inline nv_bfloat16 hrsqrt(nv_bfloat16 a) { return rsqrtf(a); }
+static inline nv_bfloat16 hrcp(nv_bfloat16 a) { return 1.0f / float(a); }
+static inline nv_bfloat16 hfloor(nv_bfloat16 a) { return floorf(a); }
+static inline nv_bfloat16 hceil(nv_bfloat16 a) { return ceilf(a); }
+static inline nv_bfloat16 hcos(nv_bfloat16 a) { return cosf(a); }
+static inline nv_bfloat16 hsin(nv_bfloat16 a) { return sinf(a); }
+static inline nv_bfloat16 htanh(nv_bfloat16 a) { return tanhf(a); }
+static inline nv_bfloat16 __habs(nv_bfloat16 a) { return fabsf(a); }
 static inline nv_bfloat16 max(nv_bfloat16 a, nv_bfloat16 b) { return __hmax(a, b); }
 static inline nv_bfloat16 min(nv_bfloat16 a, nv_bfloat16 b) { return __hmin(a, b); }
 static inline unsigned short __bfloat16_as_ushort(nv_bfloat16 a) { return a.bits; }

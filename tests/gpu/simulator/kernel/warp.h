@@ -26,6 +26,19 @@ void shuffle_lanes(void** lanes) {
   }
 }
 
+struct Ballot {
+  bool cast;
+  unsigned result;
+};
+
+inline void count_ballots(void** lanes) {
+  unsigned found = 0;
+  for (int n = 0; n < kLanes; ++n)
+    if (lanes[n] && static_cast<Ballot*>(lanes[n])->cast) found |= 1u << n;
+  for (int n = 0; n < kLanes; ++n)
+    if (lanes[n]) static_cast<Ballot*>(lanes[n])->result = found;
+}
+
 // The value of another lane of the same group of `width`; the own one where it is outside.
 template <class T>
 T shuffle(T value, int from, int width) {
@@ -40,6 +53,12 @@ T shuffle(T value, int from, int width) {
 
 static inline void __syncwarp(unsigned = 0xffffffffu) {
   simulated_warp_operation(simulated::nothing, &simulated_thread);
+}
+
+static inline unsigned __ballot_sync(unsigned, int cast) {
+  simulated::Ballot mine = {cast != 0, 0};
+  simulated_warp_operation(simulated::count_ballots, &mine);
+  return mine.result;
 }
 
 static inline unsigned __activemask() { return 0xffffffffu; }
