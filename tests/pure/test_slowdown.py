@@ -1,7 +1,7 @@
 """The test behind ``chameleon check``: few false alarms, and slowdowns found."""
 
 from collections.abc import Sequence
-from itertools import count
+from itertools import count as counting
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +118,7 @@ def test_more_pairs_are_not_looked_at_more_often() -> None:
 
 
 def test_two_libraries_that_take_long_have_the_fewest_pairs() -> None:
-    machine, times = Machine(np.random.default_rng(0), 1 + LIMIT - LAYOUT), count(0, 1000)
+    machine, times = Machine(np.random.default_rng(0), 1 + LIMIT - LAYOUT), counting(0, 1000)
     found = in_pairs(
         *(machine.duel, (LIBRARY, BASELINE), 1.0, LIMIT, Checking()),
         clock=lambda: float(next(times)),
