@@ -76,15 +76,15 @@ def imported(name: str | None, source: str, tell: Tell) -> int:
 
 
 def _answered(store: Store, step: Callable[[], T]) -> T:
-    """Returns what a step gives, and demands that some place of the store answered.
+    """Returns what a step gives, and demands that all places of the store answered.
 
     Raises:
-        UserError: None did.
+        UserError: One did not; the store has told which, and why.
     """
-    name = store.name
+    name, places = store.name, len(store.places)
     found = step()
-    if not store.places:
-        raise UserError(f"Nothing of the store {name} could be used; check its path or URL.")
+    if len(store.places) < places:
+        raise UserError(f"The store {name} could not be used as a whole; check its path or URL.")
     return found
 
 

@@ -127,7 +127,7 @@ def test_commands_on_a_store_that_is_a_file_fail(tmp_path: Path, told: list[str]
     other, sentence = str(tmp_path / "new"), f"The store {name} cannot be read: it is a file"
     for command in (stored, lambda name, tell: exported(name, other, tell)):
         told.clear()
-        with pytest.raises(UserError, match=f"Nothing of the store {name} could be used"):
+        with pytest.raises(UserError, match=f"The store {name} could not be used as a whole"):
             command(name, told.append)
         assert told == [f"{sentence}, not a folder. The command goes on without it."]
     with pytest.raises(UserError, match=sentence):
