@@ -115,7 +115,7 @@ class Calibrated:
         if isinstance(question, Duel):
             return replace(outcome, value=[_scaled(one, self.factor) for one in outcome.value])
         if isinstance(question, Profile):
-            found = {name: self.factor * one for name, one in outcome.value.items()}
+            found = [{name: self.factor * s for name, s in one.items()} for one in outcome.value]
             return replace(outcome, value=found)
         return outcome
 

@@ -9,7 +9,7 @@ from math import inf
 
 import pytest
 
-from chameleon_ray.measure.bench import Check, Duel
+from chameleon_ray.measure.bench import Check, Duel, Profile
 from chameleon_ray.measure.calibrated import Calibrated
 from chameleon_ray.measure.calibration import References, beyond, factor_of, likeliest
 from chameleon_ray.measure.isolate import Ending, Outcome
@@ -110,6 +110,8 @@ class Models:
     def ask(self, question, contents):
         if contents == (b"",):
             return Outcome(Ending.CRASH, None, "killed by SIGKILL")
+        if isinstance(question, Profile):
+            return Outcome(Ending.OK, [{"conv": float(content)} for content in contents])
         return Outcome(Ending.OK, [(float(content), 2 * float(content)) for content in contents])
 
     def close(self):
@@ -124,6 +126,8 @@ def test_whole_models_are_in_the_first_devices_units_too():
     runner.calibrate(ONE, DEFAULT_BUILD, SECONDS, "east")
     slow = [one for pair in runner.bench(duel, (b"1", b"2")).value for one in pair]
     assert slow == pytest.approx([0.8, 1.6, 1.6, 3.2])
+    inside = runner.bench(Profile(("a.so", "b.so"), (), 1.0), (b"1", b"2")).value
+    assert [one["conv"] for one in inside] == pytest.approx([0.8, 1.6])
     assert runner.bench(Check(("a.so",), (), ()), (b"1",)).value == [(1, 2)]
     assert runner.bench(duel, (b"",)).error == "killed by SIGKILL"
     runner.close()
