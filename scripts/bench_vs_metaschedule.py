@@ -25,15 +25,15 @@ from bench_sides import chameleon, metaschedule, our_events, side, their_events
 
 from chameleon_ray.api.replay import destinations
 from chameleon_ray.compiler.kinds import LLVM, resolve
-from chameleon_ray.compiler.runtime.cpu_runner import timing_environment
 from chameleon_ray.compiler.runtime.layer_inputs import random_array
+from chameleon_ray.compiler.runtime.model_bench import ModelBench
 from chameleon_ray.compiler.target import TargetError, device_name
 from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.bench import Check, Duel, Outputs
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.measure.example import Example
-from chameleon_ray.measure.isolate import Ending, Isolate, Setting
+from chameleon_ray.measure.isolate import Ending
 from chameleon_ray.options import Confirming
 from chameleon_ray.report.result import Latency
 
@@ -172,14 +172,10 @@ def duel(
     """Latencies of whole models in turns, and how far their outputs are apart."""
     rng, identity = np.random.default_rng(0), json.loads((run / "run.json").read_text())
     inputs = tuple(random_array(rng, tuple(shape), kind) for shape, kind in identity["inputs"])
-    cores = tuple(settings["timing_cores"])
-    environment = timing_environment(len(cores))
-    child = Isolate(
-        Setting("chameleon_ray.compiler.runtime.model_bench:bench", LLVM, cores, None, environment)
-    )
+    bench = ModelBench(LLVM, tuple(settings["timing_cores"]))
 
     def value(job: Any) -> Any:
-        outcome = child.call(job, Confirming.host_timeout)
+        outcome = bench.ask(job)
         if outcome.ending is not Ending.OK:
             raise UserError(f"The compiled models cannot be timed: {outcome.error}")
         return outcome.value
@@ -190,7 +186,7 @@ def duel(
         verdict = value(Check((first,), (example,)))
         times = value(Duel((first, second), inputs, Confirming()))
     finally:
-        child.close()
+        bench.close()
     return times, {"ok": verdict.ok, "max_rel_err": verdict.max_rel_err}
 
 
