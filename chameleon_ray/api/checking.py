@@ -10,7 +10,7 @@ from typing import Any
 
 from chameleon_ray.api.locked import locked_winners
 from chameleon_ray.api.model_process import ModelProcess
-from chameleon_ray.api.pairs import Duel, Library, in_pairs
+from chameleon_ray.api.pairs import duel_of, in_pairs
 from chameleon_ray.api.run_timing import RunTimer, entry_of
 from chameleon_ray.api.timing_cores import cores_asked_for
 from chameleon_ray.compiler.prepared import Prepared
@@ -19,9 +19,8 @@ from chameleon_ray.folder import RunFolder
 from chameleon_ray.lockfile import Lock
 from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.measure.cores import available
-from chameleon_ray.measure.example import Arrays
 from chameleon_ray.measure.slowdown import Slowdown
-from chameleon_ray.options import Checking, Confirming, Request
+from chameleon_ray.options import Checking, Request
 
 
 def check(path: Path, baseline: Path | None, limit: float, options: Checking) -> Slowdown:
@@ -90,18 +89,8 @@ def check_lock(
             process.compile_untuned(other[0])
         chosen = {won.task: (won.config, won.latency) for won in winners.values()}
         process.compile_tuned(chosen, tuned, tuned.with_name("tvm_db"))
-        duel = _duel(process, prepared.inputs)
+        duel = duel_of(process, prepared.inputs)
         return in_pairs(duel, ((tuned, MAIN), other), expected, limit, options)
-
-
-def _duel(process: ModelProcess, inputs: Arrays) -> Duel:
-    """Returns what times libraries in turns in a process's children."""
-
-    def duel(libraries: Sequence[Library], timing: Confirming) -> list[tuple[float, ...]]:
-        files, entries = zip(*libraries, strict=True)
-        return process.duel(files, inputs, timing, None, entries)
-
-    return duel
 
 
 def _process(path: Path, request: Request, stack: ExitStack) -> tuple[ModelProcess, str]:

@@ -114,11 +114,21 @@ def compile_and_verify(
 def kept_winners(
     model: SessionModel, prepared: Prepared, winners: Mapping[str, Winner]
 ) -> dict[str, tuple[Config, float]]:
-    """Keeps a model's winners in its directory; returns configuration and latency by digest."""
-    own = [winners[layer] for layer in dict.fromkeys(task.layer for task in prepared.tasks)]
-    chosen = {winner.task: (winner.config, winner.latency) for winner in own}
+    """Keeps a model's winners in its directory; see ``chosen_of``."""
+    chosen = chosen_of(prepared, winners)
     model.folder.save_winners(chosen)
     return chosen
+
+
+def chosen_of(prepared: Prepared, winners: Mapping[str, Winner]) -> dict[str, tuple[Config, float]]:
+    """Returns the configuration and latency of a model's winners, by digest."""
+    own = _own(prepared, winners)
+    return {winner.task: (winner.config, winner.latency) for winner in own}
+
+
+def _own(prepared: Prepared, winners: Mapping[str, Winner]) -> list[Winner]:
+    """Returns a model's winners in the order of its layers."""
+    return [winners[layer] for layer in dict.fromkeys(task.layer for task in prepared.tasks)]
 
 
 def lost_winners(
@@ -144,7 +154,7 @@ def result_of(model: SessionModel, compiled: CompiledModel, end: SessionEnd) -> 
     """Returns the result that a finished model's summary and report are made of."""
     prepared = compiled.prepared
     request, digests = model.request, {task.digest for task in prepared.tasks}
-    own = [end.winners[layer] for layer in dict.fromkeys(task.layer for task in prepared.tasks)]
+    own = _own(prepared, end.winners)
     compared, library = compiled.comparison, compiled.library
     lost = f"{compiled.lost} winners could not be applied to the model." if compiled.lost else ""
     return RunResult(

@@ -13,20 +13,21 @@ from dataclasses import dataclass, replace
 from math import expm1, inf
 from pathlib import Path
 
+from chameleon_ray.api.compiled_model import chosen_of
 from chameleon_ray.api.model_process import ModelProcess
+from chameleon_ray.api.pairs import duel_of, in_pair
 from chameleon_ray.api.session_model import SessionModel
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.errors import Stopped, UserError
-from chameleon_ray.measure.bench import Bench
+from chameleon_ray.measure.bench import MAIN, Bench
 from chameleon_ray.measure.free_memory import free_memory
-from chameleon_ray.measure.slowdown import pair_ratio
 from chameleon_ray.options import Confirming
 from chameleon_ray.report.format import counted, percent
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.winners import Winner
 
 TURNS = 100
-"""Most turns of two whole models in each order of loading them, which what differs depends on."""
+"""Most turns of two whole models in each order of loading them."""
 GAIN = 0.01
 """Least share of its time that the model has to gain; equal ones differ by half of it at times."""
 PLACE = ".wholes"
@@ -61,9 +62,7 @@ class Wholes:
             count: Most other whole models to time layers in.
             progress: Progress of the command, which is told what changes.
         """
-        own = {task.layer for task in self.prepared.tasks}
-        others = runners_up({layer: won for layer, won in winners.items() if layer in own}, count)
-        others = others[: self.room(count)]
+        others = runners_up(winners, self.room(count))
         if not others or not self.process.holds(self.model.request):
             return dict(winners)
         progress.phase(f"timing layers' runners-up inside {self.model.called}")
@@ -97,10 +96,9 @@ class Wholes:
         if not changed:
             return dict(winners)
         mixed = self._compiled(best, place / "best.so")
-        settings = replace(self.options, model_seconds=seconds, model_repeats=TURNS)
-        pair = (mixed, libraries[0]), (libraries[0], mixed)
-        first, last = (self.process.duel(two, inputs, settings, self.bench) for two in pair)
-        gain = -expm1(pair_ratio((first[0], first[1]), (last[1], last[0]), expected=1.0))
+        timing = replace(self.options, model_seconds=seconds, model_repeats=TURNS)
+        duel = duel_of(self.process, inputs, self.bench)
+        gain = -expm1(in_pair(duel, ((mixed, MAIN), (libraries[0], MAIN)), timing))
         if gain < GAIN:
             return dict(winners)
         progress.note(
@@ -111,10 +109,8 @@ class Wholes:
 
     def _compiled(self, choice: Choice, library: Path) -> Path:
         """Compiles the model; returns the library."""
-        layers = dict.fromkeys(task.layer for task in self.prepared.tasks)
-        chosen = {choice[layer].task: choice[layer] for layer in layers}
-        configs = {digest: (one.config, one.latency) for digest, one in chosen.items()}
-        self.process.compile_tuned(configs, library, library.with_name("database"))
+        chosen = chosen_of(self.prepared, choice)
+        self.process.compile_tuned(chosen, library, library.with_name("database"))
         return library
 
     def room(self, count: int) -> int:

@@ -5,8 +5,9 @@ from chameleon_ray.measure.slowdown import Slowdown
 
 def markdown(name: str, found: Slowdown, limit: float) -> str:
     """Renders the comparison as a table of one row."""
-    told = {True: "slower", False: "not slower" if found.clear(limit) else "unclear"}
-    verdict = told[found.reaches(limit)]
+    verdict = "not slower" if found.clear(limit) else "unclear"
+    if found.reaches(limit):
+        verdict = "slower"
     return (
         "| run | slower by | chance if equal | pairs | limit | verdict |\n"
         "|---|---|---|---|---|---|\n"

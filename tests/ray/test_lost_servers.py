@@ -15,7 +15,7 @@ import pytest
 
 from chameleon_ray.cluster.reaper import STUCK
 from tests.ray.test_ray_session import run
-from tests.whole.command import threads, until
+from tests.whole.command import JOINS, threads, until
 
 HEARD = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 """Background jobs of a shell ignore Ctrl-C, and so would what they start."""
@@ -26,11 +26,6 @@ from chameleon_ray.cluster.servers import lost
 from chameleon_ray.options import Session
 with starting(lost), start(cpus=1, options=Session(lost_seconds=5.0)):
     print("started")
-"""
-JOINS = "worker.io"
-"""Name of a thread that Ray's library starts while it makes a process a part of Ray.
-
-Thereafter the library asks the raylet for that, which asks the control store.
 """
 
 

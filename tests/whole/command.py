@@ -102,6 +102,13 @@ class Command:
         return self.processes()
 
 
+JOINS = "worker.io"
+"""Name of a thread that Ray's library starts while it makes a process a part of Ray.
+
+Thereafter the library asks the raylet for that, which asks the control store.
+"""
+
+
 def threads(pid: int) -> set[str]:
     """Names of a process's threads; none where there is no such process."""
     found = set()

@@ -8,7 +8,7 @@ import pytest
 
 from chameleon_ray.cluster.reaper import STUCK, TOLD
 from chameleon_ray.options import Session
-from tests.whole.command import ROOT, Command, threads, until
+from tests.whole.command import JOINS, ROOT, Command, threads, until
 
 TABLE = str(ROOT / "tests" / "data" / "resnet-9.parquet")
 WALKS = ("--preset", "penalty9", "--explorer", "ppo", "--measurements", "128", "--seeds", "99")
@@ -92,8 +92,7 @@ def test_a_control_store_that_is_lost_as_the_command_joins_ray_ends_it_with_a_se
     run = tmp_path / "run"
     options = ("--engine", "ray", "--explorer", "random", "--trials", "8", "--out", str(run))
     command = Command("tune", dense, *options)
-    joins = lambda: "worker.io" in threads(command.process.pid)  # noqa: E731, Ray's library does
-    assert until(joins, PATIENCE, 0.001)
+    assert until(lambda: JOINS in threads(command.process.pid), PATIENCE, 0.001)
     kill(command, "gcs_server")
     code, _, err = command.wait(PATIENCE)
     said = STUCK.format("gcs_server", Session().lost_seconds)
