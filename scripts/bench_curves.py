@@ -31,6 +31,12 @@ def curve(events: Iterable[Event], weights: Mapping[str, float]) -> list[Point]:
     return points
 
 
+def timed(events: Iterable[Event], weights: Mapping[str, float]) -> dict[str, float]:
+    """The weights of the tasks of which some measurement succeeded."""
+    known = {event.task for event in events if event.latency is not None}
+    return {task: weight for task, weight in weights.items() if task in known}
+
+
 def reached(points: Sequence[Point], wanted: float) -> Point | None:
     """The first point that is at most ``wanted`` ms."""
     return next((point for point in points if point[2] <= wanted), None)

@@ -5,14 +5,16 @@
 One after the other on the same machine: TVM's ``tune_relax`` with its evolutionary search, XGBoost
 cost model, LocalBuilder on all cores and LocalRunner, then ``chameleon tune``. Both time kernels on
 the same cores with as many threads, by default half of the cores. Then both compiled models are
-timed in turns on those cores. What each side found is kept under ``--out`` and taken over by the
-same command; a side that was interrupted begins anew.
+timed in turns on those cores. A layer of which MetaSchedule measured nothing is named, and left out
+of its curve. What each side found is kept under ``--out`` and taken over by the same command; a
+side that was interrupted begins anew.
 """
 
 import argparse
 import json
 import platform
 import sys
+from collections.abc import Collection
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -134,16 +136,18 @@ def claim(out: Path, settings: dict[str, Any]) -> None:
 
 def compared(out: Path, settings: dict, batches: list[dict], summary: dict) -> dict[str, Any]:
     """Everything that is reported."""
-    theirs, theirs_weights = their_events(batches)
+    theirs, all_theirs = their_events(batches)
+    theirs_weights = bench_curves.timed(theirs, all_theirs)
     ours, ours_weights = our_events(out / SIDES[1], summary)
     sides = {
-        SIDES[0]: side(theirs, bench_curves.curve(theirs, theirs_weights), len(theirs_weights)),
+        SIDES[0]: side(theirs, bench_curves.curve(theirs, theirs_weights), len(all_theirs)),
         SIDES[1]: side(ours, bench_curves.curve(ours, ours_weights), len(ours_weights)),
     }
     for name, found in sides.items():
         if not found["curve"]:
             raise UserError(f"{name} did not measure every layer; give it more time or trials.")
     libraries = tuple(out / name / "model.so" for name in SIDES)
+    sides[SIDES[0]]["never_measured"] = names(batches, all_theirs.keys() - theirs_weights.keys())
     times, agreement = duel(libraries, out / SIDES[1], settings)
     for name, latencies in zip(SIDES, times, strict=True):
         of = Latency.of(latencies)
@@ -164,6 +168,12 @@ def compared(out: Path, settings: dict, batches: list[dict], summary: dict) -> d
             "system": platform.platform(),
         },
     }
+
+
+def names(batches: list[dict], tasks: Collection[str]) -> list[str]:
+    """What MetaSchedule calls some of its tasks; those that it never turned to have no name."""
+    known = {str(batch["task"]): batch["name"] for batch in batches}
+    return [known.get(task, f"task {task}") for task in sorted(tasks)]
 
 
 def duel(
@@ -200,6 +210,8 @@ def report(arguments: argparse.Namespace, settings: dict, body: dict) -> None:
         bench_curves.draw(curves, body["model"], arguments.plot)
     print(f"{settings['device']} of {len(settings['cores'])}; pairs are MetaSchedule / this engine")
     print(bench_curves.table(body))
+    if left := body[SIDES[0]]["never_measured"]:
+        print(f"MetaSchedule never measured {', '.join(left)}; its curve is of its other layers.")
     if body["time_ratio"] is None:
         print("This engine did not reach MetaSchedule's final latency.")
     if not body["outputs_agree"]["ok"]:

@@ -77,6 +77,7 @@ class JointFinish(Finish):
         library = self.folder.library
         entries = {model.entry: path for model, path in parts.items()}
         self.process.compile_entries(entries, target, library)
+        self.process.clear()
         for model in parts:
             link = model.folder.library
             link.unlink(missing_ok=True)

@@ -58,6 +58,7 @@ class ModelProcess:
         self._bench = ModelBench(kind, cores, instances)
         self._held: Request | None = None
         self._prepared: Prepared | None = None
+        self._functions: Mapping[str, str] = {}
         for child in (self._host, self._bench):
             stack.callback(self._close, child)
 
@@ -107,15 +108,13 @@ class ModelProcess:
         self, winners: Mapping[str, tuple[Config, float]], path: Path, database: Path
     ) -> set[str]:
         """Writes the tuned library and database; returns the digests of the applied winners."""
-        job = model_jobs.CompileTuned(winners, path, database)
-        return set(self._value("apply", self._hosted, job))
+        return self._applied(model_jobs.CompileTuned(winners, path, database))
 
     def schedule(
         self, winners: Mapping[str, tuple[Config, float]], path: Path, database: Path
     ) -> set[str]:
         """Schedules the model and keeps it in a file; returns the digests of applied winners."""
-        job = model_jobs.Schedule(winners, path, database)
-        return set(self._value("apply", self._hosted, job))
+        return self._applied(model_jobs.Schedule(winners, path, database))
 
     def compile_entries(self, parts: Mapping[str, Path], target: str, path: Path) -> None:
         """Writes one library of scheduled models, by the names of their functions in it."""
@@ -128,8 +127,7 @@ class ModelProcess:
         Returns:
             Whether there is anything to record; no library is written where there is not.
         """
-        recorded: bool = self._value("apply", self._hosted, model_jobs.CompileGraphs(path))
-        return recorded
+        return bool(self._value("apply", self._hosted, model_jobs.CompileGraphs(path)))
 
     def compile_untuned(self, path: Path) -> None:
         """Writes the library that TVM makes of the model without tuning."""
@@ -148,13 +146,11 @@ class ModelProcess:
             UserError: The file cannot be copied.
         """
         job = model_jobs.Expose(Path(request.model), copy)
-        nodes: dict[str, str] = self._value("verify", self._hosted, job)
-        return nodes
+        return dict(self._value("verify", self._hosted, job))
 
     def has_device(self) -> bool:
         """Returns whether compiled models can be run on this machine."""
-        present: bool = self._answer(Presence(), None)
-        return present
+        return bool(self._answer(Presence(), None))
 
     def outputs(
         self,
@@ -214,8 +210,7 @@ class ModelProcess:
     ) -> list[tuple[float, ...]]:
         """Times compiled models in turns, with ``bench`` or here; returns latencies in seconds."""
         duel = Duel(tuple(map(str, libraries)), inputs, options, entries=entries)
-        latencies: list[tuple[float, ...]] = self._answer(duel, bench)
-        return latencies
+        return list(self._answer(duel, bench))
 
     def profile(
         self,
@@ -234,7 +229,7 @@ class ModelProcess:
         Returns:
             For each library, seconds of one execution of each layer by its digest.
         """
-        names = self._value("apply", self._hosted, model_jobs.FunctionsOfLayers())
+        names = self._functions
         found = self._answer(Profile(tuple(map(str, libraries)), inputs, seconds), bench)
         return [{names[name]: one[name] for name in one.keys() & names.keys()} for one in found]
 
@@ -255,6 +250,12 @@ class ModelProcess:
             raise UserError(
                 f"{spec} cannot be imported ({error.why}); {advice(spec, error)}."
             ) from None
+
+    def _applied(self, job: model_jobs.Won) -> set[str]:
+        """Has winners applied; returns their digests, and keeps which layers functions are."""
+        tuned: model_jobs.Tuned = self._value("apply", self._hosted, job)
+        self._functions = tuned.functions
+        return set(tuned.applied)
 
     def _hosted(self, job: Any) -> Outcome:
         """Has the process that holds the model do a job."""

@@ -29,16 +29,21 @@ def opened(name: str | None, tell: Tell) -> Store:
 
 
 def stored(name: str | None, tell: Tell, layer: str = "") -> list[Entry]:
-    """Returns the entries of a store, or those of layers with this digest or in whose name it is.
+    """Returns the entries of a store, or those of layers whose digest begins with ``layer``.
+
+    A part of a layer's name or of its shapes is enough, too.
 
     Raises:
         UserError: There is no store, it cannot be read, or has no such layer.
     """
     store = opened(name, tell)
     entries = _answered(store, lambda: store.entries(store.entry_keys()))
-    found = [e for e in entries if e.task.startswith(layer) or layer in e.name]
+    found = [e for e in entries if e.task.startswith(layer) or layer in f"{e.name} ({e.shape})"]
     if layer and not found:
-        raise UserError(f"The store {store.name} has no layer {layer}; chameleon store ls has all.")
+        raise UserError(
+            f"The store {store.name} has no layer {layer}; chameleon store ls lists all, by digest "
+            "and operators: models share layers, so what a model calls them is not kept."
+        )
     return found
 
 

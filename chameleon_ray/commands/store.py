@@ -30,7 +30,9 @@ def list_layers(store: Store = None, json: Json = False) -> None:
 
 @command(store, "show")
 def show(
-    layer: Annotated[str, typer.Argument(help="Digest of a layer, or a part of its name.")],
+    layer: Annotated[
+        str, typer.Argument(help="Digest of a layer, or a part of its name or shapes.")
+    ],
     store: Store = None,
     json: Json = False,
 ) -> None:

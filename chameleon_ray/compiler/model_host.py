@@ -19,12 +19,14 @@ from chameleon_ray.compiler.model_jobs import (
     CompileUntuned,
     Job,
     Prepare,
+    Tuned,
 )
 from chameleon_ray.compiler.notes import Notes
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.importing import uncollected
+from chameleon_ray.measure.free_memory import give_back
 from chameleon_ray.plugins import demand, loaded
 from chameleon_ray.space import Config
 from chameleon_ray.task import Task
@@ -41,7 +43,6 @@ class ModelHost:
         self._lower: Callable[[], Iterator[Any]] = lambda: iter(())
         self._tuned: Any = None
         self._tasks: dict[str, Task] = {}
-        self.functions: dict[str, str] = {}
         self._target, self._precision = "", "float32"
 
     def __call__(self, job: Job) -> Any:
@@ -124,7 +125,7 @@ class ModelHost:
         )
 
     def compile_untuned(self, job: CompileUntuned) -> None:
-        """Compiles the kept model as it was imported.
+        """Compiles the kept model as it was imported, and gives back memory for the search.
 
         Raises:
             UncompilableError: TVM cannot compile it.
@@ -133,19 +134,20 @@ class ModelHost:
 
         model, where = self._model, (self._target, self._kind, job.path)
         compile_as_imported(model.name, model.module, *where, self._precision)
+        give_back()
 
-    def compile_tuned(self, job: CompileTuned) -> set[str]:
-        """Compiles the kept model; returns the digests of the winners that were applied."""
+    def compile_tuned(self, job: CompileTuned) -> Tuned:
+        """Compiles the kept model; returns what became of the winners."""
         from chameleon_ray.compiler.apply import compile_model
 
-        self._tuned, applied = self.schedule(job.winners, job.database)
+        self._tuned, tuned = self.schedule(job.winners, job.database)
         compile_model(self._tuned, self._target, self._kind, job.path)
-        return applied
+        return tuned
 
     def schedule(
         self, winners: Mapping[str, tuple[Config, float]], database: Path
-    ) -> tuple[Any, set[str]]:
-        """Returns the kept model as winners schedule it, and the digests of those applied.
+    ) -> tuple[Any, Tuned]:
+        """Returns the kept model as winners schedule it, and what became of them.
 
         The winners are exported as a MetaSchedule database, too.
         """
@@ -154,11 +156,11 @@ class ModelHost:
 
         others, kind = islice(self._lower(), 1, None), self._kind
         model = composed(self._lowered, others, winners, self._target)
-        self.functions = layers_of(model, self._target)
+        functions = layers_of(model, self._target)
         configs = {digest: config for digest, (config, _) in winners.items()}
         scheduled, applied = schedule_layers(model, self._tasks, configs, kind)
         export_database(database, self._tasks, winners, kind)
-        return scheduled, applied
+        return scheduled, Tuned(frozenset(applied), functions)
 
     def compile(self, module: Any, target: str, path: Path) -> None:
         """Compiles a scheduled module, whatever model is kept."""

@@ -14,10 +14,21 @@ from chameleon_ray.options import Request, Scheduling
 from chameleon_ray.space import Config
 
 
+@dataclass(frozen=True)
+class Tuned:
+    """What became of a model's winners.
+
+    Attributes:
+        applied: Digests of the winners that were applied.
+        functions: Digest of the layer that each function of the library is, by its name.
+    """
+
+    applied: frozenset[str]
+    functions: Mapping[str, str]
+
+
 class Host(Protocol):
     """The part of ``ModelHost`` that these jobs use."""
-
-    functions: dict[str, str]
 
     def prepare(self, job: "Prepare") -> Prepared: ...
 
@@ -25,13 +36,13 @@ class Host(Protocol):
 
     def compile_untuned(self, job: "CompileUntuned") -> None: ...
 
-    def compile_tuned(self, job: "CompileTuned") -> set[str]: ...
+    def compile_tuned(self, job: "CompileTuned") -> Tuned: ...
 
     def compile_graphs(self, job: "CompileGraphs") -> bool: ...
 
     def schedule(
         self, winners: Mapping[str, tuple[Config, float]], database: Path
-    ) -> tuple[Any, set[str]]: ...
+    ) -> tuple[Any, Tuned]: ...
 
     def compile(self, module: Any, target: str, path: Path) -> None: ...
 
@@ -157,7 +168,7 @@ class Won:
 class CompileTuned(Won):
     """A job that compiles the model with the winners' schedules and exports these as a database."""
 
-    def run(self, host: Host) -> set[str]:
+    def run(self, host: Host) -> Tuned:
         return host.compile_tuned(self)
 
 
@@ -179,12 +190,12 @@ class CompileGraphs:
 class Schedule(Won):
     """A job that schedules the model with winners, and keeps it in a file until it is compiled."""
 
-    def run(self, host: Host) -> set[str]:
+    def run(self, host: Host) -> Tuned:
         import tvm
 
-        scheduled, applied = host.schedule(self.winners, self.database)
+        scheduled, tuned = host.schedule(self.winners, self.database)
         self.path.write_text(tvm.ir.save_json(scheduled))
-        return applied
+        return tuned
 
 
 @dataclass(frozen=True)
@@ -205,17 +216,6 @@ class CompileEntries:
         host.compile(joined(self.parts), self.target, self.path)
 
 
-@dataclass(frozen=True)
-class FunctionsOfLayers:
-    """A job that tells the layers of the model that was tuned last.
-
-    The answer is the layer's digest by the name of its function in the library.
-    """
-
-    def run(self, host: Host) -> dict[str, str]:
-        return host.functions
-
-
 Job = (
     Prepare
     | Weigh
@@ -225,5 +225,4 @@ Job = (
     | CompileGraphs
     | Schedule
     | CompileEntries
-    | FunctionsOfLayers
 )

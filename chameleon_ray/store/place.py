@@ -30,6 +30,8 @@ STALE = 24 * 3600.0
 """Age in seconds of unfinished files that no writer can still be working on."""
 BATCH = 32
 """Files that are read in one step."""
+PAGE = 4096
+"""Bytes of a file that is written as a trial, for which a full disk has no room."""
 UNFINISHED = ".new-"
 """Beginning of the name of a file that is being written."""
 
@@ -130,6 +132,16 @@ class Place:
         """
         path = self._path(name)
         self._within(lambda: self._put(path, data), "written")
+
+    def try_writing(self) -> None:
+        """Writes a file and removes it again.
+
+        Raises:
+            PlaceError: It cannot be written.
+        """
+        name = f"{VERSION}/{UNFINISHED}{os.getpid()}"
+        self.write(name, bytes(PAGE))
+        self.remove([name])
 
     def remove(self, names: Iterable[str]) -> None:
         """Removes files; it does not matter if some are gone.

@@ -113,6 +113,19 @@ class Store:
         self._write(content, self.places)
         return sum(map(len, content.values()))
 
+    def try_writing(self) -> None:
+        """Says which folders of this machine cannot be written, and only reads them from then on.
+
+        Other places are not tried, as who may add files may not remove them there.
+        """
+        for place in self.writable:
+            try:
+                if place.local:
+                    place.try_writing()
+            except PlaceError as error:
+                self.tell(f"{error} What this command measures is not kept in it.")
+                place.read_only = True
+
     def keeps(self, keys: Iterable[Key]) -> bool:
         """Tells whether a place that is written has one of these entries."""
         names = {place.name for place in self.writable}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.bench_curves import TITLES, Event, curve, ratios, reached, table
+from scripts.bench_curves import TITLES, Event, curve, ratios, reached, table, timed
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "bench_vs_metaschedule.py"
 WEIGHTS = {"a": 2.0, "b": 1.0}
@@ -33,6 +33,12 @@ def test_curve_is_the_weighted_sum_of_the_best() -> None:
 
 def test_no_curve_before_every_layer_has_a_latency() -> None:
     assert curve([Event(1.0, "a", 0.004), Event(2.0, "b", None)], WEIGHTS) == []
+
+
+def test_a_task_that_was_never_measured_is_left_out() -> None:
+    events = [Event(1.0, "a", 0.004), Event(2.0, "b", None)]
+    assert timed(events, {**WEIGHTS, "c": 1.0}) == {"a": 2.0}
+    assert curve(events, timed(events, WEIGHTS)) == [(1, 1.0, 8.0)]
 
 
 def test_ratios_are_theirs_over_ours() -> None:

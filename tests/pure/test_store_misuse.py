@@ -1,6 +1,7 @@
 """What somebody else left in a store, or what is left of an entry: a miss and a sentence each."""
 
 import json
+import resource
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -101,3 +102,25 @@ def test_what_cannot_be_used_is_a_miss_and_a_sentence(misuse: str, tmp_path: Pat
     assert sentence.endswith(". It counts as missing.")
     assert collect(fresh, 9.0).unusable == 1
     assert not path.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_only_read(tmp_path: Path) -> None:
+    told = list[str]()
+    one = Store([Place(str(tmp_path), 5.0)], OPTIONS, told.append)
+    one.publish([entry()])
+    there = sorted(tmp_path.rglob("*"))
+    one.try_writing()
+    assert (told, sorted(tmp_path.rglob("*"))) == ([], there)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        one.try_writing()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert told == [
+        f"The store {tmp_path} cannot be written: File too large. "
+        "What this command measures is not kept in it."
+    ]
+    one.publish([entry(seed=1)])
+    assert one.entries(one.entry_keys()) == [entry()]
+    assert sorted(tmp_path.rglob("*")) == there
