@@ -49,6 +49,10 @@ FULL = {
 }
 QUICK = {**FULL, "trials_per_task": 4, "our_minutes": 3.0, "short_imports": True}
 SIDES = ("metaschedule", "chameleon")
+BOUNDS = (
+    "Its curve is the sum of its other layers, and this engine's of all of its own, so that the "
+    "ratios of time, measurements and layers are at least what is said."
+)
 
 
 def main() -> None:
@@ -145,7 +149,8 @@ def compared(out: Path, settings: dict, batches: list[dict], summary: dict) -> d
     }
     for name, found in sides.items():
         if not found["curve"]:
-            raise UserError(f"{name} did not measure every layer; give it more time or trials.")
+            what = "any layer" if name == SIDES[0] else "every layer"
+            raise UserError(f"{name} did not measure {what}; give it more time or trials.")
     libraries = tuple(out / name / "model.so" for name in SIDES)
     sides[SIDES[0]]["never_measured"] = names(batches, all_theirs.keys() - theirs_weights.keys())
     times, agreement = duel(libraries, out / SIDES[1], settings)
@@ -211,7 +216,7 @@ def report(arguments: argparse.Namespace, settings: dict, body: dict) -> None:
     print(f"{settings['device']} of {len(settings['cores'])}; pairs are MetaSchedule / this engine")
     print(bench_curves.table(body))
     if left := body[SIDES[0]]["never_measured"]:
-        print(f"MetaSchedule never measured {', '.join(left)}; its curve is of its other layers.")
+        print(f"MetaSchedule never measured {', '.join(left)}. {BOUNDS}")
     if body["time_ratio"] is None:
         print("This engine did not reach MetaSchedule's final latency.")
     if not body["outputs_agree"]["ok"]:

@@ -68,7 +68,7 @@ class Finish:
                         self.progress,
                         partial(keeper.timing, left),
                     )
-                    process.clear()  # frameworks need the memory, and it is compiled
+                    process.clear()  # the model is compiled, and frameworks need the memory
                     compared = self.compared(model, done, group, keeper.comparing(left))
                 done = self.timed(model, done, compared, group, keeper.timing(left, compared=1))
                 inside = self.inside(model, done, group, keeper.inside(left))

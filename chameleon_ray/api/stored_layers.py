@@ -58,6 +58,7 @@ class StoredLayers:
         store = self.setup.store
         if store is not None:
             store.tell = self.progress.note
+            store.try_writing()
         if store is None and not self.setup.earlier:
             return imported
         for group in self.groups:
@@ -80,8 +81,6 @@ class StoredLayers:
             left = [task for task in tasks if task.digest not in settled]
             teach(self.setup.transfer, store, left, by_task, known, request.storing)
         records = self._taken(known, imported.records)
-        if store is not None:
-            store.try_writing()
         if store is not None and store.writable and not store.keeps(self._keys):
             self.progress.note(f"Tuned layers are kept in {store.name}; --store none ends that.")
         installed = store.installed if store is not None else set[str]()

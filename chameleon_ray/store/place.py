@@ -31,7 +31,7 @@ STALE = 24 * 3600.0
 BATCH = 32
 """Files that are read in one step."""
 PAGE = 4096
-"""Bytes of a file that is written as a trial, for which a full disk has no room."""
+"""Bytes of the file that is written as a trial; an empty one would fit on a full disk."""
 UNFINISHED = ".new-"
 """Beginning of the name of a file that is being written."""
 
@@ -140,7 +140,7 @@ class Place:
             PlaceError: It cannot be written.
         """
         name = f"{VERSION}/{UNFINISHED}{os.getpid()}"
-        self.write(name, bytes(PAGE))
+        self.write(name, os.urandom(PAGE))
         self.remove([name])
 
     def remove(self, names: Iterable[str]) -> None:

@@ -44,7 +44,7 @@ class Store:
         self._there: dict[str, set[str]] = defaultdict(set)
         self.refused: list[Key] = []
         self.installed: set[str] = set()
-        self._told = 0
+        self._told, self._unwritable = 0, set[str]()
 
     @property
     def name(self) -> str:
@@ -54,7 +54,8 @@ class Store:
     @property
     def writable(self) -> list[Place]:
         """Places that are written, near ones first."""
-        return [place for place in self.places if not place.read_only]
+        kept_out = self._unwritable
+        return [p for p in self.places if not p.read_only and p.name not in kept_out]
 
     def entry_keys(self, target: str = "") -> list[Key]:
         """Returns the keys of all entries for a target, or of all entries.
@@ -123,8 +124,9 @@ class Store:
                 if place.local:
                     place.try_writing()
             except PlaceError as error:
-                self.tell(f"{error} What this command measures is not kept in it.")
-                place.read_only = True
+                if isinstance(error.__cause__, OSError):  # one that is slow may answer at the end
+                    self.tell(f"{error} What this command measures is not kept in it.")
+                    self._unwritable.add(place.name)
 
     def keeps(self, keys: Iterable[Key]) -> bool:
         """Tells whether a place that is written has one of these entries."""

@@ -12,7 +12,7 @@ from chameleon_ray.api.finishing import Finish
 from chameleon_ray.api.launching import TunedLibrary
 from chameleon_ray.api.session_model import SessionModel
 from chameleon_ray.errors import UserError
-from chameleon_ray.options import Request
+from chameleon_ray.options import Confirming, Request
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.report.result import UNTUNED, Compared, Latency, Verified
 
@@ -109,6 +109,64 @@ def test_what_was_begun_ends_with_a_model_that_fails() -> None:
     assert finish.all([group], imported, {}, keeper) == {}
     assert model.failure == "net.onnx is gone."
     assert comparer.heard == ["begin", "end"]
+
+
+class Timing(Listening):
+    """A comparer that times all that it is asked."""
+
+    def compare(self, *asked: Any) -> Comparison:
+        super().compare(*asked)
+        return Comparison(Latency(1.0), (), Latency(2.0))
+
+
+class Able:
+    """A process that does all that it is asked, and says when it lets the model go."""
+
+    lost, kind = False, SimpleNamespace(gpus=list, graphs=None)
+
+    def __init__(self, heard: list[str]) -> None:
+        self.heard = heard
+
+    def holds(self, request: Request) -> bool:
+        return True
+
+    def prepare(self, request: Request) -> Any:
+        return PREPARED
+
+    def compile_tuned(self, *asked: Any) -> set[str]:
+        self.heard.append("compile")
+        return set()
+
+    def check(self, *asked: Any, **options: Any) -> Verified:
+        self.heard.append("check")
+        return Verified(True, 0.0, 0.0, "torch")
+
+    def clear(self) -> None:
+        self.heard.append("clear")
+
+
+def test_the_model_is_let_go_before_frameworks_are_timed() -> None:
+    comparer, files = Timing(), tuple(map(Path, ("model.so", "graphs.so", "untuned.so")))
+    folder: Any = SimpleNamespace(
+        **vars(FOLDER),
+        library=files[0],
+        libraries=files,
+        tvm_database=Path("db"),
+        save_winners=dict,
+    )
+    model, process = SessionModel(ASKED, folder), Able(comparer.heard)
+    finish = Finish(folder, process, comparer, Progress())  # type: ignore[arg-type]
+    group: Any = SimpleNamespace(bench=None, left=[model])
+    known: Any = SimpleNamespace(inputs=(), tasks=(), precision=None)
+    keeper: Any = SimpleNamespace(
+        comparing=lambda left: 10.0,
+        timing=lambda left, compared=0: Confirming(),
+        inside=lambda left: 0.0,
+    )
+    done = finish.all([group], SimpleNamespace(prepared={model: known}), {}, keeper)  # type: ignore[arg-type]
+    assert model.failure == ""
+    assert done[model].comparison.complete
+    assert comparer.heard == ["begin", "compile", "check", "clear", "compare", "end"]
 
 
 def test_latencies_are_of_the_turns_and_of_a_duel_only_where_these_lack_one() -> None:

@@ -140,6 +140,7 @@ def test_an_archive_is_a_store_that_is_only_read(tmp_path: Path, told: list[str]
     file = shutil.make_archive(str(tmp_path / "archive"), "zip", tmp_path / "made")
     near = Place(str(tmp_path / "near"), 5.0)
     both = Store([near, Place(f"zip://::{file}", 5.0)], OPTIONS, told.append)
+    both.try_writing()
     assert both.entries(both.entry_keys()) == [entry()]
     assert told == []
     both.publish([entry(seed=1)])

@@ -1,4 +1,4 @@
-"""What somebody else left in a store, or what is left of an entry: a miss and a sentence each."""
+"""A sentence for each: what others left in a store, what cannot be written, what is not there."""
 
 import json
 import resource
@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from chameleon_ray.api.storage import stored
 from chameleon_ray.database import as_table
+from chameleon_ray.errors import UserError
 from chameleon_ray.store.collection import collect
 from chameleon_ray.store.entry import META
 from chameleon_ray.store.key import content_digest
@@ -124,3 +126,12 @@ def test_a_folder_that_cannot_be_written_is_only_read(tmp_path: Path) -> None:
     one.publish([entry(seed=1)])
     assert one.entries(one.entry_keys()) == [entry()]
     assert sorted(tmp_path.rglob("*")) == there
+
+
+def test_layers_are_found_by_name_and_shapes(tmp_path: Path) -> None:
+    store = Store([Place(str(tmp_path), 5.0)], OPTIONS, print)
+    store.publish([replace(entry(), shape="1x3x224x224, 64x3x7x7")])
+    for part in (entry().task[:6], entry().name, "3x224x224", f"{entry().name} (1x3"):
+        assert len(stored(store.name, print, part)) == 1
+    with pytest.raises(UserError, match=r"has no layer layer4\.1\.conv2; chameleon store ls"):
+        stored(store.name, print, "layer4.1.conv2")
