@@ -149,6 +149,10 @@ def imports(short: bool, kind: str) -> Callable[[], None]:
     """What a worker imports before its timeout begins; stock ones do it inside, and fail."""
 
     def initializer() -> None:
+        if kind == "cuda":
+            from chameleon_ray.compiler.codegen import cuda_compiler
+
+            cuda_compiler.demand()  # loads the NVRTC of this engine, which TVM's bindings then take
         if short:
             from chameleon_ray.compiler.tvm_process import register_intrinsics
 
