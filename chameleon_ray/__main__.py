@@ -53,6 +53,7 @@ def main() -> None:
     finally:
         for one in asked:  # the exit status is known
             signal.signal(one, spare)
+        exec("")  # else, with -m, it ends by SIGINT if the text that ran last was interrupted
 
 
 if __name__ == "__main__":
