@@ -224,6 +224,8 @@ class Budget:
         layer.history.append(min(layer.latency, *(record.latency for record in records)))
         task = layer.tuner.task
         self._rates[task.kind] = max(self._rates.get(task.kind, 0.0), task.flop / layer.latency)
+        if layer.tuner.again:  # its search may have ended, but something of it is in doubt
+            return
         tried = [record for record in layer.tuner.records if is_searched(record.config)]
         if stale >= self.options.patience:
             layer.finished = f"{STALE} {stale} plans"
@@ -264,7 +266,7 @@ class Budget:
         leader = self._leader(layer)
         for rival in self._lowerings[layer.tuner.task.layer]:
             late = rival is not leader and is_behind(rival.history, leader.history, self.options)
-            if late and not rival.finished:
+            if late and not rival.finished and not rival.tuner.again:
                 times = rival.latency / leader.latency
                 much = f"{times:.1f} times" if math.isfinite(times) else "infinitely"
                 rival.finished = f"{leader.tuner.task.lowering} is {much} {FASTER}"

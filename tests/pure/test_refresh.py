@@ -78,6 +78,40 @@ def test_what_is_known_but_disturbed_is_timed_again_and_no_more() -> None:
     assert shared.settle(one, records) == {TASK.digest: AS_BEFORE}
 
 
+def stored(task: Task, latency: float) -> list[Record]:
+    """Records of thirty plans, of which the first one is the best."""
+    made = [record.config for record in records_of(task, 31)[1:]]
+    return [replace(timed(task, c, latency), origin="store", plan=n) for n, c in enumerate(made)]
+
+
+def test_a_search_that_had_ended_is_timed_again_where_it_is_in_doubt() -> None:
+    sure, one = tuner(TASK, None, FIRST), tuner(TASK, inf, FIRST)
+    for each in (sure, one):
+        each.observe([timed(TASK, DEFAULT, 9.0), *stored(TASK, 1.0)])
+    assert not budget(sure).open
+    shared = budget(one)
+    assert shared.next() is one
+    assert asyncio.run(one.propose()) == [FIRST]
+    again = [replace(timed(TASK, FIRST, 5.0), plan=30)]
+    one.observe(again)
+    assert shared.settle(one, again).keys() == {TASK.digest}
+    assert not shared.open
+
+
+def test_a_lowering_that_is_far_behind_is_timed_again_where_it_is_in_doubt() -> None:
+    second = replace(toys.task("convolution-2"), instead=TASK.digest, has_default=False)
+    first, other = tuner(TASK, inf), tuner(second, inf, FIRST)
+    first.observe([timed(TASK, DEFAULT, 9.0), *stored(TASK, 1.0)])
+    other.observe(stored(second, 50.0))
+    shared = budget(first, other)
+    assert shared.next() is other
+    assert asyncio.run(other.propose()) == [FIRST]
+    again = [replace(timed(second, FIRST, 50.0), plan=30)]
+    other.observe(again)
+    assert second.digest in shared.settle(other, again)
+    assert not shared.open
+
+
 def test_a_session_that_goes_on_does_not_time_a_third_time() -> None:
     one = tuner(TASK, 1.0, FIRST)
     one.observe([timed(TASK, DEFAULT, 9.0), timed(TASK, FIRST, 1.0)])
