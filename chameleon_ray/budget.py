@@ -57,6 +57,11 @@ class Layer:
         """Best latency in seconds so far; infinite before the first success."""
         return self.history[-1] if self.history else math.inf
 
+    def finish(self, reason: str) -> None:
+        """Gives it no more plans, unless something of it is still to be timed again."""
+        if not self.tuner.again:
+            self.finished = reason
+
 
 class Budget:
     """Shares ``trials`` measurements, and the time until ``deadline``, between tuners.
@@ -224,13 +229,11 @@ class Budget:
         layer.history.append(min(layer.latency, *(record.latency for record in records)))
         task = layer.tuner.task
         self._rates[task.kind] = max(self._rates.get(task.kind, 0.0), task.flop / layer.latency)
-        if layer.tuner.again:  # its search may have ended, but something of it is in doubt
-            return
         tried = [record for record in layer.tuner.records if is_searched(record.config)]
         if stale >= self.options.patience:
-            layer.finished = f"{STALE} {stale} plans"
+            layer.finish(f"{STALE} {stale} plans")
         elif len(tried) >= layer.tuner.task.space.size:
-            layer.finished = WHOLE
+            layer.finish(WHOLE)
 
     def _judge(self, layer: Layer) -> None:
         """Finishes a layer that is near enough to the best of its space.
@@ -247,7 +250,7 @@ class Budget:
         left = rivals(layer.tuner.task.space, records, options.bounding)
         confidence = options.bounding.confidence
         if left is not None and left.whole and left.within(confidence) <= self.until:
-            layer.finished = f"{left.told(confidence)}, as asked for"
+            layer.finish(f"{left.told(confidence)}, as asked for")
 
     def _compare(self, layer: Layer) -> None:
         """Finishes a layer that was timed again and is as fast as in the earlier run."""
@@ -266,10 +269,10 @@ class Budget:
         leader = self._leader(layer)
         for rival in self._lowerings[layer.tuner.task.layer]:
             late = rival is not leader and is_behind(rival.history, leader.history, self.options)
-            if late and not rival.finished and not rival.tuner.again:
+            if late and not rival.finished:
                 times = rival.latency / leader.latency
                 much = f"{times:.1f} times" if math.isfinite(times) else "infinitely"
-                rival.finished = f"{leader.tuner.task.lowering} is {much} {FASTER}"
+                rival.finish(f"{leader.tuner.task.lowering} is {much} {FASTER}")
 
 
 def _timed_again(lowerings: Sequence[Layer]) -> bool:

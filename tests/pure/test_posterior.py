@@ -1,6 +1,7 @@
 """The bound on what is left to gain in a layer, and the search that ends where it is small."""
 
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -133,4 +134,17 @@ def test_a_resumed_search_is_judged_by_its_last_plan(latest: float, ended: bool)
         ]
     )
     made = Budget([tuner], Budgeting(settled=3), None, None, lambda: 0.0, until=100.0)
+    assert bool(made.layers[task.digest].finished) == ended
+
+
+@pytest.mark.parametrize(("before", "ended"), [(None, True), (inf, False)])
+def test_a_small_bound_ends_no_layer_of_which_something_is_in_doubt(
+    before: float | None, ended: bool
+) -> None:
+    task = replace(toys.task("tiny-1"), space=TABLE.space)
+    tuner = Tuner(task, None, QUICK, 0)  # type: ignore[arg-type]
+    *known, left = [replace(record, task=task.digest) for record in measured(np.arange(31))]
+    tuner.observe(known)
+    tuner.before, tuner.suggested = before, (left.config,)
+    made = Budget([tuner], Budgeting(soonest=30, settled=0), None, None, lambda: 0.0, until=100.0)
     assert bool(made.layers[task.digest].finished) == ended

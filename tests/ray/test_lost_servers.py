@@ -17,8 +17,6 @@ from chameleon_ray.cluster.reaper import STUCK
 from tests.ray.test_ray_session import run
 from tests.whole.command import JOINS, threads, until
 
-HEARD = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-"""Background jobs of a shell ignore Ctrl-C, and so would what they start."""
 STARTS = """
 from chameleon_ray.api.concurrency import starting
 from chameleon_ray.cluster.ray_session import start
@@ -80,8 +78,7 @@ def test_a_start_that_loses_the_control_store_ends_and_can_be_repeated() -> None
 
 def test_a_signal_between_two_processes_of_a_fork_stops_the_start() -> None:
     done = run(
-        HEARD
-        + dedent("""
+        dedent("""
         import os, signal, sys
         import pytest
         from ray._private import services
@@ -104,8 +101,7 @@ def test_a_signal_between_two_processes_of_a_fork_stops_the_start() -> None:
 
 def test_servers_that_are_ended_on_purpose_are_no_loss() -> None:
     done = run(
-        HEARD
-        + dedent("""
+        dedent("""
         import os, signal, threading, time
         import psutil, pytest
         from chameleon_ray.api.concurrency import starting
@@ -132,8 +128,7 @@ def test_servers_that_are_ended_on_purpose_are_no_loss() -> None:
 
 def test_a_signal_while_the_process_becomes_a_worker_leaves_none_behind() -> None:
     done = run(
-        HEARD
-        + dedent("""
+        dedent("""
         import os, signal
         import pytest, ray
         from chameleon_ray.cluster.ray_session import start
@@ -190,7 +185,7 @@ def test_sigterm_at_any_moment_in_which_ray_makes_this_process_a_worker_stops_th
 def test_what_waits_inside_ray_for_a_lost_control_store_is_ended(interrupted: bool) -> None:
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        [sys.executable, "-c", HEARD + STARTS], stdout=pipe, stderr=pipe, text=True
+        [sys.executable, "-c", STARTS], stdout=pipe, stderr=pipe, text=True
     ) as process:
         try:
             assert until(lambda: JOINS in threads(process.pid), 60, 0.001)
