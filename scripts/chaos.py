@@ -10,7 +10,8 @@ are of the engine and not of this machine's cores. Every configuration of every 
 
 Exit status 0 says that each was recorded exactly once, as the table has it. The last line has the
 kills, the measurements, how many were lost, duplicated or wrong, and how much longer the disturbed
-run took; the lines before it, how long actors that were killed were missing.
+run took; the lines before it, how long each actor that was killed was missing: until one like it
+was set up.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -61,14 +62,40 @@ class Driver:
         self.start()
 
     def name_of(self, actor: int) -> str:
-        """Returns the name of the pool of an actor, by its process."""
+        """Returns the name of the pool of an actor by its process; none before it is set up."""
         file = self._names / str(actor)
-        return file.read_text() if file.exists() else "an actor that starts"
+        return file.read_text() if file.exists() else ""
 
     @property
     def running(self) -> bool:
         """Whether the run is under way."""
         return self.process.poll() is None
+
+
+@dataclass
+class Roll:
+    """Calls the roll of the pools' actors, and notes how long each one that was gone was missing.
+
+    Actors of a pool are alike: the one that has been missing longest is there again first.
+    """
+
+    full: dict[str, int]
+    gaps: dict[str, list[tuple[float, str]]] = field(
+        default_factory=lambda: {"actors": [], "more": []}
+    )
+    cause: str = "actors"
+    _absent: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def call(self, there: Counter, now: float) -> None:
+        """Notes who is there, by pool, at a time in seconds."""
+        before = any(self._absent.values())
+        for pool, count in self.full.items():
+            absent, missing = self._absent[pool], count - there[pool]
+            absent += [now] * (missing - len(absent))
+            while len(absent) > max(missing, 0):
+                self.gaps[self.cause].append((now - absent.pop(0), pool))
+        if before and not any(self._absent.values()):
+            self.cause = "actors"
 
 
 @dataclass
@@ -78,14 +105,8 @@ class Killer:
     nodes: Nodes
     driver: Driver
     args: argparse.Namespace
+    roll: Roll
     kills: Counter = field(default_factory=Counter)
-    gaps: dict[str, list[tuple[float, str]]] = field(
-        default_factory=lambda: {"actors": [], "more": []}
-    )
-    full: int = 0
-    short_since: float | None = None
-    lost: str = "actors"
-    killed: list[str] = field(default_factory=list)
 
     def plan(self) -> Iterator[tuple[float, str]]:
         """Moments in seconds, and what is killed then."""
@@ -99,26 +120,20 @@ class Killer:
 
     def work(self, rng: random.Random) -> None:
         """All kills, or as many as fit in before the run ends."""
-        self.full = 3 + self.args.nodes * (self.args.runners + self.args.builders)
-        until(lambda: len(self.nodes.actors()) >= self.full, 120.0)
+        until(lambda: self._there().total() >= sum(self.roll.full.values()), 120.0)
         began = time.monotonic()
         for moment, what in self.plan():
             while time.monotonic() < began + moment and self.driver.running:
-                self._watch()
+                self.roll.call(self._there(), time.monotonic())
                 time.sleep(0.1)
             if not self.driver.running:
                 return
             self._kill(what, rng)
 
-    def _watch(self) -> None:
-        """Notes how long actors were missing, once all are there again."""
-        now, short = time.monotonic(), len(self.nodes.actors()) < self.full
-        if short and self.short_since is None:
-            self.short_since = now
-        elif not short and self.short_since is not None:
-            self.gaps[self.lost].append((now - self.short_since, ", ".join(self.killed)))
-            self.short_since, self.lost = None, "actors"
-            self.killed.clear()
+    def _there(self) -> Counter:
+        """How many actors of each pool are there, set up."""
+        names = [self.driver.name_of(actor) for actor in self.nodes.actors()]
+        return Counter(name for name in names if name)
 
     def _shot(self, rng: random.Random) -> bool:
         """Kills an actor; whether there was one."""
@@ -126,9 +141,7 @@ class Killer:
         if not actors:
             return False
         with suppress(psutil.NoSuchProcess):
-            chosen = rng.choice(actors)
-            psutil.Process(chosen).kill()
-            self.killed.append(self.driver.name_of(chosen))
+            psutil.Process(rng.choice(actors)).kill()
             return True
         return False
 
@@ -137,13 +150,12 @@ class Killer:
             if not until(lambda: self._shot(rng), 120.0):
                 return
         elif what == "driver":
-            self.lost = "more"
-            self.killed.append("driver")
+            self.roll.cause = "more"
             self.driver.kill()
         else:
-            self.lost = "more"
-            self.killed.append("node")
+            self.roll.cause = "more"
             self.nodes.kill(rng.randrange(len(self.nodes.living)))
+            self.roll.call(self._there(), time.monotonic())
             time.sleep(REPLACED_AFTER)
             self.nodes.add()
         self.kills[what] += 1
@@ -177,7 +189,9 @@ def check(args: argparse.Namespace, records: list[Record]) -> tuple[int, int]:
 def run(args: argparse.Namespace, nodes: Nodes, out: Path, disturbed: bool) -> tuple[float, Killer]:
     """One run from the start of its driver to its end: seconds, and who disturbed it."""
     began, driver = time.monotonic(), Driver(args, nodes.address, out)
-    killer = Killer(nodes, driver, args)
+    alone = dict.fromkeys(("cost model", "explorer", "sampler"), 1)
+    spread = {"runner": args.nodes * args.runners, "builder": args.nodes * args.builders}
+    killer = Killer(nodes, driver, args, Roll(alone | spread))
     try:
         if disturbed:
             killer.work(random.Random(args.seed + 1))
@@ -191,13 +205,13 @@ def run(args: argparse.Namespace, nodes: Nodes, out: Path, disturbed: bool) -> t
 
 
 def spans(gaps: list[tuple[float, str]]) -> str:
-    """How long they were, in words, and what was killed in the longest one."""
+    """How long they were, in words, and of which pool the longest one was."""
     if not gaps:
         return "never"
     ordered = sorted(gaps)
     (median, _), (most, _) = ordered[len(gaps) // 2], ordered[9 * len(gaps) // 10]
-    longest, killed = ordered[-1]
-    told = f"{longest:.1f} s (longest, after kills of: {killed})"
+    longest, pool = ordered[-1]
+    told = f"{longest:.1f} s (longest, {pool})"
     return f"{median:.1f} s (median), {most:.1f} s (nine of ten), {told}"
 
 
@@ -237,8 +251,8 @@ def main() -> None:
         lost, wrong = check(args, records)
         log = (out / "disturbed.log").read_text()
         print(*re.findall(r"^\d\d:\d\d:\d\d .*", log, re.MULTILINE), sep="\n")
-    print(f"disturbed: {wild:.1f} s; killed: {dict(killer.kills)}; actors were missing for")
-    for who, gaps in killer.gaps.items():
+    print(f"disturbed: {wild:.1f} s; killed: {dict(killer.kills)}; an actor was missing for")
+    for who, gaps in killer.roll.gaps.items():
         what = "actors alone were killed" if who == "actors" else "the node or the driver was, too"
         print(f"  {spans(gaps)} where {what}")
     print(

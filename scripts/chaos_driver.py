@@ -85,9 +85,10 @@ def runner(by_digest: Tables) -> Calibrated:
 
 def introduced(name: str, folder: Path, factory: Callable[[], Any]) -> Any:
     """Makes an actor's part, and leaves its name in a file that is called as its process is."""
+    made = factory()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / str(os.getpid())).write_text(name)
-    return factory()
+    return made
 
 
 def pools(args: argparse.Namespace, by_digest: Tables) -> tuple[SearchSystem, Measurer]:

@@ -38,7 +38,7 @@ def stored(name: str | None, tell: Tell, layer: str = "") -> list[Entry]:
     """
     store = opened(name, tell)
     entries = _answered(store, lambda: store.entries(store.entry_keys()))
-    found = [e for e in entries if e.task.startswith(layer) or layer in f"{e.name} ({e.shape})"]
+    found = [e for e in entries if e.task.startswith(layer) or layer in e.title]
     if layer and not found:
         raise UserError(
             f"The store {store.name} has no layer {layer}; chameleon store ls lists all, by digest "

@@ -34,7 +34,7 @@ def shown(entries: Sequence[Entry]) -> list[str]:
     for entry in entries:
         default, best = _latencies(entry)
         lines += [
-            f"{entry.name} ({entry.shape})",
+            entry.title,
             f"  layer {entry.task}, space {entry.space}",
             f"  target {entry.target}",
             f"  device {entry.circumstances.device}",

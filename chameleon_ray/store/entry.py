@@ -96,6 +96,11 @@ class Entry:
     effort: Effort = Effort()
     chosen: Chosen | None = None
 
+    @property
+    def title(self) -> str:
+        """What people call the layer, and find it by."""
+        return f"{self.name} ({self.shape})"
+
     def dumps(self) -> tuple[Key, bytes]:
         """Returns the entry's bytes and the key that goes with them."""
         meta = {
