@@ -206,6 +206,11 @@ def test_exported_program(tmp_path: Path) -> None:
         ("missing.onnx", "", "missing.onnx does not exist"),
         ("missing.pt2", "", "missing.pt2 does not exist"),
         ("no.such.module:factory", "", "no.such.module of .* cannot be imported"),
+        (
+            "models/net.py:factory",
+            "",
+            "names a file; give its module, net:factory, from the folder .*models",
+        ),
         ("{here}:no_such_factory", "", "has no function no_such_factory"),
         ("{here}:not_a_module", "", "returned an object of type int; it must return"),
         ("{here}:failing", "", "RuntimeError: out of cheese"),
