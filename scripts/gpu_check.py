@@ -22,7 +22,9 @@ from gpu_report import Report, wrongs
 from gpu_supervisor import Supervisor, settled
 
 from chameleon_ray.compiler.kind import Device
+from chameleon_ray.compiler.kinds import resolve
 from chameleon_ray.compiler.kinds.devices import devices
+from chameleon_ray.errors import UserError
 
 
 def main() -> None:
@@ -33,6 +35,7 @@ def main() -> None:
         return
     if arguments.build_only:
         arguments.parts, arguments.out = ["build"], arguments.build_only
+        demand_architecture(arguments.arch)
     unknown = [name for name in arguments.parts if name not in PARTS]
     if unknown:
         sys.exit(f"Error: there is no part {unknown[0]!r}; the parts are: {', '.join(PARTS)}.")
@@ -40,14 +43,21 @@ def main() -> None:
     if not arguments.build_only and not all(PARTS[name].plain for name in names):
         demand_gpu()
     arguments.out = arguments.out.resolve()  # the tuners run in other directories
-    arguments.out.mkdir(parents=True, exist_ok=True)
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(f"Error: {arguments.out} cannot be made ({error.strerror}); give another folder.")
     report = Report(arguments.out / "gpu_check.json")
     report.fields.setdefault("began", time.strftime("%Y-%m-%d %H:%M:%S"))
     for name in names if arguments.again else ():
         report.fields.get("parts", {}).pop(name, None)
     supervisor = Supervisor(report, arguments.out, arguments.seconds, sys.argv[1:])
-    for name in names:
-        supervisor.run(name, arguments.budget, arguments.grace)
+    try:
+        for name in names:
+            supervisor.run(name, arguments.budget, arguments.grace)
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on from here.", file=sys.stderr)
+        sys.exit(130)
     faults, left = judged(report, names)
     report.fields["verdict"] = {"right": not faults and not left, "wrong": faults, "undone": left}
     report.write()
@@ -101,6 +111,14 @@ def judged(report: Report, names: list[str]) -> tuple[list[str], list[str]]:
     parts = report.fields.get("parts", {})
     faults = [fault for name in names for fault in wrongs(parts.get(name, {}), (name,))]
     return faults, [name for name in names if not settled(parts.get(name, {}))]
+
+
+def demand_architecture(name: str) -> None:
+    """Ends the script with one sentence where nothing can be compiled for a GPU's architecture."""
+    try:
+        resolve(f"cuda:{name}", 1)
+    except UserError as error:
+        sys.exit(f"Error: {error}")
 
 
 def demand_gpu() -> None:

@@ -76,9 +76,14 @@ def main() -> None:
     parser.add_argument("--mib", type=int, default=57, help="most of a part; 57, which are 60 MB")
     parser.add_argument("--level", type=int, default=3, help="of xz; 3")
     arguments = parser.parse_args()
-    if arguments.folder.exists():
+    if arguments.mib < 1:
+        sys.exit(f"Error: parts of {arguments.mib} MiB cannot be made; give --mib 1 or more.")
+    try:
+        arguments.folder.mkdir(parents=True)
+    except FileExistsError:
         sys.exit(f"Error: {arguments.folder} exists already; give another folder.")
-    arguments.folder.mkdir(parents=True)
+    except OSError as error:
+        sys.exit(f"Error: {arguments.folder} cannot be made ({error.strerror}); give another one.")
     found, needed = closure({canonicalize_name(one) for one in (*arguments.provided, *PROVIDED)})
     with TemporaryDirectory(prefix="chameleon-pack-") as place:
         tree = Path(place)

@@ -51,6 +51,7 @@ def build(request: Request, say: Say) -> Building:
     Raises:
         UserError: The request cannot be met, or Ray was lost.
     """
+    _demand_sense(request)
     began, cores = time.perf_counter(), available()
     request = replace(request, build_only=True)
     # A regression of success (1) and failure (0), which learns nothing from other tasks.
@@ -61,6 +62,21 @@ def build(request: Request, say: Say) -> Building:
     if request.out is not None:
         _write(Path(request.out), done)
     return done
+
+
+def _demand_sense(request: Request) -> None:
+    """Raises a ``UserError`` where an option is for what is timed, or was."""
+    given = {
+        "--instances": request.instances > 1,
+        "--resume": request.resume,
+        "--locked": request.locked is not None,
+        "--refresh": request.refresh,
+        "--only": bool(request.only),
+        "--warm-start": bool(request.warm_start),
+    }
+    for name, there in given.items():
+        if there:
+            raise UserError(f"--build-only times nothing; leave it out, or leave out {name}.")
 
 
 async def _build(

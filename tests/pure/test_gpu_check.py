@@ -111,12 +111,26 @@ def test_what_a_crashed_part_leaves_behind_is_ended() -> None:
             time.sleep(0.01)
 
 
-def test_a_part_that_does_not_exist_is_refused_in_one_sentence() -> None:
-    command = [sys.executable, str(SCRIPTS / "gpu_check.py"), "pytorch"]
-    done = subprocess.run(command, capture_output=True, text=True)
+@pytest.mark.parametrize(
+    ("script", "options", "said"),
+    [
+        ("gpu_check.py", ["pytorch"], "there is no part 'pytorch'; the parts are: machine, "),
+        ("gpu_check.py", ["--build-only", "/proc/x"], "/proc/x cannot be made (No such file"),
+        ("gpu_check.py", ["--build-only", "x", "--arch", "h100"], "The architecture 'h100' is no"),
+        ("gpu_pack.py", ["/proc/x"], "/proc/x cannot be made (No such file"),
+        ("gpu_pack.py", ["x", "--mib", "0"], "parts of 0 MiB cannot be made; give --mib 1"),
+        ("gpu_pack.py", ["."], ". exists already; give another folder."),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence(
+    script: str, options: list[str], said: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, str(SCRIPTS / script), *options]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith("Error: there is no part 'pytorch'; the parts are: machine, ")
+    assert done.stderr.startswith(f"Error: {said}")
     assert len(done.stderr.splitlines()) == 1
+    assert not any(tmp_path.iterdir())
 
 
 def test_headers_with_cudas_own_library_come_first(

@@ -106,6 +106,8 @@ def model(node: str, first: int | str = 1) -> onnx.ModelProto:
         (("closed.onnx", "--target", '{"kind": "llvm"'), ("target is not JSON", "llvm")),
         (("closed.onnx", "--target", "cuda:7"), ("'7'", "sm_90")),
         (("closed.onnx", "--target", '{"kind": "llvm", "colour": 1}'), ("'colour'",)),
+        (("closed.onnx", "--build-only", "--resume"), ("times nothing", "leave out --resume")),
+        (("closed.onnx", "--build-only", "--instances", "2"), ("leave out --instances",)),
     ],
 )
 def test_what_cannot_be_tuned(here: Path, arguments: Words, words: Words) -> None:
