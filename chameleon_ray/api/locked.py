@@ -68,15 +68,15 @@ def locked_winners(path: Path, tasks: Sequence[Task]) -> dict[str, Winner]:
         if task.target != lock.target:
             raise LockError(
                 f"{path} is a lock for the target {lock.target}, and this is {task.target}; "
-                "tune without --locked to make one for it."
+                "make one for it with chameleon tune."
             )
     layers = by_layer(tasks, lambda task: task).values()
     chosen = [next((t for t in own if t.digest in lock.layers), own[0]) for own in layers]
     digests = {task.digest for task in tasks}
     if not digests & lock.layers.keys() or lock.layers.keys() - digests:
         raise LockError(
-            f"{path} is a lock of another model ({lock.model}, with other layers); "
-            "tune without --locked to make one of this."
+            f"{path} is a lock of another model or of other options ({_said(lock)}), as the layers "
+            "are others; give those, or the lock that chameleon tune makes of these."
         )
     for task in chosen:
         demand_winner(path, lock, task)
@@ -111,8 +111,18 @@ def demand_winner(path: Path, lock: Lock, task: Task) -> None:
     else:
         return
     raise LockError(
-        f"{path} {why} {title(task)} of this model; tune without --locked to make a new lock."
+        f"{path} {why} {title(task)} of this model; make a new lock with chameleon tune."
     )
+
+
+def _said(lock: Lock) -> str:
+    """Returns the model of a lock and the options that decided which layers it has, in words."""
+    told = [lock.model]
+    for name, value in lock.options.items():
+        if value:
+            words = " ".join(value) if isinstance(value, list) else value
+            told.append(f"{name.replace('_', ' ')} {words}")
+    return ", ".join(told)
 
 
 def _winner(task: Task, layer: LockedLayer) -> Winner:

@@ -44,7 +44,7 @@ class Store:
         self._there: dict[str, set[str]] = defaultdict(set)
         self.refused: list[Key] = []
         self.installed: set[str] = set()
-        self._told, self._unwritable = 0, set[str]()
+        self._told, self._unwritable, self._strange = 0, set[str](), set[str]()
 
     @property
     def name(self) -> str:
@@ -73,7 +73,8 @@ class Store:
                     self._there[name].add(place.name)
                 elif not name.rpartition("/")[2].startswith("."):
                     strange.append(name)
-            if strange:
+            if strange and place.name not in self._strange:
+                self._strange.add(place.name)
                 self.tell(
                     f"The store {place.name} has {len(strange)} files that are no entries, such as "
                     f"{strange[0]}; they are left alone."
@@ -175,7 +176,7 @@ class Store:
         try:
             return step()
         except PlaceError as error:
-            self.tell(f"{error} The command goes on without it.")
+            self.tell(f"{error} It is left alone from here on.")
             self.places.remove(place)
             return None
 

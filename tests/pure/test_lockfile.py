@@ -90,6 +90,11 @@ def test_a_lock_has_every_layer_s_winner(tmp_path: Path) -> None:
         (lock(), [*TASKS, toys.task("tiny-2")], "has no layer tiny-2"),
         (lock(), TASKS[:2], "is a lock of another model"),
         (lock(), [toys.task("tiny-3")], "is a lock of another model"),
+        (
+            lock(options={"inputs": ["x:1,3"], "precision": "bfloat16", "threads": None}),
+            TASKS[:2],
+            "or of other options (net, inputs x:1,3, precision bfloat16), as the layers are others",
+        ),
         (lock(target="llvm"), TASKS, "is a lock for the target llvm, and this is"),
         (
             lock(layers={t.digest: LockedLayer(t.name, "0" * 16, (), 1.0, 1.0) for t in TASKS}),

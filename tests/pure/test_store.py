@@ -115,7 +115,7 @@ def test_a_place_that_cannot_be_used_is_a_sentence(tmp_path: Path, told: list[st
     assert len(both.entry_keys()) == 1
     assert told == [
         f"The store {tmp_path}/file/store cannot be written: Not a directory. "
-        "The command goes on without it."
+        "It is left alone from here on."
     ]
     with pytest.raises(PlaceError, match="cannot be opened"):
         Place("nothing-such://x", 5.0)
@@ -129,7 +129,7 @@ def test_commands_on_a_store_that_is_a_file_fail(tmp_path: Path, told: list[str]
         told.clear()
         with pytest.raises(UserError, match=f"The store {name} could not be used as a whole"):
             command(name, told.append)
-        assert told == [f"{sentence}, not a folder. The command goes on without it."]
+        assert told == [f"{sentence}, not a folder. It is left alone from here on."]
     with pytest.raises(UserError, match=sentence):
         collected(name, 1.0, told.append)
     assert stored(other, told.append) == []
@@ -146,7 +146,7 @@ def test_an_archive_is_a_store_that_is_only_read(tmp_path: Path, told: list[str]
     both.publish([entry(seed=1)])
     assert told == [
         f"The store zip://::{file} cannot be written: write() requires mode 'w', 'x', or 'a'. "
-        "The command goes on without it."
+        "It is left alone from here on."
     ]
     assert len(Store([near], OPTIONS, told.append).entry_keys()) == 2
 
@@ -170,7 +170,7 @@ def test_a_place_that_hangs_is_given_up_after_a_while(told: list[str]) -> None:
         _registry.pop("hanging")
     assert told == [
         "The store hanging://x cannot be read: it did not answer in 0.2 s. "
-        "The command goes on without it."
+        "It is left alone from here on."
     ]
 
 
@@ -178,7 +178,8 @@ def test_files_of_others_are_left_alone(store: Store, tmp_path: Path, told: list
     store.publish([entry()])
     foreign = tmp_path / "store" / "v1" / "notes.txt"
     foreign.write_text("mine")
-    assert len(store.entry_keys()) == 1
+    assert len(store.entry_keys()) == len(store.entry_keys()) == 1
+    assert len(told) == 1
     assert "1 files that are no entries, such as v1/notes.txt" in told[0]
     collect(store, 0.0)
     assert foreign.exists()
