@@ -17,11 +17,12 @@ was set up.
 import argparse
 import random
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from pathlib import Path
 import psutil
 from chaos_driver import layers, tables
 from chaos_nodes import Nodes, until
+from chaos_roll import Roll
 
 from chameleon_ray.database import Database, read_part
 from chameleon_ray.record import Record
@@ -45,6 +47,7 @@ class Driver:
 
     def __init__(self, args: argparse.Namespace, address: str, out: Path) -> None:
         self._log, self._names = out.with_suffix(".log").open("a"), out.with_suffix(".actors")
+        shutil.rmtree(self._names, ignore_errors=True)  # those of an earlier run
         options = ("copies", "run_seconds", "runners", "builders", "seed")
         given = [f"--{name.replace('_', '-')}={getattr(args, name)}" for name in options]
         self._command = [sys.executable, str(DRIVER), f"--address={address}", f"--out={out}"]
@@ -73,32 +76,6 @@ class Driver:
 
 
 @dataclass
-class Roll:
-    """Calls the roll of the pools' actors, and notes how long each one that was gone was missing.
-
-    Actors of a pool are alike: the one that has been missing longest is there again first.
-    """
-
-    full: dict[str, int]
-    gaps: dict[str, list[tuple[float, str]]] = field(
-        default_factory=lambda: {"actors": [], "more": []}
-    )
-    cause: str = "actors"
-    _absent: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-
-    def call(self, there: Counter, now: float) -> None:
-        """Notes who is there, by pool, at a time in seconds."""
-        before = any(self._absent.values())
-        for pool, count in self.full.items():
-            absent, missing = self._absent[pool], count - there[pool]
-            absent += [now] * (missing - len(absent))
-            while len(absent) > max(missing, 0):
-                self.gaps[self.cause].append((now - absent.pop(0), pool))
-        if before and not any(self._absent.values()):
-            self.cause = "actors"
-
-
-@dataclass
 class Killer:
     """Kills at random moments; keeps count, and watches how long actors are missing."""
 
@@ -120,7 +97,8 @@ class Killer:
 
     def work(self, rng: random.Random) -> None:
         """All kills, or as many as fit in before the run ends."""
-        until(lambda: self._there().total() >= sum(self.roll.full.values()), 120.0)
+        if not until(lambda: self._there().total() >= sum(self.roll.full.values()), 120.0):
+            raise SystemExit(f"of {self.roll.full} only {self._there()} were set up in two minutes")
         began = time.monotonic()
         for moment, what in self.plan():
             while time.monotonic() < began + moment and self.driver.running:
@@ -129,6 +107,10 @@ class Killer:
             if not self.driver.running:
                 return
             self._kill(what, rng)
+            self.roll.call(self._there(), time.monotonic())
+        while self.driver.running and self.roll.absent:
+            self.roll.call(self._there(), time.monotonic())
+            time.sleep(0.1)
 
     def _there(self) -> Counter:
         """How many actors of each pool are there, set up."""

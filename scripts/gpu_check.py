@@ -56,7 +56,7 @@ def main() -> None:
         for name in names:
             supervisor.run(name, arguments.budget, arguments.grace)
     except KeyboardInterrupt:
-        print("Stopped. The same command goes on from here.", file=sys.stderr)
+        print("Stopped. Without --again the same command goes on from here.", file=sys.stderr)
         sys.exit(130)
     faults, left = judged(report, names)
     report.fields["verdict"] = {"right": not faults and not left, "wrong": faults, "undone": left}

@@ -65,18 +65,21 @@ def build(request: Request, say: Say) -> Building:
 
 
 def _demand_sense(request: Request) -> None:
-    """Raises a ``UserError`` where an option is for what is timed, or was."""
+    """Raises a ``UserError`` where an option needs timings, or chooses layers."""
     given = {
         "--instances": request.instances > 1,
         "--resume": request.resume,
         "--locked": request.locked is not None,
         "--refresh": request.refresh,
         "--only": bool(request.only),
+        "--until": request.until is not None,
         "--warm-start": bool(request.warm_start),
     }
     for name, there in given.items():
         if there:
-            raise UserError(f"--build-only times nothing; leave it out, or leave out {name}.")
+            raise UserError(
+                f"--build-only compiles all layers, times none; leave out {name}, or leave it out."
+            )
 
 
 async def _build(

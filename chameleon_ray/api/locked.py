@@ -7,6 +7,7 @@ from pathlib import Path
 from chameleon_ray.layer_names import title
 from chameleon_ray.lockfile import OPTIONS, Lock, LockedLayer, LockError
 from chameleon_ray.lowerings import by_layer
+from chameleon_ray.options import Request
 from chameleon_ray.report.result import RunResult
 from chameleon_ray.space import Config
 from chameleon_ray.store.knowledge import fits
@@ -76,7 +77,7 @@ def locked_winners(path: Path, tasks: Sequence[Task]) -> dict[str, Winner]:
     if not digests & lock.layers.keys() or lock.layers.keys() - digests:
         raise LockError(
             f"{path} is a lock of another model or of other options ({_said(lock)}), as the layers "
-            "are others; give those, or the lock that chameleon tune makes of these."
+            "are others; give that model and these options, or a lock of this model."
         )
     for task in chosen:
         demand_winner(path, lock, task)
@@ -116,12 +117,12 @@ def demand_winner(path: Path, lock: Lock, task: Task) -> None:
 
 
 def _said(lock: Lock) -> str:
-    """Returns the model of a lock and the options that decided which layers it has, in words."""
+    """Returns the model of a lock, and the options that decided its layers, without defaults."""
     told = [lock.model]
     for name, value in lock.options.items():
-        if value:
+        if value and value != getattr(Request, name):
             words = " ".join(value) if isinstance(value, list) else value
-            told.append(f"{name.replace('_', ' ')} {words}")
+            told.append(name.replace("_", " ") + (f" {words}" if value is not True else ""))
     return ", ".join(told)
 
 

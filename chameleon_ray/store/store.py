@@ -191,7 +191,8 @@ def open_store(
 
     Args:
         name: A folder, a URL, ``none``, or None for what the environment names, else the folder in
-            the user's cache directory. A URL has that folder in front of it.
+            the user's cache directory. A URL that is neither ``file://`` nor ``memory://`` has
+            that folder in front of it.
         options: Settings of reading and writing.
         tell: Called with a sentence for people.
         installed: Whether hubs that are installed are read, too.

@@ -35,6 +35,20 @@ def prebuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("/proc/x",), "/proc/x cannot be made (No such file or directory); give another folder."),
+        (("x", "--arch", "h100"), "The architecture 'h100' is no GPU's; use one of: sm_70, "),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence(options: tuple[str, ...], said: str) -> None:
+    done = check("--build-only", *options)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: {said}")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_all_parts_are_right_and_none_is_run_twice(prebuilt: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     given = ("--out", out, "--prebuilt", prebuilt, "--small", "--budget", 10, "--grace", 60)

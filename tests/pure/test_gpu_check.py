@@ -115,8 +115,6 @@ def test_what_a_crashed_part_leaves_behind_is_ended() -> None:
     ("script", "options", "said"),
     [
         ("gpu_check.py", ["pytorch"], "there is no part 'pytorch'; the parts are: machine, "),
-        ("gpu_check.py", ["--build-only", "/proc/x"], "/proc/x cannot be made (No such file"),
-        ("gpu_check.py", ["--build-only", "x", "--arch", "h100"], "The architecture 'h100' is no"),
         ("gpu_pack.py", ["/proc/x"], "/proc/x cannot be made (No such file"),
         ("gpu_pack.py", ["x", "--mib", "0"], "parts of 0 MiB cannot be made; give --mib 1"),
         ("gpu_pack.py", ["."], ". exists already; give another folder."),

@@ -206,11 +206,7 @@ def test_exported_program(tmp_path: Path) -> None:
         ("missing.onnx", "", "missing.onnx does not exist"),
         ("missing.pt2", "", "missing.pt2 does not exist"),
         ("no.such.module:factory", "", "no.such.module of .* cannot be imported"),
-        (
-            "models/net.py:factory",
-            "",
-            "names a file; give its module, net:factory, from the folder .*models",
-        ),
+        (f"{__file__}:plain", "", "names a file; give its module, test_models:plain, from the"),
         ("{here}:no_such_factory", "", "has no function no_such_factory"),
         ("{here}:not_a_module", "", "returned an object of type int; it must return"),
         ("{here}:failing", "", "RuntimeError: out of cheese"),

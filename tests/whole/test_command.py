@@ -106,7 +106,7 @@ def model(node: str, first: int | str = 1) -> onnx.ModelProto:
         (("closed.onnx", "--target", '{"kind": "llvm"'), ("target is not JSON", "llvm")),
         (("closed.onnx", "--target", "cuda:7"), ("'7'", "sm_90")),
         (("closed.onnx", "--target", '{"kind": "llvm", "colour": 1}'), ("'colour'",)),
-        (("closed.onnx", "--build-only", "--resume"), ("times nothing", "leave out --resume")),
+        (("closed.onnx", "--build-only", "--resume"), ("times none", "leave out --resume")),
         (("closed.onnx", "--build-only", "--instances", "2"), ("leave out --instances",)),
     ],
 )

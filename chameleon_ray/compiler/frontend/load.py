@@ -20,7 +20,7 @@ ZOO, CALL = ":zoo", ":call"
 """Sources of models that are no files; no suffix has a colon."""
 FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 """Pattern of ``package.module:factory``."""
-SCRIPT = re.compile(r"(.+)\.py:([A-Za-z_][\w.]*)")
+SCRIPT = re.compile(r"(.+\.py):([A-Za-z_][\w.]*)")
 """Pattern of a factory in a file, which has to be named by its module."""
 Importer = Callable[[Path, Sequence[InputSpec], int], Model]
 """Imports a model, given a file's path, the user's inputs, and the seed of example inputs."""
@@ -132,10 +132,10 @@ def _source(spec: str) -> str:
         ModelError: There is no such model.
     """
     suffix = Path(spec).suffix.lower().removeprefix(".")
-    if script := SCRIPT.fullmatch(spec):
-        file = Path(script[1])
+    script = SCRIPT.fullmatch(spec)
+    if script is not None and (file := Path(script[1])).is_file() and file.stem.isidentifier():
         raise ModelError(
-            f"{spec} names a file; give its module, {file.name}:{script[2]}, from the folder "
+            f"{spec} names a file; give its module, {file.stem}:{script[2]}, from the folder "
             f"{file.resolve().parent}."
         )
     if suffix not in FORMATS:
