@@ -102,15 +102,19 @@ class Killer:
         began = time.monotonic()
         for moment, what in self.plan():
             while time.monotonic() < began + moment and self.driver.running:
-                self.roll.call(self._there(), time.monotonic())
+                self._watch()
                 time.sleep(0.1)
             if not self.driver.running:
                 return
             self._kill(what, rng)
-            self.roll.call(self._there(), time.monotonic())
+            self._watch()
         while self.driver.running and self.roll.absent:
-            self.roll.call(self._there(), time.monotonic())
+            self._watch()
             time.sleep(0.1)
+
+    def _watch(self) -> None:
+        """Calls the roll now."""
+        self.roll.call(self._there(), time.monotonic())
 
     def _there(self) -> Counter:
         """How many actors of each pool are there, set up."""
@@ -137,7 +141,7 @@ class Killer:
         else:
             self.roll.cause = "more"
             self.nodes.kill(rng.randrange(len(self.nodes.living)))
-            self.roll.call(self._there(), time.monotonic())
+            self._watch()
             time.sleep(REPLACED_AFTER)
             self.nodes.add()
         self.kills[what] += 1
