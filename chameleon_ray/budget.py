@@ -16,7 +16,7 @@ from chameleon_ray.lowerings import by_layer, is_behind
 from chameleon_ray.options import Budgeting
 from chameleon_ray.record import Record
 from chameleon_ray.search.posterior import rivals
-from chameleon_ray.store.knowledge import AS_BEFORE
+from chameleon_ray.store.merging import AS_BEFORE
 from chameleon_ray.tuner import Tuner
 from chameleon_ray.vendor import is_searched
 

@@ -31,9 +31,9 @@ from chameleon_ray.api.session_model import circumstances_of
 from chameleon_ray.folder import FILES
 from chameleon_ray.options import Storing
 from chameleon_ray.record import DEFAULT, Record
-from chameleon_ray.store.collection import joined
 from chameleon_ray.store.entry import Entry
 from chameleon_ray.store.hub import FOLDER
+from chameleon_ray.store.merging import joined
 from chameleon_ray.store.place import Place
 from chameleon_ray.store.store import Store
 from chameleon_ray.transfer import instructive
@@ -73,7 +73,9 @@ def made(sources: Iterable[str], folder: Path, count: int) -> str:
         if current(entry):
             layers[entry.task, entry.space, entry.circumstances.digest].append(entry)
     shutil.rmtree(folder, ignore_errors=True)
-    size = opened(folder).publish(shortened(joined(own), count) for own in layers.values())
+    size = opened(folder).publish(
+        shortened(joined(own, Storing()), count) for own in layers.values()
+    )
     left = len(entries) - sum(map(len, layers.values()))
     return f"{len(layers)} layers, {size / 1e6:.2f} MB; {left} entries of other versions left out"
 

@@ -14,7 +14,8 @@ from chameleon_ray.report.format import counted
 from chameleon_ray.report.layer_result import shown_name
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.store.entry import Effort
-from chameleon_ray.store.knowledge import AS_BEFORE, Known
+from chameleon_ray.store.knowledge import Known
+from chameleon_ray.store.merging import AS_BEFORE
 from chameleon_ray.task import Task
 
 SETTLED = "known from the store"

@@ -52,6 +52,7 @@ def _entry(
     effort: Effort,
     winner: tuple[Config, float] | None,
 ) -> Entry:
+    """Returns a layer's entry; its winner counts as disturbed, which no run tells."""
     default = min((r.latency for r in records if r.config == DEFAULT), default=float("inf"))
     return Entry(
         name=str(identity["layers"][task]),
@@ -62,7 +63,7 @@ def _entry(
         circumstances=_circumstances(identity),
         records=tuple(records),
         effort=effort,
-        chosen=None if winner is None else Chosen(winner[0], winner[1], default),
+        chosen=None if winner is None else Chosen(*winner, default, disturbed=1.0),
     )
 
 

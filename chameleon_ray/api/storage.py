@@ -17,12 +17,12 @@ Tell = Callable[[str], None]
 
 
 def opened(name: str | None, tell: Tell) -> Store:
-    """Opens a store that a command is about.
+    """Opens the store that a command is about, and no other one in front of it.
 
     Raises:
         UserError: There is none.
     """
-    store = open_store(name, Storing(), tell)
+    store = open_store(name, Storing(), tell, cached=False)
     if store is None:
         raise UserError("There is no store, as it is none; give --store a folder or a URL.")
     return store

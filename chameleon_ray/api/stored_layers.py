@@ -21,7 +21,8 @@ from chameleon_ray.report.progress import Progress
 from chameleon_ray.space import Config
 from chameleon_ray.store.entry import Chosen, Effort, Entry, EntryError
 from chameleon_ray.store.key import Circumstances, Key, target_folder
-from chameleon_ray.store.knowledge import AS_BEFORE, Known, demand_fit, known_of, to_refresh
+from chameleon_ray.store.knowledge import Known, demand_fit, known_of, to_refresh
+from chameleon_ray.store.merging import AS_BEFORE
 from chameleon_ray.store.store import Store
 from chameleon_ray.task import Task
 from chameleon_ray.winners import Winner

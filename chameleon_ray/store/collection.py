@@ -6,10 +6,11 @@ before it is removed, and a reader that misses a file looks for it once more at 
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from chameleon_ray.store.entry import Effort, Entry
+from chameleon_ray.store.entry import Entry, EntryError
 from chameleon_ray.store.key import Key
+from chameleon_ray.store.merging import joined
 from chameleon_ray.store.place import STALE, UNFINISHED, entries_below
 from chameleon_ray.store.store import Store
 
@@ -47,35 +48,16 @@ def collect(store: Store, days: float) -> Collected:
     by_layer: dict[str, list[Key]] = defaultdict(list)
     for key in keys:
         if key not in old:
-            by_layer[key.name.rpartition("-")[0]].append(key)
+            by_layer[key.layer].append(key)
     merged = 0
     for several in by_layer.values():
         entries = store.entries(several)
         usable = [key for key in several if key not in store.refused]
         if len(entries) == len(usable) > 1 and _small(entries, store):
-            one = joined(entries)
-            store.publish([one])
-            parts = [key for key in usable if key != one.dumps()[0]]
-            store.remove(parts)
-            merged += len(parts)
+            merged += _merge(usable, entries, store)
     unusable = list(store.refused)
     store.remove(unusable)
     return Collected(merged, len(old), len(unusable), unfinished)
-
-
-def joined(entries: Sequence[Entry]) -> Entry:
-    """Returns one entry with everything that several entries of one layer hold."""
-    chosen = [entry.chosen for entry in entries if entry.chosen]
-    return replace(
-        entries[0],
-        records=tuple(dict.fromkeys(record for entry in entries for record in entry.records)),
-        ended=next((entry.ended for entry in entries if entry.ended), ""),
-        effort=Effort(
-            sum(entry.effort.seconds for entry in entries),
-            sum(entry.effort.trials for entry in entries),
-        ),
-        chosen=min(chosen, key=lambda one: one.latency, default=None),
-    )
 
 
 def copied(source: Store, target: Store) -> int:
@@ -91,6 +73,22 @@ def added(entries: Iterable[Entry], target: Store) -> int:
     known = list(entries)
     target.publish(known)
     return len(known)
+
+
+def _merge(keys: Sequence[Key], entries: Sequence[Entry], store: Store) -> int:
+    """Puts one entry in the place of several of a layer; returns how many there are fewer.
+
+    One that could not be read again would be lost: it is not published.
+    """
+    key, data = joined(entries, store.options).dumps()
+    try:
+        whole = Entry.loads(key, data, store.options)
+    except EntryError:
+        return 0
+    store.publish([whole])
+    parts = [part for part in keys if part != key]
+    store.remove(parts)
+    return len(parts)
 
 
 def _small(entries: Sequence[Entry], store: Store) -> bool:

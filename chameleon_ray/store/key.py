@@ -62,6 +62,11 @@ class Key:
         file = f"{self.space}-{self.setting}-{self.content}.parquet"
         return f"{VERSION}/{self.target}/{self.kind}/{self.task}/{file}"
 
+    @property
+    def layer(self) -> str:
+        """What keys of one layer, space and circumstances have in common."""
+        return self.name.rpartition("-")[0]
+
     @staticmethod
     def parse(name: str) -> "Key | None":
         """Returns the parts of a name; None where it is not an entry's."""

@@ -12,11 +12,17 @@ from chameleon_ray.record import DEFAULT, Record, Status
 from chameleon_ray.space import Config
 from chameleon_ray.store.entry import Chosen, Effort, Entry, EntryError
 from chameleon_ray.store.key import Circumstances
+from chameleon_ray.store.merging import (
+    AS_BEFORE,
+    chosen_of,
+    effort_of,
+    ended_of,
+    measurements,
+    wrong_of,
+)
 from chameleon_ray.task import Task
 from chameleon_ray.vendor import LIBRARIES, is_searched, values_of
 
-AS_BEFORE = "as fast as before"
-"""Why a layer that was timed again was not searched; its search is what it was."""
 STORE = "store"
 """Origin of records that come from a store."""
 
@@ -76,7 +82,7 @@ def known_of(
         options: Settings of the store.
     """
     equal, other = _parted(task, entries, circumstances)
-    timed = [record for entry in equal for record in entry.records]
+    timed = measurements(equal)
     records, times = _merged(timed, options), Counter(record.config for record in timed)
     believed = {config for config, count in times.items() if count > 1}
     doubtful = _doubtful(records, believed, options)
@@ -85,9 +91,9 @@ def known_of(
     return Known(
         tuple(_marked(task, record) for record in records if record.config not in doubtful),
         (*doubtful, *tuple(dict.fromkeys(candidates))[: options.candidates]),
-        _ended(equal),
-        _effort(equal),
-        _chosen(equal, options),
+        ended_of(equal),
+        effort_of(equal),
+        chosen_of(equal, options),
         doubtful,
     )
 
@@ -103,9 +109,9 @@ def to_refresh(
     equal, other = _parted(task, entries, circumstances)
     here = [entry for entry in other if entry.circumstances.device == circumstances.device]
     won = [entry for entry in equal if entry.chosen] or [entry for entry in here if entry.chosen]
-    chosen = _chosen(won, options)
+    chosen = chosen_of(won, options)
     first = [entry for entry in won if entry.chosen == chosen][:1]
-    wrong = _wrong(equal)
+    wrong = wrong_of(equal)
     found = (c for entry in (*first, *equal, *other) for c in _best(task, entry, options))
     candidates = tuple(dict.fromkeys(c for c in found if c not in wrong))
     config = _own(task, first[0], chosen.config) if chosen else None
@@ -114,7 +120,7 @@ def to_refresh(
     candidates = tuple(c for c in dict.fromkeys((config, *candidates)) if c != DEFAULT)
     past = [one for one in here if one.circumstances == first[0].circumstances]
     kept = replace(chosen, config=config)
-    return Known((), candidates[: options.candidates], _ended(past), _effort(past), kept)
+    return Known((), candidates[: options.candidates], ended_of(past), effort_of(past), kept)
 
 
 def _parted(
@@ -126,30 +132,6 @@ def _parted(
         same = entry.space == task.space.digest and entry.circumstances == circumstances
         (equal if same else other).append(entry)
     return equal, other
-
-
-def _ended(entries: Iterable[Entry]) -> str:
-    """Returns why a search ended; that it went on being as fast says least."""
-    reasons = [entry.ended for entry in entries if entry.ended]
-    return min(reasons, key=lambda reason: reason == AS_BEFORE, default="")
-
-
-def _effort(entries: Sequence[Entry]) -> Effort:
-    seconds = sum(entry.effort.seconds for entry in entries)
-    return Effort(seconds, sum(entry.effort.trials for entry in entries))
-
-
-def _wrong(entries: Iterable[Entry]) -> set[Config]:
-    records = (record for entry in entries for record in entry.records)
-    return {record.config for record in records if record.status is Status.WRONG_ANSWER}
-
-
-def _chosen(entries: Sequence[Entry], options: Storing) -> Chosen | None:
-    """Returns the fastest winner; one whose final timing was disturbed where there is no other."""
-    wrong = _wrong(entries)
-    right = [e.chosen for e in entries if e.chosen and e.chosen.config not in wrong]
-    order = [(one.disturbed > options.disturbed, one.latency) for one in right]
-    return right[order.index(min(order))] if right else None
 
 
 def _doubtful(

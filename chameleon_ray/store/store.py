@@ -14,6 +14,7 @@ from chameleon_ray.options import Storing
 from chameleon_ray.store.entry import Entry, EntryError
 from chameleon_ray.store.hub import hubs
 from chameleon_ray.store.key import Key
+from chameleon_ray.store.merging import uncovered
 from chameleon_ray.store.place import Place, PlaceError, default_folder, entries_below
 
 T = TypeVar("T")
@@ -67,8 +68,10 @@ class Store:
         for place in list(self.places):
             names = self._attempt(place, partial(place.names, entries_below(target)))
             strange = []
-            for name in sorted(names or ()):
+            for name, size in sorted((names or {}).items()):
                 if key := Key.parse(name):
+                    if name not in found and size > self.options.most_bytes:
+                        self._refuse_key(key, f"{name} has {size} bytes, more than an entry may.")
                     found[name] = key
                     self._there[name].add(place.name)
                 elif not name.rpartition("/")[2].startswith("."):
@@ -86,27 +89,30 @@ class Store:
 
         What only a far place has is kept in the near ones, too, unless that is a hub.
         """
+        return list(self._by_key(keys).values())
+
+    def _by_key(self, keys: Iterable[Key]) -> dict[Key, Entry]:
         missing = {key.name: key for key in keys if key not in self.refused}
-        found, damage = list[Entry](), dict[str, str]()
+        found, damage = dict[Key, Entry](), dict[str, str]()
         for place in list(self.places):
             names = [name for name in missing if place.name in self._there[name]]
             content = self._attempt(place, partial(place.read, names))
             for name, data in (content or {}).items():
+                key = missing[name]
                 try:
-                    found.append(Entry.loads(missing[name], data, self.options))
+                    found[key] = Entry.loads(key, data, self.options)
                 except EntryError as error:
                     damage[name] = str(error)
                     self._there[name].discard(place.name)  # another place's copy takes its place
                 else:
                     if place.read_only:
-                        self.installed.add(missing[name].task)
+                        self.installed.add(key.task)
                     else:
                         self._write({name: data}, self.places[: self.places.index(place)])
                     del missing[name]
         for name in damage.keys() & missing.keys():
             self._there[name] |= {place.name for place in self.places}
-            self.refused.append(missing[name])
-            self.refuse(damage[name])
+            self._refuse_key(missing[name], damage[name])
         return found
 
     def publish(self, entries: Iterable[Entry]) -> int:
@@ -135,10 +141,16 @@ class Store:
         return any(names & self._there[key.name] for key in keys)
 
     def level(self, keys: Iterable[Key]) -> None:
-        """Adds what some place has of these entries to the places that lack it."""
-        names = {place.name for place in self.writable}
-        lacking = [key for key in keys if 0 < len(names & self._there[key.name]) < len(names)]
-        self.publish(self.entries(lacking))
+        """Adds what some place has of these entries to the places that lack it.
+
+        What a merged entry says, too, is not added: another process removed its parts there.
+        """
+        names, known = {place.name for place in self.writable}, list(keys)
+        lacking = [key for key in known if 0 < len(names & self._there[key.name]) < len(names)]
+        layers = {key.layer for key in lacking}
+        found = self._by_key(key for key in known if key.layer in layers)
+        left = {id(entry) for entry in uncovered(found.values())}
+        self.publish(found[key] for key in lacking if key in found and id(found[key]) in left)
 
     def remove(self, keys: Iterable[Key]) -> None:
         """Removes entries from all places."""
@@ -163,6 +175,11 @@ class Store:
         elif self._told == TOLD + 1:
             self.tell("More entries of the store cannot be used; chameleon store gc removes them.")
 
+    def _refuse_key(self, key: Key, sentence: str) -> None:
+        if key not in self.refused:
+            self.refused.append(key)
+            self.refuse(sentence)
+
     def _write(self, content: dict[str, bytes], places: Sequence[Place]) -> None:
         for place in list(places):
             for name, data in content.items():
@@ -186,16 +203,18 @@ def open_store(
     options: Storing,
     tell: Callable[[str], None] = lambda sentence: None,
     installed: bool = False,
+    cached: bool = True,
 ) -> Store | None:
     """Opens a store.
 
     Args:
         name: A folder, a URL, ``none``, or None for what the environment names, else the folder in
-            the user's cache directory. A URL that is neither ``file://`` nor ``memory://`` has
-            that folder in front of it.
+            the user's cache directory.
         options: Settings of reading and writing.
         tell: Called with a sentence for people.
         installed: Whether hubs that are installed are read, too.
+        cached: Whether the folder in the user's cache directory is in front of a URL that is
+            neither ``file://`` nor ``memory://``.
 
     Raises:
         PlaceError: There is no such protocol.
@@ -205,6 +224,6 @@ def open_store(
         return None
     place = Place(name, options.patience)
     places = [place]
-    if not (place.local or place.fleeting):
+    if cached and not (place.local or place.fleeting):
         places.insert(0, Place(default_folder(), options.patience))
     return Store([*places, *(hubs(options.patience) if installed else ())], options, tell)

@@ -12,7 +12,7 @@ from chameleon_ray.budget import Budget
 from chameleon_ray.options import Budgeting
 from chameleon_ray.record import DEFAULT, Record, Status
 from chameleon_ray.space import Config
-from chameleon_ray.store.knowledge import AS_BEFORE
+from chameleon_ray.store.merging import AS_BEFORE
 from chameleon_ray.task import Task
 from chameleon_ray.tuner import Tuner
 from tests.pure import toys
@@ -209,8 +209,9 @@ def test_what_was_disturbed_is_timed_again_first(tmp_path: Path) -> None:
 
 def test_what_is_disturbed_each_time_is_believed_in_the_end(tmp_path: Path) -> None:
     store, task = str(tmp_path / "store"), TASKS[0]
-    loaded = [replace(r, conditions=json.dumps({"disturbed": 0.4})) for r in records_of(task, 16)]
-    for place, known in [("a", 0), ("b", 0), ("c", 1)]:
+    for place, known, share in [("a", 0, 0.4), ("b", 0, 0.41), ("c", 1, 0.42)]:
+        conditions = json.dumps({"disturbed": share})
+        loaded = [replace(r, conditions=conditions) for r in records_of(task, 16)]
         session = Session(tmp_path / place, store, TASKS[:1], trials=30)
         assert len(session.imported.settled) == known
         again = session.imported.known[task.digest].doubtful
