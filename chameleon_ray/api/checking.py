@@ -94,16 +94,19 @@ def check_lock(
 
 
 def _process(path: Path, request: Request, stack: ExitStack) -> tuple[ModelProcess, str]:
-    """Starts a process that times on as many cores as a lock's run; returns their name, too.
+    """Starts a process that times on as many cores as a lock's run; returns the device's name, too.
+
+    Which GPU it is, only that process can tell.
 
     Raises:
         UserError: There is no device, or there are too few cores.
     """
     own = cores_asked_for(request)
     process = ModelProcess(own.kind, own.cores, stack, own.copies)
-    if not process.has_device():
+    device = process.device()
+    if device is None:
         raise UserError(f"This machine has no device to time {path} on; use one that has.")
-    return process, own.device
+    return process, own.device or device
 
 
 def _identity(prepared: Prepared) -> dict[str, Any]:
@@ -132,7 +135,7 @@ def _locked(path: Path, lock: Lock, device: str) -> float:
             f"{path} has no latencies of the whole model to compare with; give a run with "
             "--baseline."
         )
-    if device and device != lock.device:
+    if device != lock.device:
         raise UserError(
             f"{path} has latencies of another device ({lock.device}; this is {device}); give a "
             "run of this one with --baseline."

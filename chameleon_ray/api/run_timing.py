@@ -34,7 +34,7 @@ class RunTimer:
         """
         self._folder, self._identity = folder, folder.identity() or {}
         self._process = process_like(self._identity, stack)
-        if not self._process.has_device():
+        if self._process.device() is None:
             where = folder.library.parent
             raise UserError(f"This machine has no device to time {where} on; use one that has.")
 
