@@ -15,7 +15,7 @@ from typing import Any
 from chameleon_ray.agents import Agents
 from chameleon_ray.atomic_write import write_whole
 from chameleon_ray.database import Database
-from chameleon_ray.folder_lock import NAME, opened, seize
+from chameleon_ray.folder_lock import NAME, seized
 from chameleon_ray.record import Record
 from chameleon_ray.run_files import FILES, SCHEMA, FolderError, RunFiles, ZooFiles
 from chameleon_ray.space import Config
@@ -58,23 +58,12 @@ class RunFolder(RunFiles):
             FolderError: The directory cannot be written, another process works in it, or it holds
                 a run where it must not or none where it must.
         """
-        there = [what for what, name in FILES.items() if (path / name).exists()]
-        if existing and self.holds not in there:
-            other = f", but a {there[0]}" if there else ""
-            if there == ["zoo"] and (path / "models").is_dir():
-                names = ", ".join(sorted(str(one) for one in (path / "models").iterdir()))
-                other += f" (of the runs {names})"
-            raise FolderError(
-                f"{path} holds no {self.holds}{other}; check the path, or begin a new {self.holds}."
-            )
-        if not existing and there:
-            raise FolderError(f"{path} holds a {there[0]}; add --resume, or choose another --out.")
         super().__init__(path)
         self.identified = self.upgraded = False
+        self._demand(existing)
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            self._lock = opened(path / NAME)
-            seize(self._lock)
+            self._lock = seized(path / NAME, make=not existing)
+            self._demand_still(existing)
             self.database = Database(path / "records")
         except BlockingIOError as error:
             raise FolderError(
@@ -82,6 +71,26 @@ class RunFolder(RunFiles):
             ) from error
         except OSError as error:
             raise FolderError(f"Cannot write to {path}: {error.strerror}.") from error
+
+    def _demand(self, existing: bool) -> None:
+        """Demands that the directory holds a run already, or holds nothing of the kind.
+
+        Raises:
+            FolderError: It is not so.
+        """
+        if existing:
+            self.demand_begun()
+        elif there := self.kinds():
+            text = f"{self.path} holds a {there[0]}; add --resume, or choose another --out."
+            raise FolderError(text)
+
+    def _demand_still(self, existing: bool) -> None:
+        """Demands the same once more, as whoever had the lock may have begun or removed a run."""
+        try:
+            self._demand(existing)
+        except FolderError:
+            self._lock.close()
+            raise
 
     def resume(self, identity: Mapping[str, Any]) -> list[Record]:
         """Returns the records of earlier sessions; gives a new directory its identity.

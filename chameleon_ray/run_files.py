@@ -1,10 +1,12 @@
 """What a directory of a run or a zoo holds, for whoever only reads it.
 
-Nothing is made, locked or changed here, so a run that is under way, or on a file system that cannot
-be written, may be looked at.
+Nothing is made or changed here, so a run that is under way, or on a file system that cannot be
+written, may be looked at. Only who needs a run to stay as it is keeps commands from working in it.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import inf
 from operator import index
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 
 from chameleon_ray import lockfile
 from chameleon_ray.errors import UserError
-from chameleon_ray.folder_lock import NAME, is_held
+from chameleon_ray.folder_lock import NAME, is_held, shared
 from chameleon_ray.space import Config
 
 SCHEMA = 2
@@ -58,6 +60,46 @@ class RunFiles:
     def begun(self) -> bool:
         """Whether the directory has an identity, which it has once there are layers to tune."""
         return (self.path / FILES[self.holds]).exists()
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Keeps commands from working in a run's directory for the length of a block.
+
+        Others may do the same at the same time, and the directory need not be writable.
+
+        Raises:
+            FolderError: The directory holds no run, or a process works in it.
+        """
+        self.demand_begun()
+        try:
+            with shared(self.path / NAME):
+                yield
+        except BlockingIOError as error:
+            raise FolderError(
+                f"A process is working in {self.path}; wait for it, and try again."
+            ) from error
+
+    def kinds(self) -> list[str]:
+        """Returns what the directory holds, of ``run`` and ``zoo``."""
+        return [what for what, name in FILES.items() if (self.path / name).exists()]
+
+    def demand_begun(self) -> None:
+        """Demands that the directory holds a run, or a zoo where these are a zoo's files.
+
+        Raises:
+            FolderError: It does not.
+        """
+        there, models = self.kinds(), self.path / "models"
+        if self.holds in there:
+            return
+        other = f", but a {there[0]}" if there else ""
+        if there == ["zoo"] and models.is_dir():
+            names = ", ".join(sorted(str(one) for one in models.iterdir()))
+            other += f" (of the runs {names})"
+        raise FolderError(
+            f"{self.path} holds no {self.holds}{other}; check the path, or begin a new "
+            f"{self.holds}."
+        )
 
     @property
     def held(self) -> bool:

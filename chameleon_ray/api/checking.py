@@ -1,7 +1,7 @@
 """Checks that the library of a finished run, or of a lock, has not become slower."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from math import isfinite
 from pathlib import Path
@@ -12,15 +12,15 @@ from chameleon_ray.api.locked import locked_winners
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.pairs import duel_of, in_pairs
 from chameleon_ray.api.run_timing import RunTimer, entry_of
+from chameleon_ray.api.same_model import Known, demand_same, known_of, known_of_run
 from chameleon_ray.api.timing_cores import cores_asked_for
-from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.errors import UserError
-from chameleon_ray.folder import RunFolder
 from chameleon_ray.lockfile import Lock
 from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.slowdown import Slowdown
 from chameleon_ray.options import Checking, Request
+from chameleon_ray.run_files import RunFiles
 
 
 def check(path: Path, baseline: Path | None, limit: float, options: Checking) -> Slowdown:
@@ -35,13 +35,13 @@ def check(path: Path, baseline: Path | None, limit: float, options: Checking) ->
         options: Settings of the comparison.
 
     Raises:
-        UserError: A library is missing or does not run, the runs are of different models, or
-            the recorded latencies are missing.
-        FolderError: A directory is not a finished run's.
+        UserError: A library is missing or does not run, the runs are of different models
+            (``demand_same``), or the recorded latencies are missing.
+        FolderError: A directory is not a finished run's, or a process works in it.
     """
     with ExitStack() as stack:
-        folder = RunFolder(path, existing=True)
-        stack.callback(folder.close)
+        folder = RunFiles(path)
+        stack.enter_context(folder.unchanged())
         own = (folder.library, entry_of(folder.identity() or {}))
         other, expected = (folder.untuned_library, MAIN), 1.0
         if baseline is None:
@@ -49,7 +49,7 @@ def check(path: Path, baseline: Path | None, limit: float, options: Checking) ->
         elif baseline.resolve() == path.resolve():
             other = own
         else:
-            other = _baseline(baseline, folder.identity() or {}, path, stack)
+            other = _baseline(baseline, known_of_run(folder), path, stack)
         return in_pairs(RunTimer(folder, stack).duel, (own, other), expected, limit, options)
 
 
@@ -84,7 +84,7 @@ def check_lock(
         winners = locked_winners(path, prepared.tasks)
         tuned, other = place / "model.so", (place / "untuned.so", MAIN)
         if baseline is not None:
-            other = _baseline(baseline, _identity(prepared), path, stack)
+            other = _baseline(baseline, known_of(prepared), path, stack)
         else:
             process.compile_untuned(other[0])
         chosen = {won.task: (won.config, won.latency) for won in winners.values()}
@@ -94,22 +94,19 @@ def check_lock(
 
 
 def _process(path: Path, request: Request, stack: ExitStack) -> tuple[ModelProcess, str]:
-    """Starts a process that times on as many cores as a lock's run; returns their name, too.
+    """Starts a process that times on as many cores as a lock's run; returns the device's name, too.
+
+    Which GPU it is, only that process can tell.
 
     Raises:
         UserError: There is no device, or there are too few cores.
     """
     own = cores_asked_for(request)
     process = ModelProcess(own.kind, own.cores, stack, own.copies)
-    if not process.has_device():
+    device = process.device()
+    if device is None:
         raise UserError(f"This machine has no device to time {path} on; use one that has.")
-    return process, own.device
-
-
-def _identity(prepared: Prepared) -> dict[str, Any]:
-    """Returns what a run of the model would have in its identity, as far as it is compared."""
-    shapes = [[list(array.shape), str(array.dtype)] for array in prepared.inputs]
-    return {"inputs": shapes, "target": prepared.target}
+    return process, own.device or device
 
 
 def _request(lock: Lock, model: str, inputs: Sequence[str], examples: Sequence[str]) -> Request:
@@ -132,7 +129,7 @@ def _locked(path: Path, lock: Lock, device: str) -> float:
             f"{path} has no latencies of the whole model to compare with; give a run with "
             "--baseline."
         )
-    if device and device != lock.device:
+    if device != lock.device:
         raise UserError(
             f"{path} has latencies of another device ({lock.device}; this is {device}); give a "
             "run of this one with --baseline."
@@ -152,26 +149,20 @@ def _recorded(path: Path) -> float:
     return ratio
 
 
-def _baseline(
-    baseline: Path, own: Mapping[str, Any], path: Path, stack: ExitStack
-) -> tuple[Path, str]:
+def _baseline(baseline: Path, own: Known, path: Path, stack: ExitStack) -> tuple[Path, str]:
     """Returns the library of a run of the same model, and its function.
-
-    ``stack`` releases the run's directory.
 
     Args:
         baseline: The run directory.
-        own: What the inputs and the target of the model must be.
+        own: What is known of the model.
         path: Where that is from, for people.
         stack: Releases the directory.
+
+    Raises:
+        UserError: The run is of another model.
+        FolderError: The directory is not a run's, or a process works in it.
     """
-    before = RunFolder(baseline, existing=True)
-    stack.callback(before.close)
-    known = before.identity() or {}
-    for key in ("inputs", "target"):
-        if known.get(key) != own.get(key):
-            raise UserError(
-                f"{baseline} cannot be the baseline of {path}: their models' {key} differ; give a "
-                "run of the same model for the same target."
-            )
-    return before.library, entry_of(known)
+    before = RunFiles(baseline)
+    stack.enter_context(before.unchanged())
+    demand_same(own, path, known_of_run(before), baseline)
+    return before.library, entry_of(before.identity() or {})

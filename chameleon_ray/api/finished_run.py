@@ -65,7 +65,7 @@ def apply(
         if not known:
             raise UserError(f"{model} has no layer in common with the run in {path}.")
         files = _files(folder, identity, prepared)
-        if able := process.has_device():
+        if able := process.device() is not None:
             prepared = _judged(request, prepared, process, files.untuned)
         applied = _compiled(known, files, folder.tvm_database.name, process)
         verified, launching = _verified(files, prepared, process) if able else (None, None)

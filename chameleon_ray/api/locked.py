@@ -18,13 +18,17 @@ REASON = "the lock has the default schedule"
 
 
 def lock_of(result: RunResult) -> Lock:
-    """Returns the lock of a finished run; the times of one that was given a lock are that one's."""
+    """Returns the lock of a finished run.
+
+    The times of a run that was given a lock are that lock's, and so is the device that they are of:
+    such a run may have been on another one.
+    """
     layers, outcomes = {task.digest: task for task in result.tasks}, result.outcomes
-    untuned, tuned = _seconds(result)
+    device, untuned, tuned = _timed(result)
     return Lock(
         model=result.model,
         target=result.target,
-        device=result.device,
+        device=device,
         versions=result.versions,
         layers={
             end.task: LockedLayer(
@@ -46,16 +50,19 @@ def lock_of(result: RunResult) -> Lock:
     )
 
 
-def _seconds(result: RunResult) -> tuple[float, float]:
-    """Returns the seconds of the whole model, untuned and tuned, with kernels launched singly."""
+def _timed(result: RunResult) -> tuple[str, float, float]:
+    """Returns a device and the model's seconds on it, untuned and tuned.
+
+    Those of the tuned model are of kernels that are launched singly.
+    """
     if given := result.settings.get("locked"):
         before = Lock.read(Path(str(given)))
-        return before.untuned, before.tuned
+        return before.device, before.untuned, before.tuned
     launching, tuned, untuned = result.launching, result.tuned, result.untuned
     graphs = launching is not None and launching.graphs
     ratio = launching.ratio if launching is not None and graphs else 1.0
     singly = tuned.seconds * ratio if tuned and ratio is not None else inf
-    return (untuned.seconds if untuned else inf), singly
+    return result.device, (untuned.seconds if untuned else inf), singly
 
 
 def locked_winners(path: Path, tasks: Sequence[Task]) -> dict[str, Winner]:

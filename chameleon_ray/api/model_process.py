@@ -148,9 +148,9 @@ class ModelProcess:
         job = model_jobs.Expose(Path(request.model), copy)
         return dict(self._value("verify", self._hosted, job))
 
-    def has_device(self) -> bool:
-        """Returns whether compiled models can be run on this machine."""
-        return bool(self._answer(Presence(), None))
+    def device(self) -> str | None:
+        """Returns the name of the GPU that runs models here, empty for a CPU; None without any."""
+        return None if (name := self._answer(Presence(), None)) is None else str(name)
 
     def outputs(
         self,

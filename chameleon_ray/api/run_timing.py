@@ -13,16 +13,16 @@ from chameleon_ray.api.pairs import Library
 from chameleon_ray.api.timing_cores import cores_like
 from chameleon_ray.compiler.runtime.layer_inputs import random_array
 from chameleon_ray.errors import UserError
-from chameleon_ray.folder import RunFolder
 from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.measure.example import Arrays
 from chameleon_ray.options import Confirming
+from chameleon_ray.run_files import RunFiles
 
 
 class RunTimer:
     """Times libraries of a finished run's model in turns, each time in a fresh process."""
 
-    def __init__(self, folder: RunFolder, stack: ExitStack) -> None:
+    def __init__(self, folder: RunFiles, stack: ExitStack) -> None:
         """Starts the process from which the others are forked.
 
         Args:
@@ -34,7 +34,7 @@ class RunTimer:
         """
         self._folder, self._identity = folder, folder.identity() or {}
         self._process = process_like(self._identity, stack)
-        if not self._process.has_device():
+        if self._process.device() is None:
             where = folder.library.parent
             raise UserError(f"This machine has no device to time {where} on; use one that has.")
 
@@ -60,7 +60,7 @@ class RunTimer:
 
 
 def in_turns(
-    folder: RunFolder, libraries: Sequence[Library], options: Confirming
+    folder: RunFiles, libraries: Sequence[Library], options: Confirming
 ) -> list[tuple[float, ...]]:
     """Times libraries of a finished run's model in turns; returns each one's latencies in seconds.
 

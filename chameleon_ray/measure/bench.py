@@ -33,11 +33,14 @@ class Question:
 
 @dataclass(frozen=True)
 class Presence(Question):
-    """Asks whether there is a device to run models on; there are no libraries."""
+    """Asks which device there is to run models on; there are no libraries.
+
+    The answer is its name, as its driver has it, which is empty for a CPU; None without a device.
+    """
 
     libraries: tuple[str, ...] = ()
 
-    def run(self, models: "Models") -> bool:
+    def run(self, models: "Models") -> str | None:
         return models.present()
 
 
@@ -152,7 +155,7 @@ class Verdict:
 class Models(Protocol):
     """A loader and runner of compiled models, in the process that answers questions."""
 
-    def present(self) -> bool: ...
+    def present(self) -> str | None: ...
 
     def outputs(self, question: Outputs) -> Arrays: ...
 

@@ -4,8 +4,11 @@ from chameleon_ray.measure.slowdown import Slowdown
 
 
 def markdown(name: str, found: Slowdown, limit: float) -> str:
-    """Renders the comparison as a table of one row."""
-    verdict = "not slower" if found.clear(limit) else "unclear"
+    """Renders the comparison as a table of one row.
+
+    A library that is certainly less slow than the limit is within it, be it slower or faster.
+    """
+    verdict = "within the limit" if found.clear(limit) else "unclear"
     if found.reaches(limit):
         verdict = "slower"
     return (

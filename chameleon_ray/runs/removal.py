@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from chameleon_ray.folder_lock import NAME, opened, seize
+from chameleon_ray.folder_lock import NAME, seized
 from chameleon_ray.run_files import FILES, FolderError
 from chameleon_ray.runs.kept_run import is_one, size_of
 
@@ -107,8 +107,7 @@ def _held(path: Path) -> Iterator[None]:
         FolderError: A process works in it, or it cannot be written.
     """
     try:
-        with opened(path / NAME) as lock:
-            seize(lock)
+        with seized(path / NAME):
             yield
     except BlockingIOError as error:
         raise FolderError(f"{path} is live: a process works in it; stop that first.") from error

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import threading
+import time
 import zipfile
 from math import inf
 from pathlib import Path
@@ -71,6 +72,41 @@ def test_whoever_looks_at_a_run_does_not_keep_its_command_away(run: Path) -> Non
         RunFolder(run, existing=True)
     folder.close()
     assert not RunFiles(run).held
+
+
+def test_who_waited_for_a_directory_that_was_removed_holds_the_new_one(tmp_path: Path) -> None:
+    path, taken = tmp_path / "run", list[RunFolder]()
+    first = RunFolder(path, existing=False)
+    waiting = threading.Thread(target=lambda: taken.append(RunFolder(path, existing=False)))
+    waiting.start()
+    time.sleep(0.05)
+    first.close()
+    waiting.join()
+    assert RunFiles(path).held
+    with pytest.raises(FolderError, match="Another process is working in"):
+        RunFolder(path, existing=False)
+    taken[0].identify(IDENTITY)
+    taken[0].close()
+    assert RunFiles(path).begun
+
+
+def test_a_run_that_was_begun_by_who_had_the_lock_is_not_begun_again(run: Path) -> None:
+    path, told = run.with_name("new"), list[str]()
+
+    def begin() -> None:
+        with pytest.raises(FolderError) as error:
+            RunFolder(path, existing=False)
+        told.append(str(error.value))
+
+    first = RunFolder(path, existing=False)
+    waiting = threading.Thread(target=begin)
+    waiting.start()
+    time.sleep(0.05)
+    first.identify(IDENTITY)
+    first.close()
+    waiting.join()
+    assert told == [f"{path} holds a run; add --resume, or choose another --out."]
+    assert not RunFiles(path).held
 
 
 def test_a_run_is_read_without_a_trace(run: Path) -> None:

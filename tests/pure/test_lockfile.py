@@ -63,8 +63,9 @@ def test_a_lock_tells_what_decides_the_layers_and_how_fast_the_model_was(tmp_pat
     graphs = replace(result, launching=Launching(graphs=True, ratio=2.0))
     assert lock_of(graphs).tuned == 2e-3
     path = file(tmp_path, made.dumps())
-    again = replace(result, settings={"locked": str(path)}, tuned=Latency(3e-3, 0.0))
-    assert lock_of(again).tuned == 1e-3
+    given = {"locked": str(path)}
+    again = replace(result, settings=given, tuned=Latency(3e-3, 0.0), device="another")
+    assert (lock_of(again).tuned, lock_of(again).device) == (1e-3, result.device)
 
 
 def test_a_run_s_lock_has_its_winners(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from scipy.stats import wilcoxon
 from chameleon_ray.api.pairs import in_pairs
 from chameleon_ray.measure.slowdown import LAYOUT, LEAST, Slowdown, chance_of, pair_ratio
 from chameleon_ray.options import Checking, Confirming
+from chameleon_ray.report.slowdown import markdown
 
 LIMIT = 0.05
 COMPARISONS = 100
@@ -133,6 +134,7 @@ def test_a_certain_slowdown_is_held_against_the_limit(share: float, alarm: bool)
     assert found.chance < 1e-6
     assert found.reaches(LIMIT) == alarm
     assert found.clear(LIMIT)
+    assert f" {'slower' if alarm else 'within the limit'} |" in markdown("run", found, LIMIT)
 
 
 def test_pairs_that_differ_too_much_say_nothing() -> None:

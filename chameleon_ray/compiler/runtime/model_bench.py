@@ -131,9 +131,9 @@ class ModelTimer:
         needed = max(Path(library).stat().st_size for library in question.libraries)
         raise gpu_memory.full("The model's weights", needed)
 
-    def present(self) -> bool:
-        """Returns whether there is a device to run models on."""
-        return bool(self._device.exist)
+    def present(self) -> str | None:
+        """Returns the name of the device to run models on, as ``CudaRunner.survey`` does."""
+        return str(self._device.device_name or "") if self._device.exist else None
 
     def outputs(self, question: Outputs) -> Arrays:
         """Returns the outputs of a question's only model."""
