@@ -97,7 +97,7 @@ def test_a_sketch_that_never_compiles_is_named(tools: Tools) -> None:
     first, second, third = program.sketches
     unknown = [["Unknown", [], [], []], *second.instructions[1:]]
     program.sketches = (first, replace(second, instructions=unknown), third)
-    with pytest.raises(AssertionError, match="no configuration compiles of {'sketch 1': "):
+    with pytest.raises(AssertionError, match="'sketch 1': "):
         right(tools, replace(task, program=program.dumps()), varied(task, 1))
 
 
