@@ -70,7 +70,8 @@ def apply(
         applied = _compiled(known, files, folder.tvm_database.name, process)
         verified, launching = _verified(files, prepared, process) if able else (None, None)
         needs, layers = libraries_used(applied), len({task.layer for task in prepared.tasks})
-        return Applied(files.tuned, len(applied), layers, verified, launching, needs)
+        timed = identity["circumstances"]["versions"]
+        return Applied(files.tuned, len(applied), layers, verified, launching, needs, timed)
 
 
 def bench(path: Path, options: Confirming, compare: Sequence[str] = ()) -> Headline:

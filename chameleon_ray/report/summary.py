@@ -73,6 +73,11 @@ def summary(result: RunResult, options: Reporting | None = None) -> dict:
         "outputs": [_array(array) for array in result.outputs],
         "entry": result.entry,
         "needs": [FILES[library] for library in result.libraries],
+        "timed_with": {
+            FILES[library]: result.versions[library]
+            for library in result.libraries
+            if library in result.versions
+        },
         "explanation": explain(result, options),
         "verified": verification(result.verified),
         "launching": _launching(result.launching),
