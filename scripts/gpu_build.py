@@ -2,6 +2,7 @@
 
 import gpu_faults
 import gpu_kernels
+import gpu_stamp
 from gpu_parts import Given
 
 from chameleon_ray.compiler.codegen.builder import ChildBuilder
@@ -13,6 +14,7 @@ def build(given: Given) -> None:
     """Compiles for the architecture that was asked for, or else for this machine's GPU."""
     target = resolve(f"cuda:{given.arch}", 1) if given.arch else surveyed()
     given.prebuilt.mkdir(parents=True, exist_ok=True)
+    gpu_stamp.claim(given.prebuilt, given.only)
     CUDA.warm()
     builder, report = ChildBuilder(CUDA, gpu_kernels.MEASURING), given.report
     try:

@@ -8,7 +8,8 @@ all do, the worthiest first: what the machine has; PyTorch; one kernel of each d
 all kinds against a CPU's outputs; kernels that go wrong; how timings differ; ResNet-18 in float16
 and float32, and BERT, tuned by this engine and by stock MetaSchedule, and timed in turns with
 PyTorch. ``gpu_check.json`` is written after every part. The same command goes on with the file that
-it finds there: a part that is done is not run again, unless with ``--again``. ``--build-only``
+it finds there: a part that is done is not run again, unless with ``--again``, or where
+the code has changed since. ``--build-only``
 compiles the kernels on a machine that needs no GPU. Nothing is downloaded.
 """
 
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from gpu_parts import PARTS, Given, do
 from gpu_report import Report, wrongs
+from gpu_stamp import demand_same, renewed
 from gpu_supervisor import Supervisor, settled
 
 from chameleon_ray.compiler.kind import Device
@@ -36,12 +38,7 @@ def main() -> None:
     if arguments.build_only:
         arguments.parts, arguments.out = ["build"], arguments.build_only
         demand_architecture(arguments.arch)
-    unknown = [name for name in arguments.parts if name not in PARTS]
-    if unknown:
-        sys.exit(f"Error: there is no part {unknown[0]!r}; the parts are: {', '.join(PARTS)}.")
-    names = arguments.parts or [name for name in PARTS if name != "build" or building(arguments)]
-    if not arguments.build_only and not all(PARTS[name].plain for name in names):
-        demand_gpu()
+    names = demanded(arguments)
     arguments.out = arguments.out.resolve()  # the tuners run in other directories
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
@@ -49,6 +46,7 @@ def main() -> None:
         sys.exit(f"Error: {arguments.out} cannot be made ({error.strerror}); give another folder.")
     report = Report(arguments.out / "gpu_check.json")
     report.fields.setdefault("began", time.strftime("%Y-%m-%d %H:%M:%S"))
+    renewed(report, arguments.only)
     for name in names if arguments.again else ():
         report.fields.get("parts", {}).pop(name, None)
     supervisor = Supervisor(report, arguments.out, arguments.seconds, sys.argv[1:])
@@ -65,6 +63,20 @@ def main() -> None:
         print(line)
     print(f"{report.path}: {'something is not right' if faults or left else 'all is right'}.")
     sys.exit(1 if faults or left else 0)
+
+
+def demanded(arguments: argparse.Namespace) -> list[str]:
+    """Names of the parts to run; ends the script with one sentence where they cannot be run."""
+    unknown = [name for name in arguments.parts if name not in PARTS]
+    if unknown:
+        sys.exit(f"Error: there is no part {unknown[0]!r}; the parts are: {', '.join(PARTS)}.")
+    demand_kernels(arguments.only)
+    names = arguments.parts or [name for name in PARTS if name != "build" or building(arguments)]
+    if not arguments.build_only and not all(PARTS[name].plain for name in names):
+        demand_gpu()
+    if arguments.prebuilt is not None:
+        demand_same(arguments.prebuilt)
+    return names
 
 
 def parse() -> argparse.Namespace:
@@ -111,6 +123,21 @@ def judged(report: Report, names: list[str]) -> tuple[list[str], list[str]]:
     parts = report.fields.get("parts", {})
     faults = [fault for name in names for fault in wrongs(parts.get(name, {}), (name,))]
     return faults, [name for name in names if not settled(parts.get(name, {}))]
+
+
+def demand_kernels(words: list[str]) -> None:
+    """Ends the script with one sentence where a word of ``--only`` is in no kernel's name."""
+    from gpu_kernels import expected_sets
+
+    for word in words:
+        if not expected_sets([word]):
+            kinds, types, spaces = (
+                ", ".join(dict.fromkeys(names)) for names in zip(*expected_sets(), strict=True)
+            )
+            sys.exit(
+                f"Error: no kernel has {word!r} in its name; names are of a kind ({kinds}), "
+                f"a data type ({types}) and a space ({spaces})."
+            )
 
 
 def demand_architecture(name: str) -> None:

@@ -1,12 +1,15 @@
 """The parts of ``gpu_check.py`` that run single kernels on the GPU."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gpu_faults
 import gpu_kernels
+import gpu_stamp
 from gpu_parts import Given
 
 from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
@@ -22,7 +25,7 @@ def preflight(given: Given) -> None:
         given.report.entry(("gpu",), lambda: survey(runner))
         for kernels in gpu_kernels.read(given.prebuilt):
             if kernels.kind == FIRST:
-                alone = replace(kernels, artifacts=kernels.artifacts[:1])
+                alone = replace(kernels, artifacts=kernels.artifacts[:1], tried=0, failures={})
                 given.report.entry(
                     kernels.names[:2], lambda alone=alone: gpu_kernels.check(runner, alone)
                 )
@@ -37,11 +40,30 @@ def survey(runner: CudaRunner) -> dict[str, Any]:
 
 
 def kernels(given: Given) -> None:
-    """Runs all kernels."""
+    """Runs all kernels, and enters which are not there."""
+    sets = gpu_kernels.read(given.prebuilt)
     with runner_of(gpu_kernels.MEASURING) as runner:
-        for one in gpu_kernels.read(given.prebuilt):
+        for one in sets:
             if not given.only or any(word in " ".join(one.names) for word in given.only):
                 given.report.entry(one.names, lambda one=one: gpu_kernels.check(runner, one))
+    for names in missing(sets, given.only, given.prebuilt):
+        given.report.entry(names, lambda names=names: gpu_kernels.absent(*names))
+
+
+def missing(
+    sets: Sequence[gpu_kernels.Kernels], only: Sequence[str], folder: Path
+) -> list[tuple[str, str, str]]:
+    """Names of sets that have to be in a folder and are not.
+
+    Args:
+        sets: Those that are there, at least one.
+        only: Words that choose among them; none for all that the folder was made for.
+        folder: The folder.
+    """
+    arch, there = json.loads(sets[0].task.target)["arch"], {one.names for one in sets}
+    pairs = gpu_kernels.chosen(only or gpu_stamp.stamped(folder)[1])
+    wanted = gpu_kernels.expected_sets(only, arch)
+    return [names for names in wanted if names[:2] in pairs and names not in there]
 
 
 def faults(given: Given) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gpu_layers import DTYPES, LAYERS, on_cpu
+from gpu_layers import DTYPES, LAYERS, expected, on_cpu
 
 from chameleon_ray.compiler.codegen.builder import ChildBuilder
 from chameleon_ray.compiler.kinds import CUDA
@@ -61,27 +61,56 @@ class Kernels:
     def names(self) -> tuple[str, str, str]:
         return self.kind, self.dtype, self.space
 
+    @property
+    def fault(self) -> str:
+        """Says that no configuration compiled, where there are some; else empty."""
+        if not self.tried or sum(self.failures.values()) < self.tried:
+            return ""
+        return f"0 of {self.tried} configurations compile ({next(iter(self.failures))})"
+
 
 def chosen(only: Sequence[str]) -> list[tuple[str, str]]:
-    """Kinds and types of which one of the words names a part; all where there is no word."""
+    """Kinds and types with a set whose name has one of the words; all where there is no word."""
+    return list(dict.fromkeys(names[:2] for names in expected_sets(only)))
+
+
+def expected_sets(only: Sequence[str] = (), arch: str = "sm_80") -> list[tuple[str, str, str]]:
+    """Names of the sets that there have to be: kind, data type and space of each.
+
+    Args:
+        only: Words of which one is in the name of each set; none for all.
+        arch: Architecture, on which the templates depend.
+    """
     pairs = product(LAYERS, DTYPES)
-    return [one for one in pairs if not only or any(word in " ".join(one) for word in only)]
+    names = [(*one, space) for one in pairs for space in (*expected(*one, arch), SKETCHES)]
+    return [one for one in names if not only or any(word in " ".join(one) for word in only)]
+
+
+def absent(kind: str, dtype: str, space: str) -> dict[str, str]:
+    """The entry of a set that there has to be and is not."""
+    why = "" if space == SKETCHES else f"the template {space} does not fit {kind} {dtype}, or "
+    return {"error": f"{why}its kernels were not compiled"}
 
 
 def build(builder: ChildBuilder, target: str, kind: str, dtype: str, folder: Path) -> dict:
     """Compiles the kernels of one layer for a complete target, given as JSON, and writes them.
 
     Returns:
-        How many configurations compiled of how many that were tried, by the space they are from.
+        How many configurations compiled of how many that were tried, by the space they are from,
+        and an error where that is none, or where a template does not fit that has to.
     """
-    expected, counts = on_cpu(kind, dtype), {}
+    outputs, counts, faults = on_cpu(kind, dtype), dict[str, str](), list[str]()
     for space, task in tasks(target, kind, dtype):
         default = builder.build(task, DEFAULT)
         found, tried, failures = _valid(builder, task)
         artifacts = (default, *found)
-        write(folder, Kernels(kind, dtype, space, task, artifacts, tried, failures, expected))
+        made = Kernels(kind, dtype, space, task, artifacts, tried, failures, outputs)
+        write(folder, made)
         counts[space] = f"{len(found)} of {tried}"
-    return counts
+        faults += [f"{space}: {made.fault}"] if made.fault else []
+    names = expected(kind, dtype, json.loads(target)["arch"])
+    faults += [f"the template {name} does not fit" for name in names if name not in counts]
+    return {**counts, "error": "; ".join(faults)} if faults else counts
 
 
 def tasks(target: str, kind: str, dtype: str) -> Iterator[tuple[str, Task]]:
@@ -148,6 +177,8 @@ def check(runner: CudaRunner, kernels: Kernels) -> dict[str, Any]:
     found["contest"] = [asdict(one) for one in contest]
     found["seconds"] = [asdict(runner.run(task, one, float("inf")))["latencies"] for one in built]
     turned_down = [n for n, one in enumerate(contest) if not one.right and verdicts[n]["right"]]
+    if kernels.fault:
+        return {**found, "right": False, "fault": kernels.fault}
     if turned_down:
         fault = f"the contest turns down kernels {turned_down}, which the CPU says are right"
         return {**found, "right": False, "fault": fault}

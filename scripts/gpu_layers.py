@@ -121,6 +121,29 @@ LAYERS: dict[str, Callable[[str], Any]] = {
 """Functions that make a layer of a data type, by kind; the first are looked at first."""
 
 
+PRODUCTS = {
+    "float32": ("cuda_dense",),
+    "float16": ("cuda_tensor_core",),
+    "bfloat16": ("cuda_tensor_core", "cuda_dense"),
+}
+TEMPLATES_OF: dict[str, dict[str, tuple[str, ...]]] = {
+    "dense": PRODUCTS,
+    "matmul": PRODUCTS,
+    "batched matmul": PRODUCTS,
+    "conv2d nhwc": {"float16": ("cuda_tensor_core",), "bfloat16": ("cuda_tensor_core",)},
+    "conv2d nchw": {"float32": ("cuda_direct",), "bfloat16": ("cuda_direct",)},
+    "depthwise": dict.fromkeys(DTYPES, ("cuda_direct",)),
+}
+"""Templates that have to fit a kind of layer, by data type, on ``sm_80`` and newer."""
+
+
+def expected(kind: str, dtype: str, arch: str = "sm_80") -> tuple[str, ...]:
+    """Names of the templates that have to fit a layer on an architecture, as ``sm_90``."""
+    names = TEMPLATES_OF.get(kind, {}).get(dtype, ())
+    tensor_cores = int(arch.removeprefix("sm_").rstrip("af")) >= 80
+    return tuple(name for name in names if tensor_cores or name != "cuda_tensor_core")
+
+
 def on_cpu(kind: str, dtype: str) -> tuple[np.ndarray, ...]:
     """All buffers of a layer after one execution in float32 on this machine's CPU.
 

@@ -7,6 +7,7 @@ the sampler picks configurations that are unlike each other among those.
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -49,7 +50,7 @@ def build(request: Request, say: Say) -> Building:
         say: Receives sentences about the model and about every plan.
 
     Raises:
-        UserError: The request cannot be met, or Ray was lost.
+        UserError: The request cannot be met, nothing could be compiled, or Ray was lost.
     """
     _demand_sense(request)
     began, cores = time.perf_counter(), available()
@@ -61,7 +62,17 @@ def build(request: Request, say: Say) -> Building:
     done = asyncio.run(_build(request, search, cores, began, say))
     if request.out is not None:
         _write(Path(request.out), done)
+    if not done.compiled and any(task.space.knobs for task in done.tasks):
+        raise UserError(_why_none(done))
     return done
+
+
+def _why_none(done: Building) -> str:
+    """Says why not one kernel was compiled."""
+    if not done.records:
+        return "No kernel was compiled in the time given; give more --minutes or --trials."
+    error, count = Counter(record.error for record in done.records).most_common(1)[0]
+    return f"None of {len(done.records)} kernels could be compiled; {count} times: {error}."
 
 
 def _demand_sense(request: Request) -> None:
@@ -78,7 +89,7 @@ def _demand_sense(request: Request) -> None:
     for name, there in given.items():
         if there:
             raise UserError(
-                f"--build-only compiles all layers, times none; leave out {name}, or leave it out."
+                f"--build-only compiles all layers, times none; leave out {name} or --build-only."
             )
 
 
@@ -155,6 +166,8 @@ class Tally:
         self._say(f"{self._names[task]}: {reason}")
 
     def planned(self, tuner: Tuner) -> None:
+        if not tuner.records:  # the trials were spent before its first one
+            return
         plan = max(record.plan for record in tuner.records)
         mine = [record for record in tuner.records if record.plan == plan]
         share = percent(valid(mine))

@@ -132,7 +132,7 @@ def _written(run: RunFolder, summary: dict[str, Any], folder: Path) -> Manifest:
         threads=threads_of(summary["target"]) or 1,
         cpu_flags=flags_of(summary["target"]),
         needs=summary["needs"],
-        versions=known,
+        versions=known | summary.get("timed_with", {}),
         files=digests(folder),
     )
     (folder / MANIFEST).write_text(manifest.json(), encoding="utf-8")

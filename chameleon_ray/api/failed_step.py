@@ -1,8 +1,15 @@
 """The failure of a job on a model, and what to do about it."""
 
+import shutil
+from pathlib import Path
+from typing import Any
+
 from chameleon_ray.compiler.frontend.load import is_call
 from chameleon_ray.errors import UserError
-from chameleon_ray.measure.isolate import Ending
+from chameleon_ray.measure.isolate import Ending, Outcome
+
+SPACE = 1 << 16
+"""Bytes below which a disk is full: less than any library needs."""
 
 
 class StepError(UserError):
@@ -18,6 +25,16 @@ class StepError(UserError):
         advice = "; free memory, for want of which processes are killed, and run it again"
         super().__init__(f"The step {step} failed: {why}{f'{advice}.' if killed else ''}")
         self.why, self.ending = why, ending
+
+
+def failure(job: Any, outcome: Outcome) -> UserError:
+    """Returns the error of a job that failed; a compiler only exits where the disk is full."""
+    if outcome.for_user:
+        return UserError(outcome.error)
+    path: Path | None = getattr(job, "path", None)
+    if path is not None and shutil.disk_usage(path.parent).free < SPACE:
+        return UserError(f"{path} cannot be written: no space left on device; free some.")
+    return StepError(type(job).__name__, outcome.error, outcome.ending)
 
 
 def advice(spec: str, failed: StepError) -> str:

@@ -69,8 +69,8 @@ def apply(
             prepared = _judged(request, prepared, process, files.untuned)
         applied = _compiled(known, files, folder.tvm_database.name, process)
         verified, launching = _verified(files, prepared, process) if able else (None, None)
-        needs, layers = libraries_used(applied), len({task.layer for task in prepared.tasks})
-        return Applied(files.tuned, len(applied), layers, verified, launching, needs)
+        needs, layers = _needs(applied, identity), len({task.layer for task in prepared.tasks})
+        return Applied(files.tuned, len(applied), layers, verified, launching, *needs)
 
 
 def bench(path: Path, options: Confirming, compare: Sequence[str] = ()) -> Headline:
@@ -184,6 +184,13 @@ def _files(folder: RunFolder, identity: dict[str, Any], prepared: Prepared) -> L
     place.mkdir(parents=True, exist_ok=True)
     tuned, graphs, untuned = (place / file.name for file in folder.libraries)
     return Libraries(tuned, graphs, untuned)
+
+
+def _needs(
+    configs: Sequence[Config], identity: dict[str, Any]
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Returns the vendor's libraries of configurations, and the versions that the run had."""
+    return libraries_used(configs), identity.get("circumstances", {}).get("versions", {})
 
 
 def _from_store(

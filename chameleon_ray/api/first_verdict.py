@@ -98,6 +98,12 @@ def _imprecise(name: str, verified: Verified, precision: str) -> ImpreciseError:
 
 def _wrong(name: str, verified: Verified, node: str) -> ImportedWronglyError:
     where = f", and the first node to differ is {node}" if node else ""
+    if "NaN" in (verified.fault or ""):
+        return ImportedWronglyError(
+            f"{name} computes infinities or NaN: without tuning, and compared with "
+            f"{verified.against}, {verified.fault}{where}; look for them in its weights, or give "
+            "values that suit the model with --example."
+        )
     return ImportedWronglyError(
         f"{name} is imported wrongly: without tuning, and compared with {verified.against}, "
         f"{verified.fault}{where}; export the model with another opset, or to another format "

@@ -114,8 +114,10 @@ def demand_winner(path: Path, lock: Lock, task: Task) -> None:
     known = lock.layers.get(task.digest)
     if known is None:
         why = "has no layer"
-    elif known.space != task.space.digest or not fits(known.config, task):
+    elif known.space != task.space.digest:
         why = "has another design space for the layer"
+    elif not fits(known.config, task):
+        why = f"has a configuration, {list(known.config)}, that is not in the space of the layer"
     else:
         return
     raise LockError(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chameleon_ray.api.failed_step import StepError, advice
+from chameleon_ray.api.failed_step import StepError, advice, failure
 from chameleon_ray.compiler import model_jobs
 from chameleon_ray.compiler.codegen.builder import SINGLE_THREADED
 from chameleon_ray.compiler.kind import TargetKind
@@ -286,9 +286,7 @@ class ModelProcess:
         self._demand_open()
         if outcome.ending is Ending.OK:
             return outcome.value
-        if outcome.for_user:
-            raise UserError(outcome.error)
-        raise StepError(type(job).__name__, outcome.error, outcome.ending)
+        raise failure(job, outcome)
 
     def _demand_open(self) -> None:
         if self._closed:

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from chameleon_ray.api.vendor_versions import vendor_versions
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.sources import digest_of_sources
 from chameleon_ray.errors import UserError
@@ -128,6 +129,7 @@ def circumstances_of(device: str, target: str, templates: Sequence[str] = ()) ->
         found |= {name: known[name] for name in COMPILER if name in known}
         with suppress(NvmlError):
             found["driver"] = driver()
+        found |= vendor_versions(target)
     return Circumstances(device, found)
 
 

@@ -10,7 +10,7 @@ from chameleon_ray.options import Storing
 from chameleon_ray.run_files import FILES
 from chameleon_ray.store.collection import Collected, added, collect, copied
 from chameleon_ray.store.entry import Entry
-from chameleon_ray.store.store import Store, open_store
+from chameleon_ray.store.store import NONE, Store, open_store
 
 T = TypeVar("T")
 Tell = Callable[[str], None]
@@ -28,6 +28,17 @@ def opened(name: str | None, tell: Tell) -> Store:
     return store
 
 
+def _existing(name: str | None, tell: Tell) -> Store:
+    """Opens a store that a command reads.
+
+    Raises:
+        UserError: There is none, or no such folder; the user's own one need not be there yet.
+    """
+    if name and "://" not in name and name != NONE and not Path(name).exists():
+        raise UserError(f"There is no store {name}; check the path.")
+    return opened(name, tell)
+
+
 def stored(name: str | None, tell: Tell, layer: str = "") -> list[Entry]:
     """Returns the entries of a store, or those of layers whose digest begins with ``layer``.
 
@@ -36,7 +47,7 @@ def stored(name: str | None, tell: Tell, layer: str = "") -> list[Entry]:
     Raises:
         UserError: There is no store, it cannot be read, or has no such layer.
     """
-    store = opened(name, tell)
+    store = _existing(name, tell)
     entries = _answered(store, lambda: store.entries(store.entry_keys()))
     found = [e for e in entries if e.task.startswith(layer) or layer in e.title]
     if layer and not found:
@@ -53,7 +64,7 @@ def collected(name: str | None, days: float | None, tell: Tell) -> Collected:
     Raises:
         UserError: There is no store, or it does not answer.
     """
-    store, days = opened(name, tell), Storing().days if days is None else days
+    store, days = _existing(name, tell), Storing().days if days is None else days
     return _answered(store, lambda: collect(store, days))
 
 
@@ -63,7 +74,7 @@ def exported(name: str | None, target: str, tell: Tell) -> int:
     Raises:
         UserError: A store cannot be opened, or the other one not be written.
     """
-    return _demanded(copied, opened(name, tell), opened(target, tell))
+    return _demanded(copied, _existing(name, tell), opened(target, tell))
 
 
 def imported(name: str | None, source: str, tell: Tell) -> int:

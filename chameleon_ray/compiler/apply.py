@@ -162,10 +162,11 @@ def compile_as_imported(
     except UserError:
         raise
     except Exception as error:
-        raise UncompilableError(
-            f"TVM cannot compile {name} ({reason(error)}); export the model without what this "
-            "names, or with another opset."
-        ) from error
+        why = reason(error)
+        advice = "export the model without what this names, or with another opset"
+        if "gpu architecture" in why.lower():  # of NVIDIA's compiler
+            advice = "give an architecture that this compiler knows, or install one that knows it"
+        raise UncompilableError(f"TVM cannot compile {name} ({why}); {advice}.") from error
 
 
 def export_database(

@@ -28,7 +28,8 @@ class Manifest:
         threads: Threads that the kernels are tuned for.
         cpu_flags: Features that the CPU must have, by Linux's names.
         needs: Files of NVIDIA's libraries that the library calls.
-        versions: Versions of the packages that made it.
+        versions: Versions of the packages that made it, and of the files of ``needs`` that it was
+            timed with.
         files: Sha256 of every file, by its path in the folder.
     """
 

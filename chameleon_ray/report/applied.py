@@ -1,6 +1,7 @@
 """What came of compiling a model with a run's winners, for people and for programs."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from chameleon_ray.report.launching import sentence
@@ -21,6 +22,7 @@ class Applied:
             where this machine has no device to run the library on.
         launching: How the library launches kernels; None where there is only one way, or no device.
         needs: Vendor's libraries that the library calls.
+        versions: Versions of these that the run was timed with, by name, as far as known.
     """
 
     library: Path
@@ -29,13 +31,14 @@ class Applied:
     verified: Verified | None
     launching: Launching | None = None
     needs: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 def told(done: Applied) -> list[str]:
     """Returns sentences for people; none where the outputs are wrong, which is an error."""
     tuned, lines = (
         f"{done.library}: {done.applied} of {done.layers} layers tuned",
-        needs(done.needs),
+        needs(done.needs, done.versions),
     )
     if done.verified is None:
         return [*lines, f"{tuned}, not verified, as there is no device here to run it on."]

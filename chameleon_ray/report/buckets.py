@@ -25,6 +25,7 @@ def figures(results: Sequence[RunResult], library: Path | None) -> dict[str, Any
         "model": results[0].model,
         "target": results[0].target,
         "needs": sorted({need for one in known for need in one["needs"]}),
+        "timed_with": {file: one for each in known for file, one in each["timed_with"].items()},
         "library_bytes": library.stat().st_size,
         "padded": list(padded(results)),
         "buckets": [{key: one[key] for key in keys} for one in known],

@@ -42,10 +42,15 @@ class Building:
     records: tuple[Record, ...]
 
     @property
+    def compiled(self) -> int:
+        """Kernels that were compiled, default schedules included."""
+        return sum(record.status is Status.OK for record in self.records)
+
+    @property
     def rate(self) -> float:
         """Kernels compiled per second of one builder; the time of failed builds is included."""
         spent = sum(record.build_seconds for record in self.records)
-        return sum(record.status is Status.OK for record in self.records) / max(spent, 1e-9)
+        return self.compiled / max(spent, 1e-9)
 
 
 def valid(records: Sequence[Record], first: int = 0, last: float = float("inf")) -> float | None:
@@ -92,7 +97,7 @@ def shown(building: Building) -> list[RenderableType]:
         mine = [record for record in building.records if record.task == task.digest]
         table.add_row(title(task), *_cells(mine))
     table.add_row("all", *_cells(building.records), style="bold")
-    compiled = sum(record.status is Status.OK for record in building.records)
+    compiled = building.compiled
     return [
         table,
         Text(

@@ -42,7 +42,7 @@ def final_message(result: RunResult) -> RenderableType:
     if disturbed := disturbance_of(result).sentence:
         parts.append(Text(disturbed, "yellow"))
     if result.tuned is not None:
-        parts += [Text(need) for need in needs(result.libraries)]
+        parts += [Text(need) for need in needs(result.libraries, result.versions)]
     parts.append(Text(_files(result)))
     if result.tuned is not None:
         code = textwrap.indent(snippet(result), "  ")

@@ -29,7 +29,9 @@ def explain(result: RunResult, options: Reporting | None = None) -> str | None:
     unreached = sum(not row.measurements for row in missing)
     if unreached:
         more = "give more --minutes or --trials"
-        found.append(f"The search never reached {counted(unreached, 'layer')}; {more}.")
+        found.append(
+            f"The sum lacks {counted(unreached, 'layer')} that the search never reached; {more}."
+        )
     if failed := len(missing) - unreached:
         found.append(f"The sum lacks {counted(failed, 'layer')} without a successful measurement.")
     if result.explanation:

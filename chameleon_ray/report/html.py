@@ -61,7 +61,7 @@ def render(result: RunResult, options: Reporting | None = None) -> str:
 
 def _headline(result: RunResult) -> str:
     said = [sentence(result.launching) if result.launching else "", explain(result) or ""]
-    said += needs(result.libraries) if result.tuned is not None else []
+    said += needs(result.libraries, result.versions) if result.tuned is not None else []
     why = "".join(f"<p>{escape(each)}</p>" for each in said if each)
     return f"<h1>{escape(result.model)}</h1>{hero.hero(result)}{why}{hero.facts(result)}"
 

@@ -2,7 +2,7 @@
 
 import json
 import keyword
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from chameleon_ray.report.result import RunResult
 from chameleon_ray.vendor import FILES, WHEEL_OF
@@ -19,11 +19,17 @@ WHEELS = (
 )
 
 
-def needs(libraries: Sequence[str]) -> list[str]:
-    """Returns a sentence for each vendor's library that a tuned model calls."""
+def needs(libraries: Sequence[str], versions: Mapping[str, str]) -> list[str]:
+    """Returns a sentence for each vendor's library that a tuned model calls.
+
+    Args:
+        libraries: The libraries.
+        versions: Those that the model was timed with, by the library's name, as far as known.
+    """
+    timed = {name: f", timed with version {version}" for name, version in versions.items()}
     return [
-        f"{MODEL} calls {library}: where it is loaded, {FILES[library]} must be on the loader's "
-        f"path, or installed with pip install {WHEEL_OF[library]}."
+        f"{MODEL} calls {library}{timed.get(library, '')}: where it is loaded, {FILES[library]} "
+        f"must be on the loader's path, or installed with pip install {WHEEL_OF[library]}."
         for library in libraries
     ]
 

@@ -72,7 +72,7 @@ def summary(result: RunResult, options: Reporting | None = None) -> dict:
         "inputs": [_array(array) for array in result.inputs],
         "outputs": [_array(array) for array in result.outputs],
         "entry": result.entry,
-        "needs": [FILES[library] for library in result.libraries],
+        **_needs(result),
         "explanation": explain(result, options),
         "verified": verification(result.verified),
         "launching": _launching(result.launching),
@@ -98,6 +98,12 @@ def verification(verified: Verified | None) -> dict:
         "tolerance": verified.tolerance or None if verified else None,
         "fault": verified.fault or None if verified else None,
     }
+
+
+def _needs(result: RunResult) -> dict:
+    """Returns the files of the libraries that the model calls, and their versions if known."""
+    files = {FILES[library]: result.versions.get(library) for library in result.libraries}
+    return {"needs": list(files), "timed_with": {file: one for file, one in files.items() if one}}
 
 
 def _array(array: Described) -> dict:

@@ -3,12 +3,15 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from chameleon_ray import api
+from chameleon_ray.api.build_only import Tally
 from chameleon_ray.api.gpu_assignment import demand_same
+from chameleon_ray.errors import UserError
 from chameleon_ray.measure.calibrated import Surveyed
 from chameleon_ray.options import Request
 from chameleon_ray.record import DEFAULT, Record, Status
@@ -40,6 +43,21 @@ def test_every_layer_is_compiled_and_nothing_is_timed(tmp_path: Path) -> None:
     assert written["target"]["arch"] == "sm_80"
     assert sum(written["status"].values()) == 40
     assert all(layer["resources"][0]["threads"] > 0 for layer in written["layers"])
+
+
+def test_a_plan_that_no_trial_was_left_for_is_silent() -> None:
+    one, said = task("tiny-a"), list[str]()
+    system = SimpleNamespace(tasks=(one,))
+    Tally(system, said.append).planned(SimpleNamespace(task=one, records=[]))
+    assert said == []
+
+
+def test_nothing_compiled_is_an_error(tmp_path: Path) -> None:
+    usable_compiler("sm_80")
+    request = Request(NET, target="cuda:sm_80", minutes=0.01, out=str(tmp_path), **SERIAL)
+    with pytest.raises(UserError, match="No kernel was compiled in the time given; give more"):
+        api.build(request, lambda sentence: None)
+    assert json.loads((tmp_path / "build.json").read_text())["status"] == {}
 
 
 def test_shares_are_of_what_was_proposed() -> None:

@@ -14,6 +14,7 @@ from tests.gpu.conftest import simulated
 
 SCRIPT = str(Path(__file__).parents[2] / "scripts" / "gpu_check.py")
 PARTS = ("machine", "torch", "preflight", "kernels", "faults", "timing")
+PLUS_ONE = "expected=(*one.expected[:-1], 1 + one.expected[-1])"
 ONLY = ("--only", "add float", "dense float16")
 
 
@@ -35,11 +36,30 @@ def prebuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def copied(prebuilt: Path, folder: Path) -> Path:
+    shutil.copytree(prebuilt, folder)
+    return folder
+
+
+def spoil(file: Path, change: str) -> None:
+    """Changes fields of a set of kernels, ``one``, in a process that finds the scripts."""
+    code = (
+        "import sys, pickle, dataclasses, pathlib\n"
+        "path = pathlib.Path(sys.argv[1])\n"
+        "one = pickle.loads(path.read_bytes())\n"
+        f"path.write_bytes(pickle.dumps(dataclasses.replace(one, {change})))\n"
+    )
+    environment = {**os.environ, **simulated()}
+    environment["PYTHONPATH"] = f"{Path(SCRIPT).parent}:{environment['PYTHONPATH']}"
+    subprocess.run([sys.executable, "-c", code, str(file)], check=True, env=environment)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (("/proc/x",), "/proc/x cannot be made (No such file or directory); give another folder."),
         (("x", "--arch", "h100"), "The architecture 'h100' is no GPU's; use one of: sm_70, "),
+        (("x", "--only", "typo"), "no kernel has 'typo' in its name; names are of a kind (add, "),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(options: tuple[str, ...], said: str) -> None:
@@ -79,24 +99,62 @@ def test_all_parts_are_right_and_none_is_run_twice(prebuilt: Path, tmp_path: Pat
 
 def test_a_kernel_that_computes_something_else_is_found(prebuilt: Path, tmp_path: Path) -> None:
     """The outputs to expect of one set of kernels are those of another layer."""
-    wrong, out = tmp_path / "wrong", tmp_path / "out"
-    shutil.copytree(prebuilt, wrong)
-    spoil = (
-        "import sys, pickle, dataclasses, pathlib\n"
-        "path = pathlib.Path(sys.argv[1])\n"
-        "one = pickle.loads(path.read_bytes())\n"
-        "*inputs, last = one.expected\n"
-        "spoilt = dataclasses.replace(one, expected=(*inputs, last + 1))\n"
-        "path.write_bytes(pickle.dumps(spoilt))\n"
-    )
-    environment = {**os.environ, **simulated()}
-    environment["PYTHONPATH"] = f"{Path(SCRIPT).parent}:{environment['PYTHONPATH']}"
-    command = [sys.executable, "-c", spoil, str(wrong / "add-float16-sketches.kernels")]
-    subprocess.run(command, check=True, env=environment)
-    done = check("kernels", "--out", out, "--prebuilt", wrong, "--only", "add float16")
+    wrong = copied(prebuilt, tmp_path / "wrong")
+    spoil(wrong / "add-float16-sketches.kernels", PLUS_ONE)
+    done = check("kernels", "--out", tmp_path / "out", "--prebuilt", wrong, "--only", "add float16")
     assert done.returncode == 1
     assert "kernels add float16 sketches" in done.stdout
     assert "something is not right" in done.stdout
+
+
+def test_a_set_of_which_nothing_compiles_is_not_right(prebuilt: Path, tmp_path: Path) -> None:
+    """Only its default is left."""
+    wrong = copied(prebuilt, tmp_path / "wrong")
+    left = "artifacts=one.artifacts[:1], tried=24, failures={'build_error: no': 24}"
+    spoil(wrong / "add-float16-sketches.kernels", left)
+    done = check("kernels", "--out", tmp_path / "out", "--prebuilt", wrong, "--only", "add float16")
+    assert done.returncode == 1
+    fault = "kernels add float16 sketches: 0 of 24 configurations compile (build_error: no)"
+    assert fault in done.stdout.splitlines()
+
+
+def test_a_template_that_fits_no_more_is_not_right(prebuilt: Path, tmp_path: Path) -> None:
+    wrong = copied(prebuilt, tmp_path / "wrong")
+    (wrong / "dense-float16-cuda_tensor_core.kernels").unlink()
+    done = check(
+        *("kernels", "--out", tmp_path / "out", "--prebuilt", wrong, "--only", "dense float16")
+    )
+    assert done.returncode == 1
+    assert (
+        "kernels dense float16 cuda_tensor_core: the template cuda_tensor_core does not fit dense "
+        "float16, or its kernels were not compiled"
+    ) in done.stdout.splitlines()
+
+
+def test_kernels_of_other_sources_are_refused(prebuilt: Path, tmp_path: Path) -> None:
+    old = copied(prebuilt, tmp_path / "old")
+    (old / "sources.json").write_text('{"sources": "0123456789ab", "only": []}')
+    done = check("kernels", "--out", tmp_path / "out", "--prebuilt", old)
+    assert done.returncode == 1
+    said = f"Error: the kernels in {old} were made by other sources (0123456789ab, these are "
+    assert done.stderr.startswith(said)
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_verdicts_of_other_sources_are_made_again(prebuilt: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    given = ("kernels", "--out", out, "--prebuilt", prebuilt, "--only", "add float16")
+    assert check(*given).returncode == 0
+    assert "at most" not in check(*given).stdout
+    file = out / "gpu_check.json"
+    found = json.loads(file.read_text())
+    file.write_text(json.dumps({**found, "sources": "0123456789ab"}))
+    assert "kernels: at most" in check(*given).stdout
+    assert json.loads(file.read_text())["sources"] == found["sources"]
+    more = (*given[:-1], "add float32")
+    assert "kernels: at most" in check(*more).stdout
+    assert set(json.loads(file.read_text())["parts"]["kernels"]["add"]) == {"float16", "float32"}
 
 
 def test_a_folder_without_kernels_is_not_right(tmp_path: Path) -> None:

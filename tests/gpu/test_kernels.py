@@ -5,6 +5,7 @@ reference is the layer's own loops, which LLVM compiles for the CPU.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -45,27 +46,40 @@ def on_cpu(task: Task, arrays: list[np.ndarray]) -> list[np.ndarray]:
     return [buffer.numpy() for buffer in buffers]
 
 
-def right(tools: Tools, task: Task, configs: Sequence[tuple[int, ...]]) -> int:
-    """Demands that configurations that compile are right; returns how many these are."""
+def right(tools: Tools, task: Task, configs: Sequence[tuple[int, ...]]) -> None:
+    """Demands that configurations that compile are right, and that one of each sketch does."""
     builders, runner = tools
-    reference, precision, found = list[np.ndarray](), layer_precision(task.program), 0
+    reference, precision, found = list[np.ndarray](), layer_precision(task.program), set[str]()
+    errors: dict[str, str] = {}
     for config, artifact in zip(configs, builders.ahead(task, configs), strict=True):
         if artifact.status is not Status.OK:
             assert "simulated GPU" not in artifact.error
+            errors[sketch_of(task, config)] = artifact.error
             continue
         outputs = runner.outputs(task, artifact)
         assert isinstance(outputs, list), (task.name, config, outputs)
         reference = reference or on_cpu(task, outputs)
         assert differences(outputs, reference, precision)[2], (task.name, config)
-        found += 1
-    return found
+        found.add(sketch_of(task, config))
+    wanted = {sketch_of(task, config) for config in configs}
+    if set(configs) - {DEFAULT}:  # also a sketch of which none is drawn
+        wanted |= {f"sketch {n}" for n in range(len(Program.loads(task.program).sketches))}
+    broken = {one: errors.get(one, "not drawn") for one in wanted - found}
+    assert not broken, f"{task.name}: no configuration compiles of {broken}"
+
+
+def sketch_of(task: Task, config: tuple[int, ...]) -> str:
+    """Names the sketch of a configuration."""
+    if config == DEFAULT:
+        return "the default schedule"
+    return f"sketch {config[0] if len(Program.loads(task.program).sketches) > 1 else 0}"
 
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_generated_cuda_computes_what_the_layer_does(tools: Tools, name: str) -> None:
     for task in tasks(name):
         sketches = len(Program.loads(task.program).sketches)
-        assert right(tools, task, varied(task, CONFIGS)[: CONFIGS * sketches])
+        right(tools, task, varied(task, CONFIGS)[: CONFIGS * sketches])
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16", "tf32"])
@@ -73,11 +87,22 @@ def test_generated_cuda_computes_what_the_layer_does(tools: Tools, name: str) ->
 def test_short_floats_are_right(tools: Tools, name: str, precision: str) -> None:
     for task in tasks(name, precision=precision):
         sketches = len(Program.loads(task.program).sketches)
-        assert right(tools, task, (DEFAULT, *varied(task, 1)[:sketches]))
+        right(tools, task, (DEFAULT, *varied(task, 1)[:sketches]))
+
+
+def test_a_sketch_that_never_compiles_is_named(tools: Tools) -> None:
+    """The second of three sketches has an instruction that TVM does not know."""
+    (task,) = tasks("dense")
+    program = Program.loads(task.program)
+    first, second, third = program.sketches
+    unknown = [["Unknown", [], [], []], *second.instructions[1:]]
+    program.sketches = (first, replace(second, instructions=unknown), third)
+    with pytest.raises(AssertionError, match="'sketch 1': "):
+        right(tools, replace(task, program=program.dumps()), varied(task, 1))
 
 
 @pytest.mark.parametrize("name", WINOGRAD)
 def test_default_schedules_compute_what_winograd_does(tools: Tools, name: str) -> None:
     """They are what candidates are compared with, and DLight's first rule fails on them."""
     (task,) = tasks(name)
-    assert right(tools, task, [DEFAULT])
+    right(tools, task, [DEFAULT])

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from chameleon_ray.api.session_model import circumstances_of
+from chameleon_ray.compiler.kinds import resolve
 from tests.gpu.vendor.build import environment, standins
 
 TROUBLES = """
@@ -147,3 +149,25 @@ def test_a_model_needs_the_libraries_only_and_says_so_without(tmp_path: Path, ke
     done = asked(LOAD, {**alone, "CHAMELEON_VENDOR_PATH": ""}, str(model))
     assert done.returncode == 1
     assert "cuBLASLt 13 is needed here: put libcublasLt.so.13 on the loader's path" in done.stderr
+
+
+def test_versions_of_the_libraries_are_what_latencies_depend_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upgrade makes other circumstances; a CPU has the same ones as ever."""
+    upgraded = without(tmp_path / "upgraded", "libcudnn.so.9")
+    source = tmp_path / "cudnn.c"
+    source.write_text("unsigned long cudnnGetVersion(void) { return 92901; }")
+    built = upgraded / "libcudnn.so.9"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(built), str(source)], check=True)
+    gpu, cpu = resolve("cuda:sm_90", 1), resolve("llvm", 1)
+    found = []
+    for folder in (standins(), upgraded, tmp_path / "none"):
+        monkeypatch.setenv("CHAMELEON_VENDOR_PATH", str(folder))
+        found.append(circumstances_of("device", gpu))
+        assert not {"cuBLASLt", "cuDNN"} & set(circumstances_of("device", cpu).versions)
+    first, second, neither = (one.versions for one in found)
+    assert (first["cuBLASLt"], first["cuDNN"]) == ("13.10.0", "9.28.0")
+    assert (second["cuBLASLt"], second["cuDNN"]) == ("13.10.0", "9.29.1")
+    assert not {"cuBLASLt", "cuDNN"} & set(neither)
+    assert len({one.digest for one in found}) == 3

@@ -48,7 +48,7 @@ def test_layers_that_were_not_measured_explain_first():
     timed = (record(A, 4.0, DEFAULT), record(A, 2.0, (1,)))
     far = result(*timed, tuned=Latency(0.009), untuned=Latency(0.0131))
     unreached = explain(far) or ""
-    assert "never reached 1 layer" in unreached
+    assert "The sum lacks 1 layer that the search never reached;" in unreached
     assert "before tuning" not in unreached
     failing = record(B, None, DEFAULT)
     failed = explain(replace(far, records=(*timed, failing))) or ""

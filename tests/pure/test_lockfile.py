@@ -109,7 +109,7 @@ def test_a_lock_has_every_layer_s_winner(tmp_path: Path) -> None:
                 }
             ),
             TASKS,
-            "has another design space for the layer convolution-1",
+            "has a configuration, [9999], that is not in the space of the layer convolution-1",
         ),
     ],
 )

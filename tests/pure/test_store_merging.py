@@ -1,7 +1,7 @@
 """Entries that say the same: a measurement counts once, and no copy of it undoes a merging."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -11,6 +11,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.registry import _registry
 
 from chameleon_ray.api.storage import collected, exported, imported, stored
+from chameleon_ray.errors import UserError
 from chameleon_ray.record import Status
 from chameleon_ray.store.collection import collect
 from chameleon_ray.store.entry import Chosen, Effort, Entry
@@ -64,6 +65,12 @@ def test_a_command_on_a_url_leaves_the_user_s_folder_alone(far: str, tmp_path: P
     assert imported(str(tmp_path / "third"), far, print) == 1
     assert collected(far, 0.0, print).old == 1
     assert len(own().entry_keys()) == 1
+
+
+@pytest.mark.parametrize("act", [stored, lambda name, tell: collected(name, None, tell)])
+def test_a_folder_that_is_not_there_is_no_empty_store(act: Callable, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="There is no store .*/nowhere; check the path"):
+        act(str(tmp_path / "nowhere"), print)
 
 
 def test_a_measurement_in_two_entries_counts_once() -> None:

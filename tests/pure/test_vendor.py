@@ -217,6 +217,10 @@ def test_the_report_says_whose_kernel_won_and_what_the_model_needs(tmp_path: Pat
     assert "model.so calls cuDNN: where it is loaded, libcudnn.so.9 must be on" in shown
     assert "model.so calls cuDNN: where it is loaded" in render(result)
     assert "model.so calls" not in render(made)
+    assert told["timed_with"] == {}
+    timed = replace(result, versions={"cuBLASLt": "13.10.0", "cuDNN": "9.28.0"})
+    assert summary(timed)["timed_with"] == {"libcudnn.so.9": "9.28.0"}
+    assert "model.so calls cuDNN, timed with version 9.28.0: where it is loaded" in render(timed)
     assert "look_in_wheels()" in snippet(result)
     assert "look_in_wheels()" not in snippet(made)
     assert summary(made)["needs"] == []

@@ -57,7 +57,7 @@ def test_outputs_without_a_finite_value_are_told(caplog: pytest.LogCaptureFixtur
     draws.worked_out("net", lambda inputs: (inputs[0], inputs[0] * np.nan, inputs[1]), drawings)
     assert caplog.messages == [
         "Output 2 of 3 of net has no finite value for any example, so that comparing it proves "
-        "nothing; give values that suit the model with --example."
+        "nothing; look for NaN in its weights, or give values that suit the model with --example."
     ]
 
 

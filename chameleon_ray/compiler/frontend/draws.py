@@ -77,7 +77,7 @@ def _tell_of_nothing(model: str, examples: Sequence[Example]) -> None:
         which = f"Output {place} of {len(columns)}" if len(columns) > 1 else "The output"
         logger.warning(
             "%s of %s has no finite value for any example, so that comparing it proves nothing; "
-            "give values that suit the model with --example.",
+            "look for NaN in its weights, or give values that suit the model with --example.",
             which,
             model,
         )

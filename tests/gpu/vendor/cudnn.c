@@ -238,3 +238,5 @@ int cudnnBackendExecute(void *handle, void *plan, void *pack) {
   launch(current, execute, &run, sizeof run);
   return 0;
 }
+
+size_t cudnnGetVersion(void) { return 92800; }

@@ -1,0 +1,75 @@
+"""What results of ``gpu_check.py`` were made from, so that none outlives a change of the code."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from gpu_parts import PARTS
+from gpu_report import Report
+
+from chameleon_ray.compiler.sources import digest_of_sources
+
+FILE = "sources.json"
+OWN = ("gpu_faults.py", "gpu_kernels.py", "gpu_layers.py")
+"""Scripts that make the kernels, and say what is right."""
+
+
+def stamp() -> str:
+    """Names the sources that kernels and verdicts depend on, and TVM (12 hex digits)."""
+    name = hashlib.sha256(f"{digest_of_sources()} {version('apache-tvm')}".encode())
+    for file in OWN:
+        name.update(Path(__file__).with_name(file).read_bytes())
+    return name.hexdigest()[:12]
+
+
+def stamped(folder: Path) -> tuple[str, list[str]]:
+    """The stamp of a folder of kernels, empty where it has none, and the words that chose them."""
+    path = folder / FILE
+    fields = json.loads(path.read_text()) if path.exists() else {}
+    return fields.get("sources", ""), fields.get("only", [])
+
+
+def renewed(report: Report, only: Sequence[str]) -> None:
+    """Takes out of a report what is of other sources, and has parts run for other kernels.
+
+    Parts that do not depend on the sources stay, and so do entries of other kernels.
+    """
+    parts, fields = report.fields.setdefault("parts", {}), report.fields
+    if fields.get("sources") != stamp():
+        for name in [name for name in parts if not PARTS[name].plain]:
+            del parts[name]
+    if fields.get("only", []) != list(only):
+        for name in ("build", "kernels"):
+            parts.get(name, {}).pop("status", None)
+    fields.update(sources=stamp(), only=list(only))
+
+
+def claim(folder: Path, only: Sequence[str]) -> None:
+    """Stamps a folder before kernels go there; those of other sources are deleted.
+
+    Args:
+        folder: The folder, which exists.
+        only: Words that choose the kernels; none for all.
+    """
+    before, words = stamped(folder)
+    if before != stamp():
+        for file in folder.glob("*.kernels"):
+            file.unlink()
+    elif words and only:
+        only = sorted({*words, *only})
+    else:
+        only = () if before else only
+    (folder / FILE).write_text(json.dumps({"sources": stamp(), "only": list(only)}) + "\n")
+
+
+def demand_same(folder: Path) -> None:
+    """Ends the script with one sentence where kernels in a folder are of other sources."""
+    found, now = stamped(folder)[0], stamp()
+    if found != now and any(folder.glob("*.kernels")):
+        sys.exit(
+            f"Error: the kernels in {folder} were made by other sources ({found or 'no stamp'}, "
+            f"these are {now}); make them anew with --build-only."
+        )
