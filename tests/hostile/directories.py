@@ -199,7 +199,7 @@ def full(stage: Stage) -> Ended:
 @attempt(RUN, "is on a disk without room for any library", 1, "no space left", able=unmounted)
 def full_at_once(stage: Stage) -> Ended:
     with mounted(stage.folder / "disk", "-o", "size=16k"):
-        return stage.tune(out="disk/run")
+        return stage.run(*stage.words(out="disk/run"))
 
 
 @attempt(RUN, "may have files of 64 KiB only", 1, "File size limit exceeded")

@@ -69,7 +69,7 @@ def test_a_command_on_a_url_leaves_the_user_s_folder_alone(far: str, tmp_path: P
 
 @pytest.mark.parametrize("act", [stored, lambda name, tell: collected(name, None, tell)])
 def test_a_folder_that_is_not_there_is_no_empty_store(act: Callable, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="There is no store .*/nowhere; check the path"):
+    with pytest.raises(UserError, match=r"There is no store .*/nowhere; check the path"):
         act(str(tmp_path / "nowhere"), print)
 
 
