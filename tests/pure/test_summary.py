@@ -142,7 +142,8 @@ def test_summary_has_every_key_and_counts_every_status():
     assert " ".join(made) == (
         "schema model target device seed preset explorer sampler wall_seconds seconds "
         "device_busy_fraction measurements tasks ceiling remaining processes latency_ms comparison "
-        "course layers_ms inputs outputs entry needs explanation verified launching disturbed"
+        "course layers_ms inputs outputs entry needs timed_with explanation verified launching "
+        "disturbed"
     )
     entry = made["tasks"][0]
     assert entry["curve"][0][2] == pytest.approx(entry["default_ms"])
