@@ -46,7 +46,7 @@ def main() -> None:
         sys.exit(f"Error: {arguments.out} cannot be made ({error.strerror}); give another folder.")
     report = Report(arguments.out / "gpu_check.json")
     report.fields.setdefault("began", time.strftime("%Y-%m-%d %H:%M:%S"))
-    renewed(report, arguments.only)
+    renewed(report, arguments.only, arguments.arch if arguments.build_only else "")
     for name in names if arguments.again else ():
         report.fields.get("parts", {}).pop(name, None)
     supervisor = Supervisor(report, arguments.out, arguments.seconds, sys.argv[1:])
@@ -74,8 +74,8 @@ def demanded(arguments: argparse.Namespace) -> list[str]:
     names = arguments.parts or [name for name in PARTS if name != "build" or building(arguments)]
     if not arguments.build_only and not all(PARTS[name].plain for name in names):
         demand_gpu()
-    if arguments.prebuilt is not None:
-        demand_same(arguments.prebuilt)
+    if "build" not in names:
+        demand_same(arguments.prebuilt or arguments.out / "prebuilt")
     return names
 
 

@@ -4,24 +4,27 @@ import hashlib
 import json
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 from gpu_parts import PARTS
 from gpu_report import Report
 
-from chameleon_ray.compiler.sources import digest_of_sources
+import chameleon_ray
 
 FILE = "sources.json"
-OWN = ("gpu_faults.py", "gpu_kernels.py", "gpu_layers.py")
-"""Scripts that make the kernels, and say what is right."""
+ENDINGS = {".py", ".c", ".h"}
 
 
+@cache
 def stamp() -> str:
-    """Names the sources that kernels and verdicts depend on, and TVM (12 hex digits)."""
-    name = hashlib.sha256(f"{digest_of_sources()} {version('apache-tvm')}".encode())
-    for file in OWN:
-        name.update(Path(__file__).with_name(file).read_bytes())
+    """Names the sources of the package and of these scripts, and TVM (12 hex digits)."""
+    name, scripts = hashlib.sha256(version("apache-tvm").encode()), Path(__file__).parent
+    package = Path(chameleon_ray.__file__).parent
+    files = [path for path in package.rglob("*") if path.suffix in ENDINGS]
+    for file in (*sorted(files), *sorted(scripts.glob("gpu_*.py"))):
+        name.update(file.name.encode() + file.read_bytes())
     return name.hexdigest()[:12]
 
 
@@ -32,19 +35,24 @@ def stamped(folder: Path) -> tuple[str, list[str]]:
     return fields.get("sources", ""), fields.get("only", [])
 
 
-def renewed(report: Report, only: Sequence[str]) -> None:
+def renewed(report: Report, only: Sequence[str], arch: str) -> None:
     """Takes out of a report what is of other sources, and has parts run for other kernels.
 
     Parts that do not depend on the sources stay, and so do entries of other kernels.
+
+    Args:
+        report: The report.
+        only: Words that choose the kernels; none for all.
+        arch: Architecture that kernels are compiled for; empty for this machine's.
     """
     parts, fields = report.fields.setdefault("parts", {}), report.fields
-    if fields.get("sources") != stamp():
+    if (fields.get("sources"), fields.get("arch", arch)) != (stamp(), arch):
         for name in [name for name in parts if not PARTS[name].plain]:
             del parts[name]
     if fields.get("only", []) != list(only):
         for name in ("build", "kernels"):
             parts.get(name, {}).pop("status", None)
-    fields.update(sources=stamp(), only=list(only))
+    fields.update(sources=stamp(), only=list(only), arch=arch)
 
 
 def claim(folder: Path, only: Sequence[str]) -> None:

@@ -32,7 +32,7 @@ def failure(job: Any, outcome: Outcome) -> UserError:
     if outcome.for_user:
         return UserError(outcome.error)
     path: Path | None = getattr(job, "path", None)
-    if path is not None and shutil.disk_usage(path.parent).free < SPACE:
+    if path is not None and path.parent.exists() and shutil.disk_usage(path.parent).free < SPACE:
         return UserError(f"{path} cannot be written: no space left on device; free some.")
     return StepError(type(job).__name__, outcome.error, outcome.ending)
 

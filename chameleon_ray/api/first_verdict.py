@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
+
 from chameleon_ray.api.culprit import culprit
 from chameleon_ray.api.device_group import DeviceGroup
 from chameleon_ray.api.failed_step import StepError
@@ -85,6 +87,13 @@ def _fault(
     if request.precision == prepared.untuned_precision.dtype != "float32":
         return _imprecise(prepared.name, verified, request.precision)
     plain = replace(request, precision="float32")
+    outputs = [one for example in prepared.examples for one in example.outputs or ()]
+    if not all(np.isfinite(one).all() for one in outputs if one.dtype.kind == "f"):
+        return ImportedWronglyError(
+            f"{prepared.name} has infinities or NaN in the outputs of {verified.against}, and "
+            f"without tuning {verified.fault}; look for them in its weights, or give values that "
+            "suit the model with --example."
+        )
     return _wrong(prepared.name, verified, culprit(plain, process, bench))
 
 
@@ -98,12 +107,6 @@ def _imprecise(name: str, verified: Verified, precision: str) -> ImpreciseError:
 
 def _wrong(name: str, verified: Verified, node: str) -> ImportedWronglyError:
     where = f", and the first node to differ is {node}" if node else ""
-    if "NaN" in (verified.fault or ""):
-        return ImportedWronglyError(
-            f"{name} computes infinities or NaN: without tuning, and compared with "
-            f"{verified.against}, {verified.fault}{where}; look for them in its weights, or give "
-            "values that suit the model with --example."
-        )
     return ImportedWronglyError(
         f"{name} is imported wrongly: without tuning, and compared with {verified.against}, "
         f"{verified.fault}{where}; export the model with another opset, or to another format "

@@ -52,8 +52,9 @@ def _entry(
     effort: Effort,
     winner: tuple[Config, float] | None,
 ) -> Entry:
-    """Returns a layer's entry; its winner counts as disturbed, which no run tells."""
+    """Returns a layer's entry; its winner was disturbed as far as its records were."""
     default = min((r.latency for r in records if r.config == DEFAULT), default=float("inf"))
+    found = [r.disturbed for r in records if winner is not None and r.config == winner[0]]
     return Entry(
         name=str(identity["layers"][task]),
         shape="",
@@ -63,7 +64,7 @@ def _entry(
         circumstances=_circumstances(identity),
         records=tuple(records),
         effort=effort,
-        chosen=None if winner is None else Chosen(*winner, default, disturbed=1.0),
+        chosen=None if winner is None else Chosen(*winner, default, min(found, default=1.0)),
     )
 
 

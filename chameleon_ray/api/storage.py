@@ -34,7 +34,7 @@ def _existing(name: str | None, tell: Tell) -> Store:
     Raises:
         UserError: There is none, or no such folder; the user's own one need not be there yet.
     """
-    if name and "://" not in name and name != NONE and not Path(name).exists():
+    if name and "://" not in name and name != NONE and not Path(name).expanduser().exists():
         raise UserError(f"There is no store {name}; check the path.")
     return opened(name, tell)
 

@@ -146,8 +146,8 @@ class StoredLayers:
             for task in tasks
         ]
         store.publish(entry for entry in entries if _tells_more(entry, known.get(entry.task)))
-        digests = self._circumstances.keys()
-        store.level(key for key in self._keys if key.task in digests)
+        settings = {task: one.digest for task, one in self._circumstances.items()}
+        store.level(key for key in self._keys if settings.get(key.task) == key.setting)
 
     def _entry(self, task: Task, records: Sequence[Record], effort: Effort, known: Known) -> Entry:
         winner, layer = self.winners.get(task.layer), self.progress.layers.get(task.digest)

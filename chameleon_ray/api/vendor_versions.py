@@ -14,7 +14,7 @@ CALLS = {"cuBLASLt": "cublasLtGetVersion", "cuDNN": "cudnnGetVersion"}
 ASK = """
 import ctypes, os, sys
 file, call, folders = sys.argv[1:]
-for path in (*(os.path.join(folder, file) for folder in folders.split(":") if folder), file):
+for path in (file, *(os.path.join(folder, file) for folder in folders.split(":") if folder)):
     try:
         ask = getattr(ctypes.CDLL(path), call)
     except (OSError, AttributeError):
@@ -30,8 +30,8 @@ SECONDS = 30.0
 def vendor_versions(target: str) -> dict[str, str]:
     """Returns the versions of the libraries that this machine has, by the library's name.
 
-    They are opened in a process that ends at once, and looked for where the glue looks. Nothing is
-    returned for a target that is no GPU's.
+    They are opened in a process that ends at once, and looked for where the glue looks, on the
+    loader's path first. Nothing is returned for a target that is no GPU's.
 
     Args:
         target: TVM target, as JSON.

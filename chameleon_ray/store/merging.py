@@ -28,19 +28,21 @@ def joined(entries: Sequence[Entry], options: Storing) -> Entry:
     )
 
 
-def uncovered(entries: Iterable[Entry]) -> list[Entry]:
-    """Leaves out the entries that say nothing which larger ones do not, the largest first.
+def uncovered(entries: Iterable[Entry], options: Storing) -> list[Entry]:
+    """Leaves out entries of one layer that larger ones make superfluous, the largest first.
 
-    Entries without records are all left in: they tell of a winner, or that a search ended.
+    Their measurements are in those, which also have the same winner and end without them.
     """
-    kept, known = list[Entry](), set[Hashable]()
-    for facts, entry in sorted(
-        ((_facts(entry), entry) for entry in entries), key=lambda one: -len(one[0])
-    ):
-        if not entry.records or not facts <= known:
-            kept.append(entry)
-            known |= facts
+    kept = list[Entry]()
+    for entry in sorted(entries, key=lambda one: -len(one.records)):
+        more = [*kept, entry]
+        if not kept or _said(more, options) != _said(kept, options):
+            kept = more
     return kept
+
+
+def _said(entries: Sequence[Entry], options: Storing) -> tuple[int, Chosen | None, str]:
+    return len(measurements(entries)), chosen_of(entries, options), ended_of(entries)
 
 
 def measurements(entries: Iterable[Entry]) -> tuple[Record, ...]:
@@ -50,8 +52,13 @@ def measurements(entries: Iterable[Entry]) -> tuple[Record, ...]:
 
 
 def effort_of(entries: Iterable[Entry]) -> Effort:
-    """Returns what the searches of some entries had, all together."""
-    efforts = [entry.effort for entry in uncovered(entries)]
+    """Returns what the searches had that measured something which larger entries do not have."""
+    known, efforts = set[Hashable](), list[Effort]()
+    for entry in sorted(entries, key=lambda one: -len(one.records)):
+        own = set(map(_measurement, entry.records))
+        if not own <= known:
+            efforts.append(entry.effort)
+            known |= own
     return Effort(sum(one.seconds for one in efforts), sum(one.trials for one in efforts))
 
 
@@ -73,14 +80,6 @@ def wrong_of(entries: Iterable[Entry]) -> set[Config]:
     """Returns the configurations whose output was wrong."""
     records = (record for entry in entries for record in entry.records)
     return {record.config for record in records if record.status is Status.WRONG_ANSWER}
-
-
-def _facts(entry: Entry) -> set[Hashable]:
-    """What an entry says of its layer: measurements, that its search ended, that something won."""
-    layer = entry.task, entry.space, entry.circumstances.digest
-    facts: set[Hashable] = {(layer, _measurement(record)) for record in entry.records}
-    facts |= {(layer, "ended")} if entry.ended else set()
-    return facts | ({(layer, "chosen")} if entry.chosen else set())
 
 
 def _measurement(record: Record) -> Hashable:

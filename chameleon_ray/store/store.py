@@ -43,6 +43,7 @@ class Store:
     ) -> None:
         self.places, self.options, self.tell = list(places), options, tell
         self._there: dict[str, set[str]] = defaultdict(set)
+        self._huge: dict[str, set[str]] = defaultdict(set)
         self.refused: list[Key] = []
         self.installed: set[str] = set()
         self._told, self._unwritable, self._strange = 0, set[str](), set[str]()
@@ -70,8 +71,8 @@ class Store:
             strange = []
             for name, size in sorted((names or {}).items()):
                 if key := Key.parse(name):
-                    if name not in found and size > self.options.most_bytes:
-                        self._refuse_key(key, f"{name} has {size} bytes, more than an entry may.")
+                    if size > self.options.most_bytes:
+                        self._huge[name].add(place.name)
                     found[name] = key
                     self._there[name].add(place.name)
                 elif not name.rpartition("/")[2].startswith("."):
@@ -96,6 +97,9 @@ class Store:
         found, damage = dict[Key, Entry](), dict[str, str]()
         for place in list(self.places):
             names = [name for name in missing if place.name in self._there[name]]
+            for name in [name for name in names if place.name in self._huge[name]]:
+                damage[name] = f"{name} is larger than an entry may be."
+                names.remove(name)
             content = self._attempt(place, partial(place.read, names))
             for name, data in (content or {}).items():
                 key = missing[name]
@@ -145,12 +149,16 @@ class Store:
 
         What a merged entry says, too, is not added: another process removed its parts there.
         """
-        names, known = {place.name for place in self.writable}, list(keys)
-        lacking = [key for key in known if 0 < len(names & self._there[key.name]) < len(names)]
-        layers = {key.layer for key in lacking}
-        found = self._by_key(key for key in known if key.layer in layers)
-        left = {id(entry) for entry in uncovered(found.values())}
-        self.publish(found[key] for key in lacking if key in found and id(found[key]) in left)
+        names = {place.name for place in self.writable}
+        by_layer: dict[str, list[Key]] = defaultdict(list)
+        for key in keys:
+            if names & self._there[key.name]:
+                by_layer[key.layer].append(key)
+        for several in by_layer.values():
+            lacking = [key for key in several if not names <= self._there[key.name]]
+            found = self._by_key(several) if lacking else {}
+            left = uncovered(found.values(), self.options)
+            self.publish(found[key] for key in lacking if found.get(key) in left)
 
     def remove(self, keys: Iterable[Key]) -> None:
         """Removes entries from all places."""

@@ -142,6 +142,14 @@ def test_kernels_of_other_sources_are_refused(prebuilt: Path, tmp_path: Path) ->
     assert not (tmp_path / "out").exists()
 
 
+def test_own_kernels_of_other_sources_are_refused(prebuilt: Path, tmp_path: Path) -> None:
+    old = copied(prebuilt, tmp_path / "prebuilt")
+    (old / "sources.json").write_text('{"sources": "0123456789ab", "only": []}')
+    done = check("kernels", "--out", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: the kernels in {old} were made by other sources")
+
+
 def test_verdicts_of_other_sources_are_made_again(prebuilt: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     given = ("kernels", "--out", out, "--prebuilt", prebuilt, "--only", "add float16")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from chameleon_ray.api import vendor_versions
 from chameleon_ray.api.session_model import circumstances_of
 from chameleon_ray.compiler.kinds import resolve
 from tests.gpu.vendor.build import environment, standins
@@ -171,3 +172,8 @@ def test_versions_of_the_libraries_are_what_latencies_depend_on(
     assert (second["cuBLASLt"], second["cuDNN"]) == ("13.10.0", "9.29.1")
     assert not {"cuBLASLt", "cuDNN"} & set(neither)
     assert len({one.digest for one in found}) == 3
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(upgraded))  # where the loader looks first of all
+    monkeypatch.setenv("CHAMELEON_VENDOR_PATH", str(standins()))
+    vendor_versions._version.cache_clear()
+    assert circumstances_of("device", gpu).versions["cuDNN"] == "9.29.1"
+    vendor_versions._version.cache_clear()

@@ -10,6 +10,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.registry import _registry
 
+from chameleon_ray.api.run_entries import _entry
 from chameleon_ray.api.storage import collected, exported, imported, stored
 from chameleon_ray.errors import UserError
 from chameleon_ray.record import Status
@@ -79,7 +80,7 @@ def test_a_measurement_in_two_entries_counts_once() -> None:
     known = known_of(TASK, [first, both, second, both], HERE, OPTIONS)
     assert known.effort == both.effort == Effort(4.0, 16.0)
     assert joined([first, second, both], OPTIONS).effort == both.effort
-    assert uncovered([first, both, second]) == [both]
+    assert uncovered([first, both, second], OPTIONS) == [both]
 
 
 def test_a_copy_is_no_second_timing() -> None:
@@ -93,9 +94,33 @@ def test_a_copy_is_no_second_timing() -> None:
     assert known_of(TASK, [doubted, again], HERE, OPTIONS).doubtful == ()
 
 
-def test_entries_without_records_are_never_covered() -> None:
-    won = entry(records=(), chosen=Chosen((0, 0), 0.1, 0.2))
-    assert won in uncovered([entry(chosen=Chosen((1, 1), 0.1, 0.2)), won])
+def test_a_winner_alone_is_superfluous_once_it_is_merged() -> None:
+    large, won = entry(), entry(records=(), chosen=Chosen((0, 0), 0.1, 0.2))
+    assert uncovered([large, won], OPTIONS) == [large, won]
+    assert uncovered([joined([large, won], OPTIONS), won], OPTIONS) == [
+        joined([large, won], OPTIONS)
+    ]
+
+
+def test_effort_counts_once_where_the_only_winner_was_wrong() -> None:
+    one = with_winner(1, 0.0, 0, effort=SPENT)
+    assert one.chosen is not None
+    wrong = replace(one.records[1], status=Status.WRONG_ANSWER, latencies=())
+    other = entry(records=(wrong,))
+    both = joined([one, other], OPTIONS)
+    assert both.chosen is None
+    assert joined([one, other, both], OPTIONS).effort == SPENT
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_run_s_winner_is_as_disturbed_as_its_records(share: float) -> None:
+    record = replace(entry().records[1], conditions=json.dumps({"disturbed": share}))
+    identity = {"layers": {TASK.digest: "a"}, "spaces": {TASK.digest: "b"}, "device": "toy"}
+    made = _entry(
+        {**identity, "target": TASK.target}, TASK.digest, [record], SPENT, (record.config, 0.1)
+    )
+    assert made.chosen is not None
+    assert made.chosen.disturbed == share
 
 
 def with_winner(index: int, disturbed: float, seed: int, **fields: object) -> Entry:
@@ -160,8 +185,17 @@ def test_a_file_larger_than_any_entry_is_not_read(tmp_path: Path) -> None:
     tight = replace(OPTIONS, most_bytes=100)
     store = Store([Place(str(tmp_path), 5.0)], tight, told.append)
     keys = store.entry_keys()
-    assert store.refused == keys
     assert store.entries(keys) == []
-    assert "more than an entry may" in told[0]
-    assert store.entry_keys() == keys
+    assert store.refused == keys
+    assert "is larger than an entry may be" in told[0]
+    assert store.entries(store.entry_keys()) == []
     assert len(told) == 1
+
+
+def test_a_near_file_that_is_too_large_leaves_the_far_one(tmp_path: Path) -> None:
+    near, far = Place(str(tmp_path / "near"), 5.0), Place(str(tmp_path / "far"), 5.0)
+    of(far.name).publish([entry()])
+    (key,) = of(far.name).entry_keys()
+    near.write(key.name, b"0" * OPTIONS.most_bytes + b"0")
+    store = Store([near, far], OPTIONS, print)
+    assert store.entries(store.entry_keys()) == [entry()]

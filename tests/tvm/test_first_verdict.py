@@ -147,6 +147,25 @@ def test_a_wrong_import_is_refused_and_its_node_named(
     assert "the first node to differ is 'second' (MatMul);" in said
 
 
+@pytest.mark.parametrize(("reference", "words"), [(np.nan, "its weights"), (1.0, "export")])
+def test_weights_are_blamed_where_the_reference_has_nan(
+    file: Path, tmp_path: Path, reference: float, words: str
+) -> None:
+    """TVM computes NaN, and the reference does, too, or it does not."""
+    with ExitStack() as stack:
+        forger, path = Forger(LLVM, available()[-1:], stack), tmp_path / "untuned.so"
+        request, forger.off = Request(str(file)), np.nan
+        prepared = forger.prepare(request)
+        forger.compile_untuned(path)
+        examples = tuple(
+            replace(one, outputs=tuple(np.full_like(a, reference) for a in one.outputs or ()))
+            for one in prepared.examples
+        )
+        with pytest.raises(ImportedWronglyError) as raised:
+            judge(request, replace(prepared, examples=examples), forger, path, None, inf)
+    assert words in str(raised.value)
+
+
 def test_what_cannot_be_run_is_refused(
     file: Path, process: ModelProcess, library: tuple[Prepared, Path], tmp_path: Path
 ) -> None:
