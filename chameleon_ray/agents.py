@@ -4,9 +4,12 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+
+from chameleon_ray.atomic_write import write_whole
 
 UNZIPPING = (zipfile.BadZipFile, zlib.error, NotImplementedError)
 
@@ -26,10 +29,9 @@ class Agents:
             return
         file = self._file(explorer, task)
         file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f".{task}.npz")
-        with temporary.open("wb") as sink:
-            np.savez(sink, **agent)  # type: ignore[arg-type]
-        temporary.rename(file)
+        content = BytesIO()
+        np.savez(content, **agent)  # type: ignore[arg-type]
+        write_whole(file, content.getvalue(), file.with_name(f".{task}.npz"))
 
     def load(self, explorer: str, task: str) -> dict[str, np.ndarray]:
         """Returns the state of a task's explorer; empty where none, or half of one, was kept.

@@ -83,7 +83,9 @@ class Database:
         return read_folder(self.folder)
 
     def set_aside(self) -> list[str]:
-        """Renames parts that cannot be read, so that the others can be; nothing is deleted.
+        """Renames parts that cannot be read, so that the others can be; no part is deleted.
+
+        What a process that was killed while it wrote has left is removed.
 
         Returns:
             A sentence for each part that was renamed.
@@ -93,6 +95,8 @@ class Database:
             OSError: The folder cannot be written.
         """
         told = []
+        for fresh in self.folder.glob(".*.parquet.*"):
+            fresh.unlink(missing_ok=True)
         for path in self._paths():
             try:
                 read_part(path)

@@ -163,7 +163,7 @@ def main() -> int:
     wrong = sum(bool(one["wrong"]) for one in done)
     there = sum(bool(one["killed"]) for one in done)
     print(f"{len(done)} of {len(every)} kills, {there} found their process, {wrong} went wrong")
-    return 1 if wrong else 0
+    return 1 if wrong or not there else 0
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ sys.path.insert(0, str(ROOT))
 from chameleon_ray.database import read_part  # noqa: E402
 from chameleon_ray.record import Record  # noqa: E402
 from tests.hostile.leftovers import files_left  # noqa: E402
-from tests.whole.command import SERIAL, Command  # noqa: E402
+from tests.whole.command import SERIAL, Command, measured_twice  # noqa: E402
 from tests.whole.command import records as recorded  # noqa: E402
 from tests.whole.onnx_net import dense_layers  # noqa: E402
 
@@ -126,17 +126,16 @@ class Trial:
         self.demand(all(after.get((r.task, r.config)) == r for r in before), "records changed")
 
     def records(self) -> list[Record]:
-        """Reads all records, of which none may be there twice and no part torn."""
+        """Reads all records, of which none may be of a second measurement and no part torn."""
         for part in sorted((self.out / "records").glob("*.parquet")):
             try:
                 read_part(part)
             except Exception as error:
                 self.wrong.append(f"torn: {part.name} ({error})")
                 return []
-        known = recorded(self.out) if (self.out / "records").exists() else []
-        twice = len(known) - len({(r.task, r.config) for r in known})
-        self.demand(not twice, f"{twice} records are there twice")
-        return known
+        twice = measured_twice(self.out)
+        self.demand(not twice, f"{twice} configurations were measured twice")
+        return recorded(self.out) if (self.out / "records").exists() else []
 
     def library_is_whole(self) -> bool:
         """Whether the library is as long as its own header says, or is not there."""

@@ -101,12 +101,11 @@ def _take(model: str, fit: list[nvml.Gpu]) -> None:
         given = nvml.visible().uuid
     except nvml.NvmlError as error:
         raise Unfit(str(error)) from error
-    node = ray.get_runtime_context().get_node_id()
     deadline = time.monotonic() + TAKING_SECONDS
     while fit and time.monotonic() < deadline:
         for gpu in sorted(fit, key=lambda gpu: gpu.uuid != given):
-            if claim(f"{node}-{gpu.uuid}"):
+            if claim(gpu.uuid):
                 os.environ["CUDA_VISIBLE_DEVICES"] = gpu.uuid
                 return
         time.sleep(0.2)
-    raise Unfit(f"no {model} is free here")
+    raise Unfit(f"no {model} is free here, as other commands have them until they end")

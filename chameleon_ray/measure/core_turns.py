@@ -14,6 +14,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from chameleon_ray.folder_lock import opened
+
 LOOK_SECONDS = 0.002
 """Seconds between two looks at whether a turn is over."""
 
@@ -67,8 +69,11 @@ def _taken(path: Path, deadline: float) -> IO[str] | None:
     """Takes a lock; returns its file, or None where that was not possible in time."""
     while True:
         try:
-            file = path.open("a")
+            file = opened(path)
         except OSError:
+            return None
+        if os.fstat(file.fileno()).st_uid != os.getuid():  # anybody may make a file of this name
+            file.close()
             return None
         while True:
             try:

@@ -6,6 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
+from chameleon_ray.folder_lock import opened
+
 _HELD: dict[str, IO[str]] = {}
 """Locks of this process by the device's name; they last as long as the process."""
 
@@ -21,7 +23,10 @@ def claim(name: str) -> bool:
     if name in _HELD:
         return True
     path = Path(tempfile.gettempdir(), f"chameleon-{os.getuid()}-{name}.lock")
-    lock = path.open("a")
+    try:
+        lock = opened(path)
+    except OSError:  # somebody else's, or no file
+        return False
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

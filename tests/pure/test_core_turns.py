@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +46,19 @@ def other(folder: Path, code: str) -> Iterator[subprocess.Popen]:
 
 
 TAKES = "from chameleon_ray.measure.core_turns import turn\nwith turn({}, 5):"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/etc/passwd", path)])
+def test_what_is_no_lock_is_not_waited_for(make: Callable, own_folder: Path) -> None:
+    paths = [own_folder / f"chameleon-{os.getuid()}-core-7{end}.lock" for end in ("", "-next")]
+    for path in paths:
+        make(path)
+    began = time.monotonic()
+    with turn((7,), 30.0) as alone:
+        assert not alone
+    assert time.monotonic() - began < 5
+    for path in paths:
+        path.unlink()
 
 
 def test_a_turn_waits_for_another_processs_and_has_an_end(own_folder: Path) -> None:

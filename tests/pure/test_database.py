@@ -87,6 +87,8 @@ def test_a_leftover_of_a_killed_write_is_ignored(tmp_path):
     database.append([record(0)])
     (tmp_path / ".part-000000001.parquet.4711").write_bytes(b"PAR1 half")
     assert Database(tmp_path).read() == [record(0)]
+    assert Database(tmp_path).set_aside() == []  # once a run goes on
+    assert [path.name for path in tmp_path.iterdir()] == ["part-000000000.parquet"]
 
 
 def test_a_damaged_part_is_named(tmp_path):

@@ -1,5 +1,6 @@
 """Claims on devices: one process has one at a time, and it is free when that process ends."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,16 @@ def elsewhere(program: str, name: str, folder: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+def test_a_link_in_the_place_of_a_lock_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    victim = tmp_path / "victim"
+    (tmp_path / f"chameleon-{os.getuid()}-GPU-9.lock").symlink_to(victim)
+    assert not claim("GPU-9")
+    assert not victim.exists()
 
 
 def test_a_device_is_one_processs_until_that_ends(

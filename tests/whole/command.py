@@ -16,8 +16,8 @@ import psutil
 from typer.testing import CliRunner
 
 from chameleon_ray.commands.app import app
-from chameleon_ray.database import Database
-from chameleon_ray.record import Record
+from chameleon_ray.database import Database, read_part
+from chameleon_ray.record import Record, Status
 from chameleon_ray.signals import POLITE
 from chameleon_ray.store.store import NONE, VARIABLE
 
@@ -161,3 +161,13 @@ def tuned(path: Path, model: str, *options: str) -> Path:
 
 def records(run: Path) -> list[Record]:
     return Database(run / "records").read()
+
+
+def measured_twice(run: Path) -> int:
+    """How often a run measured what it had measured before; reading records hides that.
+
+    A record that was corrected, as its output was wrong, is no measurement.
+    """
+    parts = [one for path in (run / "records").glob("*.parquet") for one in read_part(path)]
+    made = {(r.task, r.config, r.sequence) for r in parts if r.status is not Status.WRONG_ANSWER}
+    return len(made) - len({key[:2] for key in made})
