@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import ray
 from ray._private import worker
 
 from chameleon_ray.cluster.asking import Silent, asked
