@@ -5,7 +5,7 @@ import contextlib
 import ctypes
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from typing import Any, TypeVar
 
 from chameleon_ray.errors import RayLost, Stopped
@@ -41,14 +41,14 @@ async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def within(seconds: float | None, work: Iterable[Coroutine[Any, Any, T]]) -> list[T | None]:
+async def within(seconds: float | None, work: Iterable[Awaitable[T]]) -> list[T | None]:
     """Runs coroutines side by side; gives None for those that have no result in time.
 
     Args:
         seconds: Seconds after which the coroutines are ended; None for never.
-        work: The coroutines. The first error ends the others, and is raised.
+        work: The coroutines, or tasks. The first error ends the others, and is raised.
     """
-    tasks = [asyncio.create_task(one) for one in work]
+    tasks = [asyncio.ensure_future(one) for one in work]
     try:
         if tasks:
             await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)

@@ -26,6 +26,7 @@ from chameleon_ray.api.concurrency import (
     in_thread,
     starting,
     wall_limit,
+    within,
 )
 from chameleon_ray.api.device_group import DeviceGroup, device_groups, wanted
 from chameleon_ray.api.finishing import Finish
@@ -142,7 +143,7 @@ class TuningSession:
                 keeper, found = await tuned(searching, system, groups, imported, process, working)
                 winners = self.agreed(imported, found)
                 neighbours.tell()
-                await asyncio.gather(*ready)
+                await within(self.request.placing.account_seconds, ready)  # they are needed no more
                 accounts, then = await accounts_of(pools), self.elapsed()
             if not (elsewhere := any(group.bench for group in groups)):
                 working.close()  # its workers have nothing left to do, and frameworks need memory
