@@ -64,7 +64,7 @@ def seized(lock: Path, make: bool = False) -> IO[str]:
         except BaseException:
             file.close()
             raise
-        if _is_at(file, lock):
+        if is_at(file, lock):
             return file
         file.close()
 
@@ -85,7 +85,7 @@ def _hold(lock: IO[str], deadline: float) -> None:
             return
 
 
-def _is_at(file: IO[str], path: Path) -> bool:
+def is_at(file: IO[str], path: Path) -> bool:
     """Whether an open file is the one that is found by a path now."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat(follow_symlinks=False))

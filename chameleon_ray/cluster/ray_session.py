@@ -36,6 +36,7 @@ from chameleon_ray.cluster.servers import LIMIT, let_go, lost, noted
 from chameleon_ray.cluster.session_folder import session_folder
 from chameleon_ray.cluster.workers_path import WorkersPath
 from chameleon_ray.errors import RayLost, Stopped, UserError
+from chameleon_ray.measure import core_turns
 from chameleon_ray.options import Session
 from chameleon_ray.pool import Unfit
 
@@ -43,13 +44,11 @@ PINNED = ("chameleon_ray", "ray", "apache-tvm", "apache-tvm-ffi")
 """Distributions whose versions must be the same on every node."""
 NONE = "none"
 """Version of a distribution that is not installed."""
-
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_SCHEDULER_EVENTS": "0",
     "RAY_worker_niceness": "0",
 }
-
 Versions = dict[str, str]
 """Versions by distribution; ``none`` for one that is not installed."""
 
@@ -127,6 +126,7 @@ def own(options: Session) -> Iterator[dict[str, Any]]:
             }
         finally:
             end(str(folder))  # agents whose server was killed would live on
+            core_turns.sweep()
 
 
 def connect(address: str | None, arguments: Mapping[str, Any], patience: float) -> None:

@@ -87,13 +87,18 @@ class Supervisor:
             )
 
     async def alive(self, slot: Slot) -> bool:
-        """Whether a worker answers; one that does not is replaced."""
+        """Whether a worker answers; one that does not is replaced.
+
+        One that has been set up has to do so in the time of a call; before that, it may wait for a
+        device that another command has.
+        """
         actor = slot.actor
         if actor is None:
             return False
         try:
-            await actor.account.remote("", 0.0)
-        except RayError as error:
+            async with asyncio.timeout(self._options.call_seconds if slot.ready else None):
+                await actor.account.remote("", 0.0)
+        except (RayError, TimeoutError) as error:
             if slot.actor is actor:
                 self.lose(slot, error, begun=False)
             return False
@@ -107,7 +112,7 @@ class Supervisor:
             error: Error by which the loss became known.
             begun: Whether the worker was doing the first of its calls, which may have killed it.
         """
-        if slot.node and slot.node.id not in {node.id for node in nodes()}:
+        if slot.node and _is_gone(slot.node):
             self._leave(slot.node)
             return
         calls = slot.dismiss()
@@ -218,3 +223,11 @@ class Supervisor:
                     slot.noted = True
                     self._tell(f"{titled(slot.name)} {said}.")
         return slot.actor is actor
+
+
+def _is_gone(node: Node) -> bool:
+    """Whether a node has left the cluster, as far as Ray's head can tell."""
+    try:
+        return node.id not in {other.id for other in nodes()}
+    except (RayError, RuntimeError, OSError):  # it is silent, perhaps for a moment
+        return False

@@ -7,17 +7,19 @@ whatever way. Processes of one user respect each other's turns.
 
 import fcntl
 import os
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from chameleon_ray.folder_lock import opened
+from chameleon_ray.folder_lock import is_at, opened
+from chameleon_ray.measure.scratch import machine_folder
 
 LOOK_SECONDS = 0.002
 """Seconds between two looks at whether a turn is over."""
+_STUCK = set[tuple[int, int]]()
+"""Inode and time of making of locks that this process has waited for in vain."""
 
 
 @contextmanager
@@ -30,7 +32,7 @@ def turn(cores: Iterable[int], patience: float) -> Iterator[bool]:
     Args:
         cores: Numbers of the cores.
         patience: Seconds after which the block goes ahead without a turn, as whoever has it may
-            have been stopped.
+            have been stopped. The same turn of somebody else is waited for only once.
 
     Yields:
         Whether the cores are this block's alone.
@@ -72,31 +74,36 @@ def _taken(path: Path, deadline: float) -> IO[str] | None:
             file = opened(path)
         except OSError:
             return None
-        if os.fstat(file.fileno()).st_uid != os.getuid():  # anybody may make a file of this name
+        known = os.fstat(file.fileno())
+        if known.st_uid != os.getuid():  # anybody may make a file of this name
             file.close()
             return None
+        held = known.st_ino, known.st_ctime_ns
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                if time.monotonic() > deadline:
+                if time.monotonic() > deadline or held in _STUCK:
+                    _STUCK.add(held)
                     file.close()
                     return None
                 time.sleep(LOOK_SECONDS)
             else:
                 break
         if is_at(file, path):
+            os.utime(file.fileno())  # a file that was left is that of another turn from now on
             return file
         file.close()  # whoever had it has removed the file
 
 
-def is_at(file: IO[str], path: Path) -> bool:
-    """Whether an open file is the one that is found by a path now."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
+def sweep() -> None:
+    """Removes what processes of this user left that were killed in the middle of a turn."""
+    for path in machine_folder().glob(_path("core-*").name):
+        with suppress(OSError), opened(path) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if is_at(file, path):
+                path.unlink()
 
 
 def _path(name: str) -> Path:
-    return Path(tempfile.gettempdir(), f"chameleon-{os.getuid()}-{name}.lock")
+    return machine_folder() / f"chameleon-{os.getuid()}-{name}.lock"

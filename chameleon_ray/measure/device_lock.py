@@ -2,11 +2,10 @@
 
 import fcntl
 import os
-import tempfile
-from pathlib import Path
 from typing import IO
 
 from chameleon_ray.folder_lock import opened
+from chameleon_ray.measure.scratch import machine_folder
 
 _HELD: dict[str, IO[str]] = {}
 """Locks of this process by the device's name; they last as long as the process."""
@@ -22,7 +21,7 @@ def claim(name: str) -> bool:
     """
     if name in _HELD:
         return True
-    path = Path(tempfile.gettempdir(), f"chameleon-{os.getuid()}-{name}.lock")
+    path = machine_folder() / f"chameleon-{os.getuid()}-{name}.lock"
     try:
         lock = opened(path)
     except OSError:  # somebody else's, or no file

@@ -8,14 +8,14 @@ import fcntl
 import os
 import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from chameleon_ray.measure.core_turns import is_at
+from chameleon_ray.folder_lock import is_at, opened
+from chameleon_ray.measure.scratch import machine_folder
 
 _JOINED: list[IO[str]] = []
 """Files of this process, which are locked for as long as it or a fork of it lives."""
@@ -37,10 +37,13 @@ class Freezer:
         Args:
             group: Whether its whole process group is, which it leads.
         """
-        self._folder.mkdir(mode=0o700, exist_ok=True)
         path = self._folder / str(-os.getpid() if group else os.getpid())
         while True:
-            file = path.open("w")
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            try:
+                file = opened(path)
+            except FileNotFoundError:  # it was taken for that of a session that has ended
+                continue
             fcntl.flock(file, fcntl.LOCK_EX)
             if is_at(file, path):
                 break
@@ -53,7 +56,7 @@ class Freezer:
 
         Only one process of a machine may do so at a time.
         """
-        members = self._members()
+        members = self.living()
         try:
             for member in members:
                 _send(member, signal.SIGSTOP)
@@ -64,7 +67,7 @@ class Freezer:
 
     def thaw(self) -> None:
         """Lets everything go on that somebody stopped who died before it could do so itself."""
-        for member in self._members():
+        for member in self.living():
             _send(member, signal.SIGCONT)
 
     def close(self) -> None:
@@ -74,13 +77,13 @@ class Freezer:
 
     @property
     def _folder(self) -> Path:
-        return Path(tempfile.gettempdir(), f"chameleon-{os.getuid()}-{self.name}.freezer")
+        return _folder_of(self.name)
 
-    def _members(self) -> list[int]:
+    def living(self) -> list[int]:
         """Returns the ids of the processes that live, with those of groups negative as in kill."""
         found = []
         for path in self._folder.glob("*"):
-            with suppress(FileNotFoundError), path.open("a") as file:
+            with suppress(FileNotFoundError), opened(path) as file:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:  # its process holds it, so the id is still its own
@@ -88,6 +91,19 @@ class Freezer:
                 else:
                     path.unlink()
         return [member for member in found if abs(member) != os.getpid()]
+
+
+def sweep() -> None:
+    """Removes what sessions of this user left that were killed, once all their processes ended."""
+    before, after = _folder_of("*").name.split("*")
+    for folder in machine_folder().glob(f"{before}*{after}"):
+        Freezer(folder.name.removeprefix(before).removesuffix(after)).living()
+        with suppress(OSError):  # some live
+            folder.rmdir()
+
+
+def _folder_of(session: str) -> Path:
+    return machine_folder() / f"chameleon-{os.getuid()}-{session}.freezer"
 
 
 def _send(member: int, what: signal.Signals) -> None:

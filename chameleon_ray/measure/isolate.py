@@ -9,6 +9,7 @@ import contextlib
 import os
 import pickle
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from chameleon_ray.errors import UserError
 from chameleon_ray.measure import lifetime
 from chameleon_ray.measure.cpu_time import STALLED, answers
 from chameleon_ray.measure.message import NoMessage, Stamp, answer, packed, send
+from chameleon_ray.measure.scratch import emptied, new_scratch, own_folder
 from chameleon_ray.measure.search_path import PACKAGES, PROGRAM
 from chameleon_ray.measure.setting import Setting
 from chameleon_ray.measure.zygote import AWAIT, END, FORK, KILL, PID, serve
@@ -69,7 +71,13 @@ class IsolateError(UserError):
 
 
 class Isolate:
-    """Does one job at a time in a child; not for use from several threads at once."""
+    """Does one job at a time in a child; not for use from several threads at once.
+
+    Attributes:
+        setting: What the child is made of.
+        scratch: Temporary directory of the zygote and its child. It is emptied whenever the child
+            is replaced, and another one where the zygote is.
+    """
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
@@ -92,12 +100,13 @@ class Isolate:
 
     def _popen(self) -> None:
         setting = self.setting
+        self.scratch = new_scratch()
         self._control, theirs = socket.socketpair()
         program = PROGRAM.format("chameleon_ray.measure.isolate")
         self._zygote = subprocess.Popen(
             [sys.executable, "-P", "-c", program, str(PACKAGES), str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
-            env={**os.environ, **dict(setting.environment)},
+            env={**os.environ, **own_folder(self.scratch), **dict(setting.environment)},
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
@@ -207,6 +216,7 @@ class Isolate:
 
     def _fork(self) -> None:
         if self._zygote.poll() is not None:  # it was killed since the last job
+            self._end_zygote()
             self._control.close()
             self._start()
         mine, theirs = socket.socketpair()
@@ -239,6 +249,7 @@ class Isolate:
         if len(reply) < END.size:
             self._end_zygote()
             return "its process was lost"
+        emptied(self.scratch)
         status, killed = END.unpack(reply)
         if status == lifetime.STUCK:
             return f"its process was killed, but does not end within {lifetime.ENDING_SECONDS:g} s"
@@ -257,6 +268,7 @@ class Isolate:
         self._zygote.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._zygote.wait(lifetime.ENDING_SECONDS)
+        shutil.rmtree(self.scratch, ignore_errors=True)
 
     def _last_words(self) -> str:
         try:

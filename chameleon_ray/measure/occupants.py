@@ -7,13 +7,13 @@ has ended. Entries of one user are seen.
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from chameleon_ray.measure.core_turns import is_at
+from chameleon_ray.folder_lock import is_at, opened
+from chameleon_ray.measure.scratch import machine_folder
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,9 @@ def occupying(own: Occupant) -> Iterator[None]:
     path = folder / str(own.process)
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        file = path.open("w")
+        file = opened(path)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.truncate()  # a command that was killed may have had the same id
         file.write(json.dumps(asdict(own)))
         file.flush()
     except OSError:  # nobody will know of it
@@ -84,7 +85,7 @@ def others() -> list[Occupant]:
     """Returns the commands under way, but for this process's own."""
     found = []
     for path in sorted(_folder().glob("*")):
-        with suppress(OSError, ValueError, TypeError), path.open("r+") as file:
+        with suppress(OSError, ValueError, TypeError), opened(path) as file:
             if path.name == str(os.getpid()):
                 continue
             try:
@@ -100,7 +101,7 @@ def others() -> list[Occupant]:
 
 
 def _folder() -> Path:
-    return Path(tempfile.gettempdir(), f"chameleon-{os.getuid()}-commands")
+    return machine_folder() / f"chameleon-{os.getuid()}-commands"
 
 
 def _listed(cores: set[int]) -> str:

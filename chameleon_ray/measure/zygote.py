@@ -22,6 +22,7 @@ from chameleon_ray.errors import UserError
 from chameleon_ray.importing import uncollected
 from chameleon_ray.measure import lifetime
 from chameleon_ray.measure.message import Stamp, packed, receive, send
+from chameleon_ray.measure.scratch import remove_own
 from chameleon_ray.measure.setting import Setting
 
 FORK, KILL, AWAIT = b"F", b"K", b"A"
@@ -38,7 +39,15 @@ HIGHEST_DESCRIPTOR = 8000
 
 def serve(control: socket.socket) -> None:
     """Warms up, then forks and ends children as the parent commands, until that is gone."""
-    lifetime.die_with_parent()
+    pid, stuck = 0, set[int]()
+
+    def leave(*_: object) -> None:
+        lifetime.end_children(stuck)
+        remove_own()  # the parent may have been killed
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, leave)
+    lifetime.die_with_parent(signal.SIGTERM)
     lifetime.adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     setting: Setting = pickle.loads(receive(control)[1])
@@ -49,14 +58,6 @@ def serve(control: socket.socket) -> None:
     with uncollected():
         handler = _handler(setting)
     gc.freeze()  # children need not look for garbage in what was imported
-    pid, stuck = 0, set[int]()
-
-    def leave(*_: object) -> None:
-        lifetime.end_children(stuck)
-        os._exit(0)
-
-    signal.signal(signal.SIGTERM, leave)
-    lifetime.die_with_parent(signal.SIGTERM)  # from now on there are children to end before
     while True:
         command, descriptors, _, _ = socket.recv_fds(control, 1, 1)
         if command == FORK:

@@ -7,12 +7,16 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
 from chameleon_ray.measure import lifetime
 from chameleon_ray.measure.message import Stamp, packed, send
+from chameleon_ray.measure.scratch import machine_folder
+from chameleon_ray.measure.surroundings import restored
 
 
 class Doer:
@@ -72,6 +76,30 @@ class Doer:
         line = "import os; print(sorted(map(int, os.listdir('/proc/self/fd')))[3:])"
         command = [sys.executable, "-c", line]
         return subprocess.run(command, capture_output=True, text=True, close_fds=False).stdout
+
+    def write(self):
+        """Writes a file to the temporary directory, and returns its path."""
+        handle, path = tempfile.mkstemp()
+        os.close(handle)
+        return path
+
+    def write_and_hang(self):
+        Path(tempfile.mkdtemp(), "made").write_text("half")
+        self.hang()
+
+    def write_and_crash(self):
+        self.write()
+        self.crash()
+
+    def places(self):
+        """Returns the temporary directories of Python, of programs, and of locks, seen twice."""
+
+        def seen():
+            return tempfile.gettempdir(), os.environ["TMPDIR"], str(machine_folder())
+
+        own = seen()
+        with restored():
+            return own, seen()
 
     def exit(self):
         sys.exit(3)

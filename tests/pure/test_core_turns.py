@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from chameleon_ray.measure import core_turns
 from chameleon_ray.measure.core_turns import turn
 from chameleon_ray.measure.occupants import Occupant, occupying, others
 
@@ -67,10 +68,28 @@ def test_a_turn_waits_for_another_processs_and_has_an_end(own_folder: Path) -> N
         with turn((2, 3), 0.2) as alone:
             assert not alone
         assert 0.2 <= time.monotonic() - began < 2
+        began = time.monotonic()
+        with turn((2, 3), 60) as alone:  # it was waited for before
+            assert not alone
+        assert time.monotonic() - began < 1
         with turn((3, 4), 5) as alone:
             assert alone
+    with other(own_folder, TAKES.format((1, 2))):  # another one is waited for
+        began = time.monotonic()
+        with turn((2, 3), 0.2) as alone:
+            assert not alone
+        assert 0.2 <= time.monotonic() - began < 2
     with turn((1, 2), 5) as alone:  # who had it was killed
         assert alone
+
+
+def test_what_killed_processes_left_is_removed(own_folder: Path) -> None:
+    with other(own_folder, TAKES.format((1, 2))):
+        core_turns.sweep()
+        assert len(list(own_folder.iterdir())) == 2
+    assert len(list(own_folder.iterdir())) == 2
+    core_turns.sweep()
+    assert list(own_folder.iterdir()) == []
 
 
 def test_who_waits_is_next(own_folder: Path) -> None:

@@ -123,7 +123,7 @@ def test_a_file_that_is_removed_before_it_is_locked_is_made_again(freezer, monke
     def late(file, how):
         if not removed:
             removed.append(os.getpid())
-            assert freezer._members() == []
+            assert freezer.living() == []
         lock(file, how)
 
     monkeypatch.setattr(freezer_module.fcntl, "flock", late)
@@ -177,3 +177,20 @@ def test_a_child_that_never_ends_is_stopped_by_its_own_time(freezer):
         assert child.call(("work", 0.01), 5).ending is Ending.OK
     finally:
         child.close()
+
+
+def test_what_killed_sessions_left_is_removed(freezer: Freezer) -> None:
+    ended = Freezer(f"test-{uuid4().hex}")
+    for one in (freezer, ended):
+        command = [sys.executable, "-c", JOINING, one.name]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            if one is freezer:
+                freezer_module.sweep()
+                assert freezer.living() == [process.pid]
+            process.kill()
+    assert ended._folder.exists()
+    freezer_module.sweep()
+    assert not ended._folder.exists()
+    assert not freezer._folder.exists()

@@ -65,11 +65,12 @@ class ModelBench:
     def ask(self, question: Question, contents: tuple[bytes, ...] = ()) -> Outcome:
         """Answers a question; the memory that its models took is free again afterwards."""
         try:
-            with TemporaryDirectory(prefix="chameleon-") as folder:
+            self.start()
+            assert self._child is not None
+            self._child.warm()  # its directory stays
+            with TemporaryDirectory(dir=self._child.scratch) as folder:
                 if contents:
                     question = replace(question, libraries=_written(contents, Path(folder)))
-                self.start()
-                assert self._child is not None
                 timing = self._cores if self._kind.gpus is None else ()
                 with turn(timing, Measuring.turn_seconds):
                     outcome = self._child.call(question, self._seconds)
