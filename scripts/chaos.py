@@ -246,7 +246,7 @@ def main() -> None:
         f"duplicated {duplicated}, wrong {wrong}"
         + (f", slowdown {wild / calm:.2f}" if calm else "")
     )
-    sys.exit(1 if lost or duplicated or wrong else 0)
+    sys.exit(1 if lost or duplicated or wrong or not killer.kills.total() else 0)
 
 
 if __name__ == "__main__":

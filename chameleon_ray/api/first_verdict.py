@@ -19,7 +19,7 @@ from chameleon_ray.api.session_model import SessionModel
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.bench import Bench
-from chameleon_ray.measure.example import Example
+from chameleon_ray.measure.example import Example, is_float
 from chameleon_ray.options import Request
 from chameleon_ray.report.format import counted
 from chameleon_ray.report.progress import Progress
@@ -88,7 +88,7 @@ def _fault(
         return _imprecise(prepared.name, verified, request.precision)
     plain = replace(request, precision="float32")
     outputs = [one for example in prepared.examples for one in example.outputs or ()]
-    if not all(np.isfinite(one).all() for one in outputs if one.dtype.kind == "f"):
+    if not all(np.isfinite(one.astype("f8")).all() for one in outputs if is_float(one)):
         return ImportedWronglyError(
             f"{prepared.name} has infinities or NaN in the outputs of {verified.against}, and "
             f"without tuning {verified.fault}; look for them in its weights, or give values that "

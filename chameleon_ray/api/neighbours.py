@@ -3,11 +3,12 @@
 import os
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
+from chameleon_ray.measure import nvml
 from chameleon_ray.measure.occupants import Occupant, occupying, others
 from chameleon_ray.report.progress import Progress
 
@@ -36,6 +37,15 @@ def beside(site: Site, setup: Setup, progress: Progress) -> Iterator[Neighbours]
     """Lets other commands on this machine know of a session for the length of a ``with`` block."""
     timing = setup.timing_cores if setup.kind.gpus is None else ()
     command, folder = shlex.join(("chameleon", *site.words)), str(site.folder.path.resolve())
-    own = Occupant(os.getpid(), command, folder, setup.search_cores, timing)
+    gpus = _gpus() if setup.kind.owns_gpu and not site.request.build_only else ()
+    own = Occupant(os.getpid(), command, folder, setup.search_cores, timing, gpus)
     with occupying(own):
         yield Neighbours(own, progress)
+
+
+def _gpus() -> tuple[str, ...]:
+    """Returns the UUIDs of the GPUs that CUDA shows this process; none without a driver."""
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+    with suppress(nvml.NvmlError):
+        return tuple(gpu.uuid for gpu in nvml.named(shown.split(",") if shown else None))
+    return ()

@@ -18,3 +18,8 @@ class Example:
 
     inputs: Arrays
     outputs: Arrays | None = None
+
+
+def is_float(array: np.ndarray) -> bool:
+    """Whether an array is of floats, which may be infinite or NaN."""
+    return array.dtype.kind == "f" or array.dtype.name == "bfloat16"

@@ -26,6 +26,7 @@ class Occupant:
         folder: Directory that it writes to.
         building: Cores that it searches and builds on.
         timing: Cores that it times on; empty where it times on GPUs, or not at all.
+        gpus: UUIDs of the GPUs of this machine that it may time on.
     """
 
     process: int
@@ -33,6 +34,7 @@ class Occupant:
     folder: str
     building: tuple[int, ...]
     timing: tuple[int, ...]
+    gpus: tuple[str, ...] = ()
 
     @property
     def called(self) -> str:
@@ -52,6 +54,12 @@ class Occupant:
                 f"Another command, {self.called}, builds on cores that this one times on "
                 f"({_listed(built)}): latencies are disturbed; give both the same --threads, or "
                 "run one after the other."
+            )
+        if shared := sorted(set(self.gpus) & set(own.gpus)):
+            return (
+                f"Another command, {self.called}, may have the same GPUs ({', '.join(shared)}): "
+                "each times on what it got first, until it ends; share them out by "
+                "CUDA_VISIBLE_DEVICES, or run one after the other."
             )
         return ""
 
@@ -92,8 +100,8 @@ def others() -> list[Occupant]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 body = json.loads(file.read())
-                cores = {name: tuple(body[name]) for name in ("building", "timing")}
-                found.append(Occupant(**{**body, **cores}))
+                several = {name: tuple(body[name]) for name in ("building", "timing", "gpus")}
+                found.append(Occupant(**{**body, **several}))
             else:
                 if is_at(file, path):
                     path.unlink()

@@ -13,6 +13,8 @@ from pathlib import Path
 
 MACHINE = "CHAMELEON_TMPDIR"
 """Environment variable of children: the temporary directory of the command."""
+TORCH = "TORCHINDUCTOR_CACHE_DIR"
+"""Environment variable: where torch keeps what it compiles, which is in the temporary directory."""
 PREFIX = "chameleon-"
 
 
@@ -32,7 +34,8 @@ def new_scratch() -> Path:
 
 def own_folder(scratch: Path) -> dict[str, str]:
     """Returns the variables by which a child has a directory for its own."""
-    return {MACHINE: str(machine_folder()), "TMPDIR": str(scratch)}
+    caches = os.environ.get(TORCH) or str(scratch / "torch")
+    return {MACHINE: str(machine_folder()), "TMPDIR": str(scratch), TORCH: caches}
 
 
 def emptied(scratch: Path) -> None:

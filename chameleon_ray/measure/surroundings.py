@@ -10,8 +10,6 @@ import threading
 from collections.abc import Iterator
 from typing import IO, Any
 
-from chameleon_ray.measure.scratch import outside
-
 STANDARD = ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY))
 """Descriptors that every program expects to be open, and how."""
 LIMITS = tuple(
@@ -45,7 +43,6 @@ def restored() -> Iterator[None]:
     That is what ``usable`` restores, working directory, environment, umask, the search path and
     arguments, cores, signal handlers, and resource limits as far as the system lets them
     be raised again. Signal handlers can be set in the main thread only, and stay elsewhere.
-    The block has the machine's temporary directory, not one of this process.
     """
     folder, environment = os.open(".", os.O_PATH | os.O_CLOEXEC), dict(os.environ)
     place, mask = os.getcwd(), os.umask(0)
@@ -54,7 +51,7 @@ def restored() -> Iterator[None]:
     limits = [(one, resource.getrlimit(one)) for one in LIMITS]
     handlers, blocked = _handlers(), signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
-        with usable(), outside():
+        with usable():
             yield
     finally:
         _restore_limits(limits)

@@ -15,8 +15,7 @@ import pytest
 
 from chameleon_ray.measure import lifetime
 from chameleon_ray.measure.message import Stamp, packed, send
-from chameleon_ray.measure.scratch import machine_folder
-from chameleon_ray.measure.surroundings import restored
+from chameleon_ray.measure.scratch import machine_folder, outside
 
 
 class Doer:
@@ -98,7 +97,7 @@ class Doer:
             return tempfile.gettempdir(), os.environ["TMPDIR"], str(machine_folder())
 
         own = seen()
-        with restored():
+        with outside():
             return own, seen()
 
     def exit(self):

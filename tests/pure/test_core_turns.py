@@ -138,6 +138,15 @@ def test_commands_know_of_those_that_live(own_folder: Path) -> None:
         assert others() == []
 
 
+def test_commands_that_may_have_the_same_gpus_are_told() -> None:
+    own = replace(OWN, timing=(), gpus=("GPU-1", "GPU-2"))
+    with occupying(replace(own, process=os.getpid())):
+        assert others() == []
+    assert "have the same GPUs (GPU-2)" in replace(own, process=7, gpus=("GPU-2",)).told(own)
+    assert replace(own, process=7, gpus=("GPU-3",)).told(own) == ""
+    assert replace(OWN, process=7, timing=(9,)).told(own) == ""
+
+
 def test_builds_on_cores_that_time_are_told() -> None:
     builds = replace(OWN, process=7, building=(2, 4), timing=(5,))
     assert "builds on cores that this one times on (2)" in builds.told(OWN)

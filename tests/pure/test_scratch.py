@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from chameleon_ray.measure.isolate import Ending, Isolate, Setting
-from chameleon_ray.measure.scratch import machine_folder
-from chameleon_ray.measure.surroundings import restored
+from chameleon_ray.measure.scratch import machine_folder, outside
 from tests.whole.command import until
 
 SETTING = Setting("tests.pure.misdeeds:doer", "hello")
@@ -87,5 +86,5 @@ def test_a_users_code_has_the_machines_directory(folder: Path) -> None:
 
 def test_outside_of_a_child_nothing_is_changed(folder: Path) -> None:
     assert machine_folder() == folder
-    with restored():
+    with outside():
         assert (tempfile.gettempdir(), os.environ["TMPDIR"]) == (str(folder), str(folder))

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+import tempfile
 import time
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from chameleon_ray.cluster.actor_pool import ActorPool
 from chameleon_ray.cluster.gpus import GpuInventory, owning
 from chameleon_ray.cluster.placement import one_per_gpu
 from chameleon_ray.measure import nvml
+from chameleon_ray.measure.scratch import MACHINE
 from tests.pure.driver import GPUS, library
 
 MODELS = ("NVIDIA A100", "Tesla T4")
@@ -79,6 +81,7 @@ def main() -> None:
             shared = {why: shared_out(gpus, wanted) for why, wanted in WANTED.items()}
             told = {why: left_out(gpus, models) for why, models in shared.items()}
             os.environ[GPUS] = "NVIDIA A100:8,Tesla T4:7"
+            os.environ[MACHINE] = tempfile.mkdtemp(dir=sys.argv[1])  # the next one's own locks
             devices = asyncio.run(seen(nodes, inventory, said))
     finally:
         nodes.close()

@@ -8,7 +8,7 @@ import numpy as np
 
 from chameleon_ray.compiler.frontend.drawing import DRAWS
 from chameleon_ray.compiler.frontend.inputs import ModelError
-from chameleon_ray.measure.example import Arrays, Example
+from chameleon_ray.measure.example import Arrays, Example, is_float
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ def redrawn(first: Arrays, rng: np.random.Generator, count: int = DRAWS) -> list
 
 
 def _like(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    if not _is_float(array) or array.size < 2:
+    if not is_float(array) or array.size < 2:
         return array
     values = array.ravel()
     if (values == values[0]).all():
@@ -72,7 +72,7 @@ def _tell_of_nothing(model: str, examples: Sequence[Example]) -> None:
     """Warns of outputs that have no finite value in any example."""
     columns = list(zip(*(example.outputs or () for example in examples), strict=False))
     for place, arrays in enumerate(columns, 1):
-        if any(not _is_float(one) or np.isfinite(one.astype("f8")).any() for one in arrays):
+        if any(not is_float(one) or np.isfinite(one.astype("f8")).any() for one in arrays):
             continue
         which = f"Output {place} of {len(columns)}" if len(columns) > 1 else "The output"
         logger.warning(
@@ -89,13 +89,9 @@ def _all_same(outputs: Arrays, again: Arrays) -> bool:
 
 def _same(output: np.ndarray, again: np.ndarray) -> bool:
     """Whether two outputs differ by no more than sums in another order do."""
-    if not _is_float(output):
+    if not is_float(output):
         return np.array_equal(output, again)
     one, other = output.astype("f8"), again.astype("f8")
     finite = one[np.isfinite(one)]
     bound = 1e-3 * np.abs(finite).max() if finite.size else 0.0
     return one.shape == other.shape and np.allclose(one, other, 0, bound, equal_nan=True)
-
-
-def _is_float(array: np.ndarray) -> bool:
-    return array.dtype.kind == "f" or array.dtype.name == "bfloat16"

@@ -11,6 +11,7 @@ from chameleon_ray.compiler.frontend import zoo
 from chameleon_ray.compiler.frontend.inputs import InputSpec, ModelError, name_all
 from chameleon_ray.compiler.frontend.model import Model, reason
 from chameleon_ray.errors import UserError
+from chameleon_ray.measure.scratch import outside
 from chameleon_ray.measure.surroundings import restored
 from chameleon_ray.plugins import choices, find
 
@@ -91,10 +92,12 @@ def _loaded(spec: str, inputs: Sequence[InputSpec], seed: int) -> Model:
     if source == CALL:
         from chameleon_ray.compiler.frontend.torch.torch_module import load_factory
 
-        return load_factory(spec, inputs, seed)
+        with outside():
+            return load_factory(spec, inputs, seed)
     plugin = find("format", source, FORMATS)
     if plugin is not None:
-        return plugged(plugin, existing(spec), inputs, seed)
+        with outside():
+            return plugged(plugin, existing(spec), inputs, seed)
     return FORMATS[source](existing(spec), inputs, seed)
 
 
