@@ -5,6 +5,7 @@ the runs of its models.
 """
 
 import contextlib
+import errno
 import json
 import re
 from collections.abc import Mapping
@@ -70,7 +71,8 @@ class RunFolder(RunFiles):
                 f"Another process is working in {path}; wait for it, or choose another --out."
             ) from error
         except OSError as error:
-            raise FolderError(f"Cannot write to {path}: {error.strerror}.") from error
+            advice = "" if error.errno == errno.EINVAL else "; choose another --out"
+            raise FolderError(f"Cannot write to {path}: {error.strerror}{advice}.") from error
 
     def _demand(self, existing: bool) -> None:
         """Demands that the directory holds a run already, or holds nothing of the kind.

@@ -31,7 +31,7 @@ from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.options import Request, Search
 from chameleon_ray.record import Record
 from chameleon_ray.report.builds import Building, figures, valid
-from chameleon_ray.report.format import percent
+from chameleon_ray.report.format import counted, percent
 from chameleon_ray.report.strict_json import strict
 from chameleon_ray.report.summary import write_text
 from chameleon_ray.search.system import SearchSystem
@@ -59,12 +59,27 @@ def build(request: Request, say: Say) -> Building:
     learning = request.cost_model or "boosting"
     search = replace(search_of(request), cost_model=learning, transfer=None)
     check_pins()
+    if request.out is not None:
+        _write(Path(request.out), "{}\n")  # before time is spent
     done = asyncio.run(_build(request, search, cores, began, say))
     if request.out is not None:
-        _write(Path(request.out), done)
+        text = json.dumps(strict(figures(done)), indent=2, allow_nan=False)
+        _write(Path(request.out), f"{text}\n")
     if not done.compiled and any(task.space.knobs for task in done.tasks):
         raise UserError(_why_none(done))
+    if words := missed(done):
+        say(words)
     return done
+
+
+def missed(done: Building) -> str:
+    """Names the layers that have configurations, but not one that was tried; empty where all do."""
+    tried = {record.task for record in done.records}
+    left = [task for task in done.tasks if task.space.knobs and task.digest not in tried]
+    if not left:
+        return ""
+    names = ", ".join(title(task) for task in left)
+    return f"Of {counted(len(left), 'layer')} nothing was compiled ({names}); give more --trials."
 
 
 def _why_none(done: Building) -> str:
@@ -174,11 +189,12 @@ class Tally:
         self._say(f"{self._names[tuner.task.digest]}: plan {plan}, {share} of {len(mine)} compiled")
 
 
-def _write(folder: Path, done: Building) -> None:
+def _write(folder: Path, text: str) -> None:
+    """Writes the file of figures; raises a ``UserError`` where that is not possible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(
-            folder / FILE, json.dumps(strict(figures(done)), indent=2, allow_nan=False) + "\n"
-        )
+        write_text(folder / FILE, text)
     except OSError as error:
-        raise UserError(f"Cannot write to {folder}: {error.strerror}.") from error
+        raise UserError(
+            f"Cannot write to {folder}: {error.strerror}; choose another --out."
+        ) from error

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from chameleon_ray import api
-from chameleon_ray.api.build_only import Tally
+from chameleon_ray.api.build_only import Tally, missed
 from chameleon_ray.api.gpu_assignment import demand_same
 from chameleon_ray.errors import UserError
+from chameleon_ray.layer_names import title
 from chameleon_ray.measure.calibrated import Surveyed
 from chameleon_ray.options import Request
 from chameleon_ray.record import DEFAULT, Record, Status
@@ -58,6 +59,24 @@ def test_nothing_compiled_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="No kernel was compiled in the time given; give more"):
         api.build(request, lambda sentence: None)
     assert json.loads((tmp_path / "build.json").read_text())["status"] == {}
+
+
+def test_layers_of_which_nothing_was_compiled_are_named() -> None:
+    one, other = task("tiny-a"), task("tiny-b")
+    record = Record(one.digest, "{}", "none", DEFAULT, "{}", Status.OK)
+    done = Building("net", '{"kind": "cuda"}', "ppo", 2, 1.0, (one, other), (record,))
+    assert missed(done) == (
+        f"Of 1 layer nothing was compiled ({title(other)}); give more --trials."
+    )
+    assert missed(replace(done, tasks=(one,))) == ""
+
+
+def test_a_directory_that_cannot_be_written_is_told_before_anything_else(tmp_path: Path) -> None:
+    usable_compiler("sm_80")
+    (tmp_path / "file").touch()
+    request = Request("no.such:model", target="cuda:sm_80", out=str(tmp_path / "file"), **SERIAL)
+    with pytest.raises(UserError, match=r"Cannot write to .*file: File exists; choose another"):
+        api.build(request, lambda sentence: None)
 
 
 def test_shares_are_of_what_was_proposed() -> None:
