@@ -5,6 +5,7 @@ there. Parts are merged once there are many. A part that was merged but not yet 
 records, which does no harm. A later record of a configuration replaces the earlier one.
 """
 
+import re
 from collections.abc import Sequence
 from math import inf
 from pathlib import Path
@@ -42,6 +43,8 @@ SCHEMA = pa.schema(
 LATER = ("resources", "conditions", "origin", "chosen_by")
 """Columns that parts of earlier versions do not have."""
 PARTS_BEFORE_MERGE = 128
+UNFINISHED = re.compile(r"\.(part|merged)-\d+\.parquet\.\d+")
+"""Names of files that are being written; see ``write_whole``."""
 DAMAGED = ".damaged"
 """Ending that is added to the name of a part that cannot be read."""
 
@@ -95,8 +98,9 @@ class Database:
             OSError: The folder cannot be written.
         """
         told = []
-        for fresh in self.folder.glob(".*.parquet.*"):
-            fresh.unlink(missing_ok=True)
+        for path in self.folder.glob(".*"):
+            if UNFINISHED.fullmatch(path.name) and path.is_file():
+                path.unlink(missing_ok=True)
         for path in self._paths():
             try:
                 read_part(path)

@@ -16,14 +16,19 @@ GLANCE = 0.2
 """Most seconds for which those hold a lock, together, who only look whether it is held."""
 
 
-def opened(lock: Path) -> IO[str]:
-    """Opens a lock file, and makes it where it is missing; follows no link, waits for no pipe.
+def opened(lock: Path, make: bool = True) -> IO[str]:
+    """Opens a lock file; follows no link, and waits for no pipe.
+
+    Args:
+        lock: The file.
+        make: Whether to make it where it is missing.
 
     Raises:
         OSError: The directory cannot be written, or something else is in the file's place.
     """
     try:
-        found = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+        how = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | (os.O_CREAT if make else 0)
+        found = os.open(lock, how, 0o666)
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
             raise

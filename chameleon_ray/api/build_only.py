@@ -8,12 +8,12 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 
 from chameleon_ray.api.algorithms import search_of
 from chameleon_ray.api.concurrency import guarded, in_thread, starting
@@ -60,11 +60,12 @@ def build(request: Request, say: Say) -> Building:
     search = replace(search_of(request), cost_model=learning, transfer=None)
     check_pins()
     if request.out is not None:
-        _write(Path(request.out), "{}\n")  # before time is spent
+        _demand_writable(Path(request.out))
     done = asyncio.run(_build(request, search, cores, began, say))
     if request.out is not None:
         text = json.dumps(strict(figures(done)), indent=2, allow_nan=False)
-        _write(Path(request.out), f"{text}\n")
+        with _told(Path(request.out)):
+            write_text(Path(request.out, FILE), f"{text}\n")
     if not done.compiled and any(task.space.knobs for task in done.tasks):
         raise UserError(_why_none(done))
     if words := missed(done):
@@ -189,11 +190,18 @@ class Tally:
         self._say(f"{self._names[tuner.task.digest]}: plan {plan}, {share} of {len(mine)} compiled")
 
 
-def _write(folder: Path, text: str) -> None:
-    """Writes the file of figures; raises a ``UserError`` where that is not possible."""
-    try:
+def _demand_writable(folder: Path) -> None:
+    """Makes a directory where it is missing; raises a ``UserError`` where it cannot be written."""
+    with _told(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / FILE, text)
+        TemporaryFile(dir=folder).close()
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Raises a ``UserError`` where a block cannot write to a directory."""
+    try:
+        yield
     except OSError as error:
         raise UserError(
             f"Cannot write to {folder}: {error.strerror}; choose another --out."

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
-from chameleon_ray.measure import nvml
+from chameleon_ray.measure import core_turns, freezer, nvml, scratch
 from chameleon_ray.measure.occupants import Occupant, occupying, others
 from chameleon_ray.report.progress import Progress
 
@@ -26,7 +26,7 @@ class Neighbours:
     progress: Progress
 
     def tell(self) -> None:
-        """Tells of commands that time or build on the cores that this one times on, once each."""
+        """Tells of commands on the cores or GPUs that this one times on, once each."""
         for told in (other.told(self.own) for other in others()):
             if told and told not in self.progress.notes:
                 self.progress.note(told)
@@ -34,10 +34,15 @@ class Neighbours:
 
 @contextmanager
 def beside(site: Site, setup: Setup, progress: Progress) -> Iterator[Neighbours]:
-    """Lets other commands on this machine know of a session for the length of a ``with`` block."""
+    """Lets other commands on this machine know of a session for the length of a ``with`` block.
+
+    What commands left that were killed is removed first.
+    """
     timing = setup.timing_cores if setup.kind.gpus is None else ()
     command, folder = shlex.join(("chameleon", *site.words)), str(site.folder.path.resolve())
-    gpus = _gpus() if setup.kind.owns_gpu and not site.request.build_only else ()
+    for one in (core_turns, freezer, scratch):
+        one.sweep()
+    gpus = _gpus() if setup.kind.owns_gpu and not site.request.on_cluster else ()
     own = Occupant(os.getpid(), command, folder, setup.search_cores, timing, gpus)
     with occupying(own):
         yield Neighbours(own, progress)
@@ -45,7 +50,6 @@ def beside(site: Site, setup: Setup, progress: Progress) -> Iterator[Neighbours]
 
 def _gpus() -> tuple[str, ...]:
     """Returns the UUIDs of the GPUs that CUDA shows this process; none without a driver."""
-    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
     with suppress(nvml.NvmlError):
-        return tuple(gpu.uuid for gpu in nvml.named(shown.split(",") if shown else None))
+        return tuple(gpu.uuid for gpu in nvml.shown())
     return ()

@@ -16,7 +16,7 @@ from chameleon_ray.measure.build_balance import BuildBalance
 from chameleon_ray.measure.calibrated import Calibrated
 from chameleon_ray.measure.calibration import References
 from chameleon_ray.measure.cores import kept, machine
-from chameleon_ray.measure.freezer import Freezer, sweep
+from chameleon_ray.measure.freezer import Freezer
 from chameleon_ray.measure.isolate import Ending, Outcome
 from chameleon_ray.measure.measurer import Builder, Measurer, NoRunner, Runner
 from chameleon_ray.options import Request, Search
@@ -114,7 +114,6 @@ def _freezer(
     """
     if kind.owns_gpu or request.engine != "ray" or not set(search_cores) & set(timing_cores):
         return None
-    sweep()
     freezer = Freezer(f"{os.getpid()}-{secrets.token_hex(4)}")
     stack.callback(freezer.close)
     return freezer

@@ -107,4 +107,4 @@ def _take(model: str, fit: list[nvml.Gpu]) -> None:
                 os.environ["CUDA_VISIBLE_DEVICES"] = gpu.uuid
                 return
         time.sleep(0.2)
-    raise Unfit(f"no {model} is free here, as other commands have them until they end")
+    raise Unfit(f"no {model} is free here; other commands have those that they got until they end")

@@ -36,7 +36,7 @@ from chameleon_ray.cluster.servers import LIMIT, let_go, lost, noted
 from chameleon_ray.cluster.session_folder import session_folder
 from chameleon_ray.cluster.workers_path import WorkersPath
 from chameleon_ray.errors import RayLost, Stopped, UserError
-from chameleon_ray.measure import core_turns
+from chameleon_ray.measure import core_turns, scratch
 from chameleon_ray.options import Session
 from chameleon_ray.pool import Unfit
 
@@ -127,6 +127,7 @@ def own(options: Session) -> Iterator[dict[str, Any]]:
         finally:
             end(str(folder))  # agents whose server was killed would live on
             core_turns.sweep()
+            scratch.sweep()
 
 
 def connect(address: str | None, arguments: Mapping[str, Any], patience: float) -> None:

@@ -18,8 +18,8 @@ from chameleon_ray.measure.scratch import machine_folder
 
 LOOK_SECONDS = 0.002
 """Seconds between two looks at whether a turn is over."""
-_STUCK = set[tuple[int, int]]()
-"""Inode and time of making of locks that this process has waited for in vain."""
+_VAIN = set[tuple[int, int]]()
+"""Inode and time of change of locks that this process has waited for in vain."""
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def turn(cores: Iterable[int], patience: float) -> Iterator[bool]:
     Args:
         cores: Numbers of the cores.
         patience: Seconds after which the block goes ahead without a turn, as whoever has it may
-            have been stopped. The same turn of somebody else is waited for only once.
+            have been stopped. One who was stopped is not waited for again.
 
     Yields:
         Whether the cores are this block's alone.
@@ -78,28 +78,39 @@ def _taken(path: Path, deadline: float) -> IO[str] | None:
         if known.st_uid != os.getuid():  # anybody may make a file of this name
             file.close()
             return None
-        held = known.st_ino, known.st_ctime_ns
+        held = known.st_ino, known.st_ctime_ns  # of this turn alone: who takes it writes to it
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                if time.monotonic() > deadline or held in _STUCK:
-                    _STUCK.add(held)
+                late = time.monotonic() > deadline
+                if late or (held in _VAIN and _is_stopped(file)):
+                    _VAIN.add(held)
                     file.close()
                     return None
                 time.sleep(LOOK_SECONDS)
             else:
                 break
         if is_at(file, path):
-            os.utime(file.fileno())  # a file that was left is that of another turn from now on
+            file.truncate()
+            print(os.getpid(), file=file, flush=True)
             return file
         file.close()  # whoever had it has removed the file
+
+
+def _is_stopped(lock: IO[str]) -> bool:
+    """Whether the process that holds a lock, and has written its id, was stopped by a signal."""
+    lock.seek(0)
+    with suppress(OSError, IndexError):
+        state = Path("/proc", lock.read().strip(), "stat").read_text().rpartition(")")[2]
+        return state.split()[0] in "Tt"
+    return False
 
 
 def sweep() -> None:
     """Removes what processes of this user left that were killed in the middle of a turn."""
     for path in machine_folder().glob(_path("core-*").name):
-        with suppress(OSError), opened(path) as file:
+        with suppress(OSError), opened(path, make=False) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if is_at(file, path):
                 path.unlink()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from chameleon_ray.folder_lock import is_at, opened
-from chameleon_ray.measure.scratch import machine_folder
+from chameleon_ray.measure.scratch import machine_folder, own_folders
 
 _JOINED: list[IO[str]] = []
 """Files of this process, which are locked for as long as it or a fork of it lives."""
@@ -83,20 +83,22 @@ class Freezer:
         """Returns the ids of the processes that live, with those of groups negative as in kill."""
         found = []
         for path in self._folder.glob("*"):
-            with suppress(FileNotFoundError), opened(path) as file:
+            with suppress(OSError, ValueError), opened(path, make=False) as file:
+                member = int(path.name)
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:  # its process holds it, so the id is still its own
-                    found.append(int(path.name))
+                    found.append(member)
                 else:
-                    path.unlink()
+                    if is_at(file, path):
+                        path.unlink()
         return [member for member in found if abs(member) != os.getpid()]
 
 
 def sweep() -> None:
     """Removes what sessions of this user left that were killed, once all their processes ended."""
     before, after = _folder_of("*").name.split("*")
-    for folder in machine_folder().glob(f"{before}*{after}"):
+    for folder in own_folders(f"{before}*{after}"):
         Freezer(folder.name.removeprefix(before).removesuffix(after)).living()
         with suppress(OSError):  # some live
             folder.rmdir()

@@ -9,7 +9,6 @@ import contextlib
 import os
 import pickle
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +17,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -25,7 +25,7 @@ from chameleon_ray.errors import UserError
 from chameleon_ray.measure import lifetime
 from chameleon_ray.measure.cpu_time import STALLED, answers
 from chameleon_ray.measure.message import NoMessage, Stamp, answer, packed, send
-from chameleon_ray.measure.scratch import emptied, new_scratch, own_folder
+from chameleon_ray.measure.scratch import Scratch
 from chameleon_ray.measure.search_path import PACKAGES, PROGRAM
 from chameleon_ray.measure.setting import Setting
 from chameleon_ray.measure.zygote import AWAIT, END, FORK, KILL, PID, serve
@@ -75,8 +75,6 @@ class Isolate:
 
     Attributes:
         setting: What the child is made of.
-        scratch: Temporary directory of the zygote and its child. It is emptied whenever the child
-            is replaced, and another one where the zygote is.
     """
 
     def __init__(self, setting: Setting) -> None:
@@ -100,13 +98,14 @@ class Isolate:
 
     def _popen(self) -> None:
         setting = self.setting
-        self.scratch = new_scratch()
+        self._scratch = Scratch()
         self._control, theirs = socket.socketpair()
         program = PROGRAM.format("chameleon_ray.measure.isolate")
+        handed = (theirs.fileno(), self._scratch.descriptor)
         self._zygote = subprocess.Popen(
-            [sys.executable, "-P", "-c", program, str(PACKAGES), str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            env={**os.environ, **own_folder(self.scratch), **dict(setting.environment)},
+            [sys.executable, "-P", "-c", program, str(PACKAGES), *map(str, handed)],
+            pass_fds=handed,
+            env={**os.environ, **self._scratch.environment(), **dict(setting.environment)},
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
@@ -125,6 +124,20 @@ class Isolate:
         """
         if self._child is None:
             self._fork()
+
+    def revived(self) -> Path:
+        """Replaces a child that has died since its last job; waits until it can do jobs.
+
+        Returns:
+            Temporary directory of the child. It is emptied whenever a child is replaced.
+
+        Raises:
+            IsolateError: It does not start.
+        """
+        if self._child is not None and not (self._zygote.poll() is None and self.alive):
+            self._replace()
+        self.warm()
+        return self._scratch.path
 
     def renew(self, jobs: int) -> None:
         """Replaces a child that has done ``jobs`` jobs: what they leave in its memory adds up."""
@@ -249,7 +262,7 @@ class Isolate:
         if len(reply) < END.size:
             self._end_zygote()
             return "its process was lost"
-        emptied(self.scratch)
+        self._scratch.empty()
         status, killed = END.unpack(reply)
         if status == lifetime.STUCK:
             return f"its process was killed, but does not end within {lifetime.ENDING_SECONDS:g} s"
@@ -268,7 +281,7 @@ class Isolate:
         self._zygote.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._zygote.wait(lifetime.ENDING_SECONDS)
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        self._scratch.close()
 
     def _last_words(self) -> str:
         try:
@@ -280,5 +293,8 @@ class Isolate:
 
 
 def main() -> None:
-    """Serves as a zygote on the descriptor that the command line names."""
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    """Serves as a zygote on the first descriptor that the command line names, and keeps all."""
+    control, *_ = handed = tuple(map(int, sys.argv[1:]))
+    for descriptor in handed:
+        os.set_inheritable(descriptor, False)
+    serve(socket.socket(fileno=control))

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from chameleon_ray.folder_lock import is_at, opened
+from chameleon_ray.folder_lock import is_at, opened, seized
 from chameleon_ray.measure.scratch import machine_folder
 
 
@@ -71,8 +71,7 @@ def occupying(own: Occupant) -> Iterator[None]:
     path = folder / str(own.process)
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        file = opened(path)
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file = seized(path)
         file.truncate()  # a command that was killed may have had the same id
         file.write(json.dumps(asdict(own)))
         file.flush()
@@ -93,7 +92,7 @@ def others() -> list[Occupant]:
     """Returns the commands under way, but for this process's own."""
     found = []
     for path in sorted(_folder().glob("*")):
-        with suppress(OSError, ValueError, TypeError), opened(path) as file:
+        with suppress(OSError, ValueError, TypeError, KeyError), opened(path, False) as file:
             if path.name == str(os.getpid()):
                 continue
             try:

@@ -1,21 +1,24 @@
 """The temporary directories: the machine's, and one of each child, which is removed with it.
 
 A child that is killed cannot remove what it has written. So each has a temporary directory of its
-own, which whoever made the child removes. A user's own code sees the machine's.
+own, which whoever made the child removes. If that was killed as well, a later command does: the
+directory is locked for as long as one of the processes lives that it is for, which also keeps
+programs away that tidy up. A user's own code sees the machine's directory.
 """
 
+import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 MACHINE = "CHAMELEON_TMPDIR"
 """Environment variable of children: the temporary directory of the command."""
 TORCH = "TORCHINDUCTOR_CACHE_DIR"
 """Environment variable: where torch keeps what it compiles, which is in the temporary directory."""
-PREFIX = "chameleon-"
+ENDING = ".child"
 
 
 def machine_folder() -> Path:
@@ -23,39 +26,78 @@ def machine_folder() -> Path:
     return Path(os.environ.get(MACHINE) or tempfile.gettempdir())
 
 
-def new_scratch() -> Path:
-    """Makes a temporary directory for a child.
+def own_folders(name: str) -> list[Path]:
+    """Returns directories in the machine's that are this user's, and no links, by a pattern."""
+    found = []
+    for path in machine_folder().glob(name):
+        with contextlib.suppress(OSError):
+            if path.is_dir() and not path.is_symlink() and path.stat().st_uid == os.getuid():
+                found.append(path)
+    return found
 
-    Raises:
-        OSError: The machine's cannot be written.
+
+class Scratch:
+    """A temporary directory for a child.
+
+    Attributes:
+        path: The directory.
+        descriptor: Descriptor that locks it. A process that inherits it holds the lock, too.
     """
-    return Path(tempfile.mkdtemp(prefix=PREFIX, dir=machine_folder()))
 
+    def __init__(self) -> None:
+        """Makes the directory; raises an ``OSError`` where the machine's cannot be written."""
+        while True:
+            made = tempfile.mkdtemp(ENDING, f"chameleon-{os.getuid()}-", machine_folder())
+            self.path = Path(made)
+            with contextlib.suppress(FileNotFoundError):  # it was taken for that of a killed child
+                self.descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+                fcntl.flock(self.descriptor, fcntl.LOCK_EX)
+                if self.path.exists():
+                    break
+                os.close(self.descriptor)
 
-def own_folder(scratch: Path) -> dict[str, str]:
-    """Returns the variables by which a child has a directory for its own."""
-    caches = os.environ.get(TORCH) or str(scratch / "torch")
-    return {MACHINE: str(machine_folder()), "TMPDIR": str(scratch), TORCH: caches}
+    def environment(self) -> dict[str, str]:
+        """Returns the variables by which a child has the directory for its own."""
+        caches = os.environ.get(TORCH) or str(self.path / "torch")
+        return {MACHINE: str(machine_folder()), "TMPDIR": str(self.path), TORCH: caches}
 
+    def empty(self) -> None:
+        """Removes what a child has left in the directory."""
+        with contextlib.suppress(OSError):
+            for path in list(self.path.iterdir()):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
 
-def emptied(scratch: Path) -> None:
-    """Removes what a child has left in its directory."""
-    with suppress(OSError):
-        for path in list(scratch.iterdir()):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+    def close(self) -> None:
+        """Removes the directory; may be called again."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
 
 
 def remove_own() -> None:
     """Removes the temporary directory of this process, which is a child's."""
     own = Path(os.environ.get("TMPDIR", ""))
-    if own.parent == machine_folder() and own.name.startswith(PREFIX):
+    if own.parent == machine_folder() and own.name.endswith(ENDING):
         shutil.rmtree(own, ignore_errors=True)
 
 
-@contextmanager
+def sweep() -> None:
+    """Removes the directories of this user's children that were killed with all that made them."""
+    for path in own_folders(f"chameleon-{os.getuid()}-*{ENDING}"):
+        with contextlib.suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(descriptor)
+
+
+@contextlib.contextmanager
 def outside() -> Iterator[None]:
     """Has the machine's temporary directory for a block, in which a user's code runs."""
     own, known = os.environ.get("TMPDIR"), tempfile.tempdir

@@ -39,11 +39,12 @@ HIGHEST_DESCRIPTOR = 8000
 
 def serve(control: socket.socket) -> None:
     """Warms up, then forks and ends children as the parent commands, until that is gone."""
-    pid, stuck = 0, set[int]()
+    own, pid, stuck = os.getpid(), 0, set[int]()
 
     def leave(*_: object) -> None:
-        lifetime.end_children(stuck)
-        remove_own()  # the parent may have been killed
+        if os.getpid() == own:  # and no child that has just been forked
+            lifetime.end_children(stuck)
+            remove_own()  # the parent may have been killed
         os._exit(0)
 
     signal.signal(signal.SIGTERM, leave)

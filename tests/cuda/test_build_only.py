@@ -79,6 +79,17 @@ def test_a_directory_that_cannot_be_written_is_told_before_anything_else(tmp_pat
         api.build(request, lambda sentence: None)
 
 
+def test_a_model_that_is_not_there_leaves_earlier_figures(tmp_path: Path) -> None:
+    usable_compiler("sm_80")
+    (tmp_path / "build.json").write_text("earlier")
+    request = Request("no.such:model", target="cuda:sm_80", out=str(tmp_path), **SERIAL)
+    with pytest.raises(UserError, match=r"no\.such"):
+        api.build(request, lambda sentence: None)
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [
+        ("build.json", "earlier")
+    ]
+
+
 def test_shares_are_of_what_was_proposed() -> None:
     one = task("tiny-a")
     ok, bad = Status.OK, Status.INVALID

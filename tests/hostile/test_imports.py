@@ -83,5 +83,5 @@ def demand_told(process: ModelProcess, attempt: Attempt, tmp_path: Path) -> None
         assert (tmp_path / "model.so").stat().st_size > 0
     process.clear()
     assert until(lambda: not sleeping(), 5)
-    emptied = [process._host.scratch.name]
+    emptied = [process._host.revived().name]
     assert (os.getcwd(), files_left(Path(tempfile.gettempdir()))) == (place, emptied)

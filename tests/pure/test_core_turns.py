@@ -16,6 +16,7 @@ import pytest
 from chameleon_ray.measure import core_turns
 from chameleon_ray.measure.core_turns import turn
 from chameleon_ray.measure.occupants import Occupant, occupying, others
+from tests.whole.command import until
 
 OWN = Occupant(os.getpid(), "chameleon tune net", "/runs/net", (0, 1), (2, 3))
 
@@ -64,23 +65,32 @@ def test_what_is_no_lock_is_not_waited_for(make: Callable, own_folder: Path) -> 
 
 def test_a_turn_waits_for_another_processs_and_has_an_end(own_folder: Path) -> None:
     with other(own_folder, TAKES.format((1, 2))):
-        began = time.monotonic()
-        with turn((2, 3), 0.2) as alone:
-            assert not alone
-        assert 0.2 <= time.monotonic() - began < 2
-        began = time.monotonic()
-        with turn((2, 3), 60) as alone:  # it was waited for before
-            assert not alone
-        assert time.monotonic() - began < 1
+        for _ in range(2):
+            began = time.monotonic()
+            with turn((2, 3), 0.2) as alone:
+                assert not alone
+            assert 0.2 <= time.monotonic() - began < 2
         with turn((3, 4), 5) as alone:
             assert alone
-    with other(own_folder, TAKES.format((1, 2))):  # another one is waited for
-        began = time.monotonic()
-        with turn((2, 3), 0.2) as alone:
-            assert not alone
-        assert 0.2 <= time.monotonic() - began < 2
     with turn((1, 2), 5) as alone:  # who had it was killed
         assert alone
+
+
+def test_who_was_stopped_in_a_turn_is_waited_for_once(own_folder: Path) -> None:
+    with other(own_folder, TAKES.format((1,))) as process:
+        process.send_signal(signal.SIGSTOP)
+        for least, most in ((0.3, 5), (0, 0.3)):
+            began = time.monotonic()
+            with turn((1,), 0.3) as alone:
+                assert not alone
+            assert least <= time.monotonic() - began < most
+        process.send_signal(signal.SIGCONT)
+        assert until(lambda: "T" not in Path(f"/proc/{process.pid}/stat").read_text(), 5)
+        began = time.monotonic()
+        with turn((1,), 0.3) as alone:
+            assert not alone
+        assert time.monotonic() - began >= 0.3
+    core_turns.sweep()
 
 
 def test_what_killed_processes_left_is_removed(own_folder: Path) -> None:
@@ -119,6 +129,21 @@ def test_a_folder_that_cannot_be_written_stops_nobody(monkeypatch: pytest.Monkey
         assert not alone
     with occupying(OWN):
         assert others() == []
+
+
+def test_an_entry_of_another_version_is_passed_over(own_folder: Path) -> None:
+    code = (
+        "import os; from chameleon_ray.measure.occupants import *\n"
+        "with occupying(Occupant(os.getpid(), 'chameleon bench', '/runs/a', (0, 1), (2,))):"
+    )
+    with other(own_folder, code) as process:
+        path = own_folder / f"chameleon-{os.getuid()}-commands" / str(process.pid)
+        path.write_text('{"process": 1}')
+        assert others() == []
+        process.kill()
+        process.wait()
+        with occupying(OWN):
+            assert others() == []
 
 
 def test_commands_know_of_those_that_live(own_folder: Path) -> None:

@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -194,3 +196,20 @@ def test_what_killed_sessions_left_is_removed(freezer: Freezer) -> None:
     freezer_module.sweep()
     assert not ended._folder.exists()
     assert not freezer._folder.exists()
+
+
+def test_a_sweep_removes_nothing_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "7").touch()
+    linked = Freezer("linked")._folder
+    linked.symlink_to(victim)
+    strange = Freezer("strange")._folder
+    strange.mkdir()
+    os.mkfifo(strange / "1")
+    (strange / "notes").touch()
+    (strange / "2").symlink_to(victim / "7")
+    freezer_module.sweep()
+    assert (victim / "7").exists()
+    assert sorted(path.name for path in strange.iterdir()) == ["1", "2", "notes"]

@@ -1,6 +1,7 @@
 """Temporary directories of children: what a killed child has written there goes with it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from chameleon_ray.measure.isolate import Ending, Isolate, Setting
-from chameleon_ray.measure.scratch import machine_folder, outside
+from chameleon_ray.measure.scratch import ENDING, machine_folder, outside, sweep
 from tests.whole.command import until
 
 SETTING = Setting("tests.pure.misdeeds:doer", "hello")
@@ -38,18 +39,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_a_child_writes_to_a_directory_that_ends_with_it(folder: Path) -> None:
     with closing(Isolate(SETTING)) as isolate:
         written = Path(isolate.call(("write",), 10).value)
-        assert written.is_relative_to(isolate.scratch)
-        assert isolate.scratch.parent == folder
+        assert written.parent == isolate.revived()
+        assert written.parent.parent == folder
         assert written.exists()
         isolate.renew(1)
-        assert list(isolate.scratch.iterdir()) == []
+        assert list(written.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("job", ["write_and_hang", "write_and_crash"])
 def test_a_killed_child_leaves_nothing(folder: Path, job: str) -> None:
     with closing(Isolate(SETTING)) as isolate:
         assert isolate.call((job,), 1.0).ending in (Ending.TIMEOUT, Ending.CRASH)
-        assert list(isolate.scratch.iterdir()) == []
+        assert list(isolate.revived().iterdir()) == []
         assert Path(isolate.call(("write",), 10).value).exists()
 
 
@@ -59,9 +60,9 @@ def test_a_zygote_that_was_ended_leaves_nothing(folder: Path) -> None:
             isolate.call(("write",), 10)
             isolate._zygote.send_signal(how)
             isolate._zygote.wait()
-            isolate.call(("greet", "you"), 10)  # its child is lost
-            assert isolate.call(("write",), 10).value.startswith(str(isolate.scratch))
-            assert list(folder.iterdir()) == [isolate.scratch]
+            place = isolate.revived()
+            assert isolate.call(("write",), 10).value.startswith(str(place))
+            assert list(folder.iterdir()) == [place]
 
 
 @pytest.mark.parametrize("state", ["warm", "starting"])
@@ -76,10 +77,41 @@ def test_a_killed_parent_leaves_nothing(folder: Path, state: str) -> None:
     assert until(lambda: not list(folder.iterdir()), 10)
 
 
+@pytest.mark.parametrize("state", ["warm", "starting"])
+def test_what_is_left_where_all_are_killed_is_removed_by_the_next_command(
+    folder: Path, state: str
+) -> None:
+    command = [sys.executable, "-c", WAITING, state]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as parent:
+        assert parent.stdout is not None
+        zygote = int(parent.stdout.readline())
+        sweep()
+        assert len(list(folder.iterdir())) == 1
+        for pid in (zygote, parent.pid):
+            os.kill(pid, signal.SIGSTOP)  # so that neither can do anything any more
+        os.kill(zygote, signal.SIGKILL)
+        parent.kill()
+    assert until(lambda: sweep() or not list(folder.iterdir()), 10)
+
+
+def test_nothing_of_others_is_removed(folder: Path) -> None:
+    name, victim = f"chameleon-{os.getuid()}-x{ENDING}", folder / "victim"
+    (victim / "kept").mkdir(parents=True)
+    (folder / name).symlink_to(victim)
+    sweep()
+    assert (victim / "kept").exists()
+    (folder / name).unlink()
+    (folder / name).write_text("a file")
+    sweep()
+    assert (folder / name).exists()
+    shutil.rmtree(victim)
+    (folder / name).unlink()
+
+
 def test_a_users_code_has_the_machines_directory(folder: Path) -> None:
     with closing(Isolate(SETTING)) as isolate:
         assert isolate.call(("places",), 10).value == (
-            (str(isolate.scratch), str(isolate.scratch), str(folder)),
+            (str(isolate.revived()), str(isolate.revived()), str(folder)),
             (str(folder), str(folder), str(folder)),
         )
 

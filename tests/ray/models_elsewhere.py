@@ -92,7 +92,8 @@ async def seen(process: ModelProcess, models: Models, said: list[str]) -> dict[s
         await asyncio.to_thread(process.outputs, models.none, prepared.inputs, bench)
     except UserError as error:
         found["broken"] = str(error)
-    found["left"] = [file.name for file in (models.folder / "temporary").iterdir()]
+    written = (models.folder / "temporary").rglob("*")
+    found["left"] = [file.name for file in written if not file.is_dir()]
     found["before"] = models.notes()
     duel = asyncio.to_thread(process.duel, (right, wrong), prepared.inputs, LONG, bench)
     dueling = asyncio.create_task(duel)

@@ -8,6 +8,7 @@ import dataclasses
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from chameleon_ray.measure.calibrated import Calibrated, Surveyed
 from chameleon_ray.measure.freezer import Freezer
 from chameleon_ray.measure.isolate import Ending, Outcome
 from chameleon_ray.measure.measurer import Artifact, Finalist, Timing
+from chameleon_ray.measure.scratch import MACHINE
 from chameleon_ray.options import Confirming, Measuring, Member, Request, Zoo
 from chameleon_ray.record import Status
 from chameleon_ray.report.progress import Progress
@@ -120,8 +122,9 @@ def main() -> None:
     try:
         for model in (f"{A100}:8", f"{H100}:9"):
             os.environ[GPUS] = model
+            os.environ[MACHINE] = tempfile.mkdtemp(dir=folder)  # its own, as GPUs are named alike
             nodes.add()
-        del os.environ[GPUS]
+        del os.environ[GPUS], os.environ[MACHINE]
         with ray_session.start(nodes.address):
             assert until(lambda: len(placement.nodes()) == 3, 120)
             result = tune_zoo(zoo(folder, nodes.address), progress)

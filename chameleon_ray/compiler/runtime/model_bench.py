@@ -67,8 +67,7 @@ class ModelBench:
         try:
             self.start()
             assert self._child is not None
-            self._child.warm()  # its directory stays
-            with TemporaryDirectory(dir=self._child.scratch) as folder:
+            with TemporaryDirectory(dir=self._child.revived()) as folder:
                 if contents:
                     question = replace(question, libraries=_written(contents, Path(folder)))
                 timing = self._cores if self._kind.gpus is None else ()
