@@ -61,6 +61,11 @@ class Models:
         process.compile_untuned(self.right)
         self.none.write_bytes(b"no library")
 
+    def left(self) -> list[str]:
+        """The files in the runners' temporary directory, where children's directories are."""
+        found = (self.folder / "temporary").rglob("*")
+        return [file.name for file in found if not file.is_dir()]
+
     def notes(self) -> list[list[str]]:
         """Node and process of every answer that was begun."""
         file = self.folder / "notes"
@@ -92,8 +97,7 @@ async def seen(process: ModelProcess, models: Models, said: list[str]) -> dict[s
         await asyncio.to_thread(process.outputs, models.none, prepared.inputs, bench)
     except UserError as error:
         found["broken"] = str(error)
-    written = (models.folder / "temporary").rglob("*")
-    found["left"] = [file.name for file in written if not file.is_dir()]
+    found["left"] = models.left()
     found["before"] = models.notes()
     duel = asyncio.to_thread(process.duel, (right, wrong), prepared.inputs, LONG, bench)
     dueling = asyncio.create_task(duel)
