@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile
 
 from chameleon_ray.api.algorithms import search_of
 from chameleon_ray.api.concurrency import guarded, in_thread, starting
@@ -28,6 +28,7 @@ from chameleon_ray.errors import UserError
 from chameleon_ray.layer_names import title
 from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.measurer import Measurer
+from chameleon_ray.measure.scratch import Scratch
 from chameleon_ray.options import Request, Search
 from chameleon_ray.record import Record
 from chameleon_ray.report.builds import Building, figures, valid
@@ -128,8 +129,8 @@ async def _build(
             for note in prepared.notes:
                 say(note)
             # What cannot be compiled ends here.
-            with TemporaryDirectory(prefix="chameleon-") as folder:
-                await in_thread(process.compile_untuned, Path(folder, "untuned.so"))
+            with Scratch() as folder:
+                await in_thread(process.compile_untuned, folder / "untuned.so")
             tally = Tally(prepared, say)
             await _explore(request, search, prepared, system, measurer, tally, began, len(cores))
             await asyncio.gather(*ready)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from math import isfinite
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from chameleon_ray.api.locked import locked_winners
@@ -18,6 +17,7 @@ from chameleon_ray.errors import UserError
 from chameleon_ray.lockfile import Lock
 from chameleon_ray.measure.bench import MAIN
 from chameleon_ray.measure.cores import available
+from chameleon_ray.measure.scratch import Scratch
 from chameleon_ray.measure.slowdown import Slowdown
 from chameleon_ray.options import Checking, Request
 from chameleon_ray.run_files import RunFiles
@@ -77,7 +77,7 @@ def check_lock(
     lock = Lock.read(path)
     request = _request(lock, model, inputs, examples)
     with ExitStack() as stack:
-        place = Path(stack.enter_context(TemporaryDirectory()))
+        place = stack.enter_context(Scratch())
         process, device = _process(path, request, stack)
         expected = 1.0 if baseline else _locked(path, lock, device)
         prepared = process.prepare(request)

@@ -1,12 +1,11 @@
 """Finds the first node of an ONNX file that was imported wrongly."""
 
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure.bench import Bench
+from chameleon_ray.measure.scratch import Scratch
 from chameleon_ray.options import Request
 
 
@@ -26,8 +25,8 @@ def culprit(request: Request, process: ModelProcess, bench: Bench | None) -> str
     """
     if not request.model.lower().endswith(".onnx"):
         return ""
-    with TemporaryDirectory(prefix="chameleon-") as folder:
-        copy, library = Path(folder, "exposed.onnx"), Path(folder, "exposed.so")
+    with Scratch() as folder:
+        copy, library = folder / "exposed.onnx", folder / "exposed.so"
         try:
             nodes = process.expose(request, copy)
             if not nodes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
-from chameleon_ray.measure import core_turns, freezer, nvml, scratch
+from chameleon_ray.measure import core_turns, freezer, nvml
 from chameleon_ray.measure.occupants import Occupant, occupying, others
 from chameleon_ray.report.progress import Progress
 
@@ -40,8 +40,8 @@ def beside(site: Site, setup: Setup, progress: Progress) -> Iterator[Neighbours]
     """
     timing = setup.timing_cores if setup.kind.gpus is None else ()
     command, folder = shlex.join(("chameleon", *site.words)), str(site.folder.path.resolve())
-    for one in (core_turns, freezer, scratch):
-        one.sweep()
+    core_turns.sweep()
+    freezer.sweep()
     gpus = _gpus() if setup.kind.owns_gpu and not site.request.on_cluster else ()
     own = Occupant(os.getpid(), command, folder, setup.search_cores, timing, gpus)
     with occupying(own):

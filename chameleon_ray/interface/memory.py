@@ -1,14 +1,13 @@
 """``memory``: finds out how much memory a model's activations take in several orders."""
 
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from chameleon_ray.api.memory import weigh
 from chameleon_ray.graph.footprint import Footprint
 from chameleon_ray.interface.in_memory import spec_of
 from chameleon_ray.interface.tuning import request_of
+from chameleon_ray.measure.scratch import Scratch
 from chameleon_ray.options import Scheduling
 
 
@@ -34,7 +33,7 @@ def memory(
         UserError: The model cannot be used, or its memory cannot be planned.
     """
     request = request_of(options)
-    with TemporaryDirectory(prefix="chameleon-") as folder:
-        spec, examples = spec_of(model, example_inputs, Path(folder))
+    with Scratch() as folder:
+        spec, examples = spec_of(model, example_inputs, folder)
         asked = replace(request, model=spec, examples=examples)
         return weigh(asked, Scheduling(seconds=seconds))

@@ -92,8 +92,9 @@ def _taken(path: Path, deadline: float) -> IO[str] | None:
             else:
                 break
         if is_at(file, path):
-            file.truncate()
-            print(os.getpid(), file=file, flush=True)
+            with suppress(OSError):  # the disk is full: nobody will know whose turn it is
+                os.ftruncate(file.fileno(), 0)
+                os.write(file.fileno(), str(os.getpid()).encode())
             return file
         file.close()  # whoever had it has removed the file
 

@@ -9,16 +9,18 @@ programs away that tidy up. A user's own code sees the machine's directory.
 import contextlib
 import fcntl
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 
 MACHINE = "CHAMELEON_TMPDIR"
 """Environment variable of children: the temporary directory of the command."""
 TORCH = "TORCHINDUCTOR_CACHE_DIR"
 """Environment variable: where torch keeps what it compiles, which is in the temporary directory."""
-ENDING = ".child"
+ENDING = ".scratch"
 
 
 def machine_folder() -> Path:
@@ -37,7 +39,7 @@ def own_folders(name: str) -> list[Path]:
 
 
 class Scratch:
-    """A temporary directory for a child.
+    """A temporary directory for a child, or for the length of a ``with`` block.
 
     Attributes:
         path: The directory.
@@ -45,11 +47,16 @@ class Scratch:
     """
 
     def __init__(self) -> None:
-        """Makes the directory; raises an ``OSError`` where the machine's cannot be written."""
+        """Makes the directory, and removes what others left.
+
+        Raises:
+            OSError: The machine's cannot be written.
+        """
+        sweep()
+        self._closing = Lock()
         while True:
-            made = tempfile.mkdtemp(ENDING, f"chameleon-{os.getuid()}-", machine_folder())
-            self.path = Path(made)
-            with contextlib.suppress(FileNotFoundError):  # it was taken for that of a killed child
+            self.path = Path(tempfile.mkdtemp(ENDING, _beginning(), machine_folder()))
+            with contextlib.suppress(FileNotFoundError):  # another one's sweep took it
                 self.descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
                 fcntl.flock(self.descriptor, fcntl.LOCK_EX)
                 if self.path.exists():
@@ -71,11 +78,23 @@ class Scratch:
                     path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Removes the directory; may be called again."""
+        """Removes the directory; may be called again, also by another thread."""
         shutil.rmtree(self.path, ignore_errors=True)
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
+        with self._closing:
+            if self.descriptor >= 0:
+                os.close(self.descriptor)
+                self.descriptor = -1
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+
+def _beginning() -> str:
+    """Returns the first letters of directories' names: locks of other machines are not seen."""
+    return f"chameleon-{os.getuid()}-{platform.node()}-"
 
 
 def remove_own() -> None:
@@ -87,7 +106,7 @@ def remove_own() -> None:
 
 def sweep() -> None:
     """Removes the directories of this user's children that were killed with all that made them."""
-    for path in own_folders(f"chameleon-{os.getuid()}-*{ENDING}"):
+    for path in own_folders(f"{_beginning()}*{ENDING}"):
         with contextlib.suppress(OSError):
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:

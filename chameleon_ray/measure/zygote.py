@@ -39,16 +39,7 @@ HIGHEST_DESCRIPTOR = 8000
 
 def serve(control: socket.socket) -> None:
     """Warms up, then forks and ends children as the parent commands, until that is gone."""
-    own, pid, stuck = os.getpid(), 0, set[int]()
-
-    def leave(*_: object) -> None:
-        if os.getpid() == own:  # and no child that has just been forked
-            lifetime.end_children(stuck)
-            remove_own()  # the parent may have been killed
-        os._exit(0)
-
-    signal.signal(signal.SIGTERM, leave)
-    lifetime.die_with_parent(signal.SIGTERM)
+    lifetime.die_with_parent()
     lifetime.adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     setting: Setting = pickle.loads(receive(control)[1])
@@ -59,6 +50,16 @@ def serve(control: socket.socket) -> None:
     with uncollected():
         handler = _handler(setting)
     gc.freeze()  # children need not look for garbage in what was imported
+    own, pid, stuck = os.getpid(), 0, set[int]()
+
+    def leave(*_: object) -> None:
+        if os.getpid() == own:  # and no child that has just been forked
+            lifetime.end_children(stuck)
+            remove_own()  # the parent may have been killed
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, leave)
+    lifetime.die_with_parent(signal.SIGTERM)  # from now on there are children to end before
     while True:
         command, descriptors, _, _ = socket.recv_fds(control, 1, 1)
         if command == FORK:

@@ -1,5 +1,8 @@
 """What frameworks make of a user's model: known outputs, inputs as given, and why they cannot."""
 
+import os
+import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +10,15 @@ import onnx
 import pytest
 import torch
 
+from chameleon_ray.api.contestants import started
 from chameleon_ray.compiler.frontend.frameworks import FRAMEWORKS
 from chameleon_ray.compiler.frontend.frameworks.exported import exported
 from chameleon_ray.compiler.frontend.frameworks.source import Source
 from chameleon_ray.compiler.frontend.inputs import ModelError
+from chameleon_ray.compiler.kinds import KINDS
 from tests.tvm.onnx_graph import graph
 
+CORE = min(os.sched_getaffinity(0))
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((3, 4)).astype("float32")
 
@@ -40,8 +46,20 @@ def random() -> torch.nn.Module:
     return torch.nn.Linear(4, 2)
 
 
+def stored() -> torch.nn.Module:
+    """A layer whose weights another program has left in the temporary directory."""
+    made = torch.nn.Linear(4, 2)
+    made.load_state_dict(torch.load(Path(tempfile.gettempdir(), "weights.pt")))
+    return made
+
+
 def source(model: str, *arrays: np.ndarray, **others) -> Source:
-    known = {"inputs": (), "examples": (), "seed": 0, "cores": (0,)} | others
+    known = {
+        "inputs": (),
+        "examples": (),
+        "seed": 0,
+        "cores": (min(os.sched_getaffinity(0)),),
+    } | others
     return Source(model, arrays=arrays, **known)
 
 
@@ -58,6 +76,21 @@ def test_a_factory_s_module_is_run_with_all_of_its_arguments(name: str, factory:
     (found,) = outputs(name, source(f"{__name__}:{factory}", X, shift))
     weight = np.arange(8, dtype="float32").reshape(2, 4)
     np.testing.assert_allclose(found, 3 * X @ weight.T + shift, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["pytorch", "onnxruntime"])
+def test_a_factory_finds_what_other_programs_left_in_the_temporary_directory(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process has a directory of its own."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    weights = torch.nn.Linear(4, 2)
+    torch.save(weights.state_dict(), tmp_path / "weights.pt")
+    of = source(f"{__name__}:stored", X, inputs=("input:3x4",))
+    with closing(started(name, of, KINDS["llvm"], (CORE,))) as framework:
+        framework.load(120)
+        expected = weights(torch.from_numpy(X)).detach().numpy()
+        np.testing.assert_allclose(framework.outputs[0], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["pytorch", "onnxruntime"])

@@ -92,8 +92,7 @@ def _loaded(spec: str, inputs: Sequence[InputSpec], seed: int) -> Model:
     if source == CALL:
         from chameleon_ray.compiler.frontend.torch.torch_module import load_factory
 
-        with outside():
-            return load_factory(spec, inputs, seed)
+        return load_factory(spec, inputs, seed)
     plugin = find("format", source, FORMATS)
     if plugin is not None:
         with outside():

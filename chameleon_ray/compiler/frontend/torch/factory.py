@@ -11,6 +11,7 @@ from chameleon_ray.compiler.frontend.inputs import ModelError
 from chameleon_ray.compiler.frontend.model import reason
 from chameleon_ray.compiler.frontend.torch.arguments import Arguments, of_examples
 from chameleon_ray.compiler.frontend.torch.exporting import import_all
+from chameleon_ray.measure.scratch import outside
 from chameleon_ray.measure.surroundings import usable
 
 
@@ -58,9 +59,9 @@ def _demand_values(spec: str, module: torch.nn.Module) -> None:
 def _make(spec: str, seed: int) -> Any:
     """Calls the factory; torch's global generator is seeded while it runs.
 
-    Its folder comes first on the search path, once torch has imported what it may want itself.
-    When it has returned, builtins are as before and standard descriptors are open, as torch's own
-    tracing needs them.
+    It has the machine's temporary directory. Its folder comes first on the search path, once torch
+    has imported what it may want itself. When it has returned, builtins are as before and standard
+    descriptors are open, as torch's own tracing needs them.
     """
     place, _, factory = spec.partition(":")
     import_all()
@@ -68,7 +69,7 @@ def _make(spec: str, seed: int) -> Any:
         sys.path.insert(0, os.getcwd())
     own = os.getpid()
     try:
-        with usable(), torch.random.fork_rng(devices=()):
+        with usable(), outside(), torch.random.fork_rng(devices=()):
             found = _found(spec, place, factory)
             torch.manual_seed(seed)
             return found()
