@@ -191,14 +191,14 @@ def run(args: argparse.Namespace, nodes: Nodes, out: Path, disturbed: bool) -> t
 
 
 def spans(gaps: list[tuple[float, str]]) -> str:
-    """How long they were, in words, and of which pool the longest one was."""
+    """How long they were, in words, and the longest of each pool."""
     if not gaps:
         return "never"
     ordered = sorted(gaps)
     (median, _), (most, _) = ordered[len(gaps) // 2], ordered[9 * len(gaps) // 10]
-    longest, pool = ordered[-1]
-    told = f"{longest:.1f} s (longest, {pool})"
-    return f"{median:.1f} s (median), {most:.1f} s (nine of ten), {told}"
+    longest = {pool: seconds for seconds, pool in ordered}
+    told = ", ".join(f"{pool} {seconds:.1f} s" for pool, seconds in reversed(longest.items()))
+    return f"{median:.1f} s (median), {most:.1f} s (nine of ten), at most {told}"
 
 
 def parsed() -> argparse.Namespace:
