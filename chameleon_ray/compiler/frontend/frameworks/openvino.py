@@ -41,7 +41,7 @@ def load(source: Source) -> Runnable:
         model = core.compile_model(known, "CPU", config)
         inputs = fed([one.any_name for one in model.inputs], source)
         request = model.create_infer_request()
-        return lambda: request.infer(inputs, share_inputs=True)
+        return lambda: request.infer(inputs, share_inputs=True, share_outputs=True)
 
     return Runnable(
         compiled(),

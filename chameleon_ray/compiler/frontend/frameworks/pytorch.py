@@ -46,8 +46,19 @@ def load(source: Source, prepare: Callable[[Module], Module] = lambda module: mo
 
 
 def compiled(mode: str | None) -> Callable[[Module], Module]:
-    """Returns a function that compiles modules with ``torch.compile`` in some mode."""
-    return lambda module: torch.compile(module, mode=mode)
+    """Returns a function that compiles modules with ``torch.compile`` in some mode.
+
+    With ``max-autotune``, weights are constants that torch lays out for its kernels, as it does for
+    who asks for ``freezing``. Without, CPUs' matrix products have no templates to choose from.
+    """
+
+    def prepare(module: Module) -> Module:
+        from torch._inductor import config
+
+        config.freezing = mode == "max-autotune"  # of this process, which has one model
+        return torch.compile(module, mode=mode)
+
+    return prepare
 
 
 def _on_cpu(outputs: Any) -> Any:
