@@ -103,7 +103,10 @@ def search_of(request: Request) -> Search:
     for name in request.template:
         demand("template", name)
     if search.explorer == "ppo" and request.engine == "serial":
-        raise UserError("The explorer ppo needs Ray; leave out --engine serial, or choose another.")
+        raise UserError(
+            "The explorer ppo needs Ray; leave out --engine serial, or give another one, as "
+            "--explorer annealing."
+        )
     return search if request.transfer else replace(search, transfer=None)
 
 

@@ -44,6 +44,11 @@ def beside(site: Site, setup: Setup, progress: Progress) -> Iterator[Neighbours]
     freezer.sweep()
     gpus = _gpus() if setup.kind.owns_gpu and not site.request.on_cluster else ()
     own = Occupant(os.getpid(), command, folder, setup.search_cores, timing, gpus)
+    for path in core_turns.occupied(timing):
+        progress.note(
+            f"{path} is no lock of this user's, so commands cannot take turns at timing cores; "
+            "remove it, or see to it that no other command runs."
+        )
     with occupying(own):
         yield Neighbours(own, progress)
 

@@ -17,13 +17,17 @@ from chameleon_ray.pool import PoolError
 LONGEST = 38
 """Most bytes of its path, as a socket's may have 107, and Ray's below it up to 68."""
 
+LEAST = 16 << 20
+"""Least bytes of room for Ray's logs."""
+
 
 @contextlib.contextmanager
 def session_folder() -> Iterator[Path]:
     """Makes a folder, and removes it again unless its logs tell why workers died.
 
     Raises:
-        UserError: No folder for temporary files can be written, or their paths are too long.
+        UserError: No folder for temporary files can be written and has room, or their paths are
+            too long.
     """
     folder = _made()
     try:
@@ -40,11 +44,13 @@ def _made() -> Path:
     places = [os.environ.get("RAY_TMPDIR", ""), tempfile.gettempdir(), "/tmp"]
     for place in filter(None, places):
         with contextlib.suppress(OSError):
+            if shutil.disk_usage(place).free < LEAST:
+                continue
             folder = Path(tempfile.mkdtemp(prefix="ray-", dir=place))
             if len(os.fsencode(folder)) <= LONGEST:
                 return folder
             folder.rmdir()
     raise UserError(
-        f"Ray needs a folder that can be written and whose path has at most {LONGEST - 12} "
-        "characters; name one in the environment variable RAY_TMPDIR."
+        f"Ray needs a folder that can be written, with {LEAST >> 20} MiB of room and a path of at "
+        f"most {LONGEST - 12} characters; name one in the environment variable RAY_TMPDIR."
     )

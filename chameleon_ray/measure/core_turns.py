@@ -7,6 +7,7 @@ whatever way. Processes of one user respect each other's turns.
 
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -106,6 +107,18 @@ def _is_stopped(lock: IO[str]) -> bool:
         state = Path("/proc", lock.read().strip(), "stat").read_text().rpartition(")")[2]
         return state.split()[0] in "Tt"
     return False
+
+
+def occupied(cores: Iterable[int]) -> list[Path]:
+    """Returns what is in the place of cores' locks and is none of this user's, so none is taken."""
+    found = []
+    for core in cores:
+        for path in (_path(f"core-{core}"), _path(f"core-{core}-next")):
+            with suppress(FileNotFoundError):
+                known = path.lstat()
+                if not stat.S_ISREG(known.st_mode) or known.st_uid != os.getuid():
+                    found.append(path)
+    return found
 
 
 def sweep() -> None:

@@ -8,12 +8,12 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from chameleon_ray.folder_lock import is_at, opened, seized
-from chameleon_ray.measure.scratch import machine_folder
+from chameleon_ray.measure.scratch import machine_folder, own_folders
 
 
 @dataclass(frozen=True)
@@ -66,35 +66,46 @@ class Occupant:
 
 @contextmanager
 def occupying(own: Occupant) -> Iterator[None]:
-    """Has other commands know of one for the length of a block."""
+    """Has other commands know of one for the length of a block, where its entry can be written."""
     folder = _folder()
-    path = folder / str(own.process)
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        file = seized(path)
+    with suppress(OSError):
+        folder.mkdir(mode=0o700)
+    with ExitStack() as stack:
+        if own_folders(folder.name):
+            stack.callback(_remove, folder)
+            with suppress(OSError):
+                stack.enter_context(_entered(folder / str(own.process), own))
+        yield
+
+
+def _remove(folder: Path) -> None:
+    """Removes the list of commands, unless there are others."""
+    with suppress(OSError):
+        folder.rmdir()
+
+
+@contextmanager
+def _entered(path: Path, own: Occupant) -> Iterator[None]:
+    """Has an entry at a path for the length of a block; raises an ``OSError`` where it cannot."""
+    with seized(path) as file:
         file.truncate()  # a command that was killed may have had the same id
         file.write(json.dumps(asdict(own)))
         file.flush()
-    except OSError:  # nobody will know of it
-        yield
-        return
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            path.unlink()
-        file.close()
-        with suppress(OSError):
-            folder.rmdir()
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                path.unlink()
 
 
 def others() -> list[Occupant]:
     """Returns the commands under way, but for this process's own."""
     found = []
-    for path in sorted(_folder().glob("*")):
+    entries = [path for folder in own_folders(_folder().name) for path in folder.glob("*")]
+    for path in sorted(entries):
+        if path.name == str(os.getpid()) or not path.name.isdecimal():
+            continue
         with suppress(OSError, ValueError, TypeError, KeyError), opened(path, False) as file:
-            if path.name == str(os.getpid()):
-                continue
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

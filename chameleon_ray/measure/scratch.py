@@ -11,6 +11,7 @@ import fcntl
 import os
 import platform
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,12 +30,16 @@ def machine_folder() -> Path:
 
 
 def own_folders(name: str) -> list[Path]:
-    """Returns directories in the machine's that are this user's, and no links, by a pattern."""
+    """Returns the directories in the machine's that match a pattern and are this user's alone.
+
+    Others and links may have been put there by anybody.
+    """
     found = []
     for path in machine_folder().glob(name):
         with contextlib.suppress(OSError):
-            if path.is_dir() and not path.is_symlink() and path.stat().st_uid == os.getuid():
-                found.append(path)
+            known = path.lstat()
+            if stat.S_ISDIR(known.st_mode) and known.st_uid == os.getuid():
+                found += [path] if not known.st_mode & 0o077 else []
     return found
 
 

@@ -12,6 +12,7 @@ from chameleon_ray.report.layer_result import LayerResult
 from chameleon_ray.reporting import Reporting
 from chameleon_ray.search.posterior import Rivals, rivals
 from chameleon_ray.task import Task
+from chameleon_ray.vendor import is_searched
 from chameleon_ray.winners import LEFT_OUT
 
 MINUTES = 2
@@ -78,13 +79,16 @@ def told(result: Searched, found: Mapping[str, Rivals] | None = None) -> str:
     found = judged(result) if found is None else found
     near = _bounds(found)
     known = [row for row in reached if row.task.digest in near and isfinite(row.best)]
-    unknown = [row for row in reached if row not in known]
+    whole = [row for row in reached if row not in known and _is_measured_whole(row, result)]
+    unknown = [row for row in reached if row not in known and row not in whole]
     if any(row.best > 0 for row in known):
         which = f"{len(known)} of the layers" if missing or unknown else "the layers"
         notable = LITTLE * sum(row.task.weight * row.best for row in layers if isfinite(row.best))
         gain = worth(result, found)
         much = f"about {milliseconds(gain)} ms" if gain > notable else "next to nothing"
         parts.append(_gain(known, near, much, which))
+    if whole:
+        parts.append(f"Every configuration of {counted(len(whole), 'layer')} was measured.")
     if unknown:
         what = "Of the others that" if known else "How near layers are to the best of their spaces"
         parts.append(
@@ -92,6 +96,12 @@ def told(result: Searched, found: Mapping[str, Rivals] | None = None) -> str:
             f"{_named(result, unknown)}."
         )
     return " ".join(parts)
+
+
+def _is_measured_whole(row: LayerResult, result: Searched) -> bool:
+    """Whether every configuration of a layer's space was measured."""
+    own = (record.config for record in result.records if record.task == row.task.digest)
+    return len(set(filter(is_searched, own))) >= row.task.space.size
 
 
 def _gain(known: Sequence[LayerResult], near: Mapping[str, float], much: str, which: str) -> str:

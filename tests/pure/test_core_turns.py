@@ -1,6 +1,7 @@
 """Turns at cores, and the commands that know of each other: with real locks of real processes."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -121,6 +122,48 @@ def test_who_waits_is_next(own_folder: Path) -> None:
             mine += 1
     assert second.returncode == 0
     assert mine < 40  # taking turns, about five, and those while Python ends
+
+
+def test_what_is_in_the_place_of_a_lock_is_named(own_folder: Path) -> None:
+    with turn((1,), 5):
+        assert core_turns.occupied((1, 2)) == []
+    path = own_folder / f"chameleon-{os.getuid()}-core-2-next.lock"
+    path.mkdir()
+    assert core_turns.occupied((1, 2)) == [path]
+    path.rmdir()
+
+
+@pytest.mark.parametrize("kind", ["link", "open to others", "file"])
+def test_a_list_of_commands_that_is_not_this_user_s_alone_is_left_as_it_is(
+    own_folder: Path, kind: str
+) -> None:
+    place, victim = own_folder / f"chameleon-{os.getuid()}-commands", own_folder / "victim"
+    if kind == "link":
+        victim.mkdir()
+        place.symlink_to(victim)
+    elif kind == "file":
+        place.touch()
+    else:
+        place.mkdir(mode=0o755)
+    names = ("123456789", "notes") if kind != "file" else ()
+    for name in names:
+        (place / name).write_text("precious")
+    with occupying(OWN):
+        assert others() == []
+        assert {path.name for path in place.glob("*")} == set(names)
+    assert [(place / name).read_text() for name in names] == ["precious"] * len(names)
+    place.unlink() if kind != "open to others" else shutil.rmtree(place)
+    shutil.rmtree(victim, ignore_errors=True)
+
+
+def test_only_entries_are_removed_from_the_list_of_commands(own_folder: Path) -> None:
+    with occupying(OWN):
+        (folder,) = own_folder.iterdir()
+        (folder / "notes").touch()
+        (folder / "123456789").touch()
+        assert others() == []
+        assert sorted(path.name for path in folder.iterdir()) == sorted(["notes", str(os.getpid())])
+        (folder / "notes").unlink()
 
 
 def test_a_folder_that_cannot_be_written_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

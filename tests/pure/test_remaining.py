@@ -10,6 +10,7 @@ from chameleon_ray.report.layer_result import LayerResult
 from chameleon_ray.report.remaining import NAMED, told
 from chameleon_ray.task import Task
 from tests.pure.fake_result import fake_result
+from tests.pure.toys import task
 
 
 @dataclass(frozen=True)
@@ -48,3 +49,14 @@ def test_what_more_time_brings_comes_before_what_is_not_known() -> None:
     text = told(fake_result(Path("runs/net")))
     assert text.startswith("2 more minutes of search are worth ")
     assert text.index("confidence") < text.index("Of the others that cannot be said")
+
+
+def test_a_space_that_was_measured_whole_holds_nothing_better() -> None:
+    result, one = fake_result(Path("runs/net")), task("tiny-a")
+    (base, *_) = (record for record in result.records if record.latencies)
+    configs = [tuple(map(int, config)) for config in one.space.enumerate()]
+    records = [replace(base, task=one.digest, config=config) for config in configs]
+    row = replace(result.layers[0], task=one)
+    told_of = Many((one,), records, (row,))
+    assert told(told_of, {}) == "Every configuration of 1 layer was measured."
+    assert "too little was measured" in told(replace(told_of, records=records[1:]), {})

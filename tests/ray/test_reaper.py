@@ -10,6 +10,7 @@ from select import select
 
 import pytest
 
+from chameleon_ray.cluster import session_folder as folder_module
 from chameleon_ray.cluster.reaper import MARK, STUCK, TOLD, marked
 from chameleon_ray.cluster.session_folder import session_folder
 from chameleon_ray.errors import UserError
@@ -117,3 +118,9 @@ def test_the_folder_is_private_and_goes_but_for_logs_of_workers_that_died(
         raise PoolError("3 workers died.")
     assert folder.exists()
     folder.rmdir()
+
+
+def test_a_disk_without_room_is_told_before_ray_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_module, "LEAST", 1 << 80)
+    with pytest.raises(UserError, match="MiB of room and a path of at most"), session_folder():
+        pass
