@@ -152,10 +152,10 @@ async def choose_lowering(
     while left and all(winner.config == DEFAULT for winner in compared.values()):
         final = contenders(left, options)
         left = {digest: best for digest, best in left.items() if digest not in final}
-        contests = [task for task in tasks if task.digest in final]
         choosing = [
             choose(task, records[task.digest], measurer, options, earlier.get(task.digest))
-            for task in contests
+            for task in tasks
+            if task.digest in final
         ]
         compared |= {winner.task: winner for winner in await asyncio.gather(*choosing)}
     chosen = _preferred(tasks, compared, records, options, before.digest if before else "")
