@@ -129,8 +129,7 @@ async def choose_lowering(
 ) -> list[Winner]:
     """Chooses the lowering of one layer, and its configuration.
 
-    Lowerings that are nearly the fastest are compared. Others follow where all candidates of these
-    turn out wrong.
+    Lowerings that are nearly the fastest are compared; others follow where all of these are wrong.
 
     Args:
         tasks: Lowerings of the layer, that of the compiler's rules first.
