@@ -27,21 +27,6 @@ LEFT_OUT = "left out by --only"
 
 
 @dataclass(frozen=True)
-class Rival:
-    """A candidate of a layer that is nearly as fast as the winner.
-
-    Attributes:
-        task: Digest of its lowering.
-        config: The configuration.
-        latency: Median seconds in the final timing.
-    """
-
-    task: str
-    config: Config
-    latency: float
-
-
-@dataclass(frozen=True)
 class Winner:
     """The configuration that a layer will be compiled with.
 
@@ -56,8 +41,8 @@ class Winner:
         wrong: Candidates whose output was wrong.
         disturbed: Share of the final timing in which other processes had its cores.
         confirmed: Whether there was time for a final timing.
-        others: The other right candidates of the final timing that are nearly as fast, the fastest
-            first.
+        others: The other right candidates of the final timing that are nearly as fast, and their
+            median seconds, the fastest first.
     """
 
     task: str
@@ -68,7 +53,7 @@ class Winner:
     wrong: tuple[Config, ...] = ()
     disturbed: float = 0.0
     confirmed: bool = True
-    others: tuple[Rival, ...] = ()
+    others: tuple[tuple[Config, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,7 +114,8 @@ async def choose_lowering(
 ) -> list[Winner]:
     """Chooses the lowering of one layer, and its configuration.
 
-    Lowerings that are nearly the fastest are compared; others follow where all of these are wrong.
+    Lowerings that are nearly the fastest are compared. Others follow where all candidates of these
+    turn out wrong.
 
     Args:
         tasks: Lowerings of the layer, that of the compiler's rules first.
@@ -151,24 +137,14 @@ async def choose_lowering(
     while left and all(winner.config == DEFAULT for winner in compared.values()):
         final = contenders(left, options)
         left = {digest: best for digest, best in left.items() if digest not in final}
+        contests = [task for task in tasks if task.digest in final]
         choosing = [
             choose(task, records[task.digest], measurer, options, earlier.get(task.digest))
-            for task in tasks
-            if task.digest in final
+            for task in contests
         ]
         compared |= {winner.task: winner for winner in await asyncio.gather(*choosing)}
     chosen = _preferred(tasks, compared, records, options, before.digest if before else "")
-    lost = [winner for winner in compared.values() if winner.task != chosen.task]
-    return [replace(chosen, others=_rivals(chosen, lost, options)), *lost]
-
-
-def _rivals(chosen: Winner, lost: Sequence[Winner], options: Confirming) -> tuple[Rival, ...]:
-    """Returns what is nearly as fast as a layer's winner, of its own and of other lowerings."""
-    tuned = [winner for winner in lost if winner.config != DEFAULT]
-    rivals = [Rival(winner.task, winner.config, winner.latency) for winner in tuned]
-    rivals += [rival for winner in (chosen, *tuned) for rival in winner.others]
-    near = [rival for rival in rivals if rival.latency <= options.near * chosen.latency]
-    return tuple(sorted(near, key=lambda rival: rival.latency))
+    return [chosen, *(winner for winner in compared.values() if winner.task != chosen.task)]
 
 
 def _preferred(
@@ -270,9 +246,9 @@ def _winner(
     if factor(config) * latency >= factor(DEFAULT) * default:
         reason = "no candidate was faster than the default schedule"
         return Winner(task.digest, DEFAULT, default, default, reason, wrong, disturbed)
-    won = Winner(task.digest, config, latency, default, "", wrong, disturbed)
-    rivals = tuple(Rival(task.digest, *other) for other in latencies.items())
-    return replace(won, others=_rivals(replace(won, others=rivals), (), options))
+    near = [one for one in latencies.items() if one[1] <= options.near * latency]
+    others = tuple(sorted(near, key=lambda one: one[1]))
+    return Winner(task.digest, config, latency, default, "", wrong, disturbed, others=others)
 
 
 def _latency(record: Record) -> float:

@@ -92,7 +92,7 @@ class Wholes:
         inputs, seconds = self.prepared.inputs, self.options.wholes_seconds
         inside = self.process.profile(libraries, inputs, seconds, self.bench)
         best = fastest_inside(choices, inside, self.options.clearly)
-        changed = sum(is_another(best[layer], winners[layer]) for layer in winners)
+        changed = sum(best[layer].config != winners[layer].config for layer in winners)
         if not changed:
             return dict(winners)
         mixed = self._compiled(best, place / "best.so")
@@ -136,17 +136,12 @@ def runners_up(winners: Choice, count: int) -> list[dict[str, Winner]]:
     most = max((len(won.others) for won in winners.values()), default=0)
     return [
         {
-            layer: replace(won, task=other.task, config=other.config, latency=other.latency)
+            layer: replace(won, config=won.others[at][0], latency=won.others[at][1])
             for layer, won in winners.items()
-            for other in won.others[at : at + 1]
+            if at < len(won.others)
         }
         for at in range(min(count, most))
     ]
-
-
-def is_another(one: Winner, won: Winner) -> bool:
-    """Whether a winner has another lowering, or another configuration, than a layer's first."""
-    return (one.task, one.config) != (won.task, won.config)
 
 
 def fastest_inside(
@@ -163,7 +158,6 @@ def fastest_inside(
     for layer, won in choices[0].items():
         least = (1 - clearly) * inside[0].get(won.task, 0.0)
         for choice, seconds in zip(choices[1:], inside[1:], strict=True):
-            other = choice[layer]
-            if is_another(other, won) and seconds.get(other.task, inf) < least:
-                best[layer], least = other, seconds[other.task]
+            if choice[layer].config != won.config and seconds.get(won.task, inf) < least:
+                best[layer], least = choice[layer], seconds[won.task]
     return best

@@ -31,12 +31,6 @@ def available() -> tuple[int, ...]:
     return tuple(cores[: _quota(len(cores))])
 
 
-def physical(cores: tuple[int, ...]) -> tuple[int, ...]:
-    """Returns one hyper-thread of each physical core, in order; all cores where each has one."""
-    firsts = {_first_sibling(core): core for core in reversed(cores)}
-    return tuple(core for core in cores if firsts[_first_sibling(core)] == core)
-
-
 def _first_sibling(core: int) -> int:
     """Returns the first hyper-thread of the physical core that ``core`` is a thread of."""
     siblings = CPU / f"cpu{core}" / "topology" / "thread_siblings_list"
@@ -75,12 +69,12 @@ def _quota_of(group: Path) -> Iterator[float]:
 
 
 def threads(text: str) -> int:
-    """Reads a number of cores; ``all`` stands for every physical core this process may use.
+    """Reads a number of cores; ``all`` stands for every core that this process may use.
 
     Raises:
         ValueError: The text is no such number.
     """
-    return len(physical(available())) if text == "all" else int(text)
+    return len(available()) if text == "all" else int(text)
 
 
 def kept(cores: int, threads: int | None, gpus: int | None = None, instances: int = 1) -> int:
@@ -104,34 +98,26 @@ def split(
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Splits the cores into those for the search and builds, and those for timing alone.
 
-    A timing that shares its core with a build is noise, and so is one that shares a physical core
-    with it: hyper-threads have its units and caches in common. So one hyper-thread of a physical
-    core times, and the others have nothing to do. The sets are disjoint, unless all physical cores
-    are to time, or more than there are: then builds have all cores, and whoever times has to stop
-    everything else. The timing cores are the last ones, as interrupts favour the first.
+    A timing that shares its core with a build is noise. So the two sets are disjoint, unless all
+    cores are to time: both are all cores then, and whoever times has to stop everything else. The
+    timing cores are the last ones, as interrupts favour the first.
 
     Args:
-        cores: All cores, hyper-threads of one physical core as neighbours.
-        threads: Timing cores wanted for each copy; where None, half of the physical ones, or one
-            per GPU.
+        cores: All cores.
+        threads: Timing cores wanted for each copy; where None, half of all, or one per GPU.
         gpus: Number of the machine's GPUs, where they are timed instead of the cores.
         instances: Number of copies of a kernel that run at once; see ``kept``.
 
     Raises:
         UserError: More are wanted than can be had.
     """
-    timing = cores if gpus is not None else physical(cores)
-    wanted = kept(len(timing), threads, gpus, instances)
+    wanted = kept(len(cores), threads, gpus, instances)
     if not 1 <= wanted <= len(cores):
         there = "one core" if len(cores) == 1 else f"{len(cores)} cores"
         if instances > 1:
             asked = f"--instances {instances} take {wanted} cores"
             raise UserError(f"{asked}, and this machine has {there}; give fewer.")
         raise UserError(f"--threads {wanted}: this machine has {there}; give fewer, or all.")
-    if wanted >= len(timing):
-        return cores, timing if wanted == len(timing) else cores[-wanted:]
-    if gpus is not None:  # only feeds them
-        return cores[:-wanted], cores[-wanted:]
-    timing = timing[-wanted:]
-    busy = {_first_sibling(core) for core in timing}
-    return tuple(core for core in cores if _first_sibling(core) not in busy), timing
+    if wanted == len(cores):
+        return cores, cores
+    return cores[:-wanted], cores[-wanted:]

@@ -53,49 +53,6 @@ def test_all_are_the_cores_of_this_process():
         cores.threads("most")
 
 
-@pytest.fixture
-def hyper_threads(tmp_path, monkeypatch):
-    """Four physical cores of two threads each, n and n + 4."""
-    for core in range(8):
-        folder = tmp_path / "cpu" / f"cpu{core}" / "topology"
-        folder.mkdir(parents=True)
-        (folder / "thread_siblings_list").write_text(f"{core % 4},{core % 4 + 4}")
-    monkeypatch.setattr(cores, "CPU", tmp_path / "cpu")
-    monkeypatch.setattr(cores.os, "sched_getaffinity", lambda _: set(range(8)))
-    monkeypatch.setattr(cores, "OWN", tmp_path / "none")
-    return cores.available()
-
-
-@pytest.mark.parametrize(
-    ("threads", "instances", "searching", "timing"),
-    [
-        (None, 1, (0, 4, 1, 5), (2, 3)),
-        (1, 1, (0, 4, 1, 5, 2, 6), (3,)),
-        (3, 1, (0, 4), (1, 2, 3)),
-        (1, 2, (0, 4, 1, 5), (2, 3)),
-    ],
-)
-def test_nothing_runs_beside_what_times_on_a_physical_core(
-    hyper_threads, threads, instances, searching, timing
-):
-    assert cores.split(hyper_threads, threads, instances=instances) == (searching, timing)
-
-
-def test_all_physical_cores_and_more_time_while_everything_else_stands_still(hyper_threads):
-    assert hyper_threads == (0, 4, 1, 5, 2, 6, 3, 7)
-    assert cores.threads("all") == 4
-    assert cores.split(hyper_threads, 4) == (hyper_threads, (0, 1, 2, 3))
-    assert cores.split(hyper_threads, 6) == (hyper_threads, (1, 5, 2, 6, 3, 7))
-    assert cores.split(hyper_threads, 8) == (hyper_threads, hyper_threads)
-    assert cores.split((3, 7), None) == ((3, 7), (3,))
-    with pytest.raises(UserError, match="--threads 9: this machine has 8 cores"):
-        cores.split(hyper_threads, 9)
-
-
-def test_a_thread_that_feeds_a_gpu_may_have_a_neighbour(hyper_threads):
-    assert cores.split(hyper_threads, None, 1) == ((0, 4, 1, 5, 2, 6, 3), (7,))
-
-
 def test_hyper_threads_stay_together_and_the_quota_holds(tmp_path, monkeypatch):
     for core, siblings in enumerate(("0,2", "1,3", "0,2", "1,3")):
         folder = tmp_path / f"cpu{core}" / "topology"

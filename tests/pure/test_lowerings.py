@@ -18,7 +18,7 @@ from chameleon_ray.report.layer_result import LayerOutcome, LayerResult
 from chameleon_ray.report.layer_table import layer_table
 from chameleon_ray.report.progress import Progress
 from chameleon_ray.tuner import Tuner
-from chameleon_ray.winners import Earlier, Rival, choose_lowering, corrected
+from chameleon_ray.winners import Earlier, choose_lowering, corrected
 from tests.pure import toys
 from tests.pure.engine_checks import QUICK, local
 from tests.pure.test_database import record
@@ -185,7 +185,6 @@ def test_the_fastest_lowering_wins_with_the_default_of_the_first() -> None:
 def test_near_ones_are_timed_again_and_that_decides() -> None:
     winners = chosen(1.05, 1.0, confirmed={FIRST.digest: 1.0, OTHER.digest: 1.1})
     assert [winner.task for winner in winners] == [FIRST.digest, OTHER.digest]
-    assert winners[0].others == (Rival(OTHER.digest, (0, 0), 1.1),)  # to be tried in the model
 
 
 def test_a_lowering_whose_candidates_are_all_wrong_loses_to_a_slower_one() -> None:
