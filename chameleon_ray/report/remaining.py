@@ -11,6 +11,7 @@ from chameleon_ray.report.format import counted, milliseconds
 from chameleon_ray.report.layer_result import LayerResult
 from chameleon_ray.reporting import Reporting
 from chameleon_ray.search.posterior import Rivals, rivals
+from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 from chameleon_ray.vendor import is_searched
 from chameleon_ray.winners import LEFT_OUT
@@ -79,16 +80,16 @@ def told(result: Searched, found: Mapping[str, Rivals] | None = None) -> str:
     found = judged(result) if found is None else found
     near = _bounds(found)
     known = [row for row in reached if row.task.digest in near and isfinite(row.best)]
-    whole = [row for row in reached if row not in known and _is_measured_whole(row, result)]
+    whole = [row for row in reached if row not in known and _is_tried_whole(row, result)]
     unknown = [row for row in reached if row not in known and row not in whole]
     if any(row.best > 0 for row in known):
-        which = f"{len(known)} of the layers" if missing or unknown else "the layers"
+        which = f"{len(known)} of the layers" if missing or unknown or whole else "the layers"
         notable = LITTLE * sum(row.task.weight * row.best for row in layers if isfinite(row.best))
         gain = worth(result, found)
         much = f"about {milliseconds(gain)} ms" if gain > notable else "next to nothing"
         parts.append(_gain(known, near, much, which))
     if whole:
-        parts.append(f"Every configuration of {counted(len(whole), 'layer')} was measured.")
+        parts.append(f"Every configuration of {counted(len(whole), 'layer')} was tried.")
     if unknown:
         what = "Of the others that" if known else "How near layers are to the best of their spaces"
         parts.append(
@@ -98,10 +99,14 @@ def told(result: Searched, found: Mapping[str, Rivals] | None = None) -> str:
     return " ".join(parts)
 
 
-def _is_measured_whole(row: LayerResult, result: Searched) -> bool:
-    """Whether every configuration of a layer's space was measured."""
-    own = (record.config for record in result.records if record.task == row.task.digest)
-    return len(set(filter(is_searched, own))) >= row.task.space.size
+def _is_tried_whole(row: LayerResult, result: Searched) -> bool:
+    """Whether every configuration of each of a layer's lowerings was tried."""
+    tried = {task.digest: set[Config]() for task in result.tasks if task.layer == row.task.layer}
+    for record in result.records:
+        if record.task in tried and is_searched(record.config):
+            tried[record.task].add(record.config)
+    sizes = {task.digest: task.space.size for task in result.tasks}
+    return all(len(configs) >= sizes[digest] for digest, configs in tried.items())
 
 
 def _gain(known: Sequence[LayerResult], near: Mapping[str, float], much: str, which: str) -> str:

@@ -51,12 +51,15 @@ def test_what_more_time_brings_comes_before_what_is_not_known() -> None:
     assert text.index("confidence") < text.index("Of the others that cannot be said")
 
 
-def test_a_space_that_was_measured_whole_holds_nothing_better() -> None:
+def test_a_space_that_was_tried_whole_holds_nothing_better() -> None:
     result, one = fake_result(Path("runs/net")), task("tiny-a")
     (base, *_) = (record for record in result.records if record.latencies)
     configs = [tuple(map(int, config)) for config in one.space.enumerate()]
     records = [replace(base, task=one.digest, config=config) for config in configs]
     row = replace(result.layers[0], task=one)
     told_of = Many((one,), records, (row,))
-    assert told(told_of, {}) == "Every configuration of 1 layer was measured."
+    assert told(told_of, {}) == "Every configuration of 1 layer was tried."
+    other = replace(one, digest="other", instead=one.digest)
+    assert other.layer == one.layer
+    assert "too little was measured" in told(replace(told_of, tasks=(one, other)), {})
     assert "too little was measured" in told(replace(told_of, records=records[1:]), {})
