@@ -66,6 +66,7 @@ def build(request: Request, say: Say) -> Building:
     if request.out is not None:
         text = json.dumps(strict(figures(done)), indent=2, allow_nan=False)
         with _told(Path(request.out)):
+            Path(request.out).mkdir(parents=True, exist_ok=True)
             write_text(Path(request.out, FILE), f"{text}\n")
     if not done.compiled and any(task.space.knobs for task in done.tasks):
         raise UserError(_why_none(done))
@@ -192,10 +193,10 @@ class Tally:
 
 
 def _demand_writable(folder: Path) -> None:
-    """Makes a directory where it is missing; raises a ``UserError`` where it cannot be written."""
+    """Raises a ``UserError`` where a directory cannot be written, or made; makes nothing."""
     with _told(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        TemporaryFile(dir=folder).close()
+        there = next(one for one in (folder, *folder.parents) if one.exists())
+        TemporaryFile(dir=there).close()
 
 
 @contextmanager

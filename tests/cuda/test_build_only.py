@@ -75,7 +75,7 @@ def test_a_directory_that_cannot_be_written_is_told_before_anything_else(tmp_pat
     usable_compiler("sm_80")
     (tmp_path / "file").touch()
     request = Request("no.such:model", target="cuda:sm_80", out=str(tmp_path / "file"), **SERIAL)
-    with pytest.raises(UserError, match=r"Cannot write to .*file: File exists; choose another"):
+    with pytest.raises(UserError, match=r"Cannot write to .*file: Not a directory; choose another"):
         api.build(request, lambda sentence: None)
 
 
