@@ -98,6 +98,22 @@ def is_at(file: IO[str], path: Path) -> bool:
         return False
 
 
+def abandoned(lock: Path) -> bool:
+    """Whether no process holds a lock file; then it is removed.
+
+    Raises:
+        OSError: It is missing, or something else is in its place.
+    """
+    with opened(lock, make=False) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        if is_at(file, lock):
+            lock.unlink()
+        return True
+
+
 @contextmanager
 def shared(lock: Path) -> Iterator[None]:
     """Keeps others from seizing a lock for the length of a block; any number of readers may do so.

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from chameleon_ray.folder_lock import is_at, opened
+from chameleon_ray.folder_lock import abandoned, is_at, opened
 from chameleon_ray.measure.scratch import machine_folder
 
 LOOK_SECONDS = 0.002
@@ -124,10 +124,8 @@ def occupied(cores: Iterable[int]) -> list[Path]:
 def sweep() -> None:
     """Removes what processes of this user left that were killed in the middle of a turn."""
     for path in machine_folder().glob(_path("core-*").name):
-        with suppress(OSError), opened(path, make=False) as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if is_at(file, path):
-                path.unlink()
+        with suppress(OSError):
+            abandoned(path)
 
 
 def _path(name: str) -> Path:

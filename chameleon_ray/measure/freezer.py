@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from chameleon_ray.folder_lock import is_at, opened
+from chameleon_ray.folder_lock import abandoned, is_at, opened
 from chameleon_ray.measure.scratch import machine_folder, own_folders
 
 _JOINED: list[IO[str]] = []
@@ -83,15 +83,10 @@ class Freezer:
         """Returns the ids of the processes that live, with those of groups negative as in kill."""
         found = []
         for path in self._folder.glob("*"):
-            with suppress(OSError, ValueError), opened(path, make=False) as file:
+            with suppress(OSError, ValueError):
                 member = int(path.name)
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:  # its process holds it, so the id is still its own
+                if not abandoned(path):  # its process holds it, so the id is still its own
                     found.append(member)
-                else:
-                    if is_at(file, path):
-                        path.unlink()
         return [member for member in found if abs(member) != os.getpid()]
 
 

@@ -4,7 +4,6 @@ A command's entry is a file that it locks for as long as it lives, so nobody is 
 has ended. Entries of one user are seen.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from chameleon_ray.folder_lock import is_at, opened, seized
+from chameleon_ray.folder_lock import abandoned, seized
 from chameleon_ray.measure.scratch import machine_folder, own_folders
 
 
@@ -105,16 +104,11 @@ def others() -> list[Occupant]:
     for path in sorted(entries):
         if path.name == str(os.getpid()) or not path.name.isdecimal():
             continue
-        with suppress(OSError, ValueError, TypeError, KeyError), opened(path, False) as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                body = json.loads(file.read())
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            if not abandoned(path):
+                body = json.loads(path.read_text())
                 several = {name: tuple(body[name]) for name in ("building", "timing", "gpus")}
                 found.append(Occupant(**{**body, **several}))
-            else:
-                if is_at(file, path):
-                    path.unlink()
     return found
 
 

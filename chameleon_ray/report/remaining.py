@@ -1,5 +1,6 @@
 """What a run leaves: how near layers are to the best of their spaces, and what time is worth."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Protocol
@@ -11,7 +12,6 @@ from chameleon_ray.report.format import counted, milliseconds
 from chameleon_ray.report.layer_result import LayerResult
 from chameleon_ray.reporting import Reporting
 from chameleon_ray.search.posterior import Rivals, rivals
-from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 from chameleon_ray.vendor import is_searched
 from chameleon_ray.winners import LEFT_OUT
@@ -80,7 +80,8 @@ def told(result: Searched, found: Mapping[str, Rivals] | None = None) -> str:
     found = judged(result) if found is None else found
     near = _bounds(found)
     known = [row for row in reached if row.task.digest in near and isfinite(row.best)]
-    whole = [row for row in reached if row not in known and _is_tried_whole(row, result)]
+    tried = _tried_whole(result)
+    whole = [row for row in reached if row not in known and row.task.layer in tried]
     unknown = [row for row in reached if row not in known and row not in whole]
     if any(row.best > 0 for row in known):
         which = f"{len(known)} of the layers" if missing or unknown or whole else "the layers"
@@ -99,14 +100,12 @@ def told(result: Searched, found: Mapping[str, Rivals] | None = None) -> str:
     return " ".join(parts)
 
 
-def _is_tried_whole(row: LayerResult, result: Searched) -> bool:
-    """Whether every configuration of each of a layer's lowerings was tried."""
-    tried = {task.digest: set[Config]() for task in result.tasks if task.layer == row.task.layer}
-    for record in result.records:
-        if record.task in tried and is_searched(record.config):
-            tried[record.task].add(record.config)
-    sizes = {task.digest: task.space.size for task in result.tasks}
-    return all(len(configs) >= sizes[digest] for digest, configs in tried.items())
+def _tried_whole(result: Searched) -> set[str]:
+    """Returns the layers of which every configuration of each lowering was tried."""
+    tried = {(r.task, r.config) for r in result.records if is_searched(r.config)}
+    counts = Counter(digest for digest, _ in tried)
+    left = {task.layer for task in result.tasks if counts[task.digest] < task.space.size}
+    return {task.layer for task in result.tasks} - left
 
 
 def _gain(known: Sequence[LayerResult], near: Mapping[str, float], much: str, which: str) -> str:

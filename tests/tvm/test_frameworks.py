@@ -54,12 +54,7 @@ def stored() -> torch.nn.Module:
 
 
 def source(model: str, *arrays: np.ndarray, **others) -> Source:
-    known = {
-        "inputs": (),
-        "examples": (),
-        "seed": 0,
-        "cores": (min(os.sched_getaffinity(0)),),
-    } | others
+    known = {"inputs": (), "examples": (), "seed": 0, "cores": (CORE,)} | others
     return Source(model, arrays=arrays, **known)
 
 
