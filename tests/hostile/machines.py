@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.hostile.stage import PATIENCE, Ended, Stage, attempt
@@ -174,7 +174,10 @@ def no_temporary(stage: Stage) -> Ended:
 def long_temporary(stage: Stage) -> Ended:
     place = stage.temporary / ("long" * 40)
     place.mkdir()
-    return stage.run(*RAY, environment={"TMPDIR": str(place)})
+    ended = stage.run(*RAY, environment={"TMPDIR": str(place)})
+    with suppress(OSError):  # something is left in it, which is told
+        place.rmdir()
+    return ended
 
 
 @attempt(MACHINE, "speaks C only, and the model's name is from elsewhere")

@@ -6,8 +6,10 @@ file in the temporary directory left, records and every file of JSON whole.
 """
 
 import json
+import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,8 +25,10 @@ PATIENCE, GONE = 240.0, 15.0
 """Most seconds for a command to end, and then for its processes."""
 TRIALS = "4"
 SENTENCE = re.compile(r"(Error: [^\n]+(\.|: [^\n.]+|: chameleon [^\n]+)\n?)+")
-LISTED = re.compile(r"chameleon-\d+-commands(/\d+)?")
-"""The list of commands under way, and the entry of one."""
+SWEEPS = "from chameleon_ray.measure import occupants, scratch; scratch.sweep(); occupants.others()"
+"""What the next command does with what a killed one has left."""
+LISTED = re.compile(r"chameleon-\d+-commands")
+"""The list of commands under way."""
 GOING_ON = re.compile(
     r"Stopped\. (Nothing was measured yet\.|\d+ measurements are kept in .*)", re.S
 )
@@ -102,8 +106,11 @@ class Stage:
         found += [f"traceback: {said[-300:]}"] if "Traceback" in said else []
         for command in self.commands:
             found += [f"process left: {line[:80]}" for line in command.orphans(GONE).values()]
+        if attempt.status < 0:
+            variables = {**os.environ, "TMPDIR": str(self.temporary)}
+            subprocess.run([sys.executable, "-P", "-c", SWEEPS], env=variables, check=True)
         left = files_left(self.temporary)
-        if attempt.status < 0:  # the next command takes a killed one off the list
+        if attempt.status < 0:
             left = [name for name in left if not LISTED.fullmatch(name)]
         found += [f"file left: {name}" for name in left]
         return found + ([] if attempt.torn else unsound(self.folder))
