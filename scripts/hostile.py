@@ -74,6 +74,11 @@ def row(one: CommandAttempt, deadline: float) -> dict:
     return {"kind": one.kind, "what": one.what, "code": ended.code, "said": said, "wrong": wrong}
 
 
+def is_right(one: dict) -> bool:
+    """Whether a row is of an attempt that was made, and ended as it must."""
+    return one["code"] != "" and not one.get("wrong")
+
+
 def line(one: dict) -> str:
     fault = f" **WRONG: {one['wrong']}**" if one.get("wrong") else ""
     return f"| {one['kind']} | {one['what']} | {one['code']} | {one['said']}{fault} |"
@@ -108,7 +113,7 @@ def main() -> int:
     named = {one: f"{one.kind} {one.what}" for one in every}
     chosen = [o for o in every if not asked.words or any(w in named[o] for w in asked.words)]
     if asked.left:
-        good = {(o["kind"], o["what"]) for o in earlier(asked.keep) if not o.get("wrong")}
+        good = {(o["kind"], o["what"]) for o in earlier(asked.keep) if is_right(o)}
         chosen = [one for one in chosen if (one.kind, one.what) not in good]
     deadline = time.monotonic() + asked.seconds
     finished()
@@ -118,8 +123,9 @@ def main() -> int:
     places = {(one.kind, one.what): number for number, one in enumerate(every)}
     shown = kept(asked.keep, rows, lambda one: places.get((one["kind"], one["what"]), 10**6))
     print(HEAD, *map(line, shown), sep="\n")
-    failures = sum(bool(one.get("wrong")) for one in rows)
-    print(f"\n{len(rows) - failures} of {len(rows)} as the table says.", file=sys.stderr)
+    failures, right = sum(bool(one.get("wrong")) for one in rows), sum(map(is_right, rows))
+    left = len(rows) - failures - right
+    print(f"\n{right} of {len(rows)} as the table says, {left} not tried.", file=sys.stderr)
     return 1 if failures else 0
 
 

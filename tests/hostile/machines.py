@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -62,8 +63,7 @@ def one_for_ray(stage: Stage) -> Ended:
 def group(quota: int, period: int) -> Iterator[Path]:
     """Makes a control group that may use so many microseconds of every period."""
     root = next((root for root in GROUPS if root.is_dir()), GROUPS[-1])
-    own = root / f"hostile-{os.getpid()}"
-    own.mkdir()
+    own = Path(tempfile.mkdtemp(prefix="hostile-", dir=root))  # attempts go on side by side
     try:
         if (own / "cpu.max").exists():
             (own / "cpu.max").write_text(f"{quota} {period}")
