@@ -23,7 +23,7 @@ PATIENCE, GONE = 240.0, 15.0
 """Most seconds for a command to end, and then for its processes."""
 TRIALS = "4"
 SENTENCE = re.compile(r"(Error: [^\n]+(\.|: [^\n.]+|: chameleon [^\n]+)\n?)+")
-LISTED = re.compile(r"chameleon-\d+-commands(/\d+)?")
+LISTED = re.compile(r"chameleon-\d+-[^/]+\.locks(/commands(/\d+)?)?")
 """The list of commands under way, and the entry of one."""
 GOING_ON = re.compile(
     r"Stopped\. (Nothing was measured yet\.|\d+ measurements are kept in .*)", re.S
