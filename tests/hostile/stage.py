@@ -26,7 +26,7 @@ PATIENCE, GONE = 240.0, 15.0
 TRIALS = "4"
 SENTENCE = re.compile(r"(Error: [^\n]+(\.|: [^\n.]+|: chameleon [^\n]+)\n?)+")
 SWEEPS = "from chameleon_ray.measure import occupants, scratch; scratch.sweep(); occupants.others()"
-"""What the next command does with what a killed one has left."""
+"""How the next command removes a killed one's entry, and directories of its processes."""
 LISTED = re.compile(r"chameleon-\d+-commands")
 """The list of commands under way."""
 GOING_ON = re.compile(
@@ -106,14 +106,16 @@ class Stage:
         found += [f"traceback: {said[-300:]}"] if "Traceback" in said else []
         for command in self.commands:
             found += [f"process left: {line[:80]}" for line in command.orphans(GONE).values()]
-        if attempt.status < 0:
-            variables = {**os.environ, "TMPDIR": str(self.temporary)}
-            subprocess.run([sys.executable, "-P", "-c", SWEEPS], env=variables, check=True)
-        left = files_left(self.temporary)
-        if attempt.status < 0:
-            left = [name for name in left if not LISTED.fullmatch(name)]
-        found += [f"file left: {name}" for name in left]
+        found += [f"file left: {name}" for name in self._left(killed=attempt.status < 0)]
         return found + ([] if attempt.torn else unsound(self.folder))
+
+    def _left(self, killed: bool) -> list[str]:
+        """Returns what is left in the temporary directory; after a kill, once it was swept."""
+        if not killed:
+            return files_left(self.temporary)
+        variables = {**os.environ, "TMPDIR": str(self.temporary)}
+        subprocess.run([sys.executable, "-P", "-c", SWEEPS], env=variables, check=True)
+        return [name for name in files_left(self.temporary) if not LISTED.fullmatch(name)]
 
 
 def unsound(folder: Path) -> list[str]:
