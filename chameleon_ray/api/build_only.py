@@ -6,6 +6,7 @@ the sampler picks configurations that are unlike each other among those.
 
 import asyncio
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from chameleon_ray.api.algorithms import search_of
+from chameleon_ray.api.bounds import demand_bounds
 from chameleon_ray.api.concurrency import guarded, in_thread, starting
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.pools import layers_in_flight, start_pools, workers_lost
@@ -54,6 +56,7 @@ def build(request: Request, say: Say) -> Building:
         UserError: The request cannot be met, nothing could be compiled, or Ray was lost.
     """
     _demand_sense(request)
+    demand_bounds(request)
     began, cores = time.perf_counter(), available()
     request = replace(request, build_only=True)
     # A regression of success (1) and failure (0), which learns nothing from other tasks.
@@ -195,7 +198,7 @@ class Tally:
 def _demand_writable(folder: Path) -> None:
     """Raises a ``UserError`` where a directory cannot be written, or made; makes nothing."""
     with _told(folder):
-        there = next(one for one in (folder, *folder.parents) if one.exists())
+        there = next(one for one in (folder, *folder.parents) if os.path.lexists(one))
         TemporaryFile(dir=there).close()
 
 

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from chameleon_ray.api.algorithms import LAYOUTS, check
+from chameleon_ray.api.bounds import demand_bounds
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.replay import destinations
 from chameleon_ray.compiler.kinds import kind_of
@@ -29,6 +30,7 @@ def weigh(request: Request, options: Scheduling, file: Path | None = None) -> Fo
             the file.
     """
     check("layout", request.layout, LAYOUTS)
+    demand_bounds(request)
     destinations(None, file, ())
     kind = kind_of(request.target)
     with ExitStack() as stack:

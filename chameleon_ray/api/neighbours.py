@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
-from chameleon_ray.measure import core_turns, freezer, nvml
+from chameleon_ray.measure import nvml, rendezvous
 from chameleon_ray.measure.occupants import Occupant, occupying, others
 from chameleon_ray.report.progress import Progress
 
@@ -40,14 +40,13 @@ def beside(site: Site, setup: Setup, progress: Progress) -> Iterator[Neighbours]
     """
     timing = setup.timing_cores if setup.kind.gpus is None else ()
     command, folder = shlex.join(("chameleon", *site.words)), str(site.folder.path.resolve())
-    core_turns.sweep()
-    freezer.sweep()
+    rendezvous.sweep()
     gpus = _gpus() if setup.kind.owns_gpu and not site.request.on_cluster else ()
     own = Occupant(os.getpid(), command, folder, setup.search_cores, timing, gpus)
-    for path in core_turns.occupied(timing):
+    if reason := rendezvous.unusable():
         progress.note(
-            f"{path} is no lock of this user's, so commands cannot take turns at timing cores; "
-            "remove it, or see to it that no other command runs."
+            f"Commands of this machine cannot find each other ({reason}), so they do not take "
+            "turns at cores and GPUs; see to it that no other one runs."
         )
     with occupying(own):
         yield Neighbours(own, progress)

@@ -12,6 +12,8 @@ from chameleon_ray.api.gpu_assignment import Preferred, left_out, own_gpu_model,
 from chameleon_ray.api.search_pools import CORES_PER_EXPLORER, searching
 from chameleon_ray.api.workers import LINKING, builder, runner
 from chameleon_ray.compiler.kind import TargetKind
+from chameleon_ray.errors import UserError
+from chameleon_ray.measure import rendezvous
 from chameleon_ray.measure.build_balance import BuildBalance
 from chameleon_ray.measure.calibrated import Calibrated
 from chameleon_ray.measure.calibration import References
@@ -111,9 +113,17 @@ def _freezer(
     """Makes the freezer of what runs on the cores that time; None where nothing does.
 
     Without Ray, everything takes turns anyway. GPUs time while cores are busy.
+
+    Raises:
+        UserError: Processes cannot find each other.
     """
     if kind.owns_gpu or request.engine != "ray" or not set(search_cores) & set(timing_cores):
         return None
+    if why := rendezvous.unusable():
+        raise UserError(
+            "Every core times, so what builds has to be stopped meanwhile, and processes cannot "
+            f"find each other ({why}); remove what is there, or give fewer --threads."
+        )
     freezer = Freezer(f"{os.getpid()}-{secrets.token_hex(4)}")
     stack.callback(freezer.close)
     return freezer

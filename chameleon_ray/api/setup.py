@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chameleon_ray.api.algorithms import search_of
+from chameleon_ray.api.bounds import demand_bounds
 from chameleon_ray.api.run_entries import entries_of
 from chameleon_ray.api.warm_start import transfer_of
 from chameleon_ray.cluster import gpus, ray_session
@@ -59,6 +60,7 @@ def set_up(request: Request) -> Setup:
         UserError: The request cannot be met.
     """
     search = search_of(request)
+    demand_bounds(request)
     _demand_addresses()
     kind = kind_of(request.target)
     kind.demand(request.target)

@@ -12,7 +12,6 @@ from pathlib import Path
 from chameleon_ray.api.session_model import SessionModel
 from chameleon_ray.errors import Stopped, UserError
 from chameleon_ray.folder import RunFolder, directory_name
-from chameleon_ray.measure.cores import available
 from chameleon_ray.options import Request, repeated
 from chameleon_ray.record import own
 from chameleon_ray.report.events import EventLog, Outcome
@@ -100,7 +99,7 @@ def working(site: Site, cores: tuple[int, ...], progress: Progress) -> Iterator[
         UserError: The disk is full, or cannot be written; the message says how to go on.
         Stopped: The user interrupted the session; the message says how to go on.
     """
-    before = available()
+    before = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, cores)
         yield

@@ -12,7 +12,7 @@ from ray._private import worker
 
 from chameleon_ray.cluster.asking import Silent, asked
 from chameleon_ray.cluster.placement import Node, nodes
-from chameleon_ray.measure import nvml
+from chameleon_ray.measure import nvml, rendezvous
 from chameleon_ray.measure.device_lock import claim
 from chameleon_ray.pool import Unfit
 
@@ -107,4 +107,5 @@ def _take(model: str, fit: list[nvml.Gpu]) -> None:
                 os.environ["CUDA_VISIBLE_DEVICES"] = gpu.uuid
                 return
         time.sleep(0.2)
-    raise Unfit(f"no {model} is free here; other commands have those that they got until they end")
+    why = rendezvous.unusable() or "other commands have those that they got until they end"
+    raise Unfit(f"no {model} is free here; {why}")

@@ -122,7 +122,7 @@ def environment(wanted: Mapping[str, str], own: Mapping[str, str] = {}) -> Itera
     finally:
         for name, value in before.items():
             if value is None:
-                del os.environ[name]
+                os.environ.pop(name, None)
             else:
                 os.environ[name] = value
         read_again()

@@ -34,23 +34,18 @@ from chameleon_ray.cluster.ray_habits import (
 from chameleon_ray.cluster.reaper import MARK, end, reaped
 from chameleon_ray.cluster.servers import LIMIT, let_go, lost, noted
 from chameleon_ray.cluster.session_folder import session_folder
+from chameleon_ray.cluster.versions import NONE, Versions, differences, reader
 from chameleon_ray.cluster.workers_path import WorkersPath
 from chameleon_ray.errors import RayLost, Stopped, UserError
-from chameleon_ray.measure import core_turns, scratch
+from chameleon_ray.measure import rendezvous, scratch
 from chameleon_ray.options import Session
 from chameleon_ray.pool import Unfit
 
-PINNED = ("chameleon_ray", "ray", "apache-tvm", "apache-tvm-ffi")
-"""Distributions whose versions must be the same on every node."""
-NONE = "none"
-"""Version of a distribution that is not installed."""
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_SCHEDULER_EVENTS": "0",
     "RAY_worker_niceness": "0",
 }
-Versions = dict[str, str]
-"""Versions by distribution; ``none`` for one that is not installed."""
 
 
 class SessionError(UserError):
@@ -126,14 +121,15 @@ def own(options: Session) -> Iterator[dict[str, Any]]:
             }
         finally:
             end(str(folder))  # agents whose server was killed would live on
-            core_turns.sweep()
+            rendezvous.sweep()
             scratch.sweep()
 
 
 def connect(address: str | None, arguments: Mapping[str, Any], patience: float) -> None:
     """Calls ``ray.init`` with arguments for it; it is quiet, and a signal ends it at once.
 
-    A private Ray's control store has so many seconds of patience for an answer.
+    A private Ray's control store has so many seconds of patience for an answer. Its processes carry
+    the mark of its folder; what this one starts later does not.
 
     Raises:
         SessionError: Ray did not start, or could not be joined at the address.
@@ -144,6 +140,7 @@ def connect(address: str | None, arguments: Mapping[str, Any], patience: float) 
         with stoppable(), answered(patience) if address is None else nullcontext():
             quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
             ray.init(**quiet, job_config=WorkersPath(), **arguments)
+        os.environ.pop(MARK, None)
     except Stopped:
         if address is None and not ray.is_initialized():  # else it ends by itself, and sooner
             let_go()
@@ -265,29 +262,6 @@ def _demand_answers(answers: Mapping[Node, Any], wrong: Sequence[str] = ()) -> N
     if advice:
         told = "; ".join([*silent, *wrong, *advice])
         raise SessionError(f"{told[0].upper()}{told[1:]}.")
-
-
-def differences(where: str, theirs: Versions, ours: Versions) -> list[str]:
-    """Returns a phrase for each distribution whose versions differ."""
-    return [
-        f"{where} has {name} {theirs[name]}, this one {ours[name]}"
-        for name in ours
-        if theirs[name] != ours[name]
-    ]
-
-
-def reader() -> Callable[[], Versions]:
-    """Makes a function that reads a machine's versions.
-
-    The function is nested, so that Ray sends its code to nodes where this package is missing.
-    """
-    names, missing = PINNED, NONE
-
-    def read() -> Versions:
-        found = {name: importlib.metadata.distributions(name=name) for name in names}
-        return {name: next((d.version for d in ds), missing) for name, ds in found.items()}
-
-    return read
 
 
 def locked() -> dict[str, str]:

@@ -3,7 +3,6 @@
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from signal import Signals
 from threading import Event
 from typing import Any
 
@@ -12,6 +11,7 @@ import ray._private.services
 
 from chameleon_ray.cluster.reaper import OVER
 from chameleon_ray.cluster.replaced import replaced
+from chameleon_ray.signals import named
 
 NEEDED = ("raylet", "gcs_server")
 """Ray's names of the servers on one node that a session cannot do without."""
@@ -93,5 +93,5 @@ def lost() -> str:
 
 def _told(name: str, status: int) -> str:
     """Says how a server ended."""
-    how = f"was killed by {Signals(-status).name}" if status < 0 else f"ended with status {status}"
+    how = f"was killed by {named(-status)}" if status < 0 else f"ended with status {status}"
     return f"its {name} {how}"

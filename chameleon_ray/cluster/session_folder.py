@@ -44,7 +44,8 @@ def _made() -> Path:
     places = [os.environ.get("RAY_TMPDIR", ""), tempfile.gettempdir(), "/tmp"]
     for place in filter(None, places):
         with contextlib.suppress(OSError):
-            if shutil.disk_usage(place).free < LEAST:
+            room = shutil.disk_usage(place)
+            if room.total and room.free < LEAST:  # some file systems count nothing
                 continue
             folder = Path(tempfile.mkdtemp(prefix="ray-", dir=place))
             if len(os.fsencode(folder)) <= LONGEST:

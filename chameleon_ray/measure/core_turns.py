@@ -7,15 +7,14 @@ whatever way. Processes of one user respect each other's turns.
 
 import fcntl
 import os
-import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from chameleon_ray.folder_lock import abandoned, is_at, opened
-from chameleon_ray.measure.scratch import machine_folder
+from chameleon_ray.folder_lock import is_at
+from chameleon_ray.measure import rendezvous
 
 LOOK_SECONDS = 0.002
 """Seconds between two looks at whether a turn is over."""
@@ -42,62 +41,67 @@ def turn(cores: Iterable[int], patience: float) -> Iterator[bool]:
     with ExitStack() as stack:
         alone = True
         for core in sorted(cores):
-            with locked(_path(f"core-{core}-next"), deadline):
-                alone = stack.enter_context(locked(_path(f"core-{core}"), deadline)) and alone
+            with locked(f"core-{core}-next", deadline):
+                alone = stack.enter_context(locked(f"core-{core}", deadline)) and alone
         yield alone
 
 
 @contextmanager
-def locked(path: Path, deadline: float) -> Iterator[bool]:
+def locked(name: str, deadline: float) -> Iterator[bool]:
     """Holds a lock for the length of a block; its file is there only as long.
 
     Args:
-        path: File of the lock.
+        name: Name of the lock.
         deadline: Value of ``time.monotonic()`` at which the block goes ahead without the lock.
 
     Yields:
         Whether the lock is held. It is not, either, where its file cannot be written.
     """
-    file = _taken(path, deadline)
+    file = _taken(f"{name}.lock", deadline)
     try:
         yield file is not None
     finally:
         if file is not None:
             with suppress(OSError):
-                path.unlink()
+                os.unlink(rendezvous.place() / f"{name}.lock")
+            rendezvous.leave()
             file.close()
 
 
-def _taken(path: Path, deadline: float) -> IO[str] | None:
+def _taken(name: str, deadline: float) -> IO[str] | None:
     """Takes a lock; returns its file, or None where that was not possible in time."""
     while True:
         try:
-            file = opened(path)
+            file = rendezvous.lock(name)
         except OSError:
             return None
-        known = os.fstat(file.fileno())
-        if known.st_uid != os.getuid():  # anybody may make a file of this name
+        if not _waited(file, deadline):
             file.close()
             return None
-        held = known.st_ino, known.st_ctime_ns  # of this turn alone: who takes it writes to it
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                late = time.monotonic() > deadline
-                if late or (held in _VAIN and _is_stopped(file)):
-                    _VAIN.add(held)
-                    file.close()
-                    return None
-                time.sleep(LOOK_SECONDS)
-            else:
-                break
-        if is_at(file, path):
+        if is_at(file, rendezvous.place() / name):
             with suppress(OSError):  # the disk is full: nobody will know whose turn it is
                 os.ftruncate(file.fileno(), 0)
-                os.write(file.fileno(), str(os.getpid()).encode())
+                os.pwrite(file.fileno(), str(os.getpid()).encode(), 0)
             return file
         file.close()  # whoever had it has removed the file
+
+
+def _waited(file: IO[str], deadline: float) -> bool:
+    """Waits until nobody else holds a lock; returns whether this process holds it then."""
+    known = os.fstat(file.fileno())
+    held = known.st_ino, known.st_ctime_ns  # of this turn alone: who takes it writes to it
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline or (held in _VAIN and _is_stopped(file)):
+                _VAIN.add(held)
+                return False
+            time.sleep(LOOK_SECONDS)
+        except OSError:  # a file system without locks
+            return False
+        else:
+            return True
 
 
 def _is_stopped(lock: IO[str]) -> bool:
@@ -107,26 +111,3 @@ def _is_stopped(lock: IO[str]) -> bool:
         state = Path("/proc", lock.read().strip(), "stat").read_text().rpartition(")")[2]
         return state.split()[0] in "Tt"
     return False
-
-
-def occupied(cores: Iterable[int]) -> list[Path]:
-    """Returns what is in the place of cores' locks and is none of this user's, so none is taken."""
-    found = []
-    for core in cores:
-        for path in (_path(f"core-{core}"), _path(f"core-{core}-next")):
-            with suppress(FileNotFoundError):
-                known = path.lstat()
-                if not stat.S_ISREG(known.st_mode) or known.st_uid != os.getuid():
-                    found.append(path)
-    return found
-
-
-def sweep() -> None:
-    """Removes what processes of this user left that were killed in the middle of a turn."""
-    for path in machine_folder().glob(_path("core-*").name):
-        with suppress(OSError):
-            abandoned(path)
-
-
-def _path(name: str) -> Path:
-    return machine_folder() / f"chameleon-{os.getuid()}-{name}.lock"

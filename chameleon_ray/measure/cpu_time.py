@@ -1,9 +1,9 @@
 """Time limits for processes that others stop or slow down."""
 
 import os
-import select
 import socket
 import time
+from multiprocessing.connection import wait
 
 from chameleon_ray.measure.run_delay import of_another
 
@@ -33,7 +33,7 @@ def answers(
     most = (STALLED if frozen else DELAYED) * limit if most is None else most
     given_up, left = began + most, limit
     while left > 0 and (now := time.monotonic()) < given_up:
-        if select.select([channel], [], [], min(max(left, 1 / TICK), given_up - now))[0]:
+        if wait([channel], min(max(left, 1 / TICK), given_up - now)):
             return True
         if frozen:
             left = limit - (_cpu_seconds(pid) - used)

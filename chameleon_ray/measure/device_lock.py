@@ -1,11 +1,9 @@
 """Locks by which one process claims a device for itself."""
 
-import fcntl
-import os
 from typing import IO
 
-from chameleon_ray.folder_lock import opened
-from chameleon_ray.measure.scratch import machine_folder
+from chameleon_ray.folder_lock import seized
+from chameleon_ray.measure import rendezvous
 
 _HELD: dict[str, IO[str]] = {}
 """Locks of this process by the device's name; they last as long as the process."""
@@ -19,17 +17,9 @@ def claim(name: str) -> bool:
     Args:
         name: Name of one device of this machine.
     """
-    if name in _HELD:
-        return True
-    path = machine_folder() / f"chameleon-{os.getuid()}-{name}.lock"
-    try:
-        lock = opened(path)
-    except OSError:  # somebody else's, or no file
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        return False
-    _HELD[name] = lock
+    if name not in _HELD:
+        try:
+            _HELD[name] = rendezvous.lock(f"{name}.lock", seized)
+        except OSError:
+            return False
     return True

@@ -8,15 +8,13 @@ process with threads). Both die with the process that made them.
 import contextlib
 import os
 import pickle
-import select
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
-from enum import StrEnum
+from multiprocessing.connection import wait
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -25,10 +23,12 @@ from chameleon_ray.errors import UserError
 from chameleon_ray.measure import lifetime
 from chameleon_ray.measure.cpu_time import STALLED, answers
 from chameleon_ray.measure.message import NoMessage, Stamp, answer, packed, send
+from chameleon_ray.measure.outcome import Ending, Outcome
 from chameleon_ray.measure.scratch import Scratch
 from chameleon_ray.measure.search_path import PACKAGES, PROGRAM
 from chameleon_ray.measure.setting import Setting
 from chameleon_ray.measure.zygote import AWAIT, END, FORK, KILL, PID, serve
+from chameleon_ray.signals import named
 
 __all__ = ["Ending", "Isolate", "IsolateError", "Outcome", "Setting"]
 
@@ -36,34 +36,6 @@ STARTING_SECONDS = 120.0
 """Most seconds that a zygote's imports may take; a cold disk is slow."""
 CLOSING_SECONDS = 2.0
 """Most seconds for a zygote to end all that its children started, before it is killed."""
-
-
-class Ending(StrEnum):
-    """The ways in which a job in a child ends."""
-
-    OK = "ok"
-    ERROR = "error"
-    TIMEOUT = "timeout"
-    CRASH = "crash"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The outcome of a job: its value, or what went wrong.
-
-    Attributes:
-        ending: Way in which the job ended.
-        value: Value that the job returned, where ``ending`` is ``ok``.
-        error: Error in words; empty where there was none.
-        seconds: Seconds that the job took.
-        for_user: Whether the error is a sentence for the user, as the job raised a ``UserError``.
-    """
-
-    ending: Ending
-    value: Any = None
-    error: str = ""
-    seconds: float = 0.0
-    for_user: bool = False
 
 
 class IsolateError(UserError):
@@ -154,7 +126,7 @@ class Isolate:
         """Whether the child that did the last job is still there, with what it has in memory."""
         if self._child is None:
             return False
-        if not select.select([self._child], [], [], 0)[0]:
+        if not wait([self._child], 0):
             return True
         with contextlib.suppress(OSError):
             return bool(self._child.recv(1, socket.MSG_PEEK))
@@ -269,7 +241,7 @@ class Isolate:
         if killed:
             return "it closed all descriptors, and with them the one over which it answers"
         if os.WIFSIGNALED(status):
-            return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+            return f"killed by {named(os.WTERMSIG(status))}"
         return f"exited with status {os.waitstatus_to_exitcode(status)}"
 
     def _end_zygote(self) -> None:

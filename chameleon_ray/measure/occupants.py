@@ -9,10 +9,11 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from chameleon_ray.folder_lock import abandoned, seized
-from chameleon_ray.measure.scratch import machine_folder, own_folders
+from chameleon_ray.measure import rendezvous
+
+FOLDER = "commands"
 
 
 @dataclass(frozen=True)
@@ -66,27 +67,18 @@ class Occupant:
 @contextmanager
 def occupying(own: Occupant) -> Iterator[None]:
     """Has other commands know of one for the length of a block, where its entry can be written."""
-    folder = _folder()
-    with suppress(OSError):
-        folder.mkdir(mode=0o700)
     with ExitStack() as stack:
-        if own_folders(folder.name):
-            stack.callback(_remove, folder)
-            with suppress(OSError):
-                stack.enter_context(_entered(folder / str(own.process), own))
+        with suppress(OSError):
+            stack.callback(rendezvous.leave, FOLDER)
+            stack.enter_context(_entered(own))
         yield
 
 
-def _remove(folder: Path) -> None:
-    """Removes the list of commands, unless there are others."""
-    with suppress(OSError):
-        folder.rmdir()
-
-
 @contextmanager
-def _entered(path: Path, own: Occupant) -> Iterator[None]:
-    """Has an entry at a path for the length of a block; raises an ``OSError`` where it cannot."""
-    with seized(path) as file:
+def _entered(own: Occupant) -> Iterator[None]:
+    """Has an entry for the length of a block; raises an ``OSError`` where it cannot be written."""
+    name = f"{FOLDER}/{own.process}"
+    with rendezvous.lock(name, seized) as file:
         file.truncate()  # a command that was killed may have had the same id
         file.write(json.dumps(asdict(own)))
         file.flush()
@@ -94,14 +86,13 @@ def _entered(path: Path, own: Occupant) -> Iterator[None]:
             yield
         finally:
             with suppress(OSError):
-                path.unlink()
+                os.unlink(rendezvous.place() / name)
 
 
 def others() -> list[Occupant]:
     """Returns the commands under way, but for this process's own."""
     found = []
-    entries = [path for folder in own_folders(_folder().name) for path in folder.glob("*")]
-    for path in sorted(entries):
+    for path in rendezvous.found(FOLDER):
         if path.name == str(os.getpid()) or not path.name.isdecimal():
             continue
         with suppress(OSError, ValueError, TypeError, KeyError):
@@ -110,10 +101,6 @@ def others() -> list[Occupant]:
                 several = {name: tuple(body[name]) for name in ("building", "timing", "gpus")}
                 found.append(Occupant(**{**body, **several}))
     return found
-
-
-def _folder() -> Path:
-    return machine_folder() / f"chameleon-{os.getuid()}-commands"
 
 
 def _listed(cores: set[int]) -> str:

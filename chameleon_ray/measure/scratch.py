@@ -29,18 +29,18 @@ def machine_folder() -> Path:
     return Path(os.environ.get(MACHINE) or tempfile.gettempdir())
 
 
-def own_folders(name: str) -> list[Path]:
-    """Returns the directories in the machine's that match a pattern and are this user's alone.
+def is_own(path: Path) -> bool:
+    """Whether a path is a directory of this user alone; anybody may have put a link there."""
+    try:
+        return is_private(path.lstat())
+    except OSError:
+        return False
 
-    Others and links may have been put there by anybody.
-    """
-    found = []
-    for path in machine_folder().glob(name):
-        with contextlib.suppress(OSError):
-            known = path.lstat()
-            if stat.S_ISDIR(known.st_mode) and known.st_uid == os.getuid():
-                found += [path] if not known.st_mode & 0o077 else []
-    return found
+
+def is_private(known: os.stat_result) -> bool:
+    """Whether what is known of a path, and not of what a link leads to, is such a directory."""
+    mine = stat.S_ISDIR(known.st_mode) and known.st_uid == os.getuid()
+    return mine and not known.st_mode & 0o077
 
 
 class Scratch:
@@ -75,12 +75,12 @@ class Scratch:
 
     def empty(self) -> None:
         """Removes what a child has left in the directory."""
-        with contextlib.suppress(OSError):
-            for path in list(self.path.iterdir()):
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    path.unlink(missing_ok=True)
+        for path in list(self.path.glob("*")):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
     def close(self) -> None:
         """Removes the directory; may be called again, also by another thread."""
@@ -111,7 +111,7 @@ def remove_own() -> None:
 
 def sweep() -> None:
     """Removes the directories of this user's children that were killed with all that made them."""
-    for path in own_folders(f"{_beginning()}*{ENDING}"):
+    for path in filter(is_own, machine_folder().glob(f"{_beginning()}*{ENDING}")):
         with contextlib.suppress(OSError):
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:

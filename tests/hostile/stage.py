@@ -25,10 +25,10 @@ PATIENCE, GONE = 240.0, 15.0
 """Most seconds for a command to end, and then for its processes."""
 TRIALS = "4"
 SENTENCE = re.compile(r"(Error: [^\n]+(\.|: [^\n.]+|: chameleon [^\n]+)\n?)+")
-SWEEPS = "from chameleon_ray.measure import occupants, scratch; scratch.sweep(); occupants.others()"
+SWEEPS = (
+    "from chameleon_ray.measure import rendezvous, scratch; scratch.sweep(); rendezvous.sweep()"
+)
 """How the next command removes a killed one's entry, and directories of its processes."""
-LISTED = re.compile(r"chameleon-\d+-commands")
-"""The list of commands under way."""
 GOING_ON = re.compile(
     r"Stopped\. (Nothing was measured yet\.|\d+ measurements are kept in .*)", re.S
 )
@@ -111,11 +111,10 @@ class Stage:
 
     def _left(self, killed: bool) -> list[str]:
         """Returns what is left in the temporary directory; after a kill, once it was swept."""
-        if not killed:
-            return files_left(self.temporary)
-        variables = {**os.environ, "TMPDIR": str(self.temporary)}
-        subprocess.run([sys.executable, "-P", "-c", SWEEPS], env=variables, check=True)
-        return [name for name in files_left(self.temporary) if not LISTED.fullmatch(name)]
+        if killed:
+            variables = {**os.environ, "TMPDIR": str(self.temporary)}
+            subprocess.run([sys.executable, "-P", "-c", SWEEPS], env=variables, check=True)
+        return files_left(self.temporary)
 
 
 def unsound(folder: Path) -> list[str]:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from chameleon_ray.measure import core_turns
+from chameleon_ray.measure import rendezvous
 from chameleon_ray.measure.core_turns import turn
+from chameleon_ray.measure.device_lock import claim
 from chameleon_ray.measure.occupants import Occupant, occupying, others
 from tests.whole.command import until
 
@@ -53,7 +54,8 @@ TAKES = "from chameleon_ray.measure.core_turns import turn\nwith turn({}, 5):"
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/etc/passwd", path)])
 def test_what_is_no_lock_is_not_waited_for(make: Callable, own_folder: Path) -> None:
-    paths = [own_folder / f"chameleon-{os.getuid()}-core-7{end}.lock" for end in ("", "-next")]
+    rendezvous.place().mkdir(mode=0o700)
+    paths = [rendezvous.place() / f"core-7{end}.lock" for end in ("", "-next")]
     for path in paths:
         make(path)
     began = time.monotonic()
@@ -62,6 +64,7 @@ def test_what_is_no_lock_is_not_waited_for(make: Callable, own_folder: Path) -> 
     assert time.monotonic() - began < 5
     for path in paths:
         path.unlink()
+    rendezvous.leave()
 
 
 def test_a_turn_waits_for_another_processs_and_has_an_end(own_folder: Path) -> None:
@@ -91,15 +94,15 @@ def test_who_was_stopped_in_a_turn_is_waited_for_once(own_folder: Path) -> None:
         with turn((1,), 0.3) as alone:
             assert not alone
         assert time.monotonic() - began >= 0.3
-    core_turns.sweep()
+    rendezvous.sweep()
 
 
 def test_what_killed_processes_left_is_removed(own_folder: Path) -> None:
     with other(own_folder, TAKES.format((1, 2))):
-        core_turns.sweep()
-        assert len(list(own_folder.iterdir())) == 2
-    assert len(list(own_folder.iterdir())) == 2
-    core_turns.sweep()
+        rendezvous.sweep()
+        assert len(rendezvous.found()) == 2
+    assert len(rendezvous.found()) == 2
+    rendezvous.sweep()
     assert list(own_folder.iterdir()) == []
 
 
@@ -124,20 +127,12 @@ def test_who_waits_is_next(own_folder: Path) -> None:
     assert mine < 40  # taking turns, about five, and those while Python ends
 
 
-def test_what_is_in_the_place_of_a_lock_is_named(own_folder: Path) -> None:
-    with turn((1,), 5):
-        assert core_turns.occupied((1, 2)) == []
-    path = own_folder / f"chameleon-{os.getuid()}-core-2-next.lock"
-    path.mkdir()
-    assert core_turns.occupied((1, 2)) == [path]
-    path.rmdir()
-
-
 @pytest.mark.parametrize("kind", ["link", "open to others", "file"])
-def test_a_list_of_commands_that_is_not_this_user_s_alone_is_left_as_it_is(
+def test_a_rendezvous_that_is_not_this_user_s_alone_is_left_as_it_is(
     own_folder: Path, kind: str
 ) -> None:
-    place, victim = own_folder / f"chameleon-{os.getuid()}-commands", own_folder / "victim"
+    assert rendezvous.unusable() == ""
+    place, victim = rendezvous.place(), own_folder / "victim"
     if kind == "link":
         victim.mkdir()
         place.symlink_to(victim)
@@ -145,20 +140,24 @@ def test_a_list_of_commands_that_is_not_this_user_s_alone_is_left_as_it_is(
         place.touch()
     else:
         place.mkdir(mode=0o755)
-    names = ("123456789", "notes") if kind != "file" else ()
-    for name in names:
-        (place / name).write_text("precious")
-    with occupying(OWN):
+    if kind != "file":
+        (place / "commands").mkdir()
+        (place / "commands" / "123456789").write_text("precious")
+    assert str(place) in rendezvous.unusable()
+    with occupying(OWN), turn((1,), 5) as alone:
+        assert not alone
+        assert not claim("GPU-1")
         assert others() == []
-        assert {path.name for path in place.glob("*")} == set(names)
-    assert [(place / name).read_text() for name in names] == ["precious"] * len(names)
+        rendezvous.sweep()
+    left = [path.read_text() for path in place.glob("**/*") if path.is_file()]
+    assert left == ([] if kind == "file" else ["precious"])
     place.unlink() if kind != "open to others" else shutil.rmtree(place)
     shutil.rmtree(victim, ignore_errors=True)
 
 
 def test_only_entries_are_removed_from_the_list_of_commands(own_folder: Path) -> None:
     with occupying(OWN):
-        (folder,) = own_folder.iterdir()
+        folder = rendezvous.place() / "commands"
         (folder / "notes").touch()
         (folder / "123456789").touch()
         assert others() == []
@@ -180,7 +179,7 @@ def test_an_entry_of_another_version_is_passed_over(own_folder: Path) -> None:
         "with occupying(Occupant(os.getpid(), 'chameleon bench', '/runs/a', (0, 1), (2,))):"
     )
     with other(own_folder, code) as process:
-        path = own_folder / f"chameleon-{os.getuid()}-commands" / str(process.pid)
+        path = rendezvous.place() / "commands" / str(process.pid)
         path.write_text('{"process": 1}')
         assert others() == []
         process.kill()

@@ -1,6 +1,5 @@
 """Claims on devices: one process has one at a time, and it is free when that process ends."""
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from chameleon_ray.measure import rendezvous
 from chameleon_ray.measure.device_lock import claim
 
 CLAIM = "import sys; from chameleon_ray.measure.device_lock import claim; print(claim(sys.argv[1]))"
@@ -29,7 +29,8 @@ def test_a_link_in_the_place_of_a_lock_is_not_followed(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     victim = tmp_path / "victim"
-    (tmp_path / f"chameleon-{os.getuid()}-GPU-9.lock").symlink_to(victim)
+    rendezvous.place().mkdir(mode=0o700)
+    (rendezvous.place() / "GPU-9.lock").symlink_to(victim)
     assert not claim("GPU-9")
     assert not victim.exists()
 

@@ -14,7 +14,8 @@ from uuid import uuid4
 
 import pytest
 
-from chameleon_ray.measure import freezer as freezer_module
+from chameleon_ray import folder_lock
+from chameleon_ray.measure import rendezvous
 from chameleon_ray.measure.freezer import Freezer
 from chameleon_ray.measure.isolate import Ending, Isolate, Setting
 
@@ -55,7 +56,7 @@ def freezer() -> Iterator[Freezer]:
     made = Freezer(f"test-{uuid4().hex}")
     yield made
     made.close()
-    assert not made._folder.exists()
+    assert not (rendezvous.place() / made._folder).exists()
 
 
 @pytest.fixture
@@ -108,11 +109,11 @@ def test_a_process_that_ended_is_forgotten_and_its_id_never_used(freezer, joined
     joined.wait()
     another = subprocess.Popen(["sleep", "60"])
     try:
-        (path,) = freezer._folder.iterdir()
+        (path,) = rendezvous.found(freezer._folder)
         path.rename(path.with_name(str(another.pid)))  # as if the id were used again
         with freezer.frozen():
             assert state(another.pid) != "T"
-        assert list(freezer._folder.iterdir()) == []
+        assert rendezvous.found(freezer._folder) == []
     finally:
         another.kill()
         another.wait()
@@ -128,10 +129,10 @@ def test_a_file_that_is_removed_before_it_is_locked_is_made_again(freezer, monke
             assert freezer.living() == []
         lock(file, how)
 
-    monkeypatch.setattr(freezer_module.fcntl, "flock", late)
+    monkeypatch.setattr(folder_lock.fcntl, "flock", late)
     freezer.join()
     monkeypatch.undo()
-    path = freezer._folder / str(os.getpid())
+    path = rendezvous.place() / freezer._folder / str(os.getpid())
     with path.open("a") as file, pytest.raises(BlockingIOError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     path.unlink()
@@ -144,7 +145,7 @@ def test_the_process_that_times_and_other_sessions_go_on(freezer, joined):
     freezer.join()
     with freezer.frozen():
         assert state(os.getpid()) == "R"
-    os.unlink(freezer._folder / str(os.getpid()))
+    os.unlink(rendezvous.place() / freezer._folder / str(os.getpid()))
 
 
 def test_a_frozen_child_loses_none_of_its_time(freezer):
@@ -181,7 +182,11 @@ def test_a_child_that_never_ends_is_stopped_by_its_own_time(freezer):
         child.close()
 
 
-def test_what_killed_sessions_left_is_removed(freezer: Freezer) -> None:
+def test_what_killed_sessions_left_is_removed(
+    freezer: Freezer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # of those that join
     ended = Freezer(f"test-{uuid4().hex}")
     for one in (freezer, ended):
         command = [sys.executable, "-c", JOINING, one.name]
@@ -189,27 +194,25 @@ def test_what_killed_sessions_left_is_removed(freezer: Freezer) -> None:
             assert process.stdout is not None
             process.stdout.readline()
             if one is freezer:
-                freezer_module.sweep()
+                rendezvous.sweep()
                 assert freezer.living() == [process.pid]
             process.kill()
-    assert ended._folder.exists()
-    freezer_module.sweep()
-    assert not ended._folder.exists()
-    assert not freezer._folder.exists()
+    assert rendezvous.found(ended._folder)
+    rendezvous.sweep()
+    assert not rendezvous.found()
 
 
 def test_a_sweep_removes_nothing_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    victim = tmp_path / "victim"
+    victim, own = tmp_path / "victim", rendezvous.place()
     victim.mkdir()
     (victim / "7").touch()
-    linked = Freezer("linked")._folder
-    linked.symlink_to(victim)
-    strange = Freezer("strange")._folder
+    own.mkdir(mode=0o700)
+    (own / "linked.freezer").symlink_to(victim)
+    strange = own / "strange.freezer"
     strange.mkdir()
     os.mkfifo(strange / "1")
-    (strange / "notes").touch()
     (strange / "2").symlink_to(victim / "7")
-    freezer_module.sweep()
+    rendezvous.sweep()
     assert (victim / "7").exists()
-    assert sorted(path.name for path in strange.iterdir()) == ["1", "2", "notes"]
+    assert sorted(path.name for path in strange.iterdir()) == ["1", "2"]

@@ -203,3 +203,8 @@ def test_a_factory_that_fails_says_why():
     with pytest.raises(IsolateError, match="nothing works here"):
         child.call(("greet", "x"), 5)
     child.close()
+
+
+def test_a_signal_without_a_name_is_told_by_its_number(isolate: Isolate) -> None:
+    outcome = isolate.call(("raise_signal", 35), 10)
+    assert (outcome.ending, outcome.error) == (Ending.CRASH, "killed by signal 35")

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from chameleon_ray.cluster.ray_session import PINNED
+from chameleon_ray.cluster.versions import PINNED
 
 ROOT = Path(__file__).parents[2]
 FILES = ["cluster.yaml", "cluster.onprem.yaml", "deploy/aws-cpu.yaml"]

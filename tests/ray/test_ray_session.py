@@ -18,7 +18,8 @@ from chameleon_ray.cluster import ray_session
 from chameleon_ray.cluster.address import on_loopback
 from chameleon_ray.cluster.asking import Silent
 from chameleon_ray.cluster.placement import Node
-from chameleon_ray.cluster.ray_session import PINNED, SessionError, differences, found
+from chameleon_ray.cluster.ray_session import SessionError, found
+from chameleon_ray.cluster.versions import PINNED, differences
 from chameleon_ray.options import Session
 from chameleon_ray.pool import Unfit
 
@@ -34,7 +35,7 @@ def run(program: str) -> subprocess.CompletedProcess[str]:
 
 def test_local_session_is_quiet_private_and_light() -> None:
     done = run("""
-        import os, sys, psutil
+        import os, subprocess, sys, psutil
         from chameleon_ray.cluster.ray_session import start
         assert not {"torch", "tvm", "xgboost", "ray.rllib"} & set(sys.modules)
         before = dict(os.environ)
@@ -58,7 +59,11 @@ def test_local_session_is_quiet_private_and_light() -> None:
                 with start():
                     pass
                 assert ray.is_initialized()
+                own = subprocess.Popen(["sleep", "600"])
             assert not ray.is_initialized()
+            assert own.poll() is None
+            own.kill()
+            own.wait()
         kept = {name: os.environ.get(name) for name in before}
         assert kept == before
         assert not {"RAY_AUTH_TOKEN", "RAY_AUTH_MODE"} & set(os.environ) - set(before)

@@ -60,6 +60,8 @@ def sentence(*arguments: str) -> str:
         (("--layout", "WHCN"), ("no layout 'WHCN'", "NHWC, NCHW")),
         (("--engine", "serial"), ("ppo needs Ray", "--engine serial")),
         (("--threads", "1000"), ("--threads 1000", "cores")),
+        (("--minutes", "inf"), ("--minutes inf is no number",)),
+        (("--seed", str(2**64)), ("is too large",)),
         (("--resume",), ("--resume needs --out",)),
         (("--resume", "--out", "empty"), ("empty holds no run",)),
         (("--resume", "--out", "missing"), ("missing holds no run",)),
