@@ -9,7 +9,7 @@ from chameleon_ray.api.comparing import Comparison
 from chameleon_ray.api.launching import Libraries, TunedLibrary, settled
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.session_model import SessionModel, versions
-from chameleon_ray.api.vendor_versions import vendor_versions
+from chameleon_ray.compiler.gpu_versions import gpu_versions
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.ledger import Account
 from chameleon_ray.measure.bench import Bench
@@ -185,7 +185,7 @@ def result_of(model: SessionModel, compiled: CompiledModel, end: SessionEnd) -> 
         entry=model.entry,
         apart=compiled.apart,
         settings=asdict(request),
-        versions=versions() | vendor_versions(prepared.target),
+        versions={**versions(), **(model.gpu or gpu_versions(prepared.target))},
     )
 
 

@@ -87,7 +87,7 @@ class DeviceGroup:
             found = await surveyed(self.measurer)
             self._settle_libraries(found, progress)
             for model in self.models:
-                model.device = found.device
+                model.device, model.gpu = found.device, dict(found.versions)
                 if model.request.target == kind.name:
                     model.request = replace(model.request, target=found.target)
                 with model.trying(progress):

@@ -15,6 +15,7 @@ from chameleon_ray.api.session_model import circumstances_of
 from chameleon_ray.api.stored_layers import stored_winners
 from chameleon_ray.api.timing_cores import cores_like
 from chameleon_ray.compiler.frontend.frameworks import FRAMEWORKS
+from chameleon_ray.compiler.gpu_versions import DRIVER
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder, file_name
@@ -28,7 +29,7 @@ from chameleon_ray.report.result import Latency, Launching, Verified
 from chameleon_ray.space import Config
 from chameleon_ray.store.knowledge import fits
 from chameleon_ray.store.store import NONE, Store, open_store
-from chameleon_ray.vendor import libraries_used
+from chameleon_ray.vendor import LIBRARIES, libraries_used
 
 
 def apply(
@@ -200,7 +201,9 @@ def _from_store(
     layers = {task.layer for task in prepared.tasks if task.digest in known}
     left = [task for task in prepared.tasks if task.layer not in layers and task.space.knobs]
     templates = tuple(identity["options"].get("template", ()))
-    circumstances = circumstances_of(identity["device"], identity["target"], templates)
+    had = identity.get("circumstances", {}).get("versions", {})
+    gpu = {name: had[name] for name in (DRIVER, *LIBRARIES) if name in had}
+    circumstances = circumstances_of(identity["device"], identity["target"], templates, gpu or None)
     return stored_winners(store, left, circumstances, Storing())
 
 

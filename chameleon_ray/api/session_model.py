@@ -8,14 +8,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from chameleon_ray.api.vendor_versions import vendor_versions
+from chameleon_ray.compiler.gpu_versions import gpu_versions
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.compiler.sources import digest_of_sources
+from chameleon_ray.compiler.target import fields_of
 from chameleon_ray.errors import UserError
 from chameleon_ray.folder import RunFolder
 from chameleon_ray.layer_names import title
 from chameleon_ray.measure.bench import MAIN
-from chameleon_ray.measure.nvml import NvmlError, driver
 from chameleon_ray.options import Request, Search
 from chameleon_ray.plugins import demand
 from chameleon_ray.record import Record
@@ -44,6 +44,7 @@ class SessionModel:
         weight: Importance of the model beside the session's other models.
         name: Name for people; empty for a model that is alone.
         device: Device that the model's layers are timed on; empty until that is known.
+        gpu: Versions of what the GPU's machine has; None where that is this machine, or a CPU.
         failure: Reason for giving the model up, in a sentence; empty as long as it goes on.
         entry: Function of the tuned library that is the model.
     """
@@ -53,6 +54,7 @@ class SessionModel:
     weight: float = 1
     name: str = ""
     device: str = ""
+    gpu: Mapping[str, str] | None = None
     failure: str = ""
     entry: str = MAIN
 
@@ -105,31 +107,37 @@ class SessionModel:
             "inputs": [[list(array.shape), str(array.dtype)] for array in prepared.inputs],
             "options": {**asdict(self.request), "search": asdict(search)},
             "versions": versions(),
-            "circumstances": asdict(
-                circumstances_of(self.device, prepared.target, self.request.template)
-            ),
+            "circumstances": asdict(self.circumstances(prepared.target)),
         }
 
+    def circumstances(self, target: str) -> Circumstances:
+        """Returns what latencies of the model's layers depend on, for its target as JSON."""
+        return circumstances_of(self.device, target, self.request.template, self.gpu)
 
-def circumstances_of(device: str, target: str, templates: Sequence[str] = ()) -> Circumstances:
+
+def circumstances_of(
+    device: str,
+    target: str,
+    templates: Sequence[str] = (),
+    gpu: Mapping[str, str] | None = None,
+) -> Circumstances:
     """Returns what latencies on a device depend on beside the layers.
 
     Args:
         device: Name of the device.
         target: TVM target, as JSON.
         templates: Templates of other packages.
+        gpu: Versions of what a GPU's machine has (``gpu_versions``); None for those of this one.
     """
     known = versions()
     found = {name: known[name] for name in CODE if name in known}
-    found["sources"] = digest_of_sources()
+    found["sources"] = digest_of_sources(fields_of(target)["kind"])
     for template in templates:
         package = demand("template", template).dist
         found[f"template {template}"] = package.version if package is not None else ""
     if "cuda" in target:
         found |= {name: known[name] for name in COMPILER if name in known}
-        with suppress(NvmlError):
-            found["driver"] = driver()
-        found |= vendor_versions(target)
+        found |= gpu_versions(target) if gpu is None else gpu
     return Circumstances(device, found)
 
 

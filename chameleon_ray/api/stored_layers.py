@@ -9,7 +9,6 @@ from chameleon_ray.api.concurrency import wall_limit
 from chameleon_ray.api.device_group import DeviceGroup
 from chameleon_ray.api.imported import Imported
 from chameleon_ray.api.known_enough import known_enough, told
-from chameleon_ray.api.session_model import circumstances_of
 from chameleon_ray.api.setup import Setup
 from chameleon_ray.api.site import Site
 from chameleon_ray.api.teaching import teach
@@ -64,10 +63,8 @@ class StoredLayers:
             return imported
         for group in self.groups:
             for digest in group.digests(imported.prepared):
-                request = group.models[0].request
-                self._circumstances[digest] = circumstances_of(
-                    group.device, request.target, request.template
-                )
+                model = group.models[0]
+                self._circumstances[digest] = model.circumstances(model.request.target)
         tasks = [task for task in imported.layers.tasks if task.space.knobs]
         by_task, self._keys = fitting(store, tasks, self.setup.earlier, self.progress.note)
         request, left_out = self.site.request, imported.settled

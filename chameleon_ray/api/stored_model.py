@@ -12,7 +12,7 @@ from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.api.session_model import circumstances_of, versions
 from chameleon_ray.api.stored_layers import stored_winners
 from chameleon_ray.api.timing_cores import cores_asked_for
-from chameleon_ray.api.vendor_versions import vendor_versions
+from chameleon_ray.compiler.gpu_versions import gpu_versions
 from chameleon_ray.compiler.prepared import Prepared
 from chameleon_ray.lowerings import by_layer
 from chameleon_ray.options import Request
@@ -128,5 +128,5 @@ def _result(
         inputs=described(prepared.input_names, prepared.inputs),
         outputs=described(prepared.outputs, prepared.examples[0].outputs or ()),
         settings=asdict(request),
-        versions=versions() | vendor_versions(prepared.target),
+        versions=versions() | gpu_versions(prepared.target),
     )

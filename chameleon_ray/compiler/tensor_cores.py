@@ -68,7 +68,7 @@ INSTRUCTIONS = {
     "bfloat16": Instruction("bfloat16", 16, "bf16"),
     "float32": Instruction("float32", 8, "tf32"),
 }
-"""Instructions by the type of their factors; float32 is rounded to TF32."""
+"""Instructions by the type of their factors; of float32 they take what TF32 has."""
 
 
 def sums_layout(i: Any, j: Any) -> list[Any]:

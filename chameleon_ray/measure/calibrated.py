@@ -28,12 +28,14 @@ class Surveyed:
         error: Reason why there is no device; empty where there is one.
         lacking: Vendor's libraries (``vendor.py``) that cannot be used there, each with a sentence
             that says why.
+        versions: Versions of the driver and of the vendor's libraries there, each with its name.
     """
 
     target: str = ""
     device: str = ""
     error: str = ""
     lacking: tuple[tuple[str, str], ...] = ()
+    versions: tuple[tuple[str, str], ...] = ()
 
 
 @runtime_checkable
@@ -42,6 +44,15 @@ class Surveyor(Protocol):
 
     def survey(self) -> Surveyed:
         """Returns the device, or why there is none."""
+        ...
+
+
+@runtime_checkable
+class Owner(Protocol):
+    """A runner that keeps its device open between jobs."""
+
+    def release(self) -> None:
+        """Lets go of the device until the next job."""
         ...
 
 
@@ -106,8 +117,13 @@ class Calibrated:
         return tuple(replace(one, latencies=_scaled(one.latencies, factor)) for one in found)
 
     def bench(self, question: Question, contents: tuple[bytes, ...]) -> Outcome:
-        """See ``Bench.ask``; converts latencies, as models are compared with their layers."""
+        """See ``Bench.ask``; converts latencies, as models are compared with their layers.
+
+        The runner lets go of its device, which may have no room for two, or allow only one.
+        """
         assert self._models is not None
+        if isinstance(self._runner, Owner):
+            self._runner.release()
         with self._alone():
             outcome = self._models.ask(question, contents)
         if outcome.ending is not Ending.OK:

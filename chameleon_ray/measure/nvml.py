@@ -22,12 +22,15 @@ IDLE = 1
 """Bit of NVML's throttle reasons for an idle GPU, which is not really throttled."""
 
 
-FORBIDDEN, LOST = 4, 15
-"""NVML's errors for a GPU that this user may not use, and for one that has fallen off the bus."""
+UNSUPPORTED, FORBIDDEN, LOST = 3, 4, 15
+"""NVML's errors for what a GPU does not tell, for one that this user may not use, and for one that
+has fallen off the bus."""
 MEANINGS = {
     FORBIDDEN: "this user may not use the GPUs",
     9: "its kernel module is not loaded, perhaps as there is no GPU",
     LOST: "the GPU is lost: it fell off the bus, or is to be reset",
+    16: "the GPU is to be reset; see nvidia-smi",
+    999: "the GPU does not answer; see nvidia-smi, and the kernel's log for an Xid",
     18: "its library and its kernel module have different versions, so restart the machine",
 }
 """What NVML's errors mean, where that says what to do."""
@@ -38,6 +41,19 @@ class NvmlError(Exception):
 
     status = 0
     """NVML's number of the error; 0 where the library itself is missing."""
+    uuid = ""
+    """Identifier of the GPU that cannot be used, where it tells that."""
+
+
+class Divided(NvmlError):
+    """A GPU is divided into instances, or one of them is meant; CUDA takes the first for a GPU."""
+
+    def __init__(self, uuid: str) -> None:
+        super().__init__(
+            "the GPU is divided into instances (MIG), which disturb each other's latencies and "
+            "are not supported; its administrator ends that with nvidia-smi -mig 0"
+        )
+        self.uuid = uuid
 
 
 @dataclass(frozen=True)
@@ -48,7 +64,7 @@ class Gpu:
         name: Name of its model.
         uuid: Identifier of the GPU, which ``CUDA_VISIBLE_DEVICES`` takes, too.
         arch: Architecture as targets name it, such as ``sm_90``.
-        memory_bytes: Size of its memory.
+        memory_bytes: Size of its memory; 0 where that is the machine's.
         driver: The driver's version.
     """
 
@@ -85,9 +101,9 @@ def gpus(library: str = LIBRARY) -> list[Gpu]:
     return [gpu for _, gpu in _numbered(library)]
 
 
-def lost(library: str = LIBRARY) -> list[int]:
-    """Returns the numbers on the bus of GPUs that are lost; raises as ``gpus`` does."""
-    return [number for number, gpu in _all(library) if gpu is None]
+def unusable(library: str = LIBRARY) -> dict[int, NvmlError]:
+    """Returns why some GPUs cannot be used, by their numbers on the bus; raises as ``gpus``."""
+    return {number: found for number, found in _all(library) if isinstance(found, NvmlError)}
 
 
 def named(ids: Sequence[str] | None, library: str = LIBRARY) -> list[Gpu]:
@@ -101,7 +117,7 @@ def named(ids: Sequence[str] | None, library: str = LIBRARY) -> list[Gpu]:
     found = list(_numbered(library))
     if ids is None:
         return [gpu for _, gpu in found]
-    meant = [[gpu for n, gpu in found if _means(one.strip(), n, gpu)] for one in ids]
+    meant = [[gpu for n, gpu in found if _means(one.strip(), n, gpu.uuid)] for one in ids]
     return [same[0] for same in takewhile(len, meant)]
 
 
@@ -114,7 +130,12 @@ def visible(library: str = LIBRARY) -> Gpu:
     ids = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")
     found = named(ids, library)
     if not found:
-        named_ids = os.environ.get("CUDA_VISIBLE_DEVICES")
+        named_ids, first = os.environ.get("CUDA_VISIBLE_DEVICES"), ids[0].strip()
+        if first.startswith("MIG-"):
+            raise Divided(first)
+        for number, error in unusable(library).items():
+            if _means(first, number, error.uuid):
+                raise error
         if named_ids is None:
             raise NvmlError("there is no GPU, or it is lost")
         raise NvmlError(
@@ -189,12 +210,12 @@ def _do(nvml: ctypes.CDLL, name: str, *arguments: object) -> None:
 
 
 def _numbered(library: str) -> Iterator[tuple[int, Gpu]]:
-    """Yields the GPUs that are not lost, with their numbers on the bus."""
-    return ((number, gpu) for number, gpu in _all(library) if gpu is not None)
+    """Yields the GPUs that can be used, with their numbers on the bus."""
+    return ((number, found) for number, found in _all(library) if isinstance(found, Gpu))
 
 
-def _all(library: str) -> Iterator[tuple[int, Gpu | None]]:
-    """Yields the numbers of GPUs, with None for those that are lost.
+def _all(library: str) -> Iterator[tuple[int, Gpu | NvmlError]]:
+    """Yields the numbers of GPUs, with an error for those that cannot be used.
 
     NVML counts GPUs that a container or a job's scheduler keeps from this user, and CUDA does not.
     They are left out and have no number here; if there are no others, this raises as ``gpus``.
@@ -203,43 +224,52 @@ def _all(library: str) -> Iterator[tuple[int, Gpu | None]]:
     _do(nvml, "nvmlDeviceGetCount_v2", ctypes.byref(count))
     number, forbidden = 0, None
     for place in range(count.value):
-        found = None
+        found: Gpu | NvmlError
         try:
             found = _gpu(nvml, place)
         except NvmlError as error:
             if error.status == FORBIDDEN:
                 forbidden = error
                 continue
-            if error.status != LOST:
-                raise
+            found = error
         yield number, found
         number += 1
     if forbidden is not None and number == 0:
         raise forbidden
 
 
-def _means(one: str, number: int, gpu: Gpu) -> bool:
-    return one == str(number) or (bool(one) and gpu.uuid.startswith(one))
+def _means(one: str, number: int, uuid: str) -> bool:
+    return one == str(number) or (bool(one) and uuid.startswith(one))
 
 
-def _number(nvml: ctypes.CDLL, name: str, *arguments: object, wide: bool = False) -> int:
+def _number(
+    nvml: ctypes.CDLL, name: str, *arguments: object, wide: bool = False, last: object = None
+) -> int:
     """Reads one number of a device; 0 where the device has none."""
     value = ctypes.c_ulonglong() if wide else ctypes.c_uint()
+    more = () if last is None else (last,)
     try:
-        _do(nvml, name, *arguments, ctypes.byref(value))
+        _do(nvml, name, *arguments, ctypes.byref(value), *more)
     except (NvmlError, AttributeError):
         return 0
     return value.value
 
 
 def _gpu(nvml: ctypes.CDLL, number: int) -> Gpu:
-    handle = ctypes.c_void_p()
+    handle, pending = ctypes.c_void_p(), ctypes.c_uint()
     _do(nvml, "nvmlDeviceGetHandleByIndex_v2", ctypes.c_uint(number), ctypes.byref(handle))
+    modes = ctypes.byref(pending)
+    if _number(nvml, "nvmlDeviceGetMigMode", handle, last=modes):
+        raise Divided(_text(nvml, "nvmlDeviceGetUUID", handle))
     major, minor = ctypes.c_int(), ctypes.c_int()
     capability = ctypes.byref(major), ctypes.byref(minor)
     _do(nvml, "nvmlDeviceGetCudaComputeCapability", handle, *capability)
     memory = (ctypes.c_ulonglong * 3)()  # total, free, used
-    _do(nvml, "nvmlDeviceGetMemoryInfo", handle, ctypes.byref(memory))
+    try:
+        _do(nvml, "nvmlDeviceGetMemoryInfo", handle, ctypes.byref(memory))
+    except NvmlError as error:
+        if error.status != UNSUPPORTED:  # what a GPU says that shares the machine's memory
+            raise
     return Gpu(
         name=_text(nvml, "nvmlDeviceGetName", handle),
         uuid=_text(nvml, "nvmlDeviceGetUUID", handle),

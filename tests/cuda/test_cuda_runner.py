@@ -14,7 +14,8 @@ import pytest
 from chameleon_ray.budget import Budget
 from chameleon_ray.compiler.codegen.builder import ChildBuilder
 from chameleon_ray.compiler.kinds import CUDA
-from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner, shots_of
+from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
+from chameleon_ray.compiler.runtime.cuda_timer import shots_of
 from chameleon_ray.compiler.runtime.jobs import DeviceLost
 from chameleon_ray.engine import Engine
 from chameleon_ray.measure.cores import available

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from chameleon_ray.compiler.runtime.cuda_clock import UNKNOWN_CACHE, buffer_size
 from chameleon_ray.measure.isolate import Ending, Isolate, Setting
 from chameleon_ray.options import Measuring
 from tests.gpu.conftest import simulated
@@ -107,6 +109,14 @@ def test_all_executions_are_queued_before_the_only_wait(child: Isolate) -> None:
 def test_clocks_are_woken_after_a_pause_only(child: Isolate) -> None:
     assert timed(child, Job(SLEEPY, shots=2, pause=1.0)).calls["copy"] > 2
     assert timed(child, Job(SLEEPY, shots=2)).calls["copy"] == 2
+
+
+@pytest.mark.parametrize(("cache", "size"), [(6 << 20, 64 << 20), (50 << 20, 100 << 20)])
+def test_the_copy_empties_the_cache_and_takes_long_enough_to_queue_a_launch(
+    cache: int, size: int
+) -> None:
+    assert buffer_size(SimpleNamespace(l2_cache_size_bytes=cache)) == size
+    assert buffer_size(SimpleNamespace(l2_cache_size_bytes=None)) == 2 * UNKNOWN_CACHE
 
 
 def test_a_warm_cache_is_what_an_execution_before_leaves(child: Isolate) -> None:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from tvm import relax, te, topi
 
+from chameleon_ray.api.session_model import circumstances_of
 from chameleon_ray.compiler.apply import compile_model
 from chameleon_ray.compiler.kinds import CUDA
 from chameleon_ray.compiler.passes.lower import lower
@@ -20,6 +22,7 @@ from chameleon_ray.compiler.runtime.model_bench import ModelBench
 from chameleon_ray.compiler.spaces.design import design
 from chameleon_ray.compiler.tvm_process import load_cudart
 from chameleon_ray.measure.bench import Outputs
+from chameleon_ray.measure.calibrated import Calibrated
 from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.isolate import Ending, Isolate, Setting
 from chameleon_ray.measure.measurer import Artifact
@@ -28,6 +31,7 @@ from chameleon_ray.record import DEFAULT, Status
 from chameleon_ray.task import Task
 from tests.cuda.kernels import PATIENT, target, task, tvm_target
 from tests.gpu.conftest import Builders, simulated
+from tests.gpu.vendor.build import standins
 from tests.tvm import layers
 
 INFINITE = float("inf")
@@ -71,9 +75,49 @@ def test_it_times_and_says_on_what(gpu: dict[str, str], good: Artifact) -> None:
     runner.close()
 
 
+def test_whole_models_run_on_a_gpu_that_allows_one_process(
+    monkeypatch: pytest.MonkeyPatch, good: Artifact, tmp_path: Path
+) -> None:
+    """As in the compute mode EXCLUSIVE_PROCESS, which schedulers of jobs set."""
+    runner = on(monkeypatch, exclusive=tmp_path / "lock")
+    other = CudaRunner(QUICK)
+    one = Calibrated(runner, "here", models=ModelBench(CUDA, available()[:1]))
+    runner.warm()
+    with pytest.raises(DeviceLost, match="TVM cannot open the GPU: the GPU is lost, or in use"):
+        other.warm()
+    assert one.survey().device == "NVIDIA H100 80GB HBM3"
+    other.warm()  # it is open to others until there is a kernel to time
+    other.close()
+    assert one.run(task("dense"), good, INFINITE).status is Status.OK
+    file = tmp_path / "model.so"
+    compiler = Isolate(Setting(f"{__name__}:compiles"))
+    assert compiler.call(file, 120).ending is Ending.OK
+    compiler.close()
+    question = Outputs((str(file),), (np.ones((1, 4096), "float32"),))
+    assert one.bench(question, ()).ending is Ending.OK
+    assert one.run(task("dense"), good, INFINITE).status is Status.OK
+    one.close()
+
+
+def test_a_survey_tells_the_versions_of_the_runners_machine(
+    gpu: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which the command's machine may not have."""
+    monkeypatch.setenv("CHAMELEON_VENDOR_PATH", str(standins()))
+    with closing(CudaRunner(QUICK)) as runner:
+        found = runner.survey()
+    versions = {"driver": "580.95.05", "cuBLASLt": "13.10.0", "cuDNN": "9.28.0"}
+    assert dict(found.versions) == versions
+    monkeypatch.setenv("CHAMELEON_VENDOR_PATH", "")
+    known = circumstances_of(found.device, found.target, (), versions).versions
+    assert {name: known[name] for name in versions} == versions
+    assert not set(versions) & set(circumstances_of(found.device, found.target, (), {}).versions)
+
+
 @pytest.mark.parametrize(
     ("machine", "visible", "sentence"),
     [
+        ({"divided": 1}, None, "the GPU is divided into instances (MIG), which disturb each"),
         (
             {"driver": "570.86.15"},
             None,
@@ -138,7 +182,7 @@ def test_a_gpu_that_is_lost_in_mid_run_is_told_in_one_sentence(
     lost.write_text("0\n")
     sentence = (
         r"^NVIDIA H100 80GB HBM3 cannot be used: TVM sees no GPU on this machine: "
-        r"CUDA_VISIBLE_DEVICES is '.*', and there is no such GPU, or it is lost; .*\.$"
+        r"NVIDIA's driver answered .* \(the GPU is lost: it fell off the bus, .*\)\.$"
     )
     for _ in range(2):
         with pytest.raises(DeviceLost, match=sentence):
@@ -224,7 +268,8 @@ def test_devices_that_are_lost_are_listed_as_such(
     command = [sys.executable, "-m", "chameleon_ray", "devices"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "NVIDIA H100 80GB HBM3, 80 GiB, driver 580.95.05: ready." in said
-    assert "NVIDIA GPU 0: not usable. the GPU is lost: it fell off the bus" in said
+    assert "NVIDIA GPU 0: not usable. NVIDIA's driver answered" in said
+    assert "error 15 (the GPU is lost: it fell off the bus" in said
 
 
 def test_tune_says_why_a_gpu_cannot_be_used_before_anything_is_done(

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from chameleon_ray.api import vendor_versions
 from chameleon_ray.api.session_model import circumstances_of
+from chameleon_ray.compiler import gpu_versions
 from chameleon_ray.compiler.kinds import resolve
 from tests.gpu.vendor.build import environment, standins
 
@@ -152,6 +152,25 @@ def test_a_model_needs_the_libraries_only_and_says_so_without(tmp_path: Path, ke
     assert "cuBLASLt 13 is needed here: put libcublasLt.so.13 on the loader's path" in done.stderr
 
 
+LOADED = """
+from pathlib import Path
+from chameleon_ray.compiler.vendor_path import look_in_wheels
+look_in_wheels()
+print(sum("libnvrtc" in line for line in Path("/proc/self/maps").read_text().splitlines()))
+"""
+
+
+def test_cudnn_of_a_wheel_finds_the_compiler_of_a_wheel(tmp_path: Path) -> None:
+    """Which is off the loader's path; without cuDNN it is not loaded."""
+    wheel = tmp_path / "nvidia" / "cudnn" / "lib"
+    wheel.mkdir(parents=True)
+    env = {**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
+    env.pop("CHAMELEON_VENDOR_PATH", None)
+    assert asked(LOADED, env).stdout == "0\n"
+    (wheel / "libcudnn.so.9").symlink_to(standins() / "libcudnn.so.9")
+    assert int(asked(LOADED, env).stdout) > 0
+
+
 def test_versions_of_the_libraries_are_what_latencies_depend_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +193,6 @@ def test_versions_of_the_libraries_are_what_latencies_depend_on(
     assert len({one.digest for one in found}) == 3
     monkeypatch.setenv("LD_LIBRARY_PATH", str(upgraded))  # where the loader looks first of all
     monkeypatch.setenv("CHAMELEON_VENDOR_PATH", str(standins()))
-    vendor_versions._version.cache_clear()
+    gpu_versions._version.cache_clear()
     assert circumstances_of("device", gpu).versions["cuDNN"] == "9.29.1"
-    vendor_versions._version.cache_clear()
+    gpu_versions._version.cache_clear()

@@ -7,20 +7,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from chameleon_ray.api.model_process import ModelProcess
 from chameleon_ray.compiler.kinds import CUDA
 from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
 from chameleon_ray.compiler.runtime.model_bench import ModelBench
-from chameleon_ray.errors import UserError
 from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.measurer import Measurer
 from chameleon_ray.options import Confirming, Request
 from chameleon_ray.pool import InProcessPool
 from chameleon_ray.record import DEFAULT, Record, Status
-from chameleon_ray.space import Config, as_configs
+from chameleon_ray.space import Config
 from chameleon_ray.task import Task
 from chameleon_ray.vendor import vendor_config
 from chameleon_ray.winners import choose
@@ -160,22 +158,3 @@ def test_a_model_that_calls_a_library_runs_with_graphs_and_without(
             verified = process.check(tmp_path / name, prepared, bench, replayed=True)
             assert verified.outcome == "verified", (name, verified.fault)
         assert os.environ["CHAMELEON_VENDOR_PATH"] == str(standins())
-
-
-def test_graphs_that_would_use_freed_workspaces_are_left_out(tmp_path: Path) -> None:
-    """The last layer is not recorded, and a library's workspace is the largest."""
-    with ExitStack() as stack:
-        set_up(stack.enter_context(pytest.MonkeyPatch.context()), tmp_path, {})
-        process = ModelProcess(CUDA, CORES, stack)
-        file = dense_layers(tmp_path / "dense.onnx", 16, 128, 72, 8)
-        tasks = process.prepare(Request(file, target="cuda:sm_90")).tasks
-        space = tasks[1].space
-        drawn = as_configs(space.random(np.random.default_rng(0), 50))
-        sliced = next(config for config in drawn if space.values(config)["sketch"] == 1)
-        chosen = {tasks[1].digest: (sliced, 1e-3)}
-        process.compile_tuned(chosen, tmp_path / "model.so", tmp_path / "database")
-        assert process.compile_graphs(tmp_path / "graphs.so")
-        chosen[tasks[2].digest] = (CUBLASLT, 1e-3)
-        process.compile_tuned(chosen, tmp_path / "model.so", tmp_path / "database")
-        with pytest.raises(UserError, match="a layer after them needs more"):
-            process.compile_graphs(tmp_path / "graphs.so")

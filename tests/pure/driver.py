@@ -11,8 +11,9 @@ from chameleon_ray.measure.nvml import LIBRARY
 GPUS = "FAKE_GPUS"
 """``NAME:MAJOR,NAME:MAJOR``, with the major number of the compute capability; unset for none.
 
-A GPU whose name begins with ``Lost`` has fallen off the bus, and one whose name begins with
-``Other`` is kept from this user.
+A GPU whose name begins with ``Lost`` has fallen off the bus, one that begins with ``Sick`` answers
+with an error that NVML calls unknown, ``Other`` is kept from this user, ``Split`` is divided into
+instances, and ``Shared`` has no memory of its own.
 """
 SOURCE = """
 #include <stdio.h>
@@ -33,13 +34,19 @@ int nvmlDeviceGetCount_v2(u* n) {
 int nvmlDeviceGetHandleByIndex_v2(u i, h* d) {
   *d = which + i;
   if (!strncmp(told(*d), "Other", 5)) return 4;
+  if (!strncmp(told(*d), "Sick", 4)) return 999;
   return strncmp(told(*d), "Lost", 4) ? 0 : 15; }
+int nvmlDeviceGetMigMode(h d, u* now, u* then) {
+  *now = *then = !strncmp(told(d), "Split", 5);
+  return strncmp(told(d), "Fake", 4) ? 0 : 3; }
 int nvmlDeviceGetHandleByUUID(const char* s, h* d) {
   if (strncmp(s, "GPU-", 4)) return 6;
   *d = which + atoi(s + 4); return 0; }
 int nvmlDeviceGetCudaComputeCapability(h d, int* a, int* b) {
   *a = atoi(strchr(told(d), ':') + 1); *b = 0; return 0; }
-int nvmlDeviceGetMemoryInfo(h d, w* m) { m[0] = 5; m[1] = 3; m[2] = 2; return 0; }
+int nvmlDeviceGetMemoryInfo(h d, w* m) {
+  if (!strncmp(told(d), "Shared", 6)) return 3;
+  m[0] = 5; m[1] = 3; m[2] = 2; return 0; }
 int nvmlDeviceGetName(h d, char* s, u n) {
   long k = strchr(told(d), ':') - told(d); strncpy(s, told(d), k); s[k] = 0; return 0; }
 int nvmlDeviceGetUUID(h d, char* s, u n) { sprintf(s, "GPU-%ld", (char*)d - which); return 0; }

@@ -74,7 +74,7 @@ def test_an_old_driver_is_told_whatever_files_are_closed(files: Path) -> None:
     [
         (35, "is too old: TVM needs a driver for CUDA 13 (580 or later)"),
         (FABRIC, "fabric manager (CUDA's cudaGetDeviceCount failed with error 802"),
-        (46, "the GPU is in use or lost; see nvidia-smi"),
+        (46, "the GPU is lost, or in use where one process may use it at a time; see nvidia-smi"),
     ],
 )
 def test_what_cudas_first_error_means_is_said(status: int, words: str, tmp_path: Path) -> None:
@@ -90,3 +90,19 @@ def test_bytes_have_a_unit() -> None:
     sizes = (512, 3 << 20, 3 << 29, 80 << 30, 5 << 40)
     words = [gpu_memory.bytes_in_words(size) for size in sizes]
     assert words == ["0.5 KiB", "3.0 MiB", "1.5 GiB", "80.0 GiB", "5120.0 GiB"]
+
+
+@pytest.mark.parametrize(
+    ("said", "full"),
+    [
+        ("CUDA: out of memory", True),
+        ("cudaErrorMemoryAllocation", True),
+        ("cuBLASLt: the resource allocation failed", True),
+        ("cuDNN: CUDNN_STATUS_ALLOC_FAILED", True),
+        ("cuDNN: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED", True),
+        ("cuDNN: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED", False),
+        ("cuBLASLt: the functionality is not supported", False),
+    ],
+)
+def test_a_full_memory_is_known_by_the_words_of_whoever_says_it(said: str, full: bool) -> None:
+    assert gpu_memory.is_full(RuntimeError(said)) == full

@@ -17,7 +17,11 @@ from chameleon_ray.options import Request
 from chameleon_ray.pool import NoWorkers
 from chameleon_ray.report.progress import Progress
 
-H100 = Surveyed('{"kind": "cuda", "arch": "sm_90"}', "NVIDIA H100")
+H100 = Surveyed(
+    '{"kind": "cuda", "arch": "sm_90"}',
+    "NVIDIA H100",
+    versions=(("driver", "1.2"), ("cuDNN", "3.4")),
+)
 
 
 class Runners:
@@ -66,6 +70,8 @@ def test_a_survey_completes_targets_and_finds_out_those_that_do_not_fit() -> Non
     assert "the target is for sm_80" in models[2].failure.lower()
     assert one.left == models[:2]
     assert one.device == H100.device
+    known = models[0].circumstances(H100.target).versions
+    assert (known["driver"], known["cuDNN"], known.get("cuBLASLt")) == ("1.2", "3.4", None)
 
 
 def test_devices_that_are_lost_are_the_failure_of_their_models_alone() -> None:

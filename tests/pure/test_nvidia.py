@@ -67,10 +67,10 @@ def test_a_lost_gpu_hides_no_other_and_leaves_their_numbers(
 ) -> None:
     monkeypatch.setenv(GPUS, "Fake GPU:9,Lost GPU:9,Fake GPU:8")
     assert [gpu.uuid for gpu in nvml.gpus(driver)] == ["GPU-0", "GPU-2"]
-    assert nvml.lost(driver) == [1]
+    assert list(nvml.unusable(driver)) == [1]
     assert [gpu.uuid for gpu in nvml.named(["2", "GPU-0"], driver)] == ["GPU-2", "GPU-0"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    with pytest.raises(nvml.NvmlError, match="is '1', and there is no such GPU, or it is lost"):
+    with pytest.raises(nvml.NvmlError, match="the GPU is lost: it fell off the bus"):
         nvml.visible(driver)
 
 
@@ -79,7 +79,7 @@ def test_gpus_that_are_kept_from_this_user_are_not_counted(
 ) -> None:
     monkeypatch.setenv(GPUS, "Other GPU:9,Fake GPU:8,Lost GPU:9")
     assert [gpu.uuid for gpu in nvml.gpus(driver)] == ["GPU-1"]
-    assert nvml.lost(driver) == [1]
+    assert list(nvml.unusable(driver)) == [1]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     assert nvml.visible(driver).uuid == "GPU-1"
     monkeypatch.setenv(GPUS, "Other GPU:9,Other GPU:9")
@@ -87,10 +87,39 @@ def test_gpus_that_are_kept_from_this_user_are_not_counted(
         nvml.gpus(driver)
 
 
+def test_a_sick_gpu_hides_no_other_whatever_it_answers(
+    driver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(GPUS, "Sick GPU:9,Fake GPU:9")
+    assert [gpu.uuid for gpu in nvml.gpus(driver)] == ["GPU-1"]
+    (why,) = nvml.unusable(driver).values()
+    assert "error 999 (the GPU does not answer; see nvidia-smi" in str(why)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    with pytest.raises(nvml.NvmlError, match="the GPU does not answer"):
+        nvml.visible(driver)
+    assert nvml.count(driver) == 1
+
+
+def test_a_gpu_without_memory_of_its_own_is_a_gpu(
+    driver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(GPUS, "Shared GPU:12")
+    assert [gpu.memory_bytes for gpu in nvml.gpus(driver)] == [0]
+
+
+def test_a_gpu_that_is_divided_is_refused(driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(GPUS, "Split GPU:9,Fake GPU:9")
+    assert [gpu.uuid for gpu in nvml.gpus(driver)] == ["GPU-1"]
+    for visible in ("0", " 0", "0,1", "GPU-0", "MIG-0a1b", "MIG-GPU-0/1/0"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        with pytest.raises(nvml.NvmlError, match=r"divided into instances \(MIG\)"):
+            nvml.visible(driver)
+
+
 def test_the_gpu_that_is_hidden_is_listed_as_such(
     driver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("gpus", "lost", "shown"):
+    for name in ("gpus", "unusable", "shown"):
         monkeypatch.setattr(nvml, name, partial(getattr(nvml, name), driver))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     probed = {"gpus": ["sm_90"], "trouble": "", "runtime": "13.0", "compiler": "by NVRTC"}

@@ -16,8 +16,8 @@ from typing import Any, Protocol
 from chameleon_ray.compiler.nvidia import capability
 from chameleon_ray.compiler.target import TargetError
 from chameleon_ray.compiler.tvm_process import load_nvidia, nvidia_wheels
+from chameleon_ray.compiler.vendor_path import NVRTC
 
-NVRTC = ("libnvrtc-builtins.so.13.*", "libnvrtc.so.13")
 INSTALL = "install NVIDIA's compiler with: pip install 'chameleon_ray[cuda]'"
 PREAMBLE = re.compile(r"#ifdef __CUDACC_RTC__\n.*?\n#else\n.*?\n#endif\n", re.DOTALL)
 """Pattern of TVM's first lines: headers of the C++ library, which take seconds to parse."""

@@ -23,7 +23,7 @@ PREFIX = "chameleon.vendor.v1"
 TYPES = ("float32", "float16", "bfloat16")
 """Types in the order of their numbers in ``glue.h``."""
 WORKSPACE = 32 << 20
-"""Bytes of memory that an algorithm may use while it runs; TVM keeps them for the next one."""
+"""Bytes of memory that an algorithm may use while it runs."""
 
 
 def called(module: Any, config: Config) -> Any:

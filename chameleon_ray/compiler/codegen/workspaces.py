@@ -1,73 +1,132 @@
-"""Whether recorded graphs outlive the workspaces that they use.
+"""Workspaces of layers that a model allocates itself, so that recorded graphs own what they use.
 
 A layer of several kernels passes results on in a workspace, and a vendor's algorithm may need one,
-too. TVM keeps workspaces for later layers, but frees one that is too small for a later request. A
-graph that was recorded before would go on to use it.
+too. By itself such a layer takes it from a pool that all models of a thread share. The pool frees
+one that is too small for a later request, and a graph that was recorded before would go on to use
+it. What a model allocates is its own for as long as its graphs may be repeated.
 """
 
-from collections.abc import Mapping, Sequence
-from re import MULTILINE, findall, search
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tvm
 import tvm_ffi
-from tvm.s_tir.stmt import SBlock
+from tvm import relax
+from tvm.ir import Call
+from tvm.relax.expr_functor import PyExprMutator, mutator
+from tvm.s_tir.stmt import SBlock, SBlockRealize
 
-FUNCTION = r"^@(\S+):\n((?:  .*\n)*)"
-"""A function in the text of an executable: its name, and its lines."""
-CALL = r"^  call  (\S+) (.*)$"
-"""A call: the name of what is called, and the rest of the line."""
+from chameleon_ray.compiler.relax import operator
+
+CALLS = ("relax.call_tir", "relax.call_tir_inplace")
 
 
-def are_outgrown(executable: Any, module: Any, record: str) -> bool:
-    """Whether a model may ask for larger workspaces after graphs with workspaces were recorded.
+def owned(module: Any) -> Any:
+    """Makes the workspaces of a model's layers further outputs of them, which nothing reads.
 
-    The layers of one graph run once before they are recorded, so they do not disturb each other. A
-    later layer with several workspaces counts as one that asks for more, as their order decides.
+    A workspace whose size is known only at run time is left alone, as its layer is never recorded.
 
     Args:
-        executable: The model's ``tvm.relax.VMExecutable``.
-        module: Module with the model's scheduled PrimFuncs.
-        record: Name of the function that records a graph.
+        module: Relax module whose PrimFuncs are scheduled.
     """
-    sizes = {v.name_hint: _workspaces(f) for v, f in module.functions.items()}
-    functions = {
-        name: findall(CALL, lines, MULTILINE)
-        for name, lines in findall(FUNCTION, executable.as_text(), MULTILINE)
+    found = {v.name_hint: workspaces_of(f) for v, f in module.functions.items()}
+    workspaces = {name: buffers for name, buffers in found.items() if buffers}
+    if not workspaces:
+        return module
+    builder = relax.BlockBuilder()  # which gives the changed functions variables of their types
+    changed = {
+        name: builder.add_func(_taking(module[name], buffers), name)
+        for name, buffers in workspaces.items()
     }
-    return any(_asks_for_more(calls, functions, sizes, record) for calls in functions.values())
+    calling, functions = _Calling(changed, workspaces), dict(builder.get().functions)
+    for variable, function in module.functions.items():
+        if isinstance(function, relax.Function):
+            functions[variable] = calling.visit_expr(function)
+        elif variable.name_hint not in changed:
+            functions[variable] = function
+    return tvm.IRModule(functions, attrs=module.attrs, global_infos=module.global_infos)
 
 
-def _asks_for_more(
-    calls: Sequence[tuple[str, str]],
-    functions: Mapping[str, Sequence[tuple[str, str]]],
-    sizes: Mapping[str, list[int]],
-    record: str,
-) -> bool:
-    """Whether some call, or a later graph, of a function asks for more than graphs before it."""
-    kept = 0
-    for name, rest in calls:
-        graph = search(r"f\[(\S+)\]", rest) if name == record else None
-        inside = [called for called, _ in functions[graph[1]]] if graph else [name]
-        asked = [sizes[called] for called in inside if sizes.get(called)]
-        if kept and any(len(own) > 1 or max(own) > kept for own in asked):
-            return True
-        if graph:
-            kept = max([kept, *(max(own) for own in asked)])
-    return False
+def workspaces_of(function: Any) -> list[Any]:
+    """Returns the buffers of known sizes that a PrimFunc allocates for all of its kernels.
 
-
-def _workspaces(function: Any) -> list[int]:
-    """Returns the bytes of the workspaces of a PrimFunc; of what is none of them, none."""
-    if not isinstance(function, tvm.tirx.PrimFunc):
+    What one kernel alone uses is no workspace, as each of its threads may have its own.
+    """
+    if not isinstance(function, tvm.tirx.PrimFunc) or not isinstance(function.body, SBlockRealize):
         return []
-    buffers: list[Any] = []
-    tvm_ffi.structural_walk(function.body, (SBlock, lambda b: buffers.extend(b.alloc_buffers)))
-    return [_bytes(buffer) for buffer in buffers if buffer.scope() == "global"]
+    root = function.body.block
+    return [
+        buffer
+        for buffer in root.alloc_buffers
+        if buffer.scope() == "global"
+        and all(isinstance(extent, tvm.tirx.IntImm) for extent in buffer.shape)
+        and not _is_of_one_kernel(buffer, root.body)
+    ]
 
 
-def _bytes(buffer: Any) -> int:
-    size = tvm.DataType(buffer.dtype).bits // 8
-    for extent in buffer.shape:
-        size *= int(extent) if isinstance(extent, tvm.tirx.IntImm) else 1 << 40
-    return size
+def _is_of_one_kernel(buffer: Any, body: Any) -> bool:
+    """Whether the blocks that use a buffer are all in one loop nest that is bound to threads."""
+    parts = body.seq if isinstance(body, tvm.tirx.SeqStmt) else [body]
+    using = [part for part in parts if _found(part, SBlock, lambda block: _uses(block, buffer))]
+    return len(using) == 1 and _found(
+        using[0], tvm.tirx.For, lambda loop: loop.thread_binding is not None
+    )
+
+
+def _uses(block: Any, buffer: Any) -> bool:
+    regions = [*block.reads, *block.writes]
+    return any(region.source.same_as(buffer) for region in regions)
+
+
+def _found(part: Any, kind: Any, wanted: Callable[[Any], Any]) -> bool:
+    """Whether a statement has a node of some kind that is wanted."""
+    found: list[bool] = []
+    tvm_ffi.structural_walk(part, (kind, lambda node: found.append(bool(wanted(node)))))
+    return any(found)
+
+
+def _taking(function: Any, workspaces: Sequence[Any]) -> Any:
+    """Makes workspaces of a PrimFunc its last parameters."""
+    root = function.body.block
+    left = [one for one in root.alloc_buffers if not any(map(one.same_as, workspaces))]
+    block = SBlock(
+        root.iter_vars,
+        root.reads,
+        root.writes,
+        root.name_hint,
+        root.body,
+        root.init,
+        left,
+        root.match_buffers,
+        root.annotations,
+    )
+    body = SBlockRealize(function.body.iter_values, function.body.predicate, block)
+    params = [*function.params, *workspaces]
+    return tvm.tirx.PrimFunc(params, body, function.ret_type, function.attrs)
+
+
+@mutator
+class _Calling(PyExprMutator):  # type: ignore[misc]
+    """Has changed PrimFuncs called in the place of others, and passes on all but workspaces."""
+
+    def __init__(self, changed: Mapping[str, Any], workspaces: Mapping[str, Sequence[Any]]) -> None:
+        super().__init__()
+        self._changed, self._workspaces = changed, workspaces
+
+    def visit_call_(self, op: Call) -> relax.Expr:
+        call = super().visit_call_(op)
+        name = call.args[0].name_hint if operator(call) in CALLS else ""
+        if name not in self._changed:
+            return call
+        (ty,), args = call.ty_args, call.args[1]
+        single, more = isinstance(ty, relax.TensorType), self._workspaces[name]
+        results = [ty] if single else list(ty.fields)
+        types = [*results, *(relax.TensorType(one.shape, str(one.dtype)) for one in more)]
+        if operator(call) == "relax.call_tir":
+            made = relax.call_tir(self._changed[name], args, types)
+        else:
+            places = [*map(int, call.attrs.inplace_indices), *[-1] * len(more)]
+            made = relax.op.call_tir_inplace(self._changed[name], args, places, types)
+        outputs = self.builder_.emit(made)
+        kept = [relax.TupleGetItem(outputs, place) for place in range(len(results))]
+        return kept[0] if single else relax.Tuple(kept)

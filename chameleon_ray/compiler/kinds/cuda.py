@@ -1,6 +1,5 @@
 """Tuning for NVIDIA GPUs: kernels by NVRTC or nvcc, timed by CUDA's events."""
 
-import ctypes
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,7 @@ from typing import Any
 from chameleon_ray.compiler.kind import Device, Environment, Graphs, TargetKind
 from chameleon_ray.compiler.nvidia import BUS_ORDER, capability, completed
 from chameleon_ray.compiler.target import TargetError, fields_of, made
-from chameleon_ray.compiler.tvm_process import CUDART, cuda_passes, load_cudart, register_intrinsics
+from chameleon_ray.compiler.tvm_process import cuda_passes, load_cudart, register_intrinsics
 from chameleon_ray.compiler.vendor_path import look_in_wheels
 from chameleon_ray.limit import Limit
 from chameleon_ray.measure import nvml
@@ -87,48 +86,39 @@ def probe() -> dict[str, Any]:
     import tvm
 
     from chameleon_ray.compiler.codegen.cuda_compiler import summary
-    from chameleon_ray.compiler.runtime.cuda_driver import trouble
+    from chameleon_ray.compiler.runtime.cuda_driver import runtime_version, trouble
 
     why, gpus = trouble(), list[str]()
     while tvm.cuda(len(gpus)).exist:
         gpus.append(f"sm_{tvm.cuda(len(gpus)).compute_version.replace('.', '')}")
-    return {"gpus": gpus, "trouble": why, "runtime": _runtime_version(), "compiler": summary()}
+    return {"gpus": gpus, "trouble": why, "runtime": runtime_version(), "compiler": summary()}
 
 
 def devices(probed: Mapping[str, Any], error: str) -> list[Device]:
     """Returns every GPU of the driver; without one, an entry that says why and what can be done."""
     builds = probed.get("compiler", "TVM cannot be used")
     try:
-        found, lost = nvml.gpus(), nvml.lost()
+        found, sick = nvml.gpus(), nvml.unusable()
         shown = [gpu.uuid for gpu in nvml.shown()]
     except nvml.NvmlError as trouble:
         if any(sign.exists() for sign in SIGNS):
             why = probed.get("trouble") or f"{trouble}; install NVIDIA's driver"
             return [Device(NAME, "NVIDIA GPU", False, why)]
         return [Device(NAME, "no NVIDIA GPU", False, builds)]
-    gone = [Device(NAME, f"NVIDIA GPU {n}", False, nvml.MEANINGS[nvml.LOST]) for n in lost]
+    gone = [Device(NAME, f"NVIDIA GPU {number}", False, str(why)) for number, why in sick.items()]
     return [*(_device(gpu, shown, probed, error) for gpu in found), *gone]
 
 
 def _device(gpu: nvml.Gpu, shown: Sequence[str], probed: Mapping[str, Any], error: str) -> Device:
     """Returns the entry of a GPU; ``shown`` has the UUIDs of those that CUDA should see."""
-    name = f"{gpu.name}, {gpu.memory_bytes / (1 << 30):.0f} GiB, driver {gpu.driver}"
+    memory = f"{gpu.memory_bytes / (1 << 30):.0f} GiB, " if gpu.memory_bytes else ""
+    name = f"{gpu.name}, {memory}driver {gpu.driver}"
     target, seen = f"{NAME}:{gpu.arch}", probed.get("gpus", ())
     if gpu.uuid in shown[: len(seen)]:
         return Device(target, name, True, f"CUDA runtime {probed['runtime']}; {probed['compiler']}")
     if not seen and (probed.get("trouble") or error):
         return Device(target, name, False, probed.get("trouble") or error)
     return Device(target, name, False, "CUDA_VISIBLE_DEVICES hides it, or TVM does not see it")
-
-
-def _runtime_version() -> str:
-    """Returns the version of the CUDA runtime; empty where it cannot be loaded."""
-    version = ctypes.c_int()
-    try:
-        ctypes.CDLL(CUDART).cudaRuntimeGetVersion(ctypes.byref(version))
-    except OSError:
-        return ""
-    return f"{version.value // 1000}.{version.value % 1000 // 10}"
 
 
 def device_name(cores: int, instances: int = 1) -> str:
@@ -231,10 +221,11 @@ def compile_model(module: Any, target: Any) -> Any:
     """Compiles a model with the builders' compiler; DLight schedules what is not tuned."""
     from chameleon_ray.compiler.codegen import cuda_library
     from chameleon_ray.compiler.codegen.cuda_runtime import demand_runtime
+    from chameleon_ray.compiler.codegen.workspaces import owned
 
     demand_runtime()
     with cuda_passes():
-        return cuda_library.compile_model(default(module, target), target)
+        return cuda_library.compile_model(owned(default(module, target)), target)
 
 
 def build_timeout(options: Measuring) -> float:

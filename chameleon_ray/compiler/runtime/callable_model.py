@@ -1,7 +1,10 @@
-"""A compiled model that any thread may call: one library, and a virtual machine per thread.
+"""A compiled model that any thread may call.
 
 TVM's virtual machine keeps the values of a call in itself, so two calls at a time of one machine
-end in a segmentation fault. Machines of one library share its code and weights.
+end in a segmentation fault. On a CPU each thread has a machine; those of one library share its code
+and weights. On a GPU all threads have one, as each would have weights of its own there, and take
+turns, as all calls are in one stream. While the first call records CUDA graphs, CUDA forbids other
+threads of the process to do anything.
 """
 
 import os
@@ -9,7 +12,9 @@ import sys
 import threading
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,9 +24,11 @@ from chameleon_ray.compiler.vendor_path import look_in_wheels
 from chameleon_ray.measure.bench import MAIN
 
 STARTED = "a machine"
-"""Name of a thread's machine among those of its functions."""
+"""Name of a machine among those of its functions."""
 ALIGNMENT = 64
 """Bytes by which compiled code expects its inputs to be aligned."""
+TURN = threading.Lock()
+"""Held by the thread that uses a GPU."""
 
 
 class CallableModel:
@@ -55,7 +62,7 @@ class CallableModel:
         self._machine = relax.VirtualMachine
         self._gpu, self._device = gpu, tvm.cuda() if gpu else tvm.cpu()
         self._library = tvm.runtime.load_module(str(library))
-        self._own = threading.local()
+        self._own = SimpleNamespace() if gpu else threading.local()
         self._shared: dict[str, list[int]] = {}
 
     def __call__(self, inputs: Sequence[Any], entry: str = MAIN) -> list[Any]:
@@ -69,6 +76,10 @@ class CallableModel:
             The outputs in order: torch tensors if any input is one, else NumPy arrays. They are
             the caller's: no later call reads or writes them.
         """
+        with TURN if self._gpu else nullcontext():
+            return self._called(inputs, entry)
+
+    def _called(self, inputs: Sequence[Any], entry: str) -> list[Any]:
         torch = sys.modules.get("torch")
         main = getattr(self._own, entry, None) or self._started(entry)
         tensors = [self._tensor(one) for one in inputs]
@@ -84,7 +95,7 @@ class CallableModel:
         return [self._array(one) for one in outputs]
 
     def _started(self, entry: str) -> Any:
-        """Returns a function of the calling thread's own machine, which it starts."""
+        """Returns a function of the machine that the calling thread uses, which it starts."""
         own = self._own
         if not hasattr(own, STARTED):
             setattr(own, STARTED, self._machine(self._library, self._device))
@@ -101,7 +112,7 @@ class CallableModel:
         if _address(array) % ALIGNMENT:  # an error of TVM's takes longer than a small copy
             return self._copied(array)
         try:
-            tensor = self._import(array, require_alignment=ALIGNMENT, require_contiguous=True)
+            tensor = self._imported(array, require_alignment=ALIGNMENT, require_contiguous=True)
         except (RuntimeError, ValueError, BufferError):  # strided, or read-only
             return self._copied(array)
         return self._here(tensor)
@@ -110,7 +121,13 @@ class CallableModel:
         if isinstance(array, np.ndarray):
             return self._copy(array, self._device)
         plain = array.detach().resolve_conj().resolve_neg().contiguous()  # it is torch's
-        return self._here(self._import(plain.clone()))
+        return self._here(self._imported(plain.clone()))
+
+    def _imported(self, array: Any, **demands: Any) -> Any:
+        """Hands memory over to TVM; a GPU's once what torch's stream does with it is done."""
+        if not isinstance(array, np.ndarray) and array.is_cuda:
+            sys.modules["torch"].cuda.current_stream(array.device).synchronize()
+        return self._import(array, **demands)
 
     def _here(self, tensor: Any) -> Any:
         return tensor.copyto(self._device) if tensor.device != self._device else tensor

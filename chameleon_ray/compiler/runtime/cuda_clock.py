@@ -5,6 +5,7 @@ another event. So the time between the events contains no wait for the host. The
 what is in the L2 cache.
 """
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,10 @@ from chameleon_ray.options import Measuring
 
 UNKNOWN_CACHE = 64 << 20
 """Bytes that an L2 cache is taken to have where the GPU does not tell."""
+LEAST_COPY = 64 << 20
+"""Least bytes of a copy: a GPU of 1 TB/s takes 0.13 ms for it, as the host queues a few calls."""
+BUSY = re.compile(rf"CUDA\b.*\({cuda_driver.BUSY}\)")
+"""Pattern of TVM's error for a GPU that another process has to itself."""
 COPIES = 16
 """Copies that are queued at once to keep the GPU busy."""
 
@@ -24,7 +29,7 @@ class CudaClock:
     """Times what is executed in TVM's stream of one GPU."""
 
     def __init__(self, device: Any) -> None:
-        """Allocates twice the L2 cache's size, two times; creates the process's CUDA context.
+        """Allocates two buffers of ``buffer_size``; creates the process's CUDA context.
 
         Args:
             device: TVM's device.
@@ -96,7 +101,7 @@ def opened(device: Any) -> CudaClock:
     """Makes the clock of a GPU, which is its process's first use of CUDA.
 
     Raises:
-        TargetError: No GPU can be used.
+        TargetError: No GPU can be used, or not now.
         GpuFullError: Its memory has no room.
     """
     trouble = cuda_driver.trouble()
@@ -107,11 +112,14 @@ def opened(device: Any) -> CudaClock:
     try:
         return CudaClock(device)
     except Exception as error:
+        if BUSY.search(str(error)):
+            why = cuda_driver.MEANINGS[cuda_driver.BUSY]
+            raise TargetError(f"TVM cannot open the GPU: {why}.") from error
         if not gpu_memory.is_full(error):
             raise
     raise gpu_memory.full("The buffers that empty the GPU's cache", 2 * buffer_size(device))
 
 
 def buffer_size(device: Any) -> int:
-    """Returns the bytes of a buffer that replaces all of a GPU's L2 cache when it is copied."""
-    return 2 * int(device.l2_cache_size_bytes or UNKNOWN_CACHE)
+    """Returns the bytes of a buffer whose copy replaces a GPU's L2 cache, and hides launches."""
+    return max(LEAST_COPY, 2 * int(device.l2_cache_size_bytes or UNKNOWN_CACHE))

@@ -1,19 +1,22 @@
 """Says why CUDA sees no GPU in a process, in words that also say what to do."""
 
+import ctypes
 import os
 from pathlib import Path
 
 from chameleon_ray.compiler.runtime.cudart import CudaError, Cudart
-from chameleon_ray.compiler.tvm_process import DRIVER, load_cudart, load_nvidia
+from chameleon_ray.compiler.tvm_process import CUDART, DRIVER, load_cudart, load_nvidia
 from chameleon_ray.measure import nvml
 
 NEEDED = 580
 """Oldest driver for CUDA 13, by the number before the first dot."""
 TOO_OLD = 35
 """CUDA's error for a driver that does not know the runtime's version, or is not there."""
+BUSY = 46
+"""CUDA's error for a GPU that another process has to itself, or that is lost."""
 MEANINGS = {
     2: "the GPU's memory is full; end what else uses the GPU",
-    46: "the GPU is in use or lost; see nvidia-smi",
+    BUSY: "the GPU is lost, or in use where one process may use it at a time; see nvidia-smi",
 }
 """What CUDA's errors mean, where that says what to do."""
 CERTAIN = {
@@ -41,7 +44,7 @@ def trouble() -> str:
         return f"{missing}; pip install 'chameleon_ray[cuda]'"
     try:
         if Cudart().count():
-            return ""
+            return divided()
     except CudaError as error:
         return reason(error)
     return hidden()
@@ -64,6 +67,17 @@ def reason(error: CudaError, files: Path = FILES) -> str:
         )
     meaning = MEANINGS.get(error.status)
     return f"{meaning} ({error})" if meaning else hidden() or f"{error}; see nvidia-smi"
+
+
+def divided() -> str:
+    """Returns that the first visible GPU is a part of one, if it is; CUDA takes it for a GPU."""
+    try:
+        nvml.visible()
+    except nvml.Divided as error:
+        return str(error)
+    except nvml.NvmlError:  # CUDA has the last word
+        return ""
+    return ""
 
 
 def hidden() -> str:
@@ -103,3 +117,13 @@ def driver() -> str:
         return nvml.driver()
     except nvml.NvmlError:
         return ""
+
+
+def runtime_version() -> str:
+    """Returns the version of CUDA's runtime, such as ``13.0``; empty where it cannot be loaded."""
+    version = ctypes.c_int()
+    try:
+        ctypes.CDLL(CUDART).cudaRuntimeGetVersion(ctypes.byref(version))
+    except OSError:
+        return ""
+    return f"{version.value // 1000}.{version.value % 1000 // 10}"

@@ -7,8 +7,12 @@ from contextlib import suppress
 from chameleon_ray.compiler.runtime.cudart import CudaError, Cudart
 from chameleon_ray.errors import UserError
 
-FULL = re.compile(r"out[ _]of[ _]memory|memory ?allocation", re.IGNORECASE)
-"""Pattern of the errors of TVM and CUDA where a GPU's memory is full."""
+FULL = re.compile(
+    r"out[ _]of[ _]memory|memory ?allocation|resource allocation failed"
+    r"|CUDNN_STATUS_(INTERNAL_ERROR_DEVICE_)?ALLOC",
+    re.IGNORECASE,
+)
+"""Pattern of the errors of TVM, CUDA and the vendor's libraries where a GPU's memory is full."""
 UNITS = ("KiB", "MiB", "GiB")
 
 

@@ -1,6 +1,8 @@
 #include "faults.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -44,6 +46,19 @@ void launched(int number) {
   if (launches == number_of("SIMULATED_HANGS_AT", 0)) sleep(3600);
   const char* stop = getenv("SIMULATED_STOP");
   if (stop && !unlink(stop)) raise(SIGSTOP);
+}
+
+bool occupied() {
+  static pid_t owner = 0;
+  const char* name = getenv("SIMULATED_EXCLUSIVE");
+  if (!name || owner == getpid()) return false;
+  int file = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);  // held until the process ends
+  if (file < 0 || flock(file, LOCK_EX | LOCK_NB)) {
+    if (file >= 0) close(file);
+    return true;
+  }
+  owner = getpid();
+  return false;
 }
 
 int capture_error() { return static_cast<int>(number_of("SIMULATED_CAPTURE", 0)); }

@@ -8,6 +8,10 @@
 //   SIMULATED_CAPTURE          CUDA's answer at the end of a capture, which then gives no graph
 //   SIMULATED_REPLAYS          "nothing": a launch of a graph does nothing, and says that all is well
 //   SIMULATED_CONTEXT_SECONDS  seconds that a process waits for when it begins to use a GPU
+//   SIMULATED_EXCLUSIVE        a file that the one process locks that may use the GPU at a time, as
+//                              where the compute mode of the GPU is EXCLUSIVE_PROCESS
+//   SIMULATED_DIVIDED          1: all GPUs are divided into instances (MIG); CUDA takes the first
+//                              one for a GPU
 //   SIMULATED_SILENT           1: the management library does not answer for an hour
 //   SIMULATED_TRACE            a file that gets a line with the number of every process that begins
 //   SIMULATED_STOP             a file; the first process to launch something once it is there takes it
@@ -21,6 +25,9 @@ bool lost(int number);
 
 // Notes that the process begins to use CUDA, and waits as long as that is to take.
 void begin();
+
+// Whether another process uses the GPU, and this one may not.
+bool occupied();
 
 // Notes a launch on a GPU, which may lose it, or stop the process.
 void launched(int number);

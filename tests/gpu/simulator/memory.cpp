@@ -7,6 +7,7 @@
 #include <map>
 
 #include "errors.h"
+#include "faults.h"
 #include "machine.h"
 
 namespace simulated {
@@ -31,6 +32,7 @@ size_t free_memory(int device) {
 }
 
 int allocate(int device, void** pointer, size_t size) {
+  if (occupied()) return kDeviceLost;
   size_t counted = (size + kGranule - 1) / kGranule * kGranule;
   if (counted > free_memory(device)) return kOutOfMemory;
   size_t used = (size + kAlignment - 1) / kAlignment * kAlignment;

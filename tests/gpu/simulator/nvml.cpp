@@ -60,6 +60,11 @@ EXPORT int nvmlDeviceGetHandleByUUID(const char* uuid, uintptr_t* handle) {
   return kMissing;
 }
 
+EXPORT int nvmlDeviceGetMigMode(uintptr_t handle, unsigned* now, unsigned* then) {
+  *now = *then = number_of("SIMULATED_DIVIDED", 0);
+  return gpu_of(handle) ? kOk : kInvalidArgument;
+}
+
 EXPORT int nvmlDeviceGetName(uintptr_t handle, char* text, unsigned size) {
   const Gpu* gpu = gpu_of(handle);
   return gpu ? written(text, size, gpu->model->name) : kInvalidArgument;

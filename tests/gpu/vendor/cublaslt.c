@@ -1,10 +1,13 @@
 /* A stand-in for libcublasLt.so.13 on the simulated device: the functions that the glue calls.
 
    It says nothing of speed. It has as many algorithms as VENDOR_ALGORITHMS says, which all compute
-   the same. Like the library it takes a bias of the output's type only. */
+   the same, and takes what it is told of at its word: the first one needs all of the workspace, and
+   memory aligned as was said. Unless that is ruled out, the best by its own estimate is one that
+   sums in the output's type. Like the library it takes a bias of the output's type only. */
 #include "numbers.h"
 
 enum { R_32F = 0, R_16F = 2, R_16BF = 14 };
+enum { IN_PLACE = 1, OUTPUT_TYPE = 4, ALL_SCHEMES = 7, HASTY = 99 };
 enum { FAST_TF32 = 77, RELU = 2, BIAS = 4, GELU = 32, SUCCESS = 0, INVALID = 7, UNSUPPORTED = 15 };
 
 typedef struct {
@@ -19,6 +22,12 @@ typedef struct {
 } Layout;
 
 typedef struct {
+  uint64_t workspace;
+  uint32_t schemes, alignments[4];
+} Preference;
+
+/* Of an algorithm: its number, its workspace, and how a, b, c and d are aligned. */
+typedef struct {
   uint64_t algo[8];
   size_t workspace;
   int state;
@@ -32,10 +41,13 @@ typedef struct {
   float alpha, beta;
   const void *a, *b, *c;
   void *d;
+  int hasty;
 } Product;
 
 const char *cublasLtGetStatusString(int status) {
-  return status == UNSUPPORTED ? "not supported" : status ? "invalid value" : "success";
+  return status == UNSUPPORTED ? "the functionality is not supported"
+         : status              ? "an unsupported value or parameter was passed to the function"
+                               : "success";
 }
 
 size_t cublasLtGetVersion(void) { return 131000; }
@@ -81,7 +93,8 @@ int cublasLtMatrixLayoutSetAttribute(void *of, int attribute, const void *value,
 }
 
 int cublasLtMatmulPreferenceCreate(void **made) {
-  *made = calloc(1, sizeof(uint64_t));
+  Preference *preference = *made = calloc(1, sizeof *preference);
+  *preference = (Preference){0, ALL_SCHEMES, {256, 256, 256, 256}};
   return SUCCESS;
 }
 
@@ -101,22 +114,45 @@ int cublasLtMatrixLayoutDestroy(void *made) {
 }
 
 int cublasLtMatmulPreferenceSetAttribute(void *of, int attribute, const void *value, size_t size) {
-  (void)of, (void)value;
-  return size == (attribute == 1 ? 8 : 4) ? SUCCESS : INVALID;
+  Preference *preference = of;
+  if (size != (attribute == 1 ? 8 : 4)) return INVALID;
+  if (attribute == 1) return preference->workspace = *(const uint64_t *)value, SUCCESS;
+  uint32_t number = *(const uint32_t *)value;
+  if (attribute == 3) return preference->schemes = number, SUCCESS;
+  if (attribute < 5 || attribute > 8) return INVALID;
+  return preference->alignments[attribute - 5] = number, SUCCESS;
+}
+
+/* Whether the extents of two operands and of the result are those of one product. */
+static int fit(const Desc *desc, const Layout *left, const Layout *right, const Layout *output) {
+  int64_t rows = desc->left_turned ? left->columns : left->rows;
+  int64_t columns = desc->right_turned ? right->rows : right->columns;
+  int64_t depth = desc->left_turned ? left->rows : left->columns;
+  return rows == output->rows && columns == output->columns &&
+         depth == (desc->right_turned ? right->columns : right->rows) &&
+         left->batch == output->batch && right->batch == output->batch;
 }
 
 int cublasLtMatmulAlgoGetHeuristic(void *handle, void *described, void *left, void *right, void *c,
                                    void *d, void *preference, int wanted, Result *results,
                                    int *returned) {
-  (void)handle, (void)left, (void)right, (void)c, (void)preference;
+  (void)handle;
   const char *count = getenv("VENDOR_ALGORITHMS");
+  const Preference *asked = preference;
   const Desc *desc = described;
-  const Layout *output = d;
+  const Layout *output = d, *summand = c;
+  if (!fit(desc, left, right, output) || summand->type != output->type) return INVALID;
   if (desc->epilogue & BIAS && desc->bias_type != output->type) return UNSUPPORTED;
   *returned = count ? atoi(count) : 2;
   if (*returned > wanted) *returned = wanted;
   memset(results, 0, (size_t)*returned * sizeof *results);
-  for (int n = 0; n < *returned; ++n) results[n].algo[0] = (uint64_t)n + 1;
+  for (int n = 0; n < *returned; ++n) {
+    Result *one = &results[n];
+    int hasty = !n && asked->schemes & (IN_PLACE | OUTPUT_TYPE);
+    one->workspace = n ? 0 : asked->workspace;
+    one->algo[0] = hasty ? HASTY : (uint64_t)n + 1, one->algo[1] = one->workspace;
+    for (int operand = 0; operand < 4; ++operand) one->algo[2 + operand] = asked->alignments[operand];
+  }
   return SUCCESS;
 }
 
@@ -150,7 +186,7 @@ static void multiply(void *fields) {
   const Product *p = fields;
   int64_t depth = p->desc.left_turned ? p->left.rows : p->left.columns;
   int64_t rows = p->output.rows, columns = p->output.columns;
-  int rounded = p->desc.compute == FAST_TF32;
+  int rounded = p->desc.compute == FAST_TF32, type = number_of(p->output.type);
   dawdle();
   for (int64_t batch = 0; batch < p->output.batch; ++batch) {
     float *a = copied(&p->left, p->a, p->desc.left_turned, batch, rounded);
@@ -159,8 +195,11 @@ static void multiply(void *fields) {
     for (int64_t column = 0; column < columns; ++column) {
       memset(sums, 0, sizeof *sums * (size_t)rows);
       for (int64_t k = 0; k < depth; ++k)
-        for (int64_t row = 0; row < rows; ++row)
+        for (int64_t row = 0; row < rows; ++row) {
           sums[row] += a[k * rows + row] * b[column * depth + k];
+          if (p->hasty) write_number(&sums[row], type, 0, sums[row]);
+          if (p->hasty) sums[row] = read_number(&sums[row], type, 0);
+        }
       for (int64_t row = 0; row < rows; ++row) {
         int64_t at = row + column * p->output.leading + batch * p->output.stride;
         write_number(p->d, number_of(p->output.type), at, finished(p, row, at, sums[row]));
@@ -175,10 +214,14 @@ int cublasLtMatmul(void *handle, void *desc, const float *alpha, const void *a, 
                    const void *b, void *right, const float *beta, const void *c, void *c_layout,
                    void *d, void *output, const uint64_t *algo, void *workspace, size_t size,
                    void *stream) {
-  (void)handle, (void)c_layout, (void)workspace, (void)size;
-  if (!algo[0]) return INVALID;
+  (void)handle, (void)c_layout;
+  const void *operands[] = {a, b, c, d};
+  if (!algo[0] || size < algo[1]) return INVALID;
+  for (int n = 0; n < 4; ++n)
+    if ((uintptr_t)operands[n] % algo[2 + n]) return INVALID;
+  if (size) ((unsigned char *)workspace)[0] = ((unsigned char *)workspace)[size - 1] = 0xff;
   Product product = {*(Desc *)desc, *(Layout *)left, *(Layout *)right, *(Layout *)output,
-                     *alpha, *beta, a, b, c, d};
+                     *alpha, *beta, a, b, c, d, algo[0] == HASTY};
   launch(stream, multiply, &product, sizeof product);
   return SUCCESS;
 }

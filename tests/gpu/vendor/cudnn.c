@@ -1,7 +1,8 @@
 /* A stand-in for libcudnn.so.9 on the simulated device: the functions that the glue calls.
 
    A descriptor is a list of attributes. A graph is run operation by operation, with virtual tensors
-   in float32. Of its engines every second one uses tensor cores. It says nothing of speed. */
+   in float32. Of its engines every second one uses tensor cores, and every fourth one says that it
+   also sums in less than float32. It says nothing of speed. */
 #include "numbers.h"
 
 #include <stdbool.h>
@@ -114,7 +115,10 @@ int cudnnBackendGetAttribute(void *in, int name, int type, int64_t wanted, int64
   }
   *count = 1;
   if (name == 300) return (*(Descriptor **)taken)->engine = of->engine, 0;
-  if (name == 1303) return *(int *)taken = 0, *count = of->engine % 2, 0;
+  if (name == 1303) {
+    ((int *)taken)[0] = 0, ((int *)taken)[1] = 2; /* tensor cores, and reduced precision */
+    return *count = of->engine % 4 == 3 ? 2 : of->engine % 2, 0;
+  }
   if (name == 402) return *(int64_t *)taken = 1 << 20, 0;
   return BAD;
 }

@@ -98,12 +98,15 @@ static int described(const Call *call, Product *product) {
 static int chosen(const Call *call, Product *product) {
   LtResult results[MOST_ALGORITHMS];
   int returned = 0, rank = (int)call->numbers[ALGORITHM];
-  uint32_t alignment = ALIGNMENT;
+  int is_wide = type_of(call, OUTPUT) == LT_R_32F;
+  uint32_t alignment = ALIGNMENT, sums = is_wide ? LT_REDUCTION_ANY : LT_REDUCTION_COMPUTE_TYPE;
   uint64_t most = (uint64_t)call->tensors[WORKSPACE]->shape[0];
   void *preference = NULL, *handle = handles[call->device];
   int status = lt.preference_create(&preference);
   if (!status)
     status = lt.preference_set(preference, LT_PREF_MAX_WORKSPACE_BYTES, &most, sizeof most);
+  if (!status)
+    status = lt.preference_set(preference, LT_PREF_REDUCTION_SCHEMES, &sums, sizeof sums);
   for (int n = LT_PREF_MIN_ALIGNMENT_A_BYTES; !status && n <= LT_PREF_MIN_ALIGNMENT_D_BYTES; ++n)
     status = lt.preference_set(preference, n, &alignment, sizeof alignment);
   if (!status) {

@@ -182,8 +182,8 @@ static void *graph_of(const Call *call) {
   return done(graph);
 }
 
-/* Whether an engine computes in float32 what is in float32. */
-static bool is_exact(void *config) {
+/* Whether an engine sums in float32 and, if it is to be `plain`, multiplies in float32, too. */
+static bool is_exact(void *config, bool plain) {
   int notes[DNN_NOTES];
   int64_t count = 0, one = 0;
   void *engine = made(DNN_ENGINE);
@@ -191,8 +191,8 @@ static bool is_exact(void *config) {
   if (!status) status = dnn.get(engine, DNN_ENGINE_NOTES, DNN_T_NOTE, DNN_NOTES, &count, notes);
   unmade(engine);
   for (int64_t n = 0; n < count; ++n)
-    if (notes[n] == DNN_TENSOR_CORE || notes[n] == DNN_DOWN_CONVERT_INPUTS ||
-        notes[n] == DNN_REDUCED_PRECISION)
+    if (notes[n] == DNN_REDUCED_PRECISION ||
+        (plain && (notes[n] == DNN_TENSOR_CORE || notes[n] == DNN_DOWN_CONVERT_INPUTS)))
       return false;
   return true;
 }
@@ -211,7 +211,7 @@ static int engines_of(const Call *call, void *graph, int mode, void **configs) {
     status = dnn.get(heuristics, DNN_HEUR_RESULTS, DNN_T_DESCRIPTOR, MOST_ALGORITHMS, &count, configs);
   unmade(heuristics);
   for (int64_t n = 0; n < MOST_ALGORITHMS; ++n)
-    if (!status && n < count && (!plain || is_exact(configs[n])))
+    if (!status && n < count && is_exact(configs[n], plain))
       configs[kept++] = configs[n];
     else
       unmade(configs[n]);
