@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -41,7 +40,12 @@ class Group:
 
     tasks: Sequence[Task]
     device: str = "toy"
-    models: list = field(default_factory=lambda: [SimpleNamespace(request=Request("net"))])
+    models: list = field(init=False)
+
+    def __post_init__(self) -> None:
+        folder: Any = None
+        request = Request("net", target=self.tasks[0].target)
+        self.models = [SessionModel(request, folder, device=self.device)]
 
     def digests(self, prepared: Any) -> set[str]:
         return {task.digest for task in self.tasks}
