@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -34,18 +34,13 @@ from tests.pure.test_transfer import records_of
 TASKS = [toys.task("convolution-1"), toys.task("convolution-2"), toys.task("sketched-1")]
 
 
-@dataclass
 class Group:
     """A group of toy devices, which has all layers."""
 
-    tasks: Sequence[Task]
-    device: str = "toy"
-    models: list = field(init=False)
-
-    def __post_init__(self) -> None:
-        folder: Any = None
-        request = Request("net", target=self.tasks[0].target)
-        self.models = [SessionModel(request, folder, device=self.device)]
+    def __init__(self, tasks: Sequence[Task], device: str = "toy") -> None:
+        request, folder = Request("net", target=tasks[0].target), cast(RunFolder, None)
+        self.tasks, self.device = tasks, device
+        self.models = [SessionModel(request, folder, device=device)]
 
     def digests(self, prepared: Any) -> set[str]:
         return {task.digest for task in self.tasks}
