@@ -1,10 +1,9 @@
 """The part of ``gpu_check.py`` that studies how much timings of one kernel depend on the method.
 
-Five times of each kernel, in microseconds: what the runner records (between two events behind a
-copy that empties the L2 cache, all executions queued before the only wait); between two events with
-nothing else queued; between two events that are queued behind the flush, so that the launch is
-hidden; a call among many between two events, with a warm cache; and a call among many by the host's
-clock.
+Five times of each kernel, in microseconds: by TVM's evaluator behind a flush of the L2 cache;
+between two events with nothing else queued; between two events that are queued behind the flush, so
+that the launch is hidden, as the runner's clock does it; a call among many between two events, with
+a warm cache; and a call among many by the host's clock.
 """
 
 import ctypes
