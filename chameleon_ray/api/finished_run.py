@@ -191,7 +191,12 @@ def _needs(
     configs: Sequence[Config], identity: dict[str, Any]
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """Returns the vendor's libraries of configurations, and the versions that the run had."""
-    return libraries_used(configs), identity.get("circumstances", {}).get("versions", {})
+    return libraries_used(configs), _versions(identity)
+
+
+def _versions(identity: dict[str, Any]) -> dict[str, str]:
+    """Returns the versions that a run was measured with; an early run has noted none."""
+    return dict(identity.get("circumstances", {}).get("versions", {}))
 
 
 def _from_store(
@@ -201,7 +206,7 @@ def _from_store(
     layers = {task.layer for task in prepared.tasks if task.digest in known}
     left = [task for task in prepared.tasks if task.layer not in layers and task.space.knobs]
     templates = tuple(identity["options"].get("template", ()))
-    had = identity.get("circumstances", {}).get("versions", {})
+    had = _versions(identity)
     gpu = {name: had[name] for name in (DRIVER, *LIBRARIES) if name in had}
     circumstances = circumstances_of(identity["device"], identity["target"], templates, gpu or None)
     return stored_winners(store, left, circumstances, Storing())

@@ -8,9 +8,9 @@ import subprocess
 import sys
 from functools import cache
 
+from chameleon_ray.compiler.runtime.cuda_driver import driver
 from chameleon_ray.compiler.tvm_process import nvidia_wheels
 from chameleon_ray.compiler.vendor_path import PATH
-from chameleon_ray.measure.nvml import NvmlError, driver
 from chameleon_ray.vendor import FILES
 
 DRIVER = "driver"
@@ -46,10 +46,8 @@ def gpu_versions(target: str) -> dict[str, str]:
 
 def driver_version() -> dict[str, str]:
     """Returns the driver's version by its name; nothing where there is none."""
-    try:
-        return {DRIVER: driver()}
-    except NvmlError:
-        return {}
+    found = driver()
+    return {DRIVER: found} if found else {}
 
 
 def library_versions() -> dict[str, str]:
