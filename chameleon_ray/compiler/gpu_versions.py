@@ -8,9 +8,9 @@ import subprocess
 import sys
 from functools import cache
 
-from chameleon_ray.compiler.runtime.cuda_driver import driver
 from chameleon_ray.compiler.tvm_process import nvidia_wheels
 from chameleon_ray.compiler.vendor_path import PATH
+from chameleon_ray.measure import nvml
 from chameleon_ray.vendor import FILES
 
 DRIVER = "driver"
@@ -48,6 +48,14 @@ def driver_version() -> dict[str, str]:
     """Returns the driver's version by its name; nothing where there is none."""
     found = driver()
     return {DRIVER: found} if found else {}
+
+
+def driver() -> str:
+    """Returns the driver's version; empty where it does not tell."""
+    try:
+        return nvml.driver()
+    except nvml.NvmlError:
+        return ""
 
 
 def library_versions() -> dict[str, str]:

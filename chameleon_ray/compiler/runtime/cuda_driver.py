@@ -4,6 +4,7 @@ import ctypes
 import os
 from pathlib import Path
 
+from chameleon_ray.compiler.gpu_versions import driver
 from chameleon_ray.compiler.runtime.cudart import CudaError, Cudart
 from chameleon_ray.compiler.tvm_process import CUDART, DRIVER, load_cudart, load_nvidia
 from chameleon_ray.measure import nvml
@@ -109,14 +110,6 @@ def _closed(file: Path) -> bool:
     except OSError:  # CUDA's own error tells more
         return False
     return False
-
-
-def driver() -> str:
-    """Returns the driver's version; empty where it does not tell."""
-    try:
-        return nvml.driver()
-    except nvml.NvmlError:
-        return ""
 
 
 def runtime_version() -> str:
