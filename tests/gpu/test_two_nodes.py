@@ -98,8 +98,8 @@ def test_the_runner_of_a_lost_gpu_is_replaced_in_vain_and_given_up(run: Run) -> 
     )
     (number,) = re.findall(replaced, said)
     given_up = rf"Runner {number} on node \S+ is given up, which leaves 2 runners: "
-    why = "(no NVIDIA H100 80GB HBM3 is free here|CUDA_VIS|NVIDIA's driver .* the GPU is lost)"
-    assert re.search(given_up + why, said)
+    why = "(no NVIDIA H100 80GB HBM3 is free here|CUDA_VIS|NVIDIA's driver .*the GPU is lost)"
+    assert re.search(given_up + why, said), said
 
 
 def test_a_head_without_a_driver_tunes_on_nodes_with_gpus(run: Run) -> None:
