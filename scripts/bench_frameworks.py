@@ -58,16 +58,14 @@ def main() -> None:
     try:
         destinations(None, arguments.json, ())
         runs = [read(folder) for folder in arguments.runs]
-        earlier = known(arguments.json) if arguments.more else []
-        bodies = [*earlier, *(compared(run, arguments) for run in runs)]
+        bodies = known(arguments.json) if arguments.more else []
+        for run in runs:
+            bodies.append(compared(run, arguments))
+            keep(bodies, arguments.json)
     except (UserError, FrameworkError) as error:
         raise SystemExit(f"Error: {error}") from error
     except KeyboardInterrupt:
         raise SystemExit(130) from None
-    if arguments.json:
-        machine = {"cpus": os.cpu_count(), "system": platform.platform()}
-        body = {"models": bodies, "versions": versions(), "machine": machine}
-        arguments.json.write_text(json.dumps(body, indent=2) + "\n")
     print(f"{table(bodies)}\n\n{means(bodies)}")
     for body in bodies:
         for note in body["notes"]:
@@ -111,6 +109,10 @@ def read(folder: Path) -> dict[str, Any]:
         )
     if json.loads(identity["target"])["kind"] != "llvm":
         raise UserError(f"{folder} was tuned for {identity['target']}; only CPUs are compared.")
+    if (copies := int(identity["options"].get("instances", 1))) > 1:
+        raise UserError(
+            f"{folder} was tuned for {copies} copies at once; chameleon bench {folder} times them."
+        )
     return {"folder": folder, "identity": identity, "summary": summary}
 
 
@@ -129,6 +131,14 @@ def known(file: Path) -> list[dict[str, Any]]:
     return found
 
 
+def keep(bodies: Sequence[Mapping[str, Any]], file: Path | None) -> None:
+    """Writes the figures so far, where a file was asked for."""
+    if file:
+        machine = {"cpus": os.cpu_count(), "system": platform.platform()}
+        body = {"models": bodies, "versions": versions(), "machine": machine}
+        file.write_text(json.dumps(body, indent=2) + "\n")
+
+
 def compared(run: Mapping[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:
     """One model in all runtimes.
 
@@ -141,6 +151,8 @@ def compared(run: Mapping[str, Any], arguments: argparse.Namespace) -> dict[str,
         contestants, notes = admitted(source, run["folder"] / "model.so", stack)
         options = Comparing(rounds=arguments.rounds, turn_seconds=arguments.seconds)
         times, faults = in_turns(contestants, options, inf)
+        if OURS in faults:
+            raise FrameworkError(f"{run['folder']}/model.so cannot be timed: {faults[OURS]}")
         notes += [f"{name} is left out of {source.model}: {why}." for name, why in faults.items()]
         reference = next((c for c in contestants if c.name == "PyTorch eager"), contestants[0])
         agreement = {one.name: verdict(one.outputs, reference.outputs) for one in contestants}

@@ -99,7 +99,7 @@ def bench(path: Path, options: Confirming, compare: Sequence[str] = ()) -> Headl
             found = _completed(found, folder, libraries, options)
     finally:
         folder.close()
-    about = (identity["model"], identity["device"])
+    about = (identity["model"], cores_like(identity).device or identity["device"])
     return Headline(*about, found.tuned, found.untuned, found.others, path)
 
 

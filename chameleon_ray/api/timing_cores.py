@@ -8,6 +8,7 @@ from chameleon_ray.compiler.kind import TargetKind
 from chameleon_ray.compiler.kinds import kind_of
 from chameleon_ray.measure.cores import available, split
 from chameleon_ray.options import Request
+from chameleon_ray.report.loading import threads_of
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,13 @@ def cores_asked_for(request: Request) -> TimingCores:
 
 
 def cores_like(identity: Mapping[str, Any]) -> TimingCores:
-    """Returns as many cores as a finished run timed on, where this machine has them.
+    """Returns as many cores as a finished run timed on; all of them where this machine has fewer.
 
     Args:
         identity: Identity of the run, from its directory.
     """
-    options, cores = identity["options"], available()
-    asked, threads = int(options.get("instances", 1)), options["threads"]
-    wanted = threads if threads is None or asked * threads <= len(cores) else None
-    copies = min(asked, len(cores))
-    return TimingCores(
-        kind_of(identity["target"]), split(cores, wanted, instances=copies)[1], copies
-    )
+    target, cores = identity["target"], available()
+    threads = threads_of(target) or identity["options"]["threads"]
+    copies = min(int(identity["options"].get("instances", 1)), len(cores))
+    most = None if threads is None else min(threads, len(cores) // copies)
+    return TimingCores(kind_of(target), split(cores, most, instances=copies)[1], copies)

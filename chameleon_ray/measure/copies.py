@@ -5,9 +5,11 @@ fastest among others. Each copy has cores of its own, and a thread that drives i
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, Thread
+
+from chameleon_ray.measure.cores import neighbours
 
 Run = Callable[[], object]
 
@@ -15,14 +17,14 @@ Run = Callable[[], object]
 class Copies:
     """The cores of a process, divided among copies; the thread that makes it drives the first."""
 
-    def __init__(self, cores: Sequence[int], count: int) -> None:
+    def __init__(self, cores: Collection[int], count: int) -> None:
         """Divides cores, and binds this thread to those of the first copy.
 
         Args:
-            cores: Cores of the process.
+            cores: Cores of the process, in any order.
             count: Number of copies, of which each has as many cores.
         """
-        threads = max(len(cores) // count, 1)
+        cores, threads = neighbours(cores), max(len(cores) // count, 1)
         groups = [tuple(cores[at : at + threads]) for at in range(0, len(cores), threads)]
         self.own, self.others = groups[0], groups[1:count]
         if self.others:

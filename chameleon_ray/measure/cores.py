@@ -3,7 +3,7 @@
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,8 +27,13 @@ def available() -> tuple[int, ...]:
 
     Hyper-threads of one core are neighbours, so that a split leaves them together.
     """
-    cores = sorted(os.sched_getaffinity(0), key=lambda core: (_first_sibling(core), core))
-    return tuple(cores[: _quota(len(cores))])
+    cores = neighbours(os.sched_getaffinity(0))
+    return cores[: _quota(len(cores))]
+
+
+def neighbours(cores: Iterable[int]) -> tuple[int, ...]:
+    """Returns cores in order, the hyper-threads of a physical core next to each other."""
+    return tuple(sorted(cores, key=lambda core: (_first_sibling(core), core)))
 
 
 def _first_sibling(core: int) -> int:

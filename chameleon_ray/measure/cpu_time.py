@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from math import inf
 from multiprocessing.connection import wait
 
 from chameleon_ray.measure.run_delay import of_another
@@ -11,6 +12,8 @@ TICK = os.sysconf("SC_CLK_TCK")
 """Number of units in which Linux counts a second of CPU time."""
 STALLED = 20.0
 """Factor of a limit in CPU seconds after which a process that uses none is given up, too."""
+LOOK_SECONDS = 0.1
+"""Seconds between two looks at whether a process is stopped, which are no part of its time."""
 DELAYED = 5.0
 """Factor of a limit after which a process is given up that waited for its core meanwhile."""
 
@@ -26,16 +29,19 @@ def answers(
         limit: Most seconds of the process from now on. What it waits for its core, which other
             processes have, does not count.
         frozen: Whether it is stopped now and then; only its seconds on the CPU count then.
-        most: Most seconds in any case; where None, the limit times ``STALLED`` or ``DELAYED``.
+        most: Most seconds in any case, but for those in which it is stopped; where None, the limit
+            times ``STALLED`` or ``DELAYED``.
     """
     began = time.monotonic()
     waited, used = of_another(pid), _cpu_seconds(pid)
     most = (STALLED if frozen else DELAYED) * limit if most is None else most
     given_up, left = began + most, limit
     while left > 0 and (now := time.monotonic()) < given_up:
-        if wait([channel], min(max(left, 1 / TICK), given_up - now)):
+        pause = min(max(left, 1 / TICK), given_up - now, LOOK_SECONDS if frozen else inf)
+        if wait([channel], pause):
             return True
         if frozen:
+            given_up += time.monotonic() - now if _is_stopped(pid) else 0.0
             left = limit - (_cpu_seconds(pid) - used)
         else:
             left = limit - (time.monotonic() - began) + max(of_another(pid) - waited, 0.0)
@@ -44,9 +50,19 @@ def answers(
 
 def _cpu_seconds(pid: int) -> float:
     """Returns the CPU seconds that a process has used; 0 where it is gone."""
+    user, system = _state(pid)[11:13] or ("0", "0")
+    return (int(user) + int(system)) / TICK
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether a process is stopped by a signal."""
+    return _state(pid)[:1] == ["T"]
+
+
+def _state(pid: int) -> list[str]:
+    """Returns what Linux says of a process, from its state on; nothing where it is gone."""
     try:
         with open(f"/proc/{pid}/stat") as file:
-            user, system = file.read().rpartition(")")[2].split()[11:13]
+            return file.read().rpartition(")")[2].split()
     except OSError:
-        return 0.0
-    return (int(user) + int(system)) / TICK
+        return []

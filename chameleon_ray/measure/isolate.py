@@ -21,7 +21,7 @@ from typing import Any
 
 from chameleon_ray.errors import UserError
 from chameleon_ray.measure import lifetime
-from chameleon_ray.measure.cpu_time import STALLED, answers
+from chameleon_ray.measure.cpu_time import answers
 from chameleon_ray.measure.message import NoMessage, Stamp, answer, packed, send
 from chameleon_ray.measure.outcome import Ending, Outcome
 from chameleon_ray.measure.scratch import Scratch
@@ -34,6 +34,8 @@ __all__ = ["Ending", "Isolate", "IsolateError", "Outcome", "Setting"]
 
 STARTING_SECONDS = 120.0
 """Most seconds that a zygote's imports may take; a cold disk is slow."""
+MESSAGE_SECONDS = 300.0
+"""Most seconds that one message may take to or from a process that is stopped now and then."""
 CLOSING_SECONDS = 2.0
 """Most seconds for a zygote to end all that its children started, before it is killed."""
 
@@ -183,11 +185,12 @@ class Isolate:
         assert self._child is not None
         frozen = self.setting.freezer is not None
         self._number += 1
-        self._child.settimeout(STALLED * timeout if frozen else timeout)
+        patience = MESSAGE_SECONDS if frozen else timeout
+        self._child.settimeout(patience)
         send(self._child, job, Stamp(self._number, os.getpid()))
         if not answers(self._child, self._pid, timeout, frozen, most):
             raise TimeoutError
-        return answer(self._child, Stamp(self._number, self._pid), timeout)
+        return answer(self._child, Stamp(self._number, self._pid), patience)
 
     def close(self) -> None:
         """Ends child, zygote and what they started; a call in another thread ends as a crash."""

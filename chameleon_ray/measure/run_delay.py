@@ -17,14 +17,14 @@ TICK = 0.01
 """Seconds that a unit of ``/proc/stat`` stands for."""
 
 
-def of_thread() -> float:
+def of_thread() -> dict[str, float]:
     """Returns the seconds that this thread has waited so far; 0 where the system does not say."""
-    return _waited(THREAD)
+    return {"": _waited(THREAD)}
 
 
-def of_process() -> float:
-    """Returns the seconds that the threads of this process have waited so far, added up."""
-    return sum(_waited(task / "schedstat") for task in THREADS.glob("*"))
+def of_process() -> dict[str, float]:
+    """Returns the seconds that each thread of this process has waited so far."""
+    return {task.name: _waited(task / "schedstat") for task in THREADS.glob("*")}
 
 
 def of_another(pid: int) -> float:
@@ -57,7 +57,7 @@ class Stopwatch:
 
     Attributes:
         seconds: Seconds that all work took so far, waiting included.
-        waited: Seconds of these that it waited, by all threads together but not more.
+        waited: Seconds of these that it waited: its thread that waited most, for each work.
     """
 
     def __init__(self, threads: int) -> None:
@@ -86,12 +86,12 @@ class Stopwatch:
         so what it waited is part of the time that passed around both readings, not of its own.
         """
         opened = time.perf_counter()
-        waited, began = self._delay(), time.perf_counter()
+        before, began = self._delay(), time.perf_counter()
         work()
         seconds = time.perf_counter() - began
-        waited = self._delay() - waited
+        waits = [waited - before.get(thread, 0.0) for thread, waited in self._delay().items()]
         passed = time.perf_counter() - opened
-        waited = min(max(waited, 0.0), passed)
+        waited = min(max(waits, default=0.0), passed)
         self.seconds += passed
         self.waited += waited
         return seconds, passed, waited

@@ -59,10 +59,10 @@ def disturbance_of(result: Timed, notable: float = Reporting.disturbed) -> Distu
 
     Args:
         result: The run or zoo.
-        notable: Least share of a confirming timing that counts.
+        notable: Least share of a timing that counts.
     """
     good = [record for record in own(result.records) if record.latencies]
-    disturbed = [record.disturbed for record in good if record.disturbed]
+    disturbed = [record.disturbed for record in good if record.disturbed > notable]
     winners = [one.disturbed for one in result.outcomes if one.disturbed > notable]
     share = fmean(disturbed or winners or [0.0])
     return Disturbance(len(disturbed), len(good), share, len(winners))

@@ -77,13 +77,17 @@ def threads_of(target: str) -> int | None:
 def threads_set(target: str) -> list[str]:
     """Returns the lines that give TVM as many threads as the model is tuned for.
 
-    By itself, TVM takes half of the machine's hardware threads.
+    By itself, TVM takes half of the machine's hardware threads, and binds them to its first cores,
+    whichever the process may use.
     """
     threads = threads_of(target)
     if threads is None:
         return []
     told = f"tuned for {threads} thread{'s' * (threads > 1)}; before the first import of tvm"
-    return ["import os", f'os.environ["TVM_NUM_THREADS"] = "{threads}"  # {told}', ""]
+    lines = [f'os.environ["TVM_NUM_THREADS"] = "{threads}"  # {told}']
+    if threads > 1:
+        lines.append('os.environ["TVM_BIND_THREADS"] = "0"  # or they are on the first cores')
+    return ["import os", *lines, ""]
 
 
 def _word(name: str, number: int) -> str:

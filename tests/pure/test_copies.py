@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from chameleon_ray.measure import cores
 from chameleon_ray.measure.copies import Copies
 from chameleon_ray.measure.cores import available
 
@@ -32,6 +33,18 @@ def test_cores_are_divided(monkeypatch, cores, count, own, others) -> None:
     copies = Copies(cores, count)
     assert (copies.own, copies.others) == (own, others)
     assert bound == ([own] if others else [])
+
+
+def test_hyper_threads_of_a_core_belong_to_one_copy(tmp_path, monkeypatch) -> None:
+    for core, siblings in {2: "2,10", 3: "3,11", 10: "2,10", 11: "3,11"}.items():
+        folder = tmp_path / f"cpu{core}" / "topology"
+        folder.mkdir(parents=True)
+        (folder / "thread_siblings_list").write_text(siblings)
+    monkeypatch.setattr(cores, "CPU", tmp_path)
+    monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cores: None)
+    for order in ((2, 10, 3, 11), (2, 3, 10, 11)):
+        copies = Copies(order, 2)
+        assert (copies.own, copies.others) == ((2, 10), [(3, 11)])
 
 
 def test_the_other_copies_run_on_their_cores_until_the_block_ends() -> None:

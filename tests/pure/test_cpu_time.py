@@ -1,7 +1,10 @@
 """Time limits of processes whose cores others have."""
 
 import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -58,3 +61,20 @@ def test_who_only_waits_for_a_core_is_given_up(
     ours, theirs = socket.socketpair()
     with waiting(tmp_path, 1.0), ours, theirs:
         assert not answers(ours, os.getpid(), LIMIT, frozen=False)
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_stop_does_not_count_however_long_it_is(stopped: bool) -> None:
+    ours, theirs = socket.socketpair()
+    late = f"time.sleep({3 * LIMIT}); os.write({theirs.fileno()}, b'x')"
+    code = ["-S", "-c", f"import os, time; print(flush=True); {late}"]
+    files = {"pass_fds": [theirs.fileno()], "stdout": subprocess.PIPE}
+    child = subprocess.Popen([sys.executable, *code], **files)  # type: ignore[call-overload]
+    goes_on = threading.Timer(4 * LIMIT, child.send_signal, [signal.SIGCONT])
+    with child, ours, theirs:
+        child.stdout.readline()
+        if stopped:
+            child.send_signal(signal.SIGSTOP)
+        goes_on.start()
+        assert answers(ours, child.pid, LIMIT, frozen=True, most=2 * LIMIT) is stopped
+        goes_on.join()

@@ -204,7 +204,9 @@ def test_the_snippet_is_python_whatever_the_names():
     compile(snippet(replace(result, inputs=())), "snippet", "exec")
     assert "TVM_NUM_THREADS" not in code
     code = snippet(replace(result, target='{"kind": "llvm", "num-cores": 3}'))
-    assert code.index('os.environ["TVM_NUM_THREADS"] = "3"') < code.index("import tvm")
+    for line in ('os.environ["TVM_NUM_THREADS"] = "3"', 'os.environ["TVM_BIND_THREADS"] = "0"'):
+        assert code.index(line) < code.index("import tvm")
+    assert "BIND" not in snippet(replace(result, target='{"kind": "llvm", "num-cores": 1}'))
 
 
 def test_options_are_shown_where_they_are_not_the_defaults(tmp_path: Path) -> None:

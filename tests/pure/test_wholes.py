@@ -1,10 +1,15 @@
 """Whole models of layers' runners-up: which they are, and which layers take theirs."""
 
 import os
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 from chameleon_ray.api.wholes import Wholes, clear, fastest_inside, runners_up
 from chameleon_ray.options import Confirming
+from chameleon_ray.report.progress import Progress
 from chameleon_ray.winners import Winner
 
 FAST = Winner("a", (1,), 1.0, 4.0, others=(((2,), 1.01), ((3,), 1.05)))
@@ -42,6 +47,43 @@ def test_a_layer_that_was_not_seen_inside_keeps_its_winner():
     (second,) = ({**WINNERS, **other} for other in runners_up(WINNERS, 1))
     assert fastest_inside([WINNERS, second], [{}, {"a": 1.0}], 0.02) == WINNERS
     assert fastest_inside([WINNERS, second], [{"a": 1.0, "b": 1.0}, {}], 0.02) == WINNERS
+
+
+class Process:
+    """A process that knows how long layers and whole models take."""
+
+    def __init__(self, faster: float) -> None:
+        self.faster, self.compiled = faster, list[str]()
+
+    def holds(self, request: object) -> bool:
+        return True
+
+    def compile_tuned(self, chosen: object, library: Path, database: Path) -> None:
+        self.compiled.append(library.name)
+
+    def profile(self, libraries: list[Path], *_: object) -> list[dict[str, float]]:
+        return [{"a": 1.0 / (1 + n), "b": 1.0} for n in range(len(libraries))]
+
+    def duel(self, pair: list[Path], *_: object) -> list[list[float]]:
+        return [[1 - self.faster if path.name == "best.so" else 1.0] * 3 for path in pair]
+
+
+def wholes_of(process: Any, folder: Path) -> Wholes:
+    """Whole models of ``WINNERS`` in a process, whose libraries lie in a folder."""
+    place = SimpleNamespace(path=folder, untuned_library=folder / "untuned.so")
+    model: Any = SimpleNamespace(folder=place, request=None, called="net")
+    tasks = [SimpleNamespace(layer=layer) for layer in WINNERS]
+    prepared: Any = SimpleNamespace(tasks=tasks, inputs=())
+    return Wholes(model, prepared, process, None, Confirming())
+
+
+@pytest.mark.parametrize(("faster", "taken"), [(0.05, (3,)), (0.005, (1,)), (-0.05, (1,))])
+def test_the_whole_of_the_fastest_layers_is_kept_if_it_is_faster(tmp_path, faster, taken):
+    process = Process(faster)
+    best = wholes_of(process, tmp_path).best(WINNERS, 2, Progress())
+    assert configs(best) == {"A": taken, "B": (1,), "C": ()}
+    assert process.compiled == ["0.so", "1.so", "2.so", "best.so"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_other_model_is_compiled_where_memory_is_too_short(tmp_path):

@@ -102,6 +102,15 @@ def first(task: Task) -> Config:
     return (0,) * len(task.space.knobs)
 
 
+def test_copies_share_their_weights_and_nothing_else() -> None:
+    task, inputs = cold_layer(), LayerInputs()
+    first, second = (inputs.shared(task.program, tvm.cpu(), n, (1,)) for n in range(2))
+    for place, pair in enumerate(zip(first, second, strict=True)):
+        one, other = map(np.from_dlpack, pair)
+        np.testing.assert_array_equal(one, other)
+        assert (one.ctypes.data == other.ctypes.data) is (place == 1)
+
+
 def test_each_execution_reads_the_next_copy(tmp_path: Path) -> None:
     task = cold_layer()
     built = Compiler(LLVM).compile(Job(task.program, first(task), linked=True))

@@ -28,10 +28,17 @@ def stopped(command: Command) -> set[int]:
     return found
 
 
+def frozen(command: Command) -> set[int]:
+    """Waits until some of the command's processes stand still; which they are, none if it ends."""
+    seen = set[int]()
+    until(lambda: seen.update(stopped(command)) or seen or command.process.poll() is not None, 120)
+    return seen
+
+
 def test_a_run_for_all_cores_freezes_what_is_not_timed(dense: str, tmp_path: Path) -> None:
     run = tmp_path / "run"
     command = Command("tune", dense, *RANDOM, "--out", str(run))
-    assert until(lambda: stopped(command) or command.process.poll() is not None, 120)
+    assert frozen(command)
     code, out, err = command.wait()
     assert (code, err) == (0, "")
     assert "Verified" in out
@@ -46,7 +53,7 @@ def test_a_run_for_all_cores_freezes_what_is_not_timed(dense: str, tmp_path: Pat
 
 def test_what_is_frozen_ends_with_the_command(dense: str, tmp_path: Path) -> None:
     command = Command("tune", dense, *RANDOM, "--out", str(tmp_path / "run"))
-    assert until(lambda: stopped(command) or command.process.poll() is not None, 120)
+    assert frozen(command)
     os.kill(command.process.pid, signal.SIGINT)
     code, _, err = command.wait()
     assert (code, err.split(".")[0]) == (130, "Stopped")

@@ -18,6 +18,7 @@ from chameleon_ray.compiler.runtime.cpu_clock import Beside, CpuClock
 from chameleon_ray.compiler.runtime.jobs import ChildRunner, Contest, Race, Raced, Reference
 from chameleon_ray.compiler.runtime.layer_inputs import LayerInputs
 from chameleon_ray.compiler.runtime.layer_precision import layer_precision
+from chameleon_ray.compiler.runtime.pinned_threads import pin
 from chameleon_ray.compiler.runtime.tolerance import differences
 from chameleon_ray.compiler.tvm_process import block_torch
 from chameleon_ray.measure.copies import Copies
@@ -44,13 +45,17 @@ class CpuTimer:
 
         self._kind, self._device = kind, tvm.cpu()
         self._cores = os.sched_getaffinity(0)
-        self._copies = Copies(sorted(self._cores), options.instances)
+        self._copies = Copies(self._cores, options.instances)
         self._threads = len(self._copies.own)
         self._inputs = LayerInputs()
         self._cold = [ColdWeights(options) for _ in range(1 + len(self._copies.others))]
         self._compiler: Compiler | None = None
+        self._pinned = self._threads == 1
 
     def __call__(self, job: Any) -> Any:
+        if not self._pinned:  # not before: a fork of the zygote would not have its threads
+            self._pinned = True
+            pin(self._copies.own)
         return job.run(self)
 
     def compile(self, job: Job) -> Artifact:
@@ -81,7 +86,8 @@ class CpuTimer:
             clock = CpuClock(executions, first, job.options, watch, beside)
             latencies = race(clock, job.best, job.options)
         executing = time.perf_counter() - began
-        conditions = _conditions(watch, stolen(self._cores) - before, job.options)
+        lost = (stolen(self._cores) - before) / len(self._cores)
+        conditions = _conditions(watch, lost, job.options)
         return Raced(latencies, executing, conditions, kept)
 
     def contest(self, job: Contest) -> list[Finalist]:
@@ -129,7 +135,7 @@ class CpuTimer:
 
     def _arguments(self, program: bytes, constants: Constants, copy: int) -> Arguments:
         """Returns what one of the copies that run at once is executed on."""
-        buffers = self._inputs.shared(program, self._device, copy)
+        buffers = self._inputs.shared(program, self._device, copy, constants.places)
         return self._cold[copy].arguments(program, buffers, constants)
 
     def _beside(self, library: Any, job: Race | Contest) -> Beside:
@@ -143,9 +149,15 @@ class CpuTimer:
         return Reference(seconds, {n: o for n, (o, i) in pairs if not np.array_equal(o, i)})
 
 
-def _conditions(watch: Stopwatch, stolen: float, options: Measuring) -> str:
-    """Says as JSON which share of the timings something else took; empty where that is little."""
-    share = watch.share + (stolen / watch.seconds if watch.seconds > 0 else 0.0)
+def _conditions(watch: Stopwatch, lost: float, options: Measuring) -> str:
+    """Says as JSON which share of the timings something else took; empty where that is little.
+
+    Args:
+        watch: Stopwatch of the timings.
+        lost: Seconds of each core, on average, that the machine's host had meanwhile.
+        options: Settings of the timings.
+    """
+    share = watch.share + (lost / watch.seconds if watch.seconds > 0 else 0.0)
     return json.dumps({DISTURBED: round(min(share, 1.0), 3)}) if share > options.disturbed else ""
 
 

@@ -1,5 +1,6 @@
 """The inputs that layers are timed on: random arrays, the same in every process."""
 
+from collections.abc import Collection
 from typing import Any
 
 import ml_dtypes  # noqa: F401  teaches numpy bfloat16
@@ -29,14 +30,32 @@ class LayerInputs:
 
         return [tvm.runtime.tensor(array, device) for array in self.arrays(program)]
 
-    def shared(self, program: bytes, device: Any, copy: int = 0) -> list[Any]:
+    def shared(
+        self, program: bytes, device: Any, copy: int = 0, weights: Collection[int] = ()
+    ) -> list[Any]:
         """Returns tensors of a layer's buffers on the process's one device, made by the first call.
 
-        Candidates that are timed write into the same ones, but each copy of one into its own.
+        Candidates that are timed write into the same ones, but each copy of one into its own. All
+        copies read the same weights, as those of a model do.
+
+        Args:
+            program: The layer.
+            device: The device.
+            copy: Number of the copy.
+            weights: Places of the weights among the buffers.
         """
+        import tvm
+
         made = self._shared.setdefault(program, [])
         while len(made) <= copy:
-            made.append(self.tensors(program, device))
+            made.append(
+                [
+                    made[0][place]
+                    if made and place in weights
+                    else tvm.runtime.tensor(array, device)
+                    for place, array in enumerate(self.arrays(program))
+                ]
+            )
         return made[copy]
 
     def forget(self) -> None:
