@@ -26,6 +26,6 @@ class Reporting:
     judged: int = 20
     """Most layers whose knobs the report judges, those that take most time."""
     disturbed: float = 0.05
-    """Share of a winner's confirming timing that other processes may take without a word."""
+    """Share of a timing that other processes may take without a word."""
     disturbed_timings: float = 0.1
     """Share of a run's measurements that may be disturbed without a word."""

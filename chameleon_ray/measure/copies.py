@@ -12,18 +12,30 @@ from threading import Event, Thread
 from chameleon_ray.measure.cores import neighbours
 
 Run = Callable[[], object]
+Prepare = Callable[[Sequence[int]], object]
+
+
+def _as_it_is(cores: Sequence[int]) -> None:
+    """Leaves the thread that calls as it is."""
 
 
 class Copies:
     """The cores of a process, divided among copies; the thread that makes it drives the first."""
 
-    def __init__(self, cores: Collection[int], count: int) -> None:
+    def __init__(
+        self,
+        cores: Collection[int],
+        count: int,
+        prepare: Prepare = _as_it_is,
+    ) -> None:
         """Divides cores, and binds this thread to those of the first copy.
 
         Args:
             cores: Cores of the process, in any order.
             count: Number of copies, of which each has as many cores.
+            prepare: Prepares a thread that drives another copy, which is on the cores given.
         """
+        self._prepare = prepare
         cores, threads = neighbours(cores), max(len(cores) // count, 1)
         groups = [tuple(cores[at : at + threads]) for at in range(0, len(cores), threads)]
         self.own, self.others = groups[0], groups[1:count]
@@ -44,7 +56,7 @@ class Copies:
         """
         ended, faults = Event(), list[BaseException]()
         pairs = zip(self.others, runs, strict=True)
-        drivers = [_Driver(cores, run, ended, faults) for cores, run in pairs]
+        drivers = [_Driver(cores, run, self._prepare, ended, faults) for cores, run in pairs]
         try:
             for driver in drivers:
                 driver.start()
@@ -64,15 +76,22 @@ class _Driver(Thread):
     """Runs one copy until an event is set; a fault ends it, and is kept."""
 
     def __init__(
-        self, cores: tuple[int, ...], run: Run, ended: Event, faults: list[BaseException]
+        self,
+        cores: tuple[int, ...],
+        run: Run,
+        prepare: Prepare,
+        ended: Event,
+        faults: list[BaseException],
     ) -> None:
         super().__init__(daemon=True)
         self.begun = Event()
-        self._cores, self._run, self._ended, self._faults = cores, run, ended, faults
+        self._cores, self._run, self._prepare = cores, run, prepare
+        self._ended, self._faults = ended, faults
 
     def run(self) -> None:
         try:
             os.sched_setaffinity(0, self._cores)  # of this thread, and of those that it starts
+            self._prepare(self._cores)
             while not self._ended.is_set():
                 self._run()
                 self.begun.set()

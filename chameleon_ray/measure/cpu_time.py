@@ -12,6 +12,8 @@ TICK = os.sysconf("SC_CLK_TCK")
 """Number of units in which Linux counts a second of CPU time."""
 STALLED = 20.0
 """Factor of a limit in CPU seconds after which a process that uses none is given up, too."""
+STOPPED_SECONDS = 3600.0
+"""Most seconds that a process may be stopped; whoever was to let it go on has died then."""
 LOOK_SECONDS = 0.1
 """Seconds between two looks at whether a process is stopped, which are no part of its time."""
 DELAYED = 5.0
@@ -41,7 +43,8 @@ def answers(
         if wait([channel], pause):
             return True
         if frozen:
-            given_up += time.monotonic() - now if _is_stopped(pid) else 0.0
+            stopped = time.monotonic() - now if _is_stopped(pid) else 0.0
+            given_up = min(given_up + stopped, began + most + STOPPED_SECONDS)
             left = limit - (_cpu_seconds(pid) - used)
         else:
             left = limit - (time.monotonic() - began) + max(of_another(pid) - waited, 0.0)

@@ -8,6 +8,7 @@ had to wait for its host, counts as well.
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from threading import get_native_id
 
 THREAD = Path("/proc/thread-self/schedstat")
 THREADS = Path("/proc/self/task")
@@ -18,12 +19,15 @@ TICK = 0.01
 
 
 def of_thread() -> dict[str, float]:
-    """Returns the seconds that this thread has waited so far; 0 where the system does not say."""
-    return {"": _waited(THREAD)}
+    """Returns the seconds that this thread has waited so far, by its id.
+
+    They are 0 where the system does not say.
+    """
+    return {str(get_native_id()): _waited(THREAD)}
 
 
 def of_process() -> dict[str, float]:
-    """Returns the seconds that each thread of this process has waited so far."""
+    """Returns the seconds that each thread of this process has waited so far, by its id."""
     return {task.name: _waited(task / "schedstat") for task in THREADS.glob("*")}
 
 

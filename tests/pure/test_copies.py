@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chameleon_ray.measure import cores
+from chameleon_ray.measure import cores as measure_cores
 from chameleon_ray.measure.copies import Copies
 from chameleon_ray.measure.cores import available
 
@@ -27,7 +27,8 @@ def apart(work: Callable[[], object]) -> object:
         ((4, 5), 1, (4, 5), []),
     ],
 )
-def test_cores_are_divided(monkeypatch, cores, count, own, others) -> None:
+def test_cores_are_divided(monkeypatch, tmp_path, cores, count, own, others) -> None:
+    monkeypatch.setattr(measure_cores, "CPU", tmp_path)  # none is a hyper-thread of another
     bound = list[tuple[int, ...]]()
     monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cores: bound.append(tuple(cores)))
     copies = Copies(cores, count)
@@ -40,7 +41,7 @@ def test_hyper_threads_of_a_core_belong_to_one_copy(tmp_path, monkeypatch) -> No
         folder = tmp_path / f"cpu{core}" / "topology"
         folder.mkdir(parents=True)
         (folder / "thread_siblings_list").write_text(siblings)
-    monkeypatch.setattr(cores, "CPU", tmp_path)
+    monkeypatch.setattr(measure_cores, "CPU", tmp_path)
     monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cores: None)
     for order in ((2, 10, 3, 11), (2, 3, 10, 11)):
         copies = Copies(order, 2)

@@ -66,7 +66,7 @@ def test_who_only_waits_for_a_core_is_given_up(
 @pytest.mark.parametrize("stopped", [True, False])
 def test_a_stop_does_not_count_however_long_it_is(stopped: bool) -> None:
     ours, theirs = socket.socketpair()
-    late = f"time.sleep({3 * LIMIT}); os.write({theirs.fileno()}, b'x')"
+    late = f"time.sleep({(3 if stopped else 99) * LIMIT}); os.write({theirs.fileno()}, b'x')"
     code = ["-S", "-c", f"import os, time; print(flush=True); {late}"]
     files = {"pass_fds": [theirs.fileno()], "stdout": subprocess.PIPE}
     child = subprocess.Popen([sys.executable, *code], **files)  # type: ignore[call-overload]
@@ -78,3 +78,4 @@ def test_a_stop_does_not_count_however_long_it_is(stopped: bool) -> None:
         goes_on.start()
         assert answers(ours, child.pid, LIMIT, frozen=True, most=2 * LIMIT) is stopped
         goes_on.join()
+        child.kill()

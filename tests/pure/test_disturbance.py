@@ -24,6 +24,8 @@ def test_a_disturbed_run_says_so():
         "Disturbed: other processes had the timing cores for 40% of the time while "
         f"{good} of {good} configurations were measured, and while 2 winners of layers"
     )
+    hardly = tuple(replace(r, conditions='{"disturbed": 0.04}') for r in result.records)
+    assert disturbance_of(replace(result, records=hardly)) == calm
     few = replace(result, outcomes=(replace(result.outcomes[0], disturbed=0.04),))
     assert disturbance_of(few).sentence == ""
 

@@ -44,11 +44,13 @@ class ColdWeights:
     """Memory that holds copies of one layer's weights, and then of another's."""
 
     def __init__(self, options: Measuring) -> None:
-        self._least, self._most = options.cold_least, options.cold_most // options.instances
+        self._least, self._most = options.cold_least, options.cold_most
         self._memory: dict[str, np.ndarray] = {}
-        self._arguments: dict[tuple[bytes, Constants], Arguments] = {}
+        self._arguments: dict[tuple[bytes, Constants, int], Arguments] = {}
 
-    def arguments(self, program: bytes, buffers: list[Any], constants: Constants) -> Arguments:
+    def arguments(
+        self, program: bytes, buffers: list[Any], constants: Constants, copy: int = 0
+    ) -> Arguments:
         """Returns the arguments of a layer, the same with every call.
 
         A copy of the weights is read again only after as many bytes of others as
@@ -59,8 +61,9 @@ class ColdWeights:
             program: The layer.
             buffers: Its buffers, in the order in which it takes them.
             constants: The constants among them.
+            copy: Number of the copy that is executed on them; all copies read the same weights.
         """
-        key = program, constants
+        key = program, constants, copy
         if key not in self._arguments:
             self._arguments[key] = Arguments(self._lists(buffers, constants))
         return self._arguments[key]

@@ -45,12 +45,12 @@ class CpuTimer:
 
         self._kind, self._device = kind, tvm.cpu()
         self._cores = os.sched_getaffinity(0)
-        self._copies = Copies(self._cores, options.instances)
+        self._copies = Copies(self._cores, options.instances, pin)
         self._threads = len(self._copies.own)
         self._inputs = LayerInputs()
-        self._cold = [ColdWeights(options) for _ in range(1 + len(self._copies.others))]
+        self._cold = ColdWeights(options)
         self._compiler: Compiler | None = None
-        self._pinned = self._threads == 1
+        self._pinned = False
 
     def __call__(self, job: Any) -> Any:
         if not self._pinned:  # not before: a fork of the zygote would not have its threads
@@ -65,14 +65,14 @@ class CpuTimer:
 
     def prepare(self, program: bytes, constants: Constants) -> None:
         """Makes the layer's buffers, filled at random, and copies of its weights."""
-        for copy in range(len(self._cold)):
+        for copy in range(1 + len(self._copies.others)):
             self._arguments(program, constants, copy)
 
     def race(self, job: Race) -> Raced:
         """Times a candidate; one that is hopeless or long is executed twice at most."""
         library = _load(job.code)
         executions, beside = self._executions(library, job), self._beside(library, job)
-        began, watch, before = time.perf_counter(), Stopwatch(self._threads), stolen(self._cores)
+        began, watch, before = time.perf_counter(), Stopwatch(self._threads), self._stolen()
         execute = executions.original if job.default else executions  # its outputs may be kept
         with beside():
             first = watch.time(execute)
@@ -86,8 +86,8 @@ class CpuTimer:
             clock = CpuClock(executions, first, job.options, watch, beside)
             latencies = race(clock, job.best, job.options)
         executing = time.perf_counter() - began
-        lost = (stolen(self._cores) - before) / len(self._cores)
-        conditions = _conditions(watch, lost, job.options)
+        lost = [after - earlier for after, earlier in zip(self._stolen(), before, strict=True)]
+        conditions = _conditions(watch, max(lost), job.options)
         return Raced(latencies, executing, conditions, kept)
 
     def contest(self, job: Contest) -> list[Finalist]:
@@ -136,12 +136,17 @@ class CpuTimer:
     def _arguments(self, program: bytes, constants: Constants, copy: int) -> Arguments:
         """Returns what one of the copies that run at once is executed on."""
         buffers = self._inputs.shared(program, self._device, copy, constants.places)
-        return self._cold[copy].arguments(program, buffers, constants)
+        return self._cold.arguments(program, buffers, constants, copy)
 
     def _beside(self, library: Any, job: Race | Contest) -> Beside:
         """Returns what makes a context in which the other copies of a kernel run."""
-        others = [self._executions(library, job, copy) for copy in range(1, len(self._cold))]
+        copies = range(1, 1 + len(self._copies.others))
+        others = [self._executions(library, job, copy) for copy in copies]
         return partial(self._copies.running, others)
+
+    def _stolen(self) -> list[float]:
+        """Returns the seconds that the machine's host has had of each of the timed copy's cores."""
+        return [stolen({core}) for core in self._copies.own]
 
     def _reference(self, job: Race, seconds: float) -> Reference:
         outputs = [one.numpy() for one in self._inputs.shared(job.program, self._device)]
@@ -154,7 +159,7 @@ def _conditions(watch: Stopwatch, lost: float, options: Measuring) -> str:
 
     Args:
         watch: Stopwatch of the timings.
-        lost: Seconds of each core, on average, that the machine's host had meanwhile.
+        lost: Seconds of a core that the machine's host had meanwhile; that of which it had most.
         options: Settings of the timings.
     """
     share = watch.share + (lost / watch.seconds if watch.seconds > 0 else 0.0)

@@ -112,7 +112,7 @@ class ModelTimer:
         from tvm import relax  # noqa: F401  warms the zygote
 
         self._tvm, self._device = tvm, kind.device()
-        self._copies = Copies(os.sched_getaffinity(0), instances)
+        self._copies = Copies(os.sched_getaffinity(0), instances)  # free to move, as served
         self._watch = Stopwatch(len(self._copies.own) if kind.gpus is None else 0)
         self._failed: Exception | None = None
 
