@@ -10,11 +10,11 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from typing import IO
 
 from chameleon_ray.folder_lock import is_at
 from chameleon_ray.measure import rendezvous
+from chameleon_ray.measure.cpu_time import is_stopped
 
 LOOK_SECONDS = 0.002
 """Seconds between two looks at whether a turn is over."""
@@ -107,7 +107,4 @@ def _waited(file: IO[str], deadline: float) -> bool:
 def _is_stopped(lock: IO[str]) -> bool:
     """Whether the process that holds a lock, and has written its id, was stopped by a signal."""
     lock.seek(0)
-    with suppress(OSError, IndexError):
-        state = Path("/proc", lock.read().strip(), "stat").read_text().rpartition(")")[2]
-        return state.split()[0] in "Tt"
-    return False
+    return is_stopped(lock.read().strip())

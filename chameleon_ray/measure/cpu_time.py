@@ -34,20 +34,21 @@ def answers(
         most: Most seconds in any case, but for those in which it is stopped; where None, the limit
             times ``STALLED`` or ``DELAYED``.
     """
-    began = time.monotonic()
+    now = began = time.monotonic()
     waited, used = of_another(pid), _cpu_seconds(pid)
     most = (STALLED if frozen else DELAYED) * limit if most is None else most
     given_up, left = began + most, limit
-    while left > 0 and (now := time.monotonic()) < given_up:
+    while left > 0 and now < given_up:
         pause = min(max(left, 1 / TICK), given_up - now, LOOK_SECONDS if frozen else inf)
         if wait([channel], pause):
             return True
+        before, now = now, time.monotonic()
         if frozen:
-            stopped = time.monotonic() - now if _is_stopped(pid) else 0.0
+            stopped = now - before if is_stopped(pid) else 0.0
             given_up = min(given_up + stopped, began + most + STOPPED_SECONDS)
             left = limit - (_cpu_seconds(pid) - used)
         else:
-            left = limit - (time.monotonic() - began) + max(of_another(pid) - waited, 0.0)
+            left = limit - (now - began) + max(of_another(pid) - waited, 0.0)
     return False
 
 
@@ -57,12 +58,12 @@ def _cpu_seconds(pid: int) -> float:
     return (int(user) + int(system)) / TICK
 
 
-def _is_stopped(pid: int) -> bool:
-    """Whether a process is stopped by a signal."""
-    return _state(pid)[:1] == ["T"]
+def is_stopped(pid: int | str) -> bool:
+    """Whether a process is stopped, by a signal or a debugger."""
+    return _state(pid)[:1] in (["T"], ["t"])
 
 
-def _state(pid: int) -> list[str]:
+def _state(pid: int | str) -> list[str]:
     """Returns what Linux says of a process, from its state on; nothing where it is gone."""
     try:
         with open(f"/proc/{pid}/stat") as file:

@@ -6,7 +6,7 @@ had to wait for its host, counts as well.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from threading import get_native_id
 
@@ -36,14 +36,22 @@ def of_another(pid: int) -> float:
     return max(map(_waited, (PROCESSES / str(pid) / "task").glob("*/schedstat")), default=0.0)
 
 
-def stolen(cores: Iterable[int]) -> float:
-    """Returns the seconds since the machine's start that its host kept some cores to itself."""
+def stolen(cores: Iterable[int]) -> dict[str, float]:
+    """Returns the seconds since the machine's start that its host kept each of some cores.
+
+    There are none where the system does not say.
+    """
     wanted = {f"cpu{core}" for core in cores}
     try:
         rows = [line.split() for line in STATISTICS.read_text().splitlines()]
-        return TICK * sum(int(row[8]) for row in rows if row and row[0] in wanted)
+        return {row[0]: TICK * int(row[8]) for row in rows if row and row[0] in wanted}
     except (OSError, IndexError, ValueError):
-        return 0.0
+        return {}
+
+
+def longest(before: Mapping[str, float], after: Mapping[str, float]) -> float:
+    """Returns by how many seconds the counter grew that grew most; 0 where there is none."""
+    return max((seconds - before.get(name, 0.0) for name, seconds in after.items()), default=0.0)
 
 
 def _waited(file: Path) -> float:
@@ -93,9 +101,9 @@ class Stopwatch:
         before, began = self._delay(), time.perf_counter()
         work()
         seconds = time.perf_counter() - began
-        waits = [waited - before.get(thread, 0.0) for thread, waited in self._delay().items()]
+        waited = longest(before, self._delay())
         passed = time.perf_counter() - opened
-        waited = min(max(waits, default=0.0), passed)
+        waited = min(waited, passed)
         self.seconds += passed
         self.waited += waited
         return seconds, passed, waited

@@ -66,8 +66,9 @@ def test_who_only_waits_for_a_core_is_given_up(
 @pytest.mark.parametrize("stopped", [True, False])
 def test_a_stop_does_not_count_however_long_it_is(stopped: bool) -> None:
     ours, theirs = socket.socketpair()
-    late = f"time.sleep({(3 if stopped else 99) * LIMIT}); os.write({theirs.fileno()}, b'x')"
-    code = ["-S", "-c", f"import os, time; print(flush=True); {late}"]
+    begins = f"import os, time; end = time.monotonic() + {(3 if stopped else 99) * LIMIT}"
+    late = f"time.sleep(max(end - time.monotonic(), 0)); os.write({theirs.fileno()}, b'x')"
+    code = ["-S", "-c", f"{begins}; print(flush=True); {late}"]
     files = {"pass_fds": [theirs.fileno()], "stdout": subprocess.PIPE}
     child = subprocess.Popen([sys.executable, *code], **files)  # type: ignore[call-overload]
     goes_on = threading.Timer(4 * LIMIT, child.send_signal, [signal.SIGCONT])

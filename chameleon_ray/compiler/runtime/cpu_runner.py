@@ -26,7 +26,7 @@ from chameleon_ray.measure.core_turns import turn
 from chameleon_ray.measure.isolate import Setting
 from chameleon_ray.measure.measurer import Artifact, Finalist, Timing
 from chameleon_ray.measure.racing import race, take_turns
-from chameleon_ray.measure.run_delay import Stopwatch, stolen
+from chameleon_ray.measure.run_delay import Stopwatch, longest, stolen
 from chameleon_ray.options import Confirming, Measuring
 from chameleon_ray.record import DISTURBED
 from chameleon_ray.space import Config
@@ -72,7 +72,8 @@ class CpuTimer:
         """Times a candidate; one that is hopeless or long is executed twice at most."""
         library = _load(job.code)
         executions, beside = self._executions(library, job), self._beside(library, job)
-        began, watch, before = time.perf_counter(), Stopwatch(self._threads), self._stolen()
+        own = self._copies.own
+        began, watch, before = time.perf_counter(), Stopwatch(self._threads), stolen(own)
         execute = executions.original if job.default else executions  # its outputs may be kept
         with beside():
             first = watch.time(execute)
@@ -86,8 +87,7 @@ class CpuTimer:
             clock = CpuClock(executions, first, job.options, watch, beside)
             latencies = race(clock, job.best, job.options)
         executing = time.perf_counter() - began
-        lost = [after - earlier for after, earlier in zip(self._stolen(), before, strict=True)]
-        conditions = _conditions(watch, max(lost), job.options)
+        conditions = _conditions(watch, longest(before, stolen(own)), job.options)
         return Raced(latencies, executing, conditions, kept)
 
     def contest(self, job: Contest) -> list[Finalist]:
@@ -143,10 +143,6 @@ class CpuTimer:
         copies = range(1, 1 + len(self._copies.others))
         others = [self._executions(library, job, copy) for copy in copies]
         return partial(self._copies.running, others)
-
-    def _stolen(self) -> list[float]:
-        """Returns the seconds that the machine's host has had of each of the timed copy's cores."""
-        return [stolen({core}) for core in self._copies.own]
 
     def _reference(self, job: Race, seconds: float) -> Reference:
         outputs = [one.numpy() for one in self._inputs.shared(job.program, self._device)]
