@@ -36,7 +36,7 @@ from tests.gpu.conftest import simulated
 
 CALLS, SECONDS = 42, 1.0
 """Calls of the pinned pool, and what each takes."""
-LAUNCHES = 100
+LAUNCHES = 200
 """Launches of a process after which its GPU is lost."""
 SEARCHES = '"name": "searching"'
 """What the log says once layers are searched."""
