@@ -6,6 +6,7 @@ import platform
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def export(run: Path, folder: Path) -> Manifest:
 
     Raises:
         UserError: The run is not finished, is for a GPU or another architecture, its model computes
-            something else than the original, or the directory cannot be used.
+            something else than the original or may do so, or the directory cannot be used.
         FolderError: The directory is not a run's.
     """
     with _held(run) as held:
@@ -85,9 +86,15 @@ def _summary(run: RunFolder) -> dict[str, Any]:
 
 def _demand_sound(run: RunFolder, summary: dict[str, Any]) -> None:
     """Raises a ``UserError`` where a server would get wrong outputs, or could load nothing."""
-    if not all(part["verified"]["ok"] for part in summary.get("buckets", [summary])):
+    right = [part["verified"]["ok"] for part in summary.get("buckets", [summary])]
+    if False in right:
         raise UserError(
             f"The outputs of {run.library} differ from those of the original; do not deploy it."
+        )
+    if None in right:
+        raise UserError(
+            f"The outputs of {run.library} were compared with untuned TVM's only, and nobody knows "
+            "whether those are right; do not deploy it."
         )
     if _architecture(run.library) != _architecture(_ffi() / "lib" / FFI):
         raise UserError(
@@ -133,10 +140,11 @@ def _written(run: RunFolder, summary: dict[str, Any], folder: Path) -> Manifest:
         cpu_flags=flags_of(summary["target"]),
         needs=summary["needs"],
         versions=known | summary.get("timed_with", {}),
-        files=digests(folder),
+        files={},
     )
-    (folder / MANIFEST).write_text(manifest.json(), encoding="utf-8")
     (folder / "cpp" / "manifest.h").write_text(manifest.header(), encoding="utf-8")
+    manifest = replace(manifest, files=digests(folder))
+    (folder / MANIFEST).write_text(manifest.json(), encoding="utf-8")
     return manifest
 
 

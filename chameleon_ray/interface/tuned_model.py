@@ -140,7 +140,7 @@ class TunedModel:
         return pyarrow.Table.from_pylist(rows)
 
     def save(self, folder: str | os.PathLike) -> Path:
-        """Copies what ``load`` needs, and nothing else, into a new or empty directory.
+        """Copies what ``load`` needs, the report and the winners into a new or empty directory.
 
         Raises:
             UserError: The directory holds something, or cannot be written.

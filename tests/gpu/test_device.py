@@ -145,7 +145,7 @@ def test_a_gpu_has_only_so_much_memory() -> None:
 
 
 def test_a_gpu_that_is_lost_is_lost_for_all(tmp_path: Path) -> None:
-    environment = simulated(devices=2, lost=tmp_path / "lost", lost_after=2)
+    environment = simulated(devices=2, lost=tmp_path / "lost", lost_at=2)
     good = Launch(DOUBLED, [NUMBERS])
     first, second, third = launch(environment, good, good, good)
     assert (first.error, second.error > 0, third.error) == (0, True, second.error)

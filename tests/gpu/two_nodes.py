@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from chaos_nodes import Nodes, until
 
 from chameleon_ray import api
@@ -34,10 +35,11 @@ from chameleon_ray.report.live_table import watching
 from chameleon_ray.report.progress import Progress
 from tests.gpu.conftest import simulated
 
+DRIVER = "libcuda.so.1"
 CALLS, SECONDS = 42, 1.0
 """Calls of the pinned pool, and what each takes."""
-LAUNCHES = 200
-"""Launches of a process after which its GPU is lost."""
+LOST_AT = 2
+"""Kernel of a process, from 1, whose loading loses the GPU: the first one was timed by then."""
 SEARCHES = '"name": "searching"'
 """What the log says once layers are searched."""
 MEASURING = Measuring(context_timeout=12.0, default_timeout=15.0)
@@ -84,14 +86,24 @@ async def pinned(nodes: Nodes) -> dict[str, Any]:
     }
 
 
-def tuned(nodes: Nodes, arguments: list[str], lost: Path, stop: Path) -> dict[str, Any]:
+def tuned(
+    nodes: Nodes, arguments: list[str], head: dict[str, str], lost: Path, stop: Path
+) -> dict[str, Any]:
     """What was said of a tuning on a head without a driver, and what went wrong meanwhile.
 
     Once it searches, the file ``stop`` stops a process that times something on the second node.
+
+    Args:
+        nodes: The cluster, whose settings of Ray the head gets.
+        arguments: Model, number of measurements, and directory of the run.
+        head: Environment of a machine without a driver.
+        lost: File with the numbers of the GPUs that are lost.
+        stop: That file.
     """
+    settings = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
     child = subprocess.Popen(
         [sys.executable, __file__, "tuning", nodes.address, *arguments],
-        env={**os.environ, **simulated(driver=None)},
+        env=head | settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -117,6 +129,8 @@ def tune(address: str, model: str, trials: str, out: str) -> None:
         out=out,
         measuring=MEASURING,
     )
+    with pytest.raises(OSError, match=DRIVER):
+        ctypes.CDLL(DRIVER)
     progress = Progress()
     with watching(progress, errors):
         result = api.tune(request, progress)
@@ -127,18 +141,20 @@ def look(kind: str, rest: list[str]) -> None:
     """Prints what was seen on two nodes with GPUs of two models."""
     few, folder = kind == "tuned", Path(rest[0])
     lost, stop = folder / "lost", folder / "stop"
-    faults = {"lost": lost, "lost_after": LAUNCHES} if few else {}
-    here = simulated(model="H100,T4" if few else "H100,T4,H100,H100", machine=1, **faults)
+    faults = {"lost": lost, "lost_at": LOST_AT} if few else {}
+    head = {**os.environ, **simulated(driver=None)}
+    first, second = (1, 2) if few else (3, 4)  # or either program waits for the other one's GPUs
+    here = simulated(model="H100,T4" if few else "H100,T4,H100,H100", machine=first, **faults)
     os.environ.update(here)
     nodes = Nodes(1, cpus=1, gpus=2 if few else 4)
     try:
         for name in faults:
             del os.environ[f"SIMULATED_{name.upper()}"]
         stops = {"stop": stop} if few else {}
-        os.environ.update(simulated(2 if few else 4, machine=2, **stops))
+        os.environ.update(simulated(2 if few else 4, machine=second, **stops))
         nodes.add()
         if few:
-            found = tuned(nodes, rest[1:], lost, stop)
+            found = tuned(nodes, rest[1:], head, lost, stop)
         else:
             with ray_session.start(nodes.address):
                 found = asyncio.run(pinned(nodes))

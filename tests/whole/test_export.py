@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from chameleon_ray.commands.app import app
 from chameleon_ray.compiler.cpu_features import FLAGS, flags_here
-from chameleon_ray.deployment.manifest import Manifest
+from chameleon_ray.deployment.manifest import Manifest, digests
 
 OTHER = {"entry": "main", "inputs": [{"name": "x", "shape": [1], "dtype": "int8"}], "outputs": []}
 TRY = """
@@ -39,7 +39,7 @@ def exported(serial: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def by_loader(folder: Path, inputs: Path, outputs: Path) -> str:
     """What the exported loader says in a Python without this package; else it writes outputs."""
-    program = [sys.executable, "-c", TRY, *map(str, (folder, inputs, outputs))]
+    program = [sys.executable, "-B", "-c", TRY, *map(str, (folder, inputs, outputs))]
     done = subprocess.run(program, capture_output=True, text=True, cwd=outputs.parent, env={})
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -177,6 +177,9 @@ def test_what_must_not_be_deployed_gets_a_sentence(serial: Path, tmp_path: Path)
     summary["verified"]["ok"] = False
     (run / "summary.json").write_text(json.dumps(summary))
     demand_refused(run, tmp_path / "new", "differ from those of the original; do not deploy it")
+    summary["verified"]["ok"] = None
+    (run / "summary.json").write_text(json.dumps(summary))
+    demand_refused(run, tmp_path / "new", "were compared with untuned TVM's only, and nobody knows")
     (run / "summary.json").write_text("{")
     demand_refused(run, tmp_path / "new", "summary.json is damaged")
 
@@ -186,6 +189,25 @@ def demand_refused(run: Path, folder: Path, said: str) -> None:
     assert result.exit_code == 1
     assert said in result.stderr
     assert not (folder / "model.so").exists()
+
+
+def test_files_that_are_not_loaded_may_be_changed(exported: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(exported, folder)
+    shutil.rmtree(folder / "cpp")
+    (folder / "Dockerfile").write_text("FROM scratch\n")
+    np.save(tmp_path / "in.npy", np.zeros((48, 64), "float32"))
+    assert by_loader(folder, tmp_path / "in.npy", tmp_path / "out.npy") == ""
+    (folder / "lib" / "libtvm_ffi.so").write_bytes(b"")
+    said = by_loader(folder, tmp_path / "in.npy", tmp_path / "out.npy")
+    assert "libtvm_ffi.so is missing or not the file that was exported; export again." in said
+
+
+def test_the_manifest_has_the_digest_of_every_other_file(exported: Path) -> None:
+    manifest = json.loads((exported / "manifest.json").read_text())
+    assert manifest["files"] == {
+        name: digest for name, digest in digests(exported).items() if name != "manifest.json"
+    }
 
 
 def test_names_are_literals_of_cpp() -> None:

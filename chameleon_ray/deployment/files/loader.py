@@ -1,4 +1,5 @@
-"""Loads model.so with TVM's runtime and NumPy only: pip install numpy apache-tvm-ffi.
+"""Loads model.so with TVM's runtime and NumPy only: pip install numpy and, of the
+version in manifest.json, apache-tvm-ffi.
 
     from loader import Model
     model = Model()
@@ -34,7 +35,7 @@ class Model:
     """A tuned model on a CPU."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
-        """Checks the manifest against this machine and the files, and loads the library."""
+        """Checks the manifest against this machine and the libraries, and loads the model."""
         self.manifest = json.loads((folder / "manifest.json").read_text())
         check(self.manifest, folder)
         os.environ.setdefault("TVM_NUM_THREADS", str(self.manifest["threads"]))
@@ -122,7 +123,7 @@ def resized(array: np.ndarray, shape: list[int]) -> np.ndarray:
 
 
 def check(manifest: dict, folder: Path) -> None:
-    """Raises a ``ModelError`` where a file was changed, or this machine cannot run the library."""
+    """Raises a ``ModelError`` where a library was changed, or this machine cannot run the model."""
     if manifest["machine"] != platform.machine():
         raise ModelError(
             f"model.so is for {manifest['machine']}, and this machine is {platform.machine()}."
@@ -135,8 +136,9 @@ def check(manifest: dict, folder: Path) -> None:
             f"This CPU lacks what model.so was compiled for: {' '.join(lacking)}; tune the model "
             "on such a machine."
         )
-    for name, digest in manifest["files"].items():
-        path = folder / name
+    loaded = [name for name in manifest["files"] if name == "model.so" or name.startswith("lib/")]
+    for name in loaded:
+        path, digest = folder / name, manifest["files"][name]
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
             raise ModelError(f"{path} is missing or not the file that was exported; export again.")
 

@@ -39,11 +39,14 @@ void begin() {
   sleep(static_cast<unsigned>(number_of("SIMULATED_CONTEXT_SECONDS", 0)));
 }
 
-void launched(int number) {
+void loaded(int number) {
+  static long long modules = 0;
+  if (++modules == number_of("SIMULATED_LOST_AT", 0)) append("SIMULATED_LOST", number);
+}
+
+void launched() {
   static long long launches = 0;
-  ++launches;
-  if (launches == number_of("SIMULATED_LOST_AFTER", 0)) append("SIMULATED_LOST", number);
-  if (launches == number_of("SIMULATED_HANGS_AT", 0)) sleep(3600);
+  if (++launches == number_of("SIMULATED_HANGS_AT", 0)) sleep(3600);
   const char* stop = getenv("SIMULATED_STOP");
   if (stop && !unlink(stop)) raise(SIGSTOP);
 }

@@ -3,7 +3,7 @@
 //   SIMULATED_REFUSES          CUDA's first answer, as 802 (not ready) or 999 (unknown)
 //   SIMULATED_LOST             a file with the numbers of GPUs that have fallen off the bus, one a
 //                              line; it may change at any time
-//   SIMULATED_LOST_AFTER       launches of a process after which its GPU is added to that file
+//   SIMULATED_LOST_AT          module of a process, from 1, whose loading adds its GPU to that file
 //   SIMULATED_HANGS_AT         launch of a process, from 1, that does not end for an hour
 //   SIMULATED_CAPTURE          CUDA's answer at the end of a capture, which then gives no graph
 //   SIMULATED_REPLAYS          "nothing": a launch of a graph does nothing, and says that all is well
@@ -29,8 +29,11 @@ void begin();
 // Whether another process uses the GPU, and this one may not.
 bool occupied();
 
-// Notes a launch on a GPU, which may lose it, or stop the process.
-void launched(int number);
+// Notes that a module was loaded on a GPU, which may lose it.
+void loaded(int number);
+
+// Notes a launch, which may take an hour or stop the process.
+void launched();
 
 // What CUDA's first call answers.
 int refusal();

@@ -120,7 +120,7 @@ static bool enough_registers(const LaunchConfig& config, const Function& functio
 
 int launch(const LaunchConfig& config, const Function& function, void** arguments) {
   int number = visible()[context().device].number;
-  launched(number);
+  launched();
   if (!context().error && lost(number)) context().error = kDeviceLost;
   if (context().error) return context().error;
   if (!within_limits(config, function)) return kInvalidValue;

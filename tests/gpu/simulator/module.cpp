@@ -9,6 +9,7 @@
 
 #include "context.h"
 #include "counters.h"
+#include "faults.h"
 #include "machine.h"
 
 namespace simulated {
@@ -45,7 +46,8 @@ int load_module(Module** module, const unsigned char* image) {
   forget_launches();
   if (memcmp(image, ELFMAG, SELFMAG)) return kInvalidImage;
   Binary binary = read_binary(image);
-  if (!runs_on(*visible()[context().device].model, binary.architecture)) return kNoBinaryForGpu;
+  const Gpu& gpu = visible()[context().device];
+  if (!runs_on(*gpu.model, binary.architecture)) return kNoBinaryForGpu;
   for (const auto& [name, resources] : binary.kernels)
     if (resources.static_shared > kStaticShared) return kInvalidImage;
   if (memcmp(binary.end, kTrailer, sizeof kTrailer)) {
@@ -58,6 +60,7 @@ int load_module(Module** module, const unsigned char* image) {
   void* library = open_library(at + sizeof size, size);
   if (!library) return kInvalidImage;
   *module = new Module{library, binary};
+  loaded(gpu.number);
   return kSuccess;
 }
 
