@@ -94,7 +94,7 @@ def _demand_sound(run: RunFolder, summary: dict[str, Any]) -> None:
     if None in right:
         raise UserError(
             f"The outputs of {run.library} were compared with untuned TVM's only, and nobody knows "
-            "whether those are right; do not deploy it."
+            "whether those are right; tune it where ONNX Runtime or PyTorch can run the original."
         )
     if _architecture(run.library) != _architecture(_ffi() / "lib" / FFI):
         raise UserError(

@@ -30,7 +30,7 @@ class Manifest:
         needs: Files of NVIDIA's libraries that the library calls.
         versions: Versions of the packages that made it, and of the files of ``needs`` that it was
             timed with.
-        files: Sha256 of every file, by its path in the folder.
+        files: Sha256 of every other file, by its path in the folder.
     """
 
     model: str

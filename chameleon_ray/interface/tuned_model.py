@@ -58,7 +58,7 @@ class TunedModel:
 
         Args:
             inputs: NumPy arrays, torch tensors, or what NumPy makes arrays of. Memory is used as it
-                is where it is contiguous and aligned to 64 bytes, as torch's is.
+                is where it is contiguous, writable and aligned to 64 bytes.
             named: Inputs by name.
 
         Returns:

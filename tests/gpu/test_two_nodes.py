@@ -53,7 +53,7 @@ class Programs:
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
-    simulated()  # or the test is skipped
+    simulated(driver=None)  # or the test is skipped
     folder = tmp_path_factory.mktemp("two_nodes")
     model = dense_layers(folder / "dense.onnx", 32, 16, 24, 8)
     with ThreadPoolExecutor() as threads:

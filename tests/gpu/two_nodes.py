@@ -109,12 +109,20 @@ def tuned(
         text=True,
     )
     log = Path(arguments[-1], "log.jsonl")
-    until(lambda: child.poll() is not None or (log.exists() and SEARCHES in log.read_text()), 300)
-    stop.touch()
-    said, _ = child.communicate(timeout=300)
+    try:
+        until(lambda: child.poll() is not None or searches(log), 300)
+        stop.touch()
+        said, _ = child.communicate(timeout=300)
+    finally:
+        child.kill()
     fallen = lost.read_text().split() if lost.exists() else []
     hung = not stop.exists()
     return {"status": child.returncode, "said": said, "hung": hung, "lost": fallen}
+
+
+def searches(log: Path) -> bool:
+    """Whether a run's log says that its layers are searched."""
+    return log.exists() and SEARCHES in log.read_text()
 
 
 def tune(address: str, model: str, trials: str, out: str) -> None:

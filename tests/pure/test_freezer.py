@@ -145,7 +145,7 @@ def test_the_process_that_times_and_other_sessions_go_on(freezer, joined):
     freezer.join()
     assert os.getpid() not in map(abs, freezer.living())
     with freezer.frozen():  # or nothing comes after it
-        assert state(os.getpid()) == "R"
+        assert becomes(joined.pid, "T")
     os.unlink(rendezvous.place() / freezer._folder / str(os.getpid()))
 
 

@@ -9,7 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from chameleon_ray.measure.run_delay import THREAD, Stopwatch, of_process, of_thread, stolen
+from chameleon_ray.measure.run_delay import (
+    THREAD,
+    Stopwatch,
+    longest,
+    of_process,
+    of_thread,
+    stolen,
+)
 
 pytestmark = pytest.mark.skipif(not THREAD.exists(), reason="the kernel counts no run delay")
 CORE = min(os.sched_getaffinity(0))
@@ -62,6 +69,11 @@ def test_counters_grow() -> None:
     assert 0 <= own <= every[str(threading.get_native_id())] + 1e-3
     assert stolen({CORE})[f"cpu{CORE}"] >= 0
     assert Stopwatch(1).share == 0
+
+
+def test_the_longest_wait_is_that_of_one_core() -> None:
+    assert longest({"a": 1.0, "b": 2.0}, {"a": 4.0, "b": 4.0, "new": 2.5}) == 3.0
+    assert longest({"a": 1.0}, {}) == 0.0
 
 
 @pytest.mark.parametrize(

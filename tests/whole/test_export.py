@@ -16,6 +16,7 @@ from chameleon_ray.compiler.cpu_features import FLAGS, flags_here
 from chameleon_ray.deployment.manifest import Manifest, digests
 
 OTHER = {"entry": "main", "inputs": [{"name": "x", "shape": [1], "dtype": "int8"}], "outputs": []}
+HALF = {"name": "x", "shape": [48, 64], "dtype": "bfloat16"}
 TRY = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -66,6 +67,38 @@ def test_outputs_are_equal_in_every_language(exported: Path, serial: Path, tmp_p
     assert np.load(ours).tobytes() == by_python.tobytes()
 
 
+def test_wrong_arguments_of_the_program_write_nothing(exported: Path, tmp_path: Path) -> None:
+    program, usage = built(exported, tmp_path), "give a file for each input, then --"
+    size = np.zeros((48, 64), "float32").nbytes
+    for name, more in (("in", 0), ("long", 1), ("out", -size)):
+        (tmp_path / name).write_bytes(bytes(size + more))
+    for words, said in (
+        (["in", "out"], usage),
+        (["in", "out", "--"], usage),
+        (["in", "--"], usage),
+        (["in", "--", "out", "more"], usage),
+        (["long", "--", "out"], f"long does not hold {size} bytes"),
+        (["in", "--", "none/out"], "none/out cannot be written"),
+    ):
+        command = [program, exported / "model.so", *words]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+        assert (done.returncode, (tmp_path / "out").read_bytes()) == (1, b"")
+        assert said in done.stderr
+    assert not (tmp_path / "more").exists()
+
+
+def test_a_process_loads_two_exports(exported: Path, tmp_path: Path) -> None:
+    shutil.copytree(exported, tmp_path / "copy")
+    code = (
+        "import sys, numpy; sys.path.insert(0, sys.argv[1]); import loader; "
+        "from pathlib import Path; first, second = map(loader.Model, map(Path, sys.argv[1:])); "
+        "x = numpy.ones((48, 64), 'float32'); assert (first(x)[0] == second(x)[0]).all()"
+    )
+    words = [sys.executable, "-B", "-c", code, exported, tmp_path / "copy"]
+    done = subprocess.run(list(map(str, words)), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def built(folder: Path, place: Path) -> Path:
     """Builds the C++ program as its CMake file does."""
     if shutil.which("cmake") is None:
@@ -88,6 +121,7 @@ def built(folder: Path, place: Path) -> Path:
         ),
         ("machine", "sparc", "model.so is for sparc, and this machine is"),
         ("files", {"model.so": "0"}, "model.so is missing or not the file that was exported"),
+        ("inputs", [HALF], "The model takes or gives bfloat16, which NumPy does not have"),
         ("buckets", [OTHER], "The input 'x' is (48, 64)"),
         ("buckets", [OTHER, OTHER], "There is no bucket for (48, 64); the model has (1,); (1,)."),
     ],
@@ -198,9 +232,11 @@ def test_files_that_are_not_loaded_may_be_changed(exported: Path, tmp_path: Path
     (folder / "Dockerfile").write_text("FROM scratch\n")
     np.save(tmp_path / "in.npy", np.zeros((48, 64), "float32"))
     assert by_loader(folder, tmp_path / "in.npy", tmp_path / "out.npy") == ""
-    (folder / "lib" / "libtvm_ffi.so").write_bytes(b"")
-    said = by_loader(folder, tmp_path / "in.npy", tmp_path / "out.npy")
-    assert "libtvm_ffi.so is missing or not the file that was exported; export again." in said
+    for name in ("lib/libtvm_runtime.so", "model.so"):
+        with (folder / name).open("ab") as file:
+            file.write(b"0")
+        said = by_loader(folder, tmp_path / "in.npy", tmp_path / "out.npy")
+        assert f"{name} is missing or not the file that was exported; export again." in said
 
 
 def test_the_manifest_has_the_digest_of_every_other_file(exported: Path) -> None:

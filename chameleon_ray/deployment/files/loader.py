@@ -23,7 +23,11 @@ import numpy as np
 
 FOLDER = Path(__file__).resolve().parent
 CPUINFO = Path("/proc/cpuinfo")
-LIBRARIES = ("libtvm_runtime.so", "libtvm_runtime_extra.so")
+LIBRARIES = {
+    "libtvm_runtime.so": "vm.builtin.copy",
+    "libtvm_runtime_extra.so": "tvm.contrib.sort.sort",
+}
+"""TVM's libraries, and a function that each registers, which must not be done twice."""
 CPU, POOLED = 1, 2
 
 
@@ -42,8 +46,9 @@ class Model:
         os.environ.setdefault("TVM_BIND_THREADS", "0")
         import tvm_ffi
 
-        for name in LIBRARIES:
-            ctypes.CDLL(str(folder / "lib" / name), mode=ctypes.RTLD_GLOBAL)
+        for name, function in LIBRARIES.items():
+            if tvm_ffi.get_global_func(function, allow_missing=True) is None:
+                ctypes.CDLL(str(folder / "lib" / name), mode=ctypes.RTLD_GLOBAL)
         self._ffi, self._own = tvm_ffi, threading.local()
         self._library = tvm_ffi.load_module(str(folder / "model.so"))
         self._shared: dict[str, list[bool]] = {}
@@ -128,6 +133,10 @@ def check(manifest: dict, folder: Path) -> None:
         raise ModelError(
             f"model.so is for {manifest['machine']}, and this machine is {platform.machine()}."
         )
+    if any(one["dtype"] == "bfloat16" for one in (*manifest["inputs"], *manifest["outputs"])):
+        raise ModelError(
+            "The model takes or gives bfloat16, which NumPy does not have; use the C++ program."
+        )
     flags = [line for line in CPUINFO.read_text().splitlines() if line.startswith("flags")]
     here = set(flags[0].partition(":")[2].split()) if flags else set(manifest["cpu_flags"])
     lacking = [flag for flag in manifest["cpu_flags"] if flag not in here]
@@ -136,8 +145,7 @@ def check(manifest: dict, folder: Path) -> None:
             f"This CPU lacks what model.so was compiled for: {' '.join(lacking)}; tune the model "
             "on such a machine."
         )
-    loaded = [name for name in manifest["files"] if name == "model.so" or name.startswith("lib/")]
-    for name in loaded:
+    for name in ("model.so", *(f"lib/{name}" for name in LIBRARIES)):
         path, digest = folder / name, manifest["files"][name]
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
             raise ModelError(f"{path} is missing or not the file that was exported; export again.")

@@ -11,16 +11,23 @@
 
 using Clock = std::chrono::steady_clock;
 
+static const char kUsage[] = "give a file for each input, then -- and one for each output";
+
 static double Seconds(Clock::time_point since) {
   return std::chrono::duration<double>(Clock::now() - since).count();
 }
 
-static void Read(const char* path, tvm::ffi::Tensor* tensor) {
+static void Read(const std::string& path, tvm::ffi::Tensor* tensor) {
   std::ifstream file(path, std::ios::binary);
   size_t bytes = chameleon::Bytes(*tensor);
-  if (!file.read(static_cast<char*>(tensor->data_ptr()), bytes))
-    throw std::runtime_error(std::string(path) + " does not hold " + std::to_string(bytes) +
-                             " bytes");
+  if (!file.read(static_cast<char*>(tensor->data_ptr()), bytes) || file.peek() != EOF)
+    throw std::runtime_error(path + " does not hold " + std::to_string(bytes) + " bytes");
+}
+
+static void Write(const char* path, const tvm::ffi::Tensor& tensor) {
+  std::ofstream file(path, std::ios::binary);
+  file.write(static_cast<const char*>(tensor.data_ptr()), chameleon::Bytes(tensor));
+  if (!file.flush()) throw std::runtime_error(std::string(path) + " cannot be written");
 }
 
 // Returns zeros of the largest bucket's shapes, or where files are given, of as many rows as these.
@@ -69,19 +76,12 @@ static int Run(int argc, char** argv) {
     if (!took.empty()) std::printf("median %.3f ms\n", 1e3 * took[took.size() / 2]);
     return 0;
   }
-  int place = 2;
-  for (tvm::ffi::Tensor& input : inputs) {
-    if (place >= argc || !std::strcmp(argv[place], "--"))
-      throw std::runtime_error("give a file for each input, then -- and one for each output");
-    Read(argv[place++], &input);
-  }
-  place += place < argc;  // the --
-  for (const tvm::ffi::Tensor& output : model(inputs)) {
-    if (place >= argc) break;
-    std::ofstream file(argv[place++], std::ios::binary);
-    file.write(static_cast<const char*>(output.data_ptr()),
-               chameleon::Bytes(output));
-  }
+  if (files.size() != inputs.size()) throw std::runtime_error(kUsage);
+  for (size_t place = 0; place < inputs.size(); ++place) Read(files[place], &inputs[place]);
+  std::vector<tvm::ffi::Tensor> outputs = model(inputs);
+  size_t place = 3 + files.size();  // after the --
+  if (place + outputs.size() != static_cast<size_t>(argc)) throw std::runtime_error(kUsage);
+  for (const tvm::ffi::Tensor& output : outputs) Write(argv[place++], output);
   return 0;
 }
 
