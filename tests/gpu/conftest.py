@@ -1,6 +1,5 @@
 """Simulated GPUs for tests: environments in which child processes find them."""
 
-import ctypes
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -16,6 +15,8 @@ import pytest
 from chameleon_ray.compiler.codegen.builder import ChildBuilder
 from chameleon_ray.compiler.kinds import CUDA
 from chameleon_ray.compiler.runtime.cuda_runner import CudaRunner
+from chameleon_ray.compiler.tvm_process import DRIVER
+from chameleon_ray.measure import nvidia_driver
 from chameleon_ray.measure.cores import available
 from chameleon_ray.measure.measurer import Artifact
 from chameleon_ray.options import Measuring
@@ -96,7 +97,7 @@ def simulated(devices: int = 1, model: str = "H100", **faults: object) -> dict[s
 def demand_no_driver() -> None:
     """Skips a test that needs a machine without a driver on one that has NVIDIA's."""
     try:
-        ctypes.CDLL("libcuda.so.1")
+        nvidia_driver.load(DRIVER)
     except OSError:
         return
     pytest.skip("This machine has a driver, and the test is of one that has none.")

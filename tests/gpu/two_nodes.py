@@ -27,15 +27,14 @@ from chameleon_ray.cluster.actor_pool import ActorPool
 from chameleon_ray.cluster.gpus import GpuInventory, owning
 from chameleon_ray.cluster.placement import one_per_gpu
 from chameleon_ray.commands.screen import screen
-from chameleon_ray.compiler.tvm_process import CUDART, load_cudart
-from chameleon_ray.measure import nvml
+from chameleon_ray.compiler.tvm_process import CUDART, DRIVER, load_cudart
+from chameleon_ray.measure import nvidia_driver, nvml
 from chameleon_ray.options import Measuring, Request
 from chameleon_ray.report.console import final_message
 from chameleon_ray.report.live_table import watching
 from chameleon_ray.report.progress import Progress
 from tests.gpu.conftest import simulated
 
-DRIVER = "libcuda.so.1"
 CALLS, SECONDS = 42, 1.0
 """Calls of the pinned pool, and what each takes."""
 LOST_AT = 2
@@ -138,7 +137,7 @@ def tune(address: str, model: str, trials: str, out: str) -> None:
         measuring=MEASURING,
     )
     with pytest.raises(OSError, match=DRIVER):
-        ctypes.CDLL(DRIVER)
+        nvidia_driver.load(DRIVER)
     progress = Progress()
     with watching(progress, errors):
         result = api.tune(request, progress)
